@@ -1,0 +1,110 @@
+import type { Outcome } from '../flow/adapter.ts'
+import type { LoadedFlow } from '../flow/document.ts'
+import type { HubError } from '../kernel/error.ts'
+import type { CheckResult } from '../kernel/socket.ts'
+import type { StoredError } from '../store/port.ts'
+
+/** What the rest of the hub (API, CLI, monitor) can ask of the engine. */
+export interface Engine {
+  /** Opens receivers, steps and sender of a flow and lets it run; a flow of that name that runs is replaced. */
+  start(flow: LoadedFlow): Promise<void>
+  /** Stops taking in and delivering; running attempts may end within a grace time. Deliveries stay queued. */
+  stop(name: string): Promise<void>
+  flows(): readonly FlowStatus[]
+  /** Proves every link of a flow (sender and receivers) now. */
+  check(name: string): Promise<readonly LinkCheck[]>
+  /** Sends a message of the hub's own through the whole way; resolves with its end, or undefined after `withinMs`. */
+  probe(name: string, withinMs: number): Promise<Outcome | undefined>
+  /** Queues a set-aside delivery again, or accepts a finished one anew. Returns the id that now travels. */
+  replay(id: string, who: string): Promise<string>
+  /** Queues a set-aside delivery with another body or headers; the original is kept. */
+  repair(
+    id: string,
+    change: { readonly headers?: Readonly<Record<string, string>>; readonly body?: Uint8Array },
+    who: string,
+  ): Promise<void>
+  /** Ends a delivery by hand so that its successors go on. */
+  skip(id: string, reason: string, who: string): Promise<void>
+  /** Tries at once what awaits a change (a credential was changed). Returns how many deliveries. */
+  wake(flow?: string): Promise<number>
+  /** Events as they happen; the returned function ends the subscription. */
+  on(listener: (event: EngineEvent) => void): () => void
+  /** Resolves when nothing runs and nothing is due now. */
+  idle(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LinkStatus {
+  /** `orders@contoso.com`, `to[0]`. */
+  readonly link: string
+  readonly state: 'starting' | 'up' | 'down'
+  readonly since: number
+  readonly detail: string
+  readonly error: StoredError | undefined
+}
+
+export interface FlowStatus {
+  readonly flow: LoadedFlow
+  readonly state: 'starting' | 'running' | 'stopping'
+  readonly startedAt: number
+  readonly links: readonly LinkStatus[]
+  /** Attempts that run right now. */
+  readonly running: number
+}
+
+export interface LinkCheck {
+  readonly link: string
+  readonly result: CheckResult
+  readonly tookMs: number
+}
+
+export type EngineEvent =
+  | { readonly type: 'flow.started' | 'flow.stopped'; readonly at: number; readonly flow: string }
+  | {
+      readonly type: 'link.up'
+      readonly at: number
+      readonly flow: string
+      readonly link: string
+      readonly detail: string
+    }
+  | {
+      readonly type: 'link.down' | 'link.trouble'
+      readonly at: number
+      readonly flow: string
+      readonly link: string
+      readonly error: HubError
+    }
+  | {
+      readonly type: 'delivery.accepted'
+      readonly at: number
+      readonly flow: string
+      readonly delivery: string
+      readonly bytes: number
+      readonly isProbe: boolean
+    }
+  | {
+      readonly type: 'delivery.refused-duplicate'
+      readonly at: number
+      readonly flow: string
+      readonly delivery: string
+    }
+  | {
+      readonly type: 'delivery.failed'
+      readonly at: number
+      readonly flow: string
+      readonly delivery: string
+      readonly attempt: number
+      readonly error: HubError
+      readonly dueAt: number
+    }
+  | {
+      readonly type: 'delivery.ended'
+      readonly at: number
+      readonly flow: string
+      readonly delivery: string
+      readonly state: Outcome['state']
+      readonly summary: string
+      readonly error: HubError | undefined
+      readonly tookMs: number
+      readonly isProbe: boolean
+    }

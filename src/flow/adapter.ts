@@ -1,0 +1,203 @@
+import type { z } from 'zod'
+import type { CredentialLookup } from '../kernel/credential.ts'
+import type { ErrorTable, HubError } from '../kernel/error.ts'
+import type { ServeRoute } from '../kernel/http-exchange.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Message } from '../kernel/message.ts'
+import type { CheckResult, Connect } from '../kernel/socket.ts'
+import type { Clock } from '../kernel/time.ts'
+import type { Scope } from './expression.ts'
+
+export interface Example<C extends z.ZodType> {
+  readonly title: string
+  readonly config: z.input<C>
+}
+
+interface Declaration<C extends z.ZodType> {
+  /** The one key that names it in a flow document. */
+  readonly id: string
+  readonly title: string
+  /** One sentence for the reference, the console and completion. */
+  readonly summary: string
+  readonly config: C
+  readonly examples: readonly Example<C>[]
+  readonly errors: ErrorTable
+}
+
+interface AdapterContext<Config> {
+  readonly config: Config
+  readonly flow: string
+  readonly log: Log
+  /** Aborts when the flow stops. */
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly connect: Connect
+  readonly credential: CredentialLookup
+  /** Folder of the flow document; modules and files it names are relative to it. */
+  readonly folder: string
+}
+
+// ---- senders -------------------------------------------------------------------------------------------------------
+
+export interface SenderDeclaration<C extends z.ZodType = z.ZodType> extends Declaration<C> {
+  readonly kind: 'sender'
+  open(context: SenderContext<z.output<C>>): Promise<Sender>
+}
+
+export interface SenderContext<Config> extends AdapterContext<Config> {
+  readonly intake: Intake
+  /** Small durable values of this flow's sender (UIDVALIDITY, a delta token). */
+  readonly memory: SenderMemory
+  /** Asks the hub to serve an HTTP endpoint for this flow. */
+  readonly serve: ServeRoute
+  /**
+   * Runs one link (a mailbox, a schedule) until the signal aborts: when `run` throws, the link is shown as down with
+   * the error, and tried again after a growing wait (honouring retryAfterMs). `run` calls `up` once it stands.
+   */
+  supervise(link: string, run: (link: Link) => Promise<void>): Promise<void>
+}
+
+export interface Link {
+  readonly signal: AbortSignal
+  /** The link works now; `detail` is shown in health. */
+  up(detail: string): void
+  /** The link works, but this went wrong (a message that could not be read); shown and counted, not retried. */
+  trouble(error: HubError): void
+}
+
+export interface Sender {
+  /** Hands over messages until the signal aborts. It ends only then; errors of links go through `supervise`. */
+  receive(): Promise<void>
+  /** Proves that every link works now. */
+  check(): Promise<CheckResult>
+  /** Puts a probe message of the hub's own at the very start of the way; it carries `token` (see Incoming.probe). */
+  probe?(token: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** A message as a sender hands it over. */
+export interface Incoming {
+  readonly headers: Readonly<Record<string, string>>
+  readonly attributes: JsonObject
+  readonly type: string
+  /** Held bytes, or a stream that is written to the body store as it comes. */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>
+  /** Identity at the source (`orders@x/INBOX/1700000000/42`). A second one with the same identity is never accepted. */
+  readonly sourceKey?: string
+  /**
+   * Tells a repeat (same mail under a new UID) from a resend: the key is remembered together with the body's sha256;
+   * with `refuse` a message whose pair is known already is a duplicate.
+   */
+  readonly repeat?: { readonly key: string; readonly refuse: boolean }
+  /** Words by which people look for this message: Message-ID, DOCNUM. */
+  readonly terms?: readonly string[]
+  /** Token of a probe of ours that came through; such a message is not counted as traffic. */
+  readonly probe?: string
+}
+
+export type Accepted = {
+  readonly id: string
+  /** True when it was accepted before (by sourceKey, repeat or once-by); the id is then the earlier one's. */
+  readonly duplicate: boolean
+}
+
+/** How a delivery ended. */
+export interface Outcome {
+  readonly id: string
+  readonly state: 'delivered' | 'dropped' | 'rejected' | 'set-aside' | 'skipped'
+  /** Text of the last receipt, or why it did not arrive. */
+  readonly summary: string
+  readonly error?: { readonly code: string; readonly side: string; readonly message: string; readonly next: string }
+  /** The message as it stood at the end of the flow, for senders that answer (https). */
+  readonly result?: Message
+}
+
+export interface Known {
+  readonly id: string
+  readonly state: 'working' | Outcome['state']
+}
+
+/** The hub's side of a sender. */
+export interface Intake {
+  /**
+   * Resolves once the message and its keys are durable. Throws ENGINE_QUEUE_FULL (come back later), BODY_TOO_LARGE,
+   * ENGINE_HEADERS_TOO_LARGE; a body stream that throws leaves nothing behind.
+   */
+  accept(incoming: Incoming): Promise<Accepted>
+  /** What the hub knows of these source keys; keys it never saw are left out. */
+  known(sourceKeys: readonly string[]): Promise<ReadonlyMap<string, Known>>
+  /** Waits for the end of a delivery; undefined when the signal aborts first. */
+  outcome(id: string, signal?: AbortSignal): Promise<Outcome | undefined>
+}
+
+export interface SenderMemory {
+  get(name: string): Promise<Json | undefined>
+  set(name: string, value: Json): Promise<void>
+}
+
+// ---- receivers -----------------------------------------------------------------------------------------------------
+
+export interface ReceiverDeclaration<C extends z.ZodType = z.ZodType> extends Declaration<C> {
+  readonly kind: 'receiver'
+  /** True when its receipt carries an answer that a `call` or `enrich` step can use. */
+  readonly answers: boolean
+  open(context: ReceiverContext<z.output<C>>): Promise<Receiver>
+}
+
+export type ReceiverContext<Config> = AdapterContext<Config>
+
+export interface Receiver {
+  /** Hands the message over and returns what the other side answered; throws a HubError with the right retry class. */
+  deliver(message: Message, effect: Effect): Promise<Receipt>
+  check(): Promise<CheckResult>
+  close(): Promise<void>
+}
+
+/** One effect of one delivery: the same over all attempts and crashes. */
+export interface Effect {
+  /** Stable idempotency key, for other sides that know one. */
+  readonly key: string
+  /** 1 for the first attempt. */
+  readonly attempt: number
+  /**
+   * True when an earlier attempt announced with `intend` ended without a known outcome (a crash, a lost connection):
+   * the other side may have it already. Ask it, repeat, or throw, as the receiver's configuration says.
+   */
+  readonly isUnknown: boolean
+  /** Values for templates in the receiver's configuration. */
+  readonly scope: Scope
+  /** Aborts when the step's time is over or the hub stops. */
+  readonly signal: AbortSignal
+  /** Records, durably, that the other side may accept from now on. Await it before the point of no return. */
+  intend(): Promise<void>
+}
+
+/** What the other side answered. */
+export interface Receipt {
+  /** One line for people: `250 2.0.0 Ok: queued as 4F2A1`. */
+  readonly summary: string
+  readonly fields?: JsonObject
+  /** Ids the other side gave, to find the message from that end. */
+  readonly terms?: readonly string[]
+  /** The answer of a request (http), for call and enrich. */
+  readonly answer?: {
+    readonly headers: Readonly<Record<string, string>>
+    readonly type: string
+    readonly body: Uint8Array
+  }
+}
+
+export function defineSender<C extends z.ZodType>(
+  declaration: Omit<SenderDeclaration<C>, 'kind'>,
+): SenderDeclaration<C> {
+  return { kind: 'sender', ...declaration }
+}
+
+export function defineReceiver<C extends z.ZodType>(
+  declaration: Omit<ReceiverDeclaration<C>, 'kind'>,
+): ReceiverDeclaration<C> {
+  return { kind: 'receiver', ...declaration }
+}

@@ -1,0 +1,116 @@
+/** Whose turn it is when something fails. `hub` is Isthmus itself, `flow` the document, `caller` whoever called us. */
+export type Side = 'sender' | 'receiver' | 'hub' | 'flow' | 'caller'
+
+/**
+ * What may be done with a failed delivery.
+ * `soon`: try again by the flow's retry policy. `after-change`: trying again helps only when somebody changed something
+ * (a credential, a right, a document), so it is tried slowly and at once after such a change. `never`: set aside now.
+ */
+export type RetryClass = 'soon' | 'after-change' | 'never'
+
+export interface ErrorSpec {
+  readonly side: Side
+  readonly retry: RetryClass
+  /** One sentence that says what happened; `{name}` is filled from the fields. */
+  readonly means: string
+  /** What a person does next; the same placeholders. */
+  readonly next: string
+}
+
+type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Placeholder<Rest>
+  : never
+type FieldsOf<E extends ErrorSpec> = Placeholder<E['means']> | Placeholder<E['next']>
+type FieldValue = string | number | boolean | undefined
+
+export interface ErrorOptions {
+  readonly cause?: unknown
+  /** The other side's own wish (Retry-After, "Suggested Backoff Time"), in milliseconds. */
+  readonly retryAfterMs?: number
+  /** Overrides the class of the error where this one place knows better. */
+  readonly retry?: RetryClass
+}
+
+/** The one error of the hub: a code, a side, a retry class, a sentence and a next step. */
+export class HubError extends Error {
+  readonly code: string
+  readonly side: Side
+  readonly retry: RetryClass
+  readonly next: string
+  readonly fields: Readonly<Record<string, FieldValue>>
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    code: string,
+    spec: ErrorSpec,
+    fields: Readonly<Record<string, FieldValue>> = {},
+    options: ErrorOptions = {},
+  ) {
+    super(fill(spec.means, fields), options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'HubError'
+    this.code = code
+    this.side = spec.side
+    this.retry = options.retry ?? spec.retry
+    this.next = fill(spec.next, fields)
+    this.fields = fields
+    this.retryAfterMs = options.retryAfterMs
+  }
+}
+
+export type ErrorFactory<E extends ErrorSpec> = ([FieldsOf<E>] extends [never]
+  ? (fields?: Record<string, FieldValue>, options?: ErrorOptions) => HubError
+  : (fields: Record<FieldsOf<E>, FieldValue> & Record<string, FieldValue>, options?: ErrorOptions) => HubError) & {
+  readonly code: string
+}
+
+export type ErrorTable = Readonly<Record<string, ErrorFactory<ErrorSpec>>>
+
+const known = new Map<string, ErrorSpec>()
+
+/**
+ * Declares the errors of one area. `defineErrors('IMAP', { AUTH_REFUSED: {…} }).AUTH_REFUSED({ user })` makes a
+ * HubError with code `IMAP_AUTH_REFUSED`. Every code is listed in docs/reference/errors.md.
+ */
+export function defineErrors<const T extends Record<string, ErrorSpec>>(
+  area: string,
+  table: T,
+): { readonly [K in keyof T]: ErrorFactory<T[K]> } {
+  const factories: Record<string, unknown> = {}
+  for (const [name, spec] of Object.entries(table)) {
+    const code = `${area}_${name}`
+    known.set(code, spec)
+    const factory = (fields?: Record<string, FieldValue>, options?: ErrorOptions) =>
+      new HubError(code, spec, fields, options)
+    factories[name] = Object.assign(factory, { code })
+  }
+  return factories as { readonly [K in keyof T]: ErrorFactory<T[K]> }
+}
+
+/** Every error code declared so far, for the reference page. */
+export function knownErrors(): ReadonlyMap<string, ErrorSpec> {
+  return known
+}
+
+/** Any thrown value as a HubError; what nobody foresaw becomes HUB_UNEXPECTED, kept with its cause. */
+export function asHubError(thrown: unknown): HubError {
+  if (thrown instanceof HubError) return thrown
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  return hubErrors.UNEXPECTED({ text }, { cause: thrown })
+}
+
+export const hubErrors = defineErrors('HUB', {
+  UNEXPECTED: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'Something happened that no rule foresaw: {text}',
+    next: 'Look at the log line of the same delivery; report it with that line if it happens again.',
+  },
+  STOPPING: { side: 'hub', retry: 'soon', means: 'The hub is stopping.', next: 'Nothing; it goes on after the start.' },
+})
+
+function fill(template: string, fields: Readonly<Record<string, FieldValue>>): string {
+  return template.replace(/\{([^}]+)\}/g, (whole, name: string) => {
+    const value = fields[name]
+    return value === undefined ? whole : String(value)
+  })
+}

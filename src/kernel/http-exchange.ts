@@ -1,0 +1,35 @@
+/** An HTTP request to the hub as an adapter sees it. */
+export interface HttpRequest {
+  readonly method: string
+  /** Path with the query, as received. */
+  readonly url: string
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: AsyncIterable<Uint8Array>
+  readonly remoteAddress: string
+  /** Aborts when the caller is gone. */
+  readonly signal: AbortSignal
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | string | AsyncIterable<Uint8Array>
+}
+
+/** An HTTP endpoint that a flow asks the hub to serve. */
+export interface HttpRoute {
+  readonly flow: string
+  /** Begins with a slash; the hub puts `/flows` before it. A trailing `/*` takes everything below. */
+  readonly path: string
+  readonly methods: readonly string[]
+  /** Role that a caller needs; undefined: no check of who calls, so only loopback callers are let in. */
+  readonly role: string | undefined
+  readonly bodyBytesMax: number
+  handle(request: HttpRequest): Promise<HttpResponse>
+}
+
+/** Adds a route; the returned function takes it away. Throws HTTPS_PATH_TAKEN when another flow has the path. */
+export type ServeRoute = (route: HttpRoute) => () => void

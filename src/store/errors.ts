@@ -1,0 +1,58 @@
+import { defineErrors } from '../kernel/error.ts'
+
+export const storeErrors = defineErrors('STORE', {
+  BODY_MISSING: {
+    side: 'hub',
+    retry: 'never',
+    means: 'The body {sha256} of this message is not in the body store.',
+    next: 'Restore the folder of bodies from the backup that belongs to the database.',
+  },
+  FENCED: {
+    side: 'hub',
+    retry: 'never',
+    means: 'Delivery {id} was taken over by another owner.',
+    next: 'Nothing; the other owner goes on with it.',
+  },
+  NOT_FOUND: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no delivery {id}.',
+    next: 'Look it up with isthmus message find.',
+  },
+  NOT_SET_ASIDE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Delivery {id} is {state}, not set aside.',
+    next: 'Only a set-aside delivery can be repaired; a finished one can be replayed.',
+  },
+  RUNNING: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Delivery {id} is being worked on right now.',
+    next: 'Wait for the end of the attempt, or stop the flow first.',
+  },
+  FINISHED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Delivery {id} has ended already ({state}).',
+    next: 'Nothing is left to skip.',
+  },
+  CHANGED_MEANWHILE: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Somebody else changed {area} {id} meanwhile.',
+    next: 'Read it again and repeat the change.',
+  },
+  FULL: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The disk of the store is full or cannot be written: {text}',
+    next: 'Free space on the disk of the data folder; nothing is accepted meanwhile and nothing is lost.',
+  },
+  NEWER: {
+    side: 'hub',
+    retry: 'never',
+    means: 'The database has schema version {found}; this program knows versions up to {known}.',
+    next: 'Start the newer version of Isthmus that wrote it, or restore a backup from before the upgrade.',
+  },
+})

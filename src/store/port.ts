@@ -1,0 +1,281 @@
+import type { Json, JsonObject } from '../kernel/json.ts'
+
+/**
+ * What the hub asks of a store. Two stores stand behind it (SQLite, PostgreSQL); `contract.ts` says in tests what both
+ * must do. Every promise of a write resolves after the commit; writes that are asked for together commit together.
+ */
+export interface Store extends DeliveryStore, Inspection, Records {
+  readonly bodies: BodyStore
+  close(): Promise<void>
+}
+
+export type FinishedState = 'delivered' | 'dropped' | 'rejected' | 'set-aside' | 'skipped'
+export type DeliveryState = 'queued' | FinishedState
+
+// ---- bodies --------------------------------------------------------------------------------------------------------
+
+/** Where the bytes of a body lie: in the row (small ones), or in the body store under their sha256. */
+export interface StoredBody {
+  readonly bytes: number
+  readonly type: string
+  /** Lower-case hex. Always there for bodies in the body store; for inline ones only when it was asked for. */
+  readonly sha256: string | undefined
+  /** The bytes of an inline body; undefined for one that lies in the body store. */
+  readonly inline: Uint8Array | undefined
+}
+
+export interface BodyStore {
+  /**
+   * Takes a body in. Bodies up to `inlineBytes` come back inline and touch no disk; larger ones are streamed to the
+   * body store (durable before the promise resolves) and lie there unreferenced until a delivery is accepted with
+   * them. Throws BODY_TOO_LARGE past `bytesMax`, and what the stream throws; both leave nothing behind.
+   */
+  write(
+    source: Uint8Array | AsyncIterable<Uint8Array>,
+    options: { readonly type: string; readonly bytesMax: number; readonly hash: boolean },
+  ): Promise<StoredBody>
+  /** The bytes of a body, in chunks; throws STORE_BODY_MISSING. */
+  read(body: StoredBody): AsyncIterable<Uint8Array>
+  /** Removes bodies that nothing references any more (left by crashes and purges). Returns how many. */
+  collect(): Promise<number>
+}
+
+// ---- deliveries: the hot path --------------------------------------------------------------------------------------
+
+export interface NewDelivery {
+  readonly flow: string
+  /** Idempotency keys, unique within the flow: when one is known already nothing is stored. */
+  readonly keys: readonly string[]
+  /** Keys that are remembered with this delivery but do not refuse it (they refuse a later one that lists them in `keys`). */
+  readonly remember: readonly string[]
+  /** Deliveries with the same order key of a flow run one after the other, in the order of their acceptance. */
+  readonly orderKey: string | undefined
+  /** True when this delivery, once set aside, holds back its successors of the same order key. */
+  readonly holds: boolean
+  readonly headers: Readonly<Record<string, string>>
+  readonly attributes: JsonObject
+  readonly body: StoredBody
+  /** Words by which it can be found. */
+  readonly terms: readonly string[]
+  readonly acceptedAt: number
+  readonly isProbe: boolean
+  /** The delivery that this one repeats on an operator's request. */
+  readonly replayOf: string | undefined
+}
+
+export interface Claimed {
+  readonly id: string
+  /** Fencing number: a write with an older one than the store's is refused with STORE_FENCED. */
+  readonly fence: number
+  readonly flow: string
+  readonly orderKey: string | undefined
+  /** Attempts that ended before this claim. */
+  readonly attemptCount: number
+  readonly acceptedAt: number
+  readonly isProbe: boolean
+  readonly headers: Readonly<Record<string, string>>
+  readonly attributes: JsonObject
+  readonly body: StoredBody
+  /** Receipts of earlier attempts, by effect path. */
+  readonly receipts: readonly StoredReceipt[]
+}
+
+/** What is remembered of one effect (`to[0]`, `steps[1].call`, `steps[2].split[7].steps[0].call`). */
+export interface StoredReceipt {
+  readonly effect: string
+  /** `intended`: the other side may have it; `done`: it has, and the summary says what it answered. */
+  readonly state: 'intended' | 'done'
+  readonly at: number
+  readonly summary: string
+  readonly fields: JsonObject | undefined
+  readonly answer: StoredAnswer | undefined
+}
+
+export interface StoredAnswer {
+  readonly headers: Readonly<Record<string, string>>
+  readonly type: string
+  readonly body: Uint8Array
+}
+
+export interface StoredError {
+  readonly code: string
+  readonly side: string
+  readonly message: string
+  readonly next: string
+}
+
+export interface Finish {
+  readonly state: FinishedState
+  readonly at: number
+  readonly summary: string
+  readonly error: StoredError | undefined
+  /** Receipts that become durable together with the end. */
+  readonly receipts: readonly StoredReceipt[]
+  /** Further words by which it can be found (ids of the other side). */
+  readonly terms: readonly string[]
+}
+
+export interface DeliveryStore {
+  accept(delivery: NewDelivery): Promise<{ readonly id: string; readonly duplicate: boolean }>
+  /** Calls back when there may be something to claim (after an accept, a release, a wake); never too rarely. */
+  onWork(callback: () => void): void
+  /**
+   * Takes up to `max` deliveries that are due, at most one per order key, oldest first, of flows that have free places
+   * (`places`: flow → how many). The claim ends with the process or, where several share the store, with its lease.
+   */
+  claim(request: {
+    readonly owner: string
+    readonly max: number
+    readonly now: number
+    readonly leaseMs: number
+    readonly places: ReadonlyMap<string, number>
+  }): Promise<{ readonly deliveries: readonly Claimed[]; readonly nextDueAt: number | undefined }>
+  /** Prolongs claims; the ids that are no longer ours are returned. */
+  renew(claims: readonly ClaimRef[], leaseMs: number, now: number): Promise<readonly string[]>
+  receipt(claim: ClaimRef, receipt: StoredReceipt): Promise<void>
+  finish(claim: ClaimRef, finish: Finish): Promise<void>
+  /** Ends an attempt that failed; the delivery is due again at `dueAt`, its order key waits with it. */
+  retry(
+    claim: ClaimRef,
+    retry: { readonly at: number; readonly dueAt: number; readonly error: StoredError; readonly awaitsChange: boolean },
+  ): Promise<void>
+  /** Gives a claim back as if it had not been taken (the hub stops). */
+  release(claim: ClaimRef): Promise<void>
+  /** Makes deliveries that await a change due now; all flows when none is named. Returns how many. */
+  wake(now: number, flow?: string): Promise<number>
+  /** State of deliveries by their idempotency keys; unknown keys are left out. */
+  known(
+    flow: string,
+    keys: readonly string[],
+  ): Promise<ReadonlyMap<string, { readonly id: string; readonly state: DeliveryState }>>
+}
+
+export interface ClaimRef {
+  readonly id: string
+  readonly fence: number
+}
+
+// ---- what people see and do ----------------------------------------------------------------------------------------
+
+export interface DeliveryRow {
+  readonly id: string
+  readonly flow: string
+  readonly state: DeliveryState
+  readonly orderKey: string | undefined
+  readonly attemptCount: number
+  readonly acceptedAt: number
+  /** When it is due (queued) or ended (finished). */
+  readonly at: number
+  readonly awaitsChange: boolean
+  /** The delivery of the same order key that must be dealt with first, where one holds this back. */
+  readonly heldBy: string | undefined
+  readonly summary: string | undefined
+  readonly error: StoredError | undefined
+  readonly isProbe: boolean
+  readonly replayOf: string | undefined
+  readonly bytes: number
+}
+
+export interface DeliveryDetail extends DeliveryRow {
+  readonly headers: Readonly<Record<string, string>>
+  readonly attributes: JsonObject
+  readonly body: StoredBody
+  /** True when an operator replaced headers or body; the original is kept and shown beside it. */
+  readonly original: { readonly headers: Readonly<Record<string, string>>; readonly body: StoredBody } | undefined
+  readonly terms: readonly string[]
+  readonly receipts: readonly StoredReceipt[]
+  /** Failed attempts, oldest first; the newest 50 are kept. */
+  readonly attempts: readonly { readonly attempt: number; readonly at: number; readonly error: StoredError }[]
+}
+
+export interface DeliveryQuery {
+  readonly flow?: string | undefined
+  readonly state?: DeliveryState | undefined
+  /** Exact word (Message-ID, DOCNUM, queue id), or its beginning with a trailing `*`. */
+  readonly term?: string | undefined
+  readonly acceptedFrom?: number | undefined
+  readonly acceptedTo?: number | undefined
+  /** Only deliveries older than this id (for the next page). */
+  readonly before?: string | undefined
+  /** At most 1,000. */
+  readonly limit: number
+}
+
+export interface FlowCounts {
+  readonly accepted: number
+  readonly queued: number
+  readonly delivered: number
+  readonly dropped: number
+  readonly rejected: number
+  readonly setAside: number
+  readonly skipped: number
+  readonly oldestQueuedAt: number | undefined
+  /** Last accepted message that was not a probe. */
+  readonly lastAcceptedAt: number | undefined
+}
+
+export interface Inspection {
+  find(query: DeliveryQuery): Promise<readonly DeliveryRow[]>
+  get(id: string): Promise<DeliveryDetail | undefined>
+  /** Counts of what the store still keeps, without probes. */
+  counts(flow: string): Promise<FlowCounts>
+  /**
+   * Queues a set-aside delivery again in its old place, with another body or headers where given. `forgetIntents`
+   * drops receipts in state `intended` (the operator says that the other side does not have it). Throws
+   * STORE_NOT_SET_ASIDE.
+   */
+  requeue(
+    id: string,
+    change: {
+      readonly now: number
+      readonly forgetIntents: boolean
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: StoredBody
+    },
+  ): Promise<void>
+  /** Ends a queued or set-aside delivery by hand; its successors go on. Throws STORE_RUNNING, STORE_FINISHED. */
+  skip(id: string, now: number, reason: string): Promise<void>
+  /** Deletes finished deliveries that are older than kept for, in small batches. Returns how many went. */
+  purge(request: {
+    readonly flow: string
+    readonly deliveredBefore: number
+    readonly setAsideBefore: number
+    readonly max: number
+  }): Promise<number>
+}
+
+// ---- small records of other areas ----------------------------------------------------------------------------------
+
+export interface Records {
+  /** A record of an area (`credential`, `alert`, `flow-state`) with its revision, which grows by one at each write. */
+  read(area: string, id: string): Promise<{ readonly value: Json; readonly revision: number } | undefined>
+  list(area: string): Promise<readonly { readonly id: string; readonly value: Json; readonly revision: number }[]>
+  /**
+   * Writes a record. With `expected` (0: it must not exist) the write is refused with STORE_CHANGED_MEANWHILE when the
+   * revision is another. Returns the new revision.
+   */
+  write(area: string, id: string, value: Json, expected?: number): Promise<number>
+  remove(area: string, id: string): Promise<boolean>
+  /** Appends to the audit log, whose entries carry the hash of their predecessor. */
+  audit(entry: {
+    readonly at: number
+    readonly who: string
+    readonly action: string
+    readonly detail: JsonObject
+  }): Promise<void>
+  auditLog(request: { readonly before?: number; readonly limit: number }): Promise<readonly AuditEntry[]>
+  /** Walks the chain; the number of the first entry that does not fit, or undefined when all do. */
+  auditBreak(): Promise<number | undefined>
+  /** Takes or prolongs a lease for one poller; its fencing number, or undefined while another owner has it. */
+  lease(name: string, owner: string, leaseMs: number, now: number): Promise<number | undefined>
+  endLease(name: string, owner: string): Promise<void>
+}
+
+export interface AuditEntry {
+  readonly number: number
+  readonly at: number
+  readonly who: string
+  readonly action: string
+  readonly detail: JsonObject
+  readonly hash: string
+}

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config'
+
+const project = (name: string, include: string[], testTimeout: number) => ({
+  test: { name, include, testTimeout, hookTimeout: testTimeout, environment: 'node' as const },
+})
+
+export default defineConfig({
+  test: {
+    // Two cores are the smallest machine the tests run on; more workers only make sockets time out.
+    maxWorkers: 2,
+    projects: [
+      project('unit', ['src/**/*.test.ts', 'examples/**/*.test.ts'], 20_000),
+      project('system', ['test/*.test.ts', 'test/system/**/*.test.ts'], 120_000),
+      project('foreign', ['test/foreign/**/*.test.ts'], 240_000),
+    ],
+  },
+})
