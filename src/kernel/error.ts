@@ -15,6 +15,8 @@ export interface ErrorSpec {
   readonly means: string
   /** What a person does next; the same placeholders. */
   readonly next: string
+  /** True when the other side may have done it all the same (a connection lost after the point of no return). */
+  readonly isOutcomeUnknown?: boolean
 }
 
 type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
@@ -39,6 +41,7 @@ export class HubError extends Error {
   readonly next: string
   readonly fields: Readonly<Record<string, FieldValue>>
   readonly retryAfterMs: number | undefined
+  readonly isOutcomeUnknown: boolean
 
   constructor(
     code: string,
@@ -54,6 +57,7 @@ export class HubError extends Error {
     this.next = fill(spec.next, fields)
     this.fields = fields
     this.retryAfterMs = options.retryAfterMs
+    this.isOutcomeUnknown = spec.isOutcomeUnknown ?? false
   }
 }
 

@@ -72,6 +72,8 @@ export interface Claimed {
   /** Attempts that ended before this claim. */
   readonly attemptCount: number
   readonly acceptedAt: number
+  /** When the present series of attempts began: the acceptance, or the last requeue by a person. */
+  readonly since: number
   readonly isProbe: boolean
   readonly headers: Readonly<Record<string, string>>
   readonly attributes: JsonObject
@@ -83,8 +85,11 @@ export interface Claimed {
 /** What is remembered of one effect (`to[0]`, `steps[1].call`, `steps[2].split[7].steps[0].call`). */
 export interface StoredReceipt {
   readonly effect: string
-  /** `intended`: the other side may have it; `done`: it has, and the summary says what it answered. */
-  readonly state: 'intended' | 'done'
+  /**
+   * `intended`: the other side may have it; `withdrawn`: an intent that certainly came to nothing (the other side
+   * refused); `done`: it has it, and the summary says what it answered. A later write for the same effect replaces.
+   */
+  readonly state: 'intended' | 'withdrawn' | 'done'
   readonly at: number
   readonly summary: string
   readonly fields: JsonObject | undefined
@@ -221,7 +226,8 @@ export interface Inspection {
   counts(flow: string): Promise<FlowCounts>
   /**
    * Queues a set-aside delivery again in its old place, with another body or headers where given. `forgetIntents`
-   * drops receipts in state `intended` (the operator says that the other side does not have it). Throws
+   * drops receipts in state `intended` (the operator says that the other side does not have it). The attempts count
+   * from zero again, since `now`. Throws
    * STORE_NOT_SET_ASIDE.
    */
   requeue(
