@@ -1,0 +1,171 @@
+import { HubError } from '../kernel/error.ts'
+import type { Json } from '../kernel/json.ts'
+
+/** Stands where a secret stood. */
+export const maskText = '***'
+
+/** Takes secrets out of whatever is about to leave the hub in a log line, an audit entry or an alert. */
+export interface Mask {
+  text(text: string): string
+  /** The value as plain JSON, with every secret masked in keys and values, errors unfolded and bytes left out. */
+  value(value: unknown): Json
+}
+
+export const maskLimits = {
+  /** Shorter values are not masked: they would blot out half of every line and are no secrets. */
+  secretLettersMin: 4,
+  /** Letters of one text in a log line. */
+  textLetters: 8192,
+  /** Levels of nested objects. */
+  depth: 8,
+  /** Entries of one object or list. */
+  entries: 100,
+}
+
+// Fragments of base64 shorter than this turn up by chance.
+const encodedLettersMin = 6
+// Longer texts are cut before they are searched, far behind the point where they are cut for the line.
+const searchedLettersMax = 1024 * 1024
+
+/**
+ * A mask over the values that `secretValues` names at the time of use. A secret is found as it is, escaped for JSON,
+ * encoded for URLs and forms, in hex, and in base64 wherever it begins (`user:password` in one piece as well).
+ */
+export function createMask(secretValues: () => readonly string[]): Mask {
+  let known: readonly string[] = []
+  let pattern: RegExp | undefined
+
+  function currentPattern(): RegExp | undefined {
+    const values = secretValues()
+    if (!isSameList(values, known)) {
+      known = [...values]
+      pattern = patternOf(known)
+    }
+    return pattern
+  }
+
+  function text(source: string): string {
+    const found = currentPattern()
+    return found ? source.replace(found, maskText) : source
+  }
+
+  function shownText(source: string): string {
+    const masked = text(source.length > searchedLettersMax ? source.slice(0, searchedLettersMax) : source)
+    if (masked.length <= maskLimits.textLetters) return masked
+    return `${masked.slice(0, maskLimits.textLetters)}… (${source.length} letters)`
+  }
+
+  function shown(value: unknown, depth: number, above: readonly unknown[]): Json {
+    switch (typeof value) {
+      case 'string':
+        return shownText(value)
+      case 'number': {
+        // A secret of digits alone may come as a number.
+        const masked = text(String(value))
+        if (masked !== String(value)) return masked
+        return Number.isFinite(value) ? value : String(value)
+      }
+      case 'boolean':
+        return value
+      case 'bigint':
+        return shownText(String(value))
+      case 'object':
+        return value === null ? null : shownObject(value, depth, above)
+      case 'undefined':
+        return null
+      default:
+        return `<${typeof value}>`
+    }
+  }
+
+  function shownObject(value: object, depth: number, above: readonly unknown[]): Json {
+    if (above.includes(value)) return '<circular>'
+    if (depth >= maskLimits.depth) return '<deeper>'
+    const path = [...above, value]
+    if (value instanceof Error) return shownError(value, depth, path)
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString()
+    if (value instanceof URL || value instanceof RegExp) return shownText(String(value))
+    if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `<${value.byteLength} bytes>`
+    if (value instanceof Map) return shownEntries([...value], depth, path)
+    if (Array.isArray(value) || value instanceof Set) {
+      return [...value].slice(0, maskLimits.entries).map((item: unknown) => shown(item, depth + 1, path))
+    }
+    return shownEntries(Object.entries(value), depth, path)
+  }
+
+  function shownEntries(entries: readonly [unknown, unknown][], depth: number, above: readonly unknown[]): Json {
+    const result: [string, Json][] = []
+    for (const [key, item] of entries.slice(0, maskLimits.entries)) {
+      if (item !== undefined) result.push([shownText(String(key)), shown(item, depth + 1, above)])
+    }
+    return Object.fromEntries(result)
+  }
+
+  function shownError(error: Error, depth: number, above: readonly unknown[]): Json {
+    const facts: [string, unknown][] = [['message', error.message]]
+    if (error instanceof HubError) facts.push(['code', error.code], ['side', error.side], ['next', error.next])
+    else facts.push(['name', error.name], ['stack', error.stack])
+    if ('code' in error && !(error instanceof HubError)) facts.push(['code', error.code])
+    if (error.cause !== undefined) facts.push(['cause', error.cause])
+    return shownEntries(facts, depth, above)
+  }
+
+  return { text, value: value => shown(value, 0, []) }
+}
+
+function patternOf(secrets: readonly string[]): RegExp | undefined {
+  const forms = new Set(secrets.flatMap(formsOf))
+  if (forms.size === 0) return undefined
+  // The longest form first, so that no longer one is left in part.
+  const ordered = [...forms].sort((one, other) => other.length - one.length)
+  return new RegExp(ordered.map(form => RegExp.escape(form)).join('|'), 'g')
+}
+
+/** How a secret may look in a text. */
+function formsOf(secret: string): readonly string[] {
+  if (secret.length < maskLimits.secretLettersMin) return []
+  const uri = encodeUri(secret)
+  const hex = Buffer.from(secret).toString('hex')
+  const plain = [
+    secret,
+    secret.trim(),
+    JSON.stringify(secret).slice(1, -1),
+    uri,
+    lowerEscapes(uri),
+    uri.replaceAll('%20', '+'),
+    new URLSearchParams({ secret }).toString().slice('secret='.length),
+    // What the URL class leaves of a password in `https://user:password@host`.
+    encodeURI(secret.toWellFormed()),
+  ].filter(form => form.length >= maskLimits.secretLettersMin)
+  const encoded = [hex, hex.toUpperCase(), ...base64Forms(secret)].filter(form => form.length >= encodedLettersMin)
+  return [...plain, ...encoded]
+}
+
+function encodeUri(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
+}
+
+function lowerEscapes(uri: string): string {
+  return uri.replace(/%[0-9A-F]{2}/g, letters => letters.toLowerCase())
+}
+
+/**
+ * The letters that a secret leaves in base64 whatever stands before and after it: base64 works on groups of three
+ * bytes, so there are three ways to fall into the groups, and the letters at the edges depend on the neighbours.
+ */
+function base64Forms(secret: string): readonly string[] {
+  const bytes = Buffer.from(secret)
+  return [0, 1, 2].flatMap(offset => {
+    const base64 = Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
+    const from = offset === 0 ? 0 : offset + 1
+    const spare = (offset + bytes.length) % 3
+    const sure = base64.slice(from, spare === 0 ? base64.length : base64.length - 1)
+    return [sure, sure.replaceAll('+', '-').replaceAll('/', '_')]
+  })
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index])
+}
