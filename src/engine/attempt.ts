@@ -1,0 +1,237 @@
+import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
+import type { Scope } from '../flow/expression.ts'
+import type { StepResult, StepRun } from '../flow/step.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import type { Message } from '../kernel/message.ts'
+import type { Clock } from '../kernel/time.ts'
+import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
+import { engineErrors } from './errors.ts'
+import type { PreparedBlock, PreparedFlow, PreparedReceiver } from './prepared-flow.ts'
+import { messageOf } from './stored-message.ts'
+
+export type AttemptEnd =
+  | { readonly state: Exclude<Outcome['state'], 'skipped'>; readonly summary: string; readonly result: Message }
+  | { readonly state: 'failed'; readonly error: HubError }
+
+export interface AttemptOptions {
+  readonly claimed: Claimed
+  readonly prepared: PreparedFlow
+  readonly store: Pick<Store, 'receipt' | 'bodies'>
+  readonly clock: Clock
+  /** A receiver answered or failed; for its state in health. */
+  onReceiver(receiver: PreparedReceiver, error: HubError | undefined): void
+}
+
+/**
+ * One try of one delivery: runs the steps again from the start, but an effect that has its receipt already is not
+ * repeated (steps without effects are pure, so they come to the same result as before).
+ */
+export class Attempt {
+  readonly claimed: Claimed
+  /** When the step or receiver that runs now began, and where; the engine ends it when it takes too long. */
+  stepSince: number
+  where = 'steps'
+  readonly #options: AttemptOptions
+  readonly #controller = new AbortController()
+  readonly #receipts: Map<string, StoredReceipt>
+  /** Receipts that are not durable yet; they become so before the next effect, or together with the end. */
+  #unsaved: StoredReceipt[] = []
+  #intended: string[] = []
+  #terms: string[] = []
+  #summary = ''
+  #expire: ((error: HubError) => void) | undefined
+  #isOver = false
+
+  constructor(options: AttemptOptions) {
+    this.#options = options
+    this.claimed = options.claimed
+    this.stepSince = options.clock.now()
+    this.#receipts = new Map(options.claimed.receipts.map(receipt => [receipt.effect, receipt]))
+  }
+
+  /** Never throws: what goes wrong is the end `failed`. */
+  async run(): Promise<AttemptEnd> {
+    try {
+      return await new Promise<AttemptEnd>((resolve, reject) => {
+        this.#expire = reject
+        this.#travel().then(resolve, reject)
+      })
+    } catch (thrown) {
+      return { state: 'failed', error: asHubError(thrown) }
+    } finally {
+      this.#isOver = true
+    }
+  }
+
+  /** Ends the attempt from outside (time is over, the hub stops). What still runs can record nothing any more. */
+  expire(error: HubError): void {
+    this.#isOver = true
+    this.#expire?.(error)
+    this.#controller.abort(error)
+  }
+
+  /** Receipts and words that are to be stored together with the end. */
+  takeUnsaved(): { readonly receipts: readonly StoredReceipt[]; readonly terms: readonly string[] } {
+    const receipts = this.#unsaved
+    this.#unsaved = []
+    return { receipts, terms: this.#terms }
+  }
+
+  /** Intents without a receipt: when the failure says that nothing happened they are withdrawn. */
+  openIntents(): readonly string[] {
+    return this.#intended
+  }
+
+  async #travel(): Promise<AttemptEnd> {
+    const message = messageOf(this.claimed, this.#options.store.bodies)
+    const result = await this.#runBlock(this.#options.prepared.top, message, '')
+    // A flow whose top level has no receiver ends well when its steps did.
+    if ('next' in result) return { state: 'delivered', summary: this.#summary || 'all steps done', result: result.next }
+    const summary = result.end === 'delivered' ? this.#summary || result.reason : result.reason
+    return { state: result.end, summary, result: this.#last ?? message }
+  }
+
+  #last: Message | undefined
+
+  async #runBlock(block: PreparedBlock, incoming: Message, prefix: string): Promise<StepResult> {
+    let message = incoming
+    if (block.steps.length > 0) {
+      const shelf = new Map<string, unknown>()
+      for (const [index, step] of block.steps.entries()) {
+        const path = `${prefix}steps[${index}]`
+        this.#enterStep(`${path} (${block.stepIds[index]})`)
+        const result = await step.run(message, this.#stepRun(path, shelf))
+        if (!('next' in result)) {
+          this.#last ??= message
+          return result
+        }
+        message = result.next
+      }
+    }
+    if (block.to.length === 0) return { next: message }
+    this.#last = message
+    await this.#deliverToAll(block.to, message, prefix)
+    return { end: 'delivered', reason: this.#summary }
+  }
+
+  /** Every receiver is tried, so that a dead one does not keep the message from the others; then the first error counts. */
+  async #deliverToAll(to: readonly PreparedReceiver[], message: Message, prefix: string): Promise<void> {
+    const only = to.length === 1 ? to[0] : undefined
+    if (only) {
+      await this.#act(only, message, `${prefix}${only.name}`)
+      return
+    }
+    const errors: HubError[] = []
+    for (const receiver of to) {
+      try {
+        await this.#act(receiver, message, `${prefix}${receiver.name}`)
+      } catch (thrown) {
+        if (this.#isOver) throw thrown
+        errors.push(asHubError(thrown))
+      }
+    }
+    const [first] = errors
+    if (!first) return
+    // What may still succeed by itself decides: one that is refused for good must not end the others' retries.
+    throw errors.find(error => error.retry === 'soon') ?? errors.find(error => error.retry === 'after-change') ?? first
+  }
+
+  /** Lets a receiver act once over all attempts. */
+  async #act(target: PreparedReceiver, message: Message, path: string): Promise<Receipt> {
+    const recorded = this.#receipts.get(path)
+    if (recorded?.state === 'done') {
+      this.#summary = recorded.summary
+      return receiptOf(recorded)
+    }
+    await this.#saveReceipts()
+    this.#enterStep(path)
+    const { clock, onReceiver } = this.#options
+    const effect: Effect = {
+      key: `${this.claimed.id}/${path}`,
+      attempt: this.claimed.attemptCount + 1,
+      isUnknown: recorded?.state === 'intended',
+      scope: this.#scope(message),
+      signal: this.#controller.signal,
+      intend: () => this.#intend(path),
+    }
+    let receipt: Receipt
+    try {
+      receipt = await target.receiver.deliver(message, effect)
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (!this.#isOver) onReceiver(target, error)
+      throw error
+    }
+    if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
+    onReceiver(target, undefined)
+    const stored: StoredReceipt = {
+      effect: path,
+      state: 'done',
+      at: clock.now(),
+      summary: receipt.summary,
+      fields: receipt.fields,
+      answer: receipt.answer,
+    }
+    this.#receipts.set(path, stored)
+    this.#unsaved.push(stored)
+    this.#intended = this.#intended.filter(intended => intended !== path)
+    if (receipt.terms) this.#terms.push(...receipt.terms)
+    this.#summary = receipt.summary
+    return receipt
+  }
+
+  async #intend(path: string): Promise<void> {
+    if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
+    const receipt: StoredReceipt = {
+      effect: path,
+      state: 'intended',
+      at: this.#options.clock.now(),
+      summary: 'handing over',
+      fields: undefined,
+      answer: undefined,
+    }
+    this.#intended.push(path)
+    await this.#options.store.receipt(this.claimed, receipt)
+    if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
+  }
+
+  async #saveReceipts(): Promise<void> {
+    if (this.#unsaved.length === 0) return
+    const receipts = this.#unsaved
+    this.#unsaved = []
+    await Promise.all(receipts.map(receipt => this.#options.store.receipt(this.claimed, receipt)))
+  }
+
+  #stepRun(path: string, shelf: Map<string, unknown>): StepRun {
+    return {
+      shelf,
+      signal: this.#controller.signal,
+      scope: (message, locals) => this.#scope(message, locals),
+      enter: (block, message, part) => {
+        const prepared = block as unknown as PreparedBlock
+        const number = part === undefined ? '' : `[${part}]`
+        return this.#runBlock(prepared, message, `${path}.${prepared.name}${number}.`)
+      },
+      call: async (receiver, message) => {
+        const prepared = receiver as unknown as PreparedReceiver
+        return this.#act(prepared, message, `${path}.${prepared.name}`)
+      },
+    }
+  }
+
+  #scope(message: Message, locals?: Readonly<Record<string, unknown>>): Scope {
+    const { params, name, stage } = this.#options.prepared.flow
+    const scope = { message, params, flow: { name, stage } }
+    return locals ? { ...scope, locals } : scope
+  }
+
+  #enterStep(where: string): void {
+    if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where })
+    this.stepSince = this.#options.clock.now()
+    this.where = where
+  }
+}
+
+function receiptOf({ summary, fields, answer }: StoredReceipt): Receipt {
+  return { summary, ...(fields && { fields }), ...(answer && { answer }) }
+}

@@ -1,0 +1,129 @@
+import { asHubError } from '../kernel/error.ts'
+import { MINUTE, SECOND } from '../kernel/time.ts'
+import type { Claimed } from '../store/port.ts'
+import type { EngineParts } from './engine.ts'
+
+const leaseMs = MINUTE
+const claimFailedWaitMs = SECOND
+
+export interface DispatcherOptions {
+  readonly parts: EngineParts
+  /** Free places by flow; flows without any are left out. */
+  places(): ReadonlyMap<string, number>
+  /** Runs one delivery to the end of its attempt; must not throw. */
+  run(claimed: Claimed): Promise<void>
+}
+
+/**
+ * Takes due deliveries from the store as places get free. One claim at a time; everything that happens meanwhile is
+ * gathered into the next one, so that a thousand ends in one turn cost one claim.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #running = new Map<string, Claimed>()
+  #isClaiming = false
+  #isScheduled = false
+  #isClosed = false
+  /** Counts calls of `poke`, so that a claim knows whether something happened while it was under way. */
+  #pokes = 0
+  #cancelTimer = () => {}
+  #cancelRenewal = () => {}
+  #idleWaiters: (() => void)[] = []
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#renewLater()
+  }
+
+  get runningCount(): number {
+    return this.#running.size
+  }
+
+  running(): Iterable<Claimed> {
+    return this.#running.values()
+  }
+
+  /** There may be something to do. */
+  poke(): void {
+    this.#pokes++
+    if (this.#isScheduled || this.#isClaiming || this.#isClosed) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      void this.#claim()
+    })
+  }
+
+  /** Resolves when nothing runs and nothing can be claimed now. */
+  idle(): Promise<void> {
+    return new Promise(resolve => {
+      this.#idleWaiters.push(resolve)
+      this.poke()
+    })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#cancelTimer()
+    this.#cancelRenewal()
+    this.#settleIdle()
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#isClosed) return
+    const { store, clock, owner, limits } = this.#options.parts
+    this.#isClaiming = true
+    const pokesBefore = this.#pokes
+    try {
+      const max = limits.runningDeliveries - this.#running.size
+      const places = this.#options.places()
+      if (max > 0 && places.size > 0) {
+        const { deliveries, nextDueAt } = await store.claim({ owner, max, now: clock.now(), leaseMs, places })
+        for (const claimed of deliveries) this.#start(claimed)
+        this.#cancelTimer()
+        if (nextDueAt !== undefined) {
+          this.#cancelTimer = clock.after(Math.max(0, nextDueAt - clock.now()), () => this.poke())
+        }
+      }
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      this.#options.parts.log.error('engine.claim-failed', { code: error.code, text: error.message, next: error.next })
+      this.#cancelTimer()
+      this.#cancelTimer = clock.after(claimFailedWaitMs, () => this.poke())
+    } finally {
+      this.#isClaiming = false
+    }
+    if (this.#pokes !== pokesBefore) this.poke()
+    else if (this.#running.size === 0) this.#settleIdle()
+  }
+
+  #start(claimed: Claimed): void {
+    this.#running.set(claimed.id, claimed)
+    void this.#options.run(claimed).then(() => {
+      this.#running.delete(claimed.id)
+      this.poke()
+    })
+  }
+
+  #settleIdle(): void {
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  #renewLater(): void {
+    const { store, clock, log } = this.#options.parts
+    this.#cancelRenewal = clock.after(leaseMs / 3, () => {
+      const claims = [...this.#running.values()]
+      store
+        .renew(claims, leaseMs, clock.now())
+        .then(lost => {
+          for (const id of lost) log.warn('delivery.lost-claim', { delivery: id })
+        })
+        .catch((thrown: unknown) => log.error('engine.renew-failed', { text: asHubError(thrown).message }))
+        .finally(() => {
+          if (!this.#isClosed) this.#renewLater()
+        })
+    })
+  }
+}

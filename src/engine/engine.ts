@@ -1,0 +1,361 @@
+import type { Outcome } from '../flow/adapter.ts'
+import type { LoadedFlow } from '../flow/document.ts'
+import type { CredentialLookup } from '../kernel/credential.ts'
+import { asHubError, HubError, hubErrors } from '../kernel/error.ts'
+import type { ServeRoute } from '../kernel/http-exchange.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Connect } from '../kernel/socket.ts'
+import { type Clock, formatDuration, SECOND } from '../kernel/time.ts'
+import { storeErrors } from '../store/errors.ts'
+import type { Claimed, FinishedState, Store } from '../store/port.ts'
+import { Attempt, type AttemptEnd } from './attempt.ts'
+import type { Engine, EngineEvent, LinkCheck } from './control.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { engineErrors } from './errors.ts'
+import { makeIntake } from './intake.ts'
+import { operatorActions } from './operator-actions.ts'
+import { Outcomes } from './outcomes.ts'
+import { planRetry } from './retry-plan.ts'
+import { RunningFlow } from './running-flow.ts'
+import { messageOf, storedErrorOf } from './stored-message.ts'
+
+export interface EngineOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: Limits
+  readonly connect: Connect
+  readonly credential: CredentialLookup
+  readonly serve: ServeRoute
+  /** Name of this process among those that share the store. */
+  readonly owner: string
+  /** Between 0 and 1, for jitter; Math.random where it is left out. */
+  readonly random?: () => number
+}
+
+export type EngineParts = Required<EngineOptions> & { emit(event: EngineEvent): void }
+
+/** How long running attempts may take to end when a flow or the hub stops. */
+const graceMs = 10 * SECOND
+const watchEveryMs = SECOND
+
+/** The engine: takes messages in, delivers them in order and once, tries again, sets aside. */
+export function createEngine(options: EngineOptions): Engine {
+  const listeners = new Set<(event: EngineEvent) => void>()
+  const parts: EngineParts = {
+    random: Math.random,
+    ...options,
+    emit(event) {
+      for (const listener of listeners) listener(event)
+    },
+  }
+  const { store, clock, log, limits } = parts
+  const outcomes = new Outcomes()
+  const flows = new Map<string, RunningFlow>()
+  const attempts = new Map<string, Attempt>()
+  /** Deliveries accepted here whose end has not come yet. */
+  const travelling = new Set<string>()
+  const dispatcher = new Dispatcher({ parts, places, run: runDelivery })
+  store.onWork(() => dispatcher.poke())
+  let cancelWatch = () => {}
+  watchLater()
+
+  function places(): ReadonlyMap<string, number> {
+    const free = new Map<string, number>()
+    for (const running of flows.values()) {
+      const count = running.flow.delivery.parallel - running.runningCount
+      if (count > 0 && running.state !== 'stopping') free.set(running.flow.name, count)
+    }
+    return free
+  }
+
+  async function runDelivery(claimed: Claimed): Promise<void> {
+    const running = flows.get(claimed.flow)
+    if (!running) {
+      await store.release(claimed).catch(reportUnlessFenced(claimed))
+      return
+    }
+    const attempt = new Attempt({
+      claimed,
+      prepared: running.prepared,
+      store,
+      clock,
+      onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
+    })
+    running.runningCount++
+    attempts.set(claimed.id, attempt)
+    try {
+      const end = await attempt.run()
+      if (end.state === 'failed') await afterFailure(running, attempt, end.error)
+      else await finish(running, attempt, withReason(end, attempt.where))
+    } catch (thrown) {
+      reportUnlessFenced(claimed)(thrown)
+    } finally {
+      running.runningCount--
+      attempts.delete(claimed.id)
+    }
+  }
+
+  async function finish(
+    running: RunningFlow,
+    attempt: Attempt,
+    end: { readonly state: FinishedState; readonly summary: string; readonly error?: HubError } & Partial<
+      Pick<Outcome, 'result'>
+    >,
+  ): Promise<void> {
+    const { claimed } = attempt
+    const { receipts, terms } = attempt.takeUnsaved()
+    const at = clock.now()
+    const error = end.error ? storedErrorOf(end.error) : undefined
+    await store.finish(claimed, { state: end.state, at, summary: end.summary, error, receipts, terms })
+    running.queuedCount--
+    travelling.delete(claimed.id)
+    outcomes.settle({
+      id: claimed.id,
+      state: end.state,
+      summary: end.summary,
+      ...(error && { error }),
+      ...(end.result && { result: end.result }),
+    })
+    parts.emit({
+      type: 'delivery.ended',
+      at,
+      flow: claimed.flow,
+      delivery: claimed.id,
+      state: end.state,
+      summary: end.summary,
+      error: end.error,
+      tookMs: at - claimed.acceptedAt,
+      isProbe: claimed.isProbe,
+    })
+  }
+
+  async function afterFailure(running: RunningFlow, attempt: Attempt, error: HubError): Promise<void> {
+    const { claimed } = attempt
+    if (error.code === hubErrors.STOPPING.code) {
+      await keepReceipts(attempt)
+      await store.release(claimed)
+      return
+    }
+    // What failed with a known outcome did not happen; what nobody foresaw may have.
+    const isKnown =
+      !error.isOutcomeUnknown &&
+      error.code !== hubErrors.UNEXPECTED.code &&
+      error.code !== engineErrors.STEP_TIMEOUT.code
+    const kept = keepReceipts(attempt)
+    const withdrawn = isKnown ? attempt.openIntents() : []
+    const now = clock.now()
+    for (const effect of withdrawn) {
+      const receipt = {
+        effect,
+        state: 'withdrawn',
+        at: now,
+        summary: error.message,
+        fields: undefined,
+        answer: undefined,
+      } as const
+      void store.receipt(claimed, receipt).catch(reportUnlessFenced(claimed))
+    }
+    await kept
+    const attemptCount = claimed.attemptCount + 1
+    const { retry } = running.flow.delivery
+    const next = planRetry(retry, { attemptCount, since: claimed.since, now, error })
+    const fields = {
+      delivery: claimed.id,
+      attempt: attemptCount,
+      code: error.code,
+      side: error.side,
+      text: error.message,
+    }
+    if (next) {
+      await store.retry(claimed, {
+        at: now,
+        dueAt: next.dueAt,
+        error: storedErrorOf(error),
+        awaitsChange: next.awaitsChange,
+      })
+      log.warn('delivery.failed', { flow: claimed.flow, ...fields, againIn: formatDuration(next.dueAt - now) })
+      parts.emit({
+        type: 'delivery.failed',
+        at: now,
+        flow: claimed.flow,
+        delivery: claimed.id,
+        attempt: attemptCount,
+        error,
+        dueAt: next.dueAt,
+      })
+      return
+    }
+    const last = error.retry === 'never' ? error : retriesEnded(error, attemptCount, now - claimed.since)
+    log.error('delivery.set-aside', { flow: claimed.flow, ...fields, next: last.next })
+    const result = messageOf(claimed, store.bodies)
+    await finish(running, attempt, { state: 'set-aside', summary: last.message, error: last, result })
+  }
+
+  async function keepReceipts(attempt: Attempt): Promise<void> {
+    const { receipts } = attempt.takeUnsaved()
+    await Promise.all(receipts.map(receipt => store.receipt(attempt.claimed, receipt)))
+  }
+
+  function reportUnlessFenced(claimed: Claimed): (thrown: unknown) => void {
+    return thrown => {
+      const error = asHubError(thrown)
+      const level = error.code === storeErrors.FENCED.code ? 'info' : 'error'
+      log[level]('delivery.not-recorded', {
+        flow: claimed.flow,
+        delivery: claimed.id,
+        code: error.code,
+        text: error.message,
+        next: error.next,
+      })
+      // Without its record the delivery would never be claimed again in this process: give it back when the store can.
+      if (level === 'error') clock.after(SECOND, () => void store.release(claimed).catch(reportUnlessFenced(claimed)))
+    }
+  }
+
+  /** Ends attempts whose step or receiver takes too long. */
+  function watchLater(): void {
+    cancelWatch = clock.after(watchEveryMs, () => {
+      const now = clock.now()
+      for (const attempt of attempts.values()) {
+        if (now - attempt.stepSince < limits.stepMs) continue
+        const fields = { where: attempt.where, flow: attempt.claimed.flow, limit: formatDuration(limits.stepMs) }
+        attempt.expire(engineErrors.STEP_TIMEOUT(fields))
+      }
+      watchLater()
+    })
+  }
+
+  function runningFlow(name: string): RunningFlow {
+    const running = flows.get(name)
+    if (!running) throw engineErrors.FLOW_UNKNOWN({ flow: name })
+    return running
+  }
+
+  async function start(flow: LoadedFlow): Promise<void> {
+    if (flows.has(flow.name)) await stop(flow.name)
+    const running = await RunningFlow.prepare(parts, flow)
+    flows.set(flow.name, running)
+    const intake = makeIntake({
+      flow,
+      store,
+      clock,
+      limits,
+      outcomes,
+      queued: () => running.queuedCount,
+      isTravelling: id => travelling.has(id),
+      onAccepted(accepted, bytes, isProbe) {
+        const at = clock.now()
+        if (accepted.duplicate) {
+          parts.emit({ type: 'delivery.refused-duplicate', at, flow: flow.name, delivery: accepted.id })
+          return
+        }
+        running.queuedCount++
+        travelling.add(accepted.id)
+        parts.emit({ type: 'delivery.accepted', at, flow: flow.name, delivery: accepted.id, bytes, isProbe })
+      },
+    })
+    try {
+      await running.receive(intake)
+    } catch (error) {
+      flows.delete(flow.name)
+      await running.stopReceiving()
+      await running.close()
+      throw error
+    }
+    // What was set to wait for a change may find it in the document that starts now.
+    await store.wake(clock.now(), flow.name)
+    parts.emit({ type: 'flow.started', at: clock.now(), flow: flow.name })
+    log.info('flow.started', { flow: flow.name, revision: flow.revision, waiting: running.queuedCount })
+    dispatcher.poke()
+  }
+
+  async function stop(name: string): Promise<void> {
+    const running = runningFlow(name)
+    await running.stopReceiving()
+    await letEnd(attempt => attempt.claimed.flow === name)
+    flows.delete(name)
+    await running.close()
+    parts.emit({ type: 'flow.stopped', at: clock.now(), flow: name })
+    log.info('flow.stopped', { flow: name })
+  }
+
+  /** Waits for running attempts, and cuts those short that take longer than the grace time. */
+  async function letEnd(isMeant: (attempt: Attempt) => boolean): Promise<void> {
+    const mine = () => [...attempts.values()].filter(isMeant)
+    const until = Date.now() + graceMs
+    while (mine().length > 0 && Date.now() < until) await pause(20)
+    for (const attempt of mine()) attempt.expire(hubErrors.STOPPING())
+    while (mine().length > 0) await pause(5)
+  }
+
+  async function check(name: string): Promise<readonly LinkCheck[]> {
+    const running = runningFlow(name)
+    const links = running.prepared.receivers.map(({ link, receiver }) => ({ link, check: () => receiver.check() }))
+    const { sender } = running
+    if (sender) links.unshift({ link: 'from', check: () => sender.check() })
+    return Promise.all(
+      links.map(async ({ link, check: prove }) => {
+        const startedAt = clock.now()
+        const result = await prove().catch((thrown: unknown) => ({ ok: false as const, error: asHubError(thrown) }))
+        return { link, result, tookMs: clock.now() - startedAt }
+      }),
+    )
+  }
+
+  async function wake(flow?: string): Promise<number> {
+    for (const running of flows.values()) if (!flow || running.flow.name === flow) running.wake()
+    const woken = await store.wake(clock.now(), flow)
+    dispatcher.poke()
+    return woken
+  }
+
+  function on(listener: (event: EngineEvent) => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  return {
+    start,
+    stop,
+    flows: () => [...flows.values()].map(running => running.status()),
+    check,
+    ...operatorActions({
+      parts,
+      outcomes,
+      travelling,
+      runningFlow,
+      find: name => flows.get(name),
+      on,
+      poke: () => dispatcher.poke(),
+    }),
+    wake,
+    on,
+    idle: () => dispatcher.idle(),
+    async close() {
+      await Promise.all([...flows.values()].map(running => running.stopReceiving()))
+      dispatcher.close()
+      await letEnd(() => true)
+      for (const running of flows.values()) await running.close()
+      flows.clear()
+      cancelWatch()
+    },
+  }
+}
+
+/** A delivery that a step set aside or rejected carries an error like one that failed, so that people see what to do. */
+function withReason(end: Exclude<AttemptEnd, { state: 'failed' }>, where: string): typeof end & { error?: HubError } {
+  if (end.state !== 'set-aside' && end.state !== 'rejected') return end
+  return { ...end, error: engineErrors.ENDED_BY_STEP({ where, reason: end.summary }) }
+}
+
+/** The same error, which now also says that the delivery has had its chances. */
+function retriesEnded(error: HubError, attempts: number, tookMs: number): HubError {
+  const means = `After ${attempts} attempts in ${formatDuration(tookMs)} it still failed. ${error.message}`
+  return new HubError(error.code, { side: error.side, retry: 'never', means, next: error.next }, {}, { cause: error })
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}

@@ -1,0 +1,142 @@
+import type { Accepted, Incoming, Intake, Known, Outcome } from '../flow/adapter.ts'
+import type { LoadedFlow } from '../flow/document.ts'
+import type { Expression } from '../flow/expression.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { Message } from '../kernel/message.ts'
+import { type Clock, SECOND } from '../kernel/time.ts'
+import type { DeliveryState, Store, StoredBody } from '../store/port.ts'
+import { engineErrors } from './errors.ts'
+import type { Outcomes } from './outcomes.ts'
+import { bodyOf } from './stored-message.ts'
+
+const queueFullWaitMs = 30 * SECOND
+
+export interface IntakeOptions {
+  readonly flow: LoadedFlow
+  readonly store: Pick<Store, 'accept' | 'known' | 'get' | 'bodies'>
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly outcomes: Outcomes
+  /** Deliveries of the flow that wait or run. */
+  queued(): number
+  /** True while the delivery is known to travel in this process. */
+  isTravelling(id: string): boolean
+  onAccepted(accepted: Accepted, bytes: number, isProbe: boolean): void
+}
+
+/** The hub's side of one flow's sender: takes messages in, durably and once. */
+export function makeIntake(options: IntakeOptions): Intake {
+  const { flow, store, clock, limits, outcomes } = options
+  const { onceBy, orderBy, whenSetAside } = flow.delivery
+
+  async function accept(incoming: Incoming): Promise<Accepted> {
+    if (options.queued() >= limits.queuedPerFlow) {
+      throw engineErrors.QUEUE_FULL({ flow: flow.name, queued: options.queued() }, { retryAfterMs: queueFullWaitMs })
+    }
+    checkHeaders(incoming, limits.headerBytes)
+    const body = await store.bodies.write(incoming.body, {
+      type: incoming.type,
+      bytesMax: limits.messageBytes,
+      hash: incoming.repeat !== undefined,
+    })
+    const acceptedAt = clock.now()
+    const keys: string[] = []
+    const remember: string[] = []
+    if (incoming.sourceKey !== undefined) keys.push(sourceKeyOf(incoming.sourceKey))
+    if (incoming.repeat) {
+      const list = incoming.repeat.refuse ? keys : remember
+      list.push(`repeat ${incoming.repeat.key} ${body.sha256}`)
+    }
+    let orderKey: string | undefined
+    if (onceBy || orderBy) {
+      const message = messageBefore(incoming, body, acceptedAt)
+      const once = await keyOf(onceBy, message)
+      if (once !== undefined) keys.push(`once ${once}`)
+      orderKey = await keyOf(orderBy, message)
+    }
+    const accepted = await store.accept({
+      flow: flow.name,
+      keys,
+      remember,
+      orderKey,
+      holds: orderKey !== undefined && whenSetAside === 'hold',
+      headers: incoming.headers,
+      attributes: incoming.attributes,
+      body,
+      terms: incoming.probe === undefined ? (incoming.terms ?? []) : [...(incoming.terms ?? []), incoming.probe],
+      acceptedAt,
+      isProbe: incoming.probe !== undefined,
+      replayOf: undefined,
+    })
+    options.onAccepted(accepted, body.bytes, incoming.probe !== undefined)
+    return accepted
+  }
+
+  function messageBefore(incoming: Incoming, body: StoredBody, acceptedAt: number): Message {
+    const { headers, attributes } = incoming
+    return { id: '', headers, attributes, body: bodyOf(body, store.bodies), acceptedAt }
+  }
+
+  async function keyOf(expression: Expression | undefined, message: Message): Promise<string | undefined> {
+    if (!expression) return undefined
+    const scope = { message, params: flow.params, flow: { name: flow.name, stage: flow.stage } }
+    const value = expression.evaluate(scope)
+    return textOf(value instanceof Promise ? await value : value)
+  }
+
+  return {
+    accept,
+
+    async known(sourceKeys) {
+      const found = await store.known(flow.name, sourceKeys.map(sourceKeyOf))
+      const known = new Map<string, Known>()
+      for (const key of sourceKeys) {
+        const entry = found.get(sourceKeyOf(key))
+        if (entry) known.set(key, { id: entry.id, state: knownState(entry.state) })
+      }
+      return known
+    },
+
+    async outcome(id, signal): Promise<Outcome | undefined> {
+      const recent = outcomes.recent(id)
+      if (recent) return recent
+      const settled = outcomes.wait(id, signal)
+      if (options.isTravelling(id)) return settled
+      const row = await store.get(id)
+      if (row && row.state !== 'queued') {
+        const { state, summary = '', error } = row
+        return { id, state, summary, ...(error && { error }) }
+      }
+      return settled
+    },
+  }
+}
+
+function sourceKeyOf(sourceKey: string): string {
+  return `source ${sourceKey}`
+}
+
+function knownState(state: DeliveryState): Known['state'] {
+  return state === 'queued' ? 'working' : state
+}
+
+/** An empty or missing value is no key: such a message is neither refused as a repeat nor ordered. */
+function textOf(value: unknown): string | undefined {
+  if (value === null || value === undefined || value === '') return undefined
+  return typeof value === 'string'
+    ? value
+    : JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}` : part))
+}
+
+function checkHeaders({ headers, attributes }: Incoming, bytesMax: number): void {
+  let bytes = 0
+  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0)
+  // Attributes are few and small; their exact size is only worked out when a long one is among them.
+  for (const name in attributes) {
+    const value = attributes[name]
+    bytes +=
+      name.length +
+      (typeof value === 'string' ? value.length : typeof value === 'object' ? JSON.stringify(value).length : 8)
+  }
+  if (bytes > bytesMax) throw engineErrors.HEADERS_TOO_LARGE({ bytes, bytesMax })
+}

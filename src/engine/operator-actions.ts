@@ -1,0 +1,150 @@
+import type { Outcome } from '../flow/adapter.ts'
+import { storeErrors } from '../store/errors.ts'
+import type { DeliveryDetail } from '../store/port.ts'
+import type { Engine } from './control.ts'
+import type { EngineParts } from './engine.ts'
+import { engineErrors } from './errors.ts'
+import type { Outcomes } from './outcomes.ts'
+import type { RunningFlow } from './running-flow.ts'
+import { storedErrorOf } from './stored-message.ts'
+
+export interface OperatorOptions {
+  readonly parts: EngineParts
+  readonly outcomes: Outcomes
+  readonly travelling: Set<string>
+  /** Throws ENGINE_FLOW_UNKNOWN. */
+  runningFlow(name: string): RunningFlow
+  find(name: string): RunningFlow | undefined
+  readonly on: Engine['on']
+  poke(): void
+}
+
+/** What people do to single deliveries: probe, replay, repair, skip. Each leaves an entry in the audit log. */
+export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' | 'replay' | 'repair' | 'skip'> {
+  const { parts, outcomes, travelling, runningFlow } = options
+  const { store, clock, limits } = parts
+
+  async function detailOf(id: string): Promise<DeliveryDetail> {
+    const detail = await store.get(id)
+    if (!detail) throw storeErrors.NOT_FOUND({ id })
+    return detail
+  }
+
+  /** The delivery travels in this process from now on. */
+  function sendOff(running: RunningFlow, id: string): void {
+    running.queuedCount++
+    travelling.add(id)
+    outcomes.forget(id)
+    options.poke()
+  }
+
+  async function probe(name: string, withinMs: number): Promise<Outcome | undefined> {
+    const running = runningFlow(name)
+    const { sender } = running
+    if (!sender?.probe) throw engineErrors.NO_PROBE({ flow: name })
+    const token = `${running.flow.revision}-${clock.now().toString(36)}`
+    const done = new AbortController()
+    const cancel = clock.after(withinMs, () => done.abort())
+    try {
+      const arrival = arrivalOfProbe(name, token, done.signal)
+      await Promise.race([sender.probe(token), arrival])
+      return await arrival
+    } finally {
+      cancel()
+      done.abort()
+    }
+  }
+
+  /** The end of the delivery that carries the probe's token; the intake put it among the words to find it by. */
+  function arrivalOfProbe(flow: string, token: string, signal: AbortSignal): Promise<Outcome | undefined> {
+    return new Promise((resolve, reject) => {
+      const off = options.on(event => {
+        if (event.type !== 'delivery.ended' || event.flow !== flow || !event.isProbe) return
+        store.find({ flow, term: token, limit: 1 }).then(([row]) => {
+          if (row?.id !== event.delivery) return
+          const error = event.error && storedErrorOf(event.error)
+          resolve({ id: row.id, state: event.state, summary: event.summary, ...(error && { error }) })
+        }, reject)
+      })
+      signal.addEventListener(
+        'abort',
+        () => {
+          off()
+          resolve(undefined)
+        },
+        { once: true },
+      )
+    })
+  }
+
+  async function replay(id: string, who: string): Promise<string> {
+    const detail = await detailOf(id)
+    const running = runningFlow(detail.flow)
+    const now = clock.now()
+    let travels = detail.id
+    if (detail.state === 'set-aside') {
+      await store.requeue(detail.id, { now, forgetIntents: true })
+    } else if (detail.state === 'queued') {
+      throw storeErrors.NOT_SET_ASIDE({ id: detail.id, state: detail.state })
+    } else {
+      const { flow, orderKey, headers, attributes, body, terms } = detail
+      const accepted = await store.accept({
+        flow,
+        keys: [],
+        remember: [],
+        orderKey,
+        holds: orderKey !== undefined && running.flow.delivery.whenSetAside === 'hold',
+        headers,
+        attributes,
+        body,
+        terms,
+        acceptedAt: now,
+        isProbe: false,
+        replayOf: detail.id,
+      })
+      travels = accepted.id
+    }
+    sendOff(running, travels)
+    await store.audit({ at: now, who, action: 'message.replay', detail: { delivery: detail.id, travels } })
+    return travels
+  }
+
+  async function repair(id: string, change: Parameters<Engine['repair']>[1], who: string): Promise<void> {
+    const detail = await detailOf(id)
+    const running = runningFlow(detail.flow)
+    const { type } = detail.body
+    const { headers } = change
+    const body =
+      change.body && (await store.bodies.write(change.body, { type, bytesMax: limits.messageBytes, hash: false }))
+    const now = clock.now()
+    await store.requeue(detail.id, { now, forgetIntents: true, ...(headers && { headers }), ...(body && { body }) })
+    sendOff(running, detail.id)
+    const changed = [...(headers ? ['headers'] : []), ...(body ? ['body'] : [])]
+    await store.audit({ at: now, who, action: 'message.repair', detail: { delivery: detail.id, changed } })
+  }
+
+  async function skip(id: string, reason: string, who: string): Promise<void> {
+    const detail = await detailOf(id)
+    const now = clock.now()
+    await store.skip(detail.id, now, reason)
+    const running = options.find(detail.flow)
+    if (running && detail.state === 'queued') running.queuedCount--
+    travelling.delete(detail.id)
+    outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
+    await store.audit({ at: now, who, action: 'message.skip', detail: { delivery: detail.id, reason } })
+    parts.emit({
+      type: 'delivery.ended',
+      at: now,
+      flow: detail.flow,
+      delivery: detail.id,
+      state: 'skipped',
+      summary: reason,
+      error: undefined,
+      tookMs: now - detail.acceptedAt,
+      isProbe: detail.isProbe,
+    })
+    options.poke()
+  }
+
+  return { probe, replay, repair, skip }
+}

@@ -1,0 +1,31 @@
+import type { RetryPolicy } from '../flow/document.ts'
+import type { HubError } from '../kernel/error.ts'
+
+export interface FailedAttempt {
+  /** Attempts of this series that ended, this one included. */
+  readonly attemptCount: number
+  /** When the series began, milliseconds since 1970. */
+  readonly since: number
+  readonly now: number
+  readonly error: HubError
+}
+
+export interface NextAttempt {
+  readonly dueAt: number
+  /** True when only somebody's change will help; the delivery is then also tried at once after one. */
+  readonly awaitsChange: boolean
+}
+
+/** When the next attempt is due, or undefined when the delivery has had its chances and is set aside. */
+export function planRetry(
+  policy: RetryPolicy,
+  { attemptCount, since, now, error }: FailedAttempt,
+): NextAttempt | undefined {
+  if (error.retry === 'never') return undefined
+  const awaitsChange = error.retry === 'after-change'
+  // What awaits a change gains nothing from haste: it goes straight to the longest wait.
+  const doubledMs = awaitsChange ? policy.upToMs : policy.everyMs * 2 ** Math.min(attemptCount - 1, 30)
+  const waitMs = Math.max(Math.min(doubledMs, policy.upToMs), error.retryAfterMs ?? 0)
+  const dueAt = now + waitMs
+  return dueAt - since > policy.forMs ? undefined : { dueAt, awaitsChange }
+}

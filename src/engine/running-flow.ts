@@ -1,0 +1,177 @@
+import type { Intake, Sender, SenderContext } from '../flow/adapter.ts'
+import type { LoadedFlow } from '../flow/document.ts'
+import { asHubError } from '../kernel/error.ts'
+import type { HttpRoute } from '../kernel/http-exchange.ts'
+import type { Json } from '../kernel/json.ts'
+import type { Log } from '../kernel/log.ts'
+import type { FlowStatus } from './control.ts'
+import type { EngineParts } from './engine.ts'
+import { Links } from './links.ts'
+import { type PreparedFlow, prepareFlow } from './prepared-flow.ts'
+import { superviseLink } from './supervise.ts'
+
+/** Areas of records under which flows keep small things. */
+const memoryArea = 'sender-memory'
+
+/** One flow from its start to its stop: what is open, what is up, what runs. */
+export class RunningFlow {
+  readonly flow: LoadedFlow
+  readonly startedAt: number
+  readonly links = new Links()
+  readonly prepared: PreparedFlow
+  /** Deliveries that wait or run; kept here so that the limit needs no query. */
+  queuedCount: number
+  runningCount = 0
+  state: FlowStatus['state'] = 'starting'
+  readonly #parts: EngineParts
+  readonly #log: Log
+  readonly #stop = new AbortController()
+  readonly #routes: (() => void)[] = []
+  #wake = new AbortController()
+  #sender: Sender | undefined
+  #receiving: Promise<void> = Promise.resolve()
+
+  private constructor(parts: EngineParts, flow: LoadedFlow, prepared: PreparedFlow, queuedCount: number) {
+    this.#parts = parts
+    this.flow = flow
+    this.prepared = prepared
+    this.queuedCount = queuedCount
+    this.startedAt = parts.clock.now()
+    this.#log = parts.log.with({ flow: flow.name })
+  }
+
+  /** Opens receivers and steps; the sender follows with `receive`, when the deliveries already waiting can run. */
+  static async prepare(parts: EngineParts, flow: LoadedFlow): Promise<RunningFlow> {
+    const { log, clock, limits, connect, credential, store } = parts
+    const { queued } = await store.counts(flow.name)
+    const stop = new AbortController()
+    const prepared = await prepareFlow({
+      flow,
+      log: log.with({ flow: flow.name }),
+      limits,
+      receiverContext: {
+        flow: flow.name,
+        log: log.with({ flow: flow.name }),
+        signal: stop.signal,
+        clock,
+        limits,
+        connect,
+        credential,
+        folder: flow.folder,
+      },
+    })
+    const running = new RunningFlow(parts, flow, prepared, queued)
+    running.#stop.signal.addEventListener('abort', () => stop.abort(running.#stop.signal.reason), { once: true })
+    return running
+  }
+
+  get sender(): Sender | undefined {
+    return this.#sender
+  }
+
+  /** Opens the sender and lets it hand over messages until the flow stops. */
+  async receive(intake: Intake): Promise<void> {
+    const { declaration, config } = this.flow.from
+    this.#sender = await declaration.open(this.#senderContext(config, intake))
+    this.state = 'running'
+    const sender = this.#sender
+    this.#receiving = sender.receive().catch(thrown => {
+      // A sender that ends by itself is a defect of the adapter; the flow keeps delivering and says so.
+      if (!this.#stop.signal.aborted) this.#onDown('sender', asHubError(thrown))
+    })
+  }
+
+  /** Links that wait after a failure try at once. */
+  wake(): void {
+    const waiting = this.#wake
+    this.#wake = new AbortController()
+    waiting.abort()
+  }
+
+  /** Ends the sender, so that nothing new comes in. */
+  async stopReceiving(): Promise<void> {
+    this.state = 'stopping'
+    for (const remove of this.#routes.splice(0)) remove()
+    this.#stop.abort()
+    await this.#receiving
+    await this.#sender?.close()
+  }
+
+  async close(): Promise<void> {
+    await this.prepared.close()
+  }
+
+  status(): FlowStatus {
+    const { flow, state, startedAt, runningCount } = this
+    return { flow, state, startedAt, links: this.links.list(), running: runningCount }
+  }
+
+  #senderContext(config: unknown, intake: Intake): SenderContext<unknown> {
+    const { clock, limits, connect, credential, store, serve } = this.#parts
+    const memoryId = (name: string) => `${this.flow.name}/${name}`
+    return {
+      config,
+      flow: this.flow.name,
+      log: this.#log,
+      signal: this.#stop.signal,
+      clock,
+      limits,
+      connect,
+      credential,
+      folder: this.flow.folder,
+      intake,
+      memory: {
+        get: async name => (await store.read(memoryArea, memoryId(name)))?.value,
+        set: async (name: string, value: Json) => void (await store.write(memoryArea, memoryId(name), value)),
+      },
+      serve: (route: HttpRoute) => {
+        const remove = serve(route)
+        this.#routes.push(remove)
+        this.#onUp(route.path, 'served')
+        return remove
+      },
+      supervise: (link, run) => {
+        this.links.starting(link, clock.now())
+        return superviseLink(
+          {
+            clock,
+            store,
+            owner: this.#parts.owner,
+            lease: `${this.flow.name}/${link}`,
+            signal: this.#stop.signal,
+            wakeSignal: () => this.#wake.signal,
+            onUp: detail => this.#onUp(link, detail),
+            onDown: error => this.#onDown(link, error),
+            onTrouble: error => {
+              this.#log.warn('link.trouble', { link, code: error.code, text: error.message, next: error.next })
+              this.#parts.emit({ type: 'link.trouble', at: clock.now(), flow: this.flow.name, link, error })
+            },
+            random: this.#parts.random,
+          },
+          run,
+        )
+      },
+    }
+  }
+
+  #onUp(link: string, detail: string): void {
+    const at = this.#parts.clock.now()
+    if (!this.links.up(link, at, detail)) return
+    this.#log.info('link.up', { link, detail })
+    this.#parts.emit({ type: 'link.up', at, flow: this.flow.name, link, detail })
+  }
+
+  #onDown(link: string, error: ReturnType<typeof asHubError>): void {
+    const at = this.#parts.clock.now()
+    if (!this.links.down(link, at, error)) return
+    this.#log.warn('link.down', { link, code: error.code, side: error.side, text: error.message, next: error.next })
+    this.#parts.emit({ type: 'link.down', at, flow: this.flow.name, link, error })
+  }
+
+  /** A receiver answered (`error` undefined) or failed in a way that says that the link itself is bad. */
+  onReceiver(link: string, error: ReturnType<typeof asHubError> | undefined): void {
+    if (!error) {
+      if (!this.links.isUp(link)) this.#onUp(link, 'answering')
+    } else if (error.side === 'receiver' && error.retry !== 'never') this.#onDown(link, error)
+  }
+}

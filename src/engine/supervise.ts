@@ -1,0 +1,95 @@
+import type { Link } from '../flow/adapter.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
+import type { Store } from '../store/port.ts'
+
+const backoffMs = { first: SECOND, upTo: 5 * MINUTE, awaitingChange: 5 * MINUTE }
+/** A link that stood this long begins its back-off anew. */
+const steadyMs = 30 * SECOND
+const leaseMs = 30 * SECOND
+
+export interface Supervision {
+  readonly clock: Clock
+  readonly store: Pick<Store, 'lease' | 'endLease'>
+  readonly owner: string
+  /** Unique over the hub: `flow/link`. */
+  readonly lease: string
+  readonly signal: AbortSignal
+  /** Aborts the present wait: somebody changed something. */
+  wakeSignal(): AbortSignal
+  onUp(detail: string): void
+  onDown(error: HubError): void
+  onTrouble(error: HubError): void
+  /** Between 0 and 1; a parameter so that tests are repeatable. */
+  random(): number
+}
+
+/**
+ * Keeps one link running until the signal aborts. A link that fails is tried again after a growing wait with jitter,
+ * never sooner than the other side asked for. Where several hubs share a store only one of them runs the link.
+ */
+export async function superviseLink(supervision: Supervision, run: (link: Link) => Promise<void>): Promise<void> {
+  const { clock, signal } = supervision
+  let failures = 0
+  while (!signal.aborted) {
+    const startedAt = clock.now()
+    let upAt: number | undefined
+    try {
+      await withLease(supervision, linkSignal =>
+        run({
+          signal: linkSignal,
+          up: detail => {
+            upAt = clock.now()
+            supervision.onUp(detail)
+          },
+          trouble: supervision.onTrouble,
+        }),
+      )
+      if (signal.aborted) return
+      // A run that ends by itself without an error is simply begun again, but never in a tight circle.
+      failures = 0
+      await clock.sleep(Math.max(0, SECOND - (clock.now() - startedAt)), signal)
+    } catch (thrown) {
+      if (signal.aborted) return
+      const error = asHubError(thrown)
+      supervision.onDown(error)
+      failures = upAt !== undefined && clock.now() - upAt >= steadyMs ? 1 : failures + 1
+      await clock.sleep(
+        waitMs(error, failures, supervision.random()),
+        AbortSignal.any([signal, supervision.wakeSignal()]),
+      )
+    }
+  }
+}
+
+function waitMs(error: HubError, failures: number, random: number): number {
+  const doubled = Math.min(backoffMs.first * 2 ** Math.min(failures - 1, 20), backoffMs.upTo)
+  const base = error.retry === 'soon' ? doubled : backoffMs.awaitingChange
+  return Math.max(base * (0.5 + random / 2), error.retryAfterMs ?? 0)
+}
+
+async function withLease(supervision: Supervision, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const { clock, store, owner, lease, signal } = supervision
+  while ((await store.lease(lease, owner, leaseMs, clock.now())) === undefined) {
+    await clock.sleep(leaseMs / 3, signal)
+    if (signal.aborted) return
+  }
+  const lost = new AbortController()
+  let cancelRenewal = () => {}
+  const renewLater = () => {
+    cancelRenewal = clock.after(leaseMs / 3, () => {
+      store.lease(lease, owner, leaseMs, clock.now()).then(
+        fence => (fence === undefined ? lost.abort() : renewLater()),
+        // The store is in trouble; the next renewal may work before the lease runs out.
+        () => renewLater(),
+      )
+    })
+  }
+  renewLater()
+  try {
+    await run(AbortSignal.any([signal, lost.signal]))
+  } finally {
+    cancelRenewal()
+    if (!lost.signal.aborted) await store.endLease(lease, owner)
+  }
+}
