@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { asHubError, defineErrors, HubError, knownErrors } from './error.ts'
+
+const errors = defineErrors('SAMPLE', {
+  REFUSED: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} refused {count} mails.',
+    next: 'Ask the owner of {server}.',
+  },
+  PLAIN: { side: 'hub', retry: 'soon', means: 'It failed.', next: 'Nothing.' },
+})
+
+test('an error carries code, side, class, its sentence and the next step', () => {
+  const cause = new Error('550')
+  const error = errors.REFUSED({ server: 's4', count: 2 }, { cause, retryAfterMs: 5 })
+  expect(error).toMatchObject({
+    code: 'SAMPLE_REFUSED',
+    side: 'receiver',
+    retry: 'never',
+    message: 's4 refused 2 mails.',
+    next: 'Ask the owner of s4.',
+    retryAfterMs: 5,
+    isOutcomeUnknown: false,
+    cause,
+  })
+})
+
+test('one place may know the retry class better', () => {
+  expect(errors.PLAIN({}, { retry: 'after-change' }).retry).toBe('after-change')
+})
+
+test('a value with braces is taken as it is', () => {
+  expect(errors.REFUSED({ server: '{count}', count: 1 }).message).toBe('{count} refused 1 mails.')
+})
+
+test('what nobody foresaw becomes HUB_UNEXPECTED and keeps its cause', () => {
+  const cause = new TypeError('x is undefined')
+  expect(asHubError(cause)).toMatchObject({ code: 'HUB_UNEXPECTED', cause })
+  const known = errors.PLAIN()
+  expect(asHubError(known)).toBe(known)
+  expect(asHubError('text')).toBeInstanceOf(HubError)
+})
+
+test('every declared code is known to the reference', () => {
+  expect([...knownErrors().keys()]).toEqual(
+    expect.arrayContaining(['SAMPLE_REFUSED', 'SAMPLE_PLAIN', 'HUB_UNEXPECTED']),
+  )
+})

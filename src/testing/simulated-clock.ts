@@ -1,0 +1,69 @@
+import type { Clock } from '../kernel/time.ts'
+
+interface Timer {
+  readonly dueAt: number
+  readonly number: number
+  readonly callback: () => void
+}
+
+/** A clock that stands still until a test moves it, so that a two-day retry runs in a millisecond. */
+export class SimulatedClock implements Clock {
+  #now: number
+  #count = 0
+  readonly #timers = new Set<Timer>()
+
+  constructor(startMs: number = Date.UTC(2026, 0, 5, 8, 0, 0)) {
+    this.#now = startMs
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { dueAt: this.#now + Math.max(0, ms), number: this.#count++, callback }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      if (signal?.aborted) return resolve()
+      const cancel = this.after(ms, done)
+      function done() {
+        cancel()
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      signal?.addEventListener('abort', done, { once: true })
+    })
+  }
+
+  /** When the next timer is due, or undefined when none waits. */
+  nextDueAt(): number | undefined {
+    return this.#next()?.dueAt
+  }
+
+  /** Moves time on, timer by timer; after each `settle` lets what the timer began come to rest. */
+  async advance(ms: number, settle: () => Promise<void> = async () => {}): Promise<void> {
+    const until = this.#now + ms
+    await settle()
+    for (let timer = this.#next(); timer && timer.dueAt <= until; timer = this.#next()) {
+      this.#timers.delete(timer)
+      this.#now = Math.max(this.#now, timer.dueAt)
+      timer.callback()
+      await settle()
+    }
+    this.#now = until
+    await settle()
+  }
+
+  #next(): Timer | undefined {
+    let first: Timer | undefined
+    for (const timer of this.#timers) {
+      if (!first || timer.dueAt < first.dueAt || (timer.dueAt === first.dueAt && timer.number < first.number))
+        first = timer
+    }
+    return first
+  }
+}
