@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+const source = join(root, 'src')
+
+/** Who may import whom (ARCHITECTURE.md, "Layout"). Tests may import anything. */
+const mayImport: Record<string, readonly string[]> = {
+  kernel: [],
+  flow: ['kernel'],
+  protocols: ['kernel'],
+  store: ['kernel'],
+  steps: ['kernel', 'flow'],
+  adapters: ['kernel', 'flow', 'protocols'],
+  engine: ['kernel', 'flow', 'store'],
+  auth: ['kernel', 'store', 'protocols'],
+  monitor: ['kernel', 'store', 'protocols', 'engine', 'flow'],
+  api: ['kernel', 'store', 'flow', 'engine', 'monitor', 'auth'],
+  twins: ['kernel', 'protocols'],
+  testing: ['kernel', 'flow', 'store', 'engine', 'adapters', 'steps', 'protocols', 'twins'],
+}
+const everything = new Set(['cli', 'main.ts'])
+const forbiddenNames = new Set(['utils', 'util', 'common', 'shared', 'helpers', 'helper', 'core', 'misc'])
+
+function filesBelow(folder: string, isWanted: (path: string) => boolean): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .filter(path => !path.includes('node_modules') && isWanted(path))
+}
+
+const isTestCode = (path: string) => /\.test\.ts$|-(contract|world)\.ts$/.test(path)
+const sourceFiles = filesBelow(source, path => path.endsWith('.ts') && !isTestCode(path))
+
+describe('who imports whom', () => {
+  const violations: string[] = []
+  for (const file of sourceFiles) {
+    const area = relative(source, file).split('/')[0] ?? ''
+    if (everything.has(area)) continue
+    const allowed = mayImport[area]
+    if (!allowed) {
+      violations.push(`${relative(root, file)}: the folder ${area} has no rule`)
+      continue
+    }
+    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
+      const imported = relative(source, resolve(dirname(file), target)).split('/')[0] ?? ''
+      if (imported !== area && !allowed.includes(imported)) violations.push(`${relative(root, file)} imports ${target}`)
+    }
+  }
+  test('every import stays within the rules', () => {
+    expect(violations).toEqual([])
+  })
+})
+
+test('no folder or file is named after nothing in particular', () => {
+  const named = sourceFiles.flatMap(file => relative(source, file).replace(/\.ts$/, '').split('/'))
+  expect(named.filter(name => forbiddenNames.has(name))).toEqual([])
+})
+
+test('every file below src has its subject: none is longer than 450 lines', () => {
+  const long = sourceFiles.filter(file => readFileSync(file, 'utf8').split('\n').length > 450)
+  expect(long.map(file => relative(root, file))).toEqual([])
+})
+
+test('nothing is left to do later, and no test is skipped or focused', () => {
+  const marks = /\b(TODO|FIXME|XXX|HACK)\b|\b(?:it|test|describe)\.(?:skip|only|todo)\(/
+  const files = ['src', 'test', 'bench', 'examples'].flatMap(folder =>
+    filesBelow(join(root, folder), path => path.endsWith('.ts')),
+  )
+  const found = files.filter(file => file !== import.meta.filename && marks.test(readFileSync(file, 'utf8')))
+  expect(found.map(file => relative(root, file))).toEqual([])
+})
+
+test('no machine path and no secret stands in the repository', () => {
+  const suspicious = /\/(?:root|home\/[a-z]+|work)\/|-----BEGIN (?:RSA |EC )?PRIVATE KEY-----\n[A-Za-z0-9+/]{40}/
+  const wanted = (path: string) => /\.(?:ts|md|yaml|json|sh)$/.test(path) && !path.endsWith('package-lock.json')
+  const files = ['src', 'test', 'bench', 'examples', 'docs'].flatMap(folder => filesBelow(join(root, folder), wanted))
+  const found = files.filter(file => file !== import.meta.filename && suspicious.test(readFileSync(file, 'utf8')))
+  expect(found.map(file => relative(root, file))).toEqual([])
+})
