@@ -1,0 +1,178 @@
+import { decodeHeaderText } from './encoded-word.ts'
+
+export interface MailAddress {
+  /** Display name, decoded; empty when there is none. */
+  readonly name: string
+  /** `local@domain`, fit for an SMTP envelope: no comments, no blanks outside quotes, no control characters. */
+  readonly address: string
+}
+
+export const addressLimits = {
+  /** RFC 5321 section 4.5.3.1. */
+  localOctets: 64,
+  domainOctets: 255,
+  /** Addresses of one header field. */
+  perField: 1_000,
+  /** Comments inside comments. */
+  commentDepth: 50,
+} as const
+
+/**
+ * Addresses of a header field (From, To, Cc …), with groups taken apart (RFC 5322 section 3.4). An entry that is not
+ * entirely an address gives nothing: `account)@silly.test(his host)>` must never become a MAIL FROM.
+ */
+export function parseAddresses(value: string): MailAddress[] {
+  const found: MailAddress[] = []
+  let entry: Token[] = []
+  const endEntry = () => {
+    const address = readEntry(entry)
+    if (address && found.length < addressLimits.perField) found.push(address)
+    entry = []
+  }
+  let isInAngle = false
+  for (const token of tokenize(value)) {
+    const special = token.kind === 'special' ? token.text : ''
+    if (special === '<') isInAngle = true
+    if (special === '>') isInAngle = false
+    // A colon outside <…> begins a group: what stands before it is the group's name. A semicolon ends it.
+    if (!isInAngle && special === ':' && !entry.some(isBroken)) entry = []
+    else if (special === ';' || (special === ',' && !isInAngle)) {
+      isInAngle = false
+      endEntry()
+    } else entry.push(token)
+  }
+  endEntry()
+  return found
+}
+
+/** The address of a text that is one address and nothing else (`a@b.example`), in its plain form. */
+export function parseAddress(text: string): string | undefined {
+  const [only, ...more] = parseAddresses(text)
+  return more.length === 0 ? only?.address : undefined
+}
+
+interface Token {
+  readonly kind: 'atom' | 'quoted' | 'domain' | 'special' | 'broken'
+  /** A quoted string without its quotes and backslashes. */
+  readonly text: string
+  /** True when a blank or a comment stood before it. */
+  readonly isApart: boolean
+}
+
+const atomPattern = /[^\s()<>[\]:;@\\,."\p{Cc}]+/uy
+const quotedPattern = /"((?:[^"\\\r\n]|\\[^\r\n])*)"/y
+const domainPattern = /\[[^[\]\\\s\p{Cc}]*\]/uy
+const blankPattern = /[ \t\r\n]+/y
+
+function* tokenize(value: string): Generator<Token> {
+  let at = 0
+  let isApart = false
+  const match = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at
+    return pattern.exec(value)
+  }
+  while (at < value.length) {
+    const blank = match(blankPattern)
+    const commentEnd = value[at] === '(' ? skipComment(value, at) : undefined
+    if (blank || commentEnd !== undefined) {
+      at = blank ? at + blank[0].length : (commentEnd ?? at)
+      isApart = true
+      continue
+    }
+    const found = match(atomPattern) ?? match(quotedPattern) ?? match(domainPattern)
+    const raw = found?.[0] ?? value[at] ?? ''
+    yield { ...nameToken(raw, found?.[1]), isApart }
+    isApart = false
+    at += raw.length
+  }
+}
+
+function nameToken(raw: string, unquoted: string | undefined): Omit<Token, 'isApart'> {
+  if (unquoted !== undefined) return { kind: 'quoted', text: unquoted.replace(/\\(.)/gs, '$1') }
+  if (raw.length > 1 && raw.startsWith('[')) return { kind: 'domain', text: raw }
+  if (/^[<>,;:@.]$/.test(raw)) return { kind: 'special', text: raw }
+  return /^["()[\]\\\p{Cc}]/u.test(raw) ? { kind: 'broken', text: raw } : { kind: 'atom', text: raw }
+}
+
+/** The place after a comment; undefined when it does not end. */
+function skipComment(value: string, from: number): number | undefined {
+  let depth = 0
+  for (let at = from; at < value.length; at++) {
+    const letter = value[at]
+    if (letter === '\\') at++
+    else if (letter === '(' && ++depth > addressLimits.commentDepth) return undefined
+    else if (letter === ')' && --depth === 0) return at + 1
+  }
+  return undefined
+}
+
+function isBroken(token: Token): boolean {
+  return token.kind === 'broken'
+}
+
+function isSpecial(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'special' && token.text === text
+}
+
+function readEntry(tokens: readonly Token[]): MailAddress | undefined {
+  if (tokens.length === 0 || tokens.some(isBroken)) return undefined
+  const angleAt = tokens.findIndex(token => isSpecial(token, '<'))
+  if (angleAt < 0) {
+    const address = readAddressSpec(tokens)
+    return address === undefined ? undefined : { name: '', address }
+  }
+  if (!isSpecial(tokens.at(-1), '>')) return undefined
+  const phrase = tokens.slice(0, angleAt)
+  // A full stop in a name is out of order and everywhere (RFC 5322 section 4.1); so is an address as a name.
+  if (phrase.some(token => token.kind === 'domain' || isSpecial(token, '>'))) return undefined
+  const address = readAddressSpec(withoutRoute(tokens.slice(angleAt + 1, -1)))
+  if (address === undefined) return undefined
+  const name = phrase.map((token, index) => (token.isApart && index > 0 ? ' ' : '') + token.text).join('')
+  return { name: decodeHeaderText(name).trim(), address }
+}
+
+/** `@a,@b:joe@c` is `joe@c` (RFC 5322 section 4.4). */
+function withoutRoute(tokens: readonly Token[]): readonly Token[] {
+  if (!isSpecial(tokens[0], '@')) return tokens
+  return tokens.slice(tokens.findIndex(token => isSpecial(token, ':')) + 1)
+}
+
+function readAddressSpec(tokens: readonly Token[]): string | undefined {
+  const at = tokens.findIndex(token => isSpecial(token, '@'))
+  if (at < 1) return undefined
+  const local = readLocalPart(tokens.slice(0, at))
+  const domain = readDomain(tokens.slice(at + 1))
+  return local === undefined || domain === undefined ? undefined : `${local}@${domain}`
+}
+
+function readLocalPart(tokens: readonly Token[]): string | undefined {
+  if (!isDotted(tokens, ['atom', 'quoted'])) return undefined
+  const plain = tokens.map(token => token.text).join('')
+  if (plain === '' || Buffer.byteLength(plain) > addressLimits.localOctets || /\p{Cc}/u.test(plain)) return undefined
+  const needsQuotes = tokens.some(token => token.kind === 'quoted') && !isDotAtom(plain)
+  return needsQuotes ? `"${plain.replace(/["\\]/g, '\\$&')}"` : plain
+}
+
+function readDomain(tokens: readonly Token[]): string | undefined {
+  const [only] = tokens
+  if (tokens.length === 1 && only?.kind === 'domain') {
+    return /^\[(?:\d{1,3}(?:\.\d{1,3}){3}|IPv6:[0-9A-Fa-f:.]{2,45})\]$/i.test(only.text) ? only.text : undefined
+  }
+  if (!isDotted(tokens, ['atom'])) return undefined
+  const name = tokens.map(token => token.text).join('')
+  const labels = name.split('.')
+  const isName = labels.every(
+    label => label.length <= 63 && /^[\p{L}\p{N}\p{M}_](?:[\p{L}\p{N}\p{M}_-]*[\p{L}\p{N}\p{M}_])?$/u.test(label),
+  )
+  return isName && Buffer.byteLength(name) <= addressLimits.domainOctets ? name : undefined
+}
+
+/** Words with single dots between: `a.b.c`. */
+function isDotted(tokens: readonly Token[], kinds: readonly Token['kind'][]): boolean {
+  if (tokens.length % 2 === 0) return false
+  return tokens.every((token, index) => (index % 2 === 0 ? kinds.includes(token.kind) : isSpecial(token, '.')))
+}
+
+function isDotAtom(text: string): boolean {
+  return /^[^\s()<>[\]:;@\\,."\p{Cc}]+(?:\.[^\s()<>[\]:;@\\,."\p{Cc}]+)*$/u.test(text)
+}

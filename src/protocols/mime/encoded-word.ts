@@ -1,0 +1,62 @@
+import { TextDecoder } from 'node:util'
+
+const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]*)\?=/g
+
+/**
+ * A header value as people read it (RFC 2047, with the language of RFC 2231). Words whose charset nobody knows stay as
+ * they are. Octets of neighbouring words of one charset are joined before decoding: many mailers cut letters in two.
+ */
+export function decodeHeaderText(value: string): string {
+  if (!value.includes('=?')) return value
+  let text = ''
+  let textAt = 0
+  let run: { charset: string; octets: Buffer[]; raw: string } | undefined
+  const endRun = () => {
+    if (run) text += decodeRun(run.charset, Buffer.concat(run.octets)) ?? run.raw
+    run = undefined
+  }
+  for (const match of value.matchAll(wordPattern)) {
+    const [raw, charset = '', encoding = '', encoded = ''] = match
+    const between = value.slice(textAt, match.index)
+    const isNeighbour = run !== undefined && between.trim() === ''
+    const octets = encoding.toUpperCase() === 'B' ? Buffer.from(encoded, 'base64') : decodeQ(encoded)
+    if (run && isNeighbour && run.charset === charset.toLowerCase()) {
+      run.octets.push(octets)
+      run.raw += between + raw
+    } else {
+      endRun()
+      if (!isNeighbour) text += between
+      run = { charset: charset.toLowerCase(), octets: [octets], raw }
+    }
+    textAt = match.index + raw.length
+  }
+  endRun()
+  return (text + value.slice(textAt)).replace(/\p{Cc}+/gu, ' ')
+}
+
+function decodeQ(encoded: string): Buffer {
+  const latin1 = encoded
+    .replaceAll('_', ' ')
+    .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(latin1, 'latin1')
+}
+
+const decoders = new Map<string, TextDecoder | undefined>()
+const decodersMax = 100
+
+function decodeRun(charset: string, octets: Buffer): string | undefined {
+  if (!decoders.has(charset)) {
+    if (decoders.size >= decodersMax) decoders.clear()
+    decoders.set(charset, makeDecoder(charset))
+  }
+  return decoders.get(charset)?.decode(octets)
+}
+
+function makeDecoder(charset: string): TextDecoder | undefined {
+  try {
+    return new TextDecoder(charset)
+  } catch {
+    // A charset that does not exist: the word is shown as it stands.
+    return undefined
+  }
+}

@@ -1,0 +1,104 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+import { KiB } from '../../kernel/size.ts'
+
+export const headerLimits = {
+  /** Octets of a header block that are looked at; a mail with a longer one travels unchanged, with fewer known headers. */
+  blockBytes: 128 * KiB,
+  /** Header fields that are read. */
+  fields: 2_000,
+  /** Letters of one value that are kept. */
+  valueLetters: 32 * KiB,
+} as const
+
+/** The header fields of a mail as far as they could be read. It never fails: odd lines are passed over. */
+export interface MailHeader {
+  /** Name in lower case and unfolded value (not decoded) of each field, in their order. */
+  readonly fields: readonly (readonly [name: string, value: string])[]
+  /** Where the body begins, or undefined when the block did not end within the octets given. */
+  readonly bodyAt: number | undefined
+  /** False when limits cut the block short. */
+  readonly isWhole: boolean
+}
+
+const lineFeed = 10
+const carriageReturn = 13
+
+/**
+ * Reads the header block at the beginning of a mail (RFC 5322 section 2.2). Tolerated: bare LF, folding, 8-bit octets
+ * (UTF-8 where they are, else Latin-1), an mbox `From ` line on top, lines without a colon, no header, no body.
+ */
+export function readMailHeader(bytes: Uint8Array): MailHeader {
+  const block = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, headerLimits.blockBytes))
+  const bodyAt = findBody(block)
+  const head = block.subarray(0, bodyAt ?? block.length)
+  const text = isAscii(head) ? head.toString('latin1') : decodeOctets(head)
+  const fields: [string, string][] = []
+  let isWhole = bodyAt !== undefined || bytes.length <= headerLimits.blockBytes
+  for (const line of unfoldedLines(text)) {
+    if (fields.length >= headerLimits.fields) {
+      isWhole = false
+      break
+    }
+    const field = readField(line)
+    if (field) fields.push(field)
+  }
+  return { fields, bodyAt, isWhole }
+}
+
+/** True when the block has ended, or will not be read any further: enough of a mail is there to call readMailHeader. */
+export function hasWholeHeader(bytes: Uint8Array): boolean {
+  return (
+    bytes.length >= headerLimits.blockBytes ||
+    findBody(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)) !== undefined
+  )
+}
+
+/** The first value of each name. Names such as `__proto__` are plain names here. */
+export function firstValues(header: MailHeader): Record<string, string> {
+  const first = new Map<string, string>()
+  for (const [name, value] of header.fields) if (!first.has(name)) first.set(name, value)
+  return Object.fromEntries(first)
+}
+
+/** All values of a name (lower case), in their order. */
+export function allValues(header: MailHeader, name: string): string[] {
+  return header.fields.filter(field => field[0] === name).map(field => field[1])
+}
+
+/** Octets as text: UTF-8 where they are valid UTF-8, else one letter per octet. */
+function decodeOctets(octets: Buffer): string {
+  return isUtf8(octets) ? octets.toString('utf8') : octets.toString('latin1')
+}
+
+/** The octet after the first empty line. */
+function findBody(block: Buffer): number | undefined {
+  let lineAt = 0
+  for (;;) {
+    const end = block.indexOf(lineFeed, lineAt)
+    if (end < 0) return undefined
+    if (end === lineAt || (end === lineAt + 1 && block[lineAt] === carriageReturn)) return end + 1
+    lineAt = end + 1
+  }
+}
+
+function unfoldedLines(text: string): string[] {
+  const unfolded = text.includes('\n ') || text.includes('\n\t') ? text.replace(/\r?\n(?=[ \t])/g, '') : text
+  return unfolded.split('\n')
+}
+
+function readField(line: string): [string, string] | undefined {
+  const colonAt = line.indexOf(':')
+  if (colonAt < 1) return undefined
+  const name = line.slice(0, colonAt).trimEnd().toLowerCase()
+  // An mbox line (`From x@y Mon 10:00`) and text have blanks before their colon, header names have none.
+  if (!/^[!-9;-~]{1,200}$/.test(name) || name === '__proto__') return undefined
+  const value = cutAtWord(line.slice(colonAt + 1).trim())
+  return [name, /[^\t\P{Cc}]/u.test(value) ? value.replace(/[^\t\P{Cc}]/gu, ' ') : value]
+}
+
+/** Cut between words: the beginning of an address is another address. */
+function cutAtWord(value: string): string {
+  if (value.length <= headerLimits.valueLetters) return value
+  const kept = value.slice(0, headerLimits.valueLetters)
+  return kept.slice(0, Math.max(kept.lastIndexOf(','), kept.lastIndexOf(' '), 0))
+}

@@ -1,0 +1,86 @@
+import type { MailAddress } from './address.ts'
+import { parseAddresses } from './address.ts'
+import { decodeHeaderText } from './encoded-word.ts'
+import { allValues, type MailHeader } from './header.ts'
+
+/** What a mail says about itself. Texts are empty, and lists too, where it says nothing that can be used. */
+export interface MailFacts {
+  readonly from: string
+  readonly fromName: string
+  /** Who it is for: Delivered-To, X-Original-To, To, Cc, each address once. */
+  readonly to: readonly string[]
+  readonly cc: readonly string[]
+  readonly subject: string
+  /** With its angle brackets: `<a@b>`. */
+  readonly messageId: string
+  /** ISO 8601, UTC. */
+  readonly date: string
+  /** `<>` for the null sender of a bounce, an address, or empty when the header is not there. */
+  readonly returnPath: string
+  /** Received lines: hops that the mail has made. */
+  readonly receivedCount: number
+  /** True for bounces, vacation notes, receipts and bulk mail: never answer these. */
+  readonly isAutomatic: boolean
+}
+
+const subjectLettersMax = 2_000
+const addressesMax = 1_000
+
+/** Reads the facts of a mail from its header. */
+export function readMailFacts(header: MailHeader): MailFacts {
+  const first = (name: string) => header.fields.find(field => field[0] === name)?.[1] ?? ''
+  const addresses = (name: string) => allValues(header, name).flatMap(parseAddresses)
+  const sender = addresses('from')[0] ?? addresses('sender')[0]
+  const cc = addresses('cc')
+  const to = [...addresses('delivered-to'), ...addresses('x-original-to'), ...addresses('to'), ...cc]
+  const returnPath = readReturnPath(first('return-path'))
+  return {
+    from: sender?.address ?? '',
+    fromName: sender?.name ?? '',
+    to: eachOnce(to),
+    cc: eachOnce(cc),
+    subject: decodeHeaderText(first('subject')).slice(0, subjectLettersMax),
+    messageId: readMessageId(first('message-id')),
+    date: readDate(first('date')),
+    returnPath,
+    receivedCount: header.fields.filter(field => field[0] === 'received').length,
+    isAutomatic: isAutomatic(first, returnPath),
+  }
+}
+
+/** `<a@b>` of a Message-ID header, with what mailers put around it taken away; empty when there is none. */
+export function readMessageId(value: string): string {
+  const bracketed = /<([^<>\s]{1,990})>/.exec(value)?.[1]
+  const bare = /^[^<>\s]{1,990}$/.exec(value.trim())?.[0]
+  const id = bracketed ?? bare
+  return id === undefined ? '' : `<${id}>`
+}
+
+/** Auto-Submitted (RFC 3834), a null return path, Precedence, and reports (RFC 6522: bounces, read receipts). */
+function isAutomatic(first: (name: string) => string, returnPath: string): boolean {
+  const submitted = first('auto-submitted').toLowerCase()
+  if (submitted !== '' && !/^no\b/.test(submitted)) return true
+  if (returnPath === '<>' || /^(bulk|junk|auto_reply)\b/i.test(first('precedence'))) return true
+  return /^multipart\/report\b/i.test(first('content-type'))
+}
+
+function readReturnPath(value: string): string {
+  if (/^<\s*>$/.test(value)) return '<>'
+  return parseAddresses(value)[0]?.address ?? ''
+}
+
+function readDate(value: string): string {
+  // A comment (`(CEST)`) is allowed behind the zone; Date.parse knows the rest of RFC 5322.
+  const ms = Date.parse(value.replace(/\([^()]*\)/g, ' ').trim())
+  const isUsable = Number.isFinite(ms) && ms > Date.UTC(1970, 0, 1) && ms < Date.UTC(2200, 0, 1)
+  return isUsable ? new Date(ms).toISOString() : ''
+}
+
+function eachOnce(addresses: readonly MailAddress[]): string[] {
+  const seen = new Map<string, string>()
+  for (const { address } of addresses.slice(0, addressesMax)) {
+    const key = address.toLowerCase()
+    if (!seen.has(key)) seen.set(key, address)
+  }
+  return [...seen.values()]
+}
