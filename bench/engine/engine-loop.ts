@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import { createEngine } from '../../src/engine/engine.ts'
+import { defineReceiver, defineSender, type Intake } from '../../src/flow/adapter.ts'
+import type { LoadedFlow } from '../../src/flow/document.ts'
+import type { Expression } from '../../src/flow/expression.ts'
+import { defaultLimits } from '../../src/kernel/limit.ts'
+import { silentLog } from '../../src/kernel/log.ts'
+import { DAY, HOUR, MINUTE, systemClock } from '../../src/kernel/time.ts'
+import type { Store } from '../../src/store/port.ts'
+
+export interface LoopOptions {
+  readonly messages: number
+  readonly keys: number
+  readonly bytes: number
+  readonly producers: number
+  readonly workers: number
+}
+
+export interface LoopResult {
+  readonly seconds: number
+  readonly cpuMicrosPerMessage: number
+  readonly messagesPerSecond: number
+  /** Deliveries that arrived before an earlier one of the same key; must be 0. */
+  readonly outOfOrder: number
+}
+
+/**
+ * The whole engine around a store: a flow with an idempotency key and an order key for each message, and a receiver
+ * that only checks the order. What it costs above the bare store loop is the engine.
+ */
+export async function runEngineLoop(store: Store, options: LoopOptions): Promise<LoopResult> {
+  const { messages, keys, bytes, producers, workers } = options
+  const lastByKey = new Map<string, number>()
+  let outOfOrder = 0
+  let arrived = 0
+  let allArrived = () => {}
+  const end = new Promise<void>(resolve => {
+    allArrived = resolve
+  })
+
+  const receiver = defineReceiver({
+    id: 'order-check',
+    title: 'Order check',
+    summary: 'Counts messages and checks their order.',
+    answers: false,
+    config: z.strictObject({}),
+    examples: [],
+    errors: {},
+    async open() {
+      return {
+        async deliver(message) {
+          const key = message.headers['key'] ?? ''
+          const number = Number(message.headers['number'])
+          if ((lastByKey.get(key) ?? -1) >= number) outOfOrder++
+          lastByKey.set(key, number)
+          if (++arrived === messages) allArrived()
+          return { summary: 'seen' }
+        },
+        check: async () => ({ ok: true, detail: 'counts' }),
+        close: async () => {},
+      }
+    },
+  })
+  let intake: Intake | undefined
+  const sender = defineSender({
+    id: 'producer',
+    title: 'Producer',
+    summary: 'Hands over messages as fast as they are taken.',
+    config: z.strictObject({}),
+    examples: [],
+    errors: {},
+    async open(context) {
+      intake = context.intake
+      return {
+        receive: () => new Promise(resolve => context.signal.addEventListener('abort', () => resolve())),
+        check: async () => ({ ok: true, detail: 'produces' }),
+        close: async () => {},
+      }
+    },
+  })
+
+  const flow: LoadedFlow = {
+    name: 'bench',
+    about: 'Measures the engine.',
+    owner: undefined,
+    stage: 'dev',
+    params: {},
+    from: { declaration: sender, config: {} },
+    steps: [],
+    to: [{ declaration: receiver, config: {}, path: 'to' }],
+    delivery: {
+      onceBy: header('number'),
+      orderBy: header('key'),
+      whenSetAside: 'hold',
+      retry: { everyMs: MINUTE, upToMs: HOUR, forMs: DAY },
+      parallel: workers,
+    },
+    keep: { deliveredMs: DAY, setAsideMs: DAY },
+    expect: { quietMs: undefined, probe: undefined },
+    alert: [],
+    file: 'bench.yaml',
+    folder: '.',
+    revision: 'bench',
+  }
+  const limits = { ...defaultLimits, runningDeliveries: workers, queuedPerFlow: messages + 1 }
+  const unused = () => Promise.reject(new Error('the bench connects to nothing'))
+  const engine = createEngine({
+    store,
+    clock: systemClock,
+    log: silentLog,
+    limits,
+    connect: Object.assign(unused, { upgrade: unused }),
+    credential: unused,
+    serve: () => () => {},
+    owner: 'bench',
+  })
+  await engine.start(flow)
+  const taking = intake
+  if (!taking) throw new Error('the flow did not open its sender')
+
+  const body = Buffer.alloc(bytes, 'x')
+  const cpuBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  let next = 0
+  const produce = async () => {
+    while (next < messages) {
+      const number = next++
+      const headers = { key: `key-${number % keys}`, number: String(number) }
+      await taking.accept({ headers, attributes: {}, type: 'application/octet-stream', body })
+    }
+  }
+  await Promise.all(Array.from({ length: producers }, produce))
+  await end
+  await engine.idle()
+  const seconds = (performance.now() - startedAt) / 1000
+  const cpu = process.cpuUsage(cpuBefore)
+  await engine.close()
+  return {
+    seconds,
+    cpuMicrosPerMessage: (cpu.user + cpu.system) / messages,
+    messagesPerSecond: messages / seconds,
+    outOfOrder,
+  }
+}
+
+/** What a compiled `message.headers.…` comes down to; the cost of CEL itself is measured with its library. */
+function header(name: string): Expression {
+  return { text: `message.headers.${name}`, needsBody: false, evaluate: scope => scope.message.headers[name] }
+}
