@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs'
+import { describe, test } from 'vitest'
+
+/** What a foreign test may ask for: programs from Debian packages, and what makes each of them usable. */
+const proofs = {
+  dovecot: { files: ['/usr/sbin/dovecot', '/usr/lib/dovecot/imap'], asRoot: true },
+  'dovecot-auth-lua': { files: ['/usr/lib/dovecot/modules/auth/libauthdb_lua.so'], asRoot: false },
+  postfix: { files: ['/usr/sbin/postfix', '/usr/lib/postfix/sbin/master'], asRoot: true },
+  'smtp-sink': { files: ['/usr/sbin/smtp-sink'], asRoot: false },
+  swaks: { files: ['/usr/bin/swaks'], asRoot: false },
+  fetchmail: { files: ['/usr/bin/fetchmail'], asRoot: false },
+  getmail6: { files: ['/usr/bin/getmail'], asRoot: false },
+  openssl: { files: ['/usr/bin/openssl'], asRoot: false },
+  curl: { files: ['/usr/bin/curl'], asRoot: false },
+} as const
+
+export type Need = keyof typeof proofs
+
+/** The needs that this machine does not meet, each as a person would say it (`postfix`, `dovecot as root`). */
+export function missingNeeds(needs: readonly Need[]): string[] {
+  return needs.flatMap(need => {
+    const proof = proofs[need]
+    if (!proof.files.every(file => existsSync(file))) return [need]
+    return proof.asRoot && process.getuid?.() !== 0 ? [`${need} as root`] : []
+  })
+}
+
+/**
+ * A group of tests against real servers. Where one is missing, the group is reported as skipped with the name of what
+ * is missing; with `ISTHMUS_FORBID_SKIPS=1` it fails instead, so that a complete machine cannot skip by mistake.
+ */
+export function describeForeign(name: string, needs: readonly Need[], tests: () => void): void {
+  const missing = missingNeeds(needs)
+  if (missing.length === 0) {
+    describe(name, tests)
+    return
+  }
+  const reason = `${missing.join(', ')} missing; run npm run setup:foreign`
+  if (process.env['ISTHMUS_FORBID_SKIPS'] === '1') {
+    describe(name, () => {
+      test('finds what it needs', () => {
+        throw new Error(`${reason}; skipping is forbidden here (ISTHMUS_FORBID_SKIPS=1).`)
+      })
+    })
+    return
+  }
+  describe.skip(`${name} (skipped: ${reason})`, tests)
+}
