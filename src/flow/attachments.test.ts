@@ -1,0 +1,112 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Body, heldBody } from '../kernel/body.ts'
+import { listAttachments } from './attachments.ts'
+
+const mail = [
+  'From: ann@contoso.com',
+  'Content-Type: multipart/mixed;',
+  ' boundary="outer"',
+  '',
+  'preamble',
+  '--outer',
+  'Content-Type: multipart/alternative; boundary=inner',
+  '',
+  '--inner',
+  'Content-Type: text/plain',
+  '',
+  'hello',
+  '--not-a-boundary',
+  '--inner--',
+  '--outer',
+  'Content-Type: application/pdf; name="order.pdf"',
+  'Content-Disposition: attachment; filename="order.pdf"',
+  'Content-Transfer-Encoding: base64',
+  '',
+  ...Array.from({ length: 100 }, () => 'A'.repeat(76)),
+  '--outer',
+  "Content-Disposition: inline; filename*=utf-8''M%C3%BCnchen.png",
+  'Content-Type: image/png',
+  '',
+  'xx',
+  '--outer',
+  'Content-Type: application/x; name="=?utf-8?B?w5xiZXI=?= =?utf-8?Q?sicht=2Exlsx?="',
+  '',
+  'y',
+  '--outer--',
+  'epilogue',
+].join('\r\n')
+
+function chunked(text: string, size: number, type = 'message/rfc822'): Body {
+  const bytes = Buffer.from(text)
+  return {
+    bytes: bytes.length,
+    type,
+    held: undefined,
+    async *stream() {
+      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+    },
+  }
+}
+
+const plain = (list: readonly Map<string, unknown>[]) => list.map(entry => Object.fromEntries(entry))
+
+test('a mail shows its attachments by name, type and size, whatever the chunks', async () => {
+  const expected = [
+    { name: 'order.pdf', type: 'application/pdf', size: 5700 },
+    { name: 'München.png', type: 'image/png', size: 2 },
+    { name: 'Übersicht.xlsx', type: 'application/x', size: 1 },
+  ]
+  for (const size of [1, 7, 64, 1 << 20])
+    expect(plain(await listAttachments(chunked(mail, size), {}))).toEqual(expected)
+})
+
+test('a mail without parts and a body that is no mail have none, and are not read', async () => {
+  const body = { ...chunked(mail, 100), stream: () => expect.unreachable() }
+  expect(await listAttachments({ ...body, type: 'application/json' }, {})).toEqual([])
+  expect(await listAttachments(body, { 'content-type': 'text/plain; charset=utf-8' })).toEqual([])
+})
+
+test('a single part that is a file is an attachment', async () => {
+  const single = 'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\n12345'
+  const headers = { 'content-type': 'application/pdf', 'content-disposition': 'attachment; filename=a.pdf' }
+  expect(plain(await listAttachments(chunked(single, 9), headers))).toEqual([
+    { name: 'a.pdf', type: 'application/pdf', size: 5 },
+  ])
+})
+
+test.each([
+  ['nothing at all', ''],
+  ['a header without an end', 'Content-Type: multipart/mixed; boundary=a'],
+  ['a boundary that never comes', 'Content-Type: multipart/mixed; boundary=a\r\n\r\nbody'],
+  ['an empty boundary', 'Content-Type: multipart/mixed; boundary=""\r\n\r\n--\r\n--\r\n'],
+  ['bare line feeds', 'Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--'],
+  ['a charset nobody knows', "Content-Disposition: attachment; filename*=klingon''a%FF.pdf\r\n\r\n"],
+  ['percent signs that are none', 'Content-Disposition: attachment; filename*=%zz%\r\n\r\n'],
+  ['a continuation without beginning', 'Content-Disposition: attachment; filename*1=b\r\n\r\n'],
+  ['multiparts inside themselves', 'Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n'.repeat(3_000)],
+])('%s does no harm', async (_what, text) => {
+  expect(Array.isArray(await listAttachments(heldBody(text, 'message/rfc822'), {}))).toBe(true)
+})
+
+test('a mail with more parts than anybody sends is listed up to a limit, in little time', async () => {
+  const part = '--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nx\r\n'
+  const text = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${part.repeat(20_000)}`
+  const started = performance.now()
+  expect(await listAttachments(heldBody(text, 'message/rfc822'), {})).toHaveLength(1_000)
+  const dashes = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--\r\n'.repeat(200_000)}`
+  expect(await listAttachments(heldBody(dashes, 'message/rfc822'), {})).toEqual([])
+  expect(performance.now() - started).toBeLessThan(5_000)
+})
+
+test('any bytes give a list', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom(...mail.split('\r\n'), '--', '', ' x')),
+      fc.integer({ min: 1, max: 50 }),
+      async (lines, size) => {
+        expect(Array.isArray(await listAttachments(chunked(lines.join('\r\n'), size), {}))).toBe(true)
+      },
+    ),
+  )
+})

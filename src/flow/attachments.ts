@@ -1,0 +1,123 @@
+import type { Body } from '../kernel/body.ts'
+import { KiB } from '../kernel/size.ts'
+import { type PartHeaders, readPartHeaders } from './part-headers.ts'
+
+/** A part of a mail that carries a file name or is marked as an attachment. */
+export type Attachment = Map<'name' | 'type' | 'size', string | number>
+
+/** Multiparts inside each other; deeper ones are not looked into. */
+export const multipartDepthMax = 20
+/** Parts of one mail that are listed. */
+export const attachmentsMax = 1_000
+/** The header of one part; the rest of a longer one is passed over. */
+export const partHeaderBytesMax = 64 * KiB
+
+interface OpenPart {
+  readonly headers: PartHeaders
+  bytes: number
+}
+
+/**
+ * `message.attachments`: name, type and size (decoded, within some percent) of each attachment of a mail, read in one
+ * pass over the bytes that keeps only headers in memory. A body that is not a mail has none; a broken mail gives what
+ * could be read, because a routing rule must not stop on a mail that a reader would still open. RFC 2045, 2046, 2183.
+ */
+export async function listAttachments(body: Body, headers: Readonly<Record<string, string>>): Promise<Attachment[]> {
+  if (!/^message\/(rfc822|global)\b/i.test(body.type)) return []
+  // Most mails have no parts, and their headers were parsed when they came in.
+  const contentType = headers['content-type'] ?? ''
+  if (contentType && !/^\s*multipart\//i.test(contentType) && !/name|attachment/i.test(headerText(headers))) return []
+  const scan = new PartScan()
+  for await (const chunk of body.stream()) scan.push(chunk)
+  return scan.end()
+}
+
+function headerText(headers: Readonly<Record<string, string>>): string {
+  return `${headers['content-type'] ?? ''} ${headers['content-disposition'] ?? ''}`
+}
+
+const lineFeed = 10
+
+class PartScan {
+  #rest = Buffer.alloc(0)
+  #header: string | undefined = ''
+  #open: OpenPart | undefined
+  readonly #boundaries: string[] = []
+  readonly #found: Attachment[] = []
+
+  push(chunk: Uint8Array): void {
+    this.#rest = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk])
+    let at = 0
+    for (;;) {
+      // In a body only lines that begin with two hyphens matter, and they are found natively.
+      if (this.#header === undefined && !(this.#rest[at] === 45 && this.#rest[at + 1] === 45)) {
+        const next = this.#rest.indexOf('\n--', at, 'latin1')
+        const upTo = next < 0 ? Math.max(at, this.#rest.length - 2) : next + 1
+        if (this.#open) this.#open.bytes += upTo - at
+        at = upTo
+        if (next < 0) break
+      }
+      const end = this.#rest.indexOf(lineFeed, at)
+      if (end < 0 && this.#rest.length - at < partHeaderBytesMax) break
+      const stop = end < 0 ? this.#rest.length : end + 1
+      this.#line(this.#rest.toString('latin1', at, stop), stop - at)
+      at = stop
+    }
+    this.#rest = this.#rest.subarray(at)
+  }
+
+  end(): Attachment[] {
+    if (this.#rest.length > 0) this.#line(this.#rest.toString('latin1'), this.#rest.length)
+    this.#closePart()
+    return this.#found
+  }
+
+  #line(line: string, bytes: number): void {
+    const isBoundary = line.startsWith('--') && this.#crossBoundary(line.trimEnd())
+    if (isBoundary) return
+    if (this.#header === undefined) {
+      if (this.#open) this.#open.bytes += bytes
+      return
+    }
+    if (line.trim() !== '') {
+      if (this.#header.length < partHeaderBytesMax) this.#header += line
+      return
+    }
+    const headers = readPartHeaders(this.#header)
+    this.#header = undefined
+    this.#open = { headers, bytes: 0 }
+    if (headers.boundary && this.#boundaries.length < multipartDepthMax) this.#boundaries.push(`--${headers.boundary}`)
+  }
+
+  #crossBoundary(line: string): boolean {
+    for (let depth = this.#boundaries.length - 1; depth >= 0; depth--) {
+      const boundary = this.#boundaries[depth]
+      if (boundary === undefined || (line !== boundary && line !== `${boundary}--`)) continue
+      // The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
+      if (this.#open && this.#open.headers.encoding !== 'base64') this.#open.bytes = Math.max(0, this.#open.bytes - 2)
+      this.#closePart()
+      const isLast = line !== boundary
+      this.#boundaries.length = isLast ? depth : depth + 1
+      this.#header = isLast ? undefined : ''
+      return true
+    }
+    return false
+  }
+
+  #closePart(): void {
+    const part = this.#open
+    this.#open = undefined
+    if (!part || this.#found.length >= attachmentsMax) return
+    const { name, isAttachment, type, encoding } = part.headers
+    if (!isAttachment && !name) return
+    // Base64 makes 4 letters of 3 bytes and breaks its lines after 76.
+    const bytes = encoding === 'base64' ? Math.round((part.bytes * 3 * 76) / (4 * 78)) : part.bytes
+    this.#found.push(
+      new Map<'name' | 'type' | 'size', string | number>([
+        ['name', name],
+        ['type', type],
+        ['size', bytes],
+      ]),
+    )
+  }
+}

@@ -1,0 +1,94 @@
+/** What `message.attachments` wants to know of the header of a MIME part. */
+export interface PartHeaders {
+  readonly type: string
+  readonly boundary: string | undefined
+  readonly name: string
+  readonly isAttachment: boolean
+  readonly encoding: string
+}
+
+/** Reads the header of a part, given as Latin-1 text with its line ends. Never throws: odd headers give less. */
+export function readPartHeaders(header: string): PartHeaders {
+  const unfolded = header.replace(/\r?\n[ \t]+/g, ' ')
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'im').exec(unfolded)?.[1]?.trim() ?? ''
+  const contentType = field('content-type')
+  const disposition = field('content-disposition')
+  const type = contentType.split(';')[0]?.trim().toLowerCase() || 'text/plain'
+  const isMultipart = type.startsWith('multipart/')
+  return {
+    type,
+    boundary: isMultipart ? parameter(contentType, 'boundary') : undefined,
+    name: isMultipart ? '' : (parameter(disposition, 'filename') ?? parameter(contentType, 'name') ?? ''),
+    isAttachment: !isMultipart && /^attachment\b/i.test(disposition),
+    encoding: field('content-transfer-encoding').toLowerCase(),
+  }
+}
+
+// The whole header is bounded by partHeaderBytesMax, and each pattern below is linear.
+function parameter(value: string, name: string): string | undefined {
+  const parts = new Map<string, string>()
+  for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)/g)) {
+    const [, key, raw] = match
+    if (key === undefined || raw === undefined || parts.has(key.toLowerCase())) continue
+    parts.set(key.toLowerCase(), raw.startsWith('"') ? raw.slice(1, -1).replace(/\\(.)/g, '$1') : raw)
+  }
+  const plain = parts.get(name)
+  const extended = parts.get(`${name}*`)
+  if (extended !== undefined) return decodeExtended(extended)
+  if (plain !== undefined) return decodeWords(plain)
+  return continued(parts, name)
+}
+
+/** RFC 2231 section 3: `filename*0="a"; filename*1*=%20b`. */
+function continued(parts: ReadonlyMap<string, string>, name: string): string | undefined {
+  let text = ''
+  let isExtended = false
+  for (let number = 0; ; number++) {
+    const encoded = parts.get(`${name}*${number}*`)
+    const piece = encoded ?? parts.get(`${name}*${number}`)
+    if (piece === undefined) break
+    if (encoded !== undefined) isExtended = true
+    text += encoded ?? piece.replace(/%/g, '%25')
+  }
+  if (text === '') return undefined
+  return isExtended ? decodeExtended(text) : text.replace(/%25/g, '%')
+}
+
+/** RFC 2231 section 4: `utf-8'de'M%C3%BCnchen.pdf`. */
+function decodeExtended(text: string): string {
+  const match = /^([^']*)'[^']*'(.*)$/s.exec(text)
+  const charset = match?.[1] || 'utf-8'
+  const encoded = match?.[2] ?? text
+  const bytes = encoded.replace(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return decodeBytes(Buffer.from(bytes, 'latin1'), charset)
+}
+
+/** RFC 2047 words, which senders put into parameters although section 5 forbids it; raw UTF-8 is taken as such. */
+function decodeWords(text: string): string {
+  if (!text.includes('=?')) return decodeBytes(Buffer.from(text, 'latin1'), 'utf-8')
+  return text
+    .replace(/\?=\s+=\?/g, '?==?')
+    .replace(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi, (_all, charset: string, kind: string, data: string) => {
+      const bytes =
+        kind.toLowerCase() === 'b'
+          ? Buffer.from(data, 'base64')
+          : Buffer.from(
+              data
+                .replace(/_/g, ' ')
+                .replace(/=([0-9a-f]{2})/gi, (_hex, code: string) => String.fromCharCode(Number.parseInt(code, 16))),
+              'latin1',
+            )
+      return decodeBytes(bytes, charset)
+    })
+}
+
+function decodeBytes(bytes: Uint8Array, charset: string): string {
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    // A charset nobody knows: the letters that ASCII has are still right, and a rule on `.pdf` works.
+    return Buffer.from(bytes).toString('latin1')
+  }
+}
