@@ -73,8 +73,12 @@ export function createMask(secretValues: () => readonly string[]): Mask {
         return value === null ? null : shownObject(value, depth, above)
       case 'undefined':
         return null
-      default:
+      case 'function':
+      case 'symbol':
         return `<${typeof value}>`
+      default:
+        // A type of JavaScript that this hub does not know yet.
+        return '<unknown>'
     }
   }
 
@@ -117,7 +121,7 @@ function patternOf(secrets: readonly string[]): RegExp | undefined {
   const forms = new Set(secrets.flatMap(formsOf))
   if (forms.size === 0) return undefined
   // The longest form first, so that no longer one is left in part.
-  const ordered = [...forms].sort((one, other) => other.length - one.length)
+  const ordered = [...forms].toSorted((one, other) => other.length - one.length)
   return new RegExp(ordered.map(form => RegExp.escape(form)).join('|'), 'g')
 }
 

@@ -1,0 +1,137 @@
+import { asHubError } from '../kernel/error.ts'
+import type { Log } from '../kernel/log.ts'
+import { type Clock, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
+import type { Inspection, Records } from '../store/port.ts'
+import type { AlertBook, Finding } from './alerts/alert-book.ts'
+import {
+  credentialWarnMs,
+  findCredential,
+  findFlowFailed,
+  findLinkDown,
+  findProbe,
+  findQueueAge,
+  findQuiet,
+  findSetAside,
+} from './findings.ts'
+import { Hearings } from './hearing.ts'
+import { Probes } from './probes.ts'
+import type { Watched, WatchedCredential, WatchedError, WatchedLink, WatchedStatus } from './watched.ts'
+
+/** When trouble becomes an alert. */
+export interface AlertPolicy {
+  /** How often all is looked at. */
+  readonly lookEveryMs: number
+  /** How long a link may be down. */
+  readonly linkDownMs: number
+  /** How long a delivery may wait. */
+  readonly queueAgeMs: number
+  /** How long before its end a credential is warned of. */
+  readonly credentialEndsMs: number
+  /** Channels for alerts whose flow names none. */
+  readonly channels: readonly string[]
+}
+
+export const defaultAlertPolicy: AlertPolicy = {
+  lookEveryMs: 15 * SECOND,
+  linkDownMs: 5 * MINUTE,
+  queueAgeMs: HOUR,
+  credentialEndsMs: credentialWarnMs,
+  channels: ['log'],
+}
+
+/** A flow that should run but could not be started. */
+export interface FailedFlow {
+  readonly name: string
+  readonly since: number
+  readonly error: WatchedError
+}
+
+export interface ExpectationParts {
+  readonly engine: Watched
+  readonly store: Pick<Inspection, 'counts' | 'find'> & Pick<Records, 'read' | 'write'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly book: AlertBook
+  readonly policy: AlertPolicy
+  readonly credentials: () => Promise<readonly WatchedCredential[]>
+  readonly failedFlows: () => readonly FailedFlow[]
+}
+
+/** Looks at flows, links, queues and credentials in turn and hands what it finds to the alert book. */
+export function createExpectations(parts: ExpectationParts) {
+  const { engine, store, clock, log, book, policy } = parts
+  const hearings = new Hearings(engine, store, clock)
+  const probes = new Probes(engine, clock)
+  const linksDown = new Map<string, WatchedLink>()
+
+  async function look(): Promise<void> {
+    const observed = new Set<string>()
+    const report = async (finding: Finding) => {
+      observed.add(finding.id)
+      const channels = finding.channels.length > 0 ? finding.channels : policy.channels
+      await book.observe({ ...finding, channels })
+    }
+    const statuses = engine.flows()
+    const running = new Set(statuses.map(({ flow }) => flow.name))
+    probes.keepOnly(running)
+    hearings.keepOnly(running)
+    for (const status of statuses) await guarded(status.flow.name, () => lookAtFlow(status, report, observed))
+    for (const failed of parts.failedFlows()) {
+      await report(findFlowFailed(failed.name, [], failed.error, failed.since))
+    }
+    await guarded('credentials', async () => {
+      for (const credential of await parts.credentials()) {
+        await report(findCredential(credential, policy.credentialEndsMs, clock.now()))
+      }
+    })
+    await book.resolveOthers(observed)
+  }
+
+  async function lookAtFlow(
+    status: WatchedStatus,
+    report: (finding: Finding) => Promise<void>,
+    observed: Set<string>,
+  ): Promise<void> {
+    const { flow } = status
+    const counts = await store.counts(flow.name)
+    const [newest] = counts.setAside > 0 ? await store.find({ flow: flow.name, state: 'set-aside', limit: 1 }) : []
+    const now = clock.now()
+    if (flow.expect.quietMs !== undefined) {
+      await report(
+        findQuiet(flow, flow.expect.quietMs, await hearings.silentSince(flow.name, counts.lastAcceptedAt), now),
+      )
+    }
+    for (const link of status.links) {
+      await report(findLinkDown(flow, link.link, asDown(flow.name, link), policy.linkDownMs, now))
+    }
+    await report(findSetAside(flow, counts.setAside, newest, now))
+    await report(findQueueAge(flow, counts, policy.queueAgeMs, now))
+    if (!flow.expect.probe) return
+    probes.sendIfDue(status)
+    const result = probes.result(flow.name)
+    if (result) await report(findProbe(flow, result))
+    // Before the first result nothing is known: an alert from before a restart stays as it is.
+    else observed.add(`probe:${flow.name}`)
+  }
+
+  /** The link as it was when it went down; one that is trying again counts as down until it is up. */
+  function asDown(flow: string, link: WatchedLink): WatchedLink | undefined {
+    const key = JSON.stringify([flow, link.link])
+    const before = linksDown.get(key)
+    if (link.state === 'up') linksDown.delete(key)
+    else if (link.state === 'down') linksDown.set(key, { ...link, since: before?.since ?? link.since })
+    return linksDown.get(key)
+  }
+
+  /** One flow that cannot be looked at must not hide the others. */
+  async function guarded(what: string, lookAt: () => Promise<void>): Promise<void> {
+    try {
+      await lookAt()
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      log.error('monitor.look-failed', { what, code: error.code, error: error.message, cause: error.cause })
+    }
+  }
+
+  return { look, settled: () => probes.settled(), close: () => hearings.close() }
+}

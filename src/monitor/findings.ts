@@ -1,0 +1,184 @@
+import { DAY, formatDuration } from '../kernel/time.ts'
+import type { DeliveryRow, FlowCounts } from '../store/port.ts'
+import type { Finding } from './alerts/alert-book.ts'
+import type { ProbeEnd, WatchedCredential, WatchedError, WatchedFlow, WatchedLink } from './watched.ts'
+
+// From facts to findings: no clock, no store. Each function looks at one thing and says whether it is in trouble.
+
+/** Silence since the last message, or since the hub began to watch the flow. */
+export function findQuiet(flow: WatchedFlow, quietMs: number, heardAt: number, now: number): Finding {
+  const isQuiet = now - heardAt >= quietMs
+  return finding(
+    'quiet',
+    flow,
+    undefined,
+    isQuiet && {
+      since: heardAt,
+      what: `Flow ${flow.name} has taken in nothing for ${formatDuration(quietMs)}.`,
+      turn: 'Whoever sends to this flow.',
+      next: 'Prove that the links work. If they do, ask the sending side whether it has sent anything.',
+      command: `isthmus flow check ${flow.name}`,
+    },
+  )
+}
+
+/** The last probe, and when it was sent. */
+export function findProbe(flow: WatchedFlow, probe: ProbeResult): Finding {
+  const { end, error, withinMs } = probe
+  const trouble = error ?? end?.error
+  const what = error
+    ? `The probe of flow ${flow.name} could not be sent: ${error.message}`
+    : end
+      ? `The probe of flow ${flow.name} ended as ${end.state}: ${end.summary}`
+      : `The probe of flow ${flow.name} did not arrive within ${formatDuration(withinMs)}.`
+  return finding(
+    'probe',
+    flow,
+    undefined,
+    end?.state !== 'delivered' && {
+      since: probe.since,
+      what,
+      turn: trouble ? turnOf(trouble.side) : 'Not known yet; the probe is still on its way.',
+      next: trouble?.next ?? 'See where the probe waits, and whether the links work.',
+      command: `isthmus flow check ${flow.name}`,
+    },
+  )
+}
+
+export interface ProbeResult {
+  /** Since when probes have not come through; the time of this one when it is the first. */
+  readonly since: number
+  readonly withinMs: number
+  /** Undefined: its end did not come within the time. */
+  readonly end: ProbeEnd | undefined
+  /** Why it could not even be sent. */
+  readonly error: WatchedError | undefined
+}
+
+/** A link that has been down longer than the grace time; `down` is undefined while it is up. */
+export function findLinkDown(
+  flow: WatchedFlow,
+  link: string,
+  down: WatchedLink | undefined,
+  graceMs: number,
+  now: number,
+): Finding {
+  const isTrouble = down !== undefined && now - down.since >= graceMs
+  return finding(
+    'link-down',
+    flow,
+    link,
+    isTrouble && {
+      since: down.since,
+      what: `Link ${link} of flow ${flow.name} is down: ${down.error?.message ?? down.detail}`,
+      turn: turnOf(down.error?.side ?? 'hub'),
+      next: down.error?.next ?? 'Look at the log of the flow.',
+      command: `isthmus flow check ${flow.name}`,
+    },
+  )
+}
+
+/** Deliveries that wait for a person. `newest` is the newest one of them. */
+export function findSetAside(flow: WatchedFlow, count: number, newest: DeliveryRow | undefined, now: number): Finding {
+  return finding(
+    'set-aside',
+    flow,
+    undefined,
+    count > 0 && {
+      since: newest?.at ?? now,
+      what: `${count} ${count === 1 ? 'delivery' : 'deliveries'} of flow ${flow.name} ${count === 1 ? 'is' : 'are'} set aside${newest?.error ? `; the newest: ${newest.error.message}` : '.'}`,
+      turn: turnOf(newest?.error?.side ?? 'flow'),
+      next: newest?.error?.next ?? 'Look at each, then repair, replay or skip it.',
+      command: `isthmus message find --flow ${flow.name} --state set-aside`,
+    },
+  )
+}
+
+/** A queue whose oldest delivery has waited too long. */
+export function findQueueAge(flow: WatchedFlow, counts: FlowCounts, ageMs: number, now: number): Finding {
+  const oldest = counts.oldestQueuedAt
+  return finding(
+    'queue-age',
+    flow,
+    undefined,
+    oldest !== undefined &&
+      now - oldest >= ageMs && {
+        since: oldest,
+        what: `The oldest delivery of flow ${flow.name} has waited for more than ${formatDuration(ageMs)}.`,
+        turn: 'See the error of its last attempt.',
+        next: 'Look at what the oldest deliveries wait for.',
+        command: `isthmus message find --flow ${flow.name} --state queued`,
+      },
+  )
+}
+
+/** A flow that should run but could not be started. */
+export function findFlowFailed(
+  name: string,
+  channels: readonly string[],
+  error: WatchedError | undefined,
+  since: number,
+): Finding {
+  const flow = { name, alert: channels }
+  return finding(
+    'flow-failed',
+    flow,
+    undefined,
+    error !== undefined && {
+      since,
+      what: `Flow ${name} does not run: ${error.message}`,
+      turn: turnOf(error.side),
+      next: error.next,
+      command: `isthmus flow start ${name}`,
+    },
+  )
+}
+
+/** A credential that ends soon or does not work. */
+export function findCredential(credential: WatchedCredential, warnMs: number, now: number): Finding {
+  const { name, state, expiresAt, detail } = credential
+  const endsSoon = state === 'expiring' && expiresAt !== undefined && expiresAt - now <= warnMs
+  const isTrouble = endsSoon || state === 'expired' || state === 'needs-authorisation' || state === 'failing'
+  const trouble = {
+    since: now,
+    what: endsSoon
+      ? `Credential ${name} ends on ${new Date(expiresAt).toISOString()}.`
+      : `Credential ${name}: ${detail}`,
+    turn:
+      state === 'failing'
+        ? 'The server that gives tokens, or whoever keeps the credential.'
+        : 'Whoever keeps the credential.',
+    next:
+      state === 'needs-authorisation'
+        ? 'Sign in again.'
+        : 'Renew the credential where it was made, then store the new one.',
+    command:
+      state === 'needs-authorisation' ? `isthmus credential authorise ${name}` : `isthmus credential status ${name}`,
+  }
+  return { id: `credential:${name}`, kind: 'credential', channels: [], trouble: isTrouble ? trouble : undefined }
+}
+
+/** Credentials are warned of this long before their end, unless isthmus.yaml says otherwise. */
+export const credentialWarnMs = 14 * DAY
+
+/** Whose turn it is, in words. */
+export function turnOf(side: string): string {
+  const turns: Readonly<Record<string, string>> = {
+    sender: 'The sending side, or whoever keeps its credential.',
+    receiver: 'The receiving side, or whoever keeps its credential.',
+    hub: 'Whoever runs this hub.',
+    flow: 'Whoever wrote the flow.',
+    caller: 'Whoever calls the hub.',
+  }
+  return turns[side] ?? side
+}
+
+function finding(
+  kind: Finding['kind'],
+  flow: Pick<WatchedFlow, 'name' | 'alert'>,
+  part: string | undefined,
+  trouble: Finding['trouble'] | false,
+): Finding {
+  const id = [kind, flow.name, ...(part === undefined ? [] : [part])].join(':')
+  return { id, kind, flow: flow.name, channels: flow.alert, trouble: trouble === false ? undefined : trouble }
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { type Clock, MINUTE } from '../kernel/time.ts'
+import type { Records } from '../store/port.ts'
+import type { Watched } from './watched.ts'
+
+const area = 'hearing'
+const writeEveryMs = MINUTE
+// A gap up to this long is a restart of the hub, over which silence goes on; a longer one is a flow that was stopped.
+const restartMs = 15 * MINUTE
+
+const recordSchema = z.object({ since: z.number(), seenAt: z.number(), heardAt: z.number().optional() })
+type Hearing = z.output<typeof recordSchema>
+
+/** Remembers since when each flow is listened to and when it last heard a message, over restarts of the hub. */
+export class Hearings {
+  readonly #store: Pick<Records, 'read' | 'write'>
+  readonly #clock: Clock
+  readonly #hearings = new Map<string, Hearing>()
+  readonly #writtenAt = new Map<string, number>()
+  readonly #heardNow = new Map<string, number>()
+  readonly #end: () => void
+
+  constructor(engine: Watched, store: Pick<Records, 'read' | 'write'>, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+    this.#end = engine.on(event => {
+      if (event.type === 'delivery.accepted' && !event.isProbe) this.#heardNow.set(event.flow, event.at)
+    })
+  }
+
+  /** When silence of this flow began. `lastAcceptedAt` is what the store knows of. */
+  async silentSince(flow: string, lastAcceptedAt: number | undefined): Promise<number> {
+    const now = this.#clock.now()
+    const before = this.#hearings.get(flow) ?? (await this.#read(flow))
+    const isNew = !before || now - before.seenAt > restartMs
+    const heardAt = newest(before?.heardAt, lastAcceptedAt, this.#heardNow.get(flow))
+    const hearing = { since: isNew ? now : before.since, seenAt: now, ...(heardAt !== undefined && { heardAt }) }
+    this.#hearings.set(flow, hearing)
+    const isDue = now - (this.#writtenAt.get(flow) ?? 0) >= writeEveryMs || heardAt !== before?.heardAt
+    if (isNew || isDue) {
+      await this.#store.write(area, flow, hearing)
+      this.#writtenAt.set(flow, now)
+    }
+    return Math.max(hearing.since, heardAt ?? 0)
+  }
+
+  /** Forgets flows that do not run; their record stays, so that a start soon after goes on with it. */
+  keepOnly(flows: ReadonlySet<string>): void {
+    for (const flow of this.#hearings.keys()) if (!flows.has(flow)) this.#hearings.delete(flow)
+  }
+
+  close(): void {
+    this.#end()
+  }
+
+  async #read(flow: string): Promise<Hearing | undefined> {
+    const record = await this.#store.read(area, flow)
+    const parsed = recordSchema.safeParse(record?.value)
+    return parsed.success ? parsed.data : undefined
+  }
+}
+
+function newest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter(time => time !== undefined)
+  return known.length === 0 ? undefined : Math.max(...known)
+}

@@ -1,0 +1,155 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { HubError } from '../kernel/error.ts'
+import { type Clock, SECOND } from '../kernel/time.ts'
+import type { Inspection } from '../store/port.ts'
+import type { Watched, WatchedEvent } from './watched.ts'
+
+/** What Prometheus reads from the hub. */
+export interface Metrics {
+  readonly type: string
+  text(): Promise<string>
+  /** Counts that a named limit was reached. */
+  limitReached(limit: string, flow?: string): void
+  close(): void
+}
+
+export interface MetricsOptions {
+  readonly engine: Watched
+  readonly store: Pick<Inspection, 'counts'>
+  readonly clock: Clock
+  readonly version: string
+  /** How many alerts are open now. */
+  readonly openAlerts: () => number
+}
+
+/** Limits that the engine reports with these codes; BODY_TOO_LARGE names its limit itself. */
+const limitOfCode: Readonly<Record<string, string>> = {
+  ENGINE_QUEUE_FULL: 'queuedPerFlow',
+  ENGINE_HEADERS_TOO_LARGE: 'headerBytes',
+  ENGINE_STEP_TIMEOUT: 'stepMs',
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  const meters = makeMeters(registry)
+  const readGauges = makeGauges(registry, options)
+  collectDefaultMetrics({ register: registry, prefix: 'isthmus_' })
+
+  function limitReached(limit: string, flow = ''): void {
+    meters.limits.inc({ limit, flow })
+  }
+
+  function countError(flow: string, error: HubError): void {
+    const limit = error.code === 'BODY_TOO_LARGE' ? String(error.fields.purpose) : limitOfCode[error.code]
+    if (limit !== undefined) limitReached(limit, flow)
+  }
+
+  const end = options.engine.on(event => countEvent(meters, event, countError))
+
+  async function text(): Promise<string> {
+    await readGauges()
+    return registry.metrics()
+  }
+
+  return { type: registry.contentType, text, limitReached, close: end }
+}
+
+type Meters = ReturnType<typeof makeMeters>
+
+function makeMeters(registry: Registry) {
+  const counter = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
+  return {
+    accepted: counter('delivery_accepted_total', 'Messages accepted, probes left out.', ['flow']),
+    acceptedBytes: counter('delivery_accepted_bytes_total', 'Bytes of the bodies accepted.', ['flow']),
+    duplicates: counter('delivery_refused_duplicate_total', 'Messages not accepted, since they were known.', ['flow']),
+    failed: counter('delivery_failed_total', 'Attempts that failed, by error code.', ['flow', 'code', 'side']),
+    ends: {
+      delivered: counter('delivery_delivered_total', 'Deliveries that arrived.', ['flow']),
+      dropped: counter('delivery_dropped_total', 'Deliveries that a filter ended.', ['flow']),
+      rejected: counter('delivery_rejected_total', 'Deliveries that the flow rejected.', ['flow']),
+      'set-aside': counter('delivery_set_aside_total', 'Deliveries that were set aside.', ['flow']),
+      skipped: counter('delivery_skipped_total', 'Deliveries that an operator ended.', ['flow']),
+    },
+    took: new Histogram({
+      name: 'isthmus_delivery_duration_seconds',
+      help: 'From the acceptance of a message to the end of its delivery.',
+      labelNames: ['flow'] as const,
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400],
+      registers: [registry],
+    }),
+    probes: counter('probe_ended_total', 'Probes of the hub, by how they ended.', ['flow', 'state']),
+    linkDowns: counter('link_down_total', 'Times that a link went down, by error code.', ['flow', 'link', 'code']),
+    troubles: counter('link_trouble_total', 'Troubles on links that stayed up, by error code.', [
+      'flow',
+      'link',
+      'code',
+    ]),
+    limits: counter('limit_reached_total', 'Times that a named limit was reached.', ['limit', 'flow']),
+  }
+}
+
+function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: string, error: HubError) => void): void {
+  const { flow } = event
+  switch (event.type) {
+    case 'delivery.accepted':
+      if (event.isProbe) return
+      meters.accepted.inc({ flow })
+      meters.acceptedBytes.inc({ flow }, event.bytes)
+      return
+    case 'delivery.refused-duplicate':
+      meters.duplicates.inc({ flow })
+      return
+    case 'delivery.failed':
+      meters.failed.inc({ flow, code: event.error.code, side: event.error.side })
+      countError(flow, event.error)
+      return
+    case 'delivery.ended':
+      if (event.isProbe) return meters.probes.inc({ flow, state: event.state })
+      meters.ends[event.state].inc({ flow })
+      meters.took.observe({ flow }, event.tookMs / SECOND)
+      return
+    case 'link.down':
+      meters.linkDowns.inc({ flow, link: event.link, code: event.error.code })
+      return
+    case 'link.trouble':
+      meters.troubles.inc({ flow, link: event.link, code: event.error.code })
+      countError(flow, event.error)
+      return
+    case 'flow.started':
+    case 'flow.stopped':
+    case 'link.up':
+      return
+  }
+}
+
+/** Gauges are read when Prometheus asks; flows and links that are gone leave no values behind. */
+function makeGauges(registry: Registry, { engine, store, clock, version, openAlerts }: MetricsOptions) {
+  const gauge = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Gauge({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
+  const flowUp = gauge('flow_running', '1 while the flow runs.', ['flow'])
+  const linkUp = gauge('link_up', '1 while the link works, 0 while it does not.', ['flow', 'link'])
+  const queued = gauge('queue_deliveries', 'Deliveries that wait or run.', ['flow'])
+  const oldest = gauge('queue_oldest_age_seconds', 'Age of the oldest delivery that waits; 0: none.', ['flow'])
+  const setAside = gauge('set_aside_deliveries', 'Set-aside deliveries that wait for a person.', ['flow'])
+  const alerts = gauge('alerts_open', 'Alerts that are open.', [])
+  gauge('hub_info', 'Version of the hub.', ['version']).set({ version }, 1)
+
+  return async () => {
+    const statuses = engine.flows()
+    const counts = await Promise.all(statuses.map(({ flow }) => store.counts(flow.name)))
+    for (const each of [flowUp, linkUp, queued, oldest, setAside]) each.reset()
+    alerts.set(openAlerts())
+    for (const [index, status] of statuses.entries()) {
+      const flow = status.flow.name
+      flowUp.set({ flow }, status.state === 'running' ? 1 : 0)
+      for (const link of status.links) linkUp.set({ flow, link: link.link }, link.state === 'up' ? 1 : 0)
+      const count = counts[index]
+      if (!count) continue
+      queued.set({ flow }, count.queued)
+      setAside.set({ flow }, count.setAside)
+      const ageMs = count.oldestQueuedAt === undefined ? 0 : Math.max(0, clock.now() - count.oldestQueuedAt)
+      oldest.set({ flow }, ageMs / SECOND)
+    }
+  }
+}

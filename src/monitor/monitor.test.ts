@@ -1,0 +1,347 @@
+import { afterEach, expect, test } from 'vitest'
+import { defineErrors } from '../kernel/error.ts'
+import { silentLog } from '../kernel/log.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
+import type { DeliveryRow, FlowCounts } from '../store/port.ts'
+import type { Alert } from './alerts/alert.ts'
+import { alertErrors } from './alerts/alert-errors.ts'
+import { defaultAlertPolicy, type FailedFlow } from './expectations.ts'
+import { createMonitor } from './monitor.ts'
+import { noCounts, ordersFlow, setAsideRow, standInClock, standInEngine, standInRecords } from './stand-ins.ts'
+import type { WatchedCredential, WatchedFlow, WatchedLink } from './watched.ts'
+
+const testErrors = defineErrors('MONITORTEST', {
+  REFUSED: { side: 'receiver', retry: 'soon', means: 'The server refused.', next: 'Ask its keeper.' },
+})
+const refused = { code: 'X', side: 'receiver', message: 'The server refused.', next: 'Ask its keeper.' }
+const cleanups: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup()
+})
+
+/** A monitor over stand-ins; what it tells is collected in `told`. */
+function watch() {
+  const { clock, pass } = standInClock()
+  const records = standInRecords()
+  const stage = standInEngine(clock)
+  const facts: { counts: FlowCounts; rows: DeliveryRow[]; credentials: WatchedCredential[]; failed: FailedFlow[] } = {
+    counts: noCounts,
+    rows: [],
+    credentials: [],
+    failed: [],
+  }
+  const told: string[] = []
+  let failSends = 0
+  const channel = (name: string) => ({
+    name,
+    async send(alert: Alert) {
+      if (failSends-- > 0) throw alertErrors.NOT_SENT({ channel: name, text: 'no route' })
+      told.push(`${name}: ${alert.state}: ${alert.what}`)
+    },
+  })
+  const store = {
+    ...records,
+    counts: async () => facts.counts,
+    find: async () => facts.rows,
+    purge: async () => 0,
+    bodies: { collect: async () => 0, read: () => neverRead(), write: () => neverRead() },
+  }
+  const make = () =>
+    createMonitor({
+      engine: stage.engine,
+      store,
+      clock,
+      log: silentLog,
+      version: '1.2.3',
+      policy: defaultAlertPolicy,
+      channels: new Map([
+        ['log', channel('log')],
+        ['ops', channel('ops')],
+      ]),
+      credentials: async () => facts.credentials,
+      failedFlows: () => facts.failed,
+    })
+  let monitor = make()
+  cleanups.push(() => monitor.close())
+  /** Lets time pass in small steps and looks at each, as the hub does. */
+  async function lookFor(ms: number, stepMs = MINUTE): Promise<void> {
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      await pass(Math.min(stepMs, ms - passed))
+      await monitor.look()
+    }
+  }
+  async function restart(): Promise<void> {
+    await monitor.close()
+    monitor = make()
+    await monitor.start()
+  }
+  return {
+    ...stage,
+    clock,
+    facts,
+    told,
+    lookFor,
+    restart,
+    failNext(count: number) {
+      failSends = count
+    },
+    monitor: () => monitor,
+  }
+}
+
+function neverRead(): never {
+  throw new Error('the monitor reads no bodies')
+}
+
+const expecting = (expect: Partial<WatchedFlow['expect']>): WatchedFlow => ({
+  ...ordersFlow,
+  expect: { ...ordersFlow.expect, ...expect },
+})
+
+test('silence raises one alert, over a restart as well, and a message resolves it once', async () => {
+  const world = watch()
+  world.run(expecting({ quietMs: 4 * HOUR }))
+  await world.lookFor(4 * HOUR - MINUTE)
+  expect(world.told).toEqual([])
+  await world.lookFor(2 * MINUTE)
+  expect(world.told).toEqual(['log: open: Flow orders has taken in nothing for 4h.'])
+
+  await world.restart()
+  world.run(expecting({ quietMs: 4 * HOUR }))
+  await world.lookFor(HOUR)
+  expect(world.told).toHaveLength(1)
+
+  world.happen({
+    type: 'delivery.accepted',
+    at: world.clock.now(),
+    flow: 'orders',
+    delivery: 'A',
+    bytes: 1,
+    isProbe: false,
+  })
+  await world.lookFor(10 * MINUTE)
+  expect(world.told.slice(1)).toEqual(['log: resolved: Flow orders has taken in nothing for 4h.'])
+})
+
+test('a probe is no message: silence goes on', async () => {
+  const world = watch()
+  world.run(expecting({ quietMs: HOUR }))
+  await world.lookFor(50 * MINUTE)
+  world.happen({
+    type: 'delivery.accepted',
+    at: world.clock.now(),
+    flow: 'orders',
+    delivery: 'P',
+    bytes: 1,
+    isProbe: true,
+  })
+  await world.lookFor(11 * MINUTE)
+  expect(world.told).toHaveLength(1)
+})
+
+test('silence does not begin anew with each restart of the hub, but with a start after days', async () => {
+  const world = watch()
+  const flow = expecting({ quietMs: 4 * HOUR })
+  world.run(flow)
+  for (let day = 0; day < 3; day++) {
+    await world.lookFor(90 * MINUTE)
+    await world.restart()
+    world.run(flow)
+  }
+  expect(world.told).toHaveLength(1)
+
+  const other = watch()
+  other.facts.counts = { ...noCounts, lastAcceptedAt: other.clock.now() }
+  other.run(flow)
+  await other.lookFor(MINUTE)
+  other.halt('orders')
+  await other.lookFor(2 * DAY, HOUR)
+  other.run(flow)
+  await other.lookFor(HOUR)
+  expect(other.told).toEqual([])
+})
+
+test('a link that is down for longer than the grace time is told with the words of its error', async () => {
+  const world = watch()
+  const link = (state: WatchedLink['state']): WatchedLink => ({
+    link: 'to[0]',
+    state,
+    since: world.clock.now(),
+    detail: '',
+    error: state === 'down' ? refused : undefined,
+  })
+  world.run(ordersFlow, [link('down')])
+  await world.lookFor(4 * MINUTE)
+  // It tries again; that alone is no recovery.
+  world.run(ordersFlow, [link('starting')])
+  await world.lookFor(MINUTE)
+  world.run(ordersFlow, [link('down')])
+  await world.lookFor(MINUTE)
+  expect(world.told).toEqual(['log: open: Link to[0] of flow orders is down: The server refused.'])
+  expect(world.monitor().alerts.list()[0]).toMatchObject({
+    kind: 'link-down',
+    state: 'open',
+    turn: 'The receiving side, or whoever keeps its credential.',
+    next: 'Ask its keeper.',
+    command: 'isthmus flow check orders',
+  })
+  world.run(ordersFlow, [link('up')])
+  await world.lookFor(5 * MINUTE)
+  expect(world.told).toHaveLength(2)
+})
+
+test('a link that comes and goes is told a few times, then stays open until it is calm', async () => {
+  const world = watch()
+  const link = (state: 'up' | 'down'): WatchedLink => ({
+    link: 'a',
+    state,
+    since: world.clock.now(),
+    detail: '',
+    error: undefined,
+  })
+  for (let round = 0; round < 20; round++) {
+    world.run(ordersFlow, [link('down')])
+    await world.lookFor(6 * MINUTE)
+    world.run(ordersFlow, [link('up')])
+    await world.lookFor(4 * MINUTE)
+  }
+  // Without protection it would be 40.
+  expect(world.told.length).toBeLessThanOrEqual(8)
+  expect(world.monitor().alerts.list()[0]?.isFlapping).toBe(true)
+  await world.lookFor(31 * MINUTE)
+  expect(world.monitor().alerts.list()[0]?.state).toBe('resolved')
+})
+
+test('a probe that arrives is quiet; one that does not is told, and so is one that cannot be sent', async () => {
+  const world = watch()
+  const flow = expecting({ probe: { everyMs: 15 * MINUTE, withinMs: 5 * MINUTE } })
+  const sent: string[] = []
+  world.onProbe(async name => {
+    sent.push(name)
+    return { id: 'P', state: 'delivered', summary: '250 Ok' }
+  })
+  world.run(flow)
+  await world.lookFor(HOUR)
+  expect(sent).toHaveLength(4)
+  expect(world.told).toEqual([])
+
+  world.onProbe(async () => undefined)
+  await world.lookFor(16 * MINUTE)
+  expect(world.told).toEqual(['log: open: The probe of flow orders did not arrive within 5m.'])
+
+  world.onProbe(async () => Promise.reject(testErrors.REFUSED()))
+  await world.lookFor(16 * MINUTE)
+  expect(world.told).toHaveLength(1)
+  expect(world.monitor().alerts.list()[0]).toMatchObject({
+    next: 'Ask its keeper.',
+    what: expect.stringContaining('could not be sent'),
+  })
+
+  world.onProbe(async () => ({ id: 'P', state: 'delivered', summary: '250 Ok' }))
+  await world.lookFor(20 * MINUTE)
+  expect(world.told).toHaveLength(2)
+})
+
+test('no probe is sent while the links are still starting', async () => {
+  const world = watch()
+  let sent = 0
+  world.onProbe(async () => {
+    sent++
+    return undefined
+  })
+  const starting: WatchedLink = { link: 'a', state: 'starting', since: 0, detail: '', error: undefined }
+  world.run(expecting({ probe: { everyMs: MINUTE, withinMs: SECOND } }), [starting])
+  await world.lookFor(5 * MINUTE)
+  expect(sent).toBe(0)
+})
+
+test('set-aside deliveries, an old queue, credentials and flows that do not start are told in their words', async () => {
+  const world = watch()
+  const now = world.clock.now()
+  world.run({ ...ordersFlow, alert: ['ops'] })
+  world.facts.counts = { ...noCounts, setAside: 2, queued: 1, oldestQueuedAt: now - 2 * HOUR }
+  world.facts.rows = [setAsideRow({ at: now, error: refused })]
+  world.facts.credentials = [
+    { name: 'm365', state: 'needs-authorisation', expiresAt: undefined, detail: 'nobody has signed in yet.' },
+    { name: 'soon', state: 'expiring', expiresAt: now + DAY, detail: 'ends' },
+    { name: 'later', state: 'expiring', expiresAt: now + 100 * DAY, detail: 'ends' },
+    { name: 'fine', state: 'ready', expiresAt: undefined, detail: '' },
+  ]
+  world.facts.failed = [{ name: 'broken', since: now, error: refused }]
+  await world.lookFor(MINUTE)
+  expect(world.told.toSorted()).toEqual([
+    'log: open: Credential m365: nobody has signed in yet.',
+    'log: open: Credential soon ends on 2026-01-06T08:00:00.000Z.',
+    'log: open: Flow broken does not run: The server refused.',
+    'ops: open: 2 deliveries of flow orders are set aside; the newest: The server refused.',
+    'ops: open: The oldest delivery of flow orders has waited for more than 1h.',
+  ])
+  const commands = world
+    .monitor()
+    .alerts.list()
+    .map(alert => alert.command)
+  expect(commands).toContain('isthmus credential authorise m365')
+  expect(commands).toContain('isthmus message find --flow orders --state set-aside')
+})
+
+test('a channel that fails is tried again, also after a restart, and then tells once', async () => {
+  const world = watch()
+  world.facts.failed = [{ name: 'broken', since: 0, error: refused }]
+  world.failNext(2)
+  await world.lookFor(10 * SECOND, SECOND)
+  expect(world.told).toEqual([])
+  await world.restart()
+  await world.lookFor(5 * MINUTE)
+  expect(world.told).toEqual(['log: open: Flow broken does not run: The server refused.'])
+})
+
+test('an alert is acknowledged by name, and an unknown one refused', async () => {
+  const world = watch()
+  world.facts.failed = [{ name: 'broken', since: 0, error: refused }]
+  await world.lookFor(MINUTE)
+  const [alert] = world.monitor().alerts.list()
+  await world.monitor().alerts.acknowledge(alert?.id ?? '', 'anna')
+  await world.restart()
+  expect(world.monitor().alerts.list()[0]?.acknowledged).toEqual({ by: 'anna', at: world.clock.now() })
+  await expect(world.monitor().alerts.acknowledge('none', 'anna')).rejects.toMatchObject({ code: 'ALERT_UNKNOWN' })
+})
+
+test('the metrics say what happened, and forget links that are gone', async () => {
+  const world = watch()
+  const at = world.clock.now()
+  world.run(ordersFlow, [{ link: 'a@b.c', state: 'up', since: at, detail: '', error: undefined }])
+  world.facts.counts = { ...noCounts, queued: 3, setAside: 1, oldestQueuedAt: at - 90 * SECOND }
+  const flow = 'orders'
+  const delivery = 'D'
+  world.happen({ type: 'delivery.accepted', at, flow, delivery, bytes: 1000, isProbe: false })
+  world.happen({ type: 'delivery.accepted', at, flow, delivery, bytes: 1000, isProbe: true })
+  world.happen({ type: 'delivery.failed', at, flow, delivery, attempt: 1, error: testErrors.REFUSED(), dueAt: at })
+  const ended = { type: 'delivery.ended', at, flow, delivery, summary: '', error: undefined, tookMs: 20 } as const
+  world.happen({ ...ended, state: 'delivered', isProbe: false })
+  world.happen({ ...ended, state: 'set-aside', isProbe: false })
+  world.happen({ ...ended, state: 'delivered', isProbe: true })
+  world.monitor().metrics.limitReached('apiBodyBytes')
+  const text = await world.monitor().metrics.text()
+  for (const line of [
+    'isthmus_delivery_accepted_total{flow="orders"} 1',
+    'isthmus_delivery_accepted_bytes_total{flow="orders"} 1000',
+    'isthmus_delivery_delivered_total{flow="orders"} 1',
+    'isthmus_delivery_set_aside_total{flow="orders"} 1',
+    'isthmus_delivery_failed_total{flow="orders",code="MONITORTEST_REFUSED",side="receiver"} 1',
+    'isthmus_probe_ended_total{flow="orders",state="delivered"} 1',
+    'isthmus_queue_deliveries{flow="orders"} 3',
+    'isthmus_queue_oldest_age_seconds{flow="orders"} 90',
+    'isthmus_set_aside_deliveries{flow="orders"} 1',
+    'isthmus_link_up{flow="orders",link="a@b.c"} 1',
+    'isthmus_hub_info{version="1.2.3"} 1',
+    'isthmus_limit_reached_total{limit="apiBodyBytes",flow=""} 1',
+    'isthmus_delivery_duration_seconds_count{flow="orders"} 2',
+  ]) {
+    expect(text.split('\n')).toContain(line)
+  }
+  expect(text).toMatch(/^isthmus_nodejs_eventloop_lag_p99_seconds /m)
+  expect(text).toMatch(/^isthmus_process_resident_memory_bytes /m)
+  world.halt('orders')
+  expect(await world.monitor().metrics.text()).not.toContain('isthmus_link_up{')
+})

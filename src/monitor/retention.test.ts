@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import type { Log } from '../kernel/log.ts'
+import { purgeAll, retentionLimits } from './retention.ts'
+import { ordersFlow, standInClock, standInEngine } from './stand-ins.ts'
+
+function world(rows: number) {
+  const { clock, pass } = standInClock()
+  const stage = standInEngine(clock)
+  stage.run(ordersFlow)
+  const asked: { max: number; deliveredBefore: number; setAsideBefore: number }[] = []
+  const lines: [string, object | undefined][] = []
+  const log: Log = {
+    debug: (event, fields) => lines.push([event, fields]),
+    info: (event, fields) => lines.push([event, fields]),
+    warn: (event, fields) => lines.push([event, fields]),
+    error: (event, fields) => lines.push([event, fields]),
+    with: () => log,
+  }
+  let left = rows
+  const parts = {
+    engine: stage.engine,
+    clock,
+    log,
+    store: {
+      async purge(request: { flow: string; deliveredBefore: number; setAsideBefore: number; max: number }) {
+        asked.push(request)
+        const count = Math.min(left, request.max)
+        left -= count
+        return count
+      },
+      bodies: { collect: async () => 7 },
+    },
+  }
+  /** Lets the pauses between batches pass until the round is over. */
+  async function finish(round: Promise<number>): Promise<number> {
+    let purged: number | undefined
+    const ended = round.then(count => {
+      purged = count
+    })
+    for (let count = 0; count < 1000 && purged === undefined; count++) await pass(retentionLimits.pauseMs)
+    await ended
+    return purged ?? -1
+  }
+  return { parts, asked, lines, finish, clock }
+}
+
+test('a round deletes in small batches with pauses between, by the times of the flow, and collects bodies', async () => {
+  const { parts, asked, lines, finish, clock } = world(2 * retentionLimits.batch + 1)
+  const now = clock.now()
+  expect(await finish(purgeAll(parts, new AbortController().signal))).toBe(2 * retentionLimits.batch + 1)
+  expect(asked).toHaveLength(3)
+  expect(asked[0]).toEqual({ flow: 'orders', deliveredBefore: now - 1000, setAsideBefore: now - 5000, max: 200 })
+  expect(lines).toEqual([
+    ['retention.purged', { flow: 'orders', count: 401 }],
+    ['retention.collected', { bodies: 7 }],
+  ])
+})
+
+test('a stop ends the round between two batches', async () => {
+  const { parts, asked } = world(100 * retentionLimits.batch)
+  const stopping = new AbortController()
+  const round = purgeAll(parts, stopping.signal)
+  await Promise.resolve()
+  stopping.abort()
+  await round
+  expect(asked.length).toBeLessThan(3)
+})
+
+test('a store that fails is said, and the next round goes on', async () => {
+  const { parts, lines, finish } = world(1)
+  const failing = { ...parts, store: { ...parts.store, purge: async () => Promise.reject(new Error('disk gone')) } }
+  expect(await finish(purgeAll(failing, new AbortController().signal))).toBe(0)
+  expect(lines[0]?.[0]).toBe('retention.failed')
+  expect(await finish(purgeAll(parts, new AbortController().signal))).toBe(1)
+})
