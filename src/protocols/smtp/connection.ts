@@ -1,0 +1,226 @@
+import type { Duplex } from 'node:stream'
+import { asHubError, type HubError } from '../../kernel/error.ts'
+import type { Clock } from '../../kernel/time.ts'
+import { smtpErrors } from './errors.ts'
+import { type Extensions, noExtensions } from './extensions.ts'
+import { formatReply, type Reply, ReplyReader } from './reply.ts'
+
+/**
+ * One connection to a mail server: commands out, replies in, strictly in order. It knows nothing of mails.
+ * Whatever ends it (the server, a timeout, an abort) rejects every awaited reply with the same HubError.
+ */
+export class SmtpConnection {
+  /** `host:port`, for sentences. */
+  readonly server: string
+  /** The greeting in one line. */
+  greeting = ''
+  extensions: Extensions = noExtensions
+  isEncrypted = false
+  /** Who logged in, for sentences. */
+  user: string | undefined
+  /** The shortest answer to a command so far, in milliseconds. */
+  rttMs = Number.POSITIVE_INFINITY
+  /** Mails that were begun on this connection. */
+  mailCount = 0
+  /** A transaction was left half-way; RSET has to come before the next one. */
+  needsReset = false
+  readonly #socket: Duplex
+  readonly #clock: Clock
+  readonly #reader: ReplyReader
+  #awaited: AwaitedReply[] = []
+  #failure: HubError | undefined
+  #isClosing = false
+
+  constructor(socket: Duplex, { server, clock }: { readonly server: string; readonly clock: Clock }) {
+    this.server = server
+    this.#socket = socket
+    this.#clock = clock
+    this.#reader = new ReplyReader(server)
+    // Small commands and their replies alternate; Nagle's algorithm would hold each back for a delayed ACK (40 ms).
+    if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
+    socket.on('data', this.#onData).on('error', this.#onError).on('end', this.#onEnd).on('close', this.#onEnd)
+    if (socket.destroyed) this.#onEnd()
+  }
+
+  /** True when the next command may be written. */
+  get isUsable(): boolean {
+    return !this.#failure && !this.#isClosing && this.#awaited.length === 0
+  }
+
+  get failure(): HubError | undefined {
+    return this.#failure
+  }
+
+  /** Address of this end, where the socket knows it. */
+  get localAddress(): string | undefined {
+    return 'localAddress' in this.#socket && typeof this.#socket.localAddress === 'string'
+      ? this.#socket.localAddress
+      : undefined
+  }
+
+  /** Announces that the next reply belongs to `phase`. Its time runs from `timeoutMs` here or from `limit` later. */
+  expect(phase: string, timeoutMs?: number): AwaitedReply {
+    const awaited = new AwaitedReply(phase, this.#clock, ms =>
+      this.fail(smtpErrors.TIMEOUT({ server: this.server, phase, timeoutMs: ms })),
+    )
+    if (this.#failure) {
+      awaited.reject(this.#failure)
+      return awaited
+    }
+    this.#awaited.push(awaited)
+    if (timeoutMs !== undefined) awaited.limit(timeoutMs)
+    return awaited
+  }
+
+  /** Writes all pieces as one segment where the system can. */
+  write(...pieces: readonly (string | Uint8Array)[]): void {
+    if (this.#failure) return
+    this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    this.#socket.uncork()
+  }
+
+  /** One command and its reply. */
+  async command(line: string, phase: string, timeoutMs: number): Promise<Reply> {
+    const since = performance.now()
+    const awaited = this.expect(phase, timeoutMs)
+    this.write(`${line}\r\n`)
+    const reply = await awaited.promise
+    this.rttMs = Math.min(this.rttMs, performance.now() - since)
+    return reply
+  }
+
+  /** Waits until the socket takes more bytes, or until `early` is settled: the server gave up reading. */
+  async drained(early: AwaitedReply, timeoutMs: number): Promise<void> {
+    if (this.#failure || early.isSettled || !this.#socket.writableNeedDrain) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const phase = 'body'
+    const cancel = this.#clock.after(timeoutMs, () =>
+      this.fail(smtpErrors.TIMEOUT({ server: this.server, phase, timeoutMs })),
+    )
+    this.#socket.once('drain', resolve)
+    const forget = early.whenSettled(resolve)
+    await promise
+    forget()
+    cancel()
+    this.#socket.off('drain', resolve)
+  }
+
+  /** Gives the socket away for TLS. Throws SMTP_PROTOCOL when the server said more than it was asked. */
+  detach(): Duplex {
+    if (this.#reader.isInside || this.#awaited.length > 0 || !this.isUsable) {
+      const text = 'words before TLS began that were not asked for'
+      this.fail(smtpErrors.PROTOCOL({ server: this.server, text }))
+      throw this.#failure
+    }
+    this.#isClosing = true
+    this.#unlisten()
+    this.#socket.pause()
+    return this.#socket
+  }
+
+  /** Ends the connection at once. */
+  fail(error: HubError): void {
+    if (this.#failure) return
+    this.#failure = error
+    const awaited = this.#awaited
+    this.#awaited = []
+    this.#unlisten()
+    // A socket that is being destroyed may still report an error; there is nobody left whom it could concern.
+    this.#socket.on('error', () => {})
+    this.#socket.destroy()
+    for (const reply of awaited) reply.reject(error)
+  }
+
+  /** Says goodbye, and closes after the answer or `waitMs`. Never rejects. */
+  async quit(waitMs = 2000): Promise<void> {
+    if (this.isUsable) {
+      // Whatever comes back, the connection ends here; there is nothing to learn from it.
+      await this.command('QUIT', 'QUIT', waitMs).catch(() => undefined)
+    }
+    this.fail(smtpErrors.CONNECTION_LOST({ server: this.server, phase: 'QUIT', text: 'closed by the hub' }))
+  }
+
+  #unlisten(): void {
+    const socket = this.#socket
+    socket.off('data', this.#onData).off('error', this.#onError).off('end', this.#onEnd).off('close', this.#onEnd)
+  }
+
+  #lost(text: string, cause?: unknown): void {
+    const phase = this.#awaited[0]?.phase ?? 'rest'
+    this.fail(smtpErrors.CONNECTION_LOST({ server: this.server, phase, text }, { cause }))
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    try {
+      for (const reply of this.#reader.push(chunk)) this.#take(reply)
+    } catch (error) {
+      this.fail(asHubError(error))
+    }
+  }
+
+  #take(reply: Reply): void {
+    if (reply.code === 421) this.#isClosing = true
+    const awaited = this.#awaited.shift()
+    const text = formatReply(reply)
+    if (awaited) awaited.resolve(reply)
+    else if (reply.code === 421) this.#lost(text)
+    else this.fail(smtpErrors.PROTOCOL({ server: this.server, text: `"${text}", unasked` }))
+  }
+
+  readonly #onError = (error: Error): void => this.#lost(error.message, error)
+  readonly #onEnd = (): void => this.#lost('the other side closed it')
+}
+
+/** A reply that is due. */
+export class AwaitedReply {
+  readonly phase: string
+  readonly promise: Promise<Reply>
+  /** The reply once it came; stays undefined when the connection failed. */
+  reply: Reply | undefined
+  isSettled = false
+  readonly #clock: Clock
+  readonly #onTimeout: (ms: number) => void
+  readonly #listeners = new Set<() => void>()
+  #settle: { resolve(reply: Reply): void; reject(error: Error): void }
+  #cancel: (() => void) | undefined
+
+  constructor(phase: string, clock: Clock, onTimeout: (ms: number) => void) {
+    this.phase = phase
+    this.#clock = clock
+    this.#onTimeout = onTimeout
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+    this.promise = promise
+    this.#settle = { resolve, reject }
+    // In a pipelined group the first failure is reported; the others, which fail with it, may stay unawaited.
+    promise.catch(() => undefined)
+  }
+
+  /** From now on the reply has to come within `timeoutMs`. */
+  limit(timeoutMs: number): void {
+    if (!this.isSettled) this.#cancel = this.#clock.after(timeoutMs, () => this.#onTimeout(timeoutMs))
+  }
+
+  /** Calls back when the reply came or cannot come any more; the returned function forgets that. */
+  whenSettled(callback: () => void): () => void {
+    this.#listeners.add(callback)
+    return () => this.#listeners.delete(callback)
+  }
+
+  resolve(reply: Reply): void {
+    this.reply = reply
+    this.#end()
+    this.#settle.resolve(reply)
+  }
+
+  reject(error: Error): void {
+    this.#end()
+    this.#settle.reject(error)
+  }
+
+  #end(): void {
+    this.isSettled = true
+    this.#cancel?.()
+    for (const listener of this.#listeners) listener()
+  }
+}

@@ -1,0 +1,85 @@
+import { isAscii } from 'node:buffer'
+import type { Body } from '../../kernel/body.ts'
+
+/** What the bytes of a mail ask of the way they are sent. */
+export interface ContentFacts {
+  readonly hasEightBit: boolean
+  /** A CR without LF or an LF without CR: DATA cannot carry it unchanged (RFC 5321 section 2.3.8). */
+  readonly hasBareLineEnd: boolean
+  readonly hasNul: boolean
+  readonly endsWithLineEnd: boolean
+}
+
+/** The bytes of one mail, together with what was found in them. */
+export interface Content {
+  readonly bytes: number
+  readonly facts: ContentFacts
+  /** A fresh pass; an array when the bytes lie in memory. */
+  pieces(): readonly Uint8Array[] | AsyncIterable<Uint8Array>
+}
+
+const CR = 13
+const LF = 10
+
+/**
+ * A body, with octets put before it where a flow adds headers, ready to be sent. A streamed body is read once here:
+ * MAIL FROM has to declare what is in it.
+ */
+export async function inspectContent(body: Body, prefix?: Uint8Array): Promise<Content> {
+  const scan = new Scan()
+  if (prefix) scan.take(prefix)
+  if (body.held) scan.take(body.held)
+  else for await (const chunk of body.stream()) scan.take(chunk)
+  const before = prefix ? [prefix] : []
+  return {
+    bytes: body.bytes + (prefix?.length ?? 0),
+    facts: scan.facts(),
+    pieces: () => (body.held ? [...before, body.held] : streamed(before, body)),
+  }
+}
+
+async function* streamed(before: readonly Uint8Array[], body: Body) {
+  yield* before
+  yield* body.stream()
+}
+
+/** Looks at bytes with native search only; a loop in JavaScript costs eight times as much. */
+class Scan {
+  #hasEightBit = false
+  #hasBareLineEnd = false
+  #hasNul = false
+  #last = -1
+
+  take(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#hasEightBit ||= !isAscii(bytes)
+    this.#hasNul ||= bytes.indexOf(0) >= 0
+    this.#hasBareLineEnd ||= this.#isSplitBadly(bytes) || hasBareLineEnd(bytes)
+    this.#last = bytes[bytes.length - 1] ?? -1
+  }
+
+  // The border between two chunks may lie inside a CRLF.
+  #isSplitBadly(bytes: Buffer): boolean {
+    return (this.#last === CR) !== (bytes[0] === LF)
+  }
+
+  facts(): ContentFacts {
+    return {
+      hasEightBit: this.#hasEightBit,
+      hasBareLineEnd: this.#hasBareLineEnd || this.#last === CR,
+      hasNul: this.#hasNul,
+      endsWithLineEnd: this.#last === LF,
+    }
+  }
+}
+
+/** Whether a CR or LF stands alone in these bytes; the first and last octets are left to the caller. */
+function hasBareLineEnd(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF, 1); at >= 0; at = bytes.indexOf(LF, at + 1)) if (bytes[at - 1] !== CR) return true
+  const end = bytes.length - 1
+  for (let at = bytes.indexOf(CR); at >= 0 && at < end; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes[at + 1] !== LF) return true
+  }
+  return false
+}

@@ -1,0 +1,189 @@
+import type { RetryClass } from '../../kernel/error.ts'
+import type { Address } from './address.ts'
+import type { AwaitedReply, SmtpConnection } from './connection.ts'
+import type { Content } from './content.ts'
+import { DotStuffer } from './dot-stuffing.ts'
+import { openEnvelope, type Refusal } from './envelope.ts'
+import { smtpErrors } from './errors.ts'
+import { planMail, type SendMode } from './plan.ts'
+import { refusalError } from './refusal.ts'
+import { formatReply, type Reply } from './reply.ts'
+import type { SmtpTimeouts } from './session.ts'
+
+/** A mail with its envelope, ready to be sent. */
+export interface Mail {
+  /** Message-ID or another name by which a person can find it at the other side. */
+  readonly name: string
+  /** Undefined is the null sender, `<>`: nobody is told about a failure. */
+  readonly from: Address | undefined
+  readonly to: readonly Address[]
+  readonly content: Content
+  /**
+   * What happens when some recipients are refused for good: the others get it, or nobody does. A recipient refused
+   * for now always makes the whole mail wait, so that none is lost.
+   */
+  readonly someRefused: 'deliver' | 'refuse'
+  /** Retry class of SMTP_OUTCOME_UNKNOWN. */
+  readonly whenUnknown: RetryClass
+  /**
+   * Called once, as soon as a recipient was accepted; the last octets are written only after it resolved. From then
+   * on the server may have the mail.
+   */
+  beforeCommit(): Promise<void>
+}
+
+/** A mail the server took. */
+export interface SentMail {
+  readonly reply: Reply
+  readonly accepted: readonly string[]
+  readonly refused: readonly Refusal[]
+  readonly mode: SendMode
+  readonly bytes: number
+  /** True when bare CR or LF had to become CRLF, because the server offers DATA only. */
+  readonly hasRepairedLineEnds: boolean
+}
+
+/** Sends one mail on an open connection. After an error the connection says itself whether it can be used again. */
+export async function sendMail(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts): Promise<SentMail> {
+  const plan = planMail(connection, mail)
+  connection.mailCount++
+  const commit = new Commit(mail)
+  try {
+    const envelope = await openEnvelope(connection, mail, plan, timeouts, () => commit.start())
+    const send = plan.mode === 'bdat' ? sendByBdat : sendByData
+    const reply = await send(connection, mail, timeouts, commit)
+    connection.needsReset = reply.code !== 250
+    if (reply.code >= 400) {
+      throw refusalError(connection, reply, {
+        phase: 'end of mail',
+        from: nameOf(mail.from),
+        bytes: mail.content.bytes,
+      })
+    }
+    const { accepted, refused } = envelope
+    const hasRepairedLineEnds = plan.mode !== 'bdat' && mail.content.facts.hasBareLineEnd
+    return { reply, accepted, refused, mode: plan.mode, bytes: mail.content.bytes, hasRepairedLineEnds }
+  } finally {
+    // Whoever counts on the callback must not find it still running after the mail has ended.
+    await commit.settled()
+  }
+}
+
+async function sendByData(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts, commit: Commit) {
+  const final = connection.expect('end of mail')
+  const stuffer = new DotStuffer({ repairLineEnds: mail.content.facts.hasBareLineEnd })
+  await writeBody(connection, mail, timeouts, final, piece => stuffer.stuff(piece))
+  await commit.reached(connection)
+  return close(connection, mail, timeouts, final, [stuffer.end()])
+}
+
+// RFC 3030: one chunk of known length. The octets need no stuffing, so any byte arrives as it is.
+async function sendByBdat(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts, commit: Commit) {
+  const final = connection.expect('end of mail')
+  // The server acts when the last octet is there, so the last piece is held back until the commit.
+  let held: Uint8Array = Buffer.from(`BDAT ${mail.content.bytes} LAST\r\n`)
+  await writeBody(connection, mail, timeouts, final, piece => {
+    const ready = held
+    held = piece
+    return [ready]
+  })
+  await commit.reached(connection)
+  return close(connection, mail, timeouts, final, [held])
+}
+
+const pieceBytes = 256 * 1024
+
+async function writeBody(
+  connection: SmtpConnection,
+  { content }: Mail,
+  { dataBlockMs }: SmtpTimeouts,
+  final: AwaitedReply,
+  prepare: (piece: Uint8Array) => Uint8Array[],
+): Promise<void> {
+  let bytes = 0
+  try {
+    for await (const whole of content.pieces()) {
+      for (let from = 0; from < whole.length && !final.isSettled; from += pieceBytes) {
+        const piece = whole.length <= pieceBytes ? whole : whole.subarray(from, from + pieceBytes)
+        bytes += piece.length
+        connection.write(...prepare(piece))
+        await connection.drained(final, dataBlockMs)
+      }
+      if (final.isSettled) break
+    }
+    if (final.isSettled) return
+    if (bytes !== content.bytes) throw smtpErrors.BODY_TORN({ bytes, bytesExpected: content.bytes })
+  } catch (error) {
+    // There is no way to take back half a mail but to hang up.
+    connection.fail(lost(connection, 'the body could not be read'))
+    throw error
+  }
+}
+
+/** The point of no return: what is written here makes the mail the server's. */
+async function close(
+  connection: SmtpConnection,
+  mail: Mail,
+  timeouts: SmtpTimeouts,
+  final: AwaitedReply,
+  last: readonly Uint8Array[],
+): Promise<Reply> {
+  if (final.isSettled) return answeredEarly(connection, mail, final)
+  connection.write(...last)
+  final.limit(timeouts.dataEndMs)
+  const unknown = (text: string, cause?: unknown) =>
+    smtpErrors.OUTCOME_UNKNOWN({ mail: mail.name, server: connection.server, text }, { cause, retry: mail.whenUnknown })
+  const reply = await final.promise.catch(cause => {
+    throw unknown(cause instanceof Error ? cause.message : String(cause), cause)
+  })
+  if (reply.code < 300 || reply.code >= 400) return reply
+  connection.fail(lost(connection, formatReply(reply)))
+  throw unknown(`It answered ${formatReply(reply)}`)
+}
+
+/** The server answered, or was lost, before the mail was complete: it does not have it. */
+async function answeredEarly(connection: SmtpConnection, mail: Mail, final: AwaitedReply): Promise<Reply> {
+  const reply = await final.promise
+  connection.fail(lost(connection, formatReply(reply)))
+  throw refusalError(connection, reply, { phase: 'body', from: nameOf(mail.from), bytes: mail.content.bytes })
+}
+
+function lost(connection: SmtpConnection, text: string) {
+  return smtpErrors.CONNECTION_LOST({ server: connection.server, phase: 'body', text })
+}
+
+function nameOf(from: Address | undefined): string {
+  return from?.text ?? '<>'
+}
+
+/** Runs the callback at most once, beside the transfer of the body. */
+class Commit {
+  readonly #mail: Mail
+  #running: Promise<void> | undefined
+
+  constructor(mail: Mail) {
+    this.#mail = mail
+  }
+
+  start(): void {
+    this.#running ??= this.#mail.beforeCommit()
+    // Its failure is met in `reached`; until then it is not unhandled.
+    this.#running.catch(() => undefined)
+  }
+
+  /** Resolves when the last octets may go; hangs up when they may not. */
+  async reached(connection: SmtpConnection): Promise<void> {
+    this.start()
+    try {
+      await this.#running
+    } catch (error) {
+      connection.fail(lost(connection, 'the hub could not record the sending'))
+      throw error
+    }
+  }
+
+  async settled(): Promise<void> {
+    // `reached` has thrown the failure already, or an earlier one hides it.
+    await this.#running?.catch(() => undefined)
+  }
+}
