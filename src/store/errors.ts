@@ -55,4 +55,22 @@ export const storeErrors = defineErrors('STORE', {
     means: 'The database has schema version {found}; this program knows versions up to {known}.',
     next: 'Start the newer version of Isthmus that wrote it, or restore a backup from before the upgrade.',
   },
+  LOCKED: {
+    side: 'hub',
+    retry: 'never',
+    means: 'The data folder {folder} is in use by another process (pid {pid}).',
+    next: 'Stop that process first, or give this one a data folder of its own.',
+  },
+  DAMAGED: {
+    side: 'hub',
+    retry: 'never',
+    means: 'The database of the store cannot be read: {text}',
+    next: 'Stop the hub, keep a copy of the data folder, and restore the last backup; check the disk.',
+  },
+  CLOSED: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The store is closed.',
+    next: 'Nothing; the work goes on after the next start.',
+  },
 })

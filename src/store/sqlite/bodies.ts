@@ -1,0 +1,210 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { bodyErrors } from '../../kernel/body.ts'
+import { KiB } from '../../kernel/size.ts'
+import type { Clock } from '../../kernel/time.ts'
+import { storeErrors } from '../errors.ts'
+import type { BodyStore, StoredBody } from '../port.ts'
+import { asStoreError, isMissingFile } from './failure.ts'
+
+export interface BodyFolder extends BodyStore {
+  /** The delivery of a written body is accepted or refused: from now on references alone keep it. After the commit. */
+  settle(body: StoredBody): void
+  /** Writes down that a delivery needs this body; called within a transaction. */
+  use(seq: number, body: StoredBody): void
+  unuse(seq: number): void
+}
+
+const readChunkBytes = 256 * KiB
+
+/**
+ * Bodies: small ones pass through, larger ones become files `bodies/<aa>/<sha256>`, each durable under its name before
+ * `write` resolves. Equal bodies share one file.
+ */
+export function openBodies(
+  database: DatabaseSync,
+  folder: string,
+  limits: { readonly inlineBytes: number; readonly unclaimedBodyMs: number },
+  clock: Clock,
+): BodyFolder {
+  const arrivals = join(folder, 'arriving')
+  rmSync(arrivals, { recursive: true, force: true })
+  mkdirSync(arrivals, { recursive: true, mode: 0o700 })
+  // Bodies written by this process whose delivery is still to come: how many wait for one, and since when. Bodies of an
+  // earlier process have none to come.
+  const unclaimed = new Map<string, { readonly writes: number; readonly since: number }>()
+  const insertUse = database.prepare('insert into body_use values (?, ?) on conflict do nothing')
+  const deleteUse = database.prepare('delete from body_use where seq = ?')
+  const selectUse = database.prepare('select 1 from body_use where sha256 = ? limit 1')
+
+  const fileOf = (sha256: string) => join(folder, sha256.slice(0, 2), sha256)
+
+  async function write(
+    source: Uint8Array | AsyncIterable<Uint8Array>,
+    options: { readonly type: string; readonly bytesMax: number; readonly hash: boolean },
+  ): Promise<StoredBody> {
+    const { type, bytesMax, hash } = options
+    const small: Uint8Array[] = []
+    let arrival: Arrival | undefined
+    let bytes = 0
+    try {
+      for await (const chunk of source instanceof Uint8Array ? [source] : source) {
+        bytes += chunk.length
+        if (bytes > bytesMax) throw bodyErrors.TOO_LARGE({ bytes, bytesMax, purpose: 'one message (messageBytes)' })
+        if (arrival) await arrival.add(chunk)
+        else small.push(chunk)
+        if (!arrival && bytes > limits.inlineBytes) {
+          arrival = await openArrival(join(arrivals, randomUUID()))
+          for (const early of small.splice(0)) await arrival.add(early)
+        }
+      }
+      if (!arrival) return inlineBody(small, type, hash)
+      const sha256 = await arrival.finish()
+      // From here on `collect` lets the name alone, so a file found under it now will stay.
+      unclaimed.set(sha256, { writes: (unclaimed.get(sha256)?.writes ?? 0) + 1, since: clock.now() })
+      await keepAs(arrival.file, fileOf(sha256), bytes)
+      return { bytes, type, sha256, inline: undefined }
+    } catch (thrown) {
+      await arrival?.discard()
+      throw thrown
+    }
+  }
+
+  async function* read(body: StoredBody): AsyncGenerator<Uint8Array> {
+    if (body.inline) {
+      yield body.inline
+      return
+    }
+    const sha256 = body.sha256 ?? ''
+    try {
+      yield* createReadStream(fileOf(sha256), { highWaterMark: readChunkBytes })
+    } catch (thrown) {
+      if (isMissingFile(thrown)) throw storeErrors.BODY_MISSING({ sha256 }, { cause: thrown })
+      throw thrown
+    }
+  }
+
+  async function collect(): Promise<number> {
+    let removed = 0
+    for (const part of readdirSync(folder)) {
+      if (part.length !== 2) continue
+      for (const sha256 of await readdir(join(folder, part))) {
+        if (isWaiting(sha256) || selectUse.get(sha256)) continue
+        // In one breath with the two checks: nobody can begin to need it in between.
+        unlinkSync(fileOf(sha256))
+        removed += 1
+      }
+    }
+    return removed
+  }
+
+  function isWaiting(sha256: string): boolean {
+    const waiting = unclaimed.get(sha256)
+    if (!waiting) return false
+    if (clock.now() - waiting.since < limits.unclaimedBodyMs) return true
+    unclaimed.delete(sha256)
+    return false
+  }
+
+  return {
+    write,
+    read,
+    collect,
+    settle(body) {
+      const waiting = body.inline || !body.sha256 ? undefined : unclaimed.get(body.sha256)
+      if (!waiting || !body.sha256) return
+      if (waiting.writes > 1) unclaimed.set(body.sha256, { ...waiting, writes: waiting.writes - 1 })
+      else unclaimed.delete(body.sha256)
+    },
+    use(seq, body) {
+      if (!body.inline && body.sha256) insertUse.run(seq, body.sha256)
+    },
+    unuse: seq => void deleteUse.run(seq),
+  }
+}
+
+function inlineBody(chunks: readonly Uint8Array[], type: string, hash: boolean): StoredBody {
+  const [only] = chunks
+  const inline = chunks.length === 1 && only ? only : Buffer.concat(chunks)
+  const sha256 = hash ? createHash('sha256').update(inline).digest('hex') : undefined
+  return { bytes: inline.length, type, sha256, inline }
+}
+
+/** A body on its way into the store, in a file without a name of its own yet. */
+interface Arrival {
+  readonly file: string
+  add(chunk: Uint8Array): Promise<void>
+  /** Makes the bytes durable; their sha256. */
+  finish(): Promise<string>
+  discard(): Promise<void>
+}
+
+async function openArrival(file: string): Promise<Arrival> {
+  const hash = createHash('sha256')
+  const handle = await open(file, 'wx', 0o600).catch(refuse)
+  return {
+    file,
+    async add(chunk) {
+      hash.update(chunk)
+      await writeWhole(handle, chunk).catch(refuse)
+    },
+    async finish() {
+      await handle.sync().catch(refuse)
+      await handle.close().catch(refuse)
+      return hash.digest('hex')
+    },
+    async discard() {
+      // The first failure is the one that is told; these can only fail as a consequence of it.
+      await handle.close().catch(() => {})
+      await rm(file, { force: true }).catch(() => {})
+    },
+  }
+}
+
+async function writeWhole(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) {
+    const { bytesWritten } = await handle.write(chunk, offset)
+    offset += bytesWritten
+  }
+}
+
+/** Gives an arrived body its name, durably; when an equal one lies there already, that one stays. */
+async function keepAs(arrived: string, file: string, bytes: number): Promise<void> {
+  try {
+    if ((await bytesOf(file)) === bytes) return await rm(arrived)
+    const folder = dirname(file)
+    const isNew = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined
+    await rename(arrived, file)
+    await syncFolder(folder)
+    if (isNew) await syncFolder(dirname(folder))
+  } catch (thrown) {
+    throw asStoreError(thrown)
+  }
+}
+
+async function bytesOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size
+  } catch (thrown) {
+    if (isMissingFile(thrown)) return undefined
+    throw thrown
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder to flush it; there the file system journals names by itself.
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function refuse(thrown: unknown): never {
+  throw asStoreError(thrown)
+}

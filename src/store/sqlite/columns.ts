@@ -1,0 +1,99 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import type { Json, JsonObject } from '../../kernel/json.ts'
+import type { DeliveryState, StoredError, StoredReceipt } from '../port.ts'
+
+// How values lie in columns. The numbers of states and flags are part of the schema: they never change.
+
+/** A row as node:sqlite hands it over. */
+export type Row = Record<string, SQLOutputValue>
+type Column = SQLOutputValue | undefined
+
+/** All from 2 on, so that a change of state keeps the width of the row (SQLite stores 0 and 1 without a byte). */
+export const stateNumbers = { queued: 2, delivered: 3, dropped: 4, rejected: 5, 'set-aside': 6, skipped: 7 } as const
+
+export const stateColumns: readonly (readonly [DeliveryState, string])[] = [
+  ['queued', 'queued'],
+  ['delivered', 'delivered'],
+  ['dropped', 'dropped'],
+  ['rejected', 'rejected'],
+  ['set-aside', 'set_aside'],
+  ['skipped', 'skipped'],
+]
+
+export const flagNumbers = { holds: 1, probe: 2, awaitsChange: 4 } as const
+
+const stateNames = new Map<number, DeliveryState>(stateColumns.map(([state]) => [stateNumbers[state], state]))
+
+export function stateOf(column: Column): DeliveryState {
+  const state = stateNames.get(numberOf(column))
+  if (!state) throw new TypeError(`state ${String(column)} is not one of this schema`)
+  return state
+}
+
+export function numberOf(column: Column): number {
+  if (typeof column !== 'number') throw new TypeError(`expected a number in the database, found ${typeof column}`)
+  return column
+}
+
+export function optionalNumberOf(column: Column): number | undefined {
+  return typeof column === 'number' ? column : undefined
+}
+
+export function textOf(column: Column): string {
+  if (typeof column !== 'string') throw new TypeError(`expected text in the database, found ${typeof column}`)
+  return column
+}
+
+export function optionalTextOf(column: Column): string | undefined {
+  return typeof column === 'string' ? column : undefined
+}
+
+export function optionalBytesOf(column: Column): Uint8Array | undefined {
+  return column instanceof Uint8Array ? column : undefined
+}
+
+export function jsonOf(column: Column): Json {
+  return JSON.parse(textOf(column)) as Json
+}
+
+export function objectOf(column: Column): JsonObject {
+  return jsonOf(column) as JsonObject
+}
+
+export function headersOf(column: Column): Readonly<Record<string, string>> {
+  return jsonOf(column) as Readonly<Record<string, string>>
+}
+
+export function wordsOf(column: Column): readonly string[] {
+  return typeof column === 'string' ? (JSON.parse(column) as readonly string[]) : []
+}
+
+export function errorOf(column: Column): StoredError | undefined {
+  return typeof column === 'string' ? (JSON.parse(column) as StoredError) : undefined
+}
+
+/** Words as a column; an empty list is no value. */
+export function wordsColumn(words: readonly string[]): string | null {
+  return words.length === 0 ? null : JSON.stringify(words)
+}
+
+export function errorColumn(error: StoredError | undefined): string | null {
+  return error === undefined ? null : JSON.stringify(error)
+}
+
+/** Receipts that lie in the row of their delivery carry no answer. */
+export function rowReceiptsOf(column: Column): readonly StoredReceipt[] {
+  if (typeof column !== 'string') return []
+  const receipts = JSON.parse(column) as readonly Pick<
+    StoredReceipt,
+    'effect' | 'state' | 'at' | 'summary' | 'fields'
+  >[]
+  return receipts.map(({ effect, state, at, summary, fields }) => ({
+    effect,
+    state,
+    at,
+    summary,
+    fields,
+    answer: undefined,
+  }))
+}

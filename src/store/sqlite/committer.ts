@@ -1,0 +1,148 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { HubError } from '../../kernel/error.ts'
+import { storeErrors } from '../errors.ts'
+import { asStoreError } from './failure.ts'
+
+/** Something that takes part in every transaction: counters that are written once per group. */
+export interface GroupMember {
+  /** Last writes before the commit. */
+  beforeCommit(): void
+  afterCommit(): void
+  afterRollback(): void
+}
+
+interface Pending {
+  /** Runs inside the transaction and may run twice: it writes rows and changes nothing in memory. */
+  readonly write: () => unknown
+  readonly committed: ((value: never) => void) | undefined
+  readonly failed: (() => void) | undefined
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+  value: unknown
+  error: unknown
+}
+
+/**
+ * The one way to write: what is asked for in one turn of the event loop commits in one transaction, and each promise
+ * resolves after that commit. A write that throws a HubError before it has changed a row fails alone; when SQLite itself
+ * fails on one write, the others are repeated each for itself; when the disk fails, all are refused with STORE_FULL.
+ */
+export class Committer {
+  readonly #database: DatabaseSync
+  readonly #groupWritesMax: number
+  readonly #members: GroupMember[] = []
+  #pending: Pending[] = []
+  #isScheduled = false
+  #isClosed = false
+  readonly #begin
+  readonly #commit
+
+  constructor(database: DatabaseSync, groupWritesMax: number) {
+    this.#database = database
+    this.#groupWritesMax = groupWritesMax
+    this.#begin = database.prepare('begin immediate')
+    this.#commit = database.prepare('commit')
+  }
+
+  join(member: GroupMember): void {
+    this.#members.push(member)
+  }
+
+  /** `committed` changes memory after the commit and before anybody is told; `failed` undoes what the caller marked. */
+  commit<T>(write: () => T, committed?: (value: T) => void, failed?: () => void): Promise<T> {
+    if (this.#isClosed) return Promise.reject(storeErrors.CLOSED())
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.push({ write, committed, failed, resolve, reject, value: undefined, error: undefined })
+      this.#schedule()
+    })
+  }
+
+  /** Resolves when everything asked for before is settled. */
+  flush(): Promise<void> {
+    return this.commit(() => {})
+  }
+
+  /** Commits what waits and refuses everything after. */
+  close(): void {
+    this.#isClosed = true
+    while (this.#pending.length > 0) this.#runGroup()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      if (this.#pending.length > 0) this.#runGroup()
+    })
+  }
+
+  #runGroup(): void {
+    let group = this.#pending
+    if (group.length > this.#groupWritesMax) {
+      this.#pending = group.slice(this.#groupWritesMax)
+      group = group.slice(0, this.#groupWritesMax)
+      this.#schedule()
+    } else this.#pending = []
+    const failure = this.#transact(group)
+    if (failure === undefined) settle(group)
+    else if (failure.code === storeErrors.FULL.code) refuse(group, failure)
+    else this.#runEach(group)
+  }
+
+  /** SQLite refused something in a group. Only the writes at fault may fail, so each gets its own transaction. */
+  #runEach(group: readonly Pending[]): void {
+    for (const one of group) {
+      const failure = this.#transact([one])
+      if (failure) refuse([one], failure)
+      else settle([one])
+    }
+  }
+
+  /** One transaction; undefined when it is durable, otherwise nothing of it is. */
+  #transact(group: readonly Pending[]): HubError | undefined {
+    try {
+      this.#begin.run()
+      for (const one of group) {
+        one.error = undefined
+        try {
+          one.value = one.write()
+        } catch (thrown) {
+          if (!(thrown instanceof HubError)) throw thrown
+          one.error = thrown
+        }
+      }
+      for (const member of this.#members) member.beforeCommit()
+      this.#commit.run()
+    } catch (thrown) {
+      this.#rollBack()
+      for (const member of this.#members) member.afterRollback()
+      return asStoreError(thrown)
+    }
+    for (const member of this.#members) member.afterCommit()
+    return undefined
+  }
+
+  #rollBack(): void {
+    // After a full disk SQLite has often rolled back by itself.
+    if (this.#database.isTransaction) this.#database.exec('rollback')
+  }
+}
+
+function settle(group: readonly Pending[]): void {
+  for (const one of group) {
+    if (one.error !== undefined) continue
+    one.committed?.(one.value as never)
+  }
+  for (const one of group) {
+    if (one.error === undefined) one.resolve(one.value as never)
+    else refuse([one], one.error)
+  }
+}
+
+function refuse(group: readonly Pending[], error: unknown): void {
+  for (const one of group) {
+    one.failed?.()
+    one.reject(error)
+  }
+}

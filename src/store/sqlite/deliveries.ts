@@ -1,0 +1,268 @@
+import { formatId, parseId } from '../../kernel/id.ts'
+import { storeErrors } from '../errors.ts'
+import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
+import { errorColumn, flagNumbers, stateNumbers, wordsColumn } from './columns.ts'
+import { asStoreError } from './failure.ts'
+import type { BookedFlow } from './flow-book.ts'
+import type { StoreParts } from './parts.ts'
+import { newEntry, type QueueEntry } from './queue.ts'
+
+/** The hot path: every method here is a handful of prepared statements, and a claim is none at all. */
+export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'> {
+  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies } = parts
+  const insert = database.prepare(`
+    insert into delivery (seq, flow, state, at, order_key, flags, attempts, since, accepted_at, bytes, type, sha256,
+      once_keys, terms, replay_of)
+    values (?, ?, ${stateNumbers.queued}, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`)
+  const end = database.prepare(
+    'update delivery set state = ?, at = ?, flags = ?, attempts = ?, summary = ?, error = ?, receipts = ? where seq = ?',
+  )
+  const defer = database.prepare('update delivery set at = ?, flags = ?, attempts = ?, error = ? where seq = ?')
+  const hasten = database.prepare('update delivery set at = ?, flags = ? where seq = ?')
+  const nextFence = makeFences(parts)
+
+  function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
+    let flow: BookedFlow
+    try {
+      flow = flows.named(delivery.flow)
+    } catch (thrown) {
+      return Promise.reject(asStoreError(thrown))
+    }
+    let seq = 0
+    return committer.commit(
+      () => {
+        const keys = delivery.keys.length === 0 ? delivery.keys : delivery.keys.map(key => words.storedKey(key))
+        seq = sequence.next(delivery.acceptedAt)
+        const earlier = words.takeKeys(flow.number, keys, seq)
+        if (earlier !== undefined) return { id: formatId(earlier), duplicate: true }
+        insertRows(seq, flow.number, keys, delivery)
+        if (!delivery.isProbe) flows.accepted(flow, Math.round(delivery.acceptedAt))
+        return { id: formatId(seq), duplicate: false }
+      },
+      ({ duplicate }) => {
+        bodies.settle(delivery.body)
+        if (duplicate) return
+        contents.remember(seq, delivery)
+        queue.add(newEntry(seq, delivery))
+        parts.announceWork()
+      },
+    )
+  }
+
+  function insertRows(seq: number, flow: number, keys: readonly string[], delivery: NewDelivery): void {
+    const { body } = delivery
+    const acceptedAt = Math.round(delivery.acceptedAt)
+    const remembered = delivery.remember.length === 0 ? [] : delivery.remember.map(key => words.storedKey(key))
+    const terms = words.storedTerms(delivery.terms)
+    insert.run(
+      seq,
+      flow,
+      acceptedAt,
+      delivery.orderKey ?? null,
+      flagsOf(delivery, false),
+      acceptedAt,
+      acceptedAt,
+      body.bytes,
+      body.type,
+      body.sha256 ?? null,
+      wordsColumn(remembered.length === 0 ? keys : [...new Set([...keys, ...remembered])]),
+      wordsColumn(terms),
+      delivery.replayOf === undefined ? null : (parseId(delivery.replayOf) ?? null),
+    )
+    contents.insert(seq, delivery)
+    words.remember(flow, remembered, seq)
+    words.putTerms(seq, terms)
+    bodies.use(seq, body)
+  }
+
+  async function claim(request: Parameters<DeliveryStore['claim']>[0]): ReturnType<DeliveryStore['claim']> {
+    const { taken, nextDueAt } = queue.take(request.max, request.now, request.places)
+    try {
+      return { deliveries: taken.map(claimed), nextDueAt }
+    } catch (thrown) {
+      for (const entry of taken) queue.putBack(entry)
+      throw asStoreError(thrown)
+    }
+  }
+
+  function claimed(entry: QueueEntry): Claimed {
+    const { seq, flow, orderKey, attemptCount, acceptedAt, since, isProbe } = entry
+    const content = contents.read(seq)
+    if (!content) throw storeErrors.NOT_FOUND({ id: formatId(seq) })
+    entry.fence = nextFence()
+    return {
+      id: formatId(seq),
+      fence: entry.fence,
+      flow,
+      orderKey,
+      attemptCount,
+      acceptedAt,
+      since,
+      isProbe,
+      headers: content.headers,
+      attributes: content.attributes,
+      body: content.body,
+      receipts: entry.mayHaveReceipts ? receipts.read(seq) : [],
+    }
+  }
+
+  function finish(ref: ClaimRef, finish: Finish): Promise<void> {
+    const entry = endingOf(ref)
+    if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
+    const { seq } = entry
+    const holds = finish.state === 'set-aside' && entry.holds && entry.orderKey !== undefined
+    return committer.commit(
+      () => {
+        const attempt = entry.attemptCount + 1
+        const rowReceipts = receipts.putAtEnd(seq, finish.receipts)
+        const { error } = finish
+        end.run(
+          stateNumbers[finish.state],
+          Math.round(finish.at),
+          flagsOf(entry, false),
+          attempt,
+          finish.summary,
+          errorColumn(error),
+          rowReceipts,
+          seq,
+        )
+        if (error) attempts.add(seq, attempt, finish.at, error)
+        if (finish.terms.length > 0) words.addTerms(seq, finish.terms)
+        if (!entry.isProbe) flows.move(flows.named(entry.flow), 'queued', finish.state)
+      },
+      () => {
+        contents.forget(seq)
+        if (holds) queue.hold(entry)
+        else queue.remove(entry)
+        parts.announceWork()
+      },
+      () => reopen(entry),
+    )
+  }
+
+  function retry(ref: ClaimRef, { at, dueAt, error, awaitsChange }: Parameters<DeliveryStore['retry']>[1]) {
+    const entry = endingOf(ref)
+    if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
+    const attempt = entry.attemptCount + 1
+    return committer.commit<void>(
+      () => {
+        defer.run(Math.round(dueAt), flagsOf(entry, awaitsChange), attempt, errorColumn(error), entry.seq)
+        attempts.add(entry.seq, attempt, at, error)
+      },
+      () => {
+        entry.attemptCount = attempt
+        entry.dueAt = dueAt
+        entry.awaitsChange = awaitsChange
+        entry.mayHaveReceipts = true
+        queue.putBack(entry)
+        parts.announceWork()
+      },
+      () => reopen(entry),
+    )
+  }
+
+  function receipt(ref: ClaimRef, stored: StoredReceipt): Promise<void> {
+    const entry = claimOf(ref)
+    if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
+    return committer.commit(
+      () => receipts.put(entry.seq, stored),
+      () => {
+        entry.mayHaveReceipts = true
+      },
+    )
+  }
+
+  function release(ref: ClaimRef): Promise<void> {
+    const entry = endingOf(ref)
+    if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
+    // Behind the receipts that this claim still writes, so that the next one sees them.
+    return committer.commit<void>(
+      () => {},
+      () => {
+        entry.dueAt = 0
+        queue.putBack(entry)
+        parts.announceWork()
+      },
+      () => reopen(entry),
+    )
+  }
+
+  async function wake(now: number, flow?: string): Promise<number> {
+    // Failures that are on their way to the disk count as waiting already.
+    await committer.flush()
+    return committer
+      .commit(
+        () => {
+          const woken = [...queue.awaitingChange(flow)]
+          for (const entry of woken) hasten.run(Math.round(now), flagsOf(entry, false), entry.seq)
+          return woken
+        },
+        woken => {
+          for (const entry of woken) {
+            entry.awaitsChange = false
+            queue.hasten(entry)
+          }
+          if (woken.length > 0) parts.announceWork()
+        },
+      )
+      .then(woken => woken.length)
+  }
+
+  async function known(flow: string, keys: readonly string[]): ReturnType<DeliveryStore['known']> {
+    const found = new Map<string, { readonly id: string; readonly state: DeliveryState }>()
+    const booked = flows.find(flow)
+    if (!booked) return found
+    for (const key of keys) {
+      const delivery = words.known(booked.number, key)
+      if (delivery) found.set(key, { id: formatId(delivery.seq), state: delivery.state })
+    }
+    return found
+  }
+
+  async function renew(claims: readonly ClaimRef[]): Promise<readonly string[]> {
+    // A claim ends with the process here, so there is nothing to prolong.
+    return claims.filter(ref => !claimOf(ref)).map(ref => ref.id)
+  }
+
+  /** The entry of a claim that is still the owner. */
+  function claimOf(ref: ClaimRef): QueueEntry | undefined {
+    const seq = parseId(ref.id)
+    const entry = seq === undefined ? undefined : queue.get(seq)
+    return entry?.place === 'running' && entry.fence === ref.fence && !entry.isEnding ? entry : undefined
+  }
+
+  /** The same, and from now on no other write of this claim is taken. */
+  function endingOf(ref: ClaimRef): QueueEntry | undefined {
+    const entry = claimOf(ref)
+    if (entry) entry.isEnding = true
+    return entry
+  }
+
+  return { accept, claim, renew, receipt, finish, retry, release, wake, known }
+}
+
+/** The end could not be written; the claim stands and its owner may ask again. */
+function reopen(entry: QueueEntry): void {
+  entry.isEnding = false
+}
+
+function flagsOf(of: { readonly holds: boolean; readonly isProbe: boolean }, awaitsChange: boolean): number {
+  return (
+    (of.holds ? flagNumbers.holds : 0) |
+    (of.isProbe ? flagNumbers.probe : 0) |
+    (awaitsChange ? flagNumbers.awaitsChange : 0)
+  )
+}
+
+// One start of the store has so many fencing numbers; they rise from start to start.
+const fencesPerStart = 2 ** 36
+
+function makeFences({ facts }: StoreParts): () => number {
+  const start = facts.read('starts') + 1
+  facts.write('starts', start)
+  let fence = start * fencesPerStart
+  return () => {
+    fence += 1
+    return fence
+  }
+}

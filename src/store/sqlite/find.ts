@@ -1,0 +1,143 @@
+import type { SQLInputValue } from 'node:sqlite'
+import { formatId, parseId } from '../../kernel/id.ts'
+import type { DeliveryQuery, DeliveryRow, DeliveryState } from '../port.ts'
+import {
+  errorOf,
+  flagNumbers,
+  numberOf,
+  optionalNumberOf,
+  optionalTextOf,
+  type Row,
+  stateColumns,
+  stateNumbers,
+  stateOf,
+} from './columns.ts'
+import type { StoreParts } from './parts.ts'
+
+/** Finds deliveries, newest first. Every way in ends at an index, so a page costs its length and not the store's. */
+export function findDeliveries(parts: StoreParts, query: DeliveryQuery): readonly DeliveryRow[] {
+  const limit = Math.max(0, Math.min(Math.floor(query.limit), parts.limits.findRows))
+  const booked = query.flow === undefined ? undefined : parts.flows.find(query.flow)
+  if (query.flow !== undefined && !booked) return []
+  const before = query.before === undefined ? undefined : parseId(query.before)
+  if (query.before !== undefined && before === undefined) return []
+
+  const bounds = boundsOf(parts, query, before)
+  const found =
+    query.term === undefined
+      ? byFlow(parts, query, booked?.number, bounds, limit)
+      : byTerm(parts, query.term, query, booked?.number, bounds, limit)
+  return found.map(row => rowOf(parts, row))
+}
+
+/** A `delivery` row as people see it. */
+export function rowOf(parts: StoreParts, row: Row): DeliveryRow {
+  const seq = numberOf(row['seq'])
+  const state = stateOf(row['state'])
+  const flags = numberOf(row['flags'])
+  const heldBy = state === 'queued' ? parts.queue.heldBy(seq) : undefined
+  const replayOf = optionalNumberOf(row['replay_of'])
+  return {
+    id: formatId(seq),
+    flow: parts.flows.nameOf(numberOf(row['flow'])),
+    state,
+    orderKey: optionalTextOf(row['order_key']),
+    attemptCount: numberOf(row['attempts']),
+    acceptedAt: numberOf(row['accepted_at']),
+    at: numberOf(row['at']),
+    awaitsChange: (flags & flagNumbers.awaitsChange) !== 0,
+    heldBy: heldBy === undefined ? undefined : formatId(heldBy),
+    summary: optionalTextOf(row['summary']),
+    error: errorOf(row['error']),
+    isProbe: (flags & flagNumbers.probe) !== 0,
+    replayOf: replayOf === undefined ? undefined : formatId(replayOf),
+    bytes: numberOf(row['bytes']),
+  }
+}
+
+interface Condition {
+  readonly sql: string
+  readonly values: readonly SQLInputValue[]
+}
+
+/** Conditions on number and time. The number follows the time closely, so it keeps the search short. */
+function boundsOf({ sequence }: StoreParts, query: DeliveryQuery, before: number | undefined): Condition {
+  const sql: string[] = []
+  const values: number[] = []
+  const add = (condition: string, value: number) => {
+    sql.push(condition)
+    values.push(value)
+  }
+  if (before !== undefined) add('delivery.seq < ?', before)
+  if (query.acceptedFrom !== undefined) {
+    add('delivery.seq >= ?', sequence.lowest(query.acceptedFrom))
+    add('accepted_at >= ?', Math.ceil(query.acceptedFrom))
+  }
+  if (query.acceptedTo !== undefined) {
+    add('delivery.seq <= ?', sequence.highest(query.acceptedTo))
+    add('accepted_at <= ?', Math.floor(query.acceptedTo))
+  }
+  return { sql: sql.map(condition => ` and ${condition}`).join(''), values }
+}
+
+function byFlow(
+  { database }: StoreParts,
+  query: DeliveryQuery,
+  flow: number | undefined,
+  bounds: Condition,
+  limit: number,
+): readonly Row[] {
+  if (flow === undefined && query.state === undefined) {
+    const sql = `select * from delivery where 1${bounds.sql} order by seq desc limit ?`
+    return database.prepare(sql).all(...bounds.values, limit)
+  }
+  // One search per flow and state, each along the index; a page of each is enough to find the newest of all.
+  const states = query.state === undefined ? stateColumns.map(([state]) => state) : [query.state]
+  const flows =
+    flow === undefined
+      ? database
+          .prepare('select number from flow')
+          .all()
+          .map(row => numberOf(row['number']))
+      : [flow]
+  const search = database.prepare(
+    `select * from delivery where flow = ? and state = ?${bounds.sql} order by seq desc limit ?`,
+  )
+  return newest(
+    flows.flatMap(number => states.flatMap(state => search.all(number, stateNumbers[state], ...bounds.values, limit))),
+    limit,
+  )
+}
+
+function newest(rows: readonly Row[], limit: number): readonly Row[] {
+  return rows.toSorted((one, other) => numberOf(other['seq']) - numberOf(one['seq'])).slice(0, limit)
+}
+
+function byTerm(
+  { database, words }: StoreParts,
+  term: string,
+  query: { readonly state?: DeliveryState | undefined },
+  flow: number | undefined,
+  bounds: Condition,
+  limit: number,
+): readonly Row[] {
+  const isBeginning = term.endsWith('*')
+  const word = words.storedTerm(isBeginning ? term.slice(0, -1) : term)
+  // The greatest letter of Unicode closes the range of everything that begins with the word.
+  const match: Condition = isBeginning
+    ? { sql: 'word >= ? and word <= ?', values: [word, `${word}\u{10FFFF}`] }
+    : { sql: 'word = ?', values: [word] }
+  const filter = `${flow === undefined ? '' : ' and flow = ?'}${query.state === undefined ? '' : ' and state = ?'}`
+  const sql = `
+    select distinct delivery.* from term join delivery on delivery.seq = term.seq
+    where ${match.sql}${filter}${bounds.sql} order by delivery.seq desc limit ?`
+  return database
+    .prepare(sql)
+    .all(
+      ...match.values,
+      ...(flow === undefined ? [] : [flow]),
+      ...(query.state === undefined ? [] : [stateNumbers[query.state]]),
+      ...bounds.values,
+      limit,
+    )
+}

@@ -1,0 +1,153 @@
+import { parseId } from '../../kernel/id.ts'
+import { storeErrors } from '../errors.ts'
+import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
+import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from './columns.ts'
+import { findDeliveries, rowOf } from './find.ts'
+import type { StoreParts } from './parts.ts'
+import { purgeDeliveries } from './purge.ts'
+import { rebuildEntry } from './rebuild.ts'
+
+/** What people see of deliveries and do with them. */
+export function openInspection(parts: StoreParts): Inspection {
+  const { database, committer, flows, queue, contents, receipts, attempts, bodies } = parts
+  const selectRow = database.prepare('select * from delivery where seq = ?')
+  const selectOldest = database.prepare(`
+    select accepted_at from delivery
+    where flow = ? and state = ${stateNumbers.queued} and flags & ${flagNumbers.probe} = 0 order by seq limit 1`)
+  const queueAgain = database.prepare(`
+    update delivery set state = ${stateNumbers.queued}, at = ?, since = ?, attempts = 0, summary = null, error = null,
+      receipts = null, flags = flags & ~${flagNumbers.awaitsChange} where seq = ?`)
+  const describeBody = database.prepare('update delivery set bytes = ?, type = ?, sha256 = ? where seq = ?')
+  const skipRow = database.prepare(`
+    update delivery set state = ${stateNumbers.skipped}, at = ?, summary = ?,
+      flags = flags & ~${flagNumbers.awaitsChange} where seq = ?`)
+
+  async function get(id: string): Promise<DeliveryDetail | undefined> {
+    const seq = parseId(id)
+    const row = seq === undefined ? undefined : selectRow.get(seq)
+    if (seq === undefined || !row) return undefined
+    const content = contents.read(seq)
+    if (!content) throw storeErrors.DAMAGED({ text: `delivery ${id} has no content` })
+    return {
+      ...rowOf(parts, row),
+      headers: content.headers,
+      attributes: content.attributes,
+      body: content.body,
+      original: contents.original(seq),
+      terms: wordsOf(row['terms']),
+      receipts: receipts.read(seq, row['receipts']),
+      attempts: attempts.read(seq),
+    }
+  }
+
+  async function counts(flow: string): Promise<FlowCounts> {
+    const booked = flows.find(flow)
+    if (!booked) return noCounts
+    const { queued, delivered, dropped, rejected, skipped, 'set-aside': setAside } = booked.counts
+    const oldest = queued === 0 ? undefined : selectOldest.get(booked.number)
+    return {
+      accepted: queued + delivered + dropped + rejected + setAside + skipped,
+      queued,
+      delivered,
+      dropped,
+      rejected,
+      setAside,
+      skipped,
+      oldestQueuedAt: optionalNumberOf(oldest?.['accepted_at']),
+      lastAcceptedAt: booked.lastAcceptedAt,
+    }
+  }
+
+  function requeue(id: string, change: Parameters<Inspection['requeue']>[1]): Promise<void> {
+    return committer
+      .commit(
+        () => {
+          const { seq, row, state } = existing(id)
+          if (state !== 'set-aside') throw storeErrors.NOT_SET_ASIDE({ id, state })
+          receipts.unfold(seq, row['receipts'])
+          if (change.forgetIntents) receipts.forgetIntents(seq)
+          if (change.headers || change.body) repair(seq, id, change)
+          queueAgain.run(Math.round(change.now), Math.round(change.now), seq)
+          count(row, 'queued')
+          return seq
+        },
+        seq => {
+          if (change.body) bodies.settle(change.body)
+          contents.forget(seq)
+          const held = queue.get(seq)
+          if (held) queue.remove(held)
+          const row = selectRow.get(seq)
+          if (row) queue.add(rebuildEntry(parts, row))
+          parts.announceWork()
+        },
+      )
+      .then(() => {})
+  }
+
+  function repair(seq: number, id: string, change: Parameters<Inspection['requeue']>[1]): void {
+    const content = contents.read(seq)
+    if (!content) throw storeErrors.NOT_FOUND({ id })
+    const body = change.body ?? content.body
+    contents.replace(seq, change.headers ?? content.headers, body)
+    if (!change.body) return
+    describeBody.run(body.bytes, body.type, body.sha256 ?? null, seq)
+    bodies.use(seq, body)
+  }
+
+  function skip(id: string, now: number, reason: string): Promise<void> {
+    return committer
+      .commit(
+        () => {
+          const { seq, row, state } = existing(id)
+          if (state !== 'queued' && state !== 'set-aside') throw storeErrors.FINISHED({ id, state })
+          if (queue.get(seq)?.place === 'running') throw storeErrors.RUNNING({ id })
+          skipRow.run(Math.round(now), reason, seq)
+          count(row, 'skipped')
+          return seq
+        },
+        seq => {
+          contents.forget(seq)
+          const entry = queue.get(seq)
+          if (entry) queue.remove(entry)
+          parts.announceWork()
+        },
+      )
+      .then(() => {})
+  }
+
+  /** A delivery as the running transaction sees it. Throws STORE_NOT_FOUND. */
+  function existing(id: string): { readonly seq: number; readonly row: Row; readonly state: DeliveryState } {
+    const seq = parseId(id)
+    const row = seq === undefined ? undefined : selectRow.get(seq)
+    if (seq === undefined || !row) throw storeErrors.NOT_FOUND({ id })
+    return { seq, row, state: stateOf(row['state']) }
+  }
+
+  function count(row: Row, to: DeliveryState): void {
+    const isProbe = (numberOf(row['flags']) & flagNumbers.probe) !== 0
+    if (!isProbe) flows.move(flows.named(flows.nameOf(numberOf(row['flow']))), stateOf(row['state']), to)
+  }
+
+  return {
+    async find(query) {
+      return findDeliveries(parts, query)
+    },
+    get,
+    counts,
+    requeue,
+    skip,
+    purge: request => purgeDeliveries(parts, request),
+  }
+}
+
+const noCounts: FlowCounts = {
+  accepted: 0,
+  queued: 0,
+  delivered: 0,
+  dropped: 0,
+  rejected: 0,
+  setAside: 0,
+  skipped: 0,
+  oldestQueuedAt: undefined,
+  lastAcceptedAt: undefined,
+}

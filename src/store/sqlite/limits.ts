@@ -1,0 +1,28 @@
+import { MiB } from '../../kernel/size.ts'
+import { HOUR, SECOND } from '../../kernel/time.ts'
+
+/** Limits of the SQLite store. */
+export const sqliteLimits = {
+  /** Writes that one transaction commits together; more wait for the next, so that the event loop breathes. */
+  groupWrites: 512,
+  /** Bodies of deliveries accepted a moment ago that are kept at hand for their claim. */
+  cacheBytes: 32 * MiB,
+  /** Keys above this are remembered by their hash. */
+  onceKeyBytes: 200,
+  /** Words to find a delivery by are cut to so many letters, when stored and when searched. */
+  termLetters: 400,
+  /** Rows that one find returns. */
+  findRows: 1000,
+  /** Failed attempts that a delivery shows. */
+  attempts: 50,
+  /** Receipts that lie in the row of their delivery; with more, each has a row of its own. */
+  rowReceipts: 8,
+  /** Deliveries that one transaction of a purge deletes. */
+  purgeBatch: 200,
+  /** How long a body waits for its delivery before `collect` may take it. */
+  unclaimedBodyMs: HOUR,
+  /** How long a write waits for a foreign reader (a backup, sqlite3) that holds the database. */
+  busyMs: 5 * SECOND,
+} as const
+
+export type SqliteLimits = { readonly [K in keyof typeof sqliteLimits]: number }

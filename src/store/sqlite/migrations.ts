@@ -1,0 +1,27 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { storeErrors } from '../errors.ts'
+import { schemaV1 } from './schema-v1.ts'
+
+/** What brings a database from version n to n + 1, in order; the first makes an empty one version 1. */
+const migrations: readonly string[] = [schemaV1]
+
+export const schemaVersion = migrations.length
+
+/** Brings the database to the version of this program, each step in a transaction. Throws STORE_NEWER. */
+export function migrate(database: DatabaseSync): void {
+  const found = readVersion(database)
+  if (found > schemaVersion) throw storeErrors.NEWER({ found, known: schemaVersion })
+  for (const [index, sql] of migrations.entries()) {
+    if (index < found) continue
+    try {
+      database.exec(`begin immediate; ${sql}; pragma user_version = ${index + 1}; commit`)
+    } catch (thrown) {
+      if (database.isTransaction) database.exec('rollback')
+      throw thrown
+    }
+  }
+}
+
+function readVersion(database: DatabaseSync): number {
+  return Number(database.prepare('pragma user_version').get()?.['user_version'])
+}

@@ -1,0 +1,110 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { StoredAnswer, StoredReceipt } from '../port.ts'
+import {
+  headersOf,
+  numberOf,
+  objectOf,
+  optionalBytesOf,
+  optionalTextOf,
+  type Row,
+  rowReceiptsOf,
+  textOf,
+} from './columns.ts'
+
+/**
+ * Receipts of deliveries. One that is written on the way has a row of its own; those of the end lie in the row of the
+ * delivery where they are few and carry no answer (one write less for each delivery). The end's ones are the newer.
+ */
+export class Receipts {
+  readonly #rowReceiptsMax: number
+  readonly #select
+  readonly #upsert
+  readonly #delete
+  readonly #deleteIntents
+
+  constructor(database: DatabaseSync, rowReceiptsMax: number) {
+    this.#rowReceiptsMax = rowReceiptsMax
+    // The number of the row says in which order they were written first; there are seldom more than a few.
+    this.#select = database.prepare('select * from receipt where seq = ? order by number')
+    this.#upsert = database.prepare(`
+      insert into receipt (seq, effect, state, at, summary, fields, answer_headers, answer_type, answer_body)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      on conflict (seq, effect) do update set state = excluded.state, at = excluded.at, summary = excluded.summary,
+        fields = excluded.fields, answer_headers = excluded.answer_headers, answer_type = excluded.answer_type,
+        answer_body = excluded.answer_body`)
+    this.#delete = database.prepare('delete from receipt where seq = ?')
+    this.#deleteIntents = database.prepare(`delete from receipt where seq = ? and state = 'intended'`)
+  }
+
+  /** All receipts of a delivery; `column` is what lies in its row. */
+  read(seq: number, column?: Row[string]): readonly StoredReceipt[] {
+    const byEffect = new Map<string, StoredReceipt>()
+    for (const row of this.#select.iterate(seq)) {
+      const receipt = receiptOf(row)
+      byEffect.set(receipt.effect, receipt)
+    }
+    for (const receipt of rowReceiptsOf(column ?? null)) byEffect.set(receipt.effect, receipt)
+    return [...byEffect.values()]
+  }
+
+  put(seq: number, { effect, state, at, summary, fields, answer }: StoredReceipt): void {
+    this.#upsert.run(
+      seq,
+      effect,
+      state,
+      Math.round(at),
+      summary,
+      fields === undefined ? null : JSON.stringify(fields),
+      answer === undefined ? null : JSON.stringify(answer.headers),
+      answer?.type ?? null,
+      answer?.body ?? null,
+    )
+  }
+
+  /** Puts the receipts of an end down; returns what belongs into the delivery's row. */
+  putAtEnd(seq: number, receipts: readonly StoredReceipt[]): string | null {
+    if (receipts.length === 0) return null
+    const isSmall = receipts.length <= this.#rowReceiptsMax && receipts.every(receipt => receipt.answer === undefined)
+    if (isSmall) return JSON.stringify(receipts)
+    for (const receipt of receipts) this.put(seq, receipt)
+    return null
+  }
+
+  /** Gives the receipts of the row rows of their own, because the delivery travels again. */
+  unfold(seq: number, column: Row[string] | undefined): void {
+    for (const receipt of rowReceiptsOf(column ?? null)) this.put(seq, receipt)
+  }
+
+  forgetIntents(seq: number): void {
+    this.#deleteIntents.run(seq)
+  }
+
+  purge(seq: number): void {
+    this.#delete.run(seq)
+  }
+}
+
+function receiptOf(row: Row): StoredReceipt {
+  return {
+    effect: textOf(row['effect']),
+    state: receiptStateOf(textOf(row['state'])),
+    at: numberOf(row['at']),
+    summary: textOf(row['summary']),
+    fields: row['fields'] === null ? undefined : objectOf(row['fields']),
+    answer: answerOf(row),
+  }
+}
+
+function receiptStateOf(text: string): StoredReceipt['state'] {
+  return text === 'done' || text === 'withdrawn' ? text : 'intended'
+}
+
+function answerOf(row: Row): StoredAnswer | undefined {
+  const type = optionalTextOf(row['answer_type'])
+  if (type === undefined) return undefined
+  return {
+    headers: headersOf(row['answer_headers']),
+    type,
+    body: optionalBytesOf(row['answer_body']) ?? new Uint8Array(),
+  }
+}

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import type { DatabaseSync } from 'node:sqlite'
+import type { DeliveryState } from '../port.ts'
+import { numberOf, stateOf, wordsColumn, wordsOf } from './columns.ts'
+import type { SqliteLimits } from './limits.ts'
+
+/** The keys that keep a message from being accepted twice, and the words by which people find it. */
+export class Words {
+  readonly #limits: SqliteLimits
+  readonly #selectOnce
+  readonly #insertOnce
+  readonly #replaceOnce
+  readonly #deleteOnce
+  readonly #selectKnown
+  readonly #insertTerm
+  readonly #deleteTerm
+  readonly #selectWords
+  readonly #updateTerms
+
+  constructor(database: DatabaseSync, limits: SqliteLimits) {
+    this.#limits = limits
+    this.#selectOnce = database.prepare('select seq from once where flow = ? and key = ?')
+    this.#insertOnce = database.prepare('insert into once values (?, ?, ?) on conflict do nothing')
+    this.#replaceOnce = database.prepare(
+      'insert into once values (?, ?, ?) on conflict (flow, key) do update set seq = excluded.seq',
+    )
+    this.#deleteOnce = database.prepare('delete from once where flow = ? and key = ? and seq = ?')
+    this.#selectKnown = database.prepare(
+      'select once.seq, state from once join delivery on delivery.seq = once.seq where once.flow = ? and key = ?',
+    )
+    this.#insertTerm = database.prepare('insert into term values (?, ?) on conflict do nothing')
+    this.#deleteTerm = database.prepare('delete from term where word = ? and seq = ?')
+    this.#selectWords = database.prepare('select flow, once_keys, terms from delivery where seq = ?')
+    this.#updateTerms = database.prepare('update delivery set terms = ? where seq = ?')
+  }
+
+  /**
+   * Takes keys for a new delivery, all or none: when one of them is known, the number of the delivery that has it is
+   * returned and nothing is written.
+   */
+  takeKeys(flow: number, keys: readonly string[], seq: number): number | undefined {
+    const [only] = keys
+    // With a single key, which is the common case, the insert is the check.
+    if (keys.length === 1 && only !== undefined) {
+      return this.#insertOnce.run(flow, only, seq).changes === 1 ? undefined : this.#ownerOf(flow, only)
+    }
+    for (const key of keys) {
+      const owner = this.#ownerOf(flow, key)
+      if (owner !== undefined) return owner
+    }
+    for (const key of keys) this.#insertOnce.run(flow, key, seq)
+    return undefined
+  }
+
+  /** Keys that refuse later deliveries. The newest delivery keeps one, since it is kept longest. */
+  remember(flow: number, keys: readonly string[], seq: number): void {
+    for (const key of keys) this.#replaceOnce.run(flow, key, seq)
+  }
+
+  known(flow: number, key: string): { readonly seq: number; readonly state: DeliveryState } | undefined {
+    const row = this.#selectKnown.get(flow, this.storedKey(key))
+    return row && { seq: numberOf(row['seq']), state: stateOf(row['state']) }
+  }
+
+  putTerms(seq: number, terms: readonly string[]): void {
+    for (const term of terms) this.#insertTerm.run(term, seq)
+  }
+
+  /** Further terms of a delivery that has a row already. */
+  addTerms(seq: number, terms: readonly string[]): void {
+    const earlier = wordsOf(this.#selectWords.get(seq)?.['terms'])
+    const added = this.storedTerms(terms).filter(term => !earlier.includes(term))
+    if (added.length === 0) return
+    this.putTerms(seq, added)
+    this.#updateTerms.run(wordsColumn([...earlier, ...added]), seq)
+  }
+
+  /** Forgets keys and terms; called before the row of the delivery goes, which names them. */
+  purge(seq: number): void {
+    const row = this.#selectWords.get(seq)
+    if (!row) return
+    for (const key of wordsOf(row['once_keys'])) this.#deleteOnce.run(numberOf(row['flow']), key, seq)
+    for (const term of wordsOf(row['terms'])) this.#deleteTerm.run(term, seq)
+  }
+
+  storedKey(key: string): string {
+    // The length in letters is cheap and never above the length in bytes.
+    const isShort = key.length * 3 <= this.#limits.onceKeyBytes || Buffer.byteLength(key) <= this.#limits.onceKeyBytes
+    return isShort ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`
+  }
+
+  storedTerm(term: string): string {
+    return term.slice(0, this.#limits.termLetters)
+  }
+
+  storedTerms(terms: readonly string[]): readonly string[] {
+    if (terms.length === 0) return terms
+    return [...new Set(terms.filter(term => term !== '').map(term => this.storedTerm(term)))]
+  }
+
+  #ownerOf(flow: number, key: string): number | undefined {
+    const row = this.#selectOnce.get(flow, key)
+    return row && numberOf(row['seq'])
+  }
+}
