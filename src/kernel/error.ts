@@ -67,7 +67,8 @@ export type ErrorFactory<E extends ErrorSpec> = ([FieldsOf<E>] extends [never]
   readonly code: string
 }
 
-export type ErrorTable = Readonly<Record<string, ErrorFactory<ErrorSpec>>>
+/** The errors of an adapter or step, whatever fields they need. */
+export type ErrorTable = Readonly<Record<string, { readonly code: string }>>
 
 const known = new Map<string, ErrorSpec>()
 

@@ -1,0 +1,172 @@
+import type { Link } from '../flow/adapter.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import type { ImapConnection } from '../protocols/imap/connection.ts'
+import { imapErrors } from '../protocols/imap/errors.ts'
+import { addFlags, createFolder, hasFolder } from '../protocols/imap/folder.ts'
+import { canExpunge, deleteMails, moveMails } from '../protocols/imap/move.ts'
+import type { ImapConfig } from './imap-config.ts'
+import type { ImapContext } from './imap-session.ts'
+
+/** How a mail ended, as far as the mailbox is concerned. */
+export type Ending = 'done' | 'failed'
+
+const doneLimits = {
+  /** Commands spent per round on finding the mails of a batch that the server refuses. */
+  commandsPerRound: 40,
+}
+
+/** Errors of one command; everything else ends the session. */
+const refusals: ReadonlySet<string> = new Set([
+  imapErrors.COMMAND_REFUSED.code,
+  imapErrors.FOLDER_MISSING.code,
+  imapErrors.FOLDER_NAME.code,
+])
+
+/** Search keys that keep mails out that are dealt with but cannot be removed. */
+export function leftoverCriteria(config: ImapConfig, connection: ImapConnection): string {
+  const moves = config.done.move !== undefined || config.done.failed !== undefined
+  const leaves = (moves && !connection.capabilities.has('MOVE')) || config.done.delete === true
+  return leaves && !canExpunge(connection) ? ' UNDELETED' : ''
+}
+
+/** Makes sure that the target folders are there. What the server thinks of it is shown, and reading goes on. */
+export async function prepareFolders(context: ImapContext, connection: ImapConnection, link: Link): Promise<void> {
+  const { done } = context.config
+  for (const folder of [done.move, done.failed]) {
+    if (folder === undefined) continue
+    try {
+      if (await hasFolder(connection, folder)) continue
+      await createFolder(connection, folder)
+      context.log.info('imap.folder-created', { mailbox: connection.options.names.user, folder })
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (!refusals.has(error.code)) throw error
+      link.trouble(error)
+    }
+  }
+}
+
+/** Mails that are through, and wait for the mark, the move or the deletion that says so. Nothing is ever given up. */
+export class DonePile {
+  readonly #context: ImapContext
+  readonly #link: Link
+  readonly #waiting = new Map<number, Ending>()
+  /** Mails that were copied to their folder but not removed yet. */
+  readonly #copied = new Set<number>()
+  /** Not before this time: the server refused, and asking on would not help. */
+  #notBefore = 0
+  #commandsLeft = 0
+  #hasToldLeftovers = false
+
+  constructor(context: ImapContext, link: Link) {
+    this.#context = context
+    this.#link = link
+  }
+
+  get count(): number {
+    return this.#waiting.size
+  }
+
+  has(uid: number): boolean {
+    return this.#waiting.has(uid)
+  }
+
+  add(uid: number, ending: Ending): void {
+    this.#waiting.set(uid, ending)
+  }
+
+  /** True when there is something that may be asked of the server now. */
+  isDue(now: number): boolean {
+    return this.#waiting.size > 0 && now >= this.#notBefore
+  }
+
+  /** Tells the server, in batches. A refusal is shown and tried again later; what ends the session is thrown. */
+  async flush(connection: ImapConnection): Promise<void> {
+    if (!this.isDue(this.#context.clock.now())) return
+    this.#commandsLeft = doneLimits.commandsPerRound
+    for (const ending of ['done', 'failed'] as const) {
+      const uids = [...this.#waiting].filter(([, how]) => how === ending).map(([uid]) => uid)
+      if (uids.length > 0) await this.#settle(connection, uids, ending)
+    }
+  }
+
+  async #settle(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
+    const refused: number[] = []
+    const refusal = await this.#applyApart(connection, uids, ending, refused)
+    if (!refusal) return
+    const { config, clock } = this.#context
+    this.#notBefore = clock.now() + config.every
+    this.#link.trouble(
+      imapErrors.DONE_REFUSED(
+        {
+          user: connection.options.names.user,
+          count: refused.length,
+          action: describeAction(config, ending),
+          answer: String(refusal.fields['answer'] ?? refusal.message),
+          uids: refused.slice(0, 20).join(','),
+        },
+        { cause: refusal },
+      ),
+    )
+  }
+
+  /** Halves a refused batch until the mails are found that the server minds; returns the last refusal. */
+  async #applyApart(
+    connection: ImapConnection,
+    uids: readonly number[],
+    ending: Ending,
+    refused: number[],
+  ): Promise<HubError | undefined> {
+    try {
+      this.#commandsLeft--
+      await this.#apply(connection, uids, ending)
+      for (const uid of uids) this.#waiting.delete(uid)
+      return undefined
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (!refusals.has(error.code)) throw error
+      const isAboutFolder = error.code !== imapErrors.COMMAND_REFUSED.code
+      if (uids.length === 1 || isAboutFolder || this.#commandsLeft < 2) {
+        refused.push(...uids)
+        return error
+      }
+    }
+    const middle = Math.ceil(uids.length / 2)
+    const first = await this.#applyApart(connection, uids.slice(0, middle), ending, refused)
+    const second = await this.#applyApart(connection, uids.slice(middle), ending, refused)
+    return second ?? first
+  }
+
+  async #apply(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
+    const { done } = this.#context.config
+    const folder = ending === 'done' ? done.move : done.failed
+    if (folder !== undefined) this.#tellLeftovers(connection, await this.#move(connection, uids, folder))
+    else if (ending === 'failed') await addFlags(connection, uids, ['\\Seen', '\\Flagged'])
+    else if (done.delete) this.#tellLeftovers(connection, await deleteMails(connection, uids))
+    else await addFlags(connection, uids, ['\\Seen'])
+  }
+
+  async #move(connection: ImapConnection, uids: readonly number[], folder: string): Promise<'gone' | 'marked'> {
+    try {
+      return await moveMails(connection, uids, folder, this.#copied)
+    } catch (thrown) {
+      if (asHubError(thrown).code !== imapErrors.FOLDER_MISSING.code) throw thrown
+      // Somebody removed the folder while the hub was running.
+      await createFolder(connection, folder)
+      return moveMails(connection, uids, folder, this.#copied)
+    }
+  }
+
+  #tellLeftovers(connection: ImapConnection, left: 'gone' | 'marked'): void {
+    if (left === 'gone' || this.#hasToldLeftovers) return
+    this.#hasToldLeftovers = true
+    this.#link.trouble(imapErrors.NO_EXPUNGE({ user: connection.options.names.user }))
+  }
+}
+
+function describeAction({ done }: ImapConfig, ending: Ending): string {
+  const folder = ending === 'done' ? done.move : done.failed
+  if (folder !== undefined) return `move them to "${folder}"`
+  if (ending === 'failed') return 'flag them'
+  return done.delete ? 'delete them' : 'mark them as read'
+}

@@ -1,0 +1,162 @@
+import type { Link } from '../flow/adapter.ts'
+import { asHubError } from '../kernel/error.ts'
+import type { Json } from '../kernel/json.ts'
+import { formatDuration, MINUTE } from '../kernel/time.ts'
+import { imapErrors } from '../protocols/imap/errors.ts'
+import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
+import { idle } from '../protocols/imap/idle.ts'
+import { prepareFolders } from './imap-done.ts'
+import { FolderReader, type OddMails } from './imap-folder.ts'
+import { type ImapContext, type ImapSession, openSession } from './imap-session.ts'
+
+/** Finished mails wait so long for others, so that one command marks many. */
+const flushDelayMs = 200
+/** A session that the server ended for its token sooner than this was not ended by age. */
+const shortSessionMs = MINUTE
+
+/** Keeps one mailbox read: one session after the other, each ended at a moment when nothing is being fetched. */
+export class MailboxReader {
+  readonly #context: ImapContext
+  readonly #mailbox: string
+  readonly #odd: OddMails = { attempts: new Map(), notBefore: new Map() }
+
+  constructor(context: ImapContext, mailbox: string) {
+    this.#context = context
+    this.#mailbox = mailbox
+  }
+
+  /** Runs until the link's signal aborts. Throws what ended a session, except for a token that came of age. */
+  async run(link: Link): Promise<void> {
+    const { clock } = this.#context
+    let oldToken: string | undefined
+    while (!link.signal.aborted) {
+      const openedAt = clock.now()
+      try {
+        oldToken = await this.#runSession(link, oldToken)
+      } catch (thrown) {
+        if (link.signal.aborted) return
+        const error = asHubError(thrown)
+        const isOfAge = error.code === imapErrors.TOKEN_EXPIRED.code && clock.now() - openedAt > shortSessionMs
+        if (!isOfAge) throw error
+        this.#context.log.info('imap.token-expired', { mailbox: this.#mailbox })
+        oldToken = this.#token
+      }
+    }
+  }
+
+  #token: string | undefined
+
+  /** Returns the token when the session should be followed by a fresh one. */
+  async #runSession(link: Link, oldToken: string | undefined): Promise<string | undefined> {
+    const ended = new AbortController()
+    const signal = AbortSignal.any([link.signal, ended.signal])
+    const session = await openSession(this.#context, this.#mailbox, signal, oldToken)
+    this.#token = session.token
+    try {
+      await this.#readFolder(link, session, signal)
+      // The answer to LOGOUT need not be waited for when the hub stops.
+      if (!link.signal.aborted) await session.connection.logout()
+      return session.token
+    } finally {
+      ended.abort()
+      session.connection.close()
+    }
+  }
+
+  async #readFolder(link: Link, session: ImapSession, signal: AbortSignal): Promise<void> {
+    const { config, clock } = this.#context
+    const { connection } = session
+    const selected = await selectFolder(connection, config.folder)
+    const suspectBelow = await this.#rememberUidValidity(selected)
+    await prepareFolders(this.#context, connection, link)
+    const nap = new Nap()
+    const reader: FolderReader = new FolderReader(this.#context, link, session, {
+      selected,
+      suspectBelow,
+      mailbox: this.#mailbox,
+      odd: this.#odd,
+      signal,
+      onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(clock, flushDelayMs)),
+    })
+    const canIdle = config.idle && connection.capabilities.has('IDLE')
+    link.up(describe(config.host, selected, canIdle, config.every))
+    let searchAt = clock.now()
+    while (!link.signal.aborted) {
+      if (clock.now() >= searchAt) {
+        await reader.search()
+        searchAt = clock.now() + config.every
+      }
+      while (reader.isHungry && !reader.isRenewalDue && !link.signal.aborted) await reader.takeNext()
+      await reader.pile.flush(connection)
+      if (reader.isRenewalDue) return
+      const until = Math.min(searchAt, session.renewAt, Math.max(reader.pauseUntil, clock.now() + 1))
+      const isWaiting = reader.pauseUntil > clock.now()
+      const stop = nap.begin(clock, (isWaiting ? until : Math.min(searchAt, session.renewAt)) - clock.now())
+      if (reader.isHungry || reader.isFlushDue) nap.end()
+      const why = canIdle ? await idle(connection, stop) : await sleepOn(session, stop)
+      if (why === 'news') searchAt = clock.now()
+    }
+  }
+
+  /** Notes UIDVALIDITY; mails with a UID below the result may have been taken in under another UID. */
+  async #rememberUidValidity({ folder, uidValidity, uidNext }: SelectedFolder): Promise<number> {
+    const { memory, log } = this.#context
+    const name = `folder ${this.#mailbox}/${folder}`
+    const known = readMemory(await memory.get(name))
+    if (known?.uidValidity === uidValidity) return known.suspectBelow
+    // Without UIDNEXT every mail of today's folder must be suspected, and so must all later ones.
+    const suspectBelow = known ? (uidNext ?? Number.MAX_SAFE_INTEGER) : 0
+    if (known)
+      log.warn('imap.uidvalidity-changed', { mailbox: this.#mailbox, folder, from: known.uidValidity, to: uidValidity })
+    await memory.set(name, { uidValidity, suspectBelow })
+    return suspectBelow
+  }
+}
+
+/** Waits without IDLE; a connection that breaks meanwhile is noticed at once. */
+async function sleepOn(session: ImapSession, stop: AbortSignal): Promise<'stopped'> {
+  const stopped = new Promise<undefined>(resolve => {
+    if (stop.aborted) resolve(undefined)
+    stop.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  const error = await Promise.race([stopped, session.connection.ended])
+  if (error) throw error
+  return 'stopped'
+}
+
+/** A wait that can be cut short, also before it has begun. */
+class Nap {
+  #stop = new AbortController()
+  #cancelTimer = () => {}
+  #cancelSoon: (() => void) | undefined
+
+  begin(clock: { after(ms: number, callback: () => void): () => void }, ms: number): AbortSignal {
+    this.#cancelTimer()
+    const stop = this.#stop.signal.aborted ? new AbortController() : this.#stop
+    this.#stop = stop
+    this.#cancelTimer = clock.after(Math.max(0, ms), () => stop.abort())
+    return stop.signal
+  }
+
+  end(): void {
+    this.#cancelSoon?.()
+    this.#cancelSoon = undefined
+    this.#stop.abort()
+  }
+
+  endSoon(clock: { after(ms: number, callback: () => void): () => void }, ms: number): void {
+    this.#cancelSoon ??= clock.after(ms, () => this.end())
+  }
+}
+
+function describe(host: string, selected: SelectedFolder, canIdle: boolean, everyMs: number): string {
+  const how = canIdle ? 'IDLE and a search' : 'a search'
+  return `${host}, ${selected.folder}: ${selected.mailCount} mails; ${how} every ${formatDuration(everyMs)}`
+}
+
+function readMemory(value: Json | undefined): { uidValidity: number; suspectBelow: number } | undefined {
+  if (typeof value !== 'object' || value === null || !('uidValidity' in value) || !('suspectBelow' in value))
+    return undefined
+  const { uidValidity, suspectBelow } = value
+  return typeof uidValidity === 'number' && typeof suspectBelow === 'number' ? { uidValidity, suspectBelow } : undefined
+}

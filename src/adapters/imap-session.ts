@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { SenderContext } from '../flow/adapter.ts'
+import type { TokenCredential } from '../kernel/credential.ts'
+import { asHubError, hubErrors } from '../kernel/error.ts'
+import type { ConnectRequest, TlsWish } from '../kernel/socket.ts'
+import { HOUR } from '../kernel/time.ts'
+import { ImapConnection } from '../protocols/imap/connection.ts'
+import { imapErrors } from '../protocols/imap/errors.ts'
+import { logInWithPassword, logInWithToken, readCapabilities, startTls } from '../protocols/imap/login.ts'
+import type { ImapConfig } from './imap-config.ts'
+
+export type ImapContext = SenderContext<ImapConfig>
+
+/** A connection that is logged in to one mailbox. */
+export interface ImapSession {
+  readonly connection: ImapConnection
+  /** When it should be replaced by a new one, at a moment when nothing is being fetched. */
+  readonly renewAt: number
+  /** The token it was opened with. */
+  readonly token: string | undefined
+}
+
+const sessionLimits = {
+  /** Part of a token's life after which the session is renewed; the server ends it at 100 %. */
+  tokenLifePart: 0.75,
+  /** A session is renewed at least this often, so that a changed UIDVALIDITY is noticed. */
+  lifeMs: HOUR,
+}
+
+/**
+ * Connects and logs in. `oldToken` is replaced by a new one where the credential has one. Throws AUTH_REFUSED after
+ * one try with a fresh token, CONNECTED_NOT_AUTHORISED, THROTTLED and the errors of the network.
+ */
+export async function openSession(
+  context: ImapContext,
+  mailbox: string,
+  signal: AbortSignal,
+  oldToken?: string,
+): Promise<ImapSession> {
+  const { config, clock } = context
+  const port = config.port ?? (config.security === 'tls' ? 993 : 143)
+  const tls: TlsWish = config.ca === undefined ? {} : { ca: await readFile(resolve(context.folder, config.ca), 'utf8') }
+  const request: ConnectRequest = { host: config.host, port, via: config.via, timeoutMs: config.timeout, signal }
+  const socket = await context.connect(config.security === 'tls' ? { ...request, tls } : request)
+  const names = { user: mailbox, credential: config.auth }
+  const connection = new ImapConnection(socket, { clock, timeoutMs: config.timeout, names })
+  signal.addEventListener('abort', () => connection.close(hubErrors.STOPPING()), { once: true })
+  if (signal.aborted) connection.close(hubErrors.STOPPING())
+  try {
+    const greeting = await connection.greet()
+    if (config.security === 'starttls') {
+      if (greeting.status === 'PREAUTH') throw imapErrors.TLS_MISSING()
+      await startTls(connection, plain => context.connect.upgrade(plain, { ...request, tls }))
+    }
+    await readCapabilities(connection)
+    return await logIn(context, connection, mailbox, oldToken)
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+async function logIn(
+  context: ImapContext,
+  connection: ImapConnection,
+  mailbox: string,
+  oldToken: string | undefined,
+): Promise<ImapSession> {
+  const { auth } = context.config
+  const credential = await context.credential(auth)
+  const lifeEndsAt = context.clock.now() + sessionLimits.lifeMs
+  if (credential.kind === 'basic') {
+    await logInWithPassword(connection, mailbox, credential.user || mailbox, credential.password)
+    return { connection, renewAt: lifeEndsAt, token: undefined }
+  }
+  if (credential.kind !== 'oauth2') throw imapErrors.CREDENTIAL_KIND({ credential: auth, kind: credential.kind })
+  const token = await logInWithAnyToken(connection, mailbox, credential, oldToken)
+  const now = context.clock.now()
+  // A credential that has no newer token yet is asked again when the server ends the session, not in a circle.
+  const isRenewable = token.value !== oldToken
+  const renewAt = isRenewable ? now + (token.expiresAt - now) * sessionLimits.tokenLifePart : lifeEndsAt
+  return { connection, renewAt: Math.min(renewAt, lifeEndsAt), token: token.value }
+}
+
+async function logInWithAnyToken(
+  connection: ImapConnection,
+  mailbox: string,
+  credential: TokenCredential,
+  oldToken: string | undefined,
+): Promise<{ readonly value: string; readonly expiresAt: number }> {
+  const token = await credential.token(oldToken)
+  try {
+    await logInWithToken(connection, mailbox, token.value)
+    return token
+  } catch (error) {
+    if (asHubError(error).code !== imapErrors.AUTH_REFUSED.code || connection.isOver) throw error
+    // The server may have withdrawn a token before its time; one fresh one is tried, and no more.
+    const fresh = await credential.token(token.value)
+    if (fresh.value === token.value) throw error
+    await logInWithToken(connection, mailbox, fresh.value)
+    return fresh
+  }
+}
