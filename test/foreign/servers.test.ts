@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { ImapFlow } from 'imapflow'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { type Dovecot, dovecotPassword, startDovecot } from './servers/dovecot.ts'
+import { hostileMails } from '../corpus/hostile-mails.ts'
+import { asDovecotServes, type Dovecot, dovecotPassword, startDovecot } from './servers/dovecot.ts'
 import { describeForeign, missingNeeds } from './servers/needs.ts'
 import { type Postfix, startPostfix } from './servers/postfix.ts'
 import { descendants } from './servers/server-process.ts'
@@ -46,7 +47,7 @@ describeForeign('Dovecot with the token server', ['dovecot', 'dovecot-auth-lua',
       await client.connect()
       const inbox = await client.mailboxOpen('INBOX')
       const mails = inbox.exists > 0 ? await client.fetchAll('1:*', { source: true, uid: true }) : []
-      return mails.map(row => ({ uid: row.uid, source: row.source?.toString('latin1') }))
+      return mails.map(row => ({ uid: row.uid, source: row.source?.toString('latin1') ?? '' }))
     } finally {
       client.close()
     }
@@ -58,6 +59,20 @@ describeForeign('Dovecot with the token server', ['dovecot', 'dovecot-auth-lua',
     expect(first?.source).toBe(mail('seeded').toString('latin1'))
     expect(dovecot.list(own)).toMatchObject([{ isSeen: false, uid: first?.uid }])
     await expect(readInbox(dovecot, { user: own, pass: 'wrong' })).rejects.toMatchObject({ authenticationFailed: true })
+  })
+
+  test('every hostile mail is served, in order, and changed only where IMAP cannot carry an octet', async () => {
+    const mails = hostileMails()
+    dovecot.seed(
+      stranger,
+      mails.map(({ bytes }) => bytes),
+    )
+    const rows = await readInbox(dovecot, { user: stranger, pass: dovecotPassword })
+    const changed = mails.filter(({ bytes }, index) => {
+      return rows[index]?.source !== Buffer.from(asDovecotServes(bytes)).toString('latin1')
+    })
+    expect(rows).toHaveLength(mails.length)
+    expect(changed.map(({ name }) => name)).toEqual([])
   })
 
   test('a token opens the mailbox of its own user', async () => {

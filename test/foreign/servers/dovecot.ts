@@ -26,7 +26,7 @@ export interface Dovecot {
   readonly imapsPort: number
   /** The certificate of 127.0.0.1 and localhost, its own authority (PEM). */
   readonly ca: string
-  /** Puts unread mails into a folder (INBOX), bytes untouched on disk. Dovecot serves a bare LF as CRLF. */
+  /** Puts unread mails into a folder (INBOX), bytes untouched on disk; UIDs follow their order. See `asDovecotServes`. */
   seed(mailbox: string, mails: Iterable<Uint8Array>, folder?: string): void
   /** What lies in a folder (INBOX), read from disk: also while the server is down. */
   list(mailbox: string, folder?: string): MaildirMail[]
@@ -130,6 +130,12 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
       folder.remove()
     },
   }
+}
+
+/** A mail as Dovecot 2.3 serves it: a bare LF comes as CRLF, a NUL as 0x80 (IMAP forbids both); a bare CR stays. */
+export function asDovecotServes(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes).toString('latin1')
+  return Buffer.from(text.replaceAll(/(?<!\r)\n/g, '\r\n').replaceAll('\0', '\x80'), 'latin1')
 }
 
 function idOf(which: '-u' | '-g'): number {
