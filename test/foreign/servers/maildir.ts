@@ -52,6 +52,15 @@ export function readMails(maildir: string): MaildirMail[] {
     })
 }
 
+/** Mails without the flag S: all of `new`, and those of `cur` that nobody has marked. */
+export function countUnread(maildir: string): number {
+  return ['new', 'cur']
+    .map(part => join(maildir, part))
+    .filter(folder => existsSync(folder))
+    .flatMap(folder => readdirSync(folder))
+    .filter(file => !/:2,[A-Z]*S/.test(file)).length
+}
+
 export function makeMaildir(maildir: string, owner: MaildirOwner): void {
   for (const part of ['', 'new', 'cur', 'tmp']) {
     const folder = join(maildir, part)
