@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { domainToASCII } from 'node:url'
 import { smtpErrors } from './errors.ts'
 
@@ -39,7 +40,7 @@ export function parseAddress(input: string): Address {
   if (domain === undefined) throw refuse('its domain is not a domain')
   const text = `${local}@${domain}`
   if (Buffer.byteLength(text) > addressLimits.pathBytes) throw refuse('it is longer than 254 octets')
-  return { text, local, domain, needsUtf8: !/^[\x00-\x7f]*$/.test(local) }
+  return { text, local, domain, needsUtf8: !isAscii(Buffer.from(local)) }
 }
 
 function readDomain(input: string): string | undefined {

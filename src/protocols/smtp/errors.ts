@@ -84,7 +84,7 @@ export const smtpErrors = defineErrors('SMTP', {
     side: 'receiver',
     retry: 'never',
     means: 'A mail of {bytes} bytes is too large for {server}: {text}',
-    next: 'Raise the limit of the server (or size-max here), or keep large mails out with a filter on message.size.',
+    next: 'Raise the limit of the server (or max-size here), or keep large mails out with a filter on message.size.',
   },
   LOOP: {
     side: 'flow',

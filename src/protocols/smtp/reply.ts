@@ -83,5 +83,5 @@ export class ReplyReader {
 
 // Replies go to logs, consoles and terminals; a server must not be able to write escape sequences there.
 function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ')
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, ' ')
 }

@@ -276,8 +276,9 @@ export class SmtpConversation {
     const answer = options.policy?.onEnd?.(mail)
     if (answer !== undefined && !answer.startsWith('2')) return this.#say(answer)
     const received = bag.add(mail)
+    const ownAnswer = options.policy?.onReceived?.(received)
     if (await this.#isStruck('answer', to.join(' '))) return
-    this.#say(answer ?? this.#words.accepted(received))
+    this.#say(ownAnswer ?? answer ?? this.#words.accepted(received))
   }
 
   #session(from: string) {

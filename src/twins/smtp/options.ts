@@ -50,6 +50,8 @@ export interface SmtpServerPolicy {
   onRecipient?(recipient: string, session: SmtpServerSession): string | undefined
   /** The mail has come entirely. A reply of 4xx or 5xx keeps it out of the record. */
   onEnd?(mail: Omit<ReceivedMail, 'number'>): string | undefined
+  /** The mail is recorded; may give the answer. */
+  onReceived?(mail: ReceivedMail): string | undefined
 }
 
 /** The server's own words. */

@@ -36,8 +36,9 @@ async function readAttempt(
   const text = decode(first)
   if (text === undefined) return undefined
   if (mechanism === 'XOAUTH2') {
-    const [, user, secret] = /^user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01$/i.exec(text) ?? []
-    return user !== undefined && secret !== undefined ? { mechanism, user, secret } : undefined
+    const [user, secret, ...rest] = text.split('\u0001')
+    if (!user?.startsWith('user=') || !secret?.startsWith('auth=Bearer ') || rest.join('') !== '') return undefined
+    return { mechanism, user: user.slice('user='.length), secret: secret.slice('auth=Bearer '.length) }
   }
   if (mechanism === 'PLAIN') {
     const [, user, secret, ...more] = text.split('\0')

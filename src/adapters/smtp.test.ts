@@ -1,0 +1,464 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { z } from 'zod'
+import type { Effect, Receiver } from '../flow/adapter.ts'
+import type { Scope } from '../flow/expression.ts'
+import { type Body, heldBody } from '../kernel/body.ts'
+import type { CredentialValue } from '../kernel/credential.ts'
+import { HubError } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { defaultLimits } from '../kernel/limit.ts'
+import { silentLog } from '../kernel/log.ts'
+import type { Message } from '../kernel/message.ts'
+import { systemClock } from '../kernel/time.ts'
+import { firstValues, readMailHeader } from '../protocols/mime/header.ts'
+import { readMailFacts } from '../protocols/mime/mail-facts.ts'
+import { makeConnect } from '../protocols/net/connect.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
+import { startExchangeSmtp } from '../twins/exchange-smtp/exchange-smtp.ts'
+import { type S4SmtpOptions, type S4SmtpTwin, startS4Smtp } from '../twins/s4-smtp/s4-smtp.ts'
+import { smtp } from './smtp.ts'
+import { smtpConfig } from './smtp-config.ts'
+
+const closing: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+const mailText = [
+  'Return-Path: <anna@contoso.example>',
+  'Received: by mx.contoso.example; Sat, 21 Nov 2026 08:00:00 +0000',
+  'From: Anna <anna@contoso.example>',
+  'To: orders@contoso.example',
+  'Subject: Pumps',
+  'Message-ID: <order-1@contoso.example>',
+  '',
+  'Five pumps, please.',
+  '.',
+  'Anna',
+  '',
+].join('\r\n')
+
+function message(text: string = mailText, attributes: JsonObject = {}, body?: Body): Message {
+  const bytes = Buffer.from(text)
+  const header = readMailHeader(bytes)
+  return {
+    id: '0A1B2C3D4E5',
+    headers: firstValues(header),
+    attributes: { ...readMailFacts(header), ...attributes },
+    body: body ?? heldBody(bytes, 'message/rfc822'),
+    acceptedAt: Date.UTC(2026, 10, 21, 8),
+  }
+}
+
+interface Attempt extends Effect {
+  readonly intents: number[]
+}
+
+function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
+  const intents: number[] = []
+  const scope: Scope = { message: mail, params: {}, flow: { name: 'mail-to-s4', stage: 'test' } }
+  return {
+    key: 'k',
+    attempt: 1,
+    isUnknown: false,
+    scope,
+    signal: new AbortController().signal,
+    intend: async () => {
+      intents.push(Date.now())
+    },
+    intents,
+    ...change,
+  }
+}
+
+async function open(
+  config: z.input<typeof smtpConfig>,
+  surroundings: { folder?: string; credential?: CredentialValue } = {},
+): Promise<Receiver> {
+  const receiver = await smtp.open({
+    config: smtpConfig.parse(config),
+    flow: 'mail-to-s4',
+    log: silentLog,
+    signal: new AbortController().signal,
+    clock: systemClock,
+    limits: defaultLimits,
+    connect: makeConnect(),
+    credential: async name => {
+      if (!surroundings.credential) throw new Error(`no credential ${name}`)
+      return surroundings.credential
+    },
+    folder: surroundings.folder ?? tmpdir(),
+  })
+  closing.push(() => receiver.close())
+  return receiver
+}
+
+async function s4(options: S4SmtpOptions = {}): Promise<S4SmtpTwin> {
+  const twin = await startS4Smtp(options)
+  closing.push(() => twin.stop())
+  return twin
+}
+
+const near = { host: '127.0.0.1', security: 'none' as const, to: 'orders@s4.example' }
+
+/** The HubError that a delivery ended with. */
+async function failure(delivery: Promise<unknown>): Promise<HubError> {
+  const thrown = await delivery.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (!(thrown instanceof HubError)) throw new Error(`not a HubError: ${String(thrown)}`)
+  return thrown
+}
+
+describe('a mail on its way to S/4HANA', () => {
+  test('arrives byte for byte, and the answer of the server is the receipt', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port })
+    const effect = attempt(message())
+    const receipt = await receiver.deliver(message(), effect)
+    expect(twin.received[0]?.octets?.toString()).toBe(mailText)
+    expect(twin.received[0]?.from).toBe('anna@contoso.example')
+    expect(twin.counts()).toEqual({ ZCL_INBOUND_ORDERS: 1 })
+    expect(receipt.summary).toMatch(/^250 Mail accepted, document FOL/)
+    expect(receipt.fields).toMatchObject({
+      server: `127.0.0.1:${twin.port}`,
+      recipients: ['orders@s4.example'],
+      mode: 'data',
+      bytes: mailText.length,
+    })
+    expect(effect.intents).toHaveLength(1)
+  })
+
+  test('a recipient that no client knows is refused for good, before anything was intended', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port, to: 'nobody@elsewhere.example' })
+    const effect = attempt(message())
+    const error = await failure(receiver.deliver(message(), effect))
+    expect(error.code).toBe('SMTP_RECIPIENT_REFUSED')
+    expect(error.retry).toBe('never')
+    expect(error.message).toContain('550 <nobody@elsewhere.example> unknown recipient in client 100')
+    expect(effect.intents).toHaveLength(0)
+  })
+
+  test('two of three recipients get it, and the receipt names the third', async () => {
+    const twin = await s4()
+    const to = ['orders@s4.example', 'nobody@elsewhere.example', 'invoices@s4.example']
+    const receiver = await open({ ...near, port: twin.port, to })
+    const receipt = await receiver.deliver(message(), attempt(message()))
+    expect(receipt.fields?.['recipients']).toEqual(['orders@s4.example', 'invoices@s4.example'])
+    expect(receipt.fields?.['refused']).toEqual([
+      { recipient: 'nobody@elsewhere.example', reply: expect.stringContaining('550') },
+    ])
+    expect(twin.counts()).toEqual({ ZCL_INBOUND_ORDERS: 1, ZCL_INBOUND_INVOICES: 1 })
+    const strict = await open({ ...near, port: twin.port, to, 'some-refused': 'refuse' })
+    const error = await failure(strict.deliver(message(), attempt(message())))
+    expect(error.code).toBe('SMTP_SOME_RECIPIENTS_REFUSED')
+    expect(twin.received).toHaveLength(1)
+  })
+
+  test('one recipient that has to wait makes all wait, so that nobody is left out', async () => {
+    const twin = await s4()
+    twin.faults.refuse({ at: 'rcpt', code: 452, match: 'invoices' })
+    const receiver = await open({ ...near, port: twin.port, to: ['orders@s4.example', 'invoices@s4.example'] })
+    const error = await failure(receiver.deliver(message(), attempt(message())))
+    expect(error.code).toBe('SMTP_REFUSED_FOR_NOW')
+    expect(error.retry).toBe('soon')
+    expect(twin.received).toHaveLength(0)
+    await receiver.deliver(message(), attempt(message()))
+    expect(twin.received[0]?.to).toEqual(['orders@s4.example', 'invoices@s4.example'])
+  })
+
+  test('a connection lost after the whole mail was sent leaves the outcome unknown, and it is not sent twice', async () => {
+    const twin = await s4()
+    twin.faults.drop({ at: 'answer' })
+    const receiver = await open({ ...near, port: twin.port })
+    const first = attempt(message())
+    const error = await failure(receiver.deliver(message(), first))
+    expect(error.code).toBe('SMTP_OUTCOME_UNKNOWN')
+    expect(error.isOutcomeUnknown).toBe(true)
+    expect(error.retry).toBe('never')
+    expect(error.next).toContain('<order-1@contoso.example>')
+    expect(first.intents).toHaveLength(1)
+    const again = await failure(receiver.deliver(message(), attempt(message(), { isUnknown: true, attempt: 2 })))
+    expect(again.code).toBe('SMTP_OUTCOME_UNKNOWN')
+    expect(twin.received).toHaveLength(1)
+  })
+
+  test('with on-unknown: send-again it is sent again, perhaps twice', async () => {
+    const twin = await s4()
+    twin.faults.drop({ at: 'end' })
+    const receiver = await open({ ...near, port: twin.port, 'on-unknown': 'send-again' })
+    const error = await failure(receiver.deliver(message(), attempt(message())))
+    expect([error.code, error.retry]).toEqual(['SMTP_OUTCOME_UNKNOWN', 'soon'])
+    await receiver.deliver(message(), attempt(message(), { isUnknown: true, attempt: 2 }))
+    expect(twin.received).toHaveLength(1)
+  })
+
+  test('a server that is down is known at once and tried again soon', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port })
+    await twin.stop()
+    const errors = await Promise.all(
+      Array.from({ length: 20 }, () => failure(receiver.deliver(message(), attempt(message())))),
+    )
+    expect(new Set(errors.map(error => error.retry))).toEqual(new Set(['soon']))
+  })
+
+  test('the step is stopped while the server is slow: nothing was handed over, and it is tried again', async () => {
+    const twin = await s4()
+    twin.faults.delay({ at: 'rcpt', ms: 5000 })
+    const receiver = await open({ ...near, port: twin.port })
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(), 50)
+    const error = await failure(receiver.deliver(message(), attempt(message(), { signal: stop.signal })))
+    expect([error.code, error.retry]).toEqual(['SMTP_INTERRUPTED', 'soon'])
+  })
+
+  test('check says what the server is', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port })
+    expect(await receiver.check()).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(
+        /^220 s4app01\.example SAP ESMTP service ready \(not encrypted, .*SIZE, 8BITMIME/,
+      ),
+    })
+    await twin.stop()
+    expect(await receiver.check()).toMatchObject({ ok: false, error: { retry: 'soon' } })
+  })
+
+  test('200 mails at once share the connections of the pool', async () => {
+    const twin = await s4({ keep: 'digest' })
+    const receiver = await open({ ...near, port: twin.port, connections: 4, 'mails-per-connection': 30 })
+    await Promise.all(Array.from({ length: 200 }, () => receiver.deliver(message(), attempt(message()))))
+    expect(twin.received).toHaveLength(200)
+    expect(twin.connections().total).toBeGreaterThanOrEqual(7)
+    expect(twin.connections().total).toBeLessThan(15)
+  })
+})
+
+describe('the envelope', () => {
+  const cases: readonly [string, z.input<typeof smtpConfig>['from'], JsonObject, string][] = [
+    ['the original return path', undefined, {}, 'anna@contoso.example'],
+    ['From where there is no return path', undefined, { returnPath: '' }, 'anna@contoso.example'],
+    ['a fixed address', 'bounces@hub.example', {}, 'bounces@hub.example'],
+    ['a template', 'via+${message.subject}@hub.example', {}, 'via+Pumps@hub.example'],
+    ['nobody', 'none', {}, ''],
+    ['nobody, for a bounce', 'bounces@hub.example', { returnPath: '<>' }, ''],
+    ['nobody, for an automatic reply', undefined, { isAutomatic: true }, ''],
+    ['nobody, where From is no address', undefined, { returnPath: '', from: 'account)@silly.test(his host)>' }, ''],
+  ]
+  for (const [name, from, attributes, expected] of cases) {
+    test(`the sender is ${name}`, async () => {
+      const twin = await s4()
+      const mail = message(mailText, attributes)
+      const receiver = await open({ ...near, port: twin.port, ...(from !== undefined && { from }) })
+      await receiver.deliver(mail, attempt(mail))
+      expect(twin.received[0]?.from).toBe(expected)
+    })
+  }
+
+  test('recipients come from the message where the flow names none, each once', async () => {
+    const twin = await s4()
+    const receiver = await open({ host: '127.0.0.1', security: 'none', port: twin.port })
+    const mail = message(mailText, { to: ['a@s4.example', 'b@s4.example', 'a@S4.example'] })
+    await receiver.deliver(mail, attempt(mail))
+    expect(twin.received[0]?.to).toEqual(['a@s4.example', 'b@s4.example'])
+    const none = message(mailText, { to: [] })
+    expect((await failure(receiver.deliver(none, attempt(none)))).code).toBe('SMTP_NO_RECIPIENT')
+  })
+
+  test('an address with a line end never reaches the wire', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port, to: '${message.evil}' })
+    const mail = message(mailText, { evil: 'a@s4.example>\r\nRCPT TO:<b@s4.example' })
+    expect((await failure(receiver.deliver(mail, attempt(mail)))).code).toBe('SMTP_ADDRESS_INVALID')
+    expect(twin.connections().total).toBe(0)
+  })
+})
+
+describe('what is put on top, and what is not let through', () => {
+  test('header lines that the flow names, and nothing else', async () => {
+    const twin = await s4()
+    const add = { 'X-Isthmus-Id': '${message.id}', 'X-Subject': 'Grüße ${message.subject}' }
+    const receiver = await open({ ...near, port: twin.port, helo: 'hub.example', headers: { add, received: true } })
+    await receiver.deliver(message(), attempt(message()))
+    const text = twin.received[0]?.octets?.toString() ?? ''
+    expect(text.endsWith(mailText)).toBe(true)
+    const header = readMailHeader(Buffer.from(text.slice(0, -mailText.length)))
+    expect(firstValues(header)).toMatchObject({
+      received: expect.stringMatching(/^by hub\.example \(Isthmus, flow mail-to-s4\) id 0A1B2C3D4E5;\s+\w{3}, \d\d /),
+      'x-isthmus-id': '0A1B2C3D4E5',
+      'x-subject': `=?UTF-8?B?${Buffer.from('Grüße Pumps').toString('base64')}?=`,
+    })
+  })
+
+  test('a value with a line end is refused', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port, headers: { add: { 'X-A': '${message.evil}' } } })
+    const mail = message(mailText, { evil: 'a\r\nBcc: x@y.example' })
+    expect((await failure(receiver.deliver(mail, attempt(mail)))).code).toBe('SMTP_HEADER_INVALID')
+  })
+
+  test('a mail that goes in circles is stopped', async () => {
+    const twin = await s4()
+    const receiver = await open({
+      ...near,
+      port: twin.port,
+      loop: { 'received-max': 2, 'own-domains': ['s4.example'] },
+    })
+    const loops = [
+      message(`Received: a\r\nReceived: b\r\nReceived: c\r\n${mailText}`),
+      message(mailText.replace('anna@contoso', 'batch@s4').replace('Anna <anna@contoso', 'Batch <batch@s4')),
+      message(`Delivered-To: orders@s4.example\r\n${mailText}`),
+      message(`X-Loop: orders@s4.example\r\n${mailText}`),
+    ]
+    for (const mail of loops) {
+      expect((await failure(receiver.deliver(mail, attempt(mail)))).code).toBe('SMTP_LOOP')
+    }
+    await receiver.deliver(message(), attempt(message()))
+    expect(twin.received).toHaveLength(1)
+  })
+
+  test('a mail above the limit is not sent', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port, 'max-size': '100B' })
+    expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe('SMTP_TOO_LARGE')
+  })
+})
+
+describe('a bounce', () => {
+  test('tells the sender through another server when a mail is refused for good', async () => {
+    const twin = await s4()
+    const relay = await s4({ clients: [{ client: '000', domains: ['contoso.example'] }] })
+    const receiver = await open({
+      ...near,
+      port: twin.port,
+      to: 'nobody@elsewhere.example',
+      helo: 'hub.example',
+      bounce: { server: { host: '127.0.0.1', port: relay.port, security: 'none' } },
+    })
+    await failure(receiver.deliver(message(), attempt(message())))
+    const [bounce] = relay.received
+    expect(bounce?.from).toBe('')
+    expect(bounce?.to).toEqual(['anna@contoso.example'])
+    const text = bounce?.octets?.toString() ?? ''
+    expect(text).toContain('report-type=delivery-status')
+    expect(text).toContain('Final-Recipient: rfc822; nobody@elsewhere.example\r\nAction: failed\r\n')
+    expect(text).toContain('Auto-Submitted: auto-replied')
+    expect(text).toContain('In-Reply-To: <order-1@contoso.example>')
+    expect(text).not.toContain('Five pumps')
+    expect(readMailFacts(readMailHeader(Buffer.from(text))).isAutomatic).toBe(true)
+  })
+
+  test('is never sent for an automatic mail, nor for a refusal that is only for now', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port, bounce: 'sender' })
+    const automatic = message(mailText, { isAutomatic: true })
+    twin.faults.refuse({ at: 'rcpt', code: 550 })
+    await failure(receiver.deliver(automatic, attempt(automatic)))
+    twin.faults.refuse({ at: 'rcpt', code: 451 })
+    await failure(receiver.deliver(message(), attempt(message())))
+    expect(twin.received).toHaveLength(0)
+  })
+})
+
+describe('submission to Exchange Online', () => {
+  const token = (value: string): CredentialValue => ({
+    kind: 'oauth2',
+    user: 'hub@contoso.example',
+    token: async refused => ({ value: refused === 'old' ? 'new' : value, expiresAt: Date.now() + 3_600_000 }),
+  })
+
+  async function world(credential: CredentialValue, change: Partial<z.input<typeof smtpConfig>> = {}) {
+    const certificate = await makeTwinCertificate()
+    const folder = await mkdtemp(join(tmpdir(), 'isthmus-smtp-'))
+    closing.push(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'ca.pem'), certificate.ca)
+    const twin = await startExchangeSmtp({
+      tls: certificate,
+      check: ({ secret }) => {
+        if (secret === 'disabled') return 'disabled'
+        return secret === 'new' ? { mailbox: 'hub@contoso.example', maySendAs: ['team@contoso.example'] } : 'refused'
+      },
+    })
+    closing.push(() => twin.stop())
+    const config = {
+      host: '127.0.0.1',
+      port: twin.port,
+      auth: 'm365',
+      ca: 'ca.pem',
+      from: 'hub@contoso.example',
+      ...change,
+    }
+    const receiver = await open({ to: 'x@y.example', ...config }, { folder, credential })
+    return { twin, receiver }
+  }
+
+  test('goes over STARTTLS with XOAUTH2', async () => {
+    const { twin, receiver } = await world(token('new'))
+    const receipt = await receiver.deliver(message(), attempt(message()))
+    expect(receipt.summary).toMatch(/^250 2\.0\.0 OK <order-1@contoso\.example> \[Hostname=/)
+    expect(twin.received[0]).toMatchObject({ user: 'hub@contoso.example', isEncrypted: true })
+    expect(twin.received[0]?.octets?.toString()).toBe(mailText)
+  })
+
+  test('a token that the server no longer takes is renewed once', async () => {
+    const { twin, receiver } = await world(token('old'))
+    await receiver.deliver(message(), attempt(message()))
+    expect(twin.received).toHaveLength(1)
+  })
+
+  const refusals: readonly [string, string, Partial<z.input<typeof smtpConfig>>, string][] = [
+    ['a token of somebody else', 'stolen', {}, 'SMTP_AUTH_REFUSED'],
+    ['a mailbox without SMTP AUTH', 'disabled', {}, 'SMTP_AUTH_REFUSED'],
+    ['a sender whose address is not ours', 'new', { from: 'boss@contoso.example' }, 'SMTP_SEND_AS_DENIED'],
+    ['an unknown certificate', 'new', { ca: undefined }, 'NET_TLS_FAILED'],
+  ]
+  for (const [name, secret, change, code] of refusals) {
+    test(`${name} waits for a change`, async () => {
+      const { receiver, twin } = await world(token(secret), change)
+      const error = await failure(receiver.deliver(message(), attempt(message())))
+      expect([error.code, error.retry]).toEqual([code, 'after-change'])
+      expect(twin.received).toHaveLength(0)
+    })
+  }
+
+  test('a throttled server is asked again soon', async () => {
+    const { twin, receiver } = await world(token('new'))
+    twin.throttle()
+    const error = await failure(receiver.deliver(message(), attempt(message())))
+    expect([error.code, error.retry]).toEqual(['SMTP_REFUSED_FOR_NOW', 'soon'])
+    await receiver.deliver(message(), attempt(message()))
+    expect(twin.received).toHaveLength(1)
+  })
+})
+
+describe('the document', () => {
+  test('a log-in over an open connection is refused, but on this machine or behind a connector', () => {
+    const open = { host: 'mail.example', auth: 'a', security: 'none' as const }
+    expect(smtpConfig.safeParse(open).error?.issues[0]?.path).toEqual(['security'])
+    expect(smtpConfig.safeParse({ ...open, host: '127.0.0.1' }).success).toBe(true)
+    expect(smtpConfig.safeParse({ ...open, via: 'dc-frankfurt' }).success).toBe(true)
+  })
+
+  test('encryption is needed unless the flow says otherwise', async () => {
+    const twin = await s4()
+    const receiver = await open({ host: '127.0.0.1', port: twin.port, to: 'orders@s4.example' })
+    expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe('SMTP_TLS_NEEDED')
+  })
+
+  test('a certificate that is not there is named when the flow starts', async () => {
+    const error = await failure(open({ ...near, ca: 'missing.pem' }))
+    expect(error.code).toBe('SMTP_CA_UNREADABLE')
+    expect(error.message).toContain('missing.pem')
+  })
+
+  test('every example parses', () => {
+    for (const example of smtp.examples) expect(smtpConfig.safeParse(example.config).success).toBe(true)
+  })
+})

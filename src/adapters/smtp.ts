@@ -1,0 +1,226 @@
+import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
+import { type Body, heldBody } from '../kernel/body.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import type { Message } from '../kernel/message.ts'
+import type { CheckResult } from '../kernel/socket.ts'
+import { hasWholeHeader, headerLimits, readMailHeader } from '../protocols/mime/header.ts'
+import { parseAddress } from '../protocols/smtp/address.ts'
+import { inspectContent } from '../protocols/smtp/content.ts'
+import type { Refusal } from '../protocols/smtp/envelope.ts'
+import { smtpErrors } from '../protocols/smtp/errors.ts'
+import type { SmtpPool } from '../protocols/smtp/pool.ts'
+import { formatReply, type Reply } from '../protocols/smtp/reply.ts'
+import { openSession, type SmtpServer } from '../protocols/smtp/session.ts'
+import type { SentMail } from '../protocols/smtp/transaction.ts'
+import { isBounced, writeBounce } from './smtp-bounce.ts'
+import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
+import { type MailEnvelope, readEnvelope } from './smtp-envelope.ts'
+import { nameOfMail } from './smtp-facts.ts'
+import { renderAddedHeaders } from './smtp-headers.ts'
+import { refuseLoop } from './smtp-loop.ts'
+import { describeServer, openPool, readTimeouts } from './smtp-server.ts'
+
+export const smtp = defineReceiver({
+  id: 'smtp',
+  title: 'Mail server',
+  summary: 'Hands a mail over SMTP to a mail server (S/4HANA SAPconnect, Exchange Online, any other), byte for byte.',
+  answers: false,
+  config: smtpConfig,
+  examples: [
+    {
+      title: 'SAPconnect on S/4HANA behind a connector',
+      config: { via: 'dc-frankfurt', host: 's4-smtp.virtual', security: 'none', to: 'orders@s4.contoso.com' },
+    },
+    {
+      title: 'Submission to Microsoft 365',
+      config: { host: 'smtp.office365.com', auth: 'm365-mail', from: 'hub@contoso.com', to: 'team@contoso.com' },
+    },
+  ],
+  errors: smtpErrors,
+  open: context => SmtpReceiver.open(context),
+})
+
+class SmtpReceiver implements Receiver {
+  readonly #context: ReceiverContext<SmtpConfig>
+  readonly #server: SmtpServer
+  readonly #pool: SmtpPool
+  /** Where bounces go; undefined when there are none. */
+  readonly #bouncePool: SmtpPool | undefined
+
+  constructor(
+    context: ReceiverContext<SmtpConfig>,
+    server: SmtpServer,
+    pool: SmtpPool,
+    bouncePool: SmtpPool | undefined,
+  ) {
+    this.#context = context
+    this.#server = server
+    this.#pool = pool
+    this.#bouncePool = bouncePool
+  }
+
+  static async open(context: ReceiverContext<SmtpConfig>): Promise<SmtpReceiver> {
+    const { config } = context
+    const timeouts = readTimeouts(config)
+    const server = await describeServer(config, timeouts, context)
+    const pool = openPool(server, config, context)
+    const { bounce } = config
+    if (bounce === 'none') return new SmtpReceiver(context, server, pool, undefined)
+    if (bounce === 'sender') return new SmtpReceiver(context, server, pool, pool)
+    const bounceServer = await describeServer(bounce.server, timeouts, context)
+    return new SmtpReceiver(context, server, pool, openPool(bounceServer, config, context))
+  }
+
+  async deliver(message: Message, effect: Effect): Promise<Receipt> {
+    const { config, clock } = this.#context
+    const name = nameOfMail(message)
+    const server = `${this.#server.host}:${this.#server.port}`
+    if (effect.isUnknown && config['on-unknown'] === 'set-aside') {
+      const text = 'That was in an earlier attempt, and it is not sent twice.'
+      throw smtpErrors.OUTCOME_UNKNOWN({ mail: name, server, text })
+    }
+    const since = clock.now()
+    const envelope = await readEnvelope(config, message, effect.scope)
+    const head = await readHead(message.body)
+    refuseLoop(config, message, readMailHeader(head), envelope)
+    const added = await renderAddedHeaders(config, message, effect.scope, since)
+    const content = await this.#inspect(message, added, server)
+    const mail = {
+      name,
+      ...envelope,
+      content,
+      someRefused: config['some-refused'],
+      whenUnknown: config['on-unknown'] === 'send-again' ? ('soon' as const) : ('never' as const),
+      beforeCommit: () => effect.intend(),
+    }
+    let sent: SentMail
+    try {
+      sent = await this.#pool.send(mail, effect.signal)
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
+      if (isBounced(error)) await this.#bounce(message, envelope, head, refused, effect.signal)
+      throw error
+    }
+    if (sent.refused.length > 0) await this.#bounce(message, envelope, head, sent.refused, effect.signal)
+    return describeReceipt(sent, server, clock.now() - since)
+  }
+
+  async #inspect(message: Message, added: Uint8Array | undefined, server: string) {
+    const bytesMax = this.#context.config['max-size']
+    const bytes = message.body.bytes + (added?.length ?? 0)
+    if (bytesMax !== undefined && bytes > bytesMax)
+      throw smtpErrors.TOO_LARGE({ server, bytes, text: `max-size is ${bytesMax} bytes` })
+    return inspectContent(message.body, added)
+  }
+
+  async #bounce(
+    message: Message,
+    { from }: MailEnvelope,
+    head: Uint8Array,
+    refused: readonly Refusal[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { config, clock, log } = this.#context
+    const pool = this.#bouncePool
+    if (!pool || !from) return
+    const server = `${this.#server.host}:${this.#server.port}`
+    const bytes = writeBounce({
+      message,
+      sender: from.text,
+      refused,
+      server,
+      header: head.subarray(0, readMailHeader(head).bodyAt ?? head.length),
+      reporter: config.helo,
+      from: typeof config.bounce === 'object' ? config.bounce.from : undefined,
+      now: clock.now(),
+    })
+    const fields = { message: message.id, sender: from.text }
+    try {
+      const sent = await pool.send(
+        {
+          name: `bounce of ${message.id}`,
+          from: undefined,
+          to: [parseAddress(from.text)],
+          content: await inspectContent(heldBody(bytes, 'message/rfc822')),
+          someRefused: 'deliver',
+          whenUnknown: 'never',
+          beforeCommit: async () => {},
+        },
+        signal,
+      )
+      log.info('smtp.bounced', { ...fields, reply: formatReply(sent.reply) })
+    } catch (error) {
+      // The refusal itself is what the delivery reports; that nobody could be told is the smaller trouble.
+      log.warn('smtp.bounce-failed', { ...fields, error: asHubError(error).message })
+    }
+  }
+
+  async check(): Promise<CheckResult> {
+    const { signal } = this.#context
+    try {
+      const connection = await openSession(this.#server, this.#context, signal)
+      const reply = await connection.command('NOOP', 'NOOP', this.#server.timeouts.commandMs)
+      const { keywords } = connection.extensions
+      const rttMs = connection.rttMs.toFixed(1)
+      const security = connection.isEncrypted ? 'encrypted' : 'not encrypted'
+      const as = connection.user === undefined ? '' : `, logged in as ${connection.user}`
+      await connection.quit()
+      if (reply.code >= 400)
+        throw smtpErrors.REFUSED_FOR_NOW({ server: connection.server, phase: 'NOOP', reply: formatReply(reply) })
+      const detail = `${connection.greeting} (${security}${as}, ${rttMs} ms; ${keywords.join(', ') || 'HELO only'})`
+      return { ok: true, detail }
+    } catch (error) {
+      return { ok: false, error: asHubError(error) }
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#bouncePool?.close()])
+  }
+}
+
+/** The beginning of a mail, enough to read its header. */
+async function readHead(body: Body): Promise<Uint8Array> {
+  if (body.held) return body.held.subarray(0, headerLimits.blockBytes)
+  let head: Uint8Array = Buffer.alloc(0)
+  for await (const chunk of body.stream()) {
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk])
+    if (hasWholeHeader(head)) break
+  }
+  return head
+}
+
+function replyOf(error: HubError): string {
+  const { reply, text } = error.fields
+  return String(reply ?? text ?? error.message)
+}
+
+function describeReceipt(sent: SentMail, server: string, durationMs: number): Receipt {
+  const id = queueIdOf(sent.reply)
+  return {
+    summary: formatReply(sent.reply),
+    ...(id !== undefined && { terms: [id] }),
+    fields: {
+      server,
+      recipients: [...sent.accepted],
+      ...(sent.refused.length > 0 && { refused: sent.refused.map(refusal => ({ ...refusal })) }),
+      mode: sent.mode,
+      bytes: sent.bytes,
+      durationMs: Math.round(durationMs),
+      ...(sent.hasRepairedLineEnds && { lineEnds: 'bare CR or LF became CRLF, since the server offers DATA only' }),
+    },
+  }
+}
+
+/** The id under which the server will know the mail: Postfix, Exchange, Exim, Sendmail say it in different words. */
+function queueIdOf(reply: Reply): string | undefined {
+  const text = reply.lines.join(' ')
+  const forms = [
+    /\bqueued as ([A-Za-z0-9-]{4,40})/i,
+    /\bInternalId=(\d+)/,
+    /\bid=([A-Za-z0-9-]{6,40})/,
+    /^2\.0\.0 ([A-Za-z0-9]{8,30}) Message accepted/,
+  ]
+  return forms.map(form => form.exec(text)?.[1]).find(id => id !== undefined)
+}
