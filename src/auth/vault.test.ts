@@ -70,7 +70,7 @@ describe('a hub with secrets does not start with', () => {
   })
 })
 
-test('a new key in front seals, the old one still opens, and rewrapping frees the old one', async () => {
+test('a new key in front seals, the old one still opens, and sealing anew frees the old one', async () => {
   const records = new MemoryRecords()
   const [first, second] = [`k1:${newKey()}`, `k2:${newKey()}`]
   const before = (await openVault({ records, keyFile, masterKey: first })).seal('kept', place)
@@ -78,14 +78,12 @@ test('a new key in front seals, the old one still opens, and rewrapping frees th
   expect(vault.open(before, place)).toBe('kept')
   expect(vault.seal('new', place).kek).toBe('k2')
 
-  const after = vault.rewrap(before, place)
-  expect(after).toMatchObject({ kek: 'k2', c: before.c })
-  expect(after && vault.rewrap(after, place)).toBeUndefined()
+  const after = vault.seal(vault.open(before, place), place)
   await expect(openVault({ records, keyFile, masterKey: second })).rejects.toThrow('master key k1')
 
   await vault.retireOldKeys()
   const alone = await openVault({ records, keyFile, masterKey: second })
-  expect(after && alone.open(after, place)).toBe('kept')
+  expect(alone.open(after, place)).toBe('kept')
 })
 
 describe('a sealed secret opens only where it was sealed', () => {

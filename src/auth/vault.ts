@@ -27,9 +27,7 @@ export interface Vault {
   seal(secret: string, place: SecretPlace): Sealed
   /** Throws VAULT_UNREADABLE for anything that was not sealed at this very place. */
   open(sealed: Sealed, place: SecretPlace): string
-  /** The same secret under the active master key, or undefined when it is already. The ciphertext stays. */
-  rewrap(sealed: Sealed, place: SecretPlace): Sealed | undefined
-  /** Forgets every master key but the active one; call it once nothing is wrapped with them any more. */
+  /** Forgets every master key but the active one; call it once every secret was sealed anew. */
   retireOldKeys(): Promise<void>
 }
 
@@ -77,7 +75,6 @@ async function openOnce({ records, keyFile, masterKey }: VaultOptions): Promise<
   return {
     seal: (secret, place) => seal(ring.active, secret, place),
     open: (sealed, place) => open(ring, sealed, place),
-    rewrap: (sealed, place) => rewrap(ring, sealed, place),
     async retireOldKeys() {
       await records.write(checkArea, checkId, { v: 1, checks: { [ring.active.id]: ring.active.check } })
     },
@@ -112,17 +109,6 @@ function seal(key: MasterKey, secret: string, place: SecretPlace): Sealed {
 function open(ring: KeyRing, sealed: Sealed, place: SecretPlace): string {
   try {
     return decrypt(unwrap(ring, sealed, place), sealed.c, placeParts(place)).toString()
-  } catch (thrown) {
-    throw unreadable(place, thrown)
-  }
-}
-
-function rewrap(ring: KeyRing, sealed: Sealed, place: SecretPlace): Sealed | undefined {
-  if (sealed.kek === ring.active.id) return undefined
-  try {
-    const recordKey = unwrap(ring, sealed, place)
-    const { id, wrapKey } = ring.active
-    return { ...sealed, kek: id, w: encrypt(wrapKey, recordKey, [id, ...placeParts(place)]) }
   } catch (thrown) {
     throw unreadable(place, thrown)
   }

@@ -1,0 +1,137 @@
+import { z } from 'zod'
+import { credentialName, location } from '../kernel/schema.ts'
+import { certificateProblem } from '../protocols/oauth/client-authentication.ts'
+import { credentialErrors } from './errors.ts'
+
+const secretText = z.string().min(1).max(16_384)
+const about = z.string().max(500).optional().meta({ description: 'What it is for.' })
+const pem = z
+  .string()
+  .max(65_536)
+  .regex(/-----BEGIN [A-Z ]+-----/, 'this is not PEM')
+
+const serverUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine(isSecureOrLocal, 'only https is allowed (plain http only to this machine)')
+  .refine(text => new URL(text).username === '' && new URL(text).password === '', 'a URL here carries no user')
+
+/** Where tokens come from. */
+const provider = z.union([
+  z.strictObject({
+    microsoft365: z.strictObject({
+      tenant: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$/, 'the tenant is its id or one of its domains')
+        .meta({ description: 'Tenant id or domain.', examples: ['contoso.onmicrosoft.com'] }),
+      authority: serverUrl
+        .default('https://login.microsoftonline.com')
+        .meta({ description: 'Sign-in server; another one for national clouds and for the twin.' }),
+    }),
+  }),
+  z.strictObject({
+    generic: z.strictObject({
+      tokenUrl: serverUrl,
+      authorizeUrl: serverUrl.optional(),
+      issuer: z.string().max(500).optional().meta({ description: 'Checked against iss in the redirect (RFC 9207).' }),
+    }),
+  }),
+])
+
+const reservedParameters = new Set(
+  (
+    'client_id client_secret client_assertion client_assertion_type grant_type scope code code_verifier redirect_uri ' +
+    'refresh_token state code_challenge code_challenge_method response_type'
+  ).split(' '),
+)
+const parameters = z
+  .record(z.string().min(1).max(128), z.string().max(1024))
+  .refine(given => Object.keys(given).length <= 20, 'at most 20 parameters')
+  .refine(given => !Object.keys(given).some(name => reservedParameters.has(name)), 'a parameter the hub sets itself')
+  .default({})
+
+const application = {
+  about,
+  provider,
+  clientId: z.string().min(1).max(255),
+  clientSecret: secretText.optional(),
+  certificate: pem.optional().meta({ description: 'Certificate that is registered for the application (PEM).' }),
+  privateKey: pem.optional().meta({ description: 'Private key of the certificate (PEM); sealed.' }),
+  assertionAudience: z.string().max(500).optional().meta({ description: 'aud of the assertion; default: token URL.' }),
+  authentication: z
+    .enum(['body', 'header', 'header-as-is'])
+    .default('body')
+    .meta({ description: 'Where the client secret is sent; header-as-is for servers that do not decode it.' }),
+  scopes: z.array(z.string().min(1).max(500)).max(50).optional(),
+  parameters: parameters.meta({ description: 'Further fields of token requests: audience, resource.' }),
+  via: location.optional(),
+  ca: pem.optional().meta({ description: 'Certificate of the authority of the token server (PEM).' }),
+}
+
+/** A credential as a person enters it. Secrets may be left out in a change: the kept ones stay. */
+export const credentialInput = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('basic'),
+    about,
+    user: z.string().min(1).max(255),
+    password: secretText.optional(),
+  }),
+  z.strictObject({ kind: z.literal('secret'), about, secret: secretText.optional() }),
+  z.strictObject({ kind: z.literal('oauth2-client-credentials'), ...application }),
+  z.strictObject({
+    kind: z.literal('oauth2-authorization-code'),
+    ...application,
+    loginHint: z.string().max(255).optional().meta({ description: 'The account the sign-in page proposes.' }),
+    authorizeParameters: parameters.meta({ description: 'Further fields of the sign-in URL: prompt, access_type.' }),
+  }),
+])
+
+export type CredentialInput = z.input<typeof credentialInput>
+export type CredentialSettings = z.output<typeof credentialInput>
+export type CredentialKind = CredentialSettings['kind']
+export type ApplicationSettings = Extract<CredentialSettings, { clientId: string }>
+
+export const secretFields = ['password', 'secret', 'clientSecret', 'privateKey'] as const
+export type SecretField = (typeof secretFields)[number]
+export type Secrets = { readonly [field in SecretField]?: string }
+
+/** Settings without secrets, and the secrets; throws CREDENTIAL_INVALID. `kept` fills in secrets that were left out. */
+export function parseCredential(
+  name: string,
+  input: unknown,
+  kept: Secrets = {},
+): { readonly settings: CredentialSettings; readonly secrets: Secrets } {
+  const named = credentialName.safeParse(name)
+  if (!named.success) throw credentialErrors.INVALID({ credential: name, reason: z.prettifyError(named.error) })
+  const parsed = credentialInput.safeParse(input)
+  if (!parsed.success) throw credentialErrors.INVALID({ credential: name, reason: z.prettifyError(parsed.error) })
+  const settings: Record<string, unknown> = { ...parsed.data }
+  const secrets: { [field in SecretField]?: string } = {}
+  for (const field of secretFields) {
+    const value = settings[field] ?? kept[field]
+    if (typeof value === 'string') secrets[field] = value
+    delete settings[field]
+  }
+  const problem = whatIsMissing(parsed.data, secrets)
+  if (problem) throw credentialErrors.INVALID({ credential: name, reason: problem })
+  return { settings: settings as CredentialSettings, secrets }
+}
+
+function whatIsMissing(given: CredentialSettings, secrets: Secrets): string | undefined {
+  if (given.kind === 'basic') return secrets.password === undefined ? 'the password is missing' : undefined
+  if (given.kind === 'secret') return secrets.secret === undefined ? 'the secret is missing' : undefined
+  if (given.certificate !== undefined) {
+    if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
+    return certificateProblem(given.certificate, secrets.privateKey)
+  }
+  if (given.kind === 'oauth2-client-credentials') {
+    return secrets.clientSecret === undefined ? 'a client secret or a certificate is missing' : undefined
+  }
+  return 'generic' in given.provider && given.provider.generic.authorizeUrl === undefined
+    ? 'provider.generic.authorizeUrl is missing: people sign in there'
+    : undefined
+}
+
+function isSecureOrLocal(text: string): boolean {
+  const { protocol, hostname } = new URL(text)
+  return protocol === 'https:' || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}

@@ -1,0 +1,66 @@
+import type { AccessToken } from '../kernel/credential.ts'
+import type { HubError } from '../kernel/error.ts'
+import { bindingOf, type StoredCredential, type StoredGrant } from './credential-store.ts'
+import { credentialErrors } from './errors.ts'
+import { endpointsOf } from './provider.ts'
+
+export type CredentialState =
+  /** It can be used, or nothing speaks against it yet. */
+  | 'ready'
+  /** Somebody must sign in. */
+  | 'needs-authorisation'
+  /** Somebody must consent to what the application may do. */
+  | 'consent-missing'
+  /** The other side refuses the application, its secret or its request. */
+  | 'refused'
+
+export interface CredentialStatus {
+  readonly state: CredentialState
+  /** Who signed in. */
+  readonly user: string | undefined
+  /** End of the token in use, milliseconds since 1970 UTC. */
+  readonly expiresAt: number | undefined
+  readonly authorisedAt: number | undefined
+  readonly lastRefreshAt: number | undefined
+  /** What went wrong the last time, and what to do. */
+  readonly error:
+    | { readonly code: string; readonly message: string; readonly next: string; readonly at: number | undefined }
+    | undefined
+}
+
+export interface StatusFacts {
+  readonly grant: StoredGrant | undefined
+  readonly token: AccessToken | undefined
+  readonly failure: { readonly error: HubError; readonly at: number } | undefined
+}
+
+/** What people are told about a credential. */
+export function statusOf(stored: StoredCredential, { grant, token, failure }: StatusFacts): CredentialStatus {
+  const settings = stored.settings()
+  const facts = {
+    user: grant?.user,
+    expiresAt: token?.expiresAt,
+    authorisedAt: grant?.authorisedAt,
+    lastRefreshAt: grant?.refreshedAt,
+  }
+  const error = failure ? { ...wordsOf(failure.error), at: failure.at } : grant?.refusal
+  if (settings.kind === 'oauth2-authorization-code') {
+    const binding = bindingOf(endpointsOf(settings).tokenUrl, settings.clientId)
+    if (grant?.binding !== binding) {
+      const missing = { ...wordsOf(credentialErrors.NOT_AUTHORISED({ credential: stored.name })), at: undefined }
+      const state = error?.code === 'OAUTH_CONSENT_MISSING' ? 'consent-missing' : 'needs-authorisation'
+      return { ...facts, state, error: error ?? missing }
+    }
+  }
+  return { ...facts, state: stateAfter(error?.code), error: error && { ...wordsOf(error), at: error.at } }
+}
+
+function stateAfter(code: string | undefined): CredentialState {
+  if (code === 'OAUTH_CONSENT_MISSING') return 'consent-missing'
+  if (code === 'OAUTH_SIGN_IN_NEEDED' || code === 'CREDENTIAL_NOT_AUTHORISED') return 'needs-authorisation'
+  return code === 'OAUTH_CLIENT_REFUSED' || code === 'OAUTH_REQUEST_REFUSED' ? 'refused' : 'ready'
+}
+
+function wordsOf({ code, message, next }: { code: string; message: string; next: string }) {
+  return { code, message, next }
+}
