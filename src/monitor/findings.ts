@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { DAY, formatDuration } from '../kernel/time.ts'
 import type { DeliveryRow, FlowCounts } from '../store/port.ts'
 import type { Finding } from './alerts/alert-book.ts'
@@ -134,28 +135,37 @@ export function findFlowFailed(
   )
 }
 
-/** A credential that ends soon or does not work. */
+/** A credential that does not work, or whose certificate ends soon. */
 export function findCredential(credential: WatchedCredential, warnMs: number, now: number): Finding {
-  const { name, state, expiresAt, detail } = credential
-  const endsSoon = state === 'expiring' && expiresAt !== undefined && expiresAt - now <= warnMs
-  const isTrouble = endsSoon || state === 'expired' || state === 'needs-authorisation' || state === 'failing'
-  const trouble = {
-    since: now,
-    what: endsSoon
-      ? `Credential ${name} ends on ${new Date(expiresAt).toISOString()}.`
-      : `Credential ${name}: ${detail}`,
-    turn:
-      state === 'failing'
-        ? 'The server that gives tokens, or whoever keeps the credential.'
-        : 'Whoever keeps the credential.',
-    next:
-      state === 'needs-authorisation'
-        ? 'Sign in again.'
-        : 'Renew the credential where it was made, then store the new one.',
-    command:
-      state === 'needs-authorisation' ? `isthmus credential authorise ${name}` : `isthmus credential status ${name}`,
+  const { name, settings, status } = credential
+  const endsAt = certificateEnd(settings.certificate)
+  const found = (what: string, next: string, command: string): Finding => ({
+    id: `credential:${name}`,
+    kind: 'credential',
+    channels: [],
+    trouble: { since: now, what, turn: 'Whoever keeps the credential.', next, command },
+  })
+  if (status.state !== 'ready') {
+    const command = status.state === 'needs-authorisation' ? 'authorise' : 'status'
+    const what = `Credential ${name} cannot be used: ${status.error?.message ?? status.state}`
+    return found(what, status.error?.next ?? 'Look at the credential.', `isthmus credential ${command} ${name}`)
   }
-  return { id: `credential:${name}`, kind: 'credential', channels: [], trouble: isTrouble ? trouble : undefined }
+  if (endsAt !== undefined && endsAt - now <= warnMs) {
+    const what = `The certificate of credential ${name} ends on ${new Date(endsAt).toISOString()}.`
+    return found(what, 'Register a new certificate, then store it here.', `isthmus credential update ${name}`)
+  }
+  return { id: `credential:${name}`, kind: 'credential', channels: [], trouble: undefined }
+}
+
+/** When a certificate (PEM) ends, milliseconds since 1970 UTC; undefined where there is none that can be read. */
+function certificateEnd(pem: unknown): number | undefined {
+  if (typeof pem !== 'string') return undefined
+  try {
+    return new X509Certificate(pem).validToDate.getTime()
+  } catch {
+    // One that cannot be read is no news here: the first use of the credential says so.
+    return undefined
+  }
 }
 
 /** Credentials are warned of this long before their end, unless isthmus.yaml says otherwise. */

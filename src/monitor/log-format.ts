@@ -20,6 +20,7 @@ function formatValue(value: Json): string {
 /** Control and direction characters become escapes: a value must not move the cursor or fake a line. */
 export function printable(text: string): string {
   return text.replace(
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
     /[\u0000-\u001F\u007F-\u009F\u200E\u200F\u2028-\u202E\u2066-\u2069]/g,
     letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )

@@ -105,7 +105,10 @@ function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: stri
       countError(flow, event.error)
       return
     case 'delivery.ended':
-      if (event.isProbe) return meters.probes.inc({ flow, state: event.state })
+      if (event.isProbe) {
+        meters.probes.inc({ flow, state: event.state })
+        return
+      }
       meters.ends[event.state].inc({ flow })
       meters.took.observe({ flow }, event.tookMs / SECOND)
       return

@@ -1,8 +1,10 @@
+import { X509Certificate } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import { silentLog } from '../kernel/log.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
 import type { DeliveryRow, FlowCounts } from '../store/port.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { Alert } from './alerts/alert.ts'
 import { alertErrors } from './alerts/alert-errors.ts'
 import { defaultAlertPolicy, type FailedFlow } from './expectations.ts'
@@ -21,8 +23,8 @@ afterEach(async () => {
 })
 
 /** A monitor over stand-ins; what it tells is collected in `told`. */
-function watch() {
-  const { clock, pass } = standInClock()
+function watch(startMs?: number) {
+  const { clock, pass } = standInClock(startMs)
   const records = standInRecords()
   const stage = standInEngine(clock)
   const facts: { counts: FlowCounts; rows: DeliveryRow[]; credentials: WatchedCredential[]; failed: FailedFlow[] } = {
@@ -257,23 +259,27 @@ test('no probe is sent while the links are still starting', async () => {
 })
 
 test('set-aside deliveries, an old queue, credentials and flows that do not start are told in their words', async () => {
-  const world = watch()
+  const world = watch(Date.now())
   const now = world.clock.now()
   world.run({ ...ordersFlow, alert: ['ops'] })
   world.facts.counts = { ...noCounts, setAside: 2, queued: 1, oldestQueuedAt: now - 2 * HOUR }
   world.facts.rows = [setAsideRow({ at: now, error: refused })]
+  const ready = { state: 'ready', error: undefined } as const
+  const { cert: certificate } = await makeTwinCertificate(['hub.example'], { validForMs: 5 * DAY })
+  const end = new X509Certificate(certificate).validToDate.toISOString()
+  const unsigned = { message: 'Nobody has signed in.', next: 'Sign in.' }
   world.facts.credentials = [
-    { name: 'm365', state: 'needs-authorisation', expiresAt: undefined, detail: 'nobody has signed in yet.' },
-    { name: 'soon', state: 'expiring', expiresAt: now + DAY, detail: 'ends' },
-    { name: 'later', state: 'expiring', expiresAt: now + 100 * DAY, detail: 'ends' },
-    { name: 'fine', state: 'ready', expiresAt: undefined, detail: '' },
+    { name: 'm365', settings: {}, status: { state: 'needs-authorisation', error: unsigned } },
+    { name: 'soon', settings: { certificate }, status: ready },
+    { name: 'unreadable', settings: { certificate: 'no certificate' }, status: ready },
+    { name: 'fine', settings: {}, status: ready },
   ]
   world.facts.failed = [{ name: 'broken', since: now, error: refused }]
   await world.lookFor(MINUTE)
   expect(world.told.toSorted()).toEqual([
-    'log: open: Credential m365: nobody has signed in yet.',
-    'log: open: Credential soon ends on 2026-01-06T08:00:00.000Z.',
+    'log: open: Credential m365 cannot be used: Nobody has signed in.',
     'log: open: Flow broken does not run: The server refused.',
+    `log: open: The certificate of credential soon ends on ${end}.`,
     'ops: open: 2 deliveries of flow orders are set aside; the newest: The server refused.',
     'ops: open: The oldest delivery of flow orders has waited for more than 1h.',
   ])

@@ -33,13 +33,13 @@ function world(rows: number) {
   }
   /** Lets the pauses between batches pass until the round is over. */
   async function finish(round: Promise<number>): Promise<number> {
-    let purged: number | undefined
-    const ended = round.then(count => {
-      purged = count
-    })
-    for (let count = 0; count < 1000 && purged === undefined; count++) await pass(retentionLimits.pauseMs)
-    await ended
-    return purged ?? -1
+    const isOver = round.then(() => true)
+    const passOne = async () => {
+      await pass(retentionLimits.pauseMs)
+      return false
+    }
+    for (let count = 0; count < 1000; count++) if (await Promise.race([isOver, passOne()])) break
+    return round
   }
   return { parts, asked, lines, finish, clock }
 }

@@ -1,4 +1,5 @@
 import type { HubError } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
 
 /**
  * What the monitor sees of the engine: its events, its flows and their links. The engine fits these shapes; they stand
@@ -55,11 +56,13 @@ export interface ProbeEnd {
 /** What the monitor sees of a credential. */
 export interface WatchedCredential {
   readonly name: string
-  /** `ready`: usable. `expiring`: usable until `expiresAt`. `needs-authorisation`: somebody must sign in. */
-  readonly state: 'ready' | 'expiring' | 'expired' | 'needs-authorisation' | 'failing'
-  readonly expiresAt: number | undefined
-  /** One sentence for people. */
-  readonly detail: string
+  /** Without secrets; a certificate (PEM) stands here under its own name. */
+  readonly settings: JsonObject
+  readonly status: {
+    readonly state: 'ready' | 'needs-authorisation' | 'consent-missing' | 'refused'
+    /** What went wrong the last time. */
+    readonly error: { readonly message: string; readonly next: string } | undefined
+  }
 }
 
 interface Happened {

@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import { credentialInput } from '../auth/credential-input.ts'
+import type { CredentialView } from '../auth/credentials.ts'
+import { type ApiParts, type App, auditChange } from './parts.ts'
+import type { SignInTickets } from './sign-in-tickets.ts'
+import { iso, isoMaybe } from './views.ts'
+
+const named = z.strictObject({ name: z.string() })
+const tags = ['credentials']
+
+const statusView = z.object({
+  state: z.enum(['ready', 'needs-authorisation', 'consent-missing', 'refused']),
+  user: z.string().optional(),
+  expiresAt: z.string().optional(),
+  authorisedAt: z.string().optional(),
+  lastRefreshAt: z.string().optional(),
+  error: z.object({ code: z.string(), message: z.string(), next: z.string(), at: z.string().optional() }).optional(),
+})
+
+const credentialView = z.object({
+  name: z.string(),
+  kind: z.string(),
+  revision: z.number(),
+  changedAt: z.string(),
+  settings: z.unknown().meta({ description: 'Without secrets.' }),
+  secrets: z.array(z.string()).meta({ description: 'Names of the secrets that are kept.' }),
+  status: statusView,
+})
+
+/** Credentials: list, show, create, change, delete, sign in. */
+export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTickets): void {
+  const { credentials } = parts
+
+  function view(credential: CredentialView): z.output<typeof credentialView> {
+    const { error, ...status } = credential.status
+    // The view holds no secrets; the mask is the second lock.
+    const settings = parts.logBook.mask.value(credential.settings)
+    return {
+      ...credential,
+      changedAt: iso(credential.changedAt),
+      settings,
+      secrets: [...credential.secrets],
+      status: {
+        ...status,
+        expiresAt: isoMaybe(status.expiresAt),
+        authorisedAt: isoMaybe(status.authorisedAt),
+        lastRefreshAt: isoMaybe(status.lastRefreshAt),
+        error: error && { ...error, at: isoMaybe(error.at) },
+      },
+    }
+  }
+
+  app.get(
+    '/api/credentials',
+    {
+      schema: {
+        tags,
+        summary: 'All credentials',
+        response: { 200: z.object({ credentials: z.array(credentialView) }) },
+      },
+    },
+    async () => ({ credentials: (await credentials.list()).map(view) }),
+  )
+
+  app.get(
+    '/api/credentials/:name',
+    { schema: { tags, summary: 'One credential and its status', params: named, response: { 200: credentialView } } },
+    async request => view(await credentials.get(request.params.name)),
+  )
+
+  app.post(
+    '/api/credentials/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Creates a credential',
+        params: named,
+        body: credentialInput,
+        response: { 201: credentialView },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params
+      const created = await credentials.create(name, request.body)
+      await auditChange(parts, request, 'credential.create', { credential: name, kind: created.kind })
+      return reply.status(201).send(view(created))
+    },
+  )
+
+  app.put(
+    '/api/credentials/:name',
+    {
+      schema: {
+        tags,
+        summary: 'Replaces the settings; secrets that are left out stay as they are',
+        params: named,
+        querystring: z.strictObject({
+          revision: z.coerce.number().int().optional().meta({ description: 'Refuse when it is another one by now.' }),
+        }),
+        body: credentialInput,
+        response: { 200: credentialView },
+      },
+    },
+    async request => {
+      const { name } = request.params
+      const before = await credentials.get(name)
+      const changed = await credentials.update(name, request.body, request.query.revision)
+      await auditChange(parts, request, 'credential.update', {
+        credential: name,
+        before: before.settings,
+        after: changed.settings,
+      })
+      return view(changed)
+    },
+  )
+
+  app.delete(
+    '/api/credentials/:name',
+    { schema: { tags, summary: 'Deletes a credential', params: named, response: { 204: z.null() } } },
+    async (request, reply) => {
+      const { name } = request.params
+      await credentials.delete(name)
+      await auditChange(parts, request, 'credential.delete', { credential: name })
+      return reply.status(204).send(null)
+    },
+  )
+
+  app.post(
+    '/api/credentials/:name/authorise',
+    {
+      schema: {
+        tags,
+        summary: 'Begins a sign-in; open the URL in a browser',
+        params: named,
+        response: { 200: z.object({ url: z.string(), redirectUri: z.string(), expiresAt: z.string() }) },
+      },
+    },
+    async request => {
+      const { name } = request.params
+      // Says at once what speaks against it, and not only in the browser.
+      await credentials.get(name)
+      const ticket = tickets.issue(name)
+      await auditChange(parts, request, 'credential.authorise', { credential: name })
+      return ticket
+    },
+  )
+}

@@ -1,0 +1,200 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+import { bodyErrors } from '../kernel/body.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import type { HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
+import type { Log } from '../kernel/log.ts'
+import { apiErrors } from './api-errors.ts'
+import { findOutsider } from './caller-check.ts'
+import { flowEndpointErrors } from './flow-endpoint-errors.ts'
+import { problemOf, problemType, retryAfterOf } from './problem.ts'
+import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
+import { RouteTable } from './route-table.ts'
+
+/** The server of the endpoints that flows ask for; everything lies below `/flows`. */
+export interface FlowEndpoints {
+  readonly serve: ServeRoute
+  /** Resolves with the base address (`http://127.0.0.1:8081/flows`) once it listens. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<string>
+  /** Takes no more requests; running ones may end within the grace time. */
+  close(graceMs?: number): Promise<void>
+}
+
+export interface FlowEndpointOptions {
+  readonly log: Log
+  readonly limits?: Partial<typeof httpLimits>
+  /** Says why a caller does not have the role of a route; without it, routes with a role let nobody in. */
+  readonly authorise?: (request: HttpRequest, role: string) => Promise<HubError | undefined>
+}
+
+const prefix = '/flows'
+const closeGraceMs = 5000
+
+export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints {
+  const routes = new RouteTable()
+  const limits = { ...httpLimits, ...options.limits }
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    answer(request, response).catch((thrown: unknown) => {
+      // The connection broke while the answer was written: there is nobody left to tell.
+      options.log.debug('endpoint.broken', { error: asHubError(thrown).message })
+      response.destroy()
+    })
+  }
+  const server = createServer(hardenedOptions(limits), listener)
+  server.timeout = limits.idleMs
+  server.maxConnections = limits.connections
+  // A caller that asks first (Expect: 100-continue) is told to go on only once its body is wanted.
+  server.on('checkContinue', listener)
+
+  async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = incoming.url ?? ''
+    try {
+      const malformed = findMalformed(incoming)
+      if (malformed) throw malformed
+      const route = findRoute(incoming)
+      checkDeclaredSize(incoming, route)
+      const gone = new AbortController()
+      response.on('close', () => {
+        if (!response.writableFinished) gone.abort()
+      })
+      const request = asRequest(incoming, response, route, gone.signal)
+      await admit(incoming, request, route)
+      await write(incoming, response, await route.handle(request), gone.signal)
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (error.code === 'HUB_UNEXPECTED') options.log.error('endpoint.failed', { path: pathOf(url), error })
+      else options.log.debug('endpoint.refused', { path: pathOf(url), code: error.code })
+      writeProblem(incoming, response, error)
+    }
+  }
+
+  function findRoute(incoming: IncomingMessage): HttpRoute {
+    const path = pathOf(incoming.url ?? '')
+    const route = path.startsWith(`${prefix}/`) ? routes.find(path.slice(prefix.length)) : undefined
+    if (!route) throw flowEndpointErrors.PATH_UNKNOWN({ path })
+    const method = incoming.method ?? ''
+    if (route.methods.includes(method)) return route
+    throw flowEndpointErrors.METHOD_REFUSED({ path, method, methods: route.methods.join(', ') })
+  }
+
+  async function admit(incoming: IncomingMessage, request: HttpRequest, route: HttpRoute): Promise<void> {
+    const refused =
+      route.role === undefined
+        ? findOutsider(incoming)
+        : options.authorise
+          ? await options.authorise(request, route.role)
+          : flowEndpointErrors.ROLE_REFUSED({ role: route.role })
+    if (refused) throw refused
+  }
+
+  return {
+    serve: route => routes.add(route),
+    listen: address => listen(server, address),
+    async close(graceMs = closeGraceMs) {
+      server.closeIdleConnections()
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+      await new Promise<void>(resolve => server.close(() => resolve()))
+      clearTimeout(cut)
+    },
+  }
+}
+
+async function listen(server: Server, address: { readonly host: string; readonly port: number }): Promise<string> {
+  server.listen(address.port, address.host)
+  await once(server, 'listening')
+  const { address: host, port, family } = server.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}${prefix}`
+}
+
+function checkDeclaredSize(incoming: IncomingMessage, { bodyBytesMax }: HttpRoute): void {
+  const declared = incoming.headers['content-length']
+  if (declared !== undefined && Number(declared) > bodyBytesMax) throw tooLarge(Number(declared), bodyBytesMax)
+}
+
+function asRequest(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  route: HttpRoute,
+  signal: AbortSignal,
+): HttpRequest {
+  const url = incoming.url ?? ''
+  const query = new URLSearchParams(url.split('?').slice(1).join('?'))
+  const headers = Object.entries(incoming.headers).map(([name, value]) => [name, String(value)] as const)
+  return {
+    method: incoming.method ?? '',
+    url,
+    path: pathOf(url),
+    query: Object.fromEntries([...query].toReversed()),
+    headers: Object.fromEntries(headers),
+    body: readChunks(incoming, response, route.bodyBytesMax),
+    remoteAddress: incoming.socket.remoteAddress ?? '',
+    signal,
+  }
+}
+
+/** The body as it comes. Throws BODY_TOO_LARGE past the limit, and when the caller leaves before its end. */
+async function* readChunks(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  bytesMax: number,
+): AsyncGenerator<Uint8Array> {
+  if (incoming.headers.expect !== undefined) response.writeContinue()
+  let bytes = 0
+  // The stream stays open when the reader leaves early, so that an answer can still be written.
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > bytesMax) throw tooLarge(bytes, bytesMax)
+    yield chunk
+  }
+  if (!incoming.complete) throw apiErrors.REQUEST_INVALID({ text: 'the caller left before the end of the body' })
+  // The hub works on the answer now; a silent socket is no idle caller.
+  incoming.socket.setTimeout(0)
+}
+
+async function write(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: HttpResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  closeUnlessRead(incoming, response)
+  incoming.socket.setTimeout(httpLimits.idleMs)
+  response.writeHead(status, { 'x-content-type-options': 'nosniff', ...headers })
+  if (typeof body === 'string' || body instanceof Uint8Array) response.end(body)
+  else await pipeline(body, response, { signal })
+}
+
+function writeProblem(incoming: IncomingMessage, response: ServerResponse, error: HubError): void {
+  if (response.headersSent) {
+    // Cut in the middle, the caller sees that the answer is not whole.
+    response.destroy()
+    return
+  }
+  if (error.code === 'API_REQUEST_MALFORMED') {
+    refuse(response, error, incoming.url ?? '')
+    return
+  }
+  closeUnlessRead(incoming, response)
+  const retryAfter = retryAfterOf(error)
+  const problem = problemOf(error, pathOf(incoming.url ?? ''))
+  // What went wrong inside the hub is for its log, not for callers.
+  const shown = error.code === 'HUB_UNEXPECTED' ? { ...problem, title: 'The hub could not take the request.' } : problem
+  if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter)
+  response.writeHead(problem.status, { 'content-type': problemType, 'x-content-type-options': 'nosniff' })
+  response.end(JSON.stringify(shown))
+}
+
+/** A body that was not read to its end must not be taken for the next request. */
+function closeUnlessRead(incoming: IncomingMessage, response: ServerResponse): void {
+  if (!incoming.complete) response.setHeader('connection', 'close')
+}
+
+function tooLarge(bytes: number, bytesMax: number): HubError {
+  return bodyErrors.TOO_LARGE({ bytes, bytesMax, purpose: 'messageBytes' })
+}
+
+function pathOf(url: string): string {
+  return url.split('?')[0] ?? ''
+}

@@ -1,0 +1,190 @@
+import { Readable } from 'node:stream'
+import { z } from 'zod'
+import { parseId } from '../kernel/id.ts'
+import { storeErrors } from '../store/errors.ts'
+import type { DeliveryDetail, StoredBody } from '../store/port.ts'
+import { apiErrors } from './api-errors.ts'
+import { type ApiParts, type App, whoOf } from './parts.ts'
+import { messageDetailView, messageView, viewMessage, viewMessageDetail } from './views.ts'
+
+const pageRowsMax = 1000
+const pageRowsDefault = 50
+const tags = ['messages']
+const byId = z.strictObject({ id: z.string().meta({ description: 'Id of the delivery, 11 letters.' }) })
+const time = z.iso.datetime({ offset: true })
+
+const findQuery = z.strictObject({
+  flow: z.string().optional(),
+  state: z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']).optional(),
+  term: z.string().max(1000).optional().meta({
+    description: 'Message-ID, DOCNUM, queue id of either side; its beginning with a trailing *.',
+  }),
+  from: time.optional().meta({ description: 'Accepted at or after this time.' }),
+  to: time.optional().meta({ description: 'Accepted before this time.' }),
+  before: z.string().optional().meta({ description: 'For the next page: `next` of the page before.' }),
+  limit: z.coerce.number().int().min(1).max(pageRowsMax).default(pageRowsDefault),
+})
+
+/** Messages: find from either end, show, read the body, replay, repair, skip. */
+export function messageRoutes(app: App, parts: ApiParts): void {
+  const { engine, store } = parts
+
+  async function findMessage(id: string): Promise<DeliveryDetail> {
+    const detail = parseId(id) === undefined ? undefined : await store.get(id.toUpperCase())
+    if (!detail) throw storeErrors.NOT_FOUND({ id })
+    return detail
+  }
+
+  app.get(
+    '/api/messages',
+    {
+      schema: {
+        tags,
+        summary: 'Finds messages, newest first',
+        querystring: findQuery,
+        response: { 200: z.object({ messages: z.array(messageView), next: z.string().optional() }) },
+      },
+    },
+    async request => {
+      const { from, to, limit, ...query } = request.query
+      const rows = await store.find({
+        ...query,
+        acceptedFrom: from === undefined ? undefined : Date.parse(from),
+        acceptedTo: to === undefined ? undefined : Date.parse(to),
+        limit,
+      })
+      return { messages: rows.map(viewMessage), next: rows.length === limit ? rows.at(-1)?.id : undefined }
+    },
+  )
+
+  app.get(
+    '/api/messages/:id',
+    {
+      schema: {
+        tags,
+        summary: 'One message with headers, attempts and receipts',
+        params: byId,
+        response: { 200: messageDetailView },
+      },
+    },
+    async request => viewMessageDetail(await findMessage(request.params.id)),
+  )
+
+  app.get(
+    '/api/messages/:id/body',
+    {
+      schema: {
+        tags,
+        summary: 'The very bytes of the body',
+        description: 'Always application/octet-stream, as content of others; the type stands in isthmus-body-type.',
+        params: byId,
+        querystring: z.strictObject({
+          first: z.coerce.number().int().min(0).optional().meta({ description: 'Only the first bytes.' }),
+          which: z.enum(['current', 'original']).default('current'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const detail = await findMessage(request.params.id)
+      const { first, which } = request.query
+      const body = which === 'original' ? (detail.original?.body ?? detail.body) : detail.body
+      const bytes = Math.min(first ?? body.bytes, body.bytes)
+      reply.headers({
+        'content-type': 'application/octet-stream',
+        'content-length': bytes,
+        'content-disposition': `attachment; filename="${detail.id}.bin"`,
+        'content-security-policy': "sandbox; default-src 'none'",
+        'isthmus-body-type': printableAscii(body.type),
+        'isthmus-body-bytes': body.bytes,
+      })
+      return reply.send(Readable.from(firstBytes(readStored(body), bytes), { objectMode: false }))
+    },
+  )
+
+  async function* readStored(body: StoredBody): AsyncGenerator<Uint8Array> {
+    if (body.inline) yield body.inline
+    else yield* store.bodies.read(body)
+  }
+
+  app.post(
+    '/api/messages/:id/replay',
+    {
+      schema: {
+        tags,
+        summary: 'Lets a message travel again',
+        params: byId,
+        response: { 200: z.object({ id: z.string().meta({ description: 'The id that travels now.' }) }) },
+      },
+    },
+    async request => {
+      const { id } = await findMessage(request.params.id)
+      return { id: await engine.replay(id, whoOf(request)) }
+    },
+  )
+
+  const repairBody = z
+    .strictObject({
+      headers: z.record(z.string(), z.string()).optional().meta({ description: 'All headers of the message.' }),
+      body: z.union([z.strictObject({ text: z.string() }), z.strictObject({ base64: z.string() })]).optional(),
+    })
+    .refine(change => change.headers !== undefined || change.body !== undefined, 'give headers or body')
+  app.post(
+    '/api/messages/:id/repair',
+    {
+      // Base64 takes four letters for three bytes.
+      bodyLimit: Math.ceil((parts.repairBytesMax * 4) / 3) + 65_536,
+      schema: {
+        tags,
+        summary: 'Replaces body or headers of a set-aside message and lets it travel; the original is kept',
+        params: byId,
+        body: repairBody,
+        response: { 200: messageDetailView },
+      },
+    },
+    async request => {
+      const { id } = await findMessage(request.params.id)
+      const { headers, body } = request.body
+      const bytes = body && bytesOf(body)
+      await engine.repair(id, { ...(headers && { headers }), ...(bytes && { body: bytes }) }, whoOf(request))
+      return viewMessageDetail(await findMessage(id))
+    },
+  )
+
+  app.post(
+    '/api/messages/:id/skip',
+    {
+      schema: {
+        tags,
+        summary: 'Ends a message by hand, so that its successors go on',
+        params: byId,
+        body: z.strictObject({ reason: z.string().min(1).max(500) }),
+        response: { 200: messageDetailView },
+      },
+    },
+    async request => {
+      const { id } = await findMessage(request.params.id)
+      await engine.skip(id, request.body.reason, whoOf(request))
+      return viewMessageDetail(await findMessage(id))
+    },
+  )
+}
+
+function bytesOf(body: { readonly text: string } | { readonly base64: string }): Uint8Array {
+  if ('text' in body) return Buffer.from(body.text)
+  const isBase64 = body.base64.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(body.base64)
+  if (!isBase64) throw apiErrors.BASE64_INVALID()
+  return Buffer.from(body.base64, 'base64')
+}
+
+async function* firstBytes(source: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<Uint8Array> {
+  let left = bytesMax
+  for await (const chunk of source) {
+    if (left <= 0) return
+    yield chunk.length > left ? chunk.subarray(0, left) : chunk
+    left -= chunk.length
+  }
+}
+
+function printableAscii(text: string): string {
+  return text.replace(/[^\u0020-\u007E]/g, '?')
+}

@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Credentials } from '../auth/credentials.ts'
+import type { Engine } from '../engine/control.ts'
+import type { LoadedFlow } from '../flow/document.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import type { Clock } from '../kernel/time.ts'
+import type { LogBook } from '../monitor/log.ts'
+import type { Monitor } from '../monitor/monitor.ts'
+import type { Store } from '../store/port.ts'
+
+/** What the admin API stands on. */
+export interface ApiParts {
+  readonly engine: Engine
+  readonly store: Pick<Store, 'find' | 'get' | 'counts' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies'>
+  readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
+  readonly credentials: CredentialAdmin
+  readonly catalog: FlowCatalog
+  readonly logBook: LogBook
+  readonly clock: Clock
+  readonly version: string
+  readonly stage: string
+  /** Where browsers reach this API (`https://hub.example`); undefined: http://localhost and the port. */
+  readonly publicUrl: string | undefined
+  readonly adminToken: string
+  /** False until every flow has been started (or has failed to), and while the hub stops. */
+  readonly isReady: () => boolean
+  /** The largest body that a repair may bring. */
+  readonly repairBytesMax: number
+}
+
+/** The flow documents that the hub knows, whether they run or not. */
+export interface FlowCatalog {
+  list(): Promise<readonly CatalogEntry[]>
+  /** Reads the document now; throws API_FLOW_UNKNOWN, and errors of side `flow` when it does not lint. */
+  load(name: string): Promise<LoadedFlow>
+  /** What is wrong with the text of a document; empty: it would start. */
+  lint(text: string): Promise<readonly LintProblem[]>
+  /** Remembers over restarts whether the flow shall run. */
+  remember(name: string, shouldRun: boolean): Promise<void>
+}
+
+export interface CatalogEntry {
+  readonly name: string
+  readonly file: string
+  readonly shouldRun: boolean
+  readonly problems: readonly LintProblem[]
+}
+
+export interface LintProblem {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly message: string
+}
+
+/** What people do with credentials. Secrets go in and never come out. */
+export type CredentialAdmin = Pick<
+  Credentials,
+  'list' | 'get' | 'create' | 'update' | 'delete' | 'beginAuthorisation' | 'completeAuthorisation'
+>
+
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+
+/** Who makes a call, for the audit log. */
+export function whoOf(request: FastifyRequest): string {
+  return `admin@${request.ip}`
+}
+
+/** Writes a change of state to the audit log, without secrets. */
+export async function auditChange(
+  parts: Pick<ApiParts, 'store' | 'clock' | 'logBook'>,
+  request: FastifyRequest,
+  action: string,
+  detail: JsonObject,
+): Promise<void> {
+  const masked = parts.logBook.mask.value(detail) as JsonObject
+  await parts.store.audit({ at: parts.clock.now(), who: whoOf(request), action, detail: masked })
+  parts.logBook.log.info('admin.changed', { who: whoOf(request), action, ...masked })
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** True for the few routes that need no admin token. */
+    isPublic?: boolean
+  }
+}

@@ -1,0 +1,79 @@
+import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http'
+import type { HubError } from '../kernel/error.ts'
+import { KiB } from '../kernel/size.ts'
+import { MINUTE, SECOND } from '../kernel/time.ts'
+import { apiErrors } from './api-errors.ts'
+import { problemOf, problemType } from './problem.ts'
+
+/** Limits of every HTTP server of the hub. */
+export const httpLimits = {
+  /** Request line and headers together. */
+  headerBytes: 16 * KiB,
+  /** Until the headers are complete. */
+  headersMs: 10 * SECOND,
+  /** Until the whole request is complete. */
+  requestMs: 5 * MINUTE,
+  /** Without a byte in either direction while a request comes in or an answer goes out. */
+  idleMs: 30 * SECOND,
+  /** Between two requests on one connection. */
+  keepAliveMs: 10 * SECOND,
+  connections: 1000,
+}
+
+/** Options for `http.createServer`: no slow headers, no endless bodies, nothing lenient. */
+export function hardenedOptions(limits: Partial<typeof httpLimits> = {}): ServerOptions {
+  const { headerBytes, headersMs, requestMs, keepAliveMs } = { ...httpLimits, ...limits }
+  return {
+    maxHeaderSize: headerBytes,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: Math.min(SECOND, headersMs),
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+  }
+}
+
+/** Headers of which a second one is an attempt to be understood in two ways. */
+const singleHeaders = ['host', 'authorization', 'content-length', 'content-type', 'transfer-encoding', 'expect']
+
+/** What node lets through although two servers may understand it differently; undefined: the request is fine. */
+export function findMalformed(request: IncomingMessage): HubError | undefined {
+  const target = request.url ?? ''
+  // An absolute URI has a host of its own beside the Host header (RFC 9112 section 3.2.2).
+  if (!target.startsWith('/') || target.startsWith('//')) {
+    return apiErrors.REQUEST_MALFORMED({ text: 'the target is not a path' })
+  }
+  const names = request.rawHeaders.filter((_value, index) => index % 2 === 0).map(name => name.toLowerCase())
+  for (const name of singleHeaders) {
+    const count = names.filter(each => each === name).length
+    if (count > 1) return apiErrors.REQUEST_MALFORMED({ text: `it has ${count} ${name} headers` })
+  }
+  if (names.includes('transfer-encoding') && names.includes('content-length')) {
+    return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
+  }
+  return undefined
+}
+
+/** Lets only well-formed requests through to the listener; others are answered and their connection closed. */
+export function guarded(listener: RequestListener): RequestListener {
+  return (request, response) => {
+    const error = findMalformed(request)
+    if (error) refuse(response, error, request.url ?? '')
+    else listener(request, response)
+  }
+}
+
+/** Answers with a problem and closes the connection, so that no rest of the request is read as a new one. */
+export function refuse(response: ServerResponse, error: HubError, instance: string): void {
+  const problem = problemOf(error, instance.slice(0, 200))
+  response.writeHead(problem.status, { 'content-type': problemType, connection: 'close', 'cache-control': 'no-store' })
+  response.end(JSON.stringify(problem))
+}
+
+/** True for addresses of this machine itself (127.0.0.0/8, ::1, and the former written as IPv6). */
+export function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false
+  const plain = address.replace(/^::ffff:/i, '')
+  return plain === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(plain)
+}

@@ -1,0 +1,154 @@
+import { createServer, type Server } from 'node:http'
+import swagger from '@fastify/swagger'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import {
+  hasZodFastifySchemaValidationErrors,
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
+import { asHubError, HubError } from '../kernel/error.ts'
+import { MiB } from '../kernel/size.ts'
+import { createTokenCheck } from './admin-token.ts'
+import { alertRoutes } from './alert-routes.ts'
+import { apiErrors } from './api-errors.ts'
+import { auditRoutes } from './audit-routes.ts'
+import { credentialRoutes } from './credential-routes.ts'
+import { flowRoutes } from './flow-routes.ts'
+import { healthRoutes } from './health-routes.ts'
+import { logRoutes } from './log-routes.ts'
+import { messageRoutes } from './message-routes.ts'
+import type { ApiParts, App } from './parts.ts'
+import { problemOf, problemType, retryAfterOf } from './problem.ts'
+import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
+import { signInRoutes } from './sign-in-routes.ts'
+import { createSignInTickets } from './sign-in-tickets.ts'
+
+export const apiLimits = {
+  /** Bodies of admin calls; a repair may bring more (repairBytesMax). */
+  bodyBytes: MiB,
+}
+
+/** The admin API: HTTP on loopback unless told otherwise, every call with the admin token. */
+export interface Api {
+  /** Resolves with the address once it listens. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<string>
+  /** The OpenAPI document. */
+  openapi(): Promise<object>
+  close(): Promise<void>
+}
+
+export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = {}): Api {
+  const app = makeApp(limits)
+  const tickets = createSignInTickets(parts.clock, () => parts.publicUrl ?? `http://localhost:${portOf(app.server)}`)
+  const checkToken = createTokenCheck(parts.adminToken, parts.clock)
+  const mask = parts.logBook.mask.text
+  const { log } = parts.logBook
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'cache-control': 'no-store',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+    })
+    // An unknown path asks for the token too, so that nobody learns which paths there are.
+    if (request.routeOptions.config.isPublic) return
+    const refused = checkToken(request.headers.authorization, request.ip)
+    if (!refused) return
+    log.warn('admin.refused', { code: refused.code, address: request.ip, path: request.url.split('?')[0] })
+    throw refused
+  })
+  // While the hub works on an answer nothing moves on the socket; that is no idle caller.
+  app.addHook('preHandler', async request => void request.raw.socket.setTimeout(0))
+  app.addHook('onSend', async request => void request.raw.socket.setTimeout(limits.idleMs ?? httpLimits.idleMs))
+
+  app.setNotFoundHandler(request => {
+    throw apiErrors.ROUTE_UNKNOWN({ method: request.method, path: request.url.split('?')[0] ?? '' })
+  })
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = asApiError(thrown)
+    if (error.code === 'API_BODY_TOO_LARGE') parts.monitor.metrics.limitReached('apiBodyBytes')
+    if (error.code === 'HUB_UNEXPECTED') log.error('admin.failed', { path: request.url.split('?')[0], error })
+    return sendProblem(request, reply, error, mask)
+  })
+
+  app.register(async scope => {
+    const routes: App = scope.withTypeProvider<ZodTypeProvider>()
+    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)
+    for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
+    routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  })
+
+  return {
+    listen: address => app.listen(address),
+    async openapi() {
+      await app.ready()
+      return app.swagger()
+    },
+    close: () => app.close(),
+  }
+}
+
+function makeApp(limits: Partial<typeof httpLimits>) {
+  const { idleMs, connections } = { ...httpLimits, ...limits }
+  const app = Fastify({
+    logger: false,
+    bodyLimit: apiLimits.bodyBytes,
+    forceCloseConnections: true,
+    // The address of the connection itself; X-Forwarded-For may say anything.
+    trustProxy: false,
+    routerOptions: { maxParamLength: 256 },
+    serverFactory(handler) {
+      const server = createServer(hardenedOptions(limits), guarded(handler))
+      server.timeout = idleMs
+      server.maxConnections = connections
+      return server
+    },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  // Only JSON is read, and only when it says so: a form of another site can send neither.
+  app.removeContentTypeParser('text/plain')
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Isthmus admin API', description: 'What people and programs can ask of a hub.', version: '1' },
+      components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
+      security: [{ adminToken: [] }],
+    },
+    transform: jsonSchemaTransform,
+  })
+  return app
+}
+
+function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HubError, mask: (text: string) => string) {
+  const problem = problemOf(error, request.url.split('?')[0] ?? '', mask)
+  const retryAfter = retryAfterOf(error)
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="isthmus"')
+  // Serialized here: the schemas of the routes describe their good answers.
+  return reply.status(problem.status).type(problemType).serializer(JSON.stringify).send(problem)
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Errors of Fastify in the words of the hub. */
+function asApiError(thrown: unknown): HubError {
+  if (thrown instanceof HubError) return thrown
+  if (hasZodFastifySchemaValidationErrors(thrown)) {
+    const text = thrown.validation.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; ')
+    return apiErrors.REQUEST_INVALID({ text: `${thrown.validationContext ?? 'request'} ${text}` })
+  }
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return apiErrors.TYPE_UNSUPPORTED({ type: 'other than JSON' })
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return apiErrors.BODY_TOO_LARGE({ bytesMax: apiLimits.bodyBytes })
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  if (typeof status === 'number' && status < 500) return apiErrors.REQUEST_INVALID({ text })
+  return asHubError(thrown)
+}

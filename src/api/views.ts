@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import type { FlowStatus, LinkStatus } from '../engine/control.ts'
+import type { Alert } from '../monitor/alerts/alert.ts'
+import type { DeliveryDetail, DeliveryRow, FlowCounts, StoredBody } from '../store/port.ts'
+
+// What callers see. Times are ISO 8601 in UTC.
+
+const time = z.string().meta({ format: 'date-time' })
+const json = z.unknown()
+
+export const errorView = z.object({ code: z.string(), side: z.string(), message: z.string(), next: z.string() })
+
+export const linkView = z.object({
+  link: z.string(),
+  state: z.enum(['starting', 'up', 'down']),
+  since: time,
+  detail: z.string(),
+  error: errorView.optional(),
+})
+
+export const countsView = z.object({
+  accepted: z.number(),
+  queued: z.number(),
+  delivered: z.number(),
+  dropped: z.number(),
+  rejected: z.number(),
+  setAside: z.number(),
+  skipped: z.number(),
+  oldestQueuedAt: time.optional(),
+  lastAcceptedAt: time.optional(),
+})
+
+export const problemView = z.object({ file: z.string(), line: z.number(), column: z.number(), message: z.string() })
+
+export const flowView = z.object({
+  name: z.string(),
+  about: z.string().optional(),
+  owner: z.string().optional(),
+  stage: z.string().optional(),
+  state: z.enum(['starting', 'running', 'stopping', 'stopped']),
+  shouldRun: z.boolean(),
+  file: z.string(),
+  revision: z.string().optional(),
+  from: z.string().optional(),
+  to: z.array(z.string()).optional(),
+  startedAt: time.optional(),
+  running: z.number(),
+  links: z.array(linkView),
+  counts: countsView,
+  problems: z.array(problemView),
+})
+export type FlowView = z.output<typeof flowView>
+
+const deliveryState = z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped'])
+
+export const messageView = z.object({
+  id: z.string(),
+  flow: z.string(),
+  state: deliveryState,
+  acceptedAt: time,
+  at: time.meta({ description: 'When it is due (queued) or when it ended.' }),
+  attempts: z.number(),
+  bytes: z.number(),
+  orderKey: z.string().optional(),
+  heldBy: z.string().optional(),
+  awaitsChange: z.boolean(),
+  summary: z.string().optional(),
+  error: errorView.optional(),
+  isProbe: z.boolean(),
+  replayOf: z.string().optional(),
+})
+
+const bodyView = z.object({ bytes: z.number(), type: z.string(), sha256: z.string().optional() })
+const headersView = z.record(z.string(), z.string())
+
+export const messageDetailView = messageView.extend({
+  headers: headersView,
+  attributes: json,
+  body: bodyView,
+  original: z.object({ headers: headersView, body: bodyView }).optional(),
+  terms: z.array(z.string()),
+  receipts: z.array(
+    z.object({
+      effect: z.string(),
+      state: z.string(),
+      at: time,
+      summary: z.string(),
+      fields: json.optional(),
+      answer: z.object({ type: z.string(), bytes: z.number(), headers: headersView }).optional(),
+    }),
+  ),
+  failures: z.array(z.object({ attempt: z.number(), at: time, error: errorView })),
+})
+
+export const alertView = z.object({
+  id: z.string(),
+  kind: z.string(),
+  flow: z.string().optional(),
+  state: z.enum(['open', 'resolved']),
+  what: z.string(),
+  since: time,
+  raisedAt: time,
+  resolvedAt: time.optional(),
+  turn: z.string(),
+  next: z.string(),
+  command: z.string(),
+  isFlapping: z.boolean(),
+  acknowledged: z.object({ by: z.string(), at: time }).optional(),
+  untold: z.array(z.string()).meta({ description: 'Channels that could not be told yet.' }),
+})
+
+export function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+export function isoMaybe(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : iso(ms)
+}
+
+export function viewLink({ since, ...link }: LinkStatus): z.output<typeof linkView> {
+  return { ...link, since: iso(since) }
+}
+
+export function viewCounts(counts: FlowCounts): z.output<typeof countsView> {
+  const { oldestQueuedAt, lastAcceptedAt } = counts
+  return { ...counts, oldestQueuedAt: isoMaybe(oldestQueuedAt), lastAcceptedAt: isoMaybe(lastAcceptedAt) }
+}
+
+export function viewRunning({ flow, state, startedAt, links, running }: FlowStatus) {
+  return {
+    about: flow.about,
+    owner: flow.owner,
+    stage: flow.stage,
+    revision: flow.revision,
+    from: flow.from.declaration.id,
+    to: flow.to.map(receiver => receiver.declaration.id),
+    state,
+    startedAt: iso(startedAt),
+    running,
+    links: links.map(viewLink),
+  }
+}
+
+export function viewMessage(row: DeliveryRow): z.output<typeof messageView> {
+  const { attemptCount, acceptedAt, at, ...rest } = row
+  return { ...rest, attempts: attemptCount, acceptedAt: iso(acceptedAt), at: iso(at) }
+}
+
+export function viewMessageDetail(detail: DeliveryDetail): z.output<typeof messageDetailView> {
+  const { headers, attributes, original, terms } = detail
+  return {
+    ...viewMessage(detail),
+    headers,
+    attributes,
+    body: viewBody(detail.body),
+    original: original && { headers: original.headers, body: viewBody(original.body) },
+    terms: [...terms],
+    receipts: detail.receipts.map(({ answer, at, ...receipt }) => ({
+      ...receipt,
+      at: iso(at),
+      answer: answer && { type: answer.type, bytes: answer.body.length, headers: answer.headers },
+    })),
+    failures: detail.attempts.map(({ attempt, at, error }) => ({ attempt, at: iso(at), error })),
+  }
+}
+
+function viewBody({ bytes, type, sha256 }: StoredBody): z.output<typeof bodyView> {
+  return { bytes, type, sha256 }
+}
+
+export function viewAlert(alert: Alert): z.output<typeof alertView> {
+  const { acknowledged } = alert
+  return {
+    ...alert,
+    since: iso(alert.since),
+    raisedAt: iso(alert.raisedAt),
+    resolvedAt: isoMaybe(alert.resolvedAt),
+    acknowledged: acknowledged && { by: acknowledged.by, at: iso(acknowledged.at) },
+    untold: [...alert.untold],
+  }
+}
