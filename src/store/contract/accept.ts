@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Store } from '../port.ts'
+import { accept, claim, claimOne, delivered, ids, newDelivery, type StoreWorld, startedAt, textBody } from './world.ts'
+
+/** What accepting promises: durable, once, in the order of acceptance. */
+export function describeAccept(world: () => StoreWorld): void {
+  describe('accept', () => {
+    let store: Store
+    beforeEach(() => {
+      store = world().store
+    })
+
+    test('what was accepted is claimed as it was', async () => {
+      const id = await accept(store, {
+        orderKey: 'customer 7',
+        headers: { 'message-id': '<1@x>', subject: 'Bestellung ü' },
+        attributes: { to: ['a@x', 'b@x'], size: 3, nested: { is: true, nothing: null } },
+        body: textBody('the very bytes'),
+        acceptedAt: startedAt - 1000,
+        isProbe: true,
+      })
+      const claimed = await claimOne(store)
+      expect(claimed).toEqual({
+        id,
+        fence: expect.any(Number),
+        flow: 'orders',
+        orderKey: 'customer 7',
+        attemptCount: 0,
+        acceptedAt: startedAt - 1000,
+        since: startedAt - 1000,
+        isProbe: true,
+        headers: { 'message-id': '<1@x>', subject: 'Bestellung ü' },
+        attributes: { to: ['a@x', 'b@x'], size: 3, nested: { is: true, nothing: null } },
+        body: expect.objectContaining({ bytes: 14, type: 'text/plain' }),
+        receipts: [],
+      })
+      expect(Buffer.from(claimed.body.inline ?? []).toString()).toBe('the very bytes')
+    })
+
+    test('after a crash it is claimed the same way, read back from the disk', async () => {
+      const wish = { headers: { a: 'ä' }, attributes: { n: 1 }, body: textBody('bytes \u0000 and more'), orderKey: 'k' }
+      await accept(store, wish)
+      const before = await claimOne(store)
+      await world().crash()
+      const after = await claimOne(world().store)
+      expect({ ...after, fence: 0, body: { ...after.body, inline: 0 } }).toEqual({
+        ...before,
+        fence: 0,
+        body: { ...before.body, inline: 0 },
+      })
+      expect(Buffer.from(after.body.inline ?? [])).toEqual(Buffer.from(before.body.inline ?? []))
+      expect(after.fence).toBeGreaterThan(before.fence)
+    })
+
+    test('every acknowledged acceptance survives a crash, also of many at the same time', async () => {
+      const accepted = await Promise.all(Array.from({ length: 700 }, () => accept(store)))
+      await world().crash()
+      expect(ids(await claim(world().store, { max: 1000, places: { orders: 1000 } }))).toEqual(accepted)
+    })
+
+    test('ids rise in the order of acceptance, over crashes and with a clock that goes back', async () => {
+      const first = await accept(store, { acceptedAt: startedAt })
+      const second = await accept(store, { acceptedAt: startedAt - 3_600_000 })
+      await world().crash()
+      const third = await accept(world().store, { acceptedAt: startedAt - 7_200_000 })
+      expect([first, second, third].toSorted()).toEqual([first, second, third])
+      expect(new Set([first, second, third]).size).toBe(3)
+    })
+
+    test('a known key stores nothing and answers with the earlier id', async () => {
+      const first = await store.accept(newDelivery({ keys: ['<1@x>'], body: textBody('first') }))
+      const again = await store.accept(newDelivery({ keys: ['<1@x>'], body: textBody('second') }))
+      expect(again).toEqual({ id: first.id, duplicate: true })
+      expect((await store.counts('orders')).accepted).toBe(1)
+    })
+
+    test('of two with the same key at the same time one is a duplicate', async () => {
+      const both = await Promise.all([1, 2].map(() => store.accept(newDelivery({ keys: ['<1@x>'] }))))
+      expect(both.map(one => one.duplicate)).toEqual([false, true])
+      expect(new Set(ids(both)).size).toBe(1)
+    })
+
+    test('one known key of several refuses, and the others are not remembered', async () => {
+      const first = await accept(store, { keys: ['a', 'b'] })
+      expect(await store.accept(newDelivery({ keys: ['c', 'b'] }))).toEqual({ id: first, duplicate: true })
+      expect(await store.accept(newDelivery({ keys: ['c', 'd'] }))).toMatchObject({ duplicate: false })
+    })
+
+    test('keys belong to their flow', async () => {
+      await accept(store, { keys: ['a'] })
+      expect(await store.accept(newDelivery({ flow: 'invoices', keys: ['a'] }))).toMatchObject({ duplicate: false })
+    })
+
+    test('a key is known after its delivery has ended and after a crash', async () => {
+      const id = await accept(store, { keys: ['a'] })
+      await store.finish(await claimOne(store), delivered())
+      await world().crash()
+      expect(await world().store.accept(newDelivery({ keys: ['a'] }))).toEqual({ id, duplicate: true })
+    })
+
+    test('remembered keys refuse later deliveries but not their own', async () => {
+      await accept(store, { keys: ['a'] })
+      const second = await store.accept(newDelivery({ keys: ['b'], remember: ['a', 'pair'] }))
+      expect(second.duplicate).toBe(false)
+      expect(await store.accept(newDelivery({ keys: ['pair'] }))).toEqual({ id: second.id, duplicate: true })
+      expect(await store.accept(newDelivery({ keys: [], remember: ['pair'] }))).toMatchObject({ duplicate: false })
+    })
+
+    test.each([
+      ['with more letters than a row should carry', 'x'.repeat(5000)],
+      ['of letters outside ASCII', 'Bestellung-für-Ærøskøbing-'.repeat(9)],
+      ['with a zero byte', 'a\u0000b'],
+      ['that looks like SQL', `'; drop table delivery; --`],
+      ['that is empty', ''],
+    ])('a key %s is told apart from its neighbour', async (_name, key) => {
+      const first = await store.accept(newDelivery({ keys: [key] }))
+      expect(await store.accept(newDelivery({ keys: [`${key}!`] }))).toMatchObject({ duplicate: false })
+      expect(await store.accept(newDelivery({ keys: [key] }))).toEqual({ id: first.id, duplicate: true })
+      expect((await store.known('orders', [key])).get(key)).toEqual({ id: first.id, state: 'queued' })
+    })
+
+    test('known tells the state of deliveries by their keys', async () => {
+      const [ended, waiting] = [await accept(store, { keys: ['a', 'a2'] }), await accept(store, { keys: ['b'] })]
+      await store.finish((await claim(store, { max: 1 }))[0] ?? fail(), delivered({ state: 'rejected' }))
+      expect(await store.known('orders', ['a', 'a2', 'b', 'c'])).toEqual(
+        new Map([
+          ['a', { id: ended, state: 'rejected' }],
+          ['a2', { id: ended, state: 'rejected' }],
+          ['b', { id: waiting, state: 'queued' }],
+        ]),
+      )
+      expect(await store.known('invoices', ['a'])).toEqual(new Map())
+    })
+  })
+}
+
+function fail(): never {
+  throw new Error('nothing was claimed')
+}

@@ -1,0 +1,208 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Store } from '../port.ts'
+import {
+  accept,
+  claim,
+  claimOne,
+  delivered,
+  ids,
+  laterAt,
+  receiptOf,
+  retryLater,
+  type StoreWorld,
+  setAside,
+  someError,
+  startedAt,
+} from './world.ts'
+
+/** What the owner of a claim may write, and what nobody else may. */
+export function describeClaims(world: () => StoreWorld): void {
+  describe('claims', () => {
+    let store: Store
+    beforeEach(async () => {
+      store = world().store
+      await accept(store, { orderKey: 'a' })
+    })
+
+    test.each([
+      ['receipt', (late: Store, ref: { id: string; fence: number }) => late.receipt(ref, receiptOf('to[0]'))],
+      ['finish', (late: Store, ref: { id: string; fence: number }) => late.finish(ref, delivered())],
+      ['retry', (late: Store, ref: { id: string; fence: number }) => late.retry(ref, retryLater())],
+      ['release', (late: Store, ref: { id: string; fence: number }) => late.release(ref)],
+    ])('a late %s is refused, whatever came before', async (_name, write) => {
+      const ended = await claimOne(store)
+      await store.finish(ended, setAside())
+      await expect(write(store, ended)).rejects.toMatchObject({ code: 'STORE_FENCED' })
+
+      await store.requeue(ended.id, { now: startedAt, forgetIntents: false })
+      await expect(write(store, ended)).rejects.toMatchObject({ code: 'STORE_FENCED' })
+
+      const released = await claimOne(store)
+      await store.release(released)
+      await expect(write(store, released)).rejects.toMatchObject({ code: 'STORE_FENCED' })
+
+      const beforeCrash = await claimOne(store)
+      await world().crash()
+      await expect(write(world().store, beforeCrash)).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      const afterCrash = await claimOne(world().store)
+      expect(afterCrash.id).toBe(beforeCrash.id)
+      await expect(write(world().store, beforeCrash)).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      await expect(write(world().store, { id: 'nonsense', fence: 1 })).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      expect((await world().store.get(afterCrash.id))?.state).toBe('queued')
+    })
+
+    test('of two ends at the same time the first counts', async () => {
+      const claimed = await claimOne(store)
+      const ends = await Promise.allSettled([
+        store.finish(claimed, delivered()),
+        store.retry(claimed, retryLater()),
+        store.finish(claimed, setAside()),
+      ])
+      expect(ends.map(end => end.status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+      expect((await store.get(claimed.id))?.state).toBe('delivered')
+    })
+
+    test('renew names the claims that are lost', async () => {
+      await accept(store)
+      const [one, other] = await claim(store)
+      if (!one || !other) throw new Error('two deliveries were expected')
+      await store.finish(one, delivered())
+      expect(await store.renew([one, other], 60_000, startedAt)).toEqual([one.id])
+    })
+
+    test('released, a delivery is as before, with what was recorded meanwhile', async () => {
+      const claimed = await claimOne(store)
+      const recorded = store.receipt(claimed, receiptOf('to[0]', { state: 'intended' }))
+      await store.release(claimed)
+      await recorded
+      const again = await claimOne(store)
+      expect(again).toMatchObject({
+        id: claimed.id,
+        attemptCount: 0,
+        receipts: [receiptOf('to[0]', { state: 'intended' })],
+      })
+    })
+
+    test.each(['crash', 'no crash'])(
+      'receipts are there for the next attempt, the newest of each effect (%s)',
+      async mode => {
+        const claimed = await claimOne(store)
+        const answer = { headers: { 'content-type': 'x' }, type: 'application/json', body: Buffer.from([0, 255, 10]) }
+        await store.receipt(claimed, receiptOf('steps[1].call', { state: 'done', fields: { id: 7 }, answer }))
+        await store.receipt(claimed, receiptOf('to[0]', { state: 'intended' }))
+        await store.receipt(claimed, receiptOf('to[1]', { state: 'intended' }))
+        await store.receipt(claimed, receiptOf('to[0]', { state: 'withdrawn', summary: '451 later' }))
+        if (mode === 'crash') await world().crash()
+        else await store.retry(claimed, retryLater())
+        const again = await claimOne(world().store, { now: laterAt })
+        const answers = again.receipts.map(receipt => receipt.answer?.body)
+        expect(
+          again.receipts.map(receipt => ({ ...receipt, answer: receipt.answer && { ...receipt.answer, body: 0 } })),
+        ).toEqual([
+          receiptOf('steps[1].call', { fields: { id: 7 }, answer: { ...answer, body: 0 as never } }),
+          receiptOf('to[0]', { state: 'withdrawn', summary: '451 later' }),
+          receiptOf('to[1]', { state: 'intended' }),
+        ])
+        expect(answers[0] && Buffer.from(answers[0])).toEqual(answer.body)
+      },
+    )
+
+    test.each([1, 40])('the end makes state, %i receipts and terms durable together', async count => {
+      const claimed = await claimOne(store)
+      const receipts = Array.from({ length: count }, (_, index) => receiptOf(`to[${index}]`, { fields: { index } }))
+      await store.receipt(claimed, receiptOf('to[0]', { state: 'intended' }))
+      await store.finish(claimed, delivered({ receipts, terms: ['4F2A1', '4F2A1'], summary: '250 queued as 4F2A1' }))
+      await world().crash()
+      expect(await world().store.get(claimed.id)).toMatchObject({
+        state: 'delivered',
+        at: startedAt + 5,
+        attemptCount: 1,
+        summary: '250 queued as 4F2A1',
+        error: undefined,
+        receipts,
+        terms: ['4F2A1'],
+      })
+      expect(ids(await world().store.find({ term: '4F2A1', limit: 9 }))).toEqual([claimed.id])
+    })
+
+    test('a failure is shown while the delivery waits, and after its end', async () => {
+      const claimed = await claimOne(store)
+      await store.retry(claimed, retryLater({ awaitsChange: true }))
+      expect(await store.get(claimed.id)).toMatchObject({
+        state: 'queued',
+        at: laterAt,
+        attemptCount: 1,
+        awaitsChange: true,
+        error: someError,
+        attempts: [{ attempt: 1, at: startedAt + 5, error: someError }],
+      })
+      await store.finish(await claimOne(store, { now: laterAt }), setAside({ at: laterAt + 1 }))
+      expect(await store.get(claimed.id)).toMatchObject({
+        state: 'set-aside',
+        at: laterAt + 1,
+        attemptCount: 2,
+        awaitsChange: false,
+        error: someError,
+        attempts: [{ attempt: 1 }, { attempt: 2, at: laterAt + 1 }],
+      })
+    })
+
+    test('wake makes due what awaits a change, of one flow or of all', async () => {
+      await accept(store, { flow: 'invoices' })
+      await accept(store, { flow: 'invoices' })
+      const places = { orders: 9, invoices: 9 }
+      for (const [index, claimed] of (await claim(store, { places })).entries()) {
+        await store.retry(claimed, retryLater({ awaitsChange: index < 2 }))
+      }
+      expect(await store.wake(startedAt, 'nobody')).toBe(0)
+      expect(await store.wake(startedAt + 7, 'invoices')).toBe(1)
+      expect((await claim(store, { places })).map(claimed => claimed.flow)).toEqual(['invoices'])
+      await world().crash()
+      store = world().store
+      expect(await store.wake(startedAt + 8)).toBe(1)
+      expect((await store.find({ flow: 'orders', limit: 1 }))[0]).toMatchObject({
+        awaitsChange: false,
+        at: startedAt + 8,
+      })
+      expect((await claim(store, { now: startedAt + 8, places })).map(claimed => claimed.flow)).toEqual([
+        'orders',
+        'invoices',
+      ])
+    })
+
+    test('a failure that is being written when somebody changes the credential is woken too', async () => {
+      const claimed = await claimOne(store)
+      const [, woken] = await Promise.all([
+        store.retry(claimed, retryLater({ awaitsChange: true })),
+        store.wake(startedAt),
+      ])
+      expect(woken).toBe(1)
+      expect((await claimOne(store)).id).toBe(claimed.id)
+    })
+
+    test('onWork rings after everything that may make a delivery ready', async () => {
+      let rings = 0
+      store.onWork(() => {
+        rings += 1
+      })
+      const ringsAfter = async (act: () => Promise<unknown>) => {
+        const before = rings
+        await act()
+        await new Promise(resolve => setImmediate(resolve))
+        return rings - before
+      }
+      expect(await ringsAfter(() => accept(store, { orderKey: 'a' }))).toBeGreaterThan(0)
+      const first = await claimOne(store)
+      expect(await ringsAfter(() => store.release(first))).toBeGreaterThan(0)
+      const again = await claimOne(store)
+      expect(await ringsAfter(() => store.retry(again, retryLater({ awaitsChange: true })))).toBeGreaterThan(0)
+      expect(await ringsAfter(() => store.wake(startedAt))).toBeGreaterThan(0)
+      const woken = await claimOne(store)
+      expect(await ringsAfter(() => store.finish(woken, setAside()))).toBeGreaterThan(0)
+      expect(await ringsAfter(() => store.requeue(woken.id, { now: startedAt, forgetIntents: false }))).toBeGreaterThan(
+        0,
+      )
+      expect(await ringsAfter(() => store.skip(woken.id, startedAt, 'no'))).toBeGreaterThan(0)
+    })
+  })
+}

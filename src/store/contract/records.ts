@@ -1,0 +1,86 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Store } from '../port.ts'
+import { type StoreWorld, startedAt } from './world.ts'
+
+/** Records, the audit log and leases. */
+export function describeRecords(world: () => StoreWorld): void {
+  describe('records', () => {
+    let store: Store
+    beforeEach(() => {
+      store = world().store
+    })
+
+    test('a record is read as it was written, with a revision that grows', async () => {
+      expect(await store.read('credential', 'a')).toBeUndefined()
+      expect(await store.write('credential', 'a', { secret: 'ü', list: [1, null, true] })).toBe(1)
+      expect(await store.write('credential', 'a', 'text')).toBe(2)
+      await store.write('alert', 'a', null)
+      await world().crash()
+      expect(await world().store.read('credential', 'a')).toEqual({ value: 'text', revision: 2 })
+      expect(await world().store.read('alert', 'a')).toEqual({ value: null, revision: 1 })
+    })
+
+    test('a list has the records of one area, by id', async () => {
+      for (const id of ['b', 'a', 'c']) await store.write('x', id, id)
+      await store.write('y', 'd', 1)
+      expect(await store.list('x')).toEqual(['a', 'b', 'c'].map(id => ({ id, value: id, revision: 1 })))
+      expect(await store.list('z')).toEqual([])
+    })
+
+    test('a write that expects another revision is refused', async () => {
+      const refused = { code: 'STORE_CHANGED_MEANWHILE', fields: { area: 'x', id: 'a' } }
+      await expect(store.write('x', 'a', 1, 1)).rejects.toMatchObject(refused)
+      expect(await store.write('x', 'a', 1, 0)).toBe(1)
+      await expect(store.write('x', 'a', 2, 0)).rejects.toMatchObject(refused)
+      const race = await Promise.allSettled([store.write('x', 'a', 'one', 1), store.write('x', 'a', 'other', 1)])
+      expect(race.map(one => one.status)).toEqual(['fulfilled', 'rejected'])
+      expect(await store.read('x', 'a')).toEqual({ value: 'one', revision: 2 })
+    })
+
+    test('a record is removed once', async () => {
+      await store.write('x', 'a', 1)
+      expect(await store.remove('x', 'a')).toBe(true)
+      expect(await store.remove('x', 'a')).toBe(false)
+      expect(await store.read('x', 'a')).toBeUndefined()
+    })
+
+    test('the audit log keeps its entries in order, chained and whole', async () => {
+      expect(await store.auditBreak()).toBeUndefined()
+      const entries = Array.from({ length: 5 }, (_, index) => ({
+        at: startedAt + index,
+        who: 'ada',
+        action: 'credential.changed',
+        detail: { index },
+      }))
+      await Promise.all(entries.map(entry => store.audit(entry)))
+      await world().crash()
+      const log = await world().store.auditLog({ limit: 3 })
+      expect(log.map(({ number, detail }) => [number, detail])).toEqual([
+        [5, { index: 4 }],
+        [4, { index: 3 }],
+        [3, { index: 2 }],
+      ])
+      expect(await world().store.auditLog({ before: 3, limit: 9 })).toMatchObject([{ number: 2 }, { number: 1 }])
+      expect(new Set(log.map(entry => entry.hash)).size).toBe(3)
+      expect(log[0]?.hash).toMatch(/^[0-9a-f]{64}$/)
+      expect(await world().store.auditBreak()).toBeUndefined()
+    })
+
+    test('a lease has one owner until it runs out or is given back', async () => {
+      const first = await store.lease('poll orders', 'node 1', 1000, startedAt)
+      expect(first).toBeTypeOf('number')
+      expect(await store.lease('poll orders', 'node 2', 1000, startedAt + 999)).toBeUndefined()
+      expect(await store.lease('poll orders', 'node 1', 1000, startedAt + 500)).toBe(first)
+      expect(await store.lease('poll orders', 'node 2', 1000, startedAt + 1499)).toBeUndefined()
+      const second = await store.lease('poll orders', 'node 2', 1000, startedAt + 1500)
+      expect(second).toBeGreaterThan(first ?? Infinity)
+      expect(await store.lease('poll orders', 'node 1', 1000, startedAt + 1501)).toBeUndefined()
+      await store.endLease('poll orders', 'node 1')
+      expect(await store.lease('poll orders', 'node 1', 1000, startedAt + 1502)).toBeUndefined()
+      await store.endLease('poll orders', 'node 2')
+      const third = await store.lease('poll orders', 'node 1', 1000, startedAt + 1503)
+      expect(third).toBeGreaterThan(second ?? Infinity)
+      expect(await store.lease('poll invoices', 'node 2', 1000, startedAt)).toBeTypeOf('number')
+    })
+  })
+}

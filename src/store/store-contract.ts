@@ -1,0 +1,29 @@
+import { afterEach, beforeEach, describe } from 'vitest'
+import { describeAccept } from './contract/accept.ts'
+import { describeBodies } from './contract/bodies.ts'
+import { describeClaims } from './contract/claims.ts'
+import { describeInspection } from './contract/inspection.ts'
+import { describeOrder } from './contract/order.ts'
+import { describeRandomRuns } from './contract/random-runs.ts'
+import { describeRecords } from './contract/records.ts'
+import type { OpenWorld, StoreWorld } from './contract/world.ts'
+
+/** What every store behind `port.ts` must do, as tests. Each store calls this from a test file of its own. */
+export function describeStoreContract(name: string, open: OpenWorld): void {
+  describe(`${name} keeps the contract of the store`, () => {
+    describe('in one world per test', () => {
+      let world: StoreWorld
+      beforeEach(async () => {
+        world = await open()
+      })
+      afterEach(() => world.close())
+      describeAccept(() => world)
+      describeOrder(() => world)
+      describeClaims(() => world)
+      describeInspection(() => world)
+      describeRecords(() => world)
+    })
+    describeBodies(open)
+    describeRandomRuns(open)
+  })
+}
