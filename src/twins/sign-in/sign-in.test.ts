@@ -117,9 +117,9 @@ test('consent that is withdrawn shows as AADSTS65001, and an administrator can g
   expect(refused.error_description).toMatch(
     /^AADSTS65001: .* Trace ID: [0-9a-f-]{36} Correlation ID: [0-9a-f-]{36} Timestamp: \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$/,
   )
-  const page = await fetch(
-    `${twin.endpoints('contoso.com').adminConsent}?${new URLSearchParams({ client_id: contosoClientId, redirect_uri: redirectUri, state: 'x' })}`,
-  ).then(answer => answer.text())
+  const url = new URL(twin.endpoints('contoso.com').adminConsent)
+  url.search = String(form({ client_id: contosoClientId, redirect_uri: redirectUri, state: 'x' }))
+  const page = await fetch(url).then(answer => answer.text())
   const consent = await post(twin, '/contoso.com/login', { ...ticketOf(page), account: 'admin@contoso.com' })
   const back = await post(twin, '/contoso.com/consent', { ...ticketOf(await consent.text()), answer: 'accept' })
   expect(back.headers.get('location')).toBe(
