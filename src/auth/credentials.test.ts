@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { silentLog } from '../kernel/log.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
+import { createMask, maskText } from '../monitor/mask.ts'
 import { makeConnect } from '../protocols/net/connect.ts'
 import { thumbprint } from '../protocols/oauth/client-authentication.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { CredentialInput } from './credential-input.ts'
+import { JumpingClock, refusedReply, TokenServer, tokenReply } from './credential-world.ts'
 import { type CredentialEvent, type Credentials, openCredentials } from './credentials.ts'
-import { MemoryRecords } from './memory-records.ts'
-import { JumpingClock, refusedReply, TokenServer, tokenReply } from './test-world.ts'
+import { MemoryRecords } from './records-world.ts'
 import { openVault, type Vault } from './vault.ts'
 
 let folder = ''
@@ -337,8 +338,7 @@ test('secrets and tokens are masked in every form in which they travel', async (
   server.replies = [tokenReply('eyJhbGciOi.an-access-token.sig')]
   await tokenOf('m365')
   await credentials.lookup('sap-user')
-  const masked = (line: string) =>
-    credentials.secretValues().reduce((text, secret) => text.replaceAll(secret, '•••'), line)
+  const masked = createMask(() => credentials.secretValues()).text
   const bearer = 'eyJhbGciOi.an-access-token.sig'
   const lines = [
     'password=pa ss+wörd/1',
@@ -351,12 +351,22 @@ test('secrets and tokens are masked in every form in which they travel', async (
   ]
   for (const line of lines) {
     const text = masked(line)
-    expect(text).toContain('•••')
+    expect(text).toContain(maskText)
     for (const secret of ['pa ss+wörd/1', bearer, 'client-secret-value']) {
       expect(Buffer.from(text.replace('Basic ', ''), 'base64').toString()).not.toContain(secret)
       expect(text).not.toContain(secret)
     }
   }
+})
+
+test('a hundred renewed tokens do not push out the secret that was entered', async () => {
+  await credentials.create('m365', appOnly())
+  server.replies = Array.from({ length: 100 }, (_, turn) => tokenReply(`token-number-${turn}`))
+  let token = await tokenOf('m365')
+  for (let turn = 1; turn < 100; turn += 1) token = await tokenOf('m365', token)
+  expect(credentials.secretValues()).toContain('client-secret-value')
+  expect(credentials.secretValues()).toContain('token-number-99')
+  expect(credentials.secretValues().length).toBeLessThan(20)
 })
 
 test('a new master key in front seals everything anew', async () => {

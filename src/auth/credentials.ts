@@ -66,7 +66,7 @@ export interface Credentials {
     query: Readonly<Record<string, string>> | URLSearchParams,
     session: string,
   ): Promise<{ readonly name: string; readonly user: string | undefined }>
-  /** Every secret in use, in each form in which it could stand in a log line; longest first. */
+  /** Every secret in use, as it is, for the mask of the log; the same list until one changes. */
   secretValues(): readonly string[]
   on(listener: (event: CredentialEvent) => void): () => void
   /** Seals everything anew with the first master key of the ring. Returns how many records. */
@@ -306,7 +306,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       const answer = await source.redeem(finished.code, finished.redirectUri, finished.codeVerifier)
       const { refreshToken, user } = answer
       if (refreshToken === undefined) throw credentialErrors.NO_REFRESH_TOKEN({ credential: name })
-      mask.remember(name, refreshToken, answer.accessToken)
+      mask.rememberTokens(name, refreshToken, answer.accessToken)
       await inTurn(name, async () => {
         const held = await store.readGrant(name)
         const at = clock.now()

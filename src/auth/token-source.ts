@@ -72,7 +72,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
     let answer: TokenAnswer
     try {
       const refreshToken = held.refreshToken()
-      mask.remember(name, refreshToken)
+      mask.rememberTokens(name, refreshToken)
       answer = await ask({ type: 'refresh_token', refreshToken, scopes })
     } catch (thrown) {
       const error = asHubError(thrown)
@@ -92,7 +92,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
       refusal: undefined,
       refreshToken: answer.refreshToken ?? held.refreshToken(),
     }
-    mask.remember(name, grant.refreshToken, token.value)
+    mask.rememberTokens(name, grant.refreshToken, token.value)
     unsaved = { grant, expected: held.revision, token }
     await keep(grant, held.revision, token)
     unsaved = undefined
@@ -123,7 +123,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
     async fetchToken() {
       if (settings.kind === 'oauth2-authorization-code') return options.inTurn(() => refresh())
       const token = fetchedFrom(await ask({ type: 'client_credentials', scopes }))
-      mask.remember(name, token.value)
+      mask.rememberTokens(name, token.value)
       return token
     },
     redeem: (code, redirectUri, codeVerifier) => ask({ type: 'authorization_code', code, redirectUri, codeVerifier }),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MemoryRecords } from './memory-records.ts'
+import { MemoryRecords } from './records-world.ts'
 import { openVault, type Sealed, type SecretPlace } from './vault.ts'
 
 let folder = ''
