@@ -1,8 +1,10 @@
-import { MiB } from '../../kernel/size.ts'
+import { GiB, MiB } from '../../kernel/size.ts'
 import { HOUR, SECOND } from '../../kernel/time.ts'
 
 /** Limits of the SQLite store. */
 export const sqliteLimits = {
+  /** How large the database file may grow; above it nothing is accepted until a purge has made room. */
+  databaseBytes: 1024 * GiB,
   /** Writes that one transaction commits together; more wait for the next, so that the event loop breathes. */
   groupWrites: 512,
   /** Bodies of deliveries accepted a moment ago that are kept at hand for their claim. */

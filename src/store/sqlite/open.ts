@@ -26,6 +26,9 @@ import { openRecords } from './records.ts'
 import { DeliverySequence } from './sequence.ts'
 import { Words } from './words.ts'
 
+const databaseFile = 'isthmus.db'
+const pageBytes = 8192
+
 export interface SqliteStoreOptions {
   /** Where the database, its lock and the bodies lie; made when it is missing. One process at a time has it. */
   readonly folder: string
@@ -44,7 +47,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   try {
     mkdirSync(join(folder, 'bodies'), { recursive: true, mode: 0o700 })
     undo.push(lockFolder(folder))
-    const database = openDatabase(join(folder, 'isthmus.db'), limits.busyMs)
+    const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
     migrate(database)
     const store = assemble(database, join(folder, 'bodies'), limits, clock)
@@ -61,12 +64,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   }
 }
 
-function openDatabase(file: string, busyMs: number): DatabaseSync {
+function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
   const database = new DatabaseSync(file)
   // Pages of 8 KiB hold several small messages each, which halves what a commit writes. FULL: a commit is on the disk.
   database.exec(`
-    pragma page_size = 8192;
-    pragma busy_timeout = ${busyMs};
+    pragma page_size = ${pageBytes};
+    pragma max_page_count = ${Math.floor(limits.databaseBytes / pageBytes)};
+    pragma busy_timeout = ${limits.busyMs};
     pragma journal_mode = wal;
     pragma synchronous = full;
     pragma cache_size = -16384;
