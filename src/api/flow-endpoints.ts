@@ -161,8 +161,10 @@ async function write(
 ): Promise<void> {
   closeUnlessRead(incoming, response)
   incoming.socket.setTimeout(httpLimits.idleMs)
+  const isHeld = typeof body === 'string' || body instanceof Uint8Array
+  if (isHeld) response.setHeader('content-length', Buffer.byteLength(body))
   response.writeHead(status, { 'x-content-type-options': 'nosniff', ...headers })
-  if (typeof body === 'string' || body instanceof Uint8Array) response.end(body)
+  if (isHeld) response.end(body)
   else await pipeline(body, response, { signal })
 }
 
@@ -182,8 +184,10 @@ function writeProblem(incoming: IncomingMessage, response: ServerResponse, error
   // What went wrong inside the hub is for its log, not for callers.
   const shown = error.code === 'HUB_UNEXPECTED' ? { ...problem, title: 'The hub could not take the request.' } : problem
   if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter)
+  const text = JSON.stringify(shown)
+  response.setHeader('content-length', Buffer.byteLength(text))
   response.writeHead(problem.status, { 'content-type': problemType, 'x-content-type-options': 'nosniff' })
-  response.end(JSON.stringify(shown))
+  response.end(text)
 }
 
 /** A body that was not read to its end must not be taken for the next request. */

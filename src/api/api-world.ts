@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openCredentials } from '../auth/credentials.ts'
+import { openVault } from '../auth/vault.ts'
+import { engineWorld, type WorldOptions } from '../engine/engine-world.ts'
+import { silentLog } from '../kernel/log.ts'
+import { MiB } from '../kernel/size.ts'
+import { defaultAlertPolicy, type FailedFlow } from '../monitor/expectations.ts'
+import { createLogBook } from '../monitor/log.ts'
+import { createMonitor } from '../monitor/monitor.ts'
+import { makeConnect } from '../protocols/net/connect.ts'
+import { ensureAdminToken } from './admin-token.ts'
+import { apiErrors } from './api-errors.ts'
+import type { CatalogEntry, FlowCatalog } from './parts.ts'
+import type { httpLimits } from './request-guard.ts'
+import { createApi } from './server.ts'
+
+export interface ApiWorldOptions {
+  readonly engine?: WorldOptions
+  readonly limits?: Partial<typeof httpLimits>
+}
+
+/** The admin API over real HTTP, on a real engine, store and credentials; for the tests of API and CLI. */
+export async function apiWorld(options: ApiWorldOptions = {}) {
+  const world = await engineWorld(options.engine)
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-api-'))
+  const { clock } = world
+  const store = world.store()
+  const engine = world.engine()
+  const { token } = await ensureAdminToken(folder)
+  const vault = await openVault({ records: store, keyFile: join(folder, 'master.key') })
+  const credentials = openCredentials({ records: store, vault, clock, connect: makeConnect(), log: silentLog })
+  const written: string[] = []
+  const logBook = createLogBook({
+    clock,
+    secretValues: () => [...credentials.secretValues(), token],
+    level: 'info',
+    format: 'json',
+    output: { write: text => written.push(text) },
+  })
+  const failed: FailedFlow[] = []
+  const monitor = createMonitor({
+    engine,
+    store,
+    clock,
+    log: logBook.log,
+    version: '0.0.0-test',
+    policy: defaultAlertPolicy,
+    channels: new Map(),
+    credentials: () => credentials.list(),
+    failedFlows: () => failed,
+  })
+  const catalog = catalogOf(world.flow)
+  let isReady = true
+  const api = createApi(
+    {
+      engine,
+      store,
+      monitor,
+      credentials,
+      catalog,
+      logBook,
+      clock,
+      version: '0.0.0-test',
+      stage: 'test',
+      publicUrl: undefined,
+      adminToken: token,
+      isReady: () => isReady,
+      repairBytesMax: 4 * MiB,
+    },
+    options.limits,
+  )
+  const url = await api.listen({ host: '127.0.0.1', port: 0 })
+
+  function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(`${url}${path}`, {
+      method,
+      redirect: 'manual',
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+  }
+
+  return {
+    ...world,
+    url,
+    port: Number(new URL(url).port),
+    token,
+    tokenFile: join(folder, 'admin.token'),
+    folder,
+    call,
+    written,
+    logBook,
+    monitor,
+    failed,
+    credentials,
+    openapi: () => api.openapi(),
+    setReady(value: boolean) {
+      isReady = value
+    },
+    /** What the API answers, with the status it must have. */
+    async ask(status: number, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+      const response = await call(method, path, body)
+      const text = await response.text()
+      if (response.status !== status) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
+      return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+    },
+    async close() {
+      await api.close()
+      await monitor.close()
+      await credentials.close()
+      await world.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export type ApiWorld = Awaited<ReturnType<typeof apiWorld>>
+
+/** A catalog of one good flow and one that does not lint. */
+function catalogOf(flow: Awaited<ReturnType<typeof engineWorld>>['flow']): FlowCatalog {
+  const stopped = new Set<string>(['broken'])
+  const broken = { file: 'broken.yaml', line: 3, column: 5, message: 'there is no sender imapp; did you mean imap?' }
+  const entries = (): CatalogEntry[] => [
+    { name: 'orders', file: 'orders.yaml', shouldRun: !stopped.has('orders'), problems: [] },
+    { name: 'broken', file: 'broken.yaml', shouldRun: !stopped.has('broken'), problems: [broken] },
+  ]
+  return {
+    list: async () => entries(),
+    async load(name) {
+      if (name !== 'orders') throw apiErrors.FLOW_UNKNOWN({ flow: name })
+      return flow
+    },
+    lint: async text => (text.includes('imapp') ? [broken] : []),
+    async remember(name, shouldRun) {
+      if (shouldRun) stopped.delete(name)
+      else stopped.add(name)
+    },
+  }
+}

@@ -1,0 +1,264 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { defineErrors } from '../kernel/error.ts'
+import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import { silentLog } from '../kernel/log.ts'
+import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.ts'
+
+const testErrors = defineErrors('ENDPOINTTEST', {
+  QUEUE_FULL: { side: 'hub', retry: 'soon', means: 'Too much waits.', next: 'Come back later.' },
+  ROLE_MISSING: { side: 'caller', retry: 'never', means: 'No role.', next: 'Ask for it.' },
+})
+
+const closing: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+async function open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
+  const endpoints = createFlowEndpoints({ log: silentLog, ...options })
+  closing.push(() => endpoints.close(100))
+  const seen: { request: HttpRequest; body: string }[] = []
+  const takeAway = endpoints.serve({
+    flow: 'orders',
+    path: '/orders',
+    methods: ['POST'],
+    role: undefined,
+    bodyBytesMax: 1000,
+    async handle(request) {
+      let body = ''
+      for await (const chunk of request.body) body += Buffer.from(chunk).toString('latin1')
+      seen.push({ request, body })
+      return { status: 202, headers: { 'content-type': 'application/json' }, body: '{"id":"X"}' }
+    },
+    ...route,
+  })
+  const url = await endpoints.listen({ host: '127.0.0.1', port: 0 })
+  return { url, port: Number(new URL(url).port), seen, endpoints, takeAway }
+}
+
+async function sendRaw(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.setTimeout(500, () => socket.destroy())
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(chunk))
+  socket.on('error', () => {})
+  socket.write(text)
+  await once(socket, 'close')
+  return Buffer.concat(chunks).toString()
+}
+
+test('a caller on this machine reaches the flow with method, path, query, headers and body', async () => {
+  const { url, seen } = await open()
+  const response = await fetch(`${url}/orders?a=1&a=2&b=%20`, {
+    method: 'POST',
+    body: 'hello',
+    headers: { 'x-order': '7' },
+  })
+  expect([response.status, await response.text()]).toEqual([202, '{"id":"X"}'])
+  expect(seen).toMatchObject([
+    {
+      body: 'hello',
+      request: {
+        method: 'POST',
+        path: '/flows/orders',
+        url: '/flows/orders?a=1&a=2&b=%20',
+        query: { a: '1', b: ' ' },
+        headers: { 'x-order': '7' },
+      },
+    },
+  ])
+})
+
+test('the longest route below a path is taken; a flow that stops takes its route along', async () => {
+  const answer = (text: string) => async () => ({ status: 200, headers: {}, body: text })
+  const { url, endpoints, takeAway } = await open({ path: '/a/*', handle: answer('a') })
+  endpoints.serve({
+    flow: 'b',
+    path: '/a/b/*',
+    methods: ['POST'],
+    role: undefined,
+    bodyBytesMax: 10,
+    handle: answer('b'),
+  })
+  const ask = async (path: string) => {
+    const response = await fetch(`${url}${path}`, { method: 'POST' })
+    return response.status === 200 ? response.text() : response.status
+  }
+  expect([await ask('/a/x'), await ask('/a/b/c/d'), await ask('/a'), await ask('/ab')]).toEqual(['a', 'b', 404, 404])
+  takeAway()
+  expect(await ask('/a/x')).toBe(404)
+})
+
+test('a path belongs to one flow', async () => {
+  const { endpoints } = await open()
+  const again = { flow: 'invoices', path: '/orders', methods: ['POST'], role: undefined, bodyBytesMax: 1 }
+  expect(() => endpoints.serve({ ...again, handle: () => Promise.reject(new Error()) })).toThrow(
+    '/orders is served by flow orders already',
+  )
+})
+
+const ambiguous = [
+  '/../orders',
+  '/./orders',
+  '/a/..%2forders',
+  '//orders',
+  '/%2e%2e/orders',
+  '/orders%2f',
+  '/or%64ers',
+  '/orders%00',
+  '/orders/',
+  '/ORDERS',
+]
+test.each(ambiguous)('a path like %s is no route', async path => {
+  const { port, seen } = await open()
+  const answer = await sendRaw(port, `POST /flows${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+  expect(answer).toMatch(/^HTTP\/1\.1 40[04] /)
+  expect(seen).toEqual([])
+})
+
+const outsiders: [string, Record<string, string>, string][] = [
+  ['X-Forwarded-For with a foreign address', { 'x-forwarded-for': '203.0.113.7' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['X-Forwarded-For that claims loopback', { 'x-forwarded-for': '127.0.0.1' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['an empty X-Forwarded-For', { 'x-forwarded-for': '' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['Forwarded', { forwarded: 'for=127.0.0.1' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['Via', { via: '1.1 proxy' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['X-Real-IP', { 'x-real-ip': '127.0.0.1' }, 'ENDPOINT_NOT_LOOPBACK'],
+  ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 'ENDPOINT_CROSS_SITE'],
+  ['an Origin of another site', { origin: 'https://evil.example' }, 'ENDPOINT_CROSS_SITE'],
+  ['an opaque Origin', { origin: 'null' }, 'ENDPOINT_CROSS_SITE'],
+  ['a foreign name that leads here', { host: 'rebind.evil.example' }, 'ENDPOINT_CROSS_SITE'],
+  ['a name that only looks like loopback', { host: '127.0.0.1.evil.example' }, 'ENDPOINT_CROSS_SITE'],
+]
+test.each(outsiders)('without a role, %s is refused', async (_what, headers, code) => {
+  const { port, seen } = await open()
+  const lines = Object.entries({ host: 'localhost', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+  const answer = await sendRaw(
+    port,
+    `POST /flows/orders HTTP/1.1\r\n${lines.join('')}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+  expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+  expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ code, status: 403, side: 'caller' })
+  expect(seen).toEqual([])
+})
+
+test('a route with a role lets nobody in until somebody checks roles, and then whom the check lets in', async () => {
+  const closed = await open({ role: 'orders.send' })
+  expect((await fetch(`${closed.url}/orders`, { method: 'POST' })).status).toBe(403)
+  const asked: string[] = []
+  const checked = await open(
+    { role: 'orders.send' },
+    {
+      authorise: async (request, role) => {
+        asked.push(role)
+        return request.headers.authorization === 'Bearer good' ? undefined : testErrors.ROLE_MISSING()
+      },
+    },
+  )
+  const post = (authorization: string) => fetch(`${checked.url}/orders`, { method: 'POST', headers: { authorization } })
+  expect([(await post('Bearer bad')).status, (await post('Bearer good')).status]).toEqual([409, 202])
+  expect(asked).toEqual(['orders.send', 'orders.send'])
+})
+
+test('a declared or a streamed body above the limit is refused, and its rest is not read as a request', async () => {
+  const { url, port, seen } = await open()
+  const declared = await fetch(`${url}/orders`, { method: 'POST', body: 'x'.repeat(1001) })
+  expect([declared.status, await declared.json()]).toMatchObject([413, { code: 'BODY_TOO_LARGE' }])
+  const smuggled = 'GET /flows/orders HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const chunk = `${(2000).toString(16)}\r\n${smuggled.padEnd(2000, 'x')}\r\n`
+  const answer = await sendRaw(
+    port,
+    `POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+  )
+  expect(answer).toMatch(/^HTTP\/1\.1 413 /)
+  expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+  expect(seen).toEqual([])
+})
+
+const smuggling: [string, string][] = [
+  ['length and chunks', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['two lengths', 'Content-Length: 0\r\nContent-Length: 5\r\n\r\nGET /'],
+  ['an odd transfer encoding', 'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'],
+  ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['a space before the colon', 'Content-Length : 0\r\n\r\n'],
+  ['a second Host', 'Host: other\r\nContent-Length: 0\r\n\r\n'],
+  ['a chunk size with a sign', 'Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n'],
+  ['a bare line feed', 'Content-Length: 0\nX: y\r\n\r\n'],
+]
+test.each(smuggling)('%s: never reaches the flow', async (_what, rest) => {
+  const { port, seen } = await open()
+  const answer = await sendRaw(port, `POST /flows/orders HTTP/1.1\r\nHost: localhost\r\n${rest}`)
+  expect(answer === '' || /^HTTP\/1\.1 400 /.test(answer)).toBe(true)
+  expect(seen.filter(({ request }) => request.signal.aborted === false && request.method === 'POST')).toEqual([])
+})
+
+test('a method that is not taken, and an absolute URI, are refused', async () => {
+  const { url, port } = await open()
+  expect((await fetch(`${url}/orders`)).status).toBe(405)
+  expect(
+    await sendRaw(port, 'POST http://localhost/flows/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n'),
+  ).toMatch(/^HTTP\/1\.1 400 /)
+})
+
+test('a caller that asks first is told to go on only when its body is wanted', async () => {
+  const { port } = await open()
+  const head = 'POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n'
+  expect(await sendRaw(port, `${head}Content-Length: 5000\r\n\r\n`)).toMatch(/^HTTP\/1\.1 413 /)
+  expect(await sendRaw(port, `${head}Content-Length: 5\r\n\r\nhello`)).toMatch(
+    /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /,
+  )
+})
+
+test('a caller that leaves aborts the signal, and half a body is no body', async () => {
+  let fail: (error: unknown) => void = () => {}
+  const failed = new Promise<unknown>(resolve => {
+    fail = resolve
+  })
+  let isAborted = false
+  const { port } = await open({
+    async handle(request): Promise<HttpResponse> {
+      request.signal.addEventListener('abort', () => {
+        isAborted = true
+      })
+      try {
+        for await (const chunk of request.body) void chunk
+      } catch (error) {
+        fail(error)
+        throw error
+      }
+      return { status: 200, headers: {}, body: '' }
+    },
+  })
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf')
+  await new Promise(resolve => setTimeout(resolve, 50))
+  socket.destroy()
+  expect(await failed).toBeInstanceOf(Error)
+  await expect.poll(() => isAborted).toBe(true)
+})
+
+test('an answer may be a stream; errors of the flow become problems with Retry-After, unforeseen ones tell nothing', async () => {
+  const streamed = await open({
+    handle: async () => ({
+      status: 200,
+      headers: {},
+      body: (async function* () {
+        for (let count = 0; count < 3; count++) yield Buffer.from(`part ${count};`)
+      })(),
+    }),
+  })
+  expect(await (await fetch(`${streamed.url}/orders`, { method: 'POST' })).text()).toBe('part 0;part 1;part 2;')
+  const full = await open({ handle: () => Promise.reject(testErrors.QUEUE_FULL({}, { retryAfterMs: 2500 })) })
+  const answer = await fetch(`${full.url}/orders`, { method: 'POST', body: 'x' })
+  expect([answer.headers.get('retry-after'), await answer.json()]).toMatchObject([
+    '3',
+    { code: 'ENDPOINTTEST_QUEUE_FULL', next: 'Come back later.' },
+  ])
+  const broken = await open({ handle: () => Promise.reject(new Error('secret path /etc/hub')) })
+  const text = await (await fetch(`${broken.url}/orders`, { method: 'POST' })).text()
+  expect(JSON.parse(text)).toMatchObject({ status: 500, code: 'HUB_UNEXPECTED' })
+  expect(text).not.toContain('/etc/hub')
+})
