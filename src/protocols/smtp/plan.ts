@@ -18,8 +18,9 @@ export const recipientsMax = 1000
  * Decides how a mail goes to this server. Throws SMTP_NO_RECIPIENT, SMTP_TOO_MANY_RECIPIENTS, SMTP_SMTPUTF8_MISSING,
  * SMTP_TOO_LARGE, before a byte of it is on the wire.
  *
- * BDAT carries any octet and is taken when DATA cannot. It is not the usual way: one BDAT at a time was measured four
- * times slower than DATA with a common server, and several at once would leave several mails unknown in a crash.
+ * BDAT carries any octets, and is taken for those that DATA would change: bare CR or LF, NUL, no final line end. For
+ * all others DATA is as fast, and every server has had more practice with it. Several BDAT mails at once would save a
+ * round trip each, but a lost connection would then leave several mails unknown.
  */
 export function planMail({ extensions, server }: SmtpConnection, mail: Mail): SendPlan {
   const { content, from, to } = mail
@@ -28,15 +29,16 @@ export function planMail({ extensions, server }: SmtpConnection, mail: Mail): Se
   if (to.length > recipientsMax) throw smtpErrors.TOO_MANY_RECIPIENTS({ count: to.length, countMax: recipientsMax })
   const foreign = [from, ...to].find(address => address?.needsUtf8)
   if (foreign && !extensions.smtpUtf8) throw smtpErrors.SMTPUTF8_MISSING({ address: foreign.text, server })
-  const isOdd = hasBareLineEnd || hasNul
-  const mode = isOdd && extensions.chunking ? 'bdat' : extensions.pipelining ? 'data-pipelined' : 'data'
+  const isBinary = hasBareLineEnd || hasNul
+  const isExactByData = !isBinary && (endsWithLineEnd || content.bytes === 0)
+  const mode = !isExactByData && extensions.chunking ? 'bdat' : extensions.pipelining ? 'data-pipelined' : 'data'
   const bytes = content.bytes + (mode === 'bdat' || endsWithLineEnd ? 0 : 2)
   const { sizeMax } = extensions
   if (sizeMax && bytes > sizeMax)
     throw smtpErrors.TOO_LARGE({ server, bytes, text: `it takes ${sizeMax} bytes at most` })
   let parameters = ''
   if (sizeMax !== undefined) parameters += ` SIZE=${bytes}`
-  if (mode === 'bdat' && isOdd && extensions.binaryMime) parameters += ' BODY=BINARYMIME'
+  if (mode === 'bdat' && isBinary && extensions.binaryMime) parameters += ' BODY=BINARYMIME'
   // Without 8BITMIME the octets go as they are: nearly every server keeps them, and converting would break signatures.
   else if (hasEightBit && extensions.eightBitMime) parameters += ' BODY=8BITMIME'
   if (foreign) parameters += ' SMTPUTF8'

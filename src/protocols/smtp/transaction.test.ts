@@ -1,48 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Body, heldBody } from '../../kernel/body.ts'
-import { systemClock } from '../../kernel/time.ts'
-import { makeTwinCertificate } from '../../twins/certificate.ts'
-import type { SmtpServerOptions } from '../../twins/smtp/options.ts'
-import { type SmtpTwinServer, startSmtpServer } from '../../twins/smtp/server.ts'
-import { makeConnect } from '../net/connect.ts'
 import { parseAddress } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
-import { inspectContent } from './content.ts'
-import { defaultTimeouts, openSession, type SmtpServer } from './session.ts'
+import { closeWorld, failure, mail, order, quickTimeouts, scripted, session, twin } from './smtp-world.ts'
 import { type Mail, sendMail } from './transaction.ts'
 
-const surroundings = { connect: makeConnect(), clock: systemClock }
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
+afterEach(closeWorld)
 
-async function twin(options: Partial<SmtpServerOptions> = {}): Promise<SmtpTwinServer> {
-  const server = await startSmtpServer({ name: 'twin.example', ...options })
-  closing.push(() => server.stop())
-  return server
-}
-
-async function session(port: number, options: Partial<SmtpServer> = {}): Promise<SmtpConnection> {
-  const timeouts = { ...defaultTimeouts, commandMs: 5000, dataEndMs: 5000 }
-  const server: SmtpServer = { host: '127.0.0.1', port, security: 'none', timeouts, ...options }
-  const connection = await openSession(server, surroundings)
-  closing.push(() => connection.quit(100))
-  return connection
-}
-
-async function mail(body: Body | string, options: Partial<Mail> = {}): Promise<Mail> {
-  return {
-    name: '<1@contoso.example>',
-    from: parseAddress('buyer@contoso.example'),
-    to: [parseAddress('orders@s4.example')],
-    content: await inspectContent(typeof body === 'string' ? heldBody(body, 'message/rfc822') : body),
-    someRefused: 'deliver',
-    whenUnknown: 'never',
-    beforeCommit: async () => {},
-    ...options,
-  }
-}
+const send = (connection: SmtpConnection, what: Mail) => sendMail(connection, what, quickTimeouts)
 
 /** The same bytes in chunks of `size`, as they come from a body store. */
 function inChunks(octets: Uint8Array, size: number): Body {
@@ -55,10 +20,6 @@ function inChunks(octets: Uint8Array, size: number): Body {
     },
   }
 }
-
-const order = 'From: buyer@contoso.example\r\nMessage-ID: <1@contoso.example>\r\n\r\nFive pumps, please.\r\n'
-const send = async (connection: SmtpConnection, what: Mail) =>
-  sendMail(connection, what, { ...defaultTimeouts, dataBlockMs: 5000, dataEndMs: 5000, commandMs: 5000 })
 
 const head = 'Subject: x\r\n\r\n'
 const hostile: Readonly<Record<string, string>> = {
@@ -94,8 +55,8 @@ describe('odd and hostile mails', () => {
         await send(connection, await mail(body))
       }
       const [whole, chunked] = server.received
-      // Only the final line end may be added, and only by DATA.
-      const expected = whole?.command === 'DATA' ? withEnd(text) : text
+      // What DATA would change has gone by BDAT.
+      const expected = text
       expect(whole?.octets?.toString()).toBe(expected)
       expect(chunked?.octets?.toString()).toBe(expected)
       expect(server.received).toHaveLength(2)
@@ -112,4 +73,217 @@ describe('odd and hostile mails', () => {
       expect(server.received.every(received => !received.hasBareLineEnd)).toBe(true)
     })
   }
+})
+
+describe('what is declared', () => {
+  const cases: readonly [name: string, body: string, to: string, parameters: readonly string[]][] = [
+    ['the size', order, 'orders@s4.example', ['SIZE=85']],
+    ['8-bit octets', 'A: b\r\n\r\nGrüße\r\n', 'orders@s4.example', ['SIZE=17', 'BODY=8BITMIME']],
+    ['binary octets', 'A: b\r\n\r\n\0\r\n', 'orders@s4.example', ['SIZE=11', 'BODY=BINARYMIME']],
+    ['an address beyond ASCII', 'A: b\r\n\r\n', 'grüße@s4.example', ['SIZE=8', 'SMTPUTF8']],
+  ]
+  for (const [name, body, to, parameters] of cases) {
+    test(name, async () => {
+      const server = await twin()
+      await send(await session(server.port), await mail(body, { to: [parseAddress(to)] }))
+      expect(server.received[0]?.parameters).toEqual(parameters)
+    })
+  }
+
+  test('nothing, where the server offers nothing', async () => {
+    const extensions = { sizeMax: undefined, eightBitMime: false, chunking: false, smtpUtf8: false }
+    const server = await twin({ extensions })
+    const connection = await session(server.port)
+    await send(connection, await mail('A: b\r\n\r\nGrüße\r\n'))
+    expect(server.received[0]?.parameters).toEqual([])
+    const error = await failure(send(connection, await mail(order, { to: [parseAddress('grüße@s4.example')] })))
+    expect([error.code, error.retry]).toEqual(['SMTP_SMTPUTF8_MISSING', 'never'])
+  })
+
+  test('a mail above the announced size is not even begun', async () => {
+    const server = await twin({ extensions: { sizeMax: 50 } })
+    const error = await failure(send(await session(server.port), await mail()))
+    expect([error.code, error.retry]).toEqual(['SMTP_TOO_LARGE', 'never'])
+    expect(error.message).toContain('it takes 50 bytes at most')
+  })
+})
+
+describe('refusals', () => {
+  const cases: readonly [at: 'mail' | 'rcpt' | 'data' | 'end' | 'body', reply: string, code: string, retry: string][] =
+    [
+      ['mail', '451 4.3.0 later', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['mail', '452 4.3.1 disk full', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['mail', '421 4.3.2 going down', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['mail', '550 5.7.1 not you', 'SMTP_REFUSED', 'never'],
+      ['mail', '552 5.3.4 too big', 'SMTP_TOO_LARGE', 'never'],
+      ['mail', '530 5.7.57 Client not authenticated', 'SMTP_AUTH_NEEDED', 'after-change'],
+      ['mail', '530 5.7.0 Must issue a STARTTLS command first', 'SMTP_TLS_NEEDED', 'after-change'],
+      ['rcpt', '450 4.2.1 busy', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['rcpt', '421 4.7.0 enough', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['rcpt', '552 5.2.2 mailbox full', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['rcpt', '550 5.1.1 unknown', 'SMTP_RECIPIENT_REFUSED', 'never'],
+      ['data', '451 4.3.0 later', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['data', '554 5.5.1 no', 'SMTP_REFUSED', 'never'],
+      ['body', '421 4.3.2 going down', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['end', '451 4.3.0 later', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['end', '554 5.6.0 content', 'SMTP_REFUSED', 'never'],
+      ['end', '552 5.2.3 too big', 'SMTP_TOO_LARGE', 'never'],
+      ['end', '554 5.2.0 SendAsDeniedException', 'SMTP_SEND_AS_DENIED', 'after-change'],
+    ]
+  const modes = { pipelined: {}, plain: { pipelining: false } }
+  for (const [mode, extensions] of Object.entries(modes)) {
+    for (const [at, reply, code, retry] of cases) {
+      test(`${mode}: ${reply} at ${at}, and the connection goes on where it can`, async () => {
+        const server = await twin({ extensions })
+        const connection = await session(server.port)
+        server.faults.refuse({ at, code: Number(reply.slice(0, 3)), text: reply.slice(4) })
+        const error = await failure(send(connection, await mail()))
+        expect([error.code, error.retry]).toEqual([code, retry])
+        expect(error.isOutcomeUnknown).toBe(false)
+        expect(error.message).toContain(reply.slice(0, 3))
+        expect(connection.isUsable).toBe(!reply.startsWith('421'))
+        if (connection.isUsable) await send(connection, await mail())
+        expect(server.received).toHaveLength(connection.isUsable ? 1 : 0)
+      })
+    }
+  }
+
+  test('by BDAT: the server eats the octets of a mail it refused, and the next one arrives', async () => {
+    const server = await twin()
+    const connection = await session(server.port)
+    server.faults.refuse({ at: 'end', code: 554 })
+    const odd = 'A: b\r\n\r\nbare\nline\0'
+    expect((await failure(send(connection, await mail(odd)))).code).toBe('SMTP_REFUSED')
+    const sent = await send(connection, await mail(odd))
+    expect([sent.mode, server.received[0]?.octets?.toString()]).toEqual(['bdat', odd])
+  })
+
+  test('a server that wants octets for nobody gets an empty mail, and has taken none', async () => {
+    const server = await scripted([
+      '220 s\r\n',
+      '250-s\r\n250 PIPELINING\r\n',
+      '250 ok\r\n',
+      '550 5.1.1 unknown\r\n',
+      '354 go on\r\n',
+      '250 taken\r\n',
+      '250 reset\r\n',
+    ])
+    const connection = await session(server.port)
+    let commits = 0
+    const beforeCommit = async () => {
+      commits++
+    }
+    const error = await failure(send(connection, await mail(order, { beforeCommit })))
+    expect(error.code).toBe('SMTP_RECIPIENT_REFUSED')
+    expect(server.heard.slice(1)).toEqual([
+      'MAIL FROM:<buyer@contoso.example>',
+      'RCPT TO:<orders@s4.example>',
+      'DATA',
+      '.',
+    ])
+    expect([commits, connection.isUsable, connection.needsReset]).toEqual([0, true, true])
+  })
+})
+
+describe('the point of no return', () => {
+  test('the last octets wait for the callback, the others do not', async () => {
+    for (const body of [order, 'A: b\r\n\r\nbare\nline']) {
+      const server = await twin()
+      const gate = Promise.withResolvers<void>()
+      const started = Promise.withResolvers<void>()
+      const beforeCommit = () => {
+        started.resolve()
+        return gate.promise
+      }
+      const sending = send(await session(server.port), await mail(body, { beforeCommit }))
+      await started.promise
+      await new Promise(resolve => setTimeout(resolve, 50))
+      expect(server.received).toHaveLength(0)
+      gate.resolve()
+      await sending
+      expect(server.received).toHaveLength(1)
+    }
+  })
+
+  test('a callback that fails hangs up, and the server has nothing', async () => {
+    const server = await twin()
+    const connection = await session(server.port)
+    const beforeCommit = () => Promise.reject(new Error('disk full'))
+    await expect(send(connection, await mail(order, { beforeCommit }))).rejects.toThrow('disk full')
+    expect(connection.isUsable).toBe(false)
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(server.received).toHaveLength(0)
+  })
+
+  test('a connection lost before it is a plain loss, one lost after it is unknown', async () => {
+    const places = { mail: false, rcpt: false, data: false, body: false, end: true, answer: true } as const
+    for (const [at, isUnknown] of Object.entries(places)) {
+      const server = await twin()
+      server.faults.drop({ at: at as keyof typeof places })
+      // Time enough for the loss to be noticed: a mail that fits into the buffers is gone before it.
+      const beforeCommit = () => new Promise<void>(resolve => setTimeout(resolve, 50))
+      const error = await failure(send(await session(server.port), await mail(order, { beforeCommit })))
+      expect([at, error.code]).toEqual([at, isUnknown ? 'SMTP_OUTCOME_UNKNOWN' : 'SMTP_CONNECTION_LOST'])
+      expect(error.isOutcomeUnknown).toBe(isUnknown)
+    }
+  })
+
+  test('silence before it is a timeout, silence after it is unknown', async () => {
+    for (const [at, code] of [
+      ['rcpt', 'SMTP_TIMEOUT'],
+      ['end', 'SMTP_OUTCOME_UNKNOWN'],
+    ] as const) {
+      const server = await twin()
+      server.faults.delay({ at, ms: 2000 })
+      const timeouts = { ...quickTimeouts, commandMs: 50, dataEndMs: 50 }
+      const error = await failure(sendMail(await session(server.port), await mail(), timeouts))
+      expect(error.code).toBe(code)
+    }
+  })
+
+  test('nonsense after it is unknown too', async () => {
+    for (const nonsense of ['354 again\r\n', 'HTTP/1.1 200 OK\r\n']) {
+      const answers = ['220 s\r\n', '250 s\r\n', '250 ok\r\n', '250 ok\r\n', '354 go\r\n']
+      const server = await scripted([...answers, ...Array(5).fill(''), nonsense], () => {})
+      const error = await failure(send(await session(server.port), await mail('A: b\r\n\r\nc\r\nd\r\ne\r\n')))
+      expect(error.code).toBe('SMTP_OUTCOME_UNKNOWN')
+    }
+  })
+
+  test('a body that turns out shorter than announced is not sent', async () => {
+    const server = await twin()
+    const whole = inChunks(Buffer.from(order), 10)
+    const torn: Body = { ...whole, bytes: whole.bytes + 5 }
+    const error = await failure(send(await session(server.port), await mail(torn)))
+    expect(error.code).toBe('SMTP_BODY_TORN')
+    expect(server.received).toHaveLength(0)
+  })
+})
+
+describe('large mails', () => {
+  test('a server that reads slowly holds the body back', async () => {
+    const server = await twin({ keep: 'digest' })
+    server.faults.set({ slowRead: { bytesPerSecond: 8_000_000 } })
+    let bytesRead = 0
+    const chunks = 320
+    const source: Body = {
+      bytes: chunks * 65_536,
+      type: 'message/rfc822',
+      held: undefined,
+      async *stream() {
+        for (let i = 0; i < chunks; i++) {
+          bytesRead += 65_536
+          yield Buffer.alloc(65_536, 'a\r\n'.padStart(64, '0'))
+        }
+      },
+    }
+    const what = await mail(source)
+    bytesRead = 0
+    const sending = send(await session(server.port), what)
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect(bytesRead).toBeLessThan(source.bytes)
+    server.faults.clear()
+    await sending
+    expect(server.received[0]?.bytes).toBe(source.bytes)
+  })
 })
