@@ -72,7 +72,8 @@ export function makeCommandText(text: string, literals: readonly Buffer[]): Comm
     }
     return items
   }
-  const flag = () => need(/\\?[^\s(){%*"\\\]\x00-\x1f\x7f]+/y)
+  // ATOM-CHAR of RFC 3501 section 9, and what flags, astrings and list-mailbox add to it.
+  const flag = () => need(/\\?[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+/y)
 
   return {
     isAtEnd: () => at === text.length,
@@ -85,10 +86,10 @@ export function makeCommandText(text: string, literals: readonly Buffer[]): Comm
       if (isNext) at += wanted.length
       return isNext
     },
-    atom: () => need(/[^\s(){%*"\\\]\x00-\x1f\x7f]+/y),
+    atom: () => need(/[!#$&'+,\-./0-9:;<=>?@A-Z[^_`a-z|}~]+/y),
     word: () => need(/[^\s()]+/y),
-    astring: () => stringOr(/[^\s(){%*"\\\x00-\x1f\x7f]+/y),
-    pattern: () => stringOr(/[^\s(){"\\\x00-\x1f\x7f]+/y),
+    astring: () => stringOr(/[!#$&'+,\-./0-9:;<=>?@A-Z[\]^_`a-z|}~]+/y),
+    pattern: () => stringOr(/[!#$%&'*+,\-./0-9:;<=>?@A-Z[\]^_`a-z|}~]+/y),
     string,
     literal,
     list,

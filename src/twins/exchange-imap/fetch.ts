@@ -92,22 +92,14 @@ async function cutConnection(connection: Connection, fault: { times: number } | 
 }
 
 function describe(kind: Exclude<Item['kind'], 'octets'>, mail: Mail, isSizeEstimated: boolean): string {
-  switch (kind) {
-    case 'UID':
-      return `${mail.uid}`
-    case 'FLAGS':
-      return `(${[...mail.flags].join(' ')})`
-    case 'INTERNALDATE':
-      return `"${formatInternalDate(mail.receivedAt)}"`
-    case 'RFC822.SIZE':
-      // Exchange guesses from its own store, not from the MIME text it will render; it is off in both directions.
-      return `${isSizeEstimated ? Math.round(mail.bytes * (mail.uid % 2 === 0 ? 0.6 : 2.9)) + 37 : mail.bytes}`
-    case 'ENVELOPE':
-    case 'BODYSTRUCTURE':
-    case 'BODY':
-      // Exchange's are at times broken or NIL; the twin says NIL always, so that nobody comes to rely on them.
-      return 'NIL'
-  }
+  if (kind === 'UID') return `${mail.uid}`
+  if (kind === 'FLAGS') return `(${[...mail.flags].join(' ')})`
+  if (kind === 'INTERNALDATE') return `"${formatInternalDate(mail.receivedAt)}"`
+  // Exchange's ENVELOPE and BODYSTRUCTURE are at times broken or NIL; the twin says NIL always, so that nobody comes
+  // to rely on them.
+  if (kind !== 'RFC822.SIZE') return 'NIL'
+  // Exchange guesses from its own store, not from the MIME text it will render; it is off in both directions.
+  return `${isSizeEstimated ? Math.round(mail.bytes * (mail.uid % 2 === 0 ? 0.6 : 2.9)) + 37 : mail.bytes}`
 }
 
 function readItems(text: CommandText): Item[] {
@@ -161,11 +153,14 @@ function readSectionItem(text: CommandText, isPeek: boolean): Item {
 
 /** Numbered parts are refused: the twin knows whole mails, as the hub asks for them. */
 function readSectionName(text: CommandText): { section: Section; name: string } {
-  for (const kind of ['other-fields', 'fields'] as const) {
-    const name = kind === 'fields' ? 'HEADER.FIELDS' : 'HEADER.FIELDS.NOT'
+  for (const isWanted of [false, true]) {
+    const name = isWanted ? 'HEADER.FIELDS' : 'HEADER.FIELDS.NOT'
     if (!text.take(`${name} `)) continue
     const names = text.list(() => text.astring())
-    return { section: { kind, names: names.map(field => field.toLowerCase()) }, name: `${name} (${names.join(' ')})` }
+    return {
+      section: { kind: 'fields', isWanted, names: names.map(field => field.toLowerCase()) },
+      name: `${name} (${names.join(' ')})`,
+    }
   }
   if (text.take('HEADER')) return { section: { kind: 'header' }, name: 'HEADER' }
   if (text.take('TEXT')) return { section: { kind: 'text' }, name: 'TEXT' }

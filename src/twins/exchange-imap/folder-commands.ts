@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import { decodeFolderName, encodeFolderName } from './folder-name.ts'
 import type { Folder, Mailbox } from './mailbox.ts'
 import { badArgument, Refusal, texts } from './reply.ts'
+import { viewOf } from './selection.ts'
 import { openView } from './view.ts'
 
 /** Flags that Exchange keeps; others are taken and forgotten, there are no free keywords. */
@@ -41,9 +42,9 @@ export function unselect(connection: Connection): string {
 
 /** CLOSE removes what is marked \Deleted without telling (RFC 3501 section 6.4.2). */
 export function close(connection: Connection): string {
-  const { view } = connection
-  if (view && !view.isReadOnly) {
-    for (const uid of [...view.uids]) {
+  const view = viewOf(connection)
+  if (!view.isReadOnly) {
+    for (const uid of view.uids) {
       if (view.folder.mail(uid)?.flags.has('\\Deleted')) view.folder.remove(uid)
     }
   }
@@ -76,7 +77,7 @@ export function list(connection: Connection, { verb, text }: Command): string {
     return `${verb} completed.`
   }
   const wanted = patternOf(reference + pattern)
-  for (const folder of [...mailbox.folders.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const folder of [...mailbox.folders.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     if (!wanted.test(encodeFolderName(folder.name))) continue
     const hasChildren = [...mailbox.folders.keys()].some(name => name.startsWith(`${folder.name}/`))
     const attributes = [hasChildren ? '\\HasChildren' : '\\HasNoChildren', ...(folder.use ? [folder.use] : [])]

@@ -18,7 +18,7 @@ export async function idle(connection: Connection, { text }: Command): Promise<s
       return
     }
     if (world.faults().idleSilent) return
-    tellNews(connection)
+    tellNews(connection, true)
     void wire.flush()
   }
   connection.wake = wake

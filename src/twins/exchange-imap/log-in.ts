@@ -42,7 +42,10 @@ export function logIn(connection: Connection, { text }: Command): string {
 
 async function logInByToken(connection: Connection, words: string): Promise<void> {
   const { world } = connection
-  const [, user = '', token = ''] = /^user=([^\x01]*)\x01auth=Bearer ([^\x01]*)\x01\x01$/i.exec(words) ?? []
+  // The SASL string of XOAUTH2: user=… ^A auth=Bearer … ^A ^A
+  const parts = words.split('\x01')
+  const user = /^user=(.*)$/i.exec(parts[0] ?? '')?.[1] ?? ''
+  const token = parts.length === 4 ? (/^auth=Bearer (.*)$/i.exec(parts[1] ?? '')?.[1] ?? '') : ''
   const claims = world.signIn.verify(token)
   const isForExchange = claims !== undefined && exchangeAudiences.includes(claims.aud)
   if (!isForExchange || strike(world.faults().refuseLogin)) {

@@ -54,7 +54,7 @@ export function expunge(connection: Connection, { text, isUid }: Command): strin
     uids = uidsInSet(set, view.uids)
   }
   text.end()
-  for (const uid of [...uids]) {
+  for (const uid of uids.slice()) {
     if (view.folder.mail(uid)?.flags.has('\\Deleted')) view.folder.remove(uid)
   }
   return 'EXPUNGE completed.'

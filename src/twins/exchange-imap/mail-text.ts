@@ -38,26 +38,18 @@ export function headerFields(mail: Uint8Array): HeaderField[] {
   return fields
 }
 
-/** A part of a mail that FETCH may ask for. */
+/** A part of a mail that FETCH may ask for. `fields`: those header fields (`isWanted`), or all but those. */
 export type Section =
   | { readonly kind: 'all' | 'header' | 'text' }
-  | { readonly kind: 'fields' | 'other-fields'; readonly names: readonly string[] }
+  | { readonly kind: 'fields'; readonly isWanted: boolean; readonly names: readonly string[] }
 
 export function readSection(mail: Uint8Array, section: Section): Uint8Array {
-  switch (section.kind) {
-    case 'all':
-      return mail
-    case 'header':
-      return mail.subarray(0, headerEnd(mail))
-    case 'text':
-      return mail.subarray(headerEnd(mail))
-    case 'fields':
-    case 'other-fields': {
-      const isWanted = section.kind === 'fields'
-      const kept = headerFields(mail).filter(field => section.names.includes(field.name) === isWanted)
-      return Buffer.from(`${kept.map(field => field.raw).join('')}\r\n`, 'latin1')
-    }
+  if (section.kind !== 'fields') {
+    if (section.kind === 'all') return mail
+    return section.kind === 'header' ? mail.subarray(0, headerEnd(mail)) : mail.subarray(headerEnd(mail))
   }
+  const kept = headerFields(mail).filter(field => section.names.includes(field.name) === section.isWanted)
+  return Buffer.from(`${kept.map(field => field.raw).join('')}\r\n`, 'latin1')
 }
 
 /** What Exchange hands out in place of a mail that it cannot render; it must never be taken for the mail. */

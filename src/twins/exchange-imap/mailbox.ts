@@ -105,7 +105,7 @@ export function makeMailbox(address: string, seed: MailboxSeed, limits: MailboxL
     delete(name) {
       const folder = folders.get(canonical(name))
       if (!folder || folder.name === 'INBOX' || folder.use !== undefined) return false
-      for (const uid of [...folder.uids]) folder.remove(uid)
+      for (const uid of folder.uids.slice()) folder.remove(uid)
       folders.delete(folder.name)
       for (const watcher of folder.watchers) watcher.invalidated()
       return true

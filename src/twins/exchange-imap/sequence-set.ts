@@ -68,7 +68,7 @@ function selectIndexes(
     const [from, to] = high === Number.POSITIVE_INFINITY ? bounds(Math.min(low, star), star) : bounds(low, high)
     for (let index = from; index < to; index += 1) indexes.add(index)
   }
-  return [...indexes].sort((a, b) => a - b)
+  return [...indexes].toSorted((a, b) => a - b)
 }
 
 function readNumber(text: string | undefined): number {

@@ -9,6 +9,7 @@ import { authenticate, logIn } from './log-in.ts'
 import * as mails from './mail-commands.ts'
 import { Refusal, texts } from './reply.ts'
 import { search } from './search.ts'
+import { viewOf } from './selection.ts'
 import { isTokenOver, tellNews } from './session-news.ts'
 
 type Handler = (connection: Connection, command: Command) => string | Promise<string>
@@ -56,8 +57,8 @@ async function answer(connection: Connection, command: Command | Unreadable): Pr
     throw new ConnectionOver()
   }
   // RFC 3501 section 7.4.1: no EXPUNGE while FETCH, STORE or SEARCH by sequence number are answered; the twin keeps
-  // quiet for the UID forms as well, as Exchange does.
-  if (!quietVerbs.includes(command.verb)) tellNews(connection)
+  // quiet about it for the UID forms as well, so that a client has to cope with mails that are gone.
+  tellNews(connection, !quietVerbs.includes(command.verb))
   wire.line(`${command.tag} ${result}`)
   if (command.verb === 'LOGOUT') await leave(connection)
 }
@@ -129,9 +130,15 @@ const mailboxHandlers: Readonly<Record<string, Handler>> = {
   UNSUBSCRIBE: folders.subscribe,
   SELECT: folders.select,
   EXAMINE: folders.select,
-  UNSELECT: folders.unselect,
+  UNSELECT(connection) {
+    viewOf(connection)
+    return folders.unselect(connection)
+  },
   CLOSE: folders.close,
-  CHECK: () => 'CHECK completed.',
+  CHECK(connection) {
+    viewOf(connection)
+    return 'CHECK completed.'
+  },
   APPEND: mails.append,
   FETCH: fetch,
   SEARCH: search,

@@ -11,8 +11,11 @@ export interface View {
   sequence(uid: number): number
   /** True once the folder was deleted or numbered anew. */
   readonly isInvalid: boolean
-  /** Untagged lines (without `* `) for what others have done since; the view moves on by them. */
-  catchUp(): string[]
+  /**
+   * Untagged lines (without `* `) for what others have done since; the view moves on by them. Without `mayExpunge` the
+   * sequence numbers stay, and mails that are gone are told another time.
+   */
+  catchUp(mayExpunge: boolean): string[]
   /** Forgets that flags of this mail changed: the connection has just been told, or has asked for silence. */
   forgetFlags(uid: number): void
   close(): void
@@ -59,10 +62,11 @@ export function openView(folder: Folder, isReadOnly: boolean, wake: () => void):
     get isInvalid() {
       return isInvalid
     },
-    catchUp() {
+    catchUp(mayExpunge) {
       const lines: string[] = []
+      const gone = mayExpunge ? [...expunged].toSorted((a, b) => b - a) : []
       // Highest first, so that the numbers of those still to be told stay what they are.
-      for (const uid of [...expunged].sort((a, b) => b - a)) {
+      for (const uid of gone) {
         const number = sequence(uid)
         if (number > 0) {
           uids.splice(number - 1, 1)
@@ -71,7 +75,7 @@ export function openView(folder: Folder, isReadOnly: boolean, wake: () => void):
         changed.delete(uid)
       }
       const newcomers = arrived.splice(0).filter(uid => !expunged.has(uid))
-      expunged.clear()
+      if (mayExpunge) expunged.clear()
       if (newcomers.length > 0) {
         for (const uid of newcomers) uids.push(uid)
         lines.push(`${uids.length} EXISTS`)
