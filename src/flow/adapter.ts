@@ -15,9 +15,9 @@ export interface Example<C extends z.ZodType> {
   readonly config: z.input<C>
 }
 
-interface Declaration<C extends z.ZodType> {
+interface Declaration<C extends z.ZodType, Id extends string> {
   /** The one key that names it in a flow document. */
-  readonly id: string
+  readonly id: Id
   readonly title: string
   /** One sentence for the reference, the console and completion. */
   readonly summary: string
@@ -42,7 +42,8 @@ interface AdapterContext<Config> {
 
 // ---- senders -------------------------------------------------------------------------------------------------------
 
-export interface SenderDeclaration<C extends z.ZodType = z.ZodType> extends Declaration<C> {
+export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends string = string>
+  extends Declaration<C, Id> {
   readonly kind: 'sender'
   open(context: SenderContext<z.output<C>>): Promise<Sender>
 }
@@ -140,7 +141,8 @@ export interface SenderMemory {
 
 // ---- receivers -----------------------------------------------------------------------------------------------------
 
-export interface ReceiverDeclaration<C extends z.ZodType = z.ZodType> extends Declaration<C> {
+export interface ReceiverDeclaration<C extends z.ZodType = z.ZodType, Id extends string = string>
+  extends Declaration<C, Id> {
   readonly kind: 'receiver'
   /** True when its receipt carries an answer that a `call` or `enrich` step can use. */
   readonly answers: boolean
@@ -190,14 +192,14 @@ export interface Receipt {
   }
 }
 
-export function defineSender<C extends z.ZodType>(
-  declaration: Omit<SenderDeclaration<C>, 'kind'>,
-): SenderDeclaration<C> {
+export function defineSender<C extends z.ZodType, const Id extends string>(
+  declaration: Omit<SenderDeclaration<C, Id>, 'kind'>,
+): SenderDeclaration<C, Id> {
   return { kind: 'sender', ...declaration }
 }
 
-export function defineReceiver<C extends z.ZodType>(
-  declaration: Omit<ReceiverDeclaration<C>, 'kind'>,
-): ReceiverDeclaration<C> {
+export function defineReceiver<C extends z.ZodType, const Id extends string>(
+  declaration: Omit<ReceiverDeclaration<C, Id>, 'kind'>,
+): ReceiverDeclaration<C, Id> {
   return { kind: 'receiver', ...declaration }
 }

@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { z } from 'zod'
 import { HubError } from '../kernel/error.ts'
-import { compileExpression } from './compile-expression.ts'
+import { type CompiledExpression, compileExpression } from './compile-expression.ts'
 import { compileTemplate } from './compile-template.ts'
-import type { Expression, Template } from './expression.ts'
+import type { Template } from './expression.ts'
 
 // A schema of an adapter does not know in which document it stands. The loader does, and says so around the parse.
 const declared = new AsyncLocalStorage<{ readonly params: readonly string[] }>()
@@ -20,7 +20,7 @@ export function withDeclaredParams<T>(params: readonly string[], parse: () => T)
 export function expressionOver(...locals: readonly string[]) {
   return z
     .union([z.string(), z.boolean()])
-    .transform((text, context): Expression => {
+    .transform((text, context): CompiledExpression => {
       const params = declared.getStore()?.params
       return orIssue(context, () => compileExpression(String(text), { locals, params }))
     })

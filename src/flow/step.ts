@@ -15,14 +15,28 @@ export interface SchemaParts {
   readonly receiver: z.ZodType<ReceiverNode>
 }
 
-export interface StepDeclaration<C extends z.ZodType = z.ZodType> {
-  readonly id: string
+/** Something about a step's configuration that only a look around can tell. */
+export interface StepFinding {
+  /** Relative to what stands under the step's key. */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  readonly next: string
+}
+
+export interface StepDeclaration<C extends z.ZodType = z.ZodType, Id extends string = string> {
+  readonly id: Id
   readonly title: string
   readonly summary: string
   /** The schema of what stands under the step's key. */
   readonly config: (parts: SchemaParts) => C
   readonly examples: readonly { readonly title: string; readonly config: z.input<C> }[]
   readonly errors: ErrorTable
+  /** Id of a step that must stand before this one in the same list (`split` for `gather`). */
+  readonly after?: string
+  /** True when no message goes on behind this step. */
+  endsWay?(config: z.output<C>): boolean
+  /** Looks at what the schema cannot see, such as files beside the document. */
+  lint?(config: z.output<C>, folder: string): Promise<readonly StepFinding[]>
   prepare(context: StepContext<z.output<C>>): Promise<PreparedStep> | PreparedStep
 }
 
@@ -71,6 +85,8 @@ export type StepResult =
   | { readonly next: Message }
   | { readonly end: 'delivered' | 'dropped' | 'rejected' | 'set-aside'; readonly reason: string }
 
-export function defineStep<C extends z.ZodType>(declaration: StepDeclaration<C>): StepDeclaration<C> {
+export function defineStep<C extends z.ZodType, const Id extends string>(
+  declaration: StepDeclaration<C, Id>,
+): StepDeclaration<C, Id> {
   return declaration
 }

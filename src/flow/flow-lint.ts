@@ -1,0 +1,152 @@
+import { DAY, formatDuration, MINUTE } from '../kernel/time.ts'
+import type { StepNode } from './document.ts'
+import { isNode } from './node-places.ts'
+import { isPlainObject } from './plain-object.ts'
+import type { Problem } from './problem.ts'
+import type { FlowDocument } from './schema.ts'
+import type { Path, YamlSource } from './yaml-source.ts'
+
+/** True when no message goes on behind a list of steps. */
+export function listEnds(steps: readonly StepNode[]): boolean {
+  return steps.some(step => step.declaration.endsWay?.(step.config) ?? false)
+}
+
+/** What the schema cannot see: the order of steps, a way without an end, settings that contradict each other. */
+export async function lintSteps(
+  document: FlowDocument,
+  source: YamlSource,
+  folder: string,
+): Promise<readonly Problem[]> {
+  const problems = await lintList(document.steps, ['steps'], source, folder)
+  if (document.to === undefined && !listEnds(document.steps)) {
+    const next =
+      'Name a receiver under to:. Write to: [] when messages end here, for example in a flow that only answers.'
+    problems.push(source.atKey(['flow'], 'FLOW_MISSING', 'The flow needs to: it does not say where messages go.', next))
+  }
+  return [...problems, ...contradictions(document, source)]
+}
+
+async function lintList(
+  steps: readonly StepNode[],
+  path: Path,
+  source: YamlSource,
+  folder: string,
+): Promise<Problem[]> {
+  const problems: Problem[] = []
+  for (const [index, { declaration, config }] of steps.entries()) {
+    const own = [...path, index, declaration.id]
+    const { after } = declaration
+    if (after !== undefined && !steps.slice(0, index).some(step => step.declaration.id === after)) {
+      const next = `Put a ${after} before it, in the same list of steps.`
+      problems.push(source.atKey(own, 'FLOW_ORDER', `${declaration.id} needs a ${after} before it.`, next))
+    }
+    const last = index > 0 ? steps[index - 1] : undefined
+    if (last?.declaration.endsWay?.(last.config)) {
+      const message = `No message reaches this step: the ${last.declaration.id} before it ends every way.`
+      problems.push({
+        ...source.atKey(own, 'FLOW_DOUBTFUL', message, 'Remove it, or put it before.'),
+        severity: 'warning',
+      })
+    }
+    for (const finding of (await declaration.lint?.(config, folder)) ?? []) {
+      problems.push(source.atValue([...own, ...finding.path], 'FLOW_FILE', finding.message, finding.next))
+    }
+    problems.push(...(await lintInside(config, own, source, folder)))
+  }
+  return problems
+}
+
+/** Lists of steps inside the configuration of a step. */
+async function lintInside(value: unknown, path: Path, source: YamlSource, folder: string): Promise<Problem[]> {
+  if (Array.isArray(value)) {
+    const steps = value.filter((item): item is StepNode => isNode(item) && 'prepare' in item.declaration)
+    if (steps.length > 0) return lintList(steps, path, source, folder)
+    const inside = await Promise.all(value.map((item, index) => lintInside(item, [...path, index], source, folder)))
+    return inside.flat()
+  }
+  if (!isPlainObject(value) || isNode(value)) return []
+  const inside = await Promise.all(
+    Object.entries(value).map(([name, inner]) => lintInside(inner, [...path, name], source, folder)),
+  )
+  return inside.flat()
+}
+
+function contradictions({ delivery, expect }: FlowDocument, source: YamlSource): readonly Problem[] {
+  const problems: Problem[] = []
+  const onceBy = delivery['once-by']
+  if (onceBy && !onceBy.dependsOnMessage) {
+    const next = "Write what tells messages apart, for example message.headers['message-id']."
+    const message = 'once-by is the same for every message, so only the first would ever be accepted.'
+    problems.push(source.atValue(['delivery', 'once-by'], 'FLOW_VALUE', message, next))
+  }
+  const { every, 'up-to': upTo } = delivery.retry
+  if (every > upTo) {
+    const message = `The longest wait (up-to, ${formatDuration(upTo)}) is shorter than the first one (every, ${formatDuration(every)}).`
+    const at = source.has(['delivery', 'retry', 'up-to']) ? 'up-to' : 'every'
+    problems.push(
+      source.atValue(['delivery', 'retry', at], 'FLOW_VALUE', message, 'Make up-to at least as long as every.'),
+    )
+  }
+  const { probe } = expect
+  if (typeof probe === 'object' && probe.within !== undefined && probe.within > probe.every) {
+    const message = `A probe would be sent (every ${formatDuration(probe.every)}) before the last one is due (within ${formatDuration(probe.within)}).`
+    problems.push(
+      source.atValue(['expect', 'probe', 'within'], 'FLOW_VALUE', message, 'Make within at most as long as every.'),
+    )
+  }
+  return problems
+}
+
+/** What is right, but most likely not meant. */
+export function doubts(
+  { delivery, expect, keep }: FlowDocument,
+  source: YamlSource,
+  unused: readonly string[],
+): readonly Problem[] {
+  const found: Problem[] = []
+  for (const name of unused) {
+    found.push(
+      source.atKey(
+        ['params', name],
+        'FLOW_DOUBTFUL',
+        `Nothing uses the parameter ${name}.`,
+        `Write \${params.${name}} where it belongs, or remove it.`,
+      ),
+    )
+  }
+  const orderBy = delivery['order-by']
+  if (orderBy && !orderBy.dependsOnMessage) {
+    const message = 'order-by is the same for every message, so they are delivered one after the other.'
+    found.push(
+      source.atValue(
+        ['delivery', 'order-by'],
+        'FLOW_DOUBTFUL',
+        message,
+        'Name what belongs together, for example message.from.',
+      ),
+    )
+  }
+  const everyMs = typeof probe(expect) === 'number' ? probe(expect) : undefined
+  if (everyMs !== undefined && everyMs < MINUTE) {
+    const at = typeof expect.probe === 'number' ? ['expect', 'probe'] : ['expect', 'probe', 'every']
+    found.push(
+      source.atValue(
+        at,
+        'FLOW_DOUBTFUL',
+        `A probe every ${formatDuration(everyMs)} is a load of its own.`,
+        'Probe every few minutes, for example 15m.',
+      ),
+    )
+  }
+  if (delivery['once-by'] && keep.delivered < DAY) {
+    const message = `once-by remembers messages only as long as they are kept: ${formatDuration(keep.delivered)}.`
+    found.push(
+      source.atValue(['keep', 'delivered'], 'FLOW_DOUBTFUL', message, 'Keep delivered messages for a day or more.'),
+    )
+  }
+  return found.map(problem => ({ ...problem, severity: 'warning' }))
+}
+
+function probe(expect: FlowDocument['expect']): number | undefined {
+  return typeof expect.probe === 'object' ? expect.probe.every : expect.probe
+}

@@ -1,0 +1,12 @@
+import { call } from './call.ts'
+import { choose } from './choose.ts'
+import { convert } from './convert.ts'
+import { enrich } from './enrich.ts'
+import { filter } from './filter.ts'
+import { gather } from './gather.ts'
+import { map } from './map.ts'
+import { split } from './split.ts'
+import { validate } from './validate.ts'
+
+/** The steps that come with the hub. */
+export const builtInSteps = [map, filter, choose, split, gather, enrich, call, validate, convert] as const

@@ -1,0 +1,192 @@
+import { createGunzip, gzipSync } from 'node:zlib'
+import { z } from 'zod'
+import { defineStep } from '../flow/step.ts'
+import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
+import { defineErrors } from '../kernel/error.ts'
+import type { Limits } from '../kernel/limit.ts'
+import { KiB } from '../kernel/size.ts'
+import { decodeUtf8, parseJson, withBody } from './change-message.ts'
+import { csvRecords, formatCsv, parseCsv } from './csv.ts'
+
+/** How many times larger than its packed form a body may become (a zip bomb is a thousand times as large). */
+export const unpackRatioMax = 100
+/** Small bodies pack very well without being bombs. */
+const unpackFloorBytes = 64 * KiB
+
+export const convertErrors = defineErrors('CONVERT', {
+  NOT_POSSIBLE: {
+    side: 'sender',
+    retry: 'never',
+    means: 'The body cannot be converted ({how}): {text}',
+    next: 'Look at the message (isthmus message show), correct it at its source or repair it here, then replay it.',
+  },
+  UNPACKS_TOO_LARGE: {
+    side: 'sender',
+    retry: 'never',
+    means: 'The body unpacks to more than {bytesMax} bytes.',
+    next: 'Raise limits.parseBytes in isthmus.yaml if such bodies are wanted and their sender is trusted.',
+  },
+})
+
+const ways = ['charset', 'decode', 'encode', 'csv', 'lines'] as const
+
+const config = z
+  .strictObject({
+    charset: z
+      .string()
+      .refine(isCharset, 'this charset is not known; names are such as windows-1252, iso-8859-15, utf-16le')
+      .optional()
+      .meta({ description: 'Charset of the body, which becomes UTF-8.', examples: ['windows-1252'] }),
+    decode: z
+      .enum(['base64', 'gzip'])
+      .optional()
+      .meta({ description: 'Unpack the body.', examples: ['gzip'] }),
+    encode: z
+      .enum(['base64', 'gzip'])
+      .optional()
+      .meta({ description: 'Pack the body.', examples: ['base64'] }),
+    csv: z
+      .enum(['to-json', 'from-json'])
+      .optional()
+      .meta({ description: 'Turn CSV into a JSON list of records, or back.', examples: ['to-json'] }),
+    lines: z
+      .enum(['to-json', 'from-json'])
+      .optional()
+      .meta({ description: 'Turn lines into a JSON list of texts, or back.', examples: ['to-json'] }),
+    separator: z
+      .string()
+      .length(1)
+      .default(',')
+      .meta({ description: 'Separator of CSV.', examples: [';'] }),
+    header: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Whether the first row of CSV holds the names of the columns.', examples: [false] }),
+    type: z
+      .string()
+      .optional()
+      .meta({ description: 'Media type of the new body.', examples: ['application/xml'] }),
+  })
+  .superRefine((value, context) => {
+    const named = ways.filter(way => value[way] !== undefined)
+    if (named.length === 1) return
+    const message =
+      named.length === 0
+        ? 'convert needs one thing to do.'
+        : `convert does one thing, and here are ${named.join(' and ')}.`
+    const hint = `Write one of ${ways.join(', ')}; several conversions are several steps.`
+    context.addIssue({ code: 'custom', path: named[1] ? [named[1]] : [], message, params: { hint, at: 'key' } })
+  })
+
+type Config = z.output<typeof config>
+
+export const convert = defineStep({
+  id: 'convert',
+  title: 'Convert',
+  summary:
+    'Changes the form of the body: charset, base64, gzip, CSV or lines and JSON. Strict: what does not fit is set aside.',
+  config: () => config,
+  examples: [
+    { title: 'An old file as UTF-8', config: { charset: 'windows-1252' } },
+    { title: 'CSV with semicolons as JSON', config: { csv: 'to-json', separator: ';' } },
+    { title: 'Unpack', config: { decode: 'gzip' } },
+  ],
+  errors: convertErrors,
+  prepare({ config: wanted, limits }) {
+    return {
+      async run(message) {
+        const bytes = await readBody(message.body, limits.parseBytes, 'converting a body (parseBytes)')
+        const body = await convertBytes(bytes, message.body, wanted, limits)
+        if (body.bytes > limits.parseBytes) throw convertErrors.UNPACKS_TOO_LARGE({ bytesMax: limits.parseBytes })
+        return { next: withBody(message, body) }
+      },
+    }
+  },
+})
+
+async function convertBytes(bytes: Uint8Array, body: Body, wanted: Config, limits: Limits): Promise<Body> {
+  const as = (content: Uint8Array | string, type: string) => heldBody(content, wanted.type ?? type)
+  if (wanted.charset) return as(decodeCharset(bytes, wanted.charset), withCharset(body.type))
+  if (wanted.decode === 'base64') return as(decodeBase64(bytes), 'application/octet-stream')
+  if (wanted.decode === 'gzip') return as(await unpack(bytes, limits.parseBytes), 'application/octet-stream')
+  if (wanted.encode === 'base64') return as(Buffer.from(bytes).toString('base64'), 'text/plain; charset=us-ascii')
+  if (wanted.encode === 'gzip') return as(gzipSync(bytes), 'application/gzip')
+  const text = decodeUtf8(bytes)
+  if (wanted.csv === 'to-json') {
+    const rows = parseCsv(text, wanted.separator)
+    return as(JSON.stringify(wanted.header ? csvRecords(rows) : rows), 'application/json')
+  }
+  if (wanted.csv === 'from-json') {
+    return as(formatCsv(parseJson(text), wanted.separator, wanted.header), 'text/csv; charset=utf-8')
+  }
+  if (wanted.lines === 'to-json') {
+    const lines = text.split(/\r?\n/)
+    if (lines.at(-1) === '') lines.pop()
+    return as(JSON.stringify(lines), 'application/json')
+  }
+  return as(joinLines(text), 'text/plain; charset=utf-8')
+}
+
+function joinLines(text: string): string {
+  const list = parseJson(text)
+  if (!Array.isArray(list)) throw convertErrors.NOT_POSSIBLE({ how: 'lines', text: 'it is not a list' })
+  return list
+    .map((item, index) => {
+      if (typeof item === 'string' && !/[\r\n]/.test(item)) return `${item}\n`
+      throw convertErrors.NOT_POSSIBLE({ how: 'lines', text: `entry ${index + 1} is not one line of text` })
+    })
+    .join('')
+}
+
+function isCharset(name: string): boolean {
+  try {
+    return new TextDecoder(name).encoding.length > 0
+  } catch {
+    // The question is just whether it throws.
+    return false
+  }
+}
+
+function decodeCharset(bytes: Uint8Array, charset: string): string {
+  try {
+    return new TextDecoder(charset, { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw bodyErrors.NOT_TEXT({ format: charset, text: 'a byte that cannot stand there' }, { cause })
+  }
+}
+
+function withCharset(type: string): string {
+  const plain = type.replace(/;\s*charset=("[^"]*"|[^;]*)/i, '').trim()
+  return `${plain}; charset=utf-8`
+}
+
+function decodeBase64(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes)
+    .toString('latin1')
+    .replace(/[\r\n\t ]/g, '')
+  // Buffer passes over what is no base64; here that is a damaged body.
+  const isBase64 = text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
+  if (!isBase64) throw convertErrors.NOT_POSSIBLE({ how: 'base64', text: 'it is not base64' })
+  return Buffer.from(text, 'base64')
+}
+
+/** Unpacks with a limit on what comes out, so that a bomb is stopped while it goes off. */
+async function unpack(bytes: Uint8Array, parseBytesMax: number): Promise<Uint8Array> {
+  const bytesMax = Math.min(parseBytesMax, Math.max(unpackFloorBytes, bytes.length * unpackRatioMax))
+  const chunks: Buffer[] = []
+  let size = 0
+  const gunzip = createGunzip()
+  gunzip.end(bytes)
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > bytesMax) break
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw convertErrors.NOT_POSSIBLE({ how: 'gzip', text }, { cause })
+  }
+  if (size > bytesMax) throw convertErrors.UNPACKS_TOO_LARGE({ bytesMax })
+  return Buffer.concat(chunks)
+}

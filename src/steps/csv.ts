@@ -1,0 +1,90 @@
+import { isPlainObject } from '../flow/plain-object.ts'
+import { bodyErrors } from '../kernel/body.ts'
+import type { Json } from '../kernel/json.ts'
+
+/** Columns that one CSV file may have. */
+export const csvColumnsMax = 2_000
+
+/** Rows of CSV (RFC 4180: quotes doubled inside quotes, CRLF or LF). Strict: throws BODY_NOT_TEXT with the line. */
+export function parseCsv(text: string, separator: string): readonly (readonly string[])[] {
+  const rows: string[][] = []
+  let row: string[] = []
+  let line = 1
+  let at = text.startsWith('\uFEFF') ? 1 : 0
+  const broken = (why: string) => bodyErrors.NOT_TEXT({ format: 'CSV', text: `${why} in line ${line}` })
+  while (at < text.length) {
+    let field = ''
+    if (text[at] === '"') {
+      const begun = line
+      for (at++; ; ) {
+        const quote = text.indexOf('"', at)
+        if (quote < 0) {
+          line = begun
+          throw broken('a quote is not closed')
+        }
+        const piece = text.slice(at, quote)
+        line += piece.split('\n').length - 1
+        field += piece
+        at = quote + 1
+        if (text[at] !== '"') break
+        field += '"'
+        at++
+      }
+      if (at < text.length && text[at] !== separator && text[at] !== '\n' && text[at] !== '\r')
+        throw broken('text stands behind a quoted field')
+    } else {
+      const start = at
+      while (at < text.length && text[at] !== separator && text[at] !== '\n' && text[at] !== '\r') at++
+      field = text.slice(start, at)
+      if (field.includes('"')) throw broken('a quote stands inside an unquoted field')
+    }
+    row.push(field)
+    if (row.length > csvColumnsMax) throw broken(`there are more than ${csvColumnsMax} columns`)
+    if (text[at] === separator) {
+      at++
+      if (at === text.length) row.push('')
+      continue
+    }
+    if (text[at] === '\r') at++
+    if (text[at] === '\n') at++
+    rows.push(row)
+    row = []
+    line++
+  }
+  if (row.length > 0) rows.push(row)
+  return rows
+}
+
+/** Rows as objects by the names in the first row. Throws BODY_NOT_TEXT when a row has another number of fields. */
+export function csvRecords(rows: readonly (readonly string[])[]): readonly Readonly<Record<string, string>>[] {
+  const [names = [], ...records] = rows
+  const double = names.find((name, index) => names.indexOf(name) !== index)
+  if (double !== undefined) throw bodyErrors.NOT_TEXT({ format: 'CSV', text: `two columns are called "${double}"` })
+  return records.map((row, index) => {
+    if (row.length !== names.length) {
+      const why = `record ${index + 1} has ${row.length} fields, and there are ${names.length} columns`
+      throw bodyErrors.NOT_TEXT({ format: 'CSV', text: why })
+    }
+    return Object.fromEntries(names.map((name, column) => [name, row[column] ?? '']))
+  })
+}
+
+/** A JSON list of objects (columns: all keys, in order of appearance) or of lists, as CSV with CRLF. */
+export function formatCsv(value: Json, separator: string, hasHeader: boolean): string {
+  if (!Array.isArray(value)) throw bodyErrors.NOT_TEXT({ format: 'CSV', text: 'it is not a list of records' })
+  const records: readonly Json[] = value
+  const line = (fields: readonly Json[]) => `${fields.map(field => formatField(field, separator)).join(separator)}\r\n`
+  if (records.every(record => Array.isArray(record))) return records.map(line).join('')
+  const names = [...new Set(records.flatMap(record => (isPlainObject(record) ? Object.keys(record) : [])))]
+  const lines = records.map(record => {
+    if (!isPlainObject(record)) throw bodyErrors.NOT_TEXT({ format: 'CSV', text: 'records and other values are mixed' })
+    return line(names.map(name => record[name] ?? null))
+  })
+  return (hasHeader ? line(names) : '') + lines.join('')
+}
+
+function formatField(value: Json, separator: string): string {
+  if (value === null) return ''
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return text.includes(separator) || /["\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}

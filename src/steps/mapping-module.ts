@@ -1,0 +1,103 @@
+import { pathToFileURL } from 'node:url'
+import type { Scope } from '../flow/expression.ts'
+import { isPlainObject } from '../flow/plain-object.ts'
+import { defineErrors, HubError } from '../kernel/error.ts'
+import type { Json } from '../kernel/json.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { Message } from '../kernel/message.ts'
+import { readJson, withJson } from './change-message.ts'
+
+export const mapErrors = defineErrors('MAP', {
+  FAILED: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The mapping failed at {place}: {text}',
+    next: 'Correct the module or the message, then replay it.',
+  },
+  MODULE_BROKEN: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The module {module} cannot be loaded: {text}',
+    next: 'Correct the module and start the flow again.',
+  },
+  NOT_A_MESSAGE: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The function {name} of {module} returned {kind} instead of a message.',
+    next: 'Return the message, for example withJson(message, …), or wrap the function with jsonMapping.',
+  },
+  NOT_A_HEADER: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The value for the header {name} has a line break.',
+    next: 'Take line breaks out in the flow document, for example with .replace, then replay the message.',
+  },
+})
+
+/** What a mapping function gets beside the message. */
+export interface MappingContext extends Scope {
+  readonly limits: Limits
+}
+
+export type Mapping = (message: Message, context: MappingContext) => Message | Promise<Message>
+
+/** A mapping from JSON to JSON: `export default jsonMapping(order => ({ id: order.id }))`. */
+export function jsonMapping(
+  convert: (body: Json, message: Message, context: MappingContext) => Json | Promise<Json>,
+): Mapping {
+  return async (message, context) => {
+    const body = await readJson(message.body, context.limits)
+    return withJson(message, await convert(body, message, context))
+  }
+}
+
+/** Loads a mapping function once. Throws MAP_MODULE_BROKEN; the function throws MAP_FAILED with module and line. */
+export async function loadMapping(file: string, name: string): Promise<Mapping> {
+  let loaded: unknown
+  try {
+    loaded = await import(pathToFileURL(file).href)
+  } catch (cause) {
+    throw mapErrors.MODULE_BROKEN({ module: file, text: textOf(cause) }, { cause })
+  }
+  const mapping = typeof loaded === 'object' && loaded !== null ? (Reflect.get(loaded, name) as unknown) : undefined
+  if (typeof mapping !== 'function') {
+    throw mapErrors.MODULE_BROKEN({ module: file, text: `it exports no function ${name}` })
+  }
+  return async (message, context) => {
+    let result: unknown
+    try {
+      result = await (mapping as Mapping)(message, context)
+    } catch (cause) {
+      if (cause instanceof HubError) throw cause
+      throw mapErrors.FAILED({ place: placeOf(cause, file), text: textOf(cause) }, { cause })
+    }
+    if (!isMessage(result)) throw mapErrors.NOT_A_MESSAGE({ name, module: file, kind: kindOf(result) })
+    // What a module makes up may not change which message this is.
+    return { ...result, id: message.id, acceptedAt: message.acceptedAt }
+  }
+}
+
+function isMessage(value: unknown): value is Message {
+  if (!isPlainObject(value)) return false
+  const { body, headers, attributes } = value
+  if (!isPlainObject(headers) || !isPlainObject(attributes)) return false
+  return typeof body === 'object' && body !== null && 'stream' in body && typeof body.stream === 'function'
+}
+
+/** `map.ts:12:7`, out of the stack of an error. */
+function placeOf(cause: unknown, file: string): string {
+  const stack = cause instanceof Error ? (cause.stack ?? '') : ''
+  const at = stack.indexOf(file)
+  const position = at < 0 ? undefined : /^:\d+:\d+/.exec(stack.slice(at + file.length))?.[0]
+  return `${file}${position ?? ''}`
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing'
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' ? 'an object without headers, attributes and body' : `a ${typeof value}`
+}
