@@ -7,7 +7,7 @@ import { startSignIn } from './sign-in/sign-in.ts'
 
 const stops: (() => Promise<void>)[] = []
 afterEach(async () => {
-  for (const stop of stops.splice(0).reverse()) await stop()
+  for (const stop of stops.splice(0).toReversed()) await stop()
 })
 
 test('all twins are listed with their ports; one tells which faults it knows', async () => {

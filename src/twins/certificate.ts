@@ -34,7 +34,8 @@ export async function makeTwinCertificate(
   { keys = 'ec', validForMs = 30 * DAY }: TwinCertificateOptions = {},
 ): Promise<TwinCertificate> {
   const algorithm = keys === 'ec' ? ec : rsa
-  const [caKeys, serverKeys] = await Promise.all([makeKeys(algorithm), makeKeys(algorithm)])
+  // The authority's key is of the quick kind in any case.
+  const [caKeys, serverKeys] = await Promise.all([makeKeys(ec), makeKeys(algorithm)])
   const validity = {
     // A day back: the clocks of two machines differ, and an expired certificate must have been valid once.
     notBefore: new Date(Date.now() + Math.min(0, validForMs) - DAY),
@@ -44,7 +45,7 @@ export async function makeTwinCertificate(
   const ca = await X509CertificateGenerator.createSelfSigned({
     name: caName,
     keys: caKeys,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: ec,
     ...validity,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
@@ -56,7 +57,7 @@ export async function makeTwinCertificate(
     issuer: caName,
     publicKey: serverKeys.publicKey,
     signingKey: caKeys.privateKey,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: ec,
     ...validity,
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),

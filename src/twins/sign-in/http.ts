@@ -5,6 +5,7 @@ import { strike } from '../twin.ts'
 import type { Authorization, Visit } from './authorize.ts'
 import { describeError, EntraError, refuse } from './entra-error.ts'
 import type { SignInFaults } from './faults.ts'
+import type { Claims } from './token.ts'
 import { answerTokenRequest } from './token-endpoint.ts'
 import type { World } from './world.ts'
 
@@ -26,6 +27,7 @@ interface Parts {
   readonly authorization: Authorization
   readonly jwk: Readonly<Record<string, unknown>>
   origin(): string
+  verify(token: string): Claims | undefined
   faults(): SignInFaults
 }
 
@@ -126,9 +128,18 @@ async function answer(parts: Parts, request: IncomingMessage, url: URL, form: UR
       return json(200, describeTenant(world, tenant))
     case 'GET discovery/v2.0/keys':
       return json(200, { keys: [parts.jwk] })
+    case 'GET ':
+      if (tenant === 'check') return json(200, check(parts, url.searchParams.get('token') ?? ''))
+      break
     default:
-      return json(404, { error: 'not_found', error_description: `Nothing is served at ${url.pathname}.` })
   }
+  return json(404, { error: 'not_found', error_description: `Nothing is served at ${url.pathname}.` })
+}
+
+/** Not Entra's: lets a foreign server (Dovecot) ask whether a token is good, in the shape of RFC 7662. */
+function check({ verify }: Parts, token: string): object {
+  const claims = verify(token)
+  return claims ? { active: true, ...claims } : { active: false }
 }
 
 /** OpenID Connect discovery document, with the names that Entra lists. */

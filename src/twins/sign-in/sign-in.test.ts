@@ -40,6 +40,10 @@ test('a person signs in on two plain pages, accepts, and the app gets tokens tha
   const keys = createRemoteJWKSet(new URL(twin.endpoints('contoso.com').jwks))
   const { protectedHeader } = await jwtVerify(answer.access_token, keys)
   expect(protectedHeader).toMatchObject({ alg: 'RS256', typ: 'JWT' })
+  const checked = await fetch(`${twin.origin}/check?token=${answer.access_token}`).then(found => found.json())
+  expect(checked).toMatchObject({ active: true, upn: 'svc@contoso.com' })
+  const refused = await fetch(`${twin.origin}/check?token=x`).then(found => found.json())
+  expect(refused).toEqual({ active: false })
   // The next visit asks for the account only: the permissions are granted.
   const again = await fetch(authorizeUrl(twin, { prompt: 'none', login_hint: 'svc@contoso.com' }).url, manual)
   expect(new URL(again.headers.get('location') ?? '').searchParams.has('code')).toBe(true)
@@ -208,6 +212,8 @@ test.each([
 ])('a token with %s is not verified', async (_, change) => {
   const twin = await start()
   expect(twin.verify(change(twin.issue({ user: 'svc@contoso.com' })))).toBeUndefined()
+  const other = await start()
+  expect(twin.verify(other.issue({ user: 'svc@contoso.com' }))).toBeUndefined()
   expect(twin.verify(twin.issue({ user: 'svc@contoso.com', expiresInMs: -1000 }))).toBeUndefined()
 })
 

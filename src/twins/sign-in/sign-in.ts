@@ -12,7 +12,7 @@ import { type SignInFaultDocument, type SignInFaults, signInFaults } from './fau
 import { defaultGrantLimits, type GrantLimits, makeGrantStore } from './grants.ts'
 import { makeHandler, type SeenRequest } from './http.ts'
 import { readScope, resourceScopes } from './scope.ts'
-import { type Claims, makeTokenKey, readToken, signToken } from './token.ts'
+import { type Claims, readToken, signToken, tokenKey } from './token.ts'
 import type { Endpoints, World } from './world.ts'
 
 // Written on node:http rather than on oidc-provider: what must be true here are Entra's tenant paths, error documents,
@@ -54,6 +54,8 @@ export interface SignInTwin extends Twin {
   endpoints(tenant?: string): Endpoints
   /** The claims of an access token of ours that is valid now; undefined for anything else. */
   verify(token: string): Claims | undefined
+  /** For servers that check tokens themselves: Dovecot's key dictionary, `GET /check?token=…` being the other way. */
+  readonly publicKey: { readonly kid: string; readonly pem: string }
   /** An access token without any ceremony, for tests of those who read it. */
   issue(wish: TokenWish): string
   /** A refresh token as if the user had signed in and accepted; for credentials that start out authorised. */
@@ -75,7 +77,7 @@ const delegatedScope =
 export async function startSignIn(options: SignInOptions = {}): Promise<SignInTwin> {
   const clock = options.clock ?? systemClock
   const accessTokenMs = options.accessTokenMs ?? HOUR
-  const key = await makeTokenKey()
+  const key = await tokenKey()
   const directory = makeDirectory(options.tenants ?? [contoso()])
   const grants = makeGrantStore(() => clock.now(), { ...defaultGrantLimits, ...options.grantLimits })
   let faults: SignInFaults = {}
@@ -103,6 +105,7 @@ export async function startSignIn(options: SignInOptions = {}): Promise<SignInTw
     authorization: makeAuthorization(world),
     jwk: key.jwk,
     origin: () => origin,
+    verify,
     faults: () => faults,
   })
   const server = options.tls ? https.createServer(options.tls, handler.handle) : http.createServer(handler.handle)
@@ -120,6 +123,11 @@ export async function startSignIn(options: SignInOptions = {}): Promise<SignInTw
     }
   }
 
+  function verify(token: string): Claims | undefined {
+    const claims = readToken(key, token, origin, clock.now())
+    return claims && Number.parseInt(claims.uti, 10) > expiredUpTo ? claims : undefined
+  }
+
   /** The tenant and app that a test means when it names a user or a client id, or nothing at all. */
   function mean(wish: { readonly user?: string; readonly clientId?: string; readonly tenant?: string }) {
     const tenant = directory.tenant(wish.tenant ?? directory.tenants[0]?.id ?? '', wish.user)
@@ -133,10 +141,8 @@ export async function startSignIn(options: SignInOptions = {}): Promise<SignInTw
     ports: { [options.tls ? 'https' : 'http']: listener.port },
     origin,
     endpoints,
-    verify(token) {
-      const claims = readToken(key, token, clock.now())
-      return claims && Number.parseInt(claims.uti, 10) > expiredUpTo ? claims : undefined
-    },
+    verify,
+    publicKey: { kid: key.kid, pem: String(key.publicKey.export({ type: 'spki', format: 'pem' })) },
     issue(wish) {
       const { tenant, app } = mean(wish)
       const scope = readScope(wish.scope ?? delegatedScope, tenant.domain)

@@ -33,7 +33,15 @@ export interface TokenKey {
   readonly jwk: Readonly<Record<string, unknown>>
 }
 
-export async function makeTokenKey(): Promise<TokenKey> {
+/** One key for all sign-in twins of a process: making one takes up to a second on a busy machine. */
+export function tokenKey(): Promise<TokenKey> {
+  sharedKey ??= makeTokenKey()
+  return sharedKey
+}
+
+let sharedKey: Promise<TokenKey> | undefined
+
+async function makeTokenKey(): Promise<TokenKey> {
   const { privateKey, publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
   const jwk = publicKey.export({ format: 'jwk' })
   const kid = createHash('sha256').update(String(jwk.n)).digest('base64url').slice(0, 27)
@@ -47,8 +55,8 @@ export function signToken(key: TokenKey, claims: object): string {
   return `${content}.${sign('RSA-SHA256', Buffer.from(content), key.privateKey).toString('base64url')}`
 }
 
-/** The claims of a token that this key has signed and that is valid now; undefined for anything else. */
-export function readToken(key: TokenKey, token: string, nowMs: number): Claims | undefined {
+/** The claims of a token that this key has signed for this origin and that is valid now; undefined for anything else. */
+export function readToken(key: TokenKey, token: string, origin: string, nowMs: number): Claims | undefined {
   const [header, payload, signature, ...rest] = token.split('.')
   if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return undefined
   const head = decode(header)
@@ -61,7 +69,8 @@ export function readToken(key: TokenKey, token: string, nowMs: number): Claims |
   )
   // Signed with our key, so the shape is the one we gave it.
   const claims = isSigned ? (decode(payload) as Claims | undefined) : undefined
-  if (!claims || claims.exp * 1000 <= nowMs || claims.nbf * 1000 > nowMs + 1000) return undefined
+  if (!claims?.iss.startsWith(`${origin}/`) || claims.exp * 1000 <= nowMs || claims.nbf * 1000 > nowMs + 1000)
+    return undefined
   return claims
 }
 
