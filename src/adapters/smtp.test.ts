@@ -223,9 +223,7 @@ describe('a mail on its way to S/4HANA', () => {
     const receiver = await open({ ...near, port: twin.port })
     expect(await receiver.check()).toMatchObject({
       ok: true,
-      detail: expect.stringMatching(
-        /^220 s4app01\.example SAP ESMTP service ready \(not encrypted, .*SIZE, 8BITMIME/,
-      ),
+      detail: expect.stringMatching(/^220 s4app01\.example SAP ESMTP service ready \(not encrypted, .*SIZE, 8BITMIME/),
     })
     await twin.stop()
     expect(await receiver.check()).toMatchObject({ ok: false, error: { retry: 'soon' } })

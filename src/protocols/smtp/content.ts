@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer'
 import type { Body } from '../../kernel/body.ts'
 
 /** What the bytes of a mail ask of the way they are sent. */
-export interface ContentFacts {
+interface ContentFacts {
   readonly hasEightBit: boolean
   /** A CR without LF or an LF without CR: DATA cannot carry it unchanged (RFC 5321 section 2.3.8). */
   readonly hasBareLineEnd: boolean

@@ -12,7 +12,7 @@ export interface SendPlan {
 }
 
 /** RFC 5321 section 4.5.3.1.8 asks servers for 100; beyond this number a list is a mistake rather than a mail. */
-export const recipientsMax = 1000
+const recipientsMax = 1000
 
 /**
  * Decides how a mail goes to this server. Throws SMTP_NO_RECIPIENT, SMTP_TOO_MANY_RECIPIENTS, SMTP_SMTPUTF8_MISSING,

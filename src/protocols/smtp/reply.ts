@@ -12,7 +12,7 @@ export interface Reply {
 }
 
 /** RFC 5321 section 4.5.3.1.5 asks for 512 octets a line; real servers put whole diagnoses into one. */
-export const replyLimits = { lineBytes: 8 * KiB, lines: 256, textChars: 600 }
+const replyLimits = { lineBytes: 8 * KiB, lines: 256, textChars: 600 }
 
 /** The reply in one line as people know it: `250 2.0.0 Ok: queued as 4F2A1`. */
 export function formatReply(reply: Reply): string {

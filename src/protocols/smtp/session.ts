@@ -1,5 +1,4 @@
-import type { HubError } from '../../kernel/error.ts'
-import { HubError as Failure } from '../../kernel/error.ts'
+import { HubError } from '../../kernel/error.ts'
 import type { Connect, ConnectRequest, TlsWish } from '../../kernel/socket.ts'
 import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
 import { SmtpConnection } from './connection.ts'
@@ -35,7 +34,7 @@ export const defaultTimeouts: SmtpTimeouts = {
  * `tls`: from the first byte. `starttls`: needed. `starttls-if-offered`: encrypted when the server can, which somebody
  * between the two can prevent. `none`: never.
  */
-export type SmtpSecurity = 'none' | 'starttls' | 'starttls-if-offered' | 'tls'
+type SmtpSecurity = 'none' | 'starttls' | 'starttls-if-offered' | 'tls'
 
 export interface SmtpServer {
   readonly host: string
@@ -73,7 +72,7 @@ export async function openSession(
   }
   const fail = (cause: unknown, error: typeof smtpErrors.CONNECT_FAILED) => {
     if (signal?.aborted) return smtpErrors.INTERRUPTED({ server: name }, { cause })
-    return cause instanceof Failure ? cause : error({ server: name, text: textOf(cause) }, { cause })
+    return cause instanceof HubError ? cause : error({ server: name, text: textOf(cause) }, { cause })
   }
   const socket = await connect(request).catch(cause => {
     throw fail(cause, isCertificateTrouble(cause) ? smtpErrors.TLS_FAILED : smtpErrors.CONNECT_FAILED)

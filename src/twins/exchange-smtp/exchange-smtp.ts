@@ -9,7 +9,7 @@ import type { Twin } from '../twin.ts'
 import { exchangeWords } from './words.ts'
 
 /** Whom a token or password lets in. */
-export interface TokenSubject {
+interface TokenSubject {
   /** Address of the mailbox that signed in. */
   readonly mailbox: string
   /** Further addresses it may send as. */

@@ -7,7 +7,7 @@ import type { Twin } from '../twin.ts'
 import { findProcess, type InboundRule, knowsRecipient } from './inbound-processing.ts'
 
 /** One client (`mandant`) of the system: its port, the addresses it knows and what becomes of a mail. */
-export interface S4Client {
+interface S4Client {
   /** Three digits. */
   readonly client: string
   /** 0 takes a free one. */
@@ -31,7 +31,7 @@ export interface S4SmtpOptions {
 }
 
 /** A mail as SAPconnect took it. */
-export interface S4Mail extends ReceivedMail {
+interface S4Mail extends ReceivedMail {
   readonly client: string
   /** Exit class or process that got it, per recipient. */
   readonly processes: Readonly<Record<string, string>>

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { parseAddress } from '../../protocols/smtp/address.ts'
 import { ByteReader } from './byte-reader.ts'
+import { announce, isAddress, knowsParameter, readPath } from './command-syntax.ts'
 import type { FaultPlace, SmtpFaults } from './faults.ts'
 import { type Mailbag, MailSink } from './mailbag.ts'
 import { type SmtpServerExtensions, type SmtpServerOptions, type SmtpServerWords, serverLimits } from './options.ts'
@@ -111,17 +111,7 @@ export class SmtpConversation {
     this.#isExtended = isExtended
     this.#transaction = undefined
     const { extensions, auth } = this.#setting.options
-    const keywords = [
-      extensions.sizeMax !== undefined && (extensions.sizeMax > 0 ? `SIZE ${extensions.sizeMax}` : 'SIZE'),
-      extensions.pipelining && 'PIPELINING',
-      extensions.enhancedStatusCodes && 'ENHANCEDSTATUSCODES',
-      extensions.startTls && !this.#isEncrypted && 'STARTTLS',
-      auth && (this.#isEncrypted || !auth.needsTls) && `AUTH ${auth.mechanisms.join(' ')}`,
-      extensions.eightBitMime && '8BITMIME',
-      extensions.binaryMime && 'BINARYMIME',
-      extensions.chunking && 'CHUNKING',
-      extensions.smtpUtf8 && 'SMTPUTF8',
-    ].filter(keyword => typeof keyword === 'string')
+    const keywords = announce(extensions, auth, this.#isEncrypted)
     const lines = isExtended ? [this.#words.hello, ...keywords] : [this.#words.hello]
     this.#say(lines.map((line, index) => `250${index < lines.length - 1 ? '-' : ' '}${line}`).join('\r\n'))
   }
@@ -172,7 +162,7 @@ export class SmtpConversation {
     const path = readPath(argument, 'FROM')
     if (!path) return this.#complain('501 5.1.7 Syntax: MAIL FROM:<address>')
     const parameters = path.parameters.map(parameter => parameter.toUpperCase())
-    const unknown = parameters.find(parameter => !this.#knowsParameter(parameter))
+    const unknown = parameters.find(parameter => !knowsParameter(this.#extensions, auth !== undefined, parameter))
     if (unknown !== undefined) return this.#complain(`555 5.5.4 Unsupported parameter ${unknown.slice(0, 40)}`)
     const needsUtf8 = parameters.includes('SMTPUTF8')
     if (path.address !== '' && !isAddress(path.address, needsUtf8))
@@ -184,15 +174,6 @@ export class SmtpConversation {
     const isBinary = parameters.includes('BODY=BINARYMIME')
     this.#transaction = { from: path.address, parameters, to: [], isBinary, needsUtf8, sink: undefined }
     this.#say(refusal ?? this.#words.senderOk)
-  }
-
-  #knowsParameter(parameter: string): boolean {
-    const { eightBitMime, binaryMime, smtpUtf8, sizeMax } = this.#extensions
-    if (/^SIZE=\d{1,15}$/.test(parameter)) return sizeMax !== undefined
-    if (parameter === 'BODY=7BIT' || parameter === 'BODY=8BITMIME') return eightBitMime
-    if (parameter === 'BODY=BINARYMIME') return binaryMime && this.#extensions.chunking
-    if (parameter === 'SMTPUTF8') return smtpUtf8
-    return parameter.startsWith('AUTH=') && this.#setting.options.auth !== undefined
   }
 
   async #rcpt(argument: string): Promise<void> {
@@ -343,21 +324,4 @@ function pause(ms: number): Promise<void> {
   return new Promise(resolve => {
     setTimeout(resolve, ms).unref()
   })
-}
-
-/** `FROM:<a@b> SIZE=1` without its word: the address and the parameters. */
-function readPath(argument: string, word: 'FROM' | 'TO'): { address: string; parameters: string[] } | undefined {
-  const match = /^(FROM|TO):<([^<>]*)>((?: [^ ]+)*)$/i.exec(argument)
-  if (match?.[1]?.toUpperCase() !== word) return undefined
-  return { address: match[2] ?? '', parameters: (match[3] ?? '').split(' ').filter(Boolean) }
-}
-
-function isAddress(text: string, mayBeUtf8: boolean): boolean {
-  try {
-    const address = parseAddress(text)
-    return mayBeUtf8 || (!address.needsUtf8 && address.text === text)
-  } catch {
-    // Whatever is wrong with it, the client is told that it is no address.
-    return false
-  }
 }

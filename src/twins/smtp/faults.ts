@@ -5,7 +5,7 @@ import { readFaults, strike, times } from '../twin.ts'
  * Where in the conversation a fault strikes. `body`: when the first octets of a mail have come. `end`: the whole mail
  * is here, but not recorded. `answer`: it is recorded, and the answer is not yet sent.
  */
-export const faultPlaces = [
+const faultPlaces = [
   'banner',
   'ehlo',
   'starttls',

@@ -36,7 +36,7 @@ export interface SmtpServerAuth {
 }
 
 /** What a policy may look at. */
-export interface SmtpServerSession {
+interface SmtpServerSession {
   readonly connection: number
   readonly helo: string
   readonly user: string | undefined
@@ -45,7 +45,7 @@ export interface SmtpServerSession {
 }
 
 /** Each may give a whole reply (`550 5.1.1 unknown`); undefined says yes in the server's own words. */
-export interface SmtpServerPolicy {
+interface SmtpServerPolicy {
   onMail?(from: string, session: SmtpServerSession): string | undefined
   onRecipient?(recipient: string, session: SmtpServerSession): string | undefined
   /** The mail has come entirely. A reply of 4xx or 5xx keeps it out of the record. */
