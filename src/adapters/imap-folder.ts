@@ -112,9 +112,9 @@ export class FolderReader {
     return this.#context.clock.now() >= this.#session.renewAt
   }
 
-  /** When nothing is to be fetched or marked before this time, although there is something. */
-  get pauseUntil(): number {
-    return this.#pauseUntil
+  /** When fetching goes on after the hub asked for a pause; for ever, when it did not. */
+  get resumeAt(): number {
+    return this.#pauseUntil > this.#context.clock.now() ? this.#pauseUntil : Number.POSITIVE_INFINITY
   }
 
   /** Fetches the next mails, as many as there are places. Throws what ended the session or what ails the hub. */

@@ -1,7 +1,7 @@
 import type { Link } from '../flow/adapter.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
-import { formatDuration, MINUTE } from '../kernel/time.ts'
+import { type Clock, formatDuration, MINUTE } from '../kernel/time.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
@@ -69,17 +69,28 @@ export class MailboxReader {
     const selected = await selectFolder(connection, config.folder)
     const suspectBelow = await this.#rememberUidValidity(selected)
     await prepareFolders(this.#context, connection, link)
-    const nap = new Nap()
+    const nap = new Nap(clock)
     const reader: FolderReader = new FolderReader(this.#context, link, session, {
       selected,
       suspectBelow,
       mailbox: this.#mailbox,
       odd: this.#odd,
       signal,
-      onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(clock, flushDelayMs)),
+      onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(flushDelayMs)),
     })
     const canIdle = config.idle && connection.capabilities.has('IDLE')
     link.up(describe(config.host, selected, canIdle, config.every))
+    try {
+      await this.#loop(link, session, reader, nap, canIdle)
+    } finally {
+      nap.close()
+    }
+  }
+
+  /** Searches, fetches, marks, waits; returns when the session should be renewed. */
+  async #loop(link: Link, session: ImapSession, reader: FolderReader, nap: Nap, canIdle: boolean): Promise<void> {
+    const { config, clock } = this.#context
+    const { connection } = session
     let searchAt = clock.now()
     while (!link.signal.aborted) {
       if (clock.now() >= searchAt) {
@@ -89,10 +100,7 @@ export class MailboxReader {
       while (reader.isHungry && !reader.isRenewalDue && !link.signal.aborted) await reader.takeNext()
       await reader.pile.flush(connection)
       if (reader.isRenewalDue) return
-      const until = Math.min(searchAt, session.renewAt, Math.max(reader.pauseUntil, clock.now() + 1))
-      const isWaiting = reader.pauseUntil > clock.now()
-      const stop = nap.begin(clock, (isWaiting ? until : Math.min(searchAt, session.renewAt)) - clock.now())
-      if (reader.isHungry || reader.isFlushDue) nap.end()
+      const stop = nap.begin(Math.min(searchAt, session.renewAt, reader.resumeAt) - clock.now())
       const why = canIdle ? await idle(connection, stop) : await sleepOn(session, stop)
       if (why === 'news') searchAt = clock.now()
     }
@@ -124,28 +132,44 @@ async function sleepOn(session: ImapSession, stop: AbortSignal): Promise<'stoppe
   return 'stopped'
 }
 
-/** A wait that can be cut short, also before it has begun. */
+/** A wait that can be cut short; when that happens before it begins, it is over at once. */
 class Nap {
+  readonly #clock: Clock
   #stop = new AbortController()
-  #cancelTimer = () => {}
+  #isCut = false
+  #cancelEnd = () => {}
   #cancelSoon: (() => void) | undefined
 
-  begin(clock: { after(ms: number, callback: () => void): () => void }, ms: number): AbortSignal {
-    this.#cancelTimer()
-    const stop = this.#stop.signal.aborted ? new AbortController() : this.#stop
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Aborts after `ms`, or sooner. */
+  begin(ms: number): AbortSignal {
+    const stop = new AbortController()
     this.#stop = stop
-    this.#cancelTimer = clock.after(Math.max(0, ms), () => stop.abort())
+    this.#cancelEnd()
+    this.#cancelEnd = this.#clock.after(Math.max(0, ms), () => stop.abort())
+    if (this.#isCut) stop.abort()
+    this.#isCut = false
     return stop.signal
   }
 
   end(): void {
     this.#cancelSoon?.()
     this.#cancelSoon = undefined
-    this.#stop.abort()
+    this.#isCut = true
+    if (!this.#stop.signal.aborted) this.#stop.abort()
   }
 
-  endSoon(clock: { after(ms: number, callback: () => void): () => void }, ms: number): void {
-    this.#cancelSoon ??= clock.after(ms, () => this.end())
+  endSoon(ms: number): void {
+    this.#cancelSoon ??= this.#clock.after(ms, () => this.end())
+  }
+
+  /** Leaves no timer behind. */
+  close(): void {
+    this.#cancelEnd()
+    this.#cancelSoon?.()
   }
 }
 

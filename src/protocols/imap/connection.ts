@@ -30,6 +30,8 @@ export interface Command {
   readonly isLong?: boolean
   /** True when it waits for the server without a limit (IDLE); the caller sees to the deadline. */
   readonly isPatient?: boolean
+  /** Nothing more may come before the byte stream is exchanged (STARTTLS): somebody may have put it there. */
+  readonly isLastInClear?: boolean
   /** True when the response was for this command; the next command in flight is not asked then. */
   onData?(response: DataResponse): boolean | undefined
   /** Chooses where the octets of a literal go; undefined: not for this command. */
@@ -69,6 +71,7 @@ export class ImapConnection {
   #greeting: ((line: StatusLine) => void) | undefined
   #resolveEnded: (error: HubError) => void = () => {}
   #isLeaving = false
+  #isSealed = false
 
   constructor(socket: Duplex, options: ImapOptions) {
     this.options = options
@@ -115,9 +118,12 @@ export class ImapConnection {
     }
   }
 
-  /** Replaces the byte stream by an encrypted one (after STARTTLS was answered OK). */
+  /** Replaces the byte stream by an encrypted one (after STARTTLS was answered OK). Throws IMAP_PROTOCOL. */
   async exchangeSocket(upgrade: (socket: Duplex) => Promise<Duplex>): Promise<void> {
+    if (this.#failure) throw this.#failure
+    if (!this.#reader.isEmpty || this.#socket.readableLength > 0) throw notImap('octets before the TLS handshake', [])
     this.#detach()
+    this.#isSealed = false
     this.#socket = await upgrade(this.#socket)
     this.#reader = this.#newReader()
     this.capabilities = new Set()
@@ -210,6 +216,7 @@ export class ImapConnection {
 
   #takeResponse(parts: readonly ResponsePart[]): void {
     if (this.#failure) return
+    if (this.#isSealed) throw notImap('octets before the TLS handshake', parts)
     const response = parseResponse(parts)
     if (!response) throw notImap('a line that is no response', parts)
     if (this.#greeting) this.#takeGreeting(response, parts)
@@ -258,6 +265,7 @@ export class ImapConnection {
     if (!pending) throw notImap('an answer to no command', parts)
     this.#flying.splice(at, 1)
     const { line } = response
+    this.#isSealed = pending.command.isLastInClear === true && line.status === 'OK'
     if (line.status === 'OK') pending.resolve(line)
     else pending.reject(explainRefusal(line, pending.title, this.options.names, pending.command.folder))
     this.#sendWaiting()
@@ -280,11 +288,6 @@ export class ImapConnection {
 
   #learn(text: string): void {
     this.capabilities = new Set(text.toUpperCase().split(' ').filter(Boolean))
-  }
-
-  /** Throws PROTOCOL when the server sent more than its answer before TLS: somebody may have put it there. */
-  requireNothingUnread(): void {
-    if (!this.#reader.isEmpty || this.#socket.readableLength > 0) throw notImap('octets before the TLS handshake', [])
   }
 
   // ---- time and end ----

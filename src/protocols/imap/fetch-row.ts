@@ -73,7 +73,7 @@ class Cursor {
   }
 
   itemName(): string {
-    return this.#match(/[A-Za-z0-9.]+(?:\[[^\]]*\])?(?:<\d+>)?/y).toUpperCase()
+    return this.#match(/[A-Za-z0-9.-]+(?:\[[^\]]*\])?(?:<\d+>)?/y).toUpperCase()
   }
 
   /** A value; undefined at the end of the response. A list is only stepped over. */

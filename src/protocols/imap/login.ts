@@ -18,8 +18,7 @@ export async function startTls(
 ): Promise<void> {
   const offered = await readCapabilities(connection)
   if (!offered.has('STARTTLS')) throw imapErrors.TLS_MISSING()
-  await connection.run({ text: 'STARTTLS', isExclusive: true })
-  connection.requireNothingUnread()
+  await connection.run({ text: 'STARTTLS', isExclusive: true, isLastInClear: true })
   await connection.exchangeSocket(upgrade)
 }
 

@@ -35,7 +35,7 @@ export function parseAddresses(value: string): MailAddress[] {
     if (special === '<') isInAngle = true
     if (special === '>') isInAngle = false
     // A colon outside <…> begins a group: what stands before it is the group's name. A semicolon ends it.
-    if (!isInAngle && special === ':' && !entry.some(isBroken)) entry = []
+    if (!isInAngle && special === ':' && entry.every(isOfPhrase)) entry = []
     else if (special === ';' || (special === ',' && !isInAngle)) {
       isInAngle = false
       endEntry()
@@ -110,6 +110,11 @@ function isBroken(token: Token): boolean {
   return token.kind === 'broken'
 }
 
+/** A word of a name; a full stop in a name is out of order and everywhere (RFC 5322 section 4.1). */
+function isOfPhrase(token: Token): boolean {
+  return token.kind === 'atom' || token.kind === 'quoted' || isSpecial(token, '.')
+}
+
 function isSpecial(token: Token | undefined, text: string): boolean {
   return token?.kind === 'special' && token.text === text
 }
@@ -123,7 +128,7 @@ function readEntry(tokens: readonly Token[]): MailAddress | undefined {
   }
   if (!isSpecial(tokens.at(-1), '>')) return undefined
   const phrase = tokens.slice(0, angleAt)
-  // A full stop in a name is out of order and everywhere (RFC 5322 section 4.1); so is an address as a name.
+  // An address as a name is out of order, and everywhere.
   if (phrase.some(token => token.kind === 'domain' || isSpecial(token, '>'))) return undefined
   const address = readAddressSpec(withoutRoute(tokens.slice(angleAt + 1, -1)))
   if (address === undefined) return undefined

@@ -6,7 +6,6 @@ import { allValues, type MailHeader } from './header.ts'
 /** What a mail says about itself. Texts are empty, and lists too, where it says nothing that can be used. */
 export interface MailFacts {
   readonly from: string
-  readonly fromName: string
   /** Who it is for: Delivered-To, X-Original-To, To, Cc, each address once. */
   readonly to: readonly string[]
   readonly cc: readonly string[]
@@ -36,7 +35,6 @@ export function readMailFacts(header: MailHeader): MailFacts {
   const returnPath = readReturnPath(first('return-path'))
   return {
     from: sender?.address ?? '',
-    fromName: sender?.name ?? '',
     to: eachOnce(to),
     cc: eachOnce(cc),
     subject: decodeHeaderText(first('subject')).slice(0, subjectLettersMax),

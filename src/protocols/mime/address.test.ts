@@ -1,0 +1,137 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { parseAddress, parseAddresses } from './address.ts'
+
+const plain = (value: string) => parseAddresses(value).map(({ address }) => address)
+
+test.each([
+  ['a@b.example', ['a@b.example']],
+  ['<a@b.example>', ['a@b.example']],
+  ['Joe <a@b.example>', ['a@b.example']],
+  ['"Doe, Joe" <a@b.example>, c@d.example', ['a@b.example', 'c@d.example']],
+  ['J. R. Ewing <a@b.example>', ['a@b.example']],
+  ['"a@evil.example" <b@c.example>', ['b@c.example']],
+  ['a@evil.example <b@c.example>', ['b@c.example']],
+  ['Undisclosed recipients:;', []],
+  ['Team: a@b.example, "C" <c@d.example>; e@f.example', ['a@b.example', 'c@d.example', 'e@f.example']],
+  ['(comment (nested \\) )) a@b.example (x)', ['a@b.example']],
+  // RFC 5322 appendix A.5.
+  ['Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>', ['pete@silly.test']],
+  ['"john doe"@b.example', ['"john doe"@b.example']],
+  ['"joe"@b.example', ['joe@b.example']],
+  ['"a\\"b"@c.example', ['"a\\"b"@c.example']],
+  ['a . b @ c . example', ['a.b@c.example']],
+  ['<@x.example,@y.example:a@b.example>', ['a@b.example']],
+  ['a@[192.0.2.1]', ['a@[192.0.2.1]']],
+  ['a@[IPv6:2001:db8::1]', ['a@[IPv6:2001:db8::1]']],
+  ['jürgen@müller.example', ['jürgen@müller.example']],
+  ['a@localhost', ['a@localhost']],
+  ["o'neil+tag=x!#$%&*/?^_`{|}~-@b.example", ["o'neil+tag=x!#$%&*/?^_`{|}~-@b.example"]],
+  ['garbage, a@b.example, also garbage <>, c@d.example', ['a@b.example', 'c@d.example']],
+])('%s', (value, addresses) => {
+  expect(plain(value)).toEqual(addresses)
+})
+
+test.each([
+  'account)@silly.test(his host)>',
+  'a@b.example>',
+  '<a@b.example',
+  '<a@b.example> x',
+  'a@b@c.example',
+  '@b.example',
+  'a@',
+  'a b@c.example',
+  'a..b@c.example',
+  '.a@b.example',
+  'a.@b.example',
+  'a@b..example',
+  'a@-b.example',
+  'a@b-.example',
+  'a@b.example.',
+  'a@[300.x]',
+  'a@[]',
+  'a@b_.c d',
+  'a@b.example\r\nRCPT TO:<x@y.example>',
+  '"a\r\nb"@c.example',
+  'a\0@b.example',
+  '"a\0"@b.example',
+  '"unterminated@b.example',
+  'a(unterminated@b.example',
+  'a\\b@c.example',
+  `${'a'.repeat(65)}@b.example`,
+  `a@${'b'.repeat(64)}.example`,
+  `a@${'b.'.repeat(130)}example`,
+  '<>',
+  '',
+  '   ',
+  '=?utf-8?Q?a=40b.example?=',
+])('%j is no address', value => {
+  expect(parseAddresses(value)).toEqual([])
+  expect(parseAddress(value)).toBeUndefined()
+})
+
+test('names are read with their comments, quotes and encoding taken away', () => {
+  expect(parseAddresses('=?utf-8?Q?J=C3=BCrgen?= "von" X (boss) <a@b.example>')).toEqual([
+    { name: 'Jürgen von X', address: 'a@b.example' },
+  ])
+})
+
+test('two addresses are not one', () => {
+  expect(parseAddress('a@b.example, c@d.example')).toBeUndefined()
+  expect(parseAddress('<a@b.example>')).toBe('a@b.example')
+})
+
+test('whatever comes in, what comes out fits an SMTP command', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b.example',
+    '@',
+    '<',
+    '>',
+    ',',
+    ';',
+    ':',
+    '(',
+    ')',
+    '"',
+    '\\',
+    '.',
+    ' ',
+    '[',
+    ']',
+    '\r\n',
+    '\0',
+    'ü',
+    '1',
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), pieces => {
+      for (const { address } of parseAddresses(pieces.join(''))) {
+        expect(address).not.toMatch(/[\r\n\0<>]/)
+        expect(address).toMatch(/^(?:"(?:[^"\\]|\\.)*"|[^\s@"]+)@[^\s@]+$/)
+        // It reads the same again.
+        expect(parseAddress(address)).toBe(address)
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('an address that was written with name and comment is read back', () => {
+  const atom = fc.stringMatching(/^[a-z0-9]{1,8}$/)
+  fc.assert(
+    fc.property(fc.array(fc.tuple(atom, atom, fc.stringMatching(/^[ -~]{0,20}$/)), { maxLength: 5 }), people => {
+      const field = people.map(
+        ([local, host, name]) => `"${name.replace(/["\\]/g, '\\$&')}" (x) <${local}@${host}.example>`,
+      )
+      expect(plain(field.join(', '))).toEqual(people.map(([local, host]) => `${local}@${host}.example`))
+    }),
+  )
+})
+
+test('a hostile field is read in time that grows with its length only', () => {
+  const startedAt = performance.now()
+  for (const part of ['(', '"', '<', '[', ',', ':', '\\', '(a', '"a', 'a@', '<a@b.example>,'])
+    parseAddresses(part.repeat(16_000))
+  expect(performance.now() - startedAt).toBeLessThan(3_000)
+})

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { readMailHeader } from './header.ts'
+import { readMailFacts, readMessageId } from './mail-facts.ts'
+
+function facts(...lines: string[]) {
+  return readMailFacts(readMailHeader(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)))
+}
+
+test('an order mail', () => {
+  expect(
+    facts(
+      'Return-Path: <bounce@customer.example>',
+      'Delivered-To: orders@contoso.com',
+      'Received: from a',
+      'Received: from b',
+      'From: "=?utf-8?Q?J=C3=BCrgen?=" <j@customer.example>',
+      'To: Orders <Orders@contoso.com>, sales@contoso.com',
+      'Cc: boss@customer.example',
+      'Subject: =?utf-8?Q?Auftr=C3=A4ge?=',
+      'Message-ID: <1@customer.example>',
+      'Date: Mon, 5 Jan 2026 10:00:00 +0100 (CET)',
+    ),
+  ).toEqual({
+    from: 'j@customer.example',
+    to: ['orders@contoso.com', 'sales@contoso.com', 'boss@customer.example'],
+    cc: ['boss@customer.example'],
+    subject: 'Aufträge',
+    messageId: '<1@customer.example>',
+    date: '2026-01-05T09:00:00.000Z',
+    returnPath: 'bounce@customer.example',
+    receivedCount: 2,
+    isAutomatic: false,
+  })
+})
+
+test('a mail that says nothing', () => {
+  const nothing = { from: '', to: [], cc: [], subject: '', messageId: '', date: '', returnPath: '', receivedCount: 0 }
+  expect(facts('X: y')).toEqual({ ...nothing, isAutomatic: false })
+  expect(facts('From: account)@silly.test(his host)>', 'To: ;', 'Date: soon', 'Message-ID:').from).toBe('')
+})
+
+test('the sender stands in for a From that is none', () => {
+  expect(facts('From: nobody', 'Sender: a@b.example').from).toBe('a@b.example')
+})
+
+test.each([
+  ['Auto-Submitted: auto-replied', true],
+  ['Auto-Submitted: auto-generated; x=y', true],
+  ['Auto-Submitted: no', false],
+  ['Return-Path: <>', true],
+  ['Return-Path: < >', true],
+  ['Precedence: bulk', true],
+  ['Precedence: auto_reply', true],
+  ['Precedence: list', false],
+  ['Content-Type: multipart/report; report-type=delivery-status', true],
+  ['Content-Type: multipart/mixed', false],
+])('%s: automatic is %s', (line, isAutomatic) => {
+  expect(facts('From: a@b.example', line).isAutomatic).toBe(isAutomatic)
+})
+
+test.each([
+  ['<a@b>', '<a@b>'],
+  ['  <a@b>  (added)', '<a@b>'],
+  ['a@b', '<a@b>'],
+  ['<a b@c>', ''],
+  ['<>', ''],
+  ['two words', ''],
+  [`<${'a'.repeat(2_000)}@b>`, ''],
+])('Message-ID %s is %s', (value, id) => {
+  expect(readMessageId(value)).toBe(id)
+})
