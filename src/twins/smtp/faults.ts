@@ -5,18 +5,7 @@ import { readFaults, strike, times } from '../twin.ts'
  * Where in the conversation a fault strikes. `body`: when the first octets of a mail have come. `end`: the whole mail
  * is here, but not recorded. `answer`: it is recorded, and the answer is not yet sent.
  */
-const faultPlaces = [
-  'banner',
-  'ehlo',
-  'starttls',
-  'auth',
-  'mail',
-  'rcpt',
-  'data',
-  'body',
-  'end',
-  'answer',
-] as const
+const faultPlaces = ['banner', 'ehlo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'body', 'end', 'answer'] as const
 export type FaultPlace = (typeof faultPlaces)[number]
 
 const place = z.enum(faultPlaces).meta({ description: 'Where in the conversation it strikes.' })

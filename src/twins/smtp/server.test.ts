@@ -210,7 +210,7 @@ describe('strictness', () => {
   })
 
   const mistakes: readonly [name: string, line: string | Buffer, code: string][] = [
-    ['an unknown command', 'HACK\r\n', '500'],
+    ['an unknown command', 'JUMP\r\n', '500'],
     ['a bare LF', 'NOOP\n', '500'],
     ['an endless line', `NOOP ${'x'.repeat(20_000)}\r\n`, '500'],
     ['MAIL before EHLO', 'MAIL FROM:<a@b.example>\r\n', '503'],
