@@ -7,9 +7,9 @@ import { listenOnLoopback } from './listen.ts'
 import { type MailboxTwin, readFaults, type Twin } from './twin.ts'
 
 /** Limits of the endpoint; they protect the machine from a mistaken upload, not from an attacker: it is loopback. */
-export const twinAdminLimits = { faultBytes: 1 * MiB, mailBytes: 150 * MiB }
+const twinAdminLimits = { faultBytes: 1 * MiB, mailBytes: 150 * MiB }
 
-export const twinAdminErrors = defineErrors('TWINADMIN', {
+const twinAdminErrors = defineErrors('TWINADMIN', {
   NO_SUCH_TWIN: {
     side: 'caller',
     retry: 'never',
@@ -174,9 +174,10 @@ async function readBytes(request: IncomingMessage, bytesMax: number): Promise<Bu
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > bytesMax) throw twinAdminErrors.TOO_LARGE({ bytesMax })
-    chunks.push(chunk)
+    // Read to its end, unkept: leaving in the middle would close the connection before the caller hears why.
+    if (bytes <= bytesMax) chunks.push(chunk)
   }
+  if (bytes > bytesMax) throw twinAdminErrors.TOO_LARGE({ bytesMax })
   return Buffer.concat(chunks)
 }
 

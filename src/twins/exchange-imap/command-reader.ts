@@ -23,7 +23,7 @@ export interface CommandReader {
   line(bytesMax: number): Promise<string | undefined>
 }
 
-export interface ReadLimits {
+interface ReadLimits {
   /** Octets of a command without its literals. */
   readonly commandBytes: number
   /** Octets of the literal of APPEND; other commands' literals count as command octets. */

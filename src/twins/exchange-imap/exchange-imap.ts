@@ -12,7 +12,7 @@ import { type Content, type Mail, type Mailbox, type MailboxSeed, makeMailbox } 
 import { serve } from './session.ts'
 import { makeWire } from './wire.ts'
 
-export const defaultImapLimits: ImapLimits = {
+const defaultImapLimits: ImapLimits = {
   commandBytes: 10_240,
   appendBytes: 150 * MiB,
   inactiveMs: 30 * MINUTE,
@@ -35,7 +35,7 @@ export interface ExchangeImapOptions {
 }
 
 /** A connection as tests and the admin endpoint see it. */
-export interface ConnectionState {
+interface ConnectionState {
   readonly id: number
   readonly mailbox: string | undefined
   readonly user: string | undefined
@@ -43,7 +43,7 @@ export interface ConnectionState {
 }
 
 /** A command that came, without credentials and literals. */
-export interface SeenCommand {
+interface SeenCommand {
   readonly connection: number
   readonly line: string
 }

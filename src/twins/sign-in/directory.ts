@@ -13,14 +13,14 @@ export interface TenantSeed {
   readonly usersMayConsent?: boolean
 }
 
-export interface UserSeed {
+interface UserSeed {
   /** The user principal name, `svc@contoso.com`. */
   readonly name: string
   readonly isAdmin?: boolean
 }
 
 /** An app registration. One without secrets and certificates is a public client. */
-export interface AppSeed {
+interface AppSeed {
   readonly clientId: string
   readonly name: string
   /** Compared letter by letter, as Entra does. */

@@ -13,7 +13,7 @@ export interface Grant {
 }
 
 /** What the authorization request fixed for the redemption of its code. */
-export interface CodeTerms {
+interface CodeTerms {
   readonly redirectUri: string
   /** S256 code challenge; undefined where the app came without PKCE. */
   readonly challenge: string | undefined

@@ -70,13 +70,13 @@ async function respond(
     return
   }
   const answer = await answerOrExplain(parts, request, url, form, isToken)
-  const refreshToken = form.get('refresh_token')
+  const refreshToken = form?.get('refresh_token') ?? null
   requests.push({
     at: parts.world.clock.now(),
     method: request.method ?? '',
     path: url.pathname,
     status: answer.status,
-    grant: form.get('grant_type'),
+    grant: form?.get('grant_type') ?? null,
     refreshToken: refreshToken && createHash('sha256').update(refreshToken).digest('hex').slice(0, 12),
   })
   if (requests.length > requestsKept) requests.shift()
@@ -87,11 +87,12 @@ async function answerOrExplain(
   parts: Parts,
   request: IncomingMessage,
   url: URL,
-  form: URLSearchParams,
+  form: URLSearchParams | undefined,
   isToken: boolean,
 ): Promise<Answer> {
   try {
     if (isToken) playTokenFaults(parts.faults())
+    if (!form) throw refuse('REQUEST_MALFORMED')
     return await answer(parts, request, url, form)
   } catch (error) {
     if (!(error instanceof EntraError)) throw error
@@ -186,14 +187,16 @@ function show(visit: Visit): Answer {
   }
 }
 
-async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
+/** The fields of a form; undefined where it is larger than any honest one. */
+async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > formBytesMax) throw refuse('REQUEST_MALFORMED')
-    chunks.push(chunk)
+    // Read to its end, unkept: leaving in the middle would close the connection before the caller hears why.
+    if (bytes <= formBytesMax) chunks.push(chunk)
   }
+  if (bytes > formBytesMax) return undefined
   return new URLSearchParams(Buffer.concat(chunks).toString())
 }
 

@@ -36,7 +36,7 @@ export interface SignInOptions {
 }
 
 /** Who a token is for; the tenant is the one of the user or the first one. */
-export interface TokenWish {
+interface TokenWish {
   readonly user?: string
   readonly clientId?: string
   /** As in a token request; for a user. */
