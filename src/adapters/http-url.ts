@@ -1,0 +1,109 @@
+import { compileTemplate } from '../flow/compile-template.ts'
+import type { Scope, Template } from '../flow/expression.ts'
+import { httpErrors } from './http-errors.ts'
+
+export interface RenderedUrl {
+  readonly url: URL
+  /** True when the message had a say in the host: then the address guard decides. */
+  readonly isHostChosen: boolean
+}
+
+type Piece = { readonly literal: string } | { readonly template: Template }
+
+const pieces = /\$\$\{|\$\{(?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{[^{}]*\})*\}/g
+const wholeOrigin = /^https?:\/\/[^/?#\\]+[/?#]/i
+
+/**
+ * A url with `${…}` parts. Once the host stands, values of the message are percent-encoded, so that they can add
+ * neither path segments nor query fields; a message that chooses the host chooses the rest too.
+ */
+export class UrlTemplate {
+  /** The literal text before the first part. */
+  readonly start: string
+  /** True when the text leaves the host to the message, as far as can be said without rendering. */
+  readonly mayChooseHost: boolean
+  readonly #pieces: readonly Piece[]
+
+  constructor(text: string) {
+    this.#pieces = split(text)
+    const [first] = this.#pieces
+    this.start = first && 'literal' in first ? first.literal : ''
+    const isWholeFixed = this.#pieces.every(isFixed)
+    this.mayChooseHost = !isWholeFixed && !/^([a-z]+:\/\/|\0)[^/?#\\]*[/?#]/i.test(this.#fixedStart())
+  }
+
+  /** The url of one message. Throws HTTP_URL_REFUSED. */
+  async render(scope: Scope): Promise<RenderedUrl> {
+    let text = ''
+    let isHostChosen = false
+    for (const piece of this.#pieces) {
+      if ('literal' in piece) {
+        text += piece.literal
+        continue
+      }
+      const value = textOf(await piece.template.render(scope))
+      if (piece.template.isFixed) text += value
+      else if (!isHostChosen && wholeOrigin.test(text)) text += encodeURIComponent(value)
+      else {
+        isHostChosen = true
+        text += value
+      }
+    }
+    return { url: parseUrl(text), isHostChosen }
+  }
+
+  /** What stands before the first part of the message; other parts count as one letter NUL. */
+  #fixedStart(): string {
+    const end = this.#pieces.findIndex(piece => !isFixed(piece))
+    const before = this.#pieces.slice(0, end < 0 ? undefined : end)
+    return before.map(piece => ('literal' in piece ? piece.literal : '\0')).join('')
+  }
+}
+
+function split(text: string): readonly Piece[] {
+  const found: Piece[] = []
+  let at = 0
+  let literal = ''
+  for (const match of text.matchAll(pieces)) {
+    literal += text.slice(at, match.index)
+    at = match.index + match[0].length
+    if (match[0] === '$${') {
+      literal += '${'
+      continue
+    }
+    if (literal) found.push({ literal })
+    literal = ''
+    found.push({ template: compileTemplate(match[0]) })
+  }
+  const rest = text.slice(at)
+  // An expression with brackets in brackets: taken whole, it counts as chosen by the message, which is the safe side.
+  if (rest.replaceAll('$${', '').includes('${')) return [{ template: compileTemplate(text) }]
+  if (literal + rest) found.push({ literal: literal + rest })
+  return found
+}
+
+function parseUrl(text: string): URL {
+  const path = text.replace(/^[a-z]+:\/\/[^/?#\\]*/i, '').split(/[?#]/)[0] ?? ''
+  // Dot segments in any spelling lead out of the path that the flow names.
+  if (/(^|[/\\]|%2f|%5c)(\.|%2e){1,2}($|[/\\]|%2f|%5c)/i.test(path)) {
+    throw httpErrors.URL_REFUSED({ reason: 'its path has a dot segment' })
+  }
+  if (!URL.canParse(text)) throw httpErrors.URL_REFUSED({ reason: `"${text.slice(0, 200)}" is no url` })
+  const url = new URL(text)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw httpErrors.URL_REFUSED({ reason: `it is of kind ${url.protocol}, not https: or http:` })
+  }
+  if (url.username !== '' || url.password !== '') throw httpErrors.URL_REFUSED({ reason: 'it carries a user' })
+  url.hash = ''
+  return url
+}
+
+function isFixed(piece: Piece): boolean {
+  return 'literal' in piece || piece.template.isFixed
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value)
+  throw httpErrors.URL_REFUSED({ reason: 'a part of it is no text' })
+}

@@ -1,0 +1,268 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Agent, Dispatcher } from 'undici'
+import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
+import { asHubError, HubError } from '../kernel/error.ts'
+import type { Message } from '../kernel/message.ts'
+import type { CheckResult, TlsWish } from '../kernel/socket.ts'
+import { SECOND } from '../kernel/time.ts'
+import { guardConnect } from '../protocols/net/address-guard.ts'
+import { asNetError } from '../protocols/net/errors.ts'
+import { makeHttpAgent } from '../protocols/net/http-client.ts'
+import { failureOf, type HttpAnswer, isSuccess, readAnswer } from './http-answer.ts'
+import { type HttpConfig, httpConfig } from './http-config.ts'
+import { httpErrors } from './http-errors.ts'
+import { logIn } from './http-log-in.ts'
+import { UrlTemplate } from './http-url.ts'
+
+export const http = defineReceiver({
+  id: 'http',
+  title: 'HTTP',
+  summary: 'Sends the message in an HTTP request, and takes the answer as receipt.',
+  answers: true,
+  config: httpConfig,
+  examples: [
+    { title: 'A web hook with an API key', config: { url: 'https://hooks.example.com/orders', auth: 'hook-key' } },
+    {
+      title: 'A service on premise, through a connector',
+      config: { via: 'dc-frankfurt', url: 'http://s4.virtual:8000/sap/opu/odata/orders', auth: 's4-technical-user' },
+    },
+    {
+      title: 'One order, created once',
+      config: {
+        method: 'PUT',
+        url: 'https://api.example.com/orders/${message.headers.orderid}',
+        auth: 'partner-oauth',
+        'idempotency-key': 'Idempotency-Key',
+      },
+    },
+  ],
+  errors: httpErrors,
+  open: context => HttpReceiver.open(context),
+})
+
+const connectTimeoutMs = 10 * SECOND
+/** The engine's own limit of running deliveries is lower, so no request waits in the pool unseen. */
+const connectionsPerOrigin = 256
+
+const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
+
+interface Exchange {
+  readonly url: URL
+  readonly method: HttpConfig['method']
+  readonly headers: Record<string, string>
+  readonly body: Message['body'] | undefined
+}
+
+class HttpReceiver implements Receiver {
+  readonly #context: ReceiverContext<HttpConfig>
+  readonly #url: UrlTemplate
+  readonly #agent: Agent
+  readonly #tls: TlsWish
+  /** What happens after an attempt whose end is not known. */
+  readonly #onUnknown: 'set-aside' | 'send-again'
+  /** Origins that the document names itself; to all others the address guard opens the way. */
+  readonly #ownOrigins = new Set<string>()
+
+  constructor(context: ReceiverContext<HttpConfig>, ca: string | undefined) {
+    const { config, connect } = context
+    this.#context = context
+    this.#url = new UrlTemplate(config.url.text)
+    this.#tls = ca === undefined ? {} : { ca }
+    const isRepeatable = repeatable.has(config.method) || config['idempotency-key'] !== undefined
+    this.#onUnknown = config['on-unknown'] ?? (isRepeatable ? 'send-again' : 'set-aside')
+    const guarded = guardConnect(connect, { allow: config.allow })
+    this.#agent = makeHttpAgent({
+      connect: url => (this.#ownOrigins.has(url.origin) ? connect : guarded),
+      via: config.via,
+      tls: this.#tls,
+      connectTimeoutMs: Math.min(connectTimeoutMs, config.timeout / 2),
+      connections: connectionsPerOrigin,
+      answerBytesMax: config['max-answer'],
+    })
+  }
+
+  static async open(context: ReceiverContext<HttpConfig>): Promise<HttpReceiver> {
+    const { ca } = context.config
+    return new HttpReceiver(context, ca === undefined ? undefined : await readCa(resolve(context.folder, ca)))
+  }
+
+  async deliver(message: Message, effect: Effect): Promise<Receipt> {
+    const { config } = this.#context
+    const exchange = await this.#prepare(message, effect)
+    const server = exchange.url.host
+    if (effect.isUnknown && this.#onUnknown === 'set-aside') {
+      throw httpErrors.OUTCOME_UNKNOWN({ server, reason: 'an earlier attempt ended without an answer' })
+    }
+    const answer = await this.#exchangeWithLogIn(exchange, effect)
+    if (isSuccess(answer.status, config.success)) return receiptOf(answer, server)
+    throw failureOf(answer, {
+      server,
+      credential: config.auth ?? 'the receiver (it has none)',
+      now: this.#context.clock.now(),
+    })
+  }
+
+  /** Connects (TLS included) and gets a token; a request of its own could change something at the other side. */
+  async check(): Promise<CheckResult> {
+    const { config, connect, credential } = this.#context
+    try {
+      await logIn(config, credential)
+      if (this.#url.mayChooseHost) return { ok: true, detail: 'the message chooses the host; the credential is ready' }
+      if (!URL.canParse(this.#url.start)) return { ok: true, detail: 'the credential is ready' }
+      const { hostname, port, protocol, host } = new URL(this.#url.start)
+      const isSecure = protocol === 'https:'
+      const socket = await connect({
+        host: hostname.replace(/^\[(.*)\]$/, '$1'),
+        port: Number(port || (isSecure ? 443 : 80)),
+        tls: isSecure ? this.#tls : undefined,
+        via: config.via,
+        timeoutMs: connectTimeoutMs,
+      })
+      socket.destroy()
+      return { ok: true, detail: `${host} takes connections` }
+    } catch (thrown) {
+      return { ok: false, error: asHubError(thrown) }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #prepare(message: Message, effect: Effect): Promise<Exchange> {
+    const { config } = this.#context
+    const { scope } = effect
+    const { url, isHostChosen } = await this.#url.render(scope)
+    if (isHostChosen && config.auth !== undefined && config.allow.length === 0) {
+      throw httpErrors.URL_REFUSED({ reason: 'the message chose who would get the credential' })
+    }
+    if (!isHostChosen) this.#ownOrigins.add(url.origin)
+    for (const [name, template] of Object.entries(config.query)) {
+      url.searchParams.set(name, fieldText(await template.render(scope)))
+    }
+    const withBody = (config.body ?? (/^(GET|HEAD)$/.test(config.method) ? 'none' : 'as-received')) === 'as-received'
+    const headers: Record<string, string> = withBody ? { 'content-type': headerText(message.body.type, 'type') } : {}
+    for (const [name, template] of Object.entries(config.headers)) {
+      headers[name.toLowerCase()] = headerText(await template.render(scope), name)
+    }
+    const keyHeader = config['idempotency-key']
+    if (keyHeader !== undefined) headers[keyHeader.toLowerCase()] = effect.key
+    return { url, method: config.method, headers, body: withBody ? message.body : undefined }
+  }
+
+  /** One exchange; a token that the other side does not take (any more) is renewed once. */
+  async #exchangeWithLogIn(exchange: Exchange, effect: Effect) {
+    const { config, credential } = this.#context
+    const first = await logIn(config, credential)
+    if (exchange.method !== 'GET' && exchange.method !== 'HEAD') await effect.intend()
+    const answer = await this.#follow(exchange, first.header, effect.signal)
+    if (answer.status !== 401 || first.token === undefined) return answer
+    const second = await logIn(config, credential, first.token)
+    return second.token === first.token ? answer : this.#follow(exchange, second.header, effect.signal)
+  }
+
+  async #follow(
+    exchange: Exchange,
+    login: readonly [string, string] | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const { origin } = exchange.url
+    let { url } = exchange
+    for (let left = this.#context.config.redirects; ; left -= 1) {
+      const isHome = url.origin === origin
+      // Whoever sends the hub elsewhere must not be handed what was meant for this origin alone.
+      const own = isHome ? exchange.headers : withoutSecrets(exchange.headers)
+      const headers = isHome && login ? { ...own, [login[0]]: login[1] } : own
+      const answer = await this.#send({ ...exchange, url, headers }, signal)
+      const location = answer.headers['location']
+      if (left <= 0 || location === undefined || !mayFollow(answer.status, exchange.method)) return answer
+      if (!URL.canParse(location, url.href)) return answer
+      const next = new URL(location, url)
+      const isDowngrade = url.protocol === 'https:' && next.protocol !== 'https:'
+      if (isDowngrade || !/^https?:$/.test(next.protocol) || next.username !== '') return answer
+      url = next
+    }
+  }
+
+  async #send(exchange: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
+    const { config } = this.#context
+    const { url, method, headers, body } = exchange
+    const timeout = AbortSignal.timeout(config.timeout)
+    const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
+    try {
+      const response = await this.#agent.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers: body ? { ...headers, 'content-length': String(body.bytes) } : headers,
+        signal: AbortSignal.any([signal, timeout]),
+        ...(body && { body: bodyOf(body) }),
+      } satisfies Dispatcher.RequestOptions & { origin: string })
+      return await readAnswer(response, url.host, config['max-answer'])
+    } catch (thrown) {
+      // Errors of our own came before the request was sent, or say themselves what became of it.
+      if (thrown instanceof HubError) throw thrown
+      const error = asNetError(thrown, { host: url.hostname, port })
+      const reason = timeout.aborted
+        ? `no answer within ${config.timeout} ms`
+        : signal.aborted
+          ? 'the attempt was ended'
+          : error.message
+      const retry = this.#onUnknown === 'send-again' ? 'soon' : 'never'
+      throw httpErrors.OUTCOME_UNKNOWN({ server: url.host, reason }, { cause: thrown, retry })
+    }
+  }
+}
+
+function receiptOf({ status, headers, body }: HttpAnswer, server: string): Receipt {
+  const { location, etag } = headers
+  return {
+    summary: `${status} from ${server}${location === undefined ? '' : `, ${location}`} (${body.length} bytes)`,
+    fields: { status, ...(location !== undefined && { location }), ...(etag !== undefined && { etag }) },
+    ...(location !== undefined && { terms: [location] }),
+    answer: { headers, type: headers['content-type'] ?? 'application/octet-stream', body },
+  }
+}
+
+function bodyOf(body: Message['body']): Uint8Array | Readable {
+  return body.held ?? Readable.from(body.stream(), { objectMode: false })
+}
+
+// 301 to 303 turn a POST into a GET in many clients: the body would be lost without a word.
+function mayFollow(status: number, method: string): boolean {
+  if (status === 307 || status === 308) return true
+  return status >= 301 && status <= 303 && (method === 'GET' || method === 'HEAD')
+}
+
+const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'apikey', 'x-api-key'])
+
+function withoutSecrets(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.has(name)))
+}
+
+/** RFC 9110 section 5.5: no control letters; other letters than ASCII are not sent, since nobody agrees how. */
+function headerText(value: unknown, header: string): string {
+  const text = fieldText(value)
+  if (/^[\t -~]*$/.test(text)) return text
+  throw httpErrors.HEADER_REFUSED({ header, reason: 'it has control letters, or letters outside ASCII' })
+}
+
+function fieldText(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === undefined || value === null
+    ? ''
+    : JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? Number(part) : part))
+}
+
+async function readCa(file: string): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8')
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    throw httpErrors.CA_UNREADABLE({ file, reason }, { cause: thrown })
+  }
+  throw httpErrors.CA_UNREADABLE({ file, reason: 'it is not PEM' })
+}
