@@ -13,7 +13,7 @@ export interface Course {
 }
 
 /** A process to start. Its wall time and CPU count from here, so preparation belongs before it. */
-export interface Command {
+interface Command {
   readonly program: string
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>

@@ -4,7 +4,7 @@ import type { MemoryResult } from './memory.ts'
 import type { RoundResult } from './round.ts'
 
 /** The contestant that all others are compared with. */
-export const ownName = 'isthmus'
+const ownName = 'isthmus'
 
 export interface Summary {
   readonly contestant: string

@@ -1,7 +1,7 @@
 import { corpusAddresses, mailWith, type NamedMail } from './named-mail.ts'
 
 /** More Received headers than this are a loop. */
-export const receivedMax = 50
+const receivedMax = 50
 
 /** Mails that go round in circles, and look-alikes that do not. */
 export function loops(): NamedMail[] {
@@ -12,6 +12,8 @@ export function loops(): NamedMail[] {
     mailWith('received-500', receivedHeaders(500), 'Round and round.\r\n', caught),
     mailWith('x-loop-own', [`X-Loop: ${corpusAddresses.sap}`], 'Seen before.\r\n', caught),
     mailWith('delivered-to-own', [`Delivered-To: ${corpusAddresses.sap}`], 'Seen before.\r\n', caught),
+    mailWith('from-own-domain', ['From: Batch <batch@s4.local>'], 'Sent by the system it would go to.\r\n', caught),
+    mailWith('from-look-alike-domain', ['From: Batch <batch@not-s4.local>'], 'Another domain.\r\n'),
     mailWith('x-loop-other', ['X-Loop: somebody@else.test'], 'Not our loop.\r\n'),
     mailWith('received-in-body', [], `${receivedHeaders(100).join('\r\n')}\r\n`),
   ]

@@ -1,8 +1,9 @@
 /**
- * What a flow with loop detection must do with a mail. `as-is`: it arrives with the very bytes (line ends aside, see
- * `afterData`). `set-aside`: it must not arrive and is kept with a reason. `either`: both are right, silence is not.
+ * What must become of a mail in a flow to `corpusAddresses.sap` that takes s4.local for the SAP side's own domain.
+ * `as-is`: it arrives with the very bytes (line ends aside, see `afterData`). `set-aside`: it must not arrive and is
+ * kept with a reason. `either`: both are right, silence is not.
  */
-export type Expectation = 'as-is' | 'set-aside' | 'either'
+type Expectation = 'as-is' | 'set-aside' | 'either'
 
 export interface NamedMail {
   /** Names the mail in test reports; also the local part of its Message-ID where it has one of its own. */

@@ -62,7 +62,7 @@ describe('hostile mails', () => {
 
   test('tell loops apart from what only looks like one', () => {
     const caught = mails.filter(mail => mail.expectation === 'set-aside').map(mail => mail.name)
-    expect(caught).toEqual(['received-51', 'received-500', 'x-loop-own', 'delivered-to-own'])
+    expect(caught).toEqual(['received-51', 'received-500', 'x-loop-own', 'delivered-to-own', 'from-own-domain'])
     expect(byName.get('received-in-body')?.expectation).toBe('as-is')
     expect(mails.filter(mail => mail.isAutomatic).map(mail => mail.name)).toContain('bounce')
     expect(byName.get('auto-submitted-no')?.isAutomatic).toBe(false)

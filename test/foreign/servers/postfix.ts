@@ -20,7 +20,7 @@ export interface PostfixOptions {
   readonly messageBytesMax?: number
 }
 
-export interface Received {
+interface Received {
   readonly queueId: string
   /** The mail as it came: Postfix's own headers taken off again, its line ends back to CRLF. */
   readonly bytes: Uint8Array

@@ -5,13 +5,13 @@ import { type KoaContext, Provider } from 'oidc-provider'
 
 /** Scopes and resource as Microsoft 365 names them. */
 export const imapScope = 'https://outlook.office.com/IMAP.AccessAsUser.All'
-export const smtpScope = 'https://outlook.office.com/SMTP.Send'
-export const appScope = 'https://outlook.office365.com/.default'
+const smtpScope = 'https://outlook.office.com/SMTP.Send'
+const appScope = 'https://outlook.office365.com/.default'
 const resource = 'https://outlook.office.com'
 const delegatedScope = `openid offline_access ${imapScope}`
 const redirectsMax = 10
 
-export interface Tokens {
+interface Tokens {
   readonly access_token: string
   readonly refresh_token?: string
   readonly expires_in: number
