@@ -47,7 +47,16 @@ export const call = defineStep({
           params: { hint, at: 'key' },
         })
       }),
-  examples: [],
+  examples: [
+    {
+      title: 'Ask a service for a price and go on with its answer',
+      config: { to: { http: { url: 'https://prices.example/quote' } } },
+    },
+    {
+      title: 'Keep one value of the answer',
+      config: { to: { http: { url: 'https://prices.example/quote' } }, into: 'price', take: 'answer.body.price' },
+    },
+  ],
   errors: callErrors,
   async prepare({ config, receiver }) {
     const target = await receiver('call', config.to)

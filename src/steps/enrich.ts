@@ -50,7 +50,16 @@ export const enrich = defineStep({
           params: { hint, at: 'key' },
         })
       }),
-  examples: [],
+  examples: [
+    {
+      title: 'The number of a customer by the address of the sender',
+      config: {
+        from: { http: { url: 'https://customers.example/by-mail/${message.from}', method: 'GET' } },
+        into: 'customer',
+        take: 'answer.body.number',
+      },
+    },
+  ],
   errors: enrichErrors,
   async prepare({ config, receiver }) {
     const source = await receiver('enrich', config.from)
