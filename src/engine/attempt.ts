@@ -3,7 +3,7 @@ import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
-import type { Clock } from '../kernel/time.ts'
+import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { PreparedBlock, PreparedFlow, PreparedReceiver } from './prepared-flow.ts'
@@ -11,7 +11,15 @@ import { messageOf } from './stored-message.ts'
 
 export type AttemptEnd =
   | { readonly state: Exclude<Outcome['state'], 'skipped'>; readonly summary: string; readonly result: Message }
-  | { readonly state: 'failed'; readonly error: HubError }
+  | {
+      readonly state: 'failed'
+      readonly error: HubError
+      /** Why the attempt was ended from outside, where it was; `error` then says how the receiver took it. */
+      readonly expiry: HubError | undefined
+    }
+
+/** How long a receiver that is told to end may take to say how far it came. */
+const settleMs = SECOND
 
 export interface AttemptOptions {
   readonly claimed: Claimed
@@ -39,7 +47,8 @@ export class Attempt {
   #intended: string[] = []
   #terms: string[] = []
   #summary = ''
-  #expire: ((error: HubError) => void) | undefined
+  #reject: ((error: HubError) => void) | undefined
+  #expiry: HubError | undefined
   #isOver = false
 
   constructor(options: AttemptOptions) {
@@ -53,21 +62,28 @@ export class Attempt {
   async run(): Promise<AttemptEnd> {
     try {
       return await new Promise<AttemptEnd>((resolve, reject) => {
-        this.#expire = reject
+        this.#reject = reject
         this.#travel().then(resolve, reject)
       })
     } catch (thrown) {
-      return { state: 'failed', error: asHubError(thrown) }
+      return { state: 'failed', error: asHubError(thrown), expiry: this.#expiry }
     } finally {
       this.#isOver = true
     }
   }
 
-  /** Ends the attempt from outside (time is over, the hub stops). What still runs can record nothing any more. */
-  expire(error: HubError): void {
-    this.#isOver = true
-    this.#expire?.(error)
-    this.#controller.abort(error)
+  /**
+   * Ends the attempt from outside (time is over, the hub stops). The receiver is heard for a moment, since only it knows
+   * whether the other side has the message; what runs on after that can record nothing any more.
+   */
+  expire(reason: HubError): void {
+    if (this.#expiry) return
+    this.#expiry = reason
+    this.#controller.abort(reason)
+    setTimeout(() => {
+      this.#isOver = true
+      this.#reject?.(engineErrors.OUTCOME_UNKNOWN({ where: this.where }))
+    }, settleMs)
   }
 
   /** Receipts and words that are to be stored together with the end. */
@@ -227,6 +243,7 @@ export class Attempt {
 
   #enterStep(where: string): void {
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where })
+    if (this.#expiry) throw this.#expiry
     this.stepSince = this.#options.clock.now()
     this.where = where
   }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
@@ -211,8 +211,31 @@ describe('a delivery that fails', () => {
     })
     await it.accept('order')
     await it.clock.advance(6 * MINUTE, () => new Promise(resolve => setTimeout(resolve, 1)))
-    expect(it.failed()).toMatchObject([{ error: { code: 'ENGINE_STEP_TIMEOUT' } }])
+    await vi.waitFor(() => expect(it.failed()).toMatchObject([{ error: { code: 'ENGINE_STEP_TIMEOUT' } }]), 5000)
     await it.advance(MINUTE)
+    expect(it.ended()).toMatchObject([{ state: 'delivered' }])
+  })
+})
+
+describe('an attempt that is ended from outside', () => {
+  test('is believed when its receiver says that the other side does not have it', async () => {
+    const seen: boolean[] = []
+    const interrupted = () => Object.assign(hubErrors.STOPPING(), { code: 'SAMPLE_INTERRUPTED' })
+    const it = await world({
+      limits: { stepMs: 5 * MINUTE },
+      receivers: [
+        async (_, effect) => {
+          seen.push(effect.isUnknown)
+          await effect.intend()
+          if (effect.attempt > 1) return ok
+          return new Promise((_resolve, reject) => effect.signal.addEventListener('abort', () => reject(interrupted())))
+        },
+      ],
+    })
+    await it.accept('order')
+    await it.clock.advance(6 * MINUTE, () => new Promise(resolve => setTimeout(resolve, 1)))
+    await it.advance(MINUTE)
+    expect(seen).toEqual([false, false])
     expect(it.ended()).toMatchObject([{ state: 'delivered' }])
   })
 })

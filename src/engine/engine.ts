@@ -87,7 +87,7 @@ export function createEngine(options: EngineOptions): Engine {
     attempts.set(claimed.id, attempt)
     try {
       const end = await attempt.run()
-      if (end.state === 'failed') await afterFailure(running, attempt, end.error)
+      if (end.state === 'failed') await afterFailure(running, attempt, end)
       else await finish(running, attempt, withReason(end, attempt.where))
     } catch (thrown) {
       reportUnlessFenced(claimed)(thrown)
@@ -131,18 +131,16 @@ export function createEngine(options: EngineOptions): Engine {
     })
   }
 
-  async function afterFailure(running: RunningFlow, attempt: Attempt, error: HubError): Promise<void> {
+  async function afterFailure(
+    running: RunningFlow,
+    attempt: Attempt,
+    end: Extract<AttemptEnd, { state: 'failed' }>,
+  ): Promise<void> {
     const { claimed } = attempt
-    if (error.code === hubErrors.STOPPING.code) {
-      await keepReceipts(attempt)
-      await store.release(claimed)
-      return
-    }
-    // What failed with a known outcome did not happen; what nobody foresaw may have.
-    const isKnown =
-      !error.isOutcomeUnknown &&
-      error.code !== hubErrors.UNEXPECTED.code &&
-      error.code !== engineErrors.STEP_TIMEOUT.code
+    // A receiver that was interrupted but knows how far it came is believed; what nobody foresaw may have happened.
+    const isKnown = !end.error.isOutcomeUnknown && end.error.code !== hubErrors.UNEXPECTED.code
+    const isStopping = end.expiry?.code === hubErrors.STOPPING.code
+    const error = end.expiry ?? end.error
     const kept = keepReceipts(attempt)
     const withdrawn = isKnown ? attempt.openIntents() : []
     const now = clock.now()
@@ -158,6 +156,10 @@ export function createEngine(options: EngineOptions): Engine {
       void store.receipt(claimed, receipt).catch(reportUnlessFenced(claimed))
     }
     await kept
+    if (isStopping) {
+      await store.release(claimed)
+      return
+    }
     const attemptCount = claimed.attemptCount + 1
     const { retry } = running.flow.delivery
     const next = planRetry(retry, { attemptCount, since: claimed.since, now, error })

@@ -15,8 +15,8 @@ export const defaultLimits = {
   queuedPerFlow: 100_000,
   /** Deliveries that run at the same time in one hub. */
   runningDeliveries: 64,
-  /** The longest one step or receiver may take. */
-  stepMs: 5 * MINUTE,
+  /** The longest one step or receiver may take; above the 10 minutes that RFC 5321 gives a server for its answer. */
+  stepMs: 15 * MINUTE,
   /** Parts that one split may make. */
   splitParts: 100_000,
 } as const
