@@ -68,13 +68,13 @@ function boundsOf({ sequence }: StoreParts, query: DeliveryQuery, before: number
     sql.push(condition)
     values.push(value)
   }
-  if (before !== undefined) add('delivery.seq < ?', before)
+  if (before !== undefined) add('seq < ?', before)
   if (query.acceptedFrom !== undefined) {
-    add('delivery.seq >= ?', sequence.lowest(query.acceptedFrom))
+    add('seq >= ?', sequence.lowest(query.acceptedFrom))
     add('accepted_at >= ?', Math.ceil(query.acceptedFrom))
   }
   if (query.acceptedTo !== undefined) {
-    add('delivery.seq <= ?', sequence.highest(query.acceptedTo))
+    add('seq <= ?', sequence.highest(query.acceptedTo))
     add('accepted_at <= ?', Math.floor(query.acceptedTo))
   }
   return { sql: sql.map(condition => ` and ${condition}`).join(''), values }
@@ -129,8 +129,8 @@ function byTerm(
     : { sql: 'word = ?', values: [word] }
   const filter = `${flow === undefined ? '' : ' and flow = ?'}${query.state === undefined ? '' : ' and state = ?'}`
   const sql = `
-    select distinct delivery.* from term join delivery on delivery.seq = term.seq
-    where ${match.sql}${filter}${bounds.sql} order by delivery.seq desc limit ?`
+    select * from delivery where seq in (select seq from term where ${match.sql})${filter}${bounds.sql}
+    order by seq desc limit ?`
   return database
     .prepare(sql)
     .all(

@@ -4,7 +4,7 @@ import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../p
 import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from './columns.ts'
 import { findDeliveries, rowOf } from './find.ts'
 import type { StoreParts } from './parts.ts'
-import { purgeDeliveries } from './purge.ts'
+import { openPurge } from './purge.ts'
 import { rebuildEntry } from './rebuild.ts'
 
 /** What people see of deliveries and do with them. */
@@ -136,7 +136,7 @@ export function openInspection(parts: StoreParts): Inspection {
     counts,
     requeue,
     skip,
-    purge: request => purgeDeliveries(parts, request),
+    purge: openPurge(parts),
   }
 }
 

@@ -19,8 +19,8 @@ export const sqliteLimits = {
   attempts: 50,
   /** Receipts that lie in the row of their delivery; with more, each has a row of its own. */
   rowReceipts: 8,
-  /** Deliveries that one transaction of a purge deletes. */
-  purgeBatch: 200,
+  /** Deliveries that one transaction of a purge deletes; the event loop stands still as long as that takes. */
+  purgeBatch: 50,
   /** How long a body waits for its delivery before `collect` may take it. */
   unclaimedBodyMs: HOUR,
   /** How long a write waits for a foreign reader (a backup, sqlite3) that holds the database. */

@@ -74,7 +74,7 @@ function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
     pragma journal_mode = wal;
     pragma synchronous = full;
     pragma cache_size = -16384;
-    pragma wal_autocheckpoint = 2000;
+    pragma wal_autocheckpoint = 4000;
     pragma journal_size_limit = 67108864`)
   return database
 }

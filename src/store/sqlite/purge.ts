@@ -1,73 +1,69 @@
-import { storeErrors } from '../errors.ts'
 import type { FinishedState, Inspection } from '../port.ts'
 import { flagNumbers, numberOf, stateNumbers } from './columns.ts'
+import type { BookedFlow } from './flow-book.ts'
 import type { StoreParts } from './parts.ts'
 
-type PurgeRequest = Parameters<Inspection['purge']>[0]
-
-const endedStates: readonly FinishedState[] = ['delivered', 'dropped', 'rejected', 'skipped']
+const endedStates: readonly FinishedState[] = ['delivered', 'dropped', 'rejected', 'skipped', 'set-aside']
 
 /** Deletes what was kept long enough, a small transaction at a time, with everything that belongs to it. */
-export async function purgeDeliveries(parts: StoreParts, request: PurgeRequest): Promise<number> {
-  let purged = 0
-  for (const state of [...endedStates, 'set-aside'] as const) {
-    const before = state === 'set-aside' ? request.setAsideBefore : request.deliveredBefore
-    for (let isMore = true; isMore && purged < request.max; ) {
-      const batch = Math.min(parts.limits.purgeBatch, request.max - purged)
-      const count = await purgeBatch(parts, request.flow, state, before, batch)
-      purged += count
-      isMore = count === batch
-    }
-  }
-  return purged
-}
-
-function purgeBatch(
-  parts: StoreParts,
-  flowName: string,
-  state: FinishedState,
-  before: number,
-  batch: number,
-): Promise<number> {
-  const { database, committer, flows, facts, sequence, queue, contents } = parts
-  const flow = flows.find(flowName)
-  if (!flow) return Promise.resolve(0)
-  // What ended before a time was accepted before it, so the oldest numbers are all there is to look at.
-  const select = database.prepare(
+export function openPurge(parts: StoreParts): Inspection['purge'] {
+  const { database, limits, committer, flows, facts, sequence, queue, contents, words, receipts, attempts, bodies } =
+    parts
+  const selectOldest = database.prepare(
     'select seq, flags from delivery where flow = ? and state = ? and seq <= ? and at < ? order by seq limit ?',
   )
-  return committer
-    .commit(
-      () => {
-        const rows = select.all(flow.number, stateNumbers[state], sequence.highest(before), Math.ceil(before), batch)
-        if (rows.length === 0) return []
-        // Numbers of deleted deliveries are not given again, not even when the newest ones go.
-        facts.write('sequence.last', sequence.last)
-        return rows.map(row => {
-          const seq = numberOf(row['seq'])
-          purgeRows(parts, seq)
-          if ((numberOf(row['flags']) & flagNumbers.probe) === 0) flows.move(flow, state, undefined)
-          return seq
-        })
-      },
-      purged => {
-        for (const seq of purged) {
-          contents.forget(seq)
-          const held = queue.get(seq)
-          if (held) queue.remove(held)
-        }
-        if (purged.length > 0) parts.announceWork()
-      },
-    )
-    .then(purged => purged.length)
-}
+  const remove = database.prepare('delete from delivery where seq = ?')
 
-function purgeRows({ database, words, contents, receipts, attempts, bodies }: StoreParts, seq: number): void {
-  words.purge(seq)
-  contents.purge(seq)
-  receipts.purge(seq)
-  attempts.purge(seq)
-  bodies.unuse(seq)
-  const { changes } = database.prepare('delete from delivery where seq = ?').run(seq)
-  if (changes !== 1) throw storeErrors.DAMAGED({ text: `delivery row ${seq} vanished during a purge` })
+  function purgeBatch(flow: BookedFlow, state: FinishedState, before: number, countMax: number): Promise<number> {
+    return committer
+      .commit(
+        () => {
+          // What ended before a time was accepted before it, so the oldest numbers are all there is to look at.
+          const highest = sequence.highest(before)
+          const rows = selectOldest.all(flow.number, stateNumbers[state], highest, Math.ceil(before), countMax)
+          // Numbers of deleted deliveries are not given again, not even when the newest ones go.
+          if (rows.length > 0) facts.write('sequence.last', sequence.last)
+          return rows.map(row => {
+            const seq = numberOf(row['seq'])
+            removeRows(seq)
+            if ((numberOf(row['flags']) & flagNumbers.probe) === 0) flows.move(flow, state, undefined)
+            return seq
+          })
+        },
+        purged => {
+          for (const seq of purged) {
+            contents.forget(seq)
+            const held = queue.get(seq)
+            if (held) queue.remove(held)
+          }
+          if (purged.length > 0) parts.announceWork()
+        },
+      )
+      .then(purged => purged.length)
+  }
+
+  function removeRows(seq: number): void {
+    words.purge(seq)
+    contents.purge(seq)
+    receipts.purge(seq)
+    attempts.purge(seq)
+    bodies.unuse(seq)
+    remove.run(seq)
+  }
+
+  return async request => {
+    const flow = flows.find(request.flow)
+    if (!flow) return 0
+    let purged = 0
+    for (const state of endedStates) {
+      const before = state === 'set-aside' ? request.setAsideBefore : request.deliveredBefore
+      for (let isMore = true; isMore && purged < request.max; ) {
+        const countMax = Math.min(limits.purgeBatch, request.max - purged)
+        const count = await purgeBatch(flow, state, before, countMax)
+        purged += count
+        isMore = count === countMax
+      }
+    }
+    return purged
+  }
 }
