@@ -7,7 +7,7 @@ import { type SelectedFolder, searchUids } from '../protocols/imap/folder.ts'
 import { imapLimits } from '../protocols/imap/limits.ts'
 import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/windows.ts'
 import { DonePile, leftoverCriteria } from './imap-done.ts'
-import { refused, takeIn } from './imap-intake.ts'
+import { refusedMail, takeIn } from './imap-intake.ts'
 import { type MailPlace, sourceKeyOf } from './imap-message.ts'
 import type { ImapContext, ImapSession } from './imap-session.ts'
 
@@ -21,6 +21,8 @@ const folderLimits = {
   /** Finished mails that are marked without waiting for more. */
   flushCount: 100,
   queueFullMs: 30 * SECOND,
+  /** Mails that the hub failed to take, and no other taken, before fetching stops: it is the hub, not the mails. */
+  failuresInARow: 20,
 }
 
 /** What is remembered of odd mails of a mailbox beyond one session, by source key. */
@@ -47,7 +49,8 @@ export class FolderReader {
   #backlog: number[] = []
   #pauseUntil = 0
   #acceptedCount = 0
-  #firstFailure: HubError | undefined
+  /** Mails of the present batch that the hub did not take. */
+  #failures: { readonly place: MailPlace; readonly error: HubError }[] = []
 
   constructor(
     context: ImapContext,
@@ -126,10 +129,10 @@ export class FolderReader {
     const sizes = await fetchSizes(this.#session.connection, uids)
     const windows = cutWindows(uids, sizes, imapLimits.heldBytes)
     this.#acceptedCount = 0
-    this.#firstFailure = undefined
+    this.#failures = []
     const left = await this.#runWindows(windows)
     this.#backlog.unshift(...left.flatMap(window => window.uids))
-    if (this.#firstFailure && this.#acceptedCount === 0) throw this.#firstFailure
+    this.#judgeFailures()
   }
 
   /** Returns the windows that were not asked for, because the session should end or the hub is in trouble. */
@@ -164,7 +167,7 @@ export class FolderReader {
 
   #mustPause(): boolean {
     if (this.#signal.aborted || this.isRenewalDue || this.#context.clock.now() < this.#pauseUntil) return true
-    return this.#firstFailure !== undefined && this.#acceptedCount === 0
+    return this.#failures.length >= folderLimits.failuresInARow && this.#acceptedCount === 0
   }
 
   async #runWindow(window: FetchWindow): Promise<void> {
@@ -174,26 +177,41 @@ export class FolderReader {
 
   async #take(mail: FetchedMail): Promise<void> {
     const place = this.#placeOf(mail.uid)
-    let taken = await takeIn(this.#context, this.#link, mail, place, mail.uid < this.#suspectBelow)
-    if (taken.what === 'failed') {
-      if (this.#session.connection.isOver || this.#signal.aborted) return
-      if (taken.error.code === 'ENGINE_QUEUE_FULL') return this.#pause(taken.error)
-      this.#firstFailure ??= taken.error
-      this.#link.trouble(taken.error)
-      // The hub takes others, so it is this mail: after some attempts it must not be in the way any longer.
-      if (this.#acceptedCount > 0 && this.#countAttempt(mail.uid) >= folderLimits.attempts) {
-        taken = refused(this.#context, place, taken.error)
-      }
+    const taken = await takeIn(this.#context, this.#link, mail, place, mail.uid < this.#suspectBelow)
+    switch (taken.what) {
+      case 'accepted':
+        this.#acceptedCount++
+        this.#follow(mail.uid, taken.id)
+        break
+      case 'refused':
+        this.#putAside(mail.uid, taken.error)
+        break
+      case 'synthetic':
+        this.#missRow(mail.uid, 'a notice that it could not be read')
+        break
+      case 'failed':
+        if (this.#session.connection.isOver || this.#signal.aborted) break
+        if (taken.error.code === 'ENGINE_QUEUE_FULL') this.#pause(taken.error)
+        else this.#failures.push({ place, error: taken.error })
     }
-    if (taken.what === 'synthetic') this.#missRow(mail.uid, 'a notice that it could not be read')
-    if (taken.what === 'accepted') {
-      this.#acceptedCount++
-      this.#follow(mail.uid, taken.id)
+  }
+
+  /**
+   * Throws when the hub took no mail at all: then the link is down, and no mail is to blame. When it took others, it is
+   * the mail: after some attempts it must not be in the way any longer.
+   */
+  #judgeFailures(): void {
+    const [first] = this.#failures
+    if (first && this.#acceptedCount === 0) throw first.error
+    for (const { place, error } of this.#failures) {
+      if (this.#countAttempt(place.uid) >= folderLimits.attempts) this.#putAside(place.uid, refusedMail(place, error))
+      else this.#link.trouble(error)
     }
-    if (taken.what === 'refused') {
-      this.#link.trouble(taken.error)
-      this.#finish(mail.uid, 'failed')
-    }
+  }
+
+  #putAside(uid: number, error: HubError): void {
+    this.#link.trouble(error)
+    this.#finish(uid, 'failed')
   }
 
   #pause(error: HubError): void {

@@ -41,7 +41,7 @@ export async function takeIn(
     const error = asHubError(thrown)
     // A connection that broke in the midst of a mail says nothing about the mail.
     if (link.signal.aborted || error.code.startsWith('IMAP_')) return { what: 'failed', error }
-    return error.retry === 'never' ? refused(context, place, error) : { what: 'failed', error }
+    return error.retry === 'never' ? { what: 'refused', error: refusedMail(place, error) } : { what: 'failed', error }
   }
 }
 
@@ -72,10 +72,9 @@ async function takeHead(
   return { what: 'accepted', id }
 }
 
-/** MAIL_REFUSED with the reason. */
-export function refused(context: ImapContext, { mailbox, uid }: MailPlace, cause: HubError): Taken {
-  context.log.debug('imap.mail-not-taken', { mailbox, uid, code: cause.code })
-  return { what: 'refused', error: imapErrors.MAIL_REFUSED({ uid, user: mailbox, reason: cause.message }, { cause }) }
+/** The error of a mail that the hub does not want. */
+export function refusedMail({ mailbox, uid }: MailPlace, cause: HubError): HubError {
+  return imapErrors.MAIL_REFUSED({ uid, user: mailbox, reason: cause.message }, { cause })
 }
 
 function warnOfCutHeader(context: ImapContext, head: MailHead, { mailbox, uid }: MailPlace): void {

@@ -129,7 +129,7 @@ function readEntry(tokens: readonly Token[]): MailAddress | undefined {
   if (!isSpecial(tokens.at(-1), '>')) return undefined
   const phrase = tokens.slice(0, angleAt)
   // An address as a name is out of order, and everywhere.
-  if (phrase.some(token => token.kind === 'domain' || isSpecial(token, '>'))) return undefined
+  if (!phrase.every(token => isOfPhrase(token) || isSpecial(token, '@'))) return undefined
   const address = readAddressSpec(withoutRoute(tokens.slice(angleAt + 1, -1)))
   if (address === undefined) return undefined
   const name = phrase.map((token, index) => (token.isApart && index > 0 ? ' ' : '') + token.text).join('')

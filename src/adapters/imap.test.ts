@@ -1,0 +1,427 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { defineErrors } from '../kernel/error.ts'
+import { imap } from './imap.ts'
+import { mail, SenderWorld } from './imap-sender-world.ts'
+
+let world: SenderWorld
+const archive = { done: { move: 'Processed', failed: 'Failed' } }
+
+beforeEach(() => {
+  world = new SenderWorld()
+})
+afterEach(() => world.close())
+
+function soon(check: () => unknown) {
+  return expect.poll(check, { timeout: 5_000, interval: 10 })
+}
+
+test('mails are handed over as they came, and moved once they were delivered', async () => {
+  world.server.receive(mail('one', 'Cc: boss@customer.example'))
+  world.server.receive('odd\n.\r\r\0 no header at all')
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1, 2])
+  expect(world.uids()).toEqual([])
+  const [first, second] = world.accepted
+  expect(first).toMatchObject({
+    type: 'message/rfc822',
+    text: mail('one', 'Cc: boss@customer.example'),
+    sourceKey: 'orders@contoso.com/INBOX/1/1',
+    repeat: { key: '<one@customer.example>', refuse: false },
+    terms: ['<one@customer.example>', 'one@customer.example'],
+    attributes: {
+      from: 'a@customer.example',
+      to: ['orders@contoso.com', 'boss@customer.example'],
+      subject: 'one',
+      mailbox: 'orders@contoso.com',
+      folder: 'INBOX',
+      uid: 1,
+    },
+  })
+  expect(second).toMatchObject({ text: 'odd\n.\r\r\0 no header at all', terms: [], attributes: { from: '', to: [] } })
+  expect([world.troubles, world.downs]).toEqual([[], []])
+})
+
+test('nothing is marked before the delivery has ended; then each mail goes where its end says', async () => {
+  for (const subject of ['a', 'b', 'c', 'd', 'e']) world.server.receive(mail(subject))
+  world.ending = () => undefined
+  await world.start(archive)
+  await soon(() => world.accepted.length).toBe(5)
+  await new Promise(resolve => setTimeout(resolve, 300))
+  expect(world.uids()).toEqual([1, 2, 3, 4, 5])
+  expect(world.flags().join('')).toBe('')
+  for (const [index, state] of (['delivered', 'dropped', 'skipped', 'rejected', 'set-aside'] as const).entries()) {
+    world.end(`D${index + 1}`, state)
+  }
+  await soon(() => world.server.folder('Processed').mails.length).toBe(3)
+  await soon(() => world.server.folder('Failed').mails.length).toBe(2)
+  expect(world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('d'), mail('e')])
+})
+
+test('marking as read: a failed mail stays, flagged, and is not taken again', async () => {
+  world.server.receive(mail('good'))
+  world.server.receive(mail('bad'))
+  world.ending = taken => (taken.text.includes('bad') ? 'set-aside' : 'delivered')
+  await world.start()
+  await soon(() => world.flags()).toEqual(['\\Seen', '\\Flagged \\Seen'])
+  await new Promise(resolve => setTimeout(resolve, 250))
+  expect(world.subjects()).toEqual(['good', 'bad'])
+})
+
+test('deleting removes exactly the delivered mails', async () => {
+  world.server.receive(mail('old'))
+  world.server.folder('INBOX').mails[0]?.flags.add('\\Deleted').add('\\Seen')
+  world.server.receive(mail('new'))
+  await world.start({ done: { delete: true } })
+  await soon(() => world.uids()).toEqual([1])
+})
+
+test('after a crash between the delivery and the mark nothing is taken twice', async () => {
+  world.server.receive(mail('delivered'))
+  world.server.receive(mail('rejected'))
+  world.server.receive(mail('working'))
+  world.known.set('orders@contoso.com/INBOX/1/1', { id: 'X1', state: 'delivered' })
+  world.known.set('orders@contoso.com/INBOX/1/2', { id: 'X2', state: 'rejected' })
+  world.known.set('orders@contoso.com/INBOX/1/3', { id: 'X3', state: 'working' })
+  await world.start(archive)
+  await soon(() => world.server.folder('Processed').mails.length).toBe(1)
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  expect(world.uids()).toEqual([3])
+  world.end('X3', 'delivered')
+  await soon(() => world.uids()).toEqual([])
+  expect(world.accepted).toEqual([])
+  expect(world.server.lines.filter(line => line.startsWith('UID FETCH'))).toEqual([])
+})
+
+test('a mail that comes later is noticed by IDLE long before the next search', async () => {
+  await world.start({ every: '1h' })
+  await soon(() => world.server.lines.at(-1)).toBe('IDLE')
+  world.server.receive(mail('pushed'))
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+})
+
+test('without IDLE the folder is searched at every interval', async () => {
+  world.server.capabilities = 'IMAP4rev1 AUTH=PLAIN UIDPLUS MOVE'
+  await world.start()
+  await soon(() => world.ups.length).toBe(1)
+  world.server.receive(mail('polled'))
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+})
+
+test('the same mail under a new UIDVALIDITY is a repeat; the same mail sent again is not', async () => {
+  world.server.receive(mail('order'))
+  await world.start({ done: { mark: 'read' } })
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+  await world.stop()
+  // The folder was rebuilt: other UIDs, flags lost.
+  const folder = world.server.folder('INBOX')
+  folder.uidValidity = 2
+  folder.mails = []
+  folder.uidNext = 500
+  world.server.receive(mail('order'))
+  await world.start({ done: { mark: 'read' } })
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+  expect(world.subjects()).toEqual(['order'])
+  world.server.receive(mail('order'))
+  await soon(() => world.flags()).toEqual(['\\Seen', '\\Seen'])
+  expect(world.subjects()).toEqual(['order', 'order'])
+})
+
+test('a refused move is shown, tried again, and never forgotten', async () => {
+  world.server.receive(mail('one'))
+  world.server.receive(mail('two'))
+  world.server.when(/^UID MOVE/, 'NO [OVERQUOTA] full', 9)
+  await world.start(archive)
+  await soon(() => world.troubles[0]).toMatchObject({
+    code: 'IMAP_DONE_REFUSED',
+    fields: { count: 2, action: 'move them to "Processed"', answer: expect.stringContaining('full') },
+  })
+  await soon(() => world.uids('Processed')).toEqual([1, 2])
+  expect(world.accepted.length).toBe(2)
+})
+
+test('one mail that the server will not move does not hold back the others', async () => {
+  for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
+  const isAsked = (line: string) => {
+    const ranges = (line.split(' ')[2] ?? '').split(',').map(range => range.split(':').map(Number))
+    return ranges.some(([from = 0, to = from]) => from <= 13 && 13 <= to)
+  }
+  world.server.when(/^UID MOVE/, (tag, line) => (isAsked(line) ? `${tag} NO corrupt item` : undefined))
+  await world.start(archive)
+  await soon(() => world.uids()).toEqual([13])
+  expect(world.troubles[0]).toMatchObject({ code: 'IMAP_DONE_REFUSED', fields: { count: 1, uids: '13' } })
+})
+
+test('folders that are missing are made; one that vanishes is made again', async () => {
+  await world.start(archive)
+  await soon(() => [...world.server.folders.keys()]).toEqual(['INBOX', 'Processed', 'Failed'])
+  world.server.folders.delete('Processed')
+  world.server.receive(mail('late'))
+  await soon(() => world.server.folders.get('Processed')?.mails.length).toBe(1)
+})
+
+test('a row that the server leaves out is asked for three times, then the mail is put aside', async () => {
+  world.server.receive(mail('good'))
+  world.server.receive(mail('broken'))
+  world.server.when(/^UID FETCH .*2.* \(UID BODY/, (tag, line) =>
+    / (1:)?2 /.test(line) && !line.includes('1:2') ? `${tag} OK done` : undefined,
+  )
+  world.server.when(/^UID FETCH 1:2 \(UID BODY/, tag => `* 1 FETCH (UID 1 BODY[] {2}\r\nok)\r\n${tag} OK done`)
+  await world.start(archive)
+  await soon(() => world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('broken')])
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 2, attempts: 3 } }])
+  expect(world.accepted.map(taken => taken.text)).toEqual(['ok'])
+})
+
+test('the notice that Exchange makes up for a mail is never taken for the mail', async () => {
+  world.server.receive(mail('Retrieval using the IMAP4 protocol failed for the following message: 7'))
+  world.server.receive(mail('FW: Retrieval using the IMAP4 protocol failed for the following message: 7'))
+  await world.start(archive)
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  expect(world.subjects()).toEqual(['FW: Retrieval using the IMAP4 protocol failed for the following message: 7'])
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 1 } }])
+})
+
+test('a large mail is streamed; one above max-size is put aside; small ones are not held up', async () => {
+  const large = mail('large') + 'x'.repeat(3_000_000)
+  world.server.receive(mail('small'))
+  world.server.receive(large)
+  world.server.receive(mail('too large') + 'x'.repeat(5_000_000))
+  // Its size is a lie, as with Exchange: only the octets count.
+  world.server.when(
+    /RFC822.SIZE/,
+    tag => `* 1 FETCH (UID 1 RFC822.SIZE 90000000)\r\n* 2 FETCH (UID 2 RFC822.SIZE 3100000)\r\n${tag} OK done`,
+    1,
+  )
+  await world.start({ ...archive, 'max-size': '4MB' })
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  await soon(() => world.server.folder('Processed').mails.length).toBe(2)
+  expect(world.accepted.find(taken => taken.isStreamed)?.text).toBe(large)
+  expect(world.troubles).toMatchObject([
+    { code: 'IMAP_MAIL_TOO_LARGE', fields: { uid: 3, bytesMax: 4_000_000, subject: 'too large' } },
+  ])
+})
+
+test('a mail that runs in circles is stopped', async () => {
+  world.server.receive(mail('loop', ...Array.from({ length: 51 }, (_, hop) => `Received: from hop${hop}`)))
+  world.server.receive(mail('far', ...Array.from({ length: 50 }, (_, hop) => `Received: from hop${hop}`)))
+  await world.start(archive)
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  expect(world.subjects()).toEqual(['far'])
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_LOOP', fields: { receivedCount: 51 } }])
+})
+
+const testErrors = defineErrors('TESTINTAKE', {
+  BAD: { side: 'flow', retry: 'never', means: 'Too many headers.', next: 'None.' },
+  BROKEN: { side: 'hub', retry: 'soon', means: 'The disk is full.', next: 'None.' },
+})
+
+test('a mail that the hub refuses is put aside with the reason; the others go on', async () => {
+  for (const subject of ['a', 'poison', 'c']) world.server.receive(mail(subject))
+  world.beforeAccept = ({ attributes }) => {
+    if (attributes['subject'] === 'poison') throw testErrors.BAD()
+  }
+  await world.start(archive)
+  await soon(() => world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('poison')])
+  await soon(() => world.server.folder('Processed').mails.length).toBe(2)
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_MAIL_REFUSED', fields: { uid: 2, reason: 'Too many headers.' } }])
+})
+
+test('a mail that makes the hub stumble again and again is put aside after three attempts', async () => {
+  world.beforeAccept = ({ attributes }) => {
+    if (attributes['subject'] === 'poison') throw new TypeError('boom')
+  }
+  world.server.receive(mail('poison'))
+  await world.start(archive)
+  for (let count = 0; count < 40 && world.server.folders.get('Failed')?.mails.length !== 1; count++) {
+    world.server.receive(mail(`m${count}`))
+    await new Promise(resolve => setTimeout(resolve, 60))
+  }
+  expect(world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('poison')])
+  expect(world.troubles.at(-1)).toMatchObject({ code: 'IMAP_MAIL_REFUSED', message: expect.stringContaining('boom') })
+})
+
+test('while the hub cannot take anything the link is down, and no mail is blamed', async () => {
+  let isBroken = true
+  world.beforeAccept = () => {
+    if (isBroken) throw testErrors.BROKEN()
+  }
+  for (const subject of ['a', 'b', 'c']) world.server.receive(mail(subject))
+  await world.start(archive)
+  await soon(() => world.downs.length).toBeGreaterThan(5)
+  expect(world.downs[0]).toMatchObject({ code: 'TESTINTAKE_BROKEN' })
+  isBroken = false
+  await soon(() => world.uids('Processed').length).toBe(3)
+  expect(world.server.folder('Failed').mails).toEqual([])
+})
+
+test('no more mails are read than may be on their way', async () => {
+  for (let count = 0; count < 30; count++) world.server.receive(mail(`m${count}`))
+  world.ending = () => undefined
+  await world.start({ ...archive, ahead: 10 })
+  await soon(() => world.accepted.length).toBe(10)
+  await new Promise(resolve => setTimeout(resolve, 250))
+  expect(world.accepted.length).toBe(10)
+  for (let count = 1; count <= 30; count++) {
+    await soon(() => world.accepted.length).toBeGreaterThanOrEqual(count)
+    world.end(`D${count}`, 'delivered')
+  }
+  await soon(() => world.uids('Processed').length).toBe(30)
+  expect(world.subjects()).toEqual(Array.from({ length: 30 }, (_, count) => `m${count}`))
+})
+
+test('newest first', async () => {
+  for (const subject of ['a', 'b', 'c']) world.server.receive(mail(subject))
+  await world.start({ order: 'newest-first', 'per-poll': 1 })
+  await soon(() => world.subjects()).toEqual(['c', 'b', 'a'])
+})
+
+test('a connection that breaks in the midst of a mail leaves nothing behind, and the mail comes again', async () => {
+  const large = mail('large') + 'x'.repeat(2_000_000)
+  world.server.receive(large)
+  world.server.when(
+    /BODY.PEEK/,
+    (_tag, _line, send) => {
+      send(`* 1 FETCH (UID 1 BODY[] {${large.length}}\r\n${large.slice(0, 1_500_000)}`)
+      setTimeout(() => world.server.hangUp(), 30)
+      return ''
+    },
+    1,
+  )
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  expect(world.accepted.map(taken => taken.text.length)).toEqual([large.length])
+  expect(world.downs).toMatchObject([{ code: 'IMAP_CONNECTION_LOST' }])
+})
+
+test('throttling: the hint of the server is handed on, and what was delivered stays delivered', async () => {
+  world.server.receive(mail('one'))
+  world.server.when(/^UID MOVE/, 'BAD Request is throttled. Suggested Backoff Time: 120 milliseconds', 1)
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  expect(world.downs).toMatchObject([{ code: 'IMAP_THROTTLED', retryAfterMs: 120 }])
+  expect(world.accepted.length).toBe(1)
+})
+
+test('one mailbox that fails does not stop the other', async () => {
+  world.server.when(/^AUTHENTICATE/, (tag, line) =>
+    Buffer.from(line.split(' ')[2] ?? '', 'base64')
+      .toString()
+      .startsWith('locked@')
+      ? `${tag} NO AUTHENTICATE failed.`
+      : undefined,
+  )
+  world.server.receive(mail('one'))
+  await world.start({ user: ['locked@contoso.com', 'orders@contoso.com'] })
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+  expect(world.downs[0]).toMatchObject({ code: 'IMAP_AUTH_REFUSED', fields: { user: 'locked@contoso.com' } })
+  expect(world.accepted.map(taken => taken.attributes['mailbox'])).toEqual(['orders@contoso.com'])
+})
+
+interface TokenGiver {
+  readonly asked: (string | undefined)[]
+  lifeMs: number
+}
+
+function giveTokens(): TokenGiver {
+  const giver: TokenGiver = { asked: [], lifeMs: 3_600_000 }
+  let number = 1
+  world.credential = {
+    kind: 'oauth2',
+    user: 'svc@contoso.com',
+    async token(refused) {
+      giver.asked.push(refused)
+      if (refused === `T${number}`) number++
+      return { value: `T${number}`, expiresAt: Date.now() + giver.lifeMs }
+    },
+  }
+  return giver
+}
+
+/** Tokens that the server was shown, with the mailbox each opened. */
+function shownTokens(): string[] {
+  return world.server.lines
+    .filter(line => line.startsWith('AUTHENTICATE XOAUTH2'))
+    .map(line =>
+      /user=(.*)\|auth=Bearer (.*)\|\|/.exec(
+        Buffer.from(line.split(' ')[2] ?? '', 'base64')
+          .toString()
+          .replaceAll('\x01', '|'),
+      ),
+    )
+    .map(match => `${match?.[1]} ${match?.[2]}`)
+}
+
+test('a shared mailbox is opened with the token of a delegate, which is renewed before it ends', async () => {
+  const giver = giveTokens()
+  giver.lifeMs = 400
+  await world.start({ user: 'shared@contoso.com' })
+  await soon(() => shownTokens().length).toBeGreaterThan(2)
+  expect(shownTokens().slice(0, 3)).toEqual(['shared@contoso.com T1', 'shared@contoso.com T2', 'shared@contoso.com T3'])
+  expect(world.downs).toEqual([])
+})
+
+test('a refused token is replaced once, not in a circle', async () => {
+  const giver = giveTokens()
+  world.server.when(/^AUTHENTICATE/, 'NO AUTHENTICATE failed.')
+  await world.start()
+  await soon(() => world.downs.length).toBe(1)
+  expect(world.downs[0]).toMatchObject({ code: 'IMAP_AUTH_REFUSED', retry: 'after-change' })
+  expect(giver.asked.slice(0, 2)).toEqual([undefined, 'T1'])
+})
+
+test('"authenticated but not connected" is an error of its own: slow, and without a new token', async () => {
+  const giver = giveTokens()
+  world.server.when(/^SELECT/, 'BAD User is authenticated but not connected.')
+  await world.start()
+  await soon(() => world.downs).toMatchObject([{ code: 'IMAP_CONNECTED_NOT_AUTHORISED', retryAfterMs: 900_000 }])
+  await new Promise(resolve => setTimeout(resolve, 200))
+  expect(giver.asked).toEqual([undefined])
+})
+
+test('a credential of another kind is said by name', async () => {
+  world.credential = { kind: 'secret', secret: 'x' }
+  await world.start()
+  await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_CREDENTIAL_KIND', fields: { kind: 'secret' } })
+})
+
+test('check proves every mailbox, and says what is wrong', async () => {
+  await world.start({ every: '1h' })
+  world.server.receive(mail('one'))
+  const sender = await imap.open(world.context())
+  expect(await sender.check()).toEqual({ ok: true, detail: 'orders@contoso.com: 1 mails in INBOX' })
+  expect(world.server.lines).toContain('EXAMINE "INBOX"')
+  world.server.when(/^EXAMINE/, 'NO [NONEXISTENT] gone')
+  expect(await sender.check()).toMatchObject({ ok: false, error: { code: 'IMAP_FOLDER_MISSING' } })
+})
+
+test('a probe of ours comes through as a probe; a header that somebody else wrote does not', async () => {
+  await world.start(archive)
+  const sender = await imap.open(world.context())
+  await sender.probe?.('T-1')
+  world.server.receive(mail('forged', 'X-Isthmus-Probe: T-2'))
+  await soon(() => world.accepted.map(taken => taken.probe)).toEqual(['T-1', undefined])
+  expect(world.accepted[0]?.text).toContain('X-Isthmus-Probe: T-1\r\n')
+  await soon(() => world.uids()).toEqual([])
+})
+
+test('the examples are valid', () => {
+  for (const { config } of imap.examples) expect(imap.config.safeParse(config).error).toBeUndefined()
+})
+
+const base = { host: 'outlook.office365.com', user: 'orders@contoso.com', auth: 'm365-mail' }
+
+test.each([
+  ['select: all with mark: read', { select: 'all', done: { mark: 'read', failed: 'F' } }, 'done.mark'],
+  ['select: all without a failed folder', { select: 'all', done: { delete: true } }, 'done'],
+  ['two ends at once', { done: { move: 'A', delete: true } }, 'done'],
+  ['no end', { done: { failed: 'F' } }, 'done'],
+  ['moving into the folder that is read', { done: { move: 'inbox' } }, 'done.move'],
+  ['no TLS to another machine', { security: 'none' }, 'security'],
+  ['no TLS behind a connector', { security: 'none', host: '127.0.0.1', via: 'dc' }, 'security'],
+  ['a mailbox named twice', { user: ['a@b.example', 'A@b.example'] }, 'user'],
+  ['a mailbox with control characters', { user: 'a\x01auth=Bearer x' }, 'user'],
+  ['an unknown key', { hots: 'x' }, ''],
+])('%s is refused by lint', (_, config, path) => {
+  const { error } = imap.config.safeParse({ ...base, ...config })
+  expect(error?.issues.map(issue => issue.path.join('.'))).toContain(path)
+})
