@@ -1,0 +1,190 @@
+import { z } from 'zod'
+import { defineSender, type Sender, type SenderContext } from '../flow/adapter.ts'
+import { defineErrors } from '../kernel/error.ts'
+import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import { duration, size } from '../kernel/schema.ts'
+import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
+import { StatusLinks } from './https-status.ts'
+
+export const httpsErrors = defineErrors('HTTPS', {
+  KEY_MISSING: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The request has no header {header}, by which a repeat of it would be recognised.',
+    next: 'Send a value there that is the same for each repeat of one request and different for every other.',
+  },
+  KEY_MALFORMED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The value of header {header} is longer than {lettersMax} letters or has other letters than plain ASCII.',
+    next: 'Send a UUID or another short key.',
+  },
+  STATUS_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no such status address.',
+    next: 'Use the address in the Location header of the answer, whole and as it came.',
+  },
+})
+
+const keyLettersMax = 256
+
+// Headers that steer the hub, or carry what belongs to the log-in, never become part of a message.
+const neverPassed = /^(x-isthmus-.*|authorization|proxy-authorization|cookie|x-api-key)$/i
+
+const config = z.strictObject({
+  path: z
+    .string()
+    .regex(
+      /^(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+(\/\*)?$/,
+      'a path begins with a slash: /orders, or /orders/* for all below',
+    )
+    .refine(path => !/^\/status(\/|$)/.test(path), '/status is taken: callers ask there how a message ended')
+    .meta({ description: 'Path below /flows.', examples: ['/orders'] }),
+  methods: z
+    .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']))
+    .min(1)
+    .default(['POST']),
+  role: z
+    .string()
+    .regex(/^[A-Za-z0-9_.]{1,100}$/, 'letters, digits, dot and underscore')
+    .optional()
+    .meta({ description: 'Role a caller needs. Without it only callers on the machine of the hub are let in.' }),
+  answer: z.enum(['accepted', 'result']).default('accepted').meta({
+    description:
+      'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
+  }),
+  within: duration.prefault('30s').meta({
+    description: 'How long `result` waits; then the answer is 202 as with accepted, and the message goes on.',
+  }),
+  'max-size': size.optional().meta({ description: 'The largest body that is taken. Default: the limit of the hub.' }),
+  'once-header': z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
+    .optional()
+    .meta({
+      description: 'Header that callers repeat with a repeated request; the second is answered like the first.',
+      examples: ['Idempotency-Key'],
+    }),
+  headers: z
+    .array(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,64}$/, 'the name of a header')
+        .refine(name => !neverPassed.test(name), 'a header that never becomes part of a message'),
+    )
+    .default([])
+    .meta({ description: 'Headers of the request that the message keeps, besides content-type.' }),
+})
+
+export type HttpsConfig = z.output<typeof config>
+
+export const https = defineSender({
+  id: 'https',
+  title: 'HTTPS endpoint',
+  summary: 'Takes the requests of others below /flows, one message per request.',
+  config,
+  examples: [
+    {
+      title: 'Orders, answered as soon as they are safe',
+      config: { path: '/orders', 'once-header': 'Idempotency-Key' },
+    },
+    {
+      title: 'A question with an answer',
+      config: { path: '/prices', answer: 'result', within: '10s', headers: ['x-region'] },
+    },
+  ],
+  errors: httpsErrors,
+  open: async context => new HttpsSender(context, await StatusLinks.open(context)),
+})
+
+class HttpsSender implements Sender {
+  readonly #context: SenderContext<HttpsConfig>
+  readonly #links: StatusLinks
+
+  constructor(context: SenderContext<HttpsConfig>, links: StatusLinks) {
+    this.#context = context
+    this.#links = links
+  }
+
+  async receive(): Promise<void> {
+    const { config, flow, limits, serve, signal } = this.#context
+    const { path, methods, role } = config
+    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
+    const route: HttpRoute = { flow, path, methods, role, bodyBytesMax, handle: request => this.#take(request) }
+    const status: HttpRoute = {
+      flow,
+      role,
+      path: this.#links.path,
+      methods: ['GET'],
+      bodyBytesMax: 0,
+      handle: request => this.#tell(request),
+    }
+    const remove = serve(route)
+    let removeStatus = () => {}
+    try {
+      removeStatus = serve(status)
+      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+    } finally {
+      remove()
+      removeStatus()
+    }
+  }
+
+  /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
+  async check() {
+    const { path, methods } = this.#context.config
+    return { ok: true as const, detail: `${methods.join(', ')} /flows${path}` }
+  }
+
+  async close(): Promise<void> {}
+
+  async #take(request: HttpRequest): Promise<HttpResponse> {
+    const { config, intake } = this.#context
+    const key = this.#keyOf(request)
+    if (key && 'problem' in key) return key.problem
+    const { id, duplicate } = await intake.accept({
+      headers: this.#headersOf(request),
+      attributes: {
+        method: request.method,
+        path: request.path.replace(/^\/flows/, ''),
+        query: request.query,
+      },
+      type: request.headers['content-type'] ?? 'application/octet-stream',
+      body: request.body,
+      ...(key && { sourceKey: `https/${key.value}`, terms: [key.value] }),
+    })
+    const link = this.#links.linkTo(id)
+    if (config.answer === 'accepted') return answerAccepted(id, link, duplicate)
+    const outcome = await intake.outcome(id, AbortSignal.any([request.signal, AbortSignal.timeout(config.within)]))
+    return outcome ? answerEnd(outcome, link) : answerAccepted(id, link, duplicate)
+  }
+
+  async #tell(request: HttpRequest): Promise<HttpResponse> {
+    const id = this.#links.idIn(request.path)
+    if (id === undefined) return answerProblem(httpsErrors.STATUS_UNKNOWN(), 404)
+    // Only a look: a signal that is over already waits for nothing.
+    const outcome = await this.#context.intake.outcome(id, AbortSignal.abort())
+    const { state, summary, error } = outcome ?? { state: 'working', summary: 'on its way' }
+    const body = JSON.stringify({ id, state, summary, ...(error && { error }) })
+    return { status: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body }
+  }
+
+  #keyOf(request: HttpRequest): { readonly value: string } | { readonly problem: HttpResponse } | undefined {
+    const header = this.#context.config['once-header']
+    if (header === undefined) return undefined
+    const value = request.headers[header.toLowerCase()]?.trim()
+    if (!value) return { problem: answerProblem(httpsErrors.KEY_MISSING({ header }), 400) }
+    if (value.length <= keyLettersMax && /^[!-~ ]+$/.test(value)) return { value }
+    return { problem: answerProblem(httpsErrors.KEY_MALFORMED({ header, lettersMax: keyLettersMax }), 400) }
+  }
+
+  #headersOf(request: HttpRequest): Record<string, string> {
+    const passed: Record<string, string> = {}
+    for (const name of ['content-type', ...this.#context.config.headers.map(wanted => wanted.toLowerCase())]) {
+      const value = request.headers[name]
+      if (value !== undefined) passed[name] = value
+    }
+    return passed
+  }
+}
