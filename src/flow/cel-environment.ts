@@ -1,11 +1,13 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { isMatch } from './linear-regex.ts'
-import { HeaderView } from './message-view.ts'
+import { HeaderView, NullableHeaderView } from './message-view.ts'
 
 /** The name under which the tree calls matches(), because the library's own runs JavaScript's backtracking RegExp. */
 export const matchFunction = 'matchesLinear'
 /** The name of the message in has(), where a missing header is not there instead of empty. */
 export const presentRoot = 'presentMessage'
+/** The name of the message where a header is compared with null: one that is not there is null then. */
+export const nullableRoot = 'nullableMessage'
 
 export const rootNames = ['message', 'params', 'flow'] as const
 
@@ -40,8 +42,9 @@ export function functionNames(): readonly string[] {
 
 function buildEnvironment(): Environment {
   const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false, limits })
-  for (const name of [...rootNames, presentRoot]) environment.registerVariable(name, 'dyn')
+  for (const name of [...rootNames, presentRoot, nullableRoot]) environment.registerVariable(name, 'dyn')
   environment.registerType('Headers', HeaderView)
+  environment.registerType('NullableHeaders', NullableHeaderView)
   const define = (signature: string, handler: (...args: never[]) => unknown) =>
     environment.registerFunction(signature, { handler, async: false })
 

@@ -2,7 +2,7 @@ import type { Environment } from '@marcbachmann/cel-js'
 import { HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import { defaultLimits } from '../kernel/limit.ts'
-import { celEnvironment, presentRoot } from './cel-environment.ts'
+import { celEnvironment, nullableRoot, presentRoot } from './cel-environment.ts'
 import type { Expression, Scope } from './expression.ts'
 import { expressionErrors } from './expression-errors.ts'
 import { ExpressionFault, explainFailure, explainParse } from './expression-fault.ts'
@@ -99,6 +99,7 @@ function activation(scope: Scope, inspection: Inspection, locals: readonly strin
   }
   const context: Record<string, unknown> = { message: view.message, params, flow: scope.flow }
   if (inspection.asksPresence) context[presentRoot] = view.present
+  if (inspection.asksNull) context[nullableRoot] = view.nullable
   for (const name of locals) context[name] = celValue(scope.locals?.[name])
   return context
 }

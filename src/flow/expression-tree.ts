@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { reservedNames } from '../kernel/message.ts'
-import { functionNames, matchFunction, presentRoot, rootNames } from './cel-environment.ts'
+import { functionNames, matchFunction, nullableRoot, presentRoot, rootNames } from './cel-environment.ts'
 import type { ExpressionNames } from './compile-expression.ts'
 import { editDistance, listNames, nearestName } from './did-you-mean.ts'
 import { ExpressionFault } from './expression-fault.ts'
@@ -14,6 +14,8 @@ export interface Inspection {
   readonly readsLocals: boolean
   /** It asks has(message.…), which looks at the message without default values. */
   readonly asksPresence: boolean
+  /** It compares a header with null. */
+  readonly asksNull: boolean
 }
 
 /** Words of other products and languages for what is called otherwise here. */
@@ -26,8 +28,6 @@ const otherWords: Record<string, string> = {
   content: 'message.body',
   length: 'message.size',
   attachment: 'message.attachments',
-  messageid: "message.headers['message-id']",
-  message_id: "message.headers['message-id']",
   contenttype: 'message.type',
   constructor: 'an attribute of another name',
   prototype: 'an attribute of another name',
@@ -52,6 +52,7 @@ class TreeWalk {
   #readsMessage = false
   #readsLocals = false
   #asksPresence = false
+  #asksNull = false
 
   constructor(text: string, names: ExpressionNames) {
     this.#text = text
@@ -64,6 +65,7 @@ class TreeWalk {
       readsMessage: this.#readsMessage,
       readsLocals: this.#readsLocals,
       asksPresence: this.#asksPresence,
+      asksNull: this.#asksNull,
     }
   }
 
@@ -105,6 +107,12 @@ class TreeWalk {
         return
       case 'value':
         return
+      case '==':
+      case '!=':
+        for (const inner of node.args) this.visit(inner, bound, false)
+        this.#compareHeader(node.args[0], node.args[1])
+        this.#compareHeader(node.args[1], node.args[0])
+        return
       case '!_':
       case '-_':
         this.visit(node.args, bound, false)
@@ -113,8 +121,6 @@ class TreeWalk {
       case '?:':
       case '||':
       case '&&':
-      case '!=':
-      case '==':
       case 'in':
       case '+':
       case '-':
@@ -218,9 +224,26 @@ class TreeWalk {
     if (name === 'matches') this.#linearMatch(node, values[0])
   }
 
+  // A header that is not there is empty text, but people also ask whether it is null; both are to be right.
+  #compareHeader(access: ASTNode, other: ASTNode): void {
+    if (other.op !== 'value' || other.args !== null || (access.op !== '[]' && access.op !== '.')) return
+    const headers = access.args[0]
+    if (headers.op !== '.' || headers.args[1] !== 'headers') return
+    const root = headers.args[0]
+    if (root.op !== 'id' || root.args !== 'message') return
+    this.#asksNull = true
+    Object.assign(root, { args: nullableRoot })
+  }
+
   #refuseShadow(variable: ASTNode & { readonly op: 'id' }): void {
     const name = variable.args
-    if (!rootNames.some(root => root === name) && !this.#names.locals?.includes(name) && name !== presentRoot) return
+    if (
+      !rootNames.some(root => root === name) &&
+      !this.#names.locals?.includes(name) &&
+      name !== presentRoot &&
+      name !== nullableRoot
+    )
+      return
     throw new ExpressionFault(
       `"${name}" is taken already`,
       'Take another name for the item, for example a.',

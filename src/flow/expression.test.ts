@@ -80,6 +80,9 @@ describe('conditions of this domain', () => {
     ["message.headers['x-missing']", ''],
     ["message.headers['x-missing'] == 'a' || message.headers['x-missing'].startsWith('a')", false],
     ["'message-id' in message.headers", true],
+    ["message.headers['x-missing'] == null && null == message.headers.missing", true],
+    ["message.headers['x-missing'] != null", false],
+    ["message.headers['Subject'] != null && message.headers.subject != ''", true],
     ["'Message-Id' in message.headers", true],
     ["'x-missing' in message.headers", false],
     ['has(message.headers.subject)', true],
@@ -226,6 +229,7 @@ describe('hostile', () => {
     'globalThis.process',
     'process.exit()',
     'presentMessage.size',
+    'nullableMessage.size',
     "message.from.matchesLinear('a')",
     "this.constructor.constructor('return process')()",
   ])('%s reaches nothing', async text => {

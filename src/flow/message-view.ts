@@ -19,6 +19,13 @@ function lowerCase(name: unknown): string {
   return typeof name === 'string' ? name.toLowerCase() : ''
 }
 
+/** Headers where one that is not there is null. */
+export class NullableHeaderView extends Map<string, string | null> {
+  override get(name: string): string | null {
+    return super.get(lowerCase(name)) ?? null
+  }
+}
+
 /**
  * A message as expressions see it. Everything is a Map: names that come out of messages can then never meet
  * JavaScript's own (`constructor`, `__proto__`).
@@ -28,6 +35,8 @@ export interface MessageView {
   readonly message: Map<string, unknown>
   /** The same for `has(message.headers.x)`: a header that is not there is not there. */
   readonly present: Map<string, unknown>
+  /** The same for `message.headers.x == null`: a header that is not there is null. */
+  readonly nullable: Map<string, unknown>
 }
 
 const views = new WeakMap<Message, MessageView>()
@@ -49,6 +58,7 @@ export function viewMessage(message: Message): MessageView {
   const view = {
     message: new Map([...shared, ['headers', new HeaderView(headers)]]),
     present: new Map([...shared, ['headers', new Map(headers)]]),
+    nullable: new Map([...shared, ['headers', new NullableHeaderView(headers)]]),
   }
   views.set(message, view)
   return view
