@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { openCredentials } from '../auth/credentials.ts'
 import { openVault } from '../auth/vault.ts'
 import { engineWorld, type WorldOptions } from '../engine/engine-world.ts'
+import type { Problem } from '../flow/problem.ts'
 import { silentLog } from '../kernel/log.ts'
 import { MiB } from '../kernel/size.ts'
 import { defaultAlertPolicy, type FailedFlow } from '../monitor/expectations.ts'
@@ -125,7 +126,15 @@ export type ApiWorld = Awaited<ReturnType<typeof apiWorld>>
 /** A catalog of one good flow and one that does not lint. */
 function catalogOf(flow: Awaited<ReturnType<typeof engineWorld>>['flow']): FlowCatalog {
   const stopped = new Set<string>(['broken'])
-  const broken = { file: 'broken.yaml', line: 3, column: 5, message: 'there is no sender imapp; did you mean imap?' }
+  const broken: Problem = {
+    file: 'broken.yaml',
+    line: 3,
+    column: 5,
+    code: 'FLOW_ADAPTER',
+    message: 'There is no sender imapp.',
+    next: 'Did you mean imap?',
+    severity: 'error',
+  }
   const entries = (): CatalogEntry[] => [
     { name: 'orders', file: 'orders.yaml', shouldRun: !stopped.has('orders'), problems: [] },
     { name: 'broken', file: 'broken.yaml', shouldRun: !stopped.has('broken'), problems: [broken] },

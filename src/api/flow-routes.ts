@@ -156,7 +156,7 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     },
     async request => {
       const problems = [...(await catalog.lint(request.body.document))]
-      return { ok: problems.length === 0, problems }
+      return { ok: !problems.some(problem => problem.severity !== 'warning'), problems }
     },
   )
 }

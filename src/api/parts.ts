@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Credentials } from '../auth/credentials.ts'
 import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
+import type { Problem } from '../flow/problem.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
@@ -48,12 +49,8 @@ export interface CatalogEntry {
   readonly problems: readonly LintProblem[]
 }
 
-export interface LintProblem {
-  readonly file: string
-  readonly line: number
-  readonly column: number
-  readonly message: string
-}
+/** A mistake with its place; what the loader says of it beside that is optional. */
+export type LintProblem = Pick<Problem, 'file' | 'line' | 'column' | 'message'> & Partial<Problem>
 
 /** What people do with credentials. Secrets go in and never come out. */
 export type CredentialAdmin = Pick<

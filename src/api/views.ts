@@ -30,7 +30,16 @@ export const countsView = z.object({
   lastAcceptedAt: time.optional(),
 })
 
-export const problemView = z.object({ file: z.string(), line: z.number(), column: z.number(), message: z.string() })
+export const problemView = z.object({
+  file: z.string(),
+  line: z.number(),
+  column: z.number(),
+  endColumn: z.number().optional(),
+  code: z.string().optional(),
+  message: z.string(),
+  next: z.string().optional(),
+  severity: z.enum(['error', 'warning']).optional(),
+})
 
 export const flowView = z.object({
   name: z.string(),

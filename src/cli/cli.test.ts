@@ -1,0 +1,334 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterEach, expect, test } from 'vitest'
+import { smtp } from '../adapters/smtp.ts'
+import { timer } from '../adapters/timer.ts'
+import { type ApiWorld, apiWorld } from '../api/api-world.ts'
+import { defineErrors } from '../kernel/error.ts'
+import { builtInSteps } from '../steps/built-in.ts'
+import type { CliIo, HubProgram } from './io.ts'
+import { run } from './run.ts'
+
+const testErrors = defineErrors('CLITEST', {
+  REFUSED: { side: 'receiver', retry: 'never', means: 'The server refused: {text}', next: 'Correct the recipient.' },
+})
+
+const closing: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-cli-'))
+  closing.push(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function open(options?: Parameters<typeof apiWorld>[0]): Promise<ApiWorld> {
+  const world = await apiWorld(options)
+  closing.push(() => world.close())
+  return world
+}
+
+interface Setting {
+  readonly world?: Pick<ApiWorld, 'url' | 'tokenFile'>
+  readonly stdin?: string | Buffer
+  readonly cwd?: string
+  readonly env?: Record<string, string>
+  readonly isTerminal?: boolean
+  readonly signal?: AbortSignal
+  readonly startHub?: HubProgram['startHub']
+  readonly onOutput?: (text: string) => void
+}
+
+/** Runs a command line and collects what it printed. */
+async function isthmus(line: readonly string[], setting: Setting = {}) {
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  const { world } = setting
+  const io: CliIo = {
+    stdin: Readable.from([setting.stdin ?? '']),
+    stdout: {
+      isTTY: setting.isTerminal ?? false,
+      write(text) {
+        out.push(Buffer.from(text))
+        setting.onOutput?.(String(text))
+      },
+    },
+    stderr: { write: text => err.push(Buffer.from(text)) },
+    env: { ...(world && { ISTHMUS_URL: world.url, ISTHMUS_TOKEN_FILE: world.tokenFile }), ...setting.env },
+    cwd: setting.cwd ?? '/nowhere',
+    signal: setting.signal ?? new AbortController().signal,
+    program: async () => ({
+      builtIn: { senders: [timer], receivers: [smtp], steps: builtInSteps } as unknown as HubProgram['builtIn'],
+      startHub: setting.startHub ?? (() => Promise.reject(new Error('no hub is started here'))),
+    }),
+  }
+  const code = await run(line, io)
+  return { code, bytes: Buffer.concat(out), out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() }
+}
+
+test('flows are listed, shown, checked, stopped and started', async () => {
+  const world = await open()
+  expect((await isthmus(['flow', 'list'], { world })).out).toMatch(/^orders +running +0\/0 up +0 +0/m)
+  expect((await isthmus(['flow', 'show', 'orders'], { world })).out).toMatch(/^Way: +script to script-0$/m)
+  expect(await isthmus(['flow', 'check', 'orders'], { world })).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^to\[0\] +yes/m),
+  })
+  expect((await isthmus(['flow', 'stop', 'orders'], { world })).out).toBe('Flow orders is stopped.\n')
+  expect((await isthmus(['flow', 'start', 'orders'], { world })).out).toBe('Flow orders is running.\n')
+})
+
+test('a message is found, shown, repaired with the very bytes and found delivered', async () => {
+  const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
+  const { id } = await world.accept('broken', { terms: ['<a@b>'], headers: { subject: 'x\u001b[2J' } })
+  await world.engine().idle()
+  const found = await isthmus(['message', 'find', '<a@b>', '--state', 'set-aside'], { world })
+  expect(found.out).toContain(id)
+  const shown = await isthmus(['message', 'show', id], { world })
+  expect(shown.out).toMatch(/^Next: +Correct the recipient\.$/m)
+  expect(shown.out).not.toContain('\u001b')
+  world.setActs(() => ({ summary: '250 ok' }))
+  const bytes = Buffer.from([0, 1, 255, 13, 10, 46])
+  const repaired = await isthmus(['message', 'repair', id, '--body', '-'], { world, stdin: bytes })
+  expect([repaired.code, repaired.err]).toEqual([0, ''])
+  await world.engine().idle()
+  const body = await isthmus(['message', 'body', id], { world })
+  expect(body.bytes.equals(bytes)).toBe(true)
+  const found_ = await isthmus(['--json', 'message', 'find', '--flow', 'orders'], { world })
+  expect(JSON.parse(found_.out)).toMatchObject({ messages: [{ id, state: 'delivered' }] })
+})
+
+test('a body on a terminal cannot act, and a file is never overwritten', async () => {
+  const world = await open()
+  const { id } = await world.accept('a\u001b]0;evil\u0007\nb')
+  const shown = await isthmus(['message', 'body', id], { world, isTerminal: true })
+  expect(shown.out).toBe('a\\u001b]0;evil\\u0007\nb\n')
+  const cwd = await temporaryFolder()
+  expect((await isthmus(['message', 'body', id, '--out', 'body.bin'], { world, cwd })).code).toBe(0)
+  expect(await readFile(join(cwd, 'body.bin'), 'utf8')).toBe('a\u001b]0;evil\u0007\nb')
+  expect((await isthmus(['message', 'body', id, '--out', 'body.bin'], { world, cwd })).code).not.toBe(0)
+})
+
+test('messages are skipped and replayed with a reason in the audit log, whose chain is verified', async () => {
+  const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
+  const { id } = await world.accept('x')
+  await world.engine().idle()
+  expect((await isthmus(['message', 'skip', id], { world })).code).toBe(2)
+  expect((await isthmus(['message', 'skip', id, '--reason', 'by telephone'], { world })).out).toContain('is skipped')
+  expect((await isthmus(['message', 'replay', id], { world })).out).toMatch(/^Message \w{11} travels\.$/m)
+  const audit = await isthmus(['audit'], { world })
+  expect(audit.out).toMatch(/message\.skip +\{.*by telephone/)
+  expect(await isthmus(['audit', 'verify'], { world })).toMatchObject({ code: 0 })
+})
+
+test('a secret comes from standard input or a file and never from the arguments', async () => {
+  const world = await open()
+  const cwd = await temporaryFolder()
+  const set = ['--set', 'kind=basic', '--set', 'user=mail']
+  const refused = await isthmus(['credential', 'create', 'relay', ...set, '--set', 'password=hunter22'], { world })
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('Use --secret password')])
+  const created = await isthmus(['credential', 'create', 'relay', ...set, '--secret', 'password'], {
+    world,
+    stdin: 'hunter22\n',
+  })
+  expect(created).toMatchObject({ code: 0, out: expect.stringMatching(/^State: +ready$/m) })
+  expect(await world.credentials.lookup('relay')).toMatchObject({ kind: 'basic', user: 'mail', password: 'hunter22' })
+  await writeFile(join(cwd, 'secret'), 'other\n')
+  await isthmus(['credential', 'update', 'relay', ...set, '--secret-file', 'password=secret'], { world, cwd })
+  expect(await world.credentials.lookup('relay')).toMatchObject({ password: 'other' })
+  expect((await isthmus(['credential', 'list'], { world })).out).not.toContain('other')
+  expect((await isthmus(['credential', 'create', 'evil', '--set', '__proto__.kind=basic'], { world })).code).toBe(4)
+  expect((await isthmus(['credential', 'delete', 'relay'], { world })).out).toBe('Credential relay is deleted.\n')
+})
+
+test('settings of a credential come from YAML, and a sign-in begins with an address', async () => {
+  const world = await open()
+  const yaml = 'kind: oauth2-authorization-code\nprovider:\n  microsoft365: { tenant: contoso.com }\nclientId: app\n'
+  const created = await isthmus(['credential', 'create', 'm365', '--from', '-'], { world, stdin: yaml })
+  expect([created.code, created.err]).toEqual([0, ''])
+  expect((await isthmus(['credential', 'status', 'm365'], { world })).code).toBe(1)
+  const begun = await isthmus(['credential', 'authorise', 'm365'], { world })
+  expect(begun.out).toMatch(/^Open: +http:\/\/localhost:\d+\/oauth\/start\?ticket=[\w-]{43}$/m)
+})
+
+test('health, alerts and metrics: the exit code says whether all is well', async () => {
+  const world = await open()
+  expect(await isthmus(['health'], { world })).toMatchObject({ code: 0, out: expect.stringMatching(/^Status: +ok$/m) })
+  world.failed.push({
+    name: 'broken',
+    since: 0,
+    error: { code: 'X', side: 'flow', message: 'It does not lint.', next: 'Correct it.' },
+  })
+  await world.monitor.look()
+  expect(await isthmus(['health'], { world })).toMatchObject({ code: 1, out: expect.stringContaining('Correct it.') })
+  expect((await isthmus(['alert', 'acknowledge', 'flow-failed:broken'], { world })).code).toBe(0)
+  expect((await isthmus(['alert', '--open'], { world })).out).toContain('flow-failed:broken')
+  expect((await isthmus(['metrics'], { world })).out).toMatch(/^isthmus_alerts_open 1$/m)
+})
+
+test('the log is shown, and followed until the person ends it', async () => {
+  const world = await open()
+  world.logBook.log.warn('delivery.failed', { flow: 'orders', text: 'no route' })
+  expect((await isthmus(['log', '--flow', 'orders'], { world })).out).toMatch(
+    /WARN +delivery\.failed flow=orders text="no route"/,
+  )
+  const stop = new AbortController()
+  const following = isthmus(['log', '--follow', '--limit', '0'], {
+    world,
+    signal: stop.signal,
+    onOutput: text => {
+      if (text.includes('second')) stop.abort()
+    },
+  })
+  await expect
+    .poll(() => {
+      world.logBook.log.info('first')
+      world.logBook.log.info('second')
+      return stop.signal.aborted
+    })
+    .toBe(true)
+  expect(await following).toMatchObject({ code: 0, out: expect.stringMatching(/first\n.*second/) })
+})
+
+test('every error is a sentence and a next step with an exit code, never a stack', async () => {
+  const world = await open()
+  const cwd = await temporaryFolder()
+  const stranger = createServer((_request, response) => response.writeHead(404).end('no hub'))
+  await new Promise<void>(resolve => stranger.listen(0, '127.0.0.1', resolve))
+  closing.push(async () => stranger.close())
+  const strangerUrl = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
+  const { tokenFile } = world
+  const cases: [number, string, readonly string[], Setting][] = [
+    [2, 'unknown command', ['floww'], {}],
+    [2, 'unknown option', ['flow', 'list', '--nothing'], {}],
+    [3, 'No hub answers', ['flow', 'list'], { world: { url: 'http://127.0.0.1:1', tokenFile } }],
+    [4, 'is no hub', ['flow', 'list'], { world: { url: strangerUrl, tokenFile } }],
+    [2, 'unencrypted to hub.example', ['flow', 'list'], { world: { url: 'http://hub.example:8080', tokenFile } }],
+    [2, 'cannot be read', ['flow', 'list'], { world: { url: world.url, tokenFile: join(cwd, 'none') } }],
+    [4, 'not the one of this hub', ['flow', 'list'], { world, env: { ISTHMUS_TOKEN: 'wrong' } }],
+    [4, 'no flow document nothing', ['flow', 'show', 'nothing'], { world }],
+    [4, 'There is no delivery', ['message', 'show', 'nothing'], { world }],
+    [2, 'not a duration', ['message', 'find', '--since', 'yesterday'], { world }],
+    [2, 'cannot be read', ['message', 'repair', 'x', '--headers', 'none.json'], { world, cwd }],
+    [70, 'no hub is started here', ['serve'], { cwd }],
+  ]
+  for (const [code, text, line, setting] of cases) {
+    const result = await isthmus(line, setting)
+    expect([line.join(' '), result.code, result.err]).toEqual([line.join(' '), code, expect.stringContaining(text)])
+    expect(result.err).not.toMatch(/^\s+at /m)
+    expect(result.out).toBe('')
+  }
+  const json = await isthmus(['--json', 'flow', 'show', 'nothing'], { world })
+  expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'API_FLOW_UNKNOWN', next: expect.any(String) } })
+})
+
+const flowText = `flow: ticks
+from:
+  timer: { every: 1h }
+to:
+  smtp: { host: s4.example, envelope: { from: hub@example.com, to: [sap@example.com] } }
+`
+
+test('documents are linted with file, line and column', async () => {
+  const cwd = await temporaryFolder()
+  await writeFile(join(cwd, 'bad.yaml'), flowText.replace('timer:', 'tmer:'))
+  const bad = await isthmus(['lint', 'bad.yaml'], { cwd })
+  expect(bad.code).toBe(1)
+  expect(bad.out).toMatch(/bad\.yaml:3:3 /)
+  expect(bad.out).toContain('timer')
+  const json = await isthmus(['--json', 'lint', 'bad.yaml'], { cwd })
+  expect(JSON.parse(json.out)).toMatchObject({ ok: false, problems: [{ line: 3, column: 3 }] })
+  const none = await isthmus(['lint', 'none.yaml'], { cwd })
+  expect([none.code, none.out]).toEqual([1, expect.stringContaining('none.yaml:1:1')])
+  const schema = await isthmus(['schema'], { cwd })
+  expect(JSON.parse(schema.out)).toMatchObject({ title: 'Isthmus flow document' })
+})
+
+test('a hub is served with what isthmus.yaml says, until it is told to stop', async () => {
+  const cwd = await temporaryFolder()
+  await mkdir(join(cwd, 'flows', 'ticks'), { recursive: true })
+  await writeFile(join(cwd, 'flows', 'ticks', 'flow.yaml'), flowText)
+  await writeFile(
+    join(cwd, 'isthmus.yaml'),
+    'stage: prod\nadmin: { port: 9090 }\nlimits: { messageBytes: 200MiB, stepMs: 1m }\nalerts: { channels: { ops: { webhook: { url: https://hook.example/x } } }, default: [ops], link-down: 10m }\n',
+  )
+  const stop = new AbortController()
+  const started: unknown[] = []
+  let isClosed = false
+  const served = await isthmus(['serve'], {
+    cwd,
+    signal: stop.signal,
+    async startHub(options) {
+      started.push(options)
+      queueMicrotask(() => stop.abort())
+      const close = async () => {
+        isClosed = true
+      }
+      return { adminUrl: 'http://127.0.0.1:9090', endpointsUrl: 'http://127.0.0.1:8081/flows', adminToken: 'x', close }
+    },
+  })
+  expect(served).toMatchObject({ code: 0, err: expect.stringContaining('http://127.0.0.1:9090') })
+  expect(isClosed).toBe(true)
+  expect(started).toMatchObject([
+    {
+      stage: 'prod',
+      dataFolder: join(cwd, 'data'),
+      flowFiles: [join(cwd, 'flows', 'ticks', 'flow.yaml')],
+      admin: { host: '127.0.0.1', port: 9090 },
+      endpoints: { host: '127.0.0.1', port: 8081 },
+      limits: { messageBytes: 200 * 1024 * 1024, stepMs: 60_000 },
+      alertPolicy: { linkDownMs: 600_000, channels: ['ops'] },
+      alertChannels: { ops: { webhook: { url: 'https://hook.example/x' } } },
+      log: { format: 'json' },
+    },
+  ])
+})
+
+const wrongConfigs: [string, string, string][] = [
+  ['an unknown key', 'stage: dev\nadmin:\n  prt: 1\n', 'isthmus.yaml:3:'],
+  ['a wrong value', 'admin: { port: 99999 }\n', 'isthmus.yaml:1:16'],
+  ['a size without unit', 'limits:\n  messageBytes: 100\n', 'isthmus.yaml:2:'],
+  ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
+  ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
+]
+test.each(wrongConfigs)('a configuration with %s is refused at its place', async (_what, text, place) => {
+  const cwd = await temporaryFolder()
+  await writeFile(join(cwd, 'isthmus.yaml'), text)
+  const result = await isthmus(['serve'], { cwd })
+  expect([result.code, result.err]).toEqual([2, expect.stringContaining(place)])
+})
+
+test('the reference is written from the declarations, is then up to date, and a change makes it stale', async () => {
+  const cwd = await temporaryFolder()
+  const world = await open()
+  const startHub: HubProgram['startHub'] = async () => ({
+    adminUrl: world.url,
+    endpointsUrl: '',
+    adminToken: world.token,
+    close: async () => {},
+  })
+  const setting = { cwd, startHub }
+  expect(await isthmus(['reference', '--check', 'ref'], setting)).toMatchObject({ code: 1 })
+  const written = await isthmus(['reference', '--write', 'ref'], setting)
+  expect([written.code, written.err]).toEqual([0, ''])
+  const page = (name: string) => readFile(join(cwd, 'ref', name), 'utf8')
+  expect(await page('sender-timer.md')).toMatch(/\| `every` \| duration \|/)
+  expect(await page('receiver-smtp.md')).toMatch(/^\| `timeout\.data-end` \| duration \| `10m` \|/m)
+  expect(await page('step-choose.md')).toContain('## Fields')
+  expect(await page('errors.md')).toMatch(/^\| `STORE_NOT_FOUND` \| caller \|/m)
+  expect(await page('limits.md')).toContain('| `messageBytes` | 150MiB |')
+  expect(await page('cli.md')).toContain('## isthmus message find [term]')
+  expect(await page('hub-config.md')).toMatch(/^\| `admin\.port` \|/m)
+  expect(JSON.parse(await page('openapi.json'))).toMatchObject({ openapi: '3.1.0' })
+  expect(await isthmus(['reference', '--check', 'ref'], setting)).toMatchObject({ code: 0 })
+  await writeFile(join(cwd, 'ref', 'limits.md'), 'old')
+  await writeFile(join(cwd, 'ref', 'sender-gone.md'), 'old')
+  const stale = await isthmus(['reference', '--check', 'ref'], setting)
+  expect([stale.code, stale.out]).toEqual([1, 'limits.md is stale.\nsender-gone.md is stale.\nNext: npm run docs\n'])
+})

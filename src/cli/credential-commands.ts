@@ -1,0 +1,194 @@
+import type { Command } from 'commander'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { secretFields } from '../auth/credential-input.ts'
+import { readAnswer } from './answers.ts'
+import type { Cli } from './cli.ts'
+import { cliErrors, exitCodes } from './cli-errors.ts'
+import { readSecret, readText } from './input.ts'
+import { facts, table } from './print.ts'
+
+const credentialAnswer = z.object({
+  name: z.string(),
+  kind: z.string(),
+  revision: z.number(),
+  changedAt: z.string(),
+  settings: z.unknown(),
+  secrets: z.array(z.string()),
+  status: z.object({
+    state: z.string(),
+    user: z.string().optional(),
+    expiresAt: z.string().optional(),
+    authorisedAt: z.string().optional(),
+    lastRefreshAt: z.string().optional(),
+    error: z.object({ code: z.string(), message: z.string(), next: z.string() }).optional(),
+  }),
+})
+
+interface ChangeOptions {
+  readonly from?: string
+  readonly set: readonly string[]
+  readonly secret?: string
+  readonly secretFile: readonly string[]
+}
+
+/** credential list, create, update, delete, status, authorise */
+export function credentialCommands(program: Command, cli: Cli): void {
+  const credential = program.command('credential').description('credentials; secrets go in and never come out')
+  const pathOf = (name: string, action = '') => `/api/credentials/${encodeURIComponent(name)}${action}`
+
+  credential
+    .command('list')
+    .description('all credentials and whether they can be used')
+    .action(async (_options: object, command: Command) => {
+      const schema = z.object({ credentials: z.array(credentialAnswer) })
+      const answer = readAnswer(schema, await cli.hub(command).get('/api/credentials'))
+      cli.show(command, answer, () =>
+        table(
+          ['CREDENTIAL', 'KIND', 'STATE', 'USER', 'CHANGED', 'ERROR'],
+          answer.credentials.map(each => [
+            each.name,
+            each.kind,
+            each.status.state,
+            each.status.user,
+            each.changedAt,
+            each.status.error?.message,
+          ]),
+        ),
+      )
+    })
+
+  credential
+    .command('status <name>')
+    .description('one credential; exit code 1 when it cannot be used')
+    .action(async (name: string, _options: object, command: Command) => {
+      const answer = readAnswer(credentialAnswer, await cli.hub(command).get(pathOf(name)))
+      if (answer.status.state !== 'ready') cli.exitWith(exitCodes.notInOrder)
+      cli.show(command, answer, () => describe(answer))
+    })
+
+  for (const [action, method, description] of [
+    ['create', 'POST', 'creates a credential'],
+    ['update', 'PUT', 'replaces the settings of a credential; secrets that are left out stay'],
+  ] as const) {
+    credential
+      .command(`${action} <name>`)
+      .description(description)
+      .option('--from <file>', 'settings as YAML or JSON; - reads standard input')
+      .option(
+        '--set <field=value>',
+        'one setting, for example kind=basic or provider.microsoft365.tenant=contoso.com',
+        collect,
+        [],
+      )
+      .option('--secret <field>', 'read this secret from standard input')
+      .option('--secret-file <field=file>', 'read this secret from a file', collect, [])
+      .action(async (name: string, options: ChangeOptions, command: Command) => {
+        const settings = await readSettings(options, cli)
+        const answer = readAnswer(credentialAnswer, await cli.hub(command).send(method, pathOf(name), settings))
+        cli.show(command, answer, () => describe(answer))
+      })
+  }
+
+  credential
+    .command('delete <name>')
+    .description('deletes a credential; flows that name it can no longer sign in')
+    .action(async (name: string, _options: object, command: Command) => {
+      await cli.hub(command).send('DELETE', pathOf(name))
+      cli.show(command, { deleted: name }, () => `Credential ${name} is deleted.\n`)
+    })
+
+  credential
+    .command('authorise <name>')
+    .description('prints the address at which a person signs in')
+    .action(async (name: string, _options: object, command: Command) => {
+      const schema = z.object({ url: z.string(), redirectUri: z.string(), expiresAt: z.string() })
+      const answer = readAnswer(schema, await cli.hub(command).send('POST', pathOf(name, '/authorise')))
+      cli.show(command, answer, () =>
+        facts([
+          ['Open', answer.url],
+          ['Until', answer.expiresAt],
+          ['Redirect', `${answer.redirectUri} (must be registered with the application, letter for letter)`],
+        ]),
+      )
+    })
+}
+
+async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<string, unknown>> {
+  const isInputWantedTwice = options.from === '-' && options.secret !== undefined
+  if (isInputWantedTwice) {
+    throw cliErrors.ARGUMENT_WRONG({
+      text: 'Standard input cannot hold both the settings and a secret.',
+      command: 'credential',
+    })
+  }
+  const document: unknown =
+    options.from === undefined ? {} : parse(await readText(options.from, cli.io), { maxAliasCount: 0 })
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw cliErrors.ARGUMENT_WRONG({ text: 'The settings are not a group of keys.', command: 'credential' })
+  }
+  const settings: Record<string, unknown> = { ...document }
+  for (const each of options.set) {
+    const [field, value] = splitPair(each, '--set')
+    if (isSecret(field)) throw cliErrors.SECRET_IN_ARGUMENTS({ field })
+    setAt(settings, field.split('.'), value)
+  }
+  for (const each of options.secretFile) {
+    const [field, file] = splitPair(each, '--secret-file')
+    settings[knownSecret(field)] = (await readText(file, cli.io)).replace(/\r?\n$/, '')
+  }
+  if (options.secret !== undefined) settings[knownSecret(options.secret)] = await readSecret(options.secret, cli.io)
+  return settings
+}
+
+function isSecret(field: string): boolean {
+  return (secretFields as readonly string[]).includes(field)
+}
+
+function knownSecret(field: string): string {
+  if (isSecret(field)) return field
+  const text = `${field} is no secret of a credential; there are ${secretFields.join(', ')}.`
+  throw cliErrors.ARGUMENT_WRONG({ text, command: 'credential' })
+}
+
+function splitPair(text: string, option: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
+  throw cliErrors.ARGUMENT_WRONG({ text: `${option} takes name=value, not "${text}".`, command: 'credential' })
+}
+
+/** Sets a value below nested keys; values are texts, as all settings of credentials are. */
+function setAt(target: Record<string, unknown>, [name = '', ...rest]: readonly string[], value: string): void {
+  // A key like __proto__ would change every object; as an own property it is refused by the schema of the hub.
+  const define = (inner: unknown) =>
+    Object.defineProperty(target, name, { value: inner, enumerable: true, configurable: true, writable: true })
+  if (rest.length === 0) {
+    define(value)
+    return
+  }
+  const present = Object.hasOwn(target, name) ? target[name] : undefined
+  const inner = typeof present === 'object' && present !== null ? { ...present } : {}
+  setAt(inner, rest, value)
+  define(inner)
+}
+
+function describe({ name, kind, changedAt, secrets, settings, status }: z.output<typeof credentialAnswer>): string {
+  return facts([
+    ['Credential', name],
+    ['Kind', kind],
+    ['State', status.state],
+    ['User', status.user],
+    ['Authorised', status.authorisedAt],
+    ['Last renewed', status.lastRefreshAt],
+    ['Token until', status.expiresAt],
+    ['Changed', changedAt],
+    ['Secrets kept', secrets.join(', ')],
+    ['Settings', settings],
+    ['Error', status.error && `${status.error.message} (${status.error.code})`],
+    ['Next', status.error?.next],
+  ])
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}

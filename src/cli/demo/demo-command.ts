@@ -1,0 +1,17 @@
+import type { Command } from 'commander'
+import { parseDuration } from '../../kernel/time.ts'
+import type { CliIo } from '../io.ts'
+
+/** `isthmus demo`: what `npm start` runs. */
+export function demoCommand(program: Command, io: CliIo, exitWith: (code: number) => void): void {
+  program
+    .command('demo')
+    .description('runs a hub, the twins beside it and the example flows')
+    .option('--for <time>', 'ends by itself after this time (45s) and says how each flow did')
+    .option('--data <folder>', 'data folder; emptied at the start', '.isthmus/demo')
+    .action(async (options: { readonly for?: string; readonly data: string }) => {
+      const { runDemo } = await import('./demo.ts')
+      const forMs = options.for === undefined ? undefined : parseDuration(options.for)
+      exitWith(await runDemo({ forMs, signal: io.signal, dataFolder: options.data, output: io.stdout }))
+    })
+}

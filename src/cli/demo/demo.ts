@@ -1,0 +1,141 @@
+import { mkdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import tls from 'node:tls'
+import { SECOND } from '../../kernel/time.ts'
+import { type Hub, startHub } from '../../main.ts'
+import { startTwinAdmin } from '../../twins/admin.ts'
+import { makeTwinCertificate } from '../../twins/certificate.ts'
+import type { Output } from '../io.ts'
+import { mailScenario } from './mail-scenario.ts'
+import type { Scenario } from './scenario.ts'
+
+export interface DemoOptions {
+  /** Ends by itself after this time; undefined: with the signal. */
+  readonly forMs: number | undefined
+  readonly signal: AbortSignal
+  readonly dataFolder: string
+  readonly output: Output
+}
+
+/** Ports that people can remember; another one is taken where somebody has it already. */
+const wishedPorts = { admin: 7070, endpoints: 7071, twins: 7072 }
+/** With `--for`, nothing new is sent in the last part of the time, so that all can arrive. */
+const settleMs = 5 * SECOND
+const settleTriesMax = 300
+
+/**
+ * The hub with its embedded store, the twins beside it and the example flows running. Returns the exit code: 0 when
+ * every flow delivered and nothing was lost or changed.
+ */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const say = (line = '') => options.output.write(`${line}\n`)
+  const folder = resolve(options.dataFolder)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const { cert, key, ca } = await makeTwinCertificate()
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
+
+  const scenarios: Scenario[] = [await mailScenario({ tls: { cert, key } })]
+  const twins = scenarios.flatMap(scenario => scenario.twins)
+  const twinAdmin = await startTwinAdmin(twins, await freePort(wishedPorts.twins))
+  const params = Object.fromEntries(scenarios.map(scenario => [scenario.flow, scenario.params]))
+  const counts = new Map(scenarios.map(({ flow }) => [flow, { accepted: 0, delivered: 0, setAside: 0 }]))
+  const hub = await startHub({
+    dataFolder: folder,
+    stage: 'dev',
+    flowFiles: scenarios.map(({ flow }) => resolve(import.meta.dirname, '../../../examples', flow, 'flow.yaml')),
+    params,
+    admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
+    endpoints: { host: '127.0.0.1', port: await freePort(wishedPorts.endpoints) },
+    log: { level: 'info', format: 'text', output: options.output, colours: options.output.isTTY === true },
+    beforeFlows: async ({ credentials }) => {
+      for (const scenario of scenarios) await scenario.prepare(credentials)
+    },
+  })
+  hub.engine.on(event => {
+    const count = counts.get(event.flow)
+    if (!count) return
+    if (event.type === 'delivery.accepted' && !event.isProbe) count.accepted++
+    if (event.type !== 'delivery.ended' || event.isProbe) return
+    if (event.state === 'set-aside') count.setAside++
+    else count.delivered++
+  })
+  tellWhereToLook(say, hub, twinAdmin.origin, folder)
+
+  await letThingsHappen(scenarios, options, say)
+  for (let tries = 0; tries < settleTriesMax && options.forMs !== undefined; tries++) {
+    if (scenarios.every(scenario => scenario.findings().length === 0)) break
+    await pause(100)
+  }
+  await hub.close()
+  await twinAdmin.stop()
+  await Promise.all(twins.map(twin => twin.stop()))
+
+  say()
+  let isWell = true
+  for (const scenario of scenarios) {
+    const { accepted, delivered, setAside } = counts.get(scenario.flow) ?? { accepted: 0, delivered: 0, setAside: 0 }
+    say(`${scenario.flow}: ${accepted} accepted, ${delivered} delivered, ${setAside} set aside`)
+    const findings = scenario.findings()
+    for (const finding of findings) say(`  ${finding}`)
+    const isComplete = delivered > 0 && delivered === accepted && accepted === scenario.sent() && findings.length === 0
+    if (!isComplete) isWell = false
+  }
+  return isWell || options.forMs === undefined ? 0 : 1
+}
+
+async function letThingsHappen(scenarios: readonly Scenario[], options: DemoOptions, say: (line: string) => void) {
+  const quietAt = options.forMs === undefined ? Number.POSITIVE_INFINITY : Math.max(options.forMs - settleMs, SECOND)
+  const startedAt = performance.now()
+  const stop = new AbortController()
+  options.signal.addEventListener('abort', () => stop.abort(), { once: true })
+  if (options.signal.aborted) stop.abort()
+  const timers = scenarios.map(scenario => {
+    const act = () => {
+      if (performance.now() - startedAt < quietAt) say(`\n>> ${scenario.act()}`)
+    }
+    act()
+    return setInterval(act, scenario.everyMs)
+  })
+  await new Promise<void>(done => {
+    stop.signal.addEventListener('abort', () => done(), { once: true })
+    if (stop.signal.aborted) done()
+    if (options.forMs !== undefined) timers.push(setTimeout(done, options.forMs))
+  })
+  for (const timer of timers) clearInterval(timer)
+}
+
+function tellWhereToLook(say: (line?: string) => void, hub: Hub, twinsUrl: string, folder: string): void {
+  const flows = hub.engine.flows().map(({ flow }) => flow.name)
+  say()
+  say(
+    `Isthmus runs ${flows.join(', ') || 'no flow'} against twins of Microsoft 365 and S/4HANA. Nothing leaves this machine.`,
+  )
+  say()
+  say(`  admin API   ${hub.adminUrl}/api/flows   (OpenAPI: /api/openapi.json, metrics: /metrics)`)
+  say(`  its token   ${join(folder, 'admin.token')}`)
+  say(`  endpoints   ${hub.endpointsUrl}`)
+  say(`  twins       ${twinsUrl}/twins   (faults: POST /twins/NAME/faults)`)
+  say()
+  say('  In another terminal:')
+  say(`    export ISTHMUS_URL=${hub.adminUrl} ISTHMUS_TOKEN_FILE=${join(folder, 'admin.token')}`)
+  say('    npm run isthmus -- flow list')
+  say('    npm run isthmus -- message find')
+  say('    npm run isthmus -- log --follow')
+  say()
+  say('  Ctrl-C stops.')
+}
+
+/** The wished port, or any free one. */
+function freePort(wished: number): Promise<number> {
+  return new Promise(resolvePort => {
+    const server = createServer()
+    server.once('error', () => resolvePort(0))
+    server.listen(wished, '127.0.0.1', () => server.close(() => resolvePort(wished)))
+  })
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(done => setTimeout(done, ms))
+}

@@ -1,0 +1,26 @@
+import type { Credentials } from '../../auth/credentials.ts'
+import type { Twin } from '../../twins/twin.ts'
+
+/** One example flow with the twins around it, and somebody who uses it. */
+export interface Scenario {
+  /** Name of the flow, and of its folder below examples/. */
+  readonly flow: string
+  readonly twins: readonly Twin[]
+  /** Parameters that only the running twins know. */
+  readonly params: Readonly<Record<string, unknown>>
+  /** Creates what the flow names, before it starts. */
+  prepare(credentials: Credentials): Promise<void>
+  /** Lets one thing happen at the outside; returns a line for the terminal. */
+  act(): string
+  /** How long between two of them, milliseconds. */
+  readonly everyMs: number
+  /** How many things were sent into the flow so far. */
+  sent(): number
+  /** Things that are not (yet) where they belong, changed, or there twice; empty when all is well. */
+  findings(): readonly string[]
+}
+
+export interface ScenarioWorld {
+  /** PEM of the certificate that every twin shows; its authority is trusted by this process. */
+  readonly tls: { readonly cert: string; readonly key: string }
+}

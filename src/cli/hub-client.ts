@@ -1,0 +1,93 @@
+import { resolve } from 'node:path'
+import { readAdminToken } from '../api/admin-token.ts'
+import { isLoopback } from '../api/request-guard.ts'
+import { HubError } from '../kernel/error.ts'
+import { cliErrors } from './cli-errors.ts'
+import type { CliIo } from './io.ts'
+
+export const defaultUrl = 'http://127.0.0.1:8080'
+
+export interface HubAddress {
+  readonly url?: string | undefined
+  readonly tokenFile?: string | undefined
+}
+
+/** Talks to the admin API of a running hub. Throws CLI_… errors, and those that the hub answers with. */
+export interface HubClient {
+  get(path: string, query?: Query): Promise<unknown>
+  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  /** The answer as it comes. */
+  open(path: string, query?: Query): Promise<Response>
+}
+
+export type Query = Readonly<Record<string, string | number | undefined>>
+
+export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | 'signal'>): HubClient {
+  const base = (address.url ?? io.env.ISTHMUS_URL ?? defaultUrl).replace(/\/+$/, '')
+
+  async function open(path: string, query: Query = {}, init: RequestInit = {}): Promise<Response> {
+    const url = withQuery(`${base}${path}`, query)
+    refusePlainHttp(url)
+    const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await readToken()}` }
+    const response = await fetch(url, { ...init, headers, redirect: 'error', signal: io.signal }).catch(unreachable)
+    if (!response.ok) throw await refusalOf(response)
+    return response
+  }
+
+  async function readToken(): Promise<string> {
+    if (io.env.ISTHMUS_TOKEN) return io.env.ISTHMUS_TOKEN
+    const file = resolve(io.cwd, address.tokenFile ?? io.env.ISTHMUS_TOKEN_FILE ?? 'data/admin.token')
+    try {
+      return await readAdminToken(file)
+    } catch (cause) {
+      if (cause instanceof HubError) throw cause
+      throw cliErrors.TOKEN_FILE_MISSING({ file }, { cause })
+    }
+  }
+
+  function unreachable(thrown: unknown): never {
+    if (io.signal.aborted) throw thrown
+    const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw cliErrors.HUB_UNREACHABLE({ url: base, text }, { cause: thrown })
+  }
+
+  return {
+    open,
+    get: async (path, query) => (await open(path, query)).json(),
+    async send(method, path, body) {
+      const json = { 'content-type': 'application/json' }
+      const init = body === undefined ? { method } : { method, headers: json, body: JSON.stringify(body) }
+      const text = await (await open(path, {}, init)).text()
+      return text === '' ? undefined : (JSON.parse(text) as unknown)
+    },
+  }
+}
+
+/** A problem document of the hub as the error it was. */
+async function refusalOf(response: Response): Promise<HubError> {
+  const problem: unknown = await response.json().catch(() => undefined)
+  if (!isProblem(problem)) return cliErrors.NOT_A_HUB({ url: response.url, status: response.status })
+  const { code, side, title, next } = problem
+  const spec = { side: side as HubError['side'], retry: 'never' as const, means: '{title}', next: '{next}' }
+  return new HubError(code, spec, { title, next, status: response.status })
+}
+
+function isProblem(value: unknown): value is { code: string; side: string; title: string; next: string } {
+  if (typeof value !== 'object' || value === null) return false
+  return ['code', 'side', 'title', 'next'].every(name => name in value && typeof Object(value)[name] === 'string')
+}
+
+function withQuery(url: string, query: Query): URL {
+  const target = new URL(url)
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) target.searchParams.set(name, String(value))
+  }
+  return target
+}
+
+function refusePlainHttp(url: URL): void {
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  if (url.protocol === 'https:' || host === 'localhost' || isLoopback(host)) return
+  throw cliErrors.PLAIN_HTTP({ host })
+}

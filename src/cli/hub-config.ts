@@ -1,0 +1,150 @@
+import { LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { defineErrors } from '../kernel/error.ts'
+import { defaultLimits } from '../kernel/limit.ts'
+import { credentialName, duration, port, size } from '../kernel/schema.ts'
+import { defaultAlertPolicy } from '../monitor/expectations.ts'
+import { logLevels } from '../monitor/log.ts'
+
+export const configErrors = defineErrors('CONFIG', {
+  WRONG: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The configuration of the hub is wrong. {text}',
+    next: 'Correct the named place; docs/reference/hub-config.md lists every key.',
+  },
+  UNREADABLE: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The configuration {file} cannot be read: {text}',
+    next: 'Name the file with --config or ISTHMUS_CONFIG, or leave both out for the defaults.',
+  },
+  ADAPTER_UNUSABLE: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The adapter module {file} cannot be used: {text}',
+    next: 'Let it export what defineSender or defineReceiver returns, and correct its path under adapters.',
+  },
+})
+
+const listenHost = z
+  .string()
+  .min(1)
+  .meta({ description: 'Address to listen on.', examples: ['127.0.0.1'] })
+
+const limitSizes = new Set(['messageBytes', 'headerBytes', 'parseBytes', 'inlineBytes'])
+
+/** Each limit by its name; the unit follows from the name. */
+const limits = z.strictObject(
+  Object.fromEntries(
+    Object.keys(defaultLimits).map(name => {
+      const kind = limitSizes.has(name) ? size : name.endsWith('Ms') ? duration : z.number().int().min(1)
+      return [name, kind.optional()]
+    }),
+  ),
+)
+
+// The name of the channel is checked where it is used; a mail channel takes the settings of the smtp receiver.
+const channel = z.union([
+  z.strictObject({ log: z.strictObject({}) }),
+  z.strictObject({
+    webhook: z.strictObject({
+      url: z.url({ protocol: /^https?$/ }),
+      auth: credentialName.optional().meta({ description: 'Credential of kind secret that signs each request.' }),
+    }),
+  }),
+  z.strictObject({
+    mail: z.strictObject({
+      from: z.email(),
+      to: z.array(z.email()).min(1).max(50),
+      server: z.record(z.string(), z.json()).meta({ description: 'How the mail server is reached, as for smtp.' }),
+    }),
+  }),
+])
+
+const alerts = z.strictObject({
+  channels: z.record(z.string(), channel).default({}).meta({ description: 'Channels by name; log is always there.' }),
+  default: z.array(z.string()).default(['log']).meta({ description: 'Channels for flows that name none.' }),
+  'look-every': duration.default(defaultAlertPolicy.lookEveryMs).meta({ description: 'How often all is looked at.' }),
+  'link-down': duration.default(defaultAlertPolicy.linkDownMs).meta({ description: 'How long a link may be down.' }),
+  'queue-age': duration.default(defaultAlertPolicy.queueAgeMs).meta({ description: 'How long a delivery may wait.' }),
+  'credential-ends': duration
+    .default(defaultAlertPolicy.credentialEndsMs)
+    .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
+})
+
+/** isthmus.yaml: what a hub is, apart from its flows and credentials. Paths are relative to the file. */
+export const hubConfig = z.strictObject({
+  stage: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/)
+    .default('dev')
+    .meta({ description: 'Stage; flows take their parameters from params/<stage>.yaml.', examples: ['prod'] }),
+  data: z.string().default('data').meta({ description: 'Folder of database, bodies, master key and admin token.' }),
+  flows: z
+    .array(z.string())
+    .default(['flows'])
+    .meta({ description: 'Flow documents, or folders with a flow.yaml in them or one level below.' }),
+  adapters: z.array(z.string()).default([]).meta({ description: 'Modules with further adapters; they are trusted.' }),
+  admin: z
+    .strictObject({
+      host: listenHost.default('127.0.0.1'),
+      port: port.or(z.literal(0)).default(8080),
+      url: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .meta({ description: 'Where browsers reach the hub, for signing in.', examples: ['https://hub.contoso.com'] }),
+    })
+    .prefault({})
+    .meta({ description: 'Where the admin API listens; put TLS before it where it leaves the machine.' }),
+  endpoints: z
+    .strictObject({ host: listenHost.default('127.0.0.1'), port: port.or(z.literal(0)).default(8081) })
+    .prefault({})
+    .meta({ description: 'Where the endpoints of flows listen.' }),
+  limits: limits.prefault({}).meta({ description: 'Limits by name; docs/reference/limits.md says what each is for.' }),
+  log: z
+    .strictObject({
+      level: z.enum(logLevels).default('info'),
+      format: z.enum(['auto', 'text', 'json']).default('auto').meta({ description: 'auto: text on a terminal.' }),
+    })
+    .prefault({})
+    .meta({ description: 'What is written to standard output.' }),
+  alerts: alerts.prefault({}).meta({ description: 'When trouble becomes an alert, and who is told.' }),
+})
+
+export type HubConfig = z.output<typeof hubConfig>
+
+/** Reads the text of isthmus.yaml; throws CONFIG_WRONG with every mistake at its place. */
+export function parseHubConfig(text: string, file: string): HubConfig {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, version: '1.2', schema: 'core', uniqueKeys: true })
+  const [broken] = document.errors
+  if (broken) throw configErrors.WRONG({ text: `${placeOf(broken.pos[0])}: ${broken.message.split('\n')[0]}` })
+  const parsed = hubConfig.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  if (parsed.success) return parsed.data
+  throw configErrors.WRONG({ text: parsed.error.issues.map(wordIssue).join(' ') })
+
+  function wordIssue(issue: z.core.$ZodIssue): string {
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
+    const path = unknown === undefined ? issue.path : [...issue.path, unknown]
+    return `${placeOf(offsetOf(path))}: ${path.join('.')}: ${issue.message}.`
+  }
+
+  /** Where a path stands, or the nearest thing above it that stands in the text. */
+  function offsetOf(path: readonly PropertyKey[]): number {
+    for (let length = path.length; length > 0; length--) {
+      const node = document.getIn(path.slice(0, length), true)
+      if (hasRange(node)) return node.range[0]
+    }
+    return 0
+  }
+
+  function placeOf(offset: number): string {
+    const { line, col } = lines.linePos(offset)
+    return `${file}:${line}:${col}`
+  }
+}
+
+function hasRange(node: unknown): node is { readonly range: readonly [number, number, number] } {
+  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
+}

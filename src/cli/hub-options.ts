@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
+import type { Declarations } from '../flow/schema.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { AlertMailServer, HubOptions } from '../main.ts'
+import type { ChannelSettings } from '../monitor/alerts/channels.ts'
+import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
+import type { CliIo } from './io.ts'
+
+/** Everything a hub needs to start, from isthmus.yaml and the environment. Throws CONFIG_… errors. */
+export async function readHubOptions(configFile: string | undefined, io: CliIo): Promise<HubOptions> {
+  const file = resolve(io.cwd, configFile ?? 'isthmus.yaml')
+  const isNamed = configFile !== undefined
+  const config = parseHubConfig(isNamed || existsSync(file) ? readText(file) : '', file)
+  const folder = dirname(file)
+  const { alerts, log } = config
+  const isTerminal = io.stdout.isTTY === true
+  const adapters = await loadAdapters(config.adapters.map(each => resolve(folder, each)))
+  return {
+    dataFolder: resolve(folder, config.data),
+    stage: config.stage,
+    flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each))),
+    admin: { host: config.admin.host, port: config.admin.port },
+    endpoints: config.endpoints,
+    publicUrl: config.admin.url?.replace(/\/+$/, ''),
+    limits: knownLimits(config),
+    alertPolicy: {
+      lookEveryMs: alerts['look-every'],
+      linkDownMs: alerts['link-down'],
+      queueAgeMs: alerts['queue-age'],
+      credentialEndsMs: alerts['credential-ends'],
+      channels: alerts.default,
+    },
+    alertChannels: alerts.channels as Readonly<Record<string, ChannelSettings>>,
+    alertMailServers: mailServers(config),
+    log: {
+      level: log.level,
+      format: log.format === 'auto' ? (isTerminal ? 'text' : 'json') : log.format,
+      colours: isTerminal && io.env.NO_COLOR === undefined,
+      output: io.stdout,
+    },
+    masterKey: io.env.ISTHMUS_MASTER_KEY,
+    ...(adapters && { declarations: adapters }),
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw configErrors.UNREADABLE({ file, text }, { cause })
+  }
+}
+
+function knownLimits({ limits }: HubConfig): Partial<Limits> {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined)) as Partial<Limits>
+}
+
+/** The documents of a folder: its own flow.yaml, and those one level below. A file is taken as it is. */
+function flowFiles(path: string): readonly string[] {
+  if (!existsSync(path)) return []
+  if (statSync(path).isFile()) return [path]
+  const inside = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory())
+  const candidates = [path, ...inside.map(entry => join(path, entry.name)).toSorted()]
+  return candidates.map(folder => join(folder, 'flow.yaml')).filter(file => existsSync(file))
+}
+
+function mailServers({ alerts }: HubConfig): Readonly<Record<string, AlertMailServer>> {
+  const servers = Object.entries(alerts.channels).flatMap(([name, channel]) =>
+    'mail' in channel ? [[name, channel.mail.server] as const] : [],
+  )
+  // Checked by the smtp receiver itself when the first alert is sent through it.
+  return Object.fromEntries(servers) as unknown as Readonly<Record<string, AlertMailServer>>
+}
+
+/** Adapters of modules that isthmus.yaml names: whatever they export that is a sender or receiver. */
+async function loadAdapters(files: readonly string[]): Promise<Declarations | undefined> {
+  if (files.length === 0) return undefined
+  const found: unknown[] = []
+  for (const file of files) {
+    const exports = await importModule(file)
+    const adapters = Object.values(exports).filter(value => isAdapter(value, 'sender') || isAdapter(value, 'receiver'))
+    if (adapters.length === 0) throw configErrors.ADAPTER_UNUSABLE({ file, text: 'it exports no adapter.' })
+    found.push(...adapters)
+  }
+  return {
+    senders: found.filter(value => isAdapter<SenderDeclaration>(value, 'sender')),
+    receivers: found.filter(value => isAdapter<ReceiverDeclaration>(value, 'receiver')),
+    steps: [],
+  }
+}
+
+async function importModule(file: string): Promise<object> {
+  try {
+    return (await import(pathToFileURL(file).href)) as object
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw configErrors.ADAPTER_UNUSABLE({ file, text }, { cause })
+  }
+}
+
+function isAdapter<D extends { readonly kind: string }>(value: unknown, kind: D['kind']): value is D {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind && 'open' in value
+}

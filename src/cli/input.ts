@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { MiB } from '../kernel/size.ts'
+import { cliErrors } from './cli-errors.ts'
+import type { CliIo } from './io.ts'
+
+const inputBytesMax = 200 * MiB
+
+/** Everything on standard input. */
+export async function readInput(io: Pick<CliIo, 'stdin'>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of io.stdin) {
+    const part = Buffer.from(chunk)
+    bytes += part.length
+    if (bytes > inputBytesMax) throw cliErrors.ARGUMENT_WRONG({ text: 'Standard input is too large.', command: '' })
+    chunks.push(part)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The text of a file, or of standard input for `-`. Throws CLI_FILE_UNREADABLE. */
+export async function readText(file: string, io: Pick<CliIo, 'stdin' | 'cwd'>): Promise<string> {
+  if (file === '-') return (await readInput(io)).toString('utf8')
+  return readFile(resolve(io.cwd, file), 'utf8').catch((cause: unknown) => {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
+  })
+}
+
+/** A secret from standard input, without its line end; asked for when a person sits there. */
+export async function readSecret(field: string, io: Pick<CliIo, 'stdin' | 'stderr'>): Promise<string> {
+  if (io.stdin.isTTY) io.stderr.write(`${field} (ends with Ctrl-D; it is shown while you type): `)
+  const secret = (await readInput(io)).toString('utf8').replace(/\r?\n$/, '')
+  if (secret === '') throw cliErrors.INPUT_MISSING({ what: field })
+  return secret
+}

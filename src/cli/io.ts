@@ -1,0 +1,37 @@
+import type { Command } from 'commander'
+import type { Declarations } from '../flow/schema.ts'
+import type { HubOptions } from '../main.ts'
+
+/** Everything outside that a command touches, so that a test can own it. */
+export interface CliIo {
+  readonly stdin: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean | undefined }
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  /** Aborts when the person ends the command (Ctrl-C). */
+  readonly signal: AbortSignal
+  /** The program itself; loaded only by commands that need it, since most only talk to a running hub. */
+  readonly program: () => Promise<HubProgram>
+  /** Further commands (demo), added by whoever puts the parts together. */
+  readonly moreCommands?: readonly ((program: Command, io: CliIo) => void)[]
+}
+
+export interface Output {
+  write(text: string | Uint8Array): unknown
+  readonly isTTY?: boolean | undefined
+}
+
+/** What `main.ts` puts together. */
+export interface HubProgram {
+  readonly builtIn: Declarations
+  startHub(options: HubOptions): Promise<RunningHub>
+}
+
+/** What a command needs of a hub that it started itself. */
+export interface RunningHub {
+  readonly adminUrl: string
+  readonly endpointsUrl: string
+  readonly adminToken: string
+  close(): Promise<void>
+}

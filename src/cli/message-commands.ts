@@ -1,0 +1,165 @@
+import { createWriteStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type Command, Option } from 'commander'
+import { z } from 'zod'
+import { parseDuration } from '../kernel/time.ts'
+import { messageDetailView, messageList, readAnswer } from './answers.ts'
+import type { Cli } from './cli.ts'
+import { cliErrors } from './cli-errors.ts'
+import { readInput, readText } from './input.ts'
+import { facts, printableLines, table } from './print.ts'
+
+const states = ['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']
+
+interface FindOptions {
+  readonly flow?: string
+  readonly state?: string
+  readonly since?: string
+  readonly from?: string
+  readonly to?: string
+  readonly before?: string
+  readonly limit: string
+}
+
+/** message find, show, body, replay, repair, skip */
+export function messageCommands(program: Command, cli: Cli): void {
+  const message = program.command('message').description('messages on their way and those that arrived')
+  const pathOf = (id: string, action = '') => `/api/messages/${encodeURIComponent(id)}${action}`
+
+  message
+    .command('find [term]')
+    .description('finds messages by Message-ID, DOCNUM or any id of either side (or its beginning and *)')
+    .option('--flow <name>', 'of this flow')
+    .addOption(new Option('--state <state>', 'in this state').choices(states))
+    .option('--since <duration>', 'accepted within this time, for example 2h')
+    .option('--from <time>', 'accepted at or after this time (ISO 8601)')
+    .option('--to <time>', 'accepted before this time (ISO 8601)')
+    .option('--before <id>', 'older than this one (next page)')
+    .option('--limit <count>', 'at most so many', '50')
+    .action(async (term: string | undefined, options: FindOptions, command: Command) => {
+      const { since, ...query } = options
+      const from = since === undefined ? query.from : new Date(Date.now() - parseDuration(since)).toISOString()
+      const answer = readAnswer(messageList, await cli.hub(command).get('/api/messages', { ...query, from, term }))
+      cli.show(command, answer, () => {
+        const rows = answer.messages.map(each => [
+          each.id,
+          each.flow,
+          each.state,
+          each.acceptedAt,
+          each.attempts,
+          each.bytes,
+          each.error?.message ?? each.summary,
+        ])
+        const more = answer.next === undefined ? '' : `More: --before ${answer.next}\n`
+        return table(['MESSAGE', 'FLOW', 'STATE', 'ACCEPTED', 'ATTEMPTS', 'BYTES', 'SUMMARY'], rows) + more
+      })
+    })
+
+  message
+    .command('show <id>')
+    .description('one message with headers, attempts and receipts')
+    .action(async (id: string, _options: object, command: Command) => {
+      const answer = readAnswer(messageDetailView, await cli.hub(command).get(pathOf(id)))
+      cli.show(command, answer, () => describe(answer))
+    })
+
+  message
+    .command('body <id>')
+    .description('the very bytes of the body')
+    .option('--original', 'as it was before a repair')
+    .option('--first <bytes>', 'only the first bytes')
+    .option('--out <file>', 'into this file instead of standard output')
+    .action(async (id: string, options: { original?: boolean; first?: string; out?: string }, command: Command) => {
+      const which = options.original ? 'original' : 'current'
+      const response = await cli.hub(command).open(pathOf(id, '/body'), { first: options.first, which })
+      if (options.out !== undefined) {
+        const file = resolve(cli.io.cwd, options.out)
+        if (response.body) await pipeline(response.body, createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+        return
+      }
+      // A body may hold anything; on a terminal it must not act.
+      if (cli.io.stdout.isTTY) cli.io.stdout.write(`${printableLines(await response.text())}\n`)
+      else for await (const chunk of response.body ?? []) cli.io.stdout.write(chunk as Uint8Array)
+    })
+
+  message
+    .command('replay <id>')
+    .description('lets a message travel again')
+    .action(async (id: string, _options: object, command: Command) => {
+      const answer = readAnswer(
+        z.object({ id: z.string() }),
+        await cli.hub(command).send('POST', pathOf(id, '/replay')),
+      )
+      cli.show(command, answer, () => `Message ${answer.id} travels.\n`)
+    })
+
+  message
+    .command('repair <id>')
+    .description('replaces body or headers of a set-aside message and lets it travel; the original is kept')
+    .option('--body <file>', 'the new body; - reads standard input')
+    .option('--headers <file>', 'all headers as a JSON object; - reads standard input')
+    .action(async (id: string, options: { body?: string; headers?: string }, command: Command) => {
+      const { body, headers } = options
+      if (body === undefined && headers === undefined) {
+        throw cliErrors.ARGUMENT_WRONG({ text: 'Give --body or --headers.', command: 'message repair' })
+      }
+      const change = {
+        ...(body !== undefined && { body: { base64: (await readBytes(body, cli)).toString('base64') } }),
+        ...(headers !== undefined && { headers: JSON.parse(await readText(headers, cli.io)) as unknown }),
+      }
+      const answer = readAnswer(messageDetailView, await cli.hub(command).send('POST', pathOf(id, '/repair'), change))
+      cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n`)
+    })
+
+  message
+    .command('skip <id>')
+    .description('ends a message by hand, so that its successors go on')
+    .requiredOption('--reason <text>', 'why; it stands in the audit log')
+    .action(async (id: string, options: { reason: string }, command: Command) => {
+      const sent = await cli.hub(command).send('POST', pathOf(id, '/skip'), { reason: options.reason })
+      const answer = readAnswer(messageDetailView, sent)
+      cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n`)
+    })
+}
+
+async function readBytes(file: string, cli: Cli): Promise<Buffer> {
+  if (file === '-') return readInput(cli.io)
+  return readFile(resolve(cli.io.cwd, file)).catch((cause: unknown) => {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
+  })
+}
+
+function describe(message: z.output<typeof messageDetailView>): string {
+  const { error } = message
+  const parts = [
+    facts([
+      ['Message', message.id],
+      ['Flow', message.flow],
+      ['State', message.state],
+      ['Accepted', message.acceptedAt],
+      [message.state === 'queued' ? 'Due' : 'Ended', message.at],
+      ['Held by', message.heldBy],
+      ['Replay of', message.replayOf],
+      ['Order key', message.orderKey],
+      ['Body', `${message.body.bytes} bytes, ${message.body.type}`],
+      ['Repaired', message.original && `yes; the original had ${message.original.body.bytes} bytes`],
+      ['Terms', message.terms.length > 0 ? message.terms.join(' ') : undefined],
+      ['Summary', message.summary],
+      ['Error', error && `${error.message} (${error.code}, side ${error.side})`],
+      ['Next', error?.next],
+    ]),
+    table(['HEADER', 'VALUE'], Object.entries(message.headers)),
+  ]
+  if (message.receipts.length > 0) {
+    const rows = message.receipts.map(each => [each.effect, each.state, each.at, each.summary])
+    parts.push(table(['RECEIPT', 'STATE', 'AT', 'SUMMARY'], rows))
+  }
+  if (message.failures.length > 0) {
+    const rows = message.failures.map(each => [each.attempt, each.at, each.error.code, each.error.message])
+    parts.push(table(['ATTEMPT', 'AT', 'CODE', 'ERROR'], rows))
+  }
+  return parts.join('\n')
+}

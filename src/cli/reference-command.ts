@@ -1,0 +1,91 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { flowJsonSchema } from '../flow/flow-json-schema.ts'
+import type { Cli } from './cli.ts'
+import { cliErrors, exitCodes } from './cli-errors.ts'
+import { hubClient } from './hub-client.ts'
+import type { CliIo, HubProgram } from './io.ts'
+import { cliPage } from './reference/cli-page.ts'
+import { declarationPages } from './reference/pages.ts'
+
+/** reference --write|--check <folder> */
+export function referenceCommand(program: Command, cli: Cli, wholeProgram: () => Command): void {
+  program
+    .command('reference')
+    .description('writes the reference pages, or says which are stale (exit code 1)')
+    .option('--write <folder>', 'write all pages')
+    .option('--check <folder>', 'compare with what is there')
+    .action(async (options: { write?: string; check?: string }, command: Command) => {
+      const { write, check } = options
+      const folder = write ?? check
+      if (folder === undefined || (write !== undefined && check !== undefined)) {
+        throw cliErrors.ARGUMENT_WRONG({ text: 'Give either --write or --check with a folder.', command: 'reference' })
+      }
+      const target = resolve(cli.io.cwd, folder)
+      const pages = await referencePages(await cli.io.program(), cli.io, wholeProgram())
+      if (write !== undefined) await writePages(target, pages)
+      const stale = await findStale(target, pages)
+      if (stale.length > 0) cli.exitWith(exitCodes.notInOrder)
+      const done = write === undefined ? 'up to date' : 'written'
+      cli.show(command, { pages: [...pages.keys()], stale }, () =>
+        stale.length === 0
+          ? `${pages.size} pages are ${done}.\n`
+          : `${stale.map(name => `${name} is stale.\n`).join('')}Next: npm run docs\n`,
+      )
+    })
+}
+
+/** Every page of docs/reference by its file name. */
+async function referencePages(hub: HubProgram, io: CliIo, program: Command): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ...declarationPages(hub.builtIn),
+    ['cli.md', cliPage(program)],
+    ['flow.schema.json', `${JSON.stringify(flowJsonSchema(hub.builtIn), null, 2)}\n`],
+    ['openapi.json', `${JSON.stringify(await readOpenapi(hub, io), null, 2)}\n`],
+  ])
+}
+
+/** The document as a hub serves it: one without flows is started for a moment. */
+async function readOpenapi(hub: HubProgram, io: CliIo): Promise<unknown> {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-reference-'))
+  const local = { host: '127.0.0.1', port: 0 }
+  const log = { level: 'error', format: 'json', output: { write: () => true } } as const
+  const running = await hub.startHub({
+    dataFolder: folder,
+    stage: 'dev',
+    flowFiles: [],
+    admin: local,
+    endpoints: local,
+    log,
+  })
+  try {
+    const env = { ISTHMUS_TOKEN: running.adminToken }
+    return await hubClient({ url: running.adminUrl }, { ...io, env }).get('/api/openapi.json')
+  } finally {
+    await running.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function writePages(folder: string, pages: ReadonlyMap<string, string>): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const [name, text] of pages) await writeFile(join(folder, name), text)
+  for (const name of await strangers(folder, pages)) await rm(join(folder, name))
+}
+
+async function findStale(folder: string, pages: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  const stale: string[] = []
+  for (const [name, text] of pages) {
+    const present = await readFile(join(folder, name), 'utf8').catch(() => undefined)
+    if (present !== text) stale.push(name)
+  }
+  return [...stale, ...(await strangers(folder, pages))]
+}
+
+/** Generated pages of things that are gone. */
+async function strangers(folder: string, pages: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  const present = await readdir(folder).catch(() => [])
+  return present.filter(name => /^(sender|receiver|step)-.*\.md$/.test(name) && !pages.has(name))
+}

@@ -1,0 +1,58 @@
+import { tokenLimits } from '../../api/admin-token.ts'
+import { httpLimits } from '../../api/request-guard.ts'
+import { apiLimits } from '../../api/server.ts'
+import { defaultLimits } from '../../kernel/limit.ts'
+import { formatSize } from '../../kernel/size.ts'
+import { formatDuration } from '../../kernel/time.ts'
+
+// The compiler holds these tables complete: a new limit without a sentence does not pass.
+const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
+  messageBytes: 'The largest body that a sender may hand over.',
+  headerBytes: 'All headers and attributes of one message together.',
+  parseBytes: 'The largest body that an expression, a map or a validate step reads into memory; also of a repair.',
+  inlineBytes: 'Bodies above this lie in files beside the database instead of in it.',
+  queuedPerFlow: 'Deliveries of one flow that wait; above it the sender is asked to come back later.',
+  runningDeliveries: 'Deliveries that run at the same time in one hub.',
+  stepMs: 'The longest one step or receiver may take.',
+  splitParts: 'Parts that one split may make.',
+}
+
+const ofHttp: { readonly [K in keyof typeof httpLimits]: string } = {
+  headerBytes: 'Request line and headers of one HTTP request.',
+  headersMs: 'Until the headers of a request are complete.',
+  requestMs: 'Until a request is complete, body included.',
+  idleMs: 'Without a byte in either direction while a request or an answer is under way.',
+  keepAliveMs: 'Between two requests on one connection.',
+  connections: 'Connections at the same time.',
+}
+
+/** Every limit with its name, its default and what it is for. */
+export function limitsPage(): string {
+  return `# Limits
+
+Limits of the hub, raised in isthmus.yaml under their names (\`limits: { messageBytes: 200MiB }\`). Reaching one is an
+error with a code, and counts in the metric \`isthmus_limit_reached_total{limit}\`.
+
+${tableOf(defaultLimits, ofTheHub)}
+Limits of the HTTP servers (admin API and endpoints of flows). They are fixed.
+
+${tableOf(httpLimits, ofHttp)}
+Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
+address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
+`
+}
+
+function tableOf<T extends Readonly<Record<string, number>>>(
+  values: T,
+  words: { readonly [K in keyof T]: string },
+): string {
+  const rows = Object.entries(values).map(
+    ([name, value]) => `| \`${name}\` | ${amount(name, value)} | ${words[name]} |\n`,
+  )
+  return `| limit | default | what for |\n| --- | --- | --- |\n${rows.join('')}`
+}
+
+function amount(name: string, value: number): string {
+  if (name.endsWith('Bytes')) return formatSize(value)
+  return name.endsWith('Ms') ? formatDuration(value) : String(value)
+}

@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander'
+import { asHubError } from '../kernel/error.ts'
+import { type Cli, makeCli } from './cli.ts'
+import { exitCodes } from './cli-errors.ts'
+import { credentialCommands } from './credential-commands.ts'
+import { flowCommands } from './flow-commands.ts'
+import { defaultUrl } from './hub-client.ts'
+import type { CliIo } from './io.ts'
+import { lintCommands } from './lint-command.ts'
+import { logCommand } from './log-command.ts'
+import { messageCommands } from './message-commands.ts'
+import { printableLines } from './print.ts'
+import { referenceCommand } from './reference-command.ts'
+import { serveCommand } from './serve-command.ts'
+import { watchCommands } from './watch-commands.ts'
+
+/** Runs one command line (without node and script) and resolves with its exit code. Never throws. */
+export async function run(argv: readonly string[], io: CliIo): Promise<number> {
+  const cli = makeCli(io)
+  try {
+    await buildProgram(cli).parseAsync([...argv], { from: 'user' })
+    return cli.exitCode()
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.usage
+    if (io.signal.aborted) return exitCodes.done
+    return complain(thrown, argv, io)
+  }
+}
+
+/** All commands; also the source of docs/reference/cli.md. */
+export function buildProgram(cli: Cli): Command {
+  const program = new Command('isthmus')
+    .description('Integration hub between Microsoft 365 and SAP.')
+    .option('--url <url>', `address of the hub (ISTHMUS_URL; default ${defaultUrl})`)
+    .option('--token-file <file>', 'file with the admin token (ISTHMUS_TOKEN_FILE; default data/admin.token)')
+    .option('--json', 'print JSON')
+    .showHelpAfterError('Run isthmus --help to see the commands.')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', exitHelp)
+  // Set before commands are added, since they inherit it.
+  program.exitOverride().configureOutput({
+    writeOut: text => void cli.io.stdout.write(text),
+    writeErr: text => void cli.io.stderr.write(text),
+  })
+  serveCommand(program, cli)
+  for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
+    add(program, cli)
+  }
+  referenceCommand(program, cli, () => buildProgram(cli))
+  for (const add of cli.io.moreCommands ?? []) add(program, cli.io)
+  return program
+}
+
+const exitHelp = `
+Exit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 the hub does not answer;
+4 the hub refused; 70 something unforeseen.`
+
+/** An error as a sentence and the next step, never as a stack. */
+function complain(thrown: unknown, argv: readonly string[], io: CliIo): number {
+  const error = asHubError(thrown)
+  if (argv.includes('--json')) {
+    const { code, side, message, next } = error
+    io.stderr.write(`${JSON.stringify({ error: { code, side, message, next } })}\n`)
+  } else {
+    io.stderr.write(`${printableLines(error.message)}\nNext: ${printableLines(error.next)}\n(${error.code})\n`)
+  }
+  if (error.code === 'CLI_HUB_UNREACHABLE') return exitCodes.unreachable
+  if (error.code === 'HUB_UNEXPECTED') return exitCodes.unexpected
+  if (error.code.startsWith('CLI_')) return error.code === 'CLI_NOT_A_HUB' ? exitCodes.refused : exitCodes.usage
+  // With a status it is the answer of a hub; without one it comes from this side (a duration, a document).
+  return error.fields.status === undefined ? exitCodes.usage : exitCodes.refused
+}

@@ -1,0 +1,22 @@
+import { once } from 'node:events'
+import type { Command } from 'commander'
+import type { Cli } from './cli.ts'
+import { readHubOptions } from './hub-options.ts'
+
+/** serve */
+export function serveCommand(program: Command, cli: Cli): void {
+  program
+    .command('serve')
+    .description('runs a hub until it is told to stop')
+    .option('--config <file>', 'isthmus.yaml of the hub (ISTHMUS_CONFIG; default ./isthmus.yaml where it exists)')
+    .action(async (options: { config?: string }) => {
+      const { io } = cli
+      const hubOptions = await readHubOptions(options.config ?? io.env.ISTHMUS_CONFIG, io)
+      const { startHub } = await io.program()
+      const hub = await startHub(hubOptions)
+      io.stderr.write(`Isthmus listens: admin API ${hub.adminUrl}, endpoints of flows ${hub.endpointsUrl}\n`)
+      io.stderr.write(`The admin token lies in ${hubOptions.dataFolder}/admin.token\n`)
+      if (!io.signal.aborted) await once(io.signal, 'abort')
+      await hub.close()
+    })
+}
