@@ -145,5 +145,5 @@ export async function runEngineLoop(store: Store, options: LoopOptions): Promise
 
 /** What a compiled `message.headers.…` comes down to; the cost of CEL itself is measured with its library. */
 function header(name: string): Expression {
-  return { text: `message.headers.${name}`, needsBody: false, evaluate: scope => scope.message.headers[name] }
+  return { text: `message.headers.${name}`, needsBody: false, evaluate: scope => scope.message.headers[name] ?? null }
 }

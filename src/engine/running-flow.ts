@@ -143,7 +143,6 @@ export class RunningFlow {
             onUp: detail => this.#onUp(link, detail),
             onDown: error => this.#onDown(link, error),
             onTrouble: error => {
-              this.#log.warn('link.trouble', { link, code: error.code, text: error.message, next: error.next })
               this.#parts.emit({ type: 'link.trouble', at: clock.now(), flow: this.flow.name, link, error })
             },
             random: this.#parts.random,
@@ -157,14 +156,12 @@ export class RunningFlow {
   #onUp(link: string, detail: string): void {
     const at = this.#parts.clock.now()
     if (!this.links.up(link, at, detail)) return
-    this.#log.info('link.up', { link, detail })
     this.#parts.emit({ type: 'link.up', at, flow: this.flow.name, link, detail })
   }
 
   #onDown(link: string, error: ReturnType<typeof asHubError>): void {
     const at = this.#parts.clock.now()
     if (!this.links.down(link, at, error)) return
-    this.#log.warn('link.down', { link, code: error.code, side: error.side, text: error.message, next: error.next })
     this.#parts.emit({ type: 'link.down', at, flow: this.flow.name, link, error })
   }
 

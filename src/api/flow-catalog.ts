@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs'
+import type { LoadedFlow } from '../flow/document.ts'
+import { type LoadResult, loadFlow } from '../flow/load-flow.ts'
+import type { Problem } from '../flow/problem.ts'
+import type { Declarations } from '../flow/schema.ts'
+import { defineErrors } from '../kernel/error.ts'
+import type { Records } from '../store/port.ts'
+import { apiErrors } from './api-errors.ts'
+import type { CatalogEntry, FlowCatalog } from './parts.ts'
+
+export const catalogErrors = defineErrors('CATALOG', {
+  DOES_NOT_LINT: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The document of flow {flow} has {count} mistakes; the first: {place} {text}',
+    next: 'Run isthmus lint {file}, correct the document and start the flow again.',
+  },
+  NAME_TAKEN: {
+    side: 'flow',
+    retry: 'never',
+    means: 'Two documents are called {flow}: {first} and {second}.',
+    next: 'Give one of them another name; until then the first one counts.',
+  },
+})
+
+export interface CatalogOptions {
+  readonly declarations: Declarations
+  /** Absolute paths of the flow documents. */
+  readonly files: readonly string[]
+  readonly stage: string
+  /** Values that win over the stage's, by flow. */
+  readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly store: Pick<Records, 'read' | 'write'>
+}
+
+const area = 'flow-state'
+
+/** The documents of the hub, read anew each time, so that a start always takes what stands on disk. */
+export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
+  const { declarations, files, stage, store } = options
+
+  function loadFile(file: string, text?: string): Promise<LoadResult> {
+    const params = options.params?.[nameIn(text ?? readText(file)) ?? '']
+    return loadFlow({ ...declarations, file, stage, ...(text !== undefined && { text }), ...(params && { params }) })
+  }
+
+  async function entryOf(file: string): Promise<CatalogEntry> {
+    const result = await loadFile(file)
+    const name = 'flow' in result ? result.flow.name : (nameIn(readText(file)) ?? file)
+    const state = await store.read(area, name)
+    const shouldRun = state ? (state.value as { shouldRun: boolean }).shouldRun : true
+    const problems = 'flow' in result ? [] : result.problems.filter(isError)
+    return { name, file, shouldRun, problems }
+  }
+
+  async function list(): Promise<readonly CatalogEntry[]> {
+    const entries = await Promise.all(files.map(entryOf))
+    return entries.map(entry => {
+      const first = entries.find(other => other.name === entry.name)
+      if (!first || first === entry) return entry
+      const taken = catalogErrors.NAME_TAKEN({ flow: entry.name, first: first.file, second: entry.file })
+      const problem = { file: entry.file, line: 1, column: 1, message: taken.message }
+      return {
+        ...entry,
+        name: `${entry.name} (${entry.file})`,
+        shouldRun: false,
+        problems: [problem, ...entry.problems],
+      }
+    })
+  }
+
+  return {
+    list,
+
+    async load(name): Promise<LoadedFlow> {
+      const entry = (await list()).find(each => each.name === name)
+      if (!entry) throw apiErrors.FLOW_UNKNOWN({ flow: name })
+      const result = await loadFile(entry.file)
+      if ('flow' in result) return result.flow
+      const errors = result.problems.filter(isError)
+      const [first] = errors
+      const place = first ? `${first.file}:${first.line}:${first.column}` : entry.file
+      const text = first?.message ?? ''
+      throw catalogErrors.DOES_NOT_LINT({ flow: name, count: errors.length, place, text, file: entry.file })
+    },
+
+    async lint(text) {
+      // A posted document is judged as if it stood where the one of its name stands, beside its modules and parameters.
+      const name = nameIn(text)
+      const file = (await list()).find(entry => entry.name === name)?.file ?? 'posted.yaml'
+      const result = await loadFile(file, text)
+      return 'flow' in result ? [] : result.problems.filter(isError)
+    },
+
+    async remember(name, shouldRun) {
+      await store.write(area, name, { shouldRun })
+    },
+  }
+}
+
+function isError(problem: Problem): boolean {
+  return problem.severity === 'error'
+}
+
+/** The name of a document that may be too broken to parse. */
+function nameIn(text: string): string | undefined {
+  return /^flow:\s*['"]?([A-Za-z0-9._-]+)/m.exec(text)?.[1]
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    // That it is missing is a problem which the loader reports with its words.
+    return ''
+  }
+}

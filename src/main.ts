@@ -1,0 +1,270 @@
+import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { z } from 'zod'
+import { http } from './adapters/http.ts'
+import { https } from './adapters/https.ts'
+import { imap } from './adapters/imap.ts'
+import { smtp } from './adapters/smtp.ts'
+import { timer } from './adapters/timer.ts'
+import { ensureAdminToken } from './api/admin-token.ts'
+import { createFlowCatalog } from './api/flow-catalog.ts'
+import { createFlowEndpoints } from './api/flow-endpoints.ts'
+import type { FlowCatalog } from './api/parts.ts'
+import { createApi } from './api/server.ts'
+import { type Credentials, openCredentials } from './auth/credentials.ts'
+import { openVault } from './auth/vault.ts'
+import type { Engine } from './engine/control.ts'
+import { createEngine } from './engine/engine.ts'
+import type { ReceiverDeclaration, SenderDeclaration } from './flow/adapter.ts'
+import type { Declarations } from './flow/schema.ts'
+import { heldBody } from './kernel/body.ts'
+import { asHubError, type HubError } from './kernel/error.ts'
+import { defaultLimits, type Limits } from './kernel/limit.ts'
+import type { Connect } from './kernel/socket.ts'
+import { type Clock, systemClock } from './kernel/time.ts'
+import { composeMail } from './monitor/alerts/alert-mail.ts'
+import { type ChannelSettings, createChannels, type SendMail } from './monitor/alerts/channels.ts'
+import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
+import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
+import { createMonitor, type Monitor } from './monitor/monitor.ts'
+import { makeConnect } from './protocols/net/connect.ts'
+import { builtInSteps } from './steps/built-in.ts'
+import type { Store } from './store/port.ts'
+import { openSqliteStore } from './store/sqlite/open.ts'
+
+export const version = '0.1.0'
+
+/** What the hub can do: the adapters and steps that flow documents may name. */
+export const builtIn: Declarations = {
+  senders: [imap, https, timer] as readonly SenderDeclaration<z.ZodType>[],
+  receivers: [smtp, http] as readonly ReceiverDeclaration<z.ZodType>[],
+  steps: builtInSteps,
+}
+
+export interface Address {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+/** Where alert mails of a channel go out: the configuration of the smtp receiver. */
+export type AlertMailServer = z.input<typeof smtp.config>
+
+export interface HubOptions {
+  /** Holds the database, the bodies, the master key and the admin token. */
+  readonly dataFolder: string
+  readonly stage: string
+  /** Absolute paths of the flow documents. */
+  readonly flowFiles: readonly string[]
+  /** Values that win over the stage's, by flow. */
+  readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Adapters and steps beside the built-in ones. */
+  readonly declarations?: Declarations
+  readonly admin: Address
+  readonly endpoints: Address
+  readonly publicUrl?: string | undefined
+  readonly limits?: Partial<Limits>
+  readonly alertPolicy?: Partial<AlertPolicy>
+  readonly alertChannels?: Readonly<Record<string, ChannelSettings>>
+  readonly alertMailServers?: Readonly<Record<string, AlertMailServer>>
+  readonly log: Pick<LogOptions, 'level' | 'format' | 'output' | 'colours'>
+  /** Value of ISTHMUS_MASTER_KEY. */
+  readonly masterKey?: string | undefined
+  readonly clock?: Clock
+  /** Runs when everything stands and before the first flow starts. */
+  readonly beforeFlows?: (parts: { readonly credentials: Credentials }) => Promise<void>
+}
+
+export interface Hub {
+  readonly engine: Engine
+  readonly store: Store
+  readonly credentials: Credentials
+  readonly monitor: Monitor
+  readonly catalog: FlowCatalog
+  readonly logBook: LogBook
+  readonly adminUrl: string
+  readonly endpointsUrl: string
+  readonly adminToken: string
+  /** Flows that should run but could not be started. */
+  readonly failedFlows: readonly { readonly name: string; readonly error: HubError }[]
+  close(): Promise<void>
+}
+
+/** Puts the parts together and starts every flow that should run. A flow that cannot start does not stop the others. */
+export async function startHub(options: HubOptions): Promise<Hub> {
+  const { dataFolder, clock = systemClock } = options
+  const limits: Limits = { ...defaultLimits, ...options.limits }
+  mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
+  const undo: (() => Promise<unknown>)[] = []
+  try {
+    // The log masks what the credentials know, and the credentials write to the log: one of them must come late.
+    let secretValues: () => readonly string[] = () => []
+    const logBook = createLogBook({ ...options.log, clock, secretValues: () => secretValues() })
+    const { log } = logBook
+    const store = await openSqliteStore({ folder: dataFolder, limits, clock })
+    undo.push(() => store.close())
+    const { token: adminToken } = await ensureAdminToken(dataFolder)
+    const keyFile = join(dataFolder, 'master.key')
+    const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
+    const connect = makeConnect()
+    const credentials = openCredentials({ records: store, vault, clock, connect, log })
+    undo.push(() => credentials.close())
+    secretValues = () => [adminToken, ...credentials.secretValues()]
+
+    const endpoints = createFlowEndpoints({ log })
+    const engine = createEngine({
+      store,
+      clock,
+      log,
+      limits,
+      connect,
+      credential: credentials.lookup,
+      serve: endpoints.serve,
+      owner: `${hostname()}-${process.pid}`,
+    })
+    undo.push(() => engine.close())
+    credentials.on(({ type }) => {
+      if (type === 'credential.changed') void engine.wake()
+    })
+
+    const catalog = createFlowCatalog({
+      declarations: withBuiltIn(options.declarations),
+      files: options.flowFiles,
+      stage: options.stage,
+      store,
+      ...(options.params && { params: options.params }),
+    })
+    const failedFlows: { name: string; since: number; error: HubError }[] = []
+    const mailSender = (channel: string) =>
+      alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
+    const monitor = createMonitor({
+      engine,
+      store,
+      clock,
+      log,
+      version,
+      policy: { ...defaultAlertPolicy, ...options.alertPolicy },
+      channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
+      credentials: () => credentials.list(),
+      failedFlows: () => failedFlows,
+    })
+    undo.push(() => monitor.close())
+
+    let isReady = false
+    const api = createApi({
+      engine,
+      store,
+      monitor,
+      credentials,
+      catalog,
+      logBook,
+      clock,
+      version,
+      stage: options.stage,
+      publicUrl: options.publicUrl,
+      adminToken,
+      isReady: () => isReady,
+      repairBytesMax: limits.parseBytes,
+    })
+    undo.push(() => api.close())
+    const adminUrl = await api.listen(options.admin)
+    undo.push(() => endpoints.close())
+    const endpointsUrl = await endpoints.listen(options.endpoints)
+    log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
+
+    await options.beforeFlows?.({ credentials })
+    for (const { name, shouldRun, problems } of await catalog.list()) {
+      if (!shouldRun && problems.length === 0) continue
+      try {
+        await engine.start(await catalog.load(name))
+      } catch (thrown) {
+        const error = asHubError(thrown)
+        failedFlows.push({ name, since: clock.now(), error })
+        log.error('flow.not-started', { flow: name, code: error.code, text: error.message, next: error.next })
+      }
+    }
+    engine.on(event => {
+      if (event.type !== 'flow.started') return
+      const at = failedFlows.findIndex(({ name }) => name === event.flow)
+      if (at >= 0) failedFlows.splice(at, 1)
+    })
+    isReady = true
+    await monitor.start()
+    return {
+      engine,
+      store,
+      credentials,
+      monitor,
+      catalog,
+      logBook,
+      adminUrl,
+      endpointsUrl,
+      adminToken,
+      failedFlows,
+      async close() {
+        isReady = false
+        await closeAll(undo)
+        log.info('hub.stopped')
+      },
+    }
+  } catch (error) {
+    await closeAll(undo)
+    throw error
+  }
+}
+
+/** Last opened, first closed; one that fails does not keep the others open. */
+async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const close of undo.splice(0).toReversed()) await close().catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
+}
+
+function withBuiltIn(more: Declarations | undefined): Declarations {
+  if (!more) return builtIn
+  return {
+    senders: [...builtIn.senders, ...more.senders],
+    receivers: [...builtIn.receivers, ...more.receivers],
+    steps: [...builtIn.steps, ...more.steps],
+  }
+}
+
+interface MailParts {
+  readonly connect: Connect
+  readonly credentials: Credentials
+  readonly limits: Limits
+  readonly clock: Clock
+  readonly logBook: LogBook
+}
+
+/** Alert mails go out through the same SMTP receiver that flows use. */
+function alertMailSender(server: AlertMailServer | undefined, parts: MailParts): SendMail {
+  return async mail => {
+    const stop = new AbortController()
+    const { log } = parts.logBook
+    const config = smtp.config.parse({ ...server, from: mail.from, to: [...mail.to] })
+    const receiver = await smtp.open({
+      config,
+      flow: 'alerts',
+      log,
+      signal: stop.signal,
+      clock: parts.clock,
+      limits: parts.limits,
+      connect: parts.connect,
+      credential: parts.credentials.lookup,
+      folder: process.cwd(),
+    })
+    try {
+      const now = parts.clock.now()
+      const body = heldBody(composeMail(mail, now), 'message/rfc822')
+      const message = { id: 'alert', headers: {}, attributes: {}, body, acceptedAt: now }
+      const scope = { message, params: {}, flow: { name: 'alerts', stage: '' } }
+      const effect = { key: 'alert', attempt: 1, isUnknown: false, scope, signal: stop.signal, intend: async () => {} }
+      return (await receiver.deliver(message, effect)).summary
+    } finally {
+      await receiver.close()
+      stop.abort()
+    }
+  }
+}

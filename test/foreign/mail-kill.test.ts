@@ -1,0 +1,123 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { randomMails } from '../corpus/random-mails.ts'
+import { corpusSeed, seededRandom } from '../corpus/seeded-random.ts'
+import { HubUnderTest, type SeenMessage } from '../hub/hub-under-test.ts'
+import { type Dovecot, dovecotPassword, startDovecot } from './servers/dovecot.ts'
+import { describeForeign } from './servers/needs.ts'
+import { type Postfix, startPostfix } from './servers/postfix.ts'
+import { waitFor } from './servers/wait.ts'
+import { makeWorkFolder } from './servers/work-folder.ts'
+
+const seed = Number(process.env['ISTHMUS_KILL_SEED'] ?? corpusSeed)
+const mailCount = Number(process.env['ISTHMUS_KILL_MAILS'] ?? 2000)
+const mailbox = 'orders@contoso.com'
+
+const flow = (dovecot: Dovecot, postfix: Postfix) => `
+flow: mail-kill
+from:
+  imap:
+    host: 127.0.0.1
+    port: ${dovecot.imapsPort}
+    ca: dovecot-ca.pem
+    user: ${mailbox}
+    auth: mailbox
+    every: 1s
+    done: { move: Processed, failed: Error }
+to:
+  smtp:
+    host: 127.0.0.1
+    port: ${postfix.port}
+    security: none
+    to: orders@s4.local
+    timeout: { greeting: 5s, command: 10s, data-end: 20s }
+delivery:
+  once-by: message.headers['message-id']
+  retry: { every: 1s, up-to: 2s, for: 1h }
+`
+
+describeForeign('2,000 mails from Dovecot to Postfix while everything is killed', ['dovecot', 'postfix'], () => {
+  const folder = makeWorkFolder('kill')
+  let dovecot: Dovecot
+  let postfix: Postfix
+  let hub: HubUnderTest
+
+  beforeAll(async () => {
+    dovecot = await startDovecot({ users: [mailbox] })
+    postfix = await startPostfix()
+    mkdirSync(join(folder.path, 'flow'))
+    writeFileSync(join(folder.path, 'flow', 'dovecot-ca.pem'), dovecot.ca)
+    writeFileSync(join(folder.path, 'flow', 'flow.yaml'), flow(dovecot, postfix))
+    dovecot.seed(
+      mailbox,
+      [...randomMails(seed, mailCount)].map(mail => mail.bytes),
+    )
+    hub = new HubUnderTest({
+      dataFolder: join(folder.path, 'data'),
+      flowFiles: [join(folder.path, 'flow', 'flow.yaml')],
+      basic: { mailbox: { user: mailbox, password: dovecotPassword } },
+    })
+  })
+  afterAll(async () => {
+    await Promise.all([hub?.stop(), dovecot?.stop(), postfix?.stop()])
+    folder.remove()
+  })
+
+  test(`none is lost and none is doubled (seed ${seed})`, async () => {
+    const random = seededRandom(seed)
+    const kills: string[] = []
+    await hub.start()
+    for (const victim of ['hub', 'postfix', 'hub', 'dovecot', 'postfix', 'hub', 'dovecot', 'hub'] as const) {
+      const before = arrivals().size
+      await sleep(100 + random() * 900)
+      if (victim === 'hub') {
+        await hub.kill9()
+        await hub.start()
+      } else {
+        const server = victim === 'postfix' ? postfix : dovecot
+        await server.kill9()
+        await sleep(random() * 500)
+        await server.restart()
+      }
+      kills.push(`${victim} at ${before}–${arrivals().size}`)
+    }
+
+    await waitFor('every delivery to end', 180_000, async () => {
+      const { counts } = await hub.call<{ counts: { accepted: number; queued: number } }>('GET', '/api/flows/mail-kill')
+      return counts.accepted >= mailCount && counts.queued === 0
+    })
+    const inDoubt = await setAside()
+    for (const message of inDoubt) expect(message.error?.code).toBe('SMTP_OUTCOME_UNKNOWN')
+    await settleDoubts(inDoubt)
+
+    await waitFor('every mail to arrive', 60_000, () => arrivals().size === mailCount)
+    const counts = [...arrivals().values()]
+    expect(counts.filter(count => count !== 1)).toEqual([])
+    await waitFor('the mailbox to be empty', 60_000, () => dovecot.list(mailbox).length === 0)
+    console.info(`seed ${seed}: killed ${kills.join(', ')}; ${inDoubt.length} in doubt, set aside and settled`)
+  }, 600_000)
+
+  /** Postfix’ own count: Message-ID → how often it accepted the mail. */
+  function arrivals(): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const { messageId } of postfix.delivered()) counts.set(messageId, (counts.get(messageId) ?? 0) + 1)
+    return counts
+  }
+
+  async function setAside(): Promise<readonly SeenMessage[]> {
+    const { messages } = await hub.call<{ messages: SeenMessage[] }>('GET', '/api/messages?state=set-aside&limit=500')
+    return messages
+  }
+
+  /** What the next step of the error asks a person to do: look at the server, then skip or replay. */
+  async function settleDoubts(messages: readonly SeenMessage[]): Promise<void> {
+    const there = arrivals()
+    for (const { id, error } of messages) {
+      const messageId = /<[^>]+>/.exec(error?.next ?? '')?.[0] ?? ''
+      if (there.has(messageId)) await hub.call('POST', `/api/messages/${id}/skip`, { reason: 'Postfix has it' })
+      else await hub.call('POST', `/api/messages/${id}/replay`)
+    }
+  }
+})

@@ -1,0 +1,34 @@
+import { type HubOptions, startHub } from '../../src/main.ts'
+
+/** What a test tells the hub it starts as a process of its own. */
+export interface HubSettings {
+  readonly dataFolder: string
+  readonly flowFiles: readonly string[]
+  readonly params?: HubOptions['params']
+  readonly limits?: HubOptions['limits']
+  readonly adminPort?: number
+  /** Credentials by name; created at the first start. */
+  readonly basic?: Readonly<Record<string, { readonly user: string; readonly password: string }>>
+}
+
+if (import.meta.main) {
+  const settings = JSON.parse(process.argv[2] ?? '{}') as HubSettings
+  const hub = await startHub({
+    dataFolder: settings.dataFolder,
+    stage: 'test',
+    flowFiles: settings.flowFiles,
+    admin: { host: '127.0.0.1', port: settings.adminPort ?? 0 },
+    endpoints: { host: '127.0.0.1', port: 0 },
+    log: { level: 'warn', format: 'json', output: process.stderr },
+    ...(settings.params && { params: settings.params }),
+    ...(settings.limits && { limits: settings.limits }),
+    async beforeFlows({ credentials }) {
+      const known = new Set((await credentials.list()).map(({ name }) => name))
+      for (const [name, { user, password }] of Object.entries(settings.basic ?? {})) {
+        if (!known.has(name)) await credentials.create(name, { kind: 'basic', user, password })
+      }
+    },
+  })
+  process.stdout.write(`${JSON.stringify({ adminUrl: hub.adminUrl, adminToken: hub.adminToken })}\n`)
+  process.once('SIGTERM', () => void hub.close().then(() => process.exit(0)))
+}
