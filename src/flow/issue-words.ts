@@ -79,7 +79,14 @@ function unknownKey(key: string, path: Path, source: YamlSource, schema: z.ZodTy
   const known = keysAt(schema, path)
   const near = nearestName(key, known)
   const owner = path.length === 0 ? 'A flow' : nameOf(path)
-  const next = near ? `Did you mean ${near}?` : known.length > 0 ? `It has ${listNames(known)}.` : undefined
+  // In { a: b, c } the comma ends the text, and what stands behind it becomes a key.
+  const isText = /\s/.test(key)
+  const all = known.length > 0 ? `It has ${listNames(known)}.` : undefined
+  const next = isText
+    ? 'Inside { } a comma begins a new key; put the text in quotes.'
+    : near
+      ? `Did you mean ${near}?`
+      : all
   return source.atKey([...path, key], 'FLOW_KEY', `${owner} has no key "${key}".`, next)
 }
 

@@ -309,6 +309,11 @@ const mistakes: readonly [title: string, document: string, sentence: RegExp, sta
     /before the last one is due/,
   ],
   ['a probe that is no duration', `${base}expect: { probe: ▶often }\n`, /"often" does not fit probe/],
+  [
+    'a comma in a text',
+    `${base}params: { a: { type: text, default: b, about: this, ▶or that } }\n`,
+    /no key "or that".*put the text in quotes/,
+  ],
   ['an unknown type of parameter', `${base}params: { a: { type: ▶mail } }\n`, /type cannot be "mail".*email/],
   [
     'a reference to no parameter',

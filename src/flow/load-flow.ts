@@ -66,9 +66,12 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   const source = new YamlSource(file, text, (value, at) =>
     at[0] === 'params' ? undefined : substitute(value, resolved.values, name => used.add(name)),
   )
-  const unknown = unknownParams(references, plain, declared)
+  // A parameter whose declaration is wrong is a known name all the same; one mistake is told once.
+  const written = plain.value['params']
+  const names = isPlainObject(written) ? Object.keys(written) : []
+  const unknown = unknownParams(references, plain, names)
   const schema = flowSchema(request)
-  const parsed = withDeclaredParams([...declared.keys()], () => schema.safeParse(source.value, parseOptions))
+  const parsed = withDeclaredParams(names, () => schema.safeParse(source.value, parseOptions))
   const problems = [...resolved.problems, ...unknown]
   if (!parsed.success) {
     // A parameter without a value leaves its reference standing; that the reference fits nowhere is no second mistake.
@@ -144,15 +147,13 @@ interface Reference {
 function unknownParams(
   references: readonly Reference[],
   source: YamlSource,
-  declared: ReadonlyMap<string, unknown>,
+  declared: readonly string[],
 ): readonly Problem[] {
   return references
-    .filter(({ name }) => !declared.has(name))
+    .filter(({ name }) => !declared.includes(name))
     .map(({ at, name, offset, length }) => {
-      const near = nearestName(name, declared.keys())
-      const next = near
-        ? `Did you mean ${near}?`
-        : `Declare it under params; declared are ${listNames(declared.keys())}.`
+      const near = nearestName(name, declared)
+      const next = near ? `Did you mean ${near}?` : `Declare it under params; declared are ${listNames(declared)}.`
       return source.inText(at, { offset, length }, 'FLOW_PARAM', `The flow declares no parameter "${name}".`, next)
     })
 }
