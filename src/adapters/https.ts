@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineSender, type Sender, type SenderContext } from '../flow/adapter.ts'
+import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { defineErrors } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { duration, size } from '../kernel/schema.ts'
@@ -156,8 +156,19 @@ class HttpsSender implements Sender {
     })
     const link = this.#links.linkTo(id)
     if (config.answer === 'accepted') return answerAccepted(id, link, duplicate)
-    const outcome = await intake.outcome(id, AbortSignal.any([request.signal, AbortSignal.timeout(config.within)]))
+    const outcome = await this.#waitForEnd(id, request.signal)
     return outcome ? answerEnd(outcome, link) : answerAccepted(id, link, duplicate)
+  }
+
+  async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {
+    const { clock, config, intake } = this.#context
+    const late = new AbortController()
+    const cancel = clock.after(config.within, () => late.abort())
+    try {
+      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]))
+    } finally {
+      cancel()
+    }
   }
 
   async #tell(request: HttpRequest): Promise<HttpResponse> {
