@@ -9,6 +9,7 @@ import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/wi
 import { DonePile, leftoverCriteria } from './imap-done.ts'
 import { refusedMail, takeIn } from './imap-intake.ts'
 import { type MailPlace, sourceKeyOf } from './imap-message.ts'
+import type { OddMails } from './imap-odd-mails.ts'
 import type { ImapContext, ImapSession } from './imap-session.ts'
 
 const folderLimits = {
@@ -25,11 +26,13 @@ const folderLimits = {
   failuresInARow: 20,
 }
 
-/** What is remembered of odd mails of a mailbox beyond one session, by source key. */
-export interface OddMails {
-  readonly attempts: Map<string, number>
-  readonly notBefore: Map<string, number>
-}
+/** Ends of a connection that one mail may have caused. */
+const breakages: ReadonlySet<string> = new Set([
+  imapErrors.CONNECTION_LOST.code,
+  imapErrors.PROTOCOL.code,
+  imapErrors.LIMIT.code,
+  imapErrors.TIMEOUT.code,
+])
 
 /** Reads one folder during one session: finds mails, hands them to the hub, follows them to their end. */
 export class FolderReader {
@@ -84,7 +87,7 @@ export class FolderReader {
     const criteria = (config.select === 'all' ? 'ALL' : 'UNSEEN') + leftoverCriteria(config, connection)
     const found = await searchUids(connection, criteria)
     const open = found.filter(uid => !this.#working.has(uid) && !this.pile.has(uid))
-    this.#forgetOdd(new Set(found))
+    this.#odd.keepOnly(new Set(found.map(uid => this.#keyOf(uid))))
     const fresh: number[] = []
     for (let at = 0; at < open.length; at += folderLimits.knownBatch) {
       const batch = open.slice(at, at + folderLimits.knownBatch)
@@ -96,7 +99,7 @@ export class FolderReader {
         else this.pile.add(uid, endingOf(entry.state))
       }
     }
-    const due = fresh.filter(uid => (this.#odd.notBefore.get(this.#keyOf(uid)) ?? 0) <= clock.now())
+    const due = fresh.filter(uid => !this.#odd.isResting(this.#keyOf(uid), clock.now()))
     this.#backlog = config.order === 'oldest-first' ? due : due.toReversed()
   }
 
@@ -126,8 +129,9 @@ export class FolderReader {
     const room = Math.min(config['per-poll'], config.ahead - this.#working.size)
     const uids = this.#backlog.splice(0, Math.max(0, room))
     if (uids.length === 0) return
-    const sizes = await fetchSizes(this.#session.connection, uids)
-    const windows = cutWindows(uids, sizes, imapLimits.heldBytes)
+    const readable = uids.filter(uid => !this.#isBreaker(uid))
+    const sizes = await fetchSizes(this.#session.connection, readable)
+    const windows = cutWindows(readable, sizes, imapLimits.heldBytes, uid => this.#isSuspect(uid))
     this.#acceptedCount = 0
     this.#failures = []
     const left = await this.#runWindows(windows)
@@ -149,6 +153,8 @@ export class FolderReader {
       running.add(tracked)
       return tracked
     }
+    // A suspect is fetched with nothing beside it, so that it alone is to blame when the connection breaks.
+    const depth = windows.some(({ uids }) => uids.some(uid => this.#isSuspect(uid))) ? 1 : windowLimits.inFlight
     while (windows.length > 0 && failures.length === 0 && !this.#mustPause()) {
       const window = windows.shift()
       if (window) void track(this.#runWindow(window))
@@ -158,7 +164,7 @@ export class FolderReader {
           flushing = undefined
         })
       }
-      if (running.size >= windowLimits.inFlight) await Promise.race(running)
+      if (running.size >= depth) await Promise.race(running)
     }
     await Promise.all(running)
     if (failures.length > 0) throw failures[0]
@@ -171,8 +177,40 @@ export class FolderReader {
   }
 
   async #runWindow(window: FetchWindow): Promise<void> {
-    const answered = await fetchMails(this.#session.connection, window, mail => this.#take(mail))
-    for (const uid of window.uids) if (!answered.has(uid)) this.#missRow(uid, 'no row for it')
+    const answered = new Set<number>()
+    const open = () => window.uids.filter(uid => !answered.has(uid))
+    try {
+      await fetchMails(this.#session.connection, window, mail => {
+        answered.add(mail.uid)
+        return this.#take(mail)
+      })
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (this.#session.connection.isOver) this.#suspect(open(), error)
+      if (this.#session.connection.isOver || error.code !== imapErrors.COMMAND_REFUSED.code) throw error
+      // One mail that the server cannot read must not cost its neighbours.
+      if (window.isLone) this.#missRow(window.uids[0] ?? 0, String(error.fields['answer']))
+      else for (const uid of open()) await this.#runWindow({ uids: [uid], isLone: true })
+      return
+    }
+    for (const uid of open()) this.#missRow(uid, 'no row for it')
+    for (const uid of answered) this.#odd.clear(this.#keyOf(uid))
+  }
+
+  /** The connection broke while these were fetched. One that was fetched alone, as a suspect, is to blame. */
+  #suspect(uids: readonly number[], error: HubError): void {
+    if (this.#signal.aborted || !breakages.has(error.code)) return
+    const [only] = uids
+    if (uids.length === 1 && only !== undefined && this.#isSuspect(only)) this.#countAttempt(only)
+    for (const uid of uids) this.#odd.suspect(this.#keyOf(uid))
+  }
+
+  /** Puts a mail aside that broke the connection whenever it was asked for. */
+  #isBreaker(uid: number): boolean {
+    const attempts = this.#odd.attempts(this.#keyOf(uid))
+    if (!this.#isSuspect(uid) || attempts < folderLimits.attempts) return false
+    this.#giveUp(uid, attempts, 'the connection broke each time')
+    return true
   }
 
   async #take(mail: FetchedMail): Promise<void> {
@@ -222,26 +260,26 @@ export class FolderReader {
   /** The server lists a mail but does not give it: asked for again with the next searches, then put aside. */
   #missRow(uid: number, detail: string): void {
     const attempts = this.#countAttempt(uid)
-    if (attempts < folderLimits.attempts) return
-    this.#link.trouble(imapErrors.ROW_MISSING({ uid, user: this.#mailbox, attempts, detail }))
-    if (this.#context.config.done.failed !== undefined) this.#finish(uid, 'failed')
+    if (attempts >= folderLimits.attempts) this.#giveUp(uid, attempts, detail)
+  }
+
+  #giveUp(uid: number, attempts: number, detail: string): void {
+    const error = imapErrors.ROW_MISSING({ uid, user: this.#mailbox, attempts, detail })
+    if (this.#context.config.done.failed !== undefined) {
+      this.#putAside(uid, error)
+      return
+    }
     // Nobody has read it, so it is not marked as read; it is left alone for a while.
-    else this.#odd.notBefore.set(this.#keyOf(uid), this.#context.clock.now() + folderLimits.retryUnreadableMs)
+    this.#link.trouble(error)
+    this.#odd.rest(this.#keyOf(uid), this.#context.clock.now() + folderLimits.retryUnreadableMs)
   }
 
   #countAttempt(uid: number): number {
-    const key = this.#keyOf(uid)
-    const count = (this.#odd.attempts.get(key) ?? 0) + 1
-    this.#odd.attempts.set(key, count)
-    return count
+    return this.#odd.countAttempt(this.#keyOf(uid))
   }
 
-  /** Mails that are gone are not odd any longer. */
-  #forgetOdd(found: ReadonlySet<number>): void {
-    const keys = new Set([...found].map(uid => this.#keyOf(uid)))
-    for (const map of [this.#odd.attempts, this.#odd.notBefore]) {
-      for (const key of map.keys()) if (!keys.has(key)) map.delete(key)
-    }
+  #isSuspect(uid: number): boolean {
+    return this.#odd.isSuspect(this.#keyOf(uid))
   }
 
   /** Waits for the end of a delivery, and puts its mail on the pile then. */

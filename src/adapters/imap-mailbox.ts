@@ -6,7 +6,8 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
 import { prepareFolders } from './imap-done.ts'
-import { FolderReader, type OddMails } from './imap-folder.ts'
+import { FolderReader } from './imap-folder.ts'
+import { OddMails } from './imap-odd-mails.ts'
 import { type ImapContext, type ImapSession, openSession } from './imap-session.ts'
 
 /** Finished mails wait so long for others, so that one command marks many. */
@@ -18,7 +19,7 @@ const shortSessionMs = MINUTE
 export class MailboxReader {
   readonly #context: ImapContext
   readonly #mailbox: string
-  readonly #odd: OddMails = { attempts: new Map(), notBefore: new Map() }
+  readonly #odd = new OddMails()
 
   constructor(context: ImapContext, mailbox: string) {
     this.#context = context

@@ -293,6 +293,31 @@ test('a connection that breaks in the midst of a mail leaves nothing behind, and
   expect(world.downs).toMatchObject([{ code: 'IMAP_CONNECTION_LOST' }])
 })
 
+test('a mail that the server refuses to hand over costs its neighbours nothing', async () => {
+  for (const subject of ['a', 'b', 'c']) world.server.receive(mail(subject))
+  world.server.when(/^UID FETCH (1:3|2) \(UID BODY/, 'BAD Command Error. 11')
+  await world.start(archive)
+  await soon(() => world.uids('Processed').length).toBe(2)
+  await soon(() => world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('b')])
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 2, attempts: 3 } }])
+  expect(world.downs).toEqual([])
+})
+
+test.each([
+  ['hangs up', ''],
+  ['sends what is not IMAP', '* 2 FETCH (UID 2 BODY[] {3'],
+])('a mail at which the server %s is found among its neighbours and put aside', async (_, answer) => {
+  for (const subject of ['a', 'b', 'c', 'd']) world.server.receive(mail(subject))
+  world.server.when(/^UID FETCH (1:4|2) \(UID BODY/, () => {
+    if (answer === '') world.server.hangUp()
+    return answer === '' ? '' : `${answer}\r\nnonsense`
+  })
+  await world.start(archive)
+  await soon(() => world.server.folders.get('Failed')?.mails.map(kept => kept.bytes.toString())).toEqual([mail('b')])
+  await soon(() => world.uids('Processed').length).toBe(3)
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 2, attempts: 3 } }])
+})
+
 test('throttling: the hint of the server is handed on, and what was delivered stays delivered', async () => {
   world.server.receive(mail('one'))
   world.server.when(/^UID MOVE/, 'BAD Request is throttled. Suggested Backoff Time: 120 milliseconds', 1)

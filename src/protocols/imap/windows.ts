@@ -18,12 +18,13 @@ export interface FetchWindow {
 
 /**
  * Cuts UIDs into windows, in the given order. Sizes are only estimates (Exchange rounds them freely), so they decide
- * about windows and about nothing else.
+ * about windows and about nothing else. `isAlone` names further mails that get a window of their own.
  */
 export function cutWindows(
   uids: readonly number[],
   sizes: ReadonlyMap<number, number>,
   loneAboveBytes: number,
+  isAlone: (uid: number) => boolean = () => false,
 ): FetchWindow[] {
   const windows: FetchWindow[] = []
   let open: number[] = []
@@ -35,7 +36,7 @@ export function cutWindows(
   }
   for (const uid of uids) {
     const bytes = sizes.get(uid) ?? windowLimits.unknownSizeBytes
-    if (bytes > loneAboveBytes) {
+    if (bytes > loneAboveBytes || isAlone(uid)) {
       close()
       windows.push({ uids: [uid], isLone: true })
       continue
