@@ -50,7 +50,7 @@ test('pages of messages follow each other without gap or repeat, newest first', 
   const seen: string[] = []
   let next: unknown
   for (let page = 0; page < 5; page++) {
-    const before = next === undefined ? '' : `&before=${String(next)}`
+    const before = typeof next === 'string' ? `&before=${next}` : ''
     const found = await world.ask(200, 'GET', `/api/messages?flow=orders&state=delivered&limit=3${before}`)
     seen.push(...(found.messages as { id: string }[]).map(message => message.id))
     next = found.next

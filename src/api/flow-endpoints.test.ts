@@ -190,8 +190,8 @@ const smuggling: [string, string][] = [
 test.each(smuggling)('%s: never reaches the flow', async (_what, rest) => {
   const { port, seen } = await open()
   const answer = await sendRaw(port, `POST /flows/orders HTTP/1.1\r\nHost: localhost\r\n${rest}`)
-  expect(answer === '' || /^HTTP\/1\.1 400 /.test(answer)).toBe(true)
-  expect(seen.filter(({ request }) => request.signal.aborted === false && request.method === 'POST')).toEqual([])
+  expect(answer === '' || answer.startsWith('HTTP/1.1 400 ')).toBe(true)
+  expect(seen).toEqual([])
 })
 
 test('a method that is not taken, and an absolute URI, are refused', async () => {

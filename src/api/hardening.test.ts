@@ -230,9 +230,7 @@ test.each(["'; DROP TABLE delivery; --", '%', '_', '*', '**', '"', '\\', '\u0000
     const { id } = await world.accept('x', { terms: ['known'] })
     const found = await world.ask(200, 'GET', `/api/messages?term=${encodeURIComponent(term)}`)
     // A lone star is the beginning of every word.
-    expect(found.messages).toHaveLength(
-      /^\*/.test(term) && term.length === 1 ? (found.messages as unknown[]).length : 0,
-    )
+    expect(found.messages).toHaveLength(term === '*' ? 1 : 0)
     expect(await world.ask(200, 'GET', '/api/messages?term=known')).toMatchObject({ messages: [{ id }] })
   },
 )

@@ -232,7 +232,7 @@ const flowText = `flow: ticks
 from:
   timer: { every: 1h }
 to:
-  smtp: { host: s4.example, envelope: { from: hub@example.com, to: [sap@example.com] } }
+  smtp: { host: s4.example, from: hub@example.com, to: [sap@example.com] }
 `
 
 test('documents are linted with file, line and column', async () => {
@@ -319,7 +319,7 @@ test('the reference is written from the declarations, is then up to date, and a 
   expect([written.code, written.err]).toEqual([0, ''])
   const page = (name: string) => readFile(join(cwd, 'ref', name), 'utf8')
   expect(await page('sender-timer.md')).toMatch(/\| `every` \| duration \|/)
-  expect(await page('receiver-smtp.md')).toMatch(/^\| `timeout\.data-end` \| duration \| `10m` \|/m)
+  expect(await page('receiver-smtp.md')).toMatch(/^\| `timeouts\.data-end` \| duration \| `10m` \|/m)
   expect(await page('step-choose.md')).toContain('## Fields')
   expect(await page('errors.md')).toMatch(/^\| `STORE_NOT_FOUND` \| caller \|/m)
   expect(await page('limits.md')).toContain('| `messageBytes` | 150MiB |')

@@ -5,7 +5,6 @@ import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { AlertMailServer, HubOptions } from '../main.ts'
-import type { ChannelSettings } from '../monitor/alerts/channels.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 
@@ -33,7 +32,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
       credentialEndsMs: alerts['credential-ends'],
       channels: alerts.default,
     },
-    alertChannels: alerts.channels as Readonly<Record<string, ChannelSettings>>,
+    alertChannels: alerts.channels,
     alertMailServers: mailServers(config),
     log: {
       level: log.level,

@@ -27,5 +27,5 @@ export function printableLines(text: string): string {
 
 function cell(value: unknown): string {
   if (value === undefined || value === null) return ''
-  return printable(typeof value === 'object' ? JSON.stringify(value) : String(value))
+  return printable(typeof value === 'string' ? value : JSON.stringify(value))
 }

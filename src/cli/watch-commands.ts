@@ -62,7 +62,7 @@ export function watchCommands(program: Command, cli: Cli): void {
       cli.io.stdout.write(printableLines(await (await cli.hub(command).open('/metrics')).text()))
     })
 
-  const alert = program.command('alert').description('alerts of the hub')
+  const alert = program.command('alert').alias('alerts').description('alerts of the hub')
   alert
     .command('list', { isDefault: true })
     .description('alerts, open ones first')

@@ -37,16 +37,18 @@ export function fieldTable(root: FieldSchema): string {
 
 type Row = readonly [field: string, type: string, preset: string, about: string]
 
-function rowsOf(given: FieldSchema, path: string, root: FieldSchema, depth: number): readonly Row[] {
+function rowsOf(given: FieldSchema, path: string, root: FieldSchema, depth: number, isChoice = false): readonly Row[] {
   const schema = resolve(given, root)
   if (depth > depthMax) return []
   const fields = Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const at = path === '' ? name : `${path}.${name}`
-    const isRequired = schema.required?.includes(name) === true && resolve(field, root).default === undefined
+    // One key alone names the choice; that it is needed there goes without saying.
+    const isName = isChoice && Object.keys(schema.properties ?? {}).length === 1
+    const isRequired = !isName && schema.required?.includes(name) === true && resolve(field, root).default === undefined
     return [rowOf(at, field, isRequired, root), ...rowsOf(field, at, root, depth + 1)]
   })
   const choices = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]
-  const inside = choices.flatMap(choice => rowsOf(choice, path, root, depth + 1))
+  const inside = choices.flatMap(choice => rowsOf(choice, path, root, depth + 1, true))
   const items = schema.items ? rowsOf(schema.items, `${path}[]`, root, depth + 1) : []
   const more = schema.additionalProperties
   const values = typeof more === 'object' ? rowsOf(more, `${path}.<name>`, root, depth + 1) : []
@@ -55,16 +57,20 @@ function rowsOf(given: FieldSchema, path: string, root: FieldSchema, depth: numb
 
 function rowOf(path: string, given: FieldSchema, isRequired: boolean, root: FieldSchema): Row {
   const schema = resolve(given, root)
-  const about = [given.description ?? schema.description ?? '']
+  const about = [(given.description ?? schema.description ?? '').replaceAll('<', '&lt;')]
   const [example] = given.examples ?? schema.examples ?? []
   if (example !== undefined) about.push(`Example: \`${text(example)}\`.`)
   const preset = given.default ?? schema.default
-  const shown = isRequired ? 'required' : preset === undefined ? '' : `\`${presetText(preset, schema)}\``
+  // The presets of a group stand with its fields.
+  const isGroup = typeof preset === 'object' && preset !== null && !Array.isArray(preset)
+  const shown = isRequired ? 'required' : preset === undefined || isGroup ? '' : `\`${presetText(preset, schema)}\``
   return [`\`${path}\``, typeOf(given, root), shown, about.filter(part => part !== '').join(' ')]
 }
 
 function typeOf(given: FieldSchema, root: FieldSchema): string {
   const schema = resolve(given, root)
+  // A schema that names itself (any JSON, steps in steps) has no end to write out.
+  if (given.$ref !== undefined && JSON.stringify(schema).includes(`"${given.$ref}"`)) return schema.title ?? 'JSON'
   if (schema.enum) return schema.enum.map(value => `\`${text(value)}\``).join(', ')
   if (schema.const !== undefined) return `\`${text(schema.const)}\``
   const choices = schema.anyOf ?? schema.oneOf
