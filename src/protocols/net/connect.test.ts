@@ -194,6 +194,34 @@ test('via goes through the tunnel, with TLS inside it; without a tunnel it is an
   expect(error.next).toMatch(/Start a connector/)
 })
 
+test.each(['directly', 'through a tunnel'])(
+  '%s, a slow reader gets every byte of a server that has hung up',
+  async way => {
+    const payload = Buffer.alloc(4 * 1024 * 1024, 'x')
+    const port = await listen(
+      tls.createServer({ cert: good.cert, key: good.key }, socket => {
+        socket.on('error', () => {}).end(payload)
+      }),
+    )
+    const tunnel = async () => {
+      // Another kind of stream than a socket, as a connector gives.
+      const { duplexPair } = await import('node:stream')
+      const [near, far] = duplexPair()
+      const socket = net.connect(port, '127.0.0.1')
+      far.pipe(socket).pipe(far)
+      return near
+    }
+    const request = { host: 'localhost', port, timeoutMs, tls: { ca: good.ca } }
+    const socket = await makeConnect({ tunnel })(way === 'directly' ? request : { ...request, via: 'dc' })
+    let bytes = 0
+    for await (const chunk of socket) {
+      bytes += (chunk as Buffer).length
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+    expect(bytes).toBe(payload.length)
+  },
+)
+
 test('a connection that is cut while nobody listens does not end the process', async () => {
   const port = await listen(net.createServer(socket => socket.on('error', () => {}).resetAndDestroy()))
   const socket = await makeConnect()({ host: '127.0.0.1', port, timeoutMs }).catch(() => undefined)

@@ -74,9 +74,11 @@ function startTls(socket: Duplex, request: ConnectRequest, wish: TlsWish, timeou
     minVersion: 'TLSv1.2',
     rejectUnauthorized: true,
   })
-  // The socket below fails before TLS does when the other side hangs up in the handshake.
-  socket.once('close', () => secure.destroy())
-  return established(secure, 'secureConnect', request, timeoutMs)
+  // Some streams below (a tunnel) end in the handshake without a word to TLS. Only then: later, bytes that were not
+  // read yet would be lost with them.
+  const hangUp = () => secure.destroy()
+  socket.once('close', hangUp)
+  return established(secure, 'secureConnect', request, timeoutMs).finally(() => socket.off('close', hangUp))
 }
 
 function established(
