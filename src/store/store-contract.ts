@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe } from 'vitest'
-import { describeAccept } from './contract/accept.ts'
-import { describeBodies } from './contract/bodies.ts'
-import { describeClaims } from './contract/claims.ts'
-import { describeInspection } from './contract/inspection.ts'
-import { describeOrder } from './contract/order.ts'
-import { describeRandomRuns } from './contract/random-runs.ts'
-import { describeRecords } from './contract/records.ts'
-import type { OpenWorld, StoreWorld } from './contract/world.ts'
+import { describeAccept } from './contract/accept-contract.ts'
+import { describeBodies } from './contract/bodies-contract.ts'
+import { describeClaims } from './contract/claims-contract.ts'
+import { describeInspection } from './contract/inspection-contract.ts'
+import { describeRandomRuns } from './contract/lives-contract.ts'
+import { describeOrder } from './contract/order-contract.ts'
+import { describeRecords } from './contract/records-contract.ts'
+import type { OpenWorld, StoreWorld } from './contract/store-world.ts'
 
 /** What every store behind `port.ts` must do, as tests. Each store calls this from a test file of its own. */
 export function describeStoreContract(name: string, open: OpenWorld): void {

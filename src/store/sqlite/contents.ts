@@ -107,5 +107,6 @@ function bodyOf(row: Row, bytes: Row[string] | undefined): StoredBody {
 const headerBytesGuess = 1024
 
 function costOf(content: Content): number {
-  return headerBytesGuess + (content.body.inline?.length ?? 0)
+  // A body may be a small view on a large buffer, which it keeps alive as a whole.
+  return headerBytesGuess + (content.body.inline?.buffer.byteLength ?? 0)
 }

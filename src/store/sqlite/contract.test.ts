@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { StoreWorld, WorldOptions } from '../contract/world.ts'
+import type { StoreWorld, WorldOptions } from '../contract/store-world.ts'
 import { describeStoreContract } from '../store-contract.ts'
 import { openSqliteStore } from './open.ts'
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { claim, delivered } from '../contract/world.ts'
+import { claim, delivered } from '../contract/store-world.ts'
 import { openSqliteStore } from './open.ts'
 
 // A hub of a few lines: it accepts with order keys and large bodies now and then, delivers, and says what is durable.

@@ -13,7 +13,7 @@ import {
   setAside,
   startedAt,
   textBody,
-} from '../contract/world.ts'
+} from '../contract/store-world.ts'
 import type { Store } from '../port.ts'
 import { schemaVersion } from './migrations.ts'
 import { openSqliteStore } from './open.ts'

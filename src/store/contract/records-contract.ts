@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Store } from '../port.ts'
-import { type StoreWorld, startedAt } from './world.ts'
+import { type StoreWorld, startedAt } from './store-world.ts'
 
 /** Records, the audit log and leases. */
 export function describeRecords(world: () => StoreWorld): void {

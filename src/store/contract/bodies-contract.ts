@@ -10,7 +10,7 @@ import {
   setAside,
   startedAt,
   textBody,
-} from './world.ts'
+} from './store-world.ts'
 
 const options = { type: 'message/rfc822', bytesMax: 1_000_000, hash: false }
 const inlineBytes = 1000

@@ -15,7 +15,7 @@ import {
   someError,
   startedAt,
   textBody,
-} from './world.ts'
+} from './store-world.ts'
 
 const minute = 60_000
 

@@ -10,7 +10,7 @@ import {
   type StoreWorld,
   setAside,
   startedAt,
-} from './world.ts'
+} from './store-world.ts'
 
 /** What can happen, with numbers that pick whom it happens to. */
 type Act =

@@ -1,6 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Store } from '../port.ts'
-import { accept, claim, claimOne, delivered, ids, newDelivery, type StoreWorld, startedAt, textBody } from './world.ts'
+import {
+  accept,
+  claim,
+  claimOne,
+  delivered,
+  ids,
+  newDelivery,
+  type StoreWorld,
+  startedAt,
+  textBody,
+} from './store-world.ts'
 
 /** What accepting promises: durable, once, in the order of acceptance. */
 export function describeAccept(world: () => StoreWorld): void {

@@ -13,7 +13,7 @@ import {
   setAside,
   someError,
   startedAt,
-} from './world.ts'
+} from './store-world.ts'
 
 /** What the owner of a claim may write, and what nobody else may. */
 export function describeClaims(world: () => StoreWorld): void {

@@ -12,7 +12,7 @@ import {
   type StoreWorld,
   setAside,
   startedAt,
-} from './world.ts'
+} from './store-world.ts'
 
 /** Who may run, and when: order keys, places, due times, held keys. */
 export function describeOrder(world: () => StoreWorld): void {
