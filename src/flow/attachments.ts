@@ -6,11 +6,11 @@ import { type PartHeaders, readPartHeaders } from './part-headers.ts'
 export type Attachment = Map<'name' | 'type' | 'size', string | number>
 
 /** Multiparts inside each other; deeper ones are not looked into. */
-export const multipartDepthMax = 20
+const multipartDepthMax = 20
 /** Parts of one mail that are listed. */
-export const attachmentsMax = 1_000
+const attachmentsMax = 1_000
 /** The header of one part; the rest of a longer one is passed over. */
-export const partHeaderBytesMax = 64 * KiB
+const partHeaderBytesMax = 64 * KiB
 
 interface OpenPart {
   readonly headers: PartHeaders

@@ -22,7 +22,7 @@ export interface CompiledExpression extends Expression {
 }
 
 /** Letters of one expression; longer ones belong into a map module. */
-export const expressionLettersMax = 4_000
+const expressionLettersMax = 4_000
 
 /**
  * Compiles a CEL expression. Throws EXPRESSION_NOT_VALID, whose fields `offset` and `length`

@@ -28,7 +28,7 @@ export function expressionOver(...locals: readonly string[]) {
 }
 
 /** Text with `${…}` parts; the parsed value is a Template. Issues as those of expressionOver. */
-export function templateOver(...locals: readonly string[]) {
+function templateOver(...locals: readonly string[]) {
   return z
     .string()
     .transform((text, context): Template => {

@@ -10,7 +10,7 @@ import { templateSchema } from './expression-schema.ts'
 
 const closed = { check: async () => ({ ok: true, detail: '' }) as const, close: async () => {} }
 
-export const mailbox = defineSender({
+const mailbox = defineSender({
   id: 'mailbox',
   title: 'Mailbox',
   summary: 'Reads mail.',
@@ -33,7 +33,7 @@ export const mailbox = defineSender({
   open: async () => ({ ...closed, receive: async () => {} }),
 })
 
-export const schedule = defineSender({
+const schedule = defineSender({
   id: 'schedule',
   title: 'Schedule',
   summary: 'Starts by the clock.',
@@ -43,7 +43,7 @@ export const schedule = defineSender({
   open: async () => ({ ...closed, receive: async () => {} }),
 })
 
-export const server = defineReceiver({
+const server = defineReceiver({
   id: 'server',
   title: 'Mail server',
   summary: 'Sends mail.',
@@ -59,7 +59,7 @@ export const server = defineReceiver({
   open: async () => ({ ...closed, deliver: async () => ({ summary: 'ok' }) }),
 })
 
-export const asking = defineReceiver({
+const asking = defineReceiver({
   id: 'asking',
   title: 'Asking',
   summary: 'Asks and gets an answer.',

@@ -1,9 +1,9 @@
 import { RE2JS } from 're2js'
 
 /** Letters that a regular expression may have; longer ones are data, not a pattern. */
-export const patternLettersMax = 1_000
+const patternLettersMax = 1_000
 /** Letters of a text that a regular expression looks at. RE2 is linear, but it does run on the hub's own thread. */
-export const matchedLettersMax = 64 * 1024
+const matchedLettersMax = 64 * 1024
 
 const rememberedPatterns = 256
 const compiled = new Map<string, RE2JS>()

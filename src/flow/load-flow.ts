@@ -113,7 +113,7 @@ function toFlow(
   }
 }
 
-export function receiversOf(document: FlowDocument): readonly ReceiverNode[] {
+function receiversOf(document: FlowDocument): readonly ReceiverNode[] {
   if (document.to === undefined) return []
   return Array.isArray(document.to) ? document.to : [document.to]
 }

@@ -31,7 +31,7 @@ const email = z.string().regex(/^[^\s@"(),:;<>[\\\]]+@[^\s@"(),:;<>[\\\]]+$/, 'a
 const url = z.string().regex(/^https?:\/\/[^\s/]+/i, 'an address of the web begins with https:// or http://')
 
 /** Why a value is not of the declared type, or undefined when it is. */
-export function whyNotOfType(value: unknown, param: DeclaredParam): string | undefined {
+function whyNotOfType(value: unknown, param: DeclaredParam): string | undefined {
   const schema = schemaOf(param)
   const parsed = schema.safeParse(value)
   if (parsed.success) return undefined

@@ -3,7 +3,7 @@ import { choiceOf, isOneKey } from './one-key.ts'
 import type { Path } from './yaml-source.ts'
 
 /** Schemas that may stand at a path, from the outside in; more than one where a value has several shapes. */
-export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
+function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
   let here: readonly z.ZodType[] = [root]
   for (const segment of path) here = here.flatMap(schema => shapesOf(schema)).flatMap(schema => step(schema, segment))
   return here

@@ -4,9 +4,9 @@ import type { Problem, ProblemCode } from './problem.ts'
 import { lettersInSource } from './scalar-place.ts'
 
 /** A flow document or parameter file larger than this is not one. */
-export const documentBytesMax = 512 * KiB
+const documentBytesMax = 512 * KiB
 /** Values in one document, aliases resolved: a document that unfolds beyond it is an attack or a mistake. */
-export const documentValuesMax = 20_000
+const documentValuesMax = 20_000
 
 export type Path = readonly (string | number)[]
 

@@ -6,7 +6,7 @@ import { answerBody, answerValue } from './answer.ts'
 import { valueBody, withAttributes, withBody } from './change-message.ts'
 import { attributeName } from './condition.ts'
 
-export const callErrors = defineErrors('CALL', {
+const callErrors = defineErrors('CALL', {
   NO_ANSWER: {
     side: 'receiver',
     retry: 'never',

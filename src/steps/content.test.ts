@@ -1,4 +1,3 @@
-import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -51,10 +50,9 @@ describe('map', () => {
   })
 
   test('a module maps, and its mistakes name file and line', async () => {
-    const kernel = path.resolve(import.meta.dirname, 'mapping-module.ts')
     const { folder, remove } = await flowFolder({
-      'map.ts': `import { jsonMapping } from ${JSON.stringify(kernel)}
-export default jsonMapping((order: any) => ({ id: order.id + 1 }))
+      'map.ts': `type Order = { readonly id: number }
+export default (order: Order, { message }: { message: { id: string } }) => ({ id: order.id + 1, of: message.id })
 export const keeps = message => ({ ...message, id: 'FORGED', headers: { ...message.headers, x: 'y' } })
 export const fails = () => {
   return null.x
@@ -65,13 +63,14 @@ export const nothing = () => undefined
       'broken.ts': 'export default (',
     })
     const run = async (config: object) => (await stepWorld([{ map: config }], { folder })).run(message({ id: 1 }))
-    expect(await bodyText(nextOf(await run({ module: './map.ts' })))).toBe('{"id":2}')
+    expect(await bodyText(nextOf(await run({ module: './map.ts', json: true })))).toBe('{"id":2,"of":"0ABC"}')
     const kept = nextOf(await run({ module: './map.ts', export: 'keeps' }))
     expect([kept.id, kept.headers['x']]).toEqual(['0ABC', 'y'])
     await expect(run({ module: './map.ts', export: 'fails' })).rejects.toMatchObject({
       code: 'MAP_FAILED',
       message: expect.stringMatching(/map\.ts:5:\d+: Cannot read properties of null/),
     })
+    await expect(run({ module: './map.ts', export: 'nothing', json: true })).rejects.toThrow(/returned nothing/)
     await expect(run({ module: './map.ts', export: 'odd' })).rejects.toMatchObject({ code: 'MAP_NOT_A_MESSAGE' })
     await expect(run({ module: './map.ts', export: 'nothing' })).rejects.toThrow(/returned nothing/)
     await expect(run({ module: './map.ts', export: 'absent' })).rejects.toMatchObject({ code: 'MAP_MODULE_BROKEN' })

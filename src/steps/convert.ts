@@ -9,11 +9,11 @@ import { decodeUtf8, parseJson, withBody } from './change-message.ts'
 import { csvRecords, formatCsv, parseCsv } from './csv.ts'
 
 /** How many times larger than its packed form a body may become (a zip bomb is a thousand times as large). */
-export const unpackRatioMax = 100
+const unpackRatioMax = 100
 /** Small bodies pack very well without being bombs. */
 const unpackFloorBytes = 64 * KiB
 
-export const convertErrors = defineErrors('CONVERT', {
+const convertErrors = defineErrors('CONVERT', {
   NOT_POSSIBLE: {
     side: 'sender',
     retry: 'never',

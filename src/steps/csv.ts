@@ -3,7 +3,7 @@ import { bodyErrors } from '../kernel/body.ts'
 import type { Json } from '../kernel/json.ts'
 
 /** Columns that one CSV file may have. */
-export const csvColumnsMax = 2_000
+const csvColumnsMax = 2_000
 
 /** Rows of CSV (RFC 4180: quotes doubled inside quotes, CRLF or LF). Strict: throws BODY_NOT_TEXT with the line. */
 export function parseCsv(text: string, separator: string): readonly (readonly string[])[] {

@@ -7,7 +7,7 @@ import { answerValue } from './answer.ts'
 import { withAttributes } from './change-message.ts'
 import { attributeName, holds } from './condition.ts'
 
-export const enrichErrors = defineErrors('ENRICH', {
+const enrichErrors = defineErrors('ENRICH', {
   NOTHING_FOUND: {
     side: 'receiver',
     retry: 'never',

@@ -4,7 +4,7 @@ import { defineErrors } from '../kernel/error.ts'
 import { readText, readValue, withBody, withJson, withText } from './change-message.ts'
 import { takeParts } from './parts-shelf.ts'
 
-export const gatherErrors = defineErrors('GATHER', {
+const gatherErrors = defineErrors('GATHER', {
   NO_PARTS: {
     side: 'flow',
     retry: 'never',

@@ -51,6 +51,9 @@ export const map = defineStep({
           .regex(/^\.{1,2}\/[^\0]+\.(ts|mts|js|mjs)$/, 'a module is named relative to the document: ./map.ts')
           .optional()
           .meta({ description: 'Module beside the document.', examples: ['./map.ts'] }),
+        json: z.boolean().default(false).meta({
+          description: 'The function gets the parsed JSON body and gives the new one, instead of whole messages.',
+        }),
         export: z
           .string()
           .default('default')
@@ -68,7 +71,7 @@ export const map = defineStep({
       title: 'A new JSON body',
       config: { set: { body: { order: '${message.body.id}', lines: '${size(message.body.lines)}' } } },
     },
-    { title: 'A function of a module', config: { module: './map.ts', export: 'toOrder' } },
+    { title: 'A function of a module', config: { module: './map.ts', export: 'toOrder', json: true } },
   ],
   errors: mapErrors,
   async lint(config, folder) {
@@ -90,7 +93,7 @@ export const map = defineStep({
   async prepare({ config, folder, limits }) {
     const { set: changes, module } = config
     if (module !== undefined) {
-      const mapping = await loadMapping(path.resolve(folder, module), config.export)
+      const mapping = await loadMapping(path.resolve(folder, module), config.export, config.json)
       return {
         async run(message, run) {
           return { next: await mapping(message, { ...run.scope(message), limits }) }

@@ -24,7 +24,7 @@ export const mapErrors = defineErrors('MAP', {
     side: 'flow',
     retry: 'never',
     means: 'The function {name} of {module} returned {kind} instead of a message.',
-    next: 'Return the message, for example withJson(message, …), or wrap the function with jsonMapping.',
+    next: 'Return a message (the one that came in, with other headers, attributes or body); with json: true, the new body.',
   },
   NOT_A_HEADER: {
     side: 'flow',
@@ -35,24 +35,14 @@ export const mapErrors = defineErrors('MAP', {
 })
 
 /** What a mapping function gets beside the message. */
-export interface MappingContext extends Scope {
+interface MappingContext extends Scope {
   readonly limits: Limits
 }
 
 export type Mapping = (message: Message, context: MappingContext) => Message | Promise<Message>
 
-/** A mapping from JSON to JSON: `export default jsonMapping(order => ({ id: order.id }))`. */
-export function jsonMapping(
-  convert: (body: Json, message: Message, context: MappingContext) => Json | Promise<Json>,
-): Mapping {
-  return async (message, context) => {
-    const body = await readJson(message.body, context.limits)
-    return withJson(message, await convert(body, message, context))
-  }
-}
-
-/** Loads a mapping function once. Throws MAP_MODULE_BROKEN; the function throws MAP_FAILED with module and line. */
-export async function loadMapping(file: string, name: string): Promise<Mapping> {
+/** Loads a mapping function once; with `isJson` it maps the parsed body instead of the message. Throws MAP_MODULE_BROKEN; the function throws MAP_FAILED with module and line. */
+export async function loadMapping(file: string, name: string, isJson: boolean): Promise<Mapping> {
   let loaded: unknown
   try {
     loaded = await import(pathToFileURL(file).href)
@@ -64,17 +54,25 @@ export async function loadMapping(file: string, name: string): Promise<Mapping> 
     throw mapErrors.MODULE_BROKEN({ module: file, text: `it exports no function ${name}` })
   }
   return async (message, context) => {
+    // Read before the function runs: a body that is no JSON is not a mistake of the module.
+    const input = isJson ? await readJson(message.body, context.limits) : message
     let result: unknown
     try {
-      result = await (mapping as Mapping)(message, context)
+      result = await (mapping as (input: Message | Json, context: MappingContext) => unknown)(input, context)
     } catch (cause) {
       if (cause instanceof HubError) throw cause
       throw mapErrors.FAILED({ place: placeOf(cause, file), text: textOf(cause) }, { cause })
     }
+    if (isJson) return withJson(message, jsonResult(result, name, file))
     if (!isMessage(result)) throw mapErrors.NOT_A_MESSAGE({ name, module: file, kind: kindOf(result) })
     // What a module makes up may not change which message this is.
     return { ...result, id: message.id, acceptedAt: message.acceptedAt }
   }
+}
+
+function jsonResult(result: unknown, name: string, file: string): Json {
+  if (result === undefined) throw mapErrors.NOT_A_MESSAGE({ name, module: file, kind: 'nothing' })
+  return result as Json
 }
 
 function isMessage(value: unknown): value is Message {

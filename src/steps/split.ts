@@ -11,7 +11,7 @@ import { attributeName, conditionErrors } from './condition.ts'
 import { addPart, type GatheredParts, putParts } from './parts-shelf.ts'
 import { readLines } from './read-lines.ts'
 
-export const splitErrors = defineErrors('SPLIT', {
+const splitErrors = defineErrors('SPLIT', {
   NOT_A_LIST: {
     side: 'flow',
     retry: 'never',

@@ -24,7 +24,7 @@ interface WorldBlock {
   readonly to: readonly ReceiverNode[]
 }
 
-export interface Delivered {
+interface Delivered {
   readonly to: string
   readonly path: string
   readonly message: Message

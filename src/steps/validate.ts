@@ -7,7 +7,7 @@ import { defineErrors } from '../kernel/error.ts'
 import { readJson } from './change-message.ts'
 import { conditionErrors, endWay, holds, otherwise, reasonTemplate } from './condition.ts'
 
-export const validateErrors = defineErrors('VALIDATE', {
+const validateErrors = defineErrors('VALIDATE', {
   SCHEMA_BROKEN: {
     side: 'flow',
     retry: 'after-change',
