@@ -6,7 +6,7 @@ import { duration, size } from '../kernel/schema.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
 
-export const httpsErrors = defineErrors('HTTPS', {
+const httpsErrors = defineErrors('HTTPS', {
   KEY_MISSING: {
     side: 'caller',
     retry: 'never',
@@ -77,7 +77,7 @@ const config = z.strictObject({
     .meta({ description: 'Headers of the request that the message keeps, besides content-type.' }),
 })
 
-export type HttpsConfig = z.output<typeof config>
+type HttpsConfig = z.output<typeof config>
 
 export const https = defineSender({
   id: 'https',

@@ -15,7 +15,7 @@ export function periodicSchedule(everyMs: number): Schedule {
 }
 
 export const weekdays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
-export type DayRule = (typeof weekdays)[number] | number | 'last'
+type DayRule = (typeof weekdays)[number] | number | 'last'
 
 export interface DailyRule {
   /** `06:30`, at least one. */

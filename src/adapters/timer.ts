@@ -5,7 +5,7 @@ import { duration } from '../kernel/schema.ts'
 import { MINUTE } from '../kernel/time.ts'
 import { dailySchedule, periodicSchedule, type Schedule, weekdays } from './timer-schedule.ts'
 
-export const timerErrors = defineErrors('TIMER', {
+const timerErrors = defineErrors('TIMER', {
   MISSED: {
     side: 'hub',
     retry: 'never',

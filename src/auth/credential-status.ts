@@ -4,7 +4,7 @@ import { bindingOf, type StoredCredential, type StoredGrant } from './credential
 import { credentialErrors } from './errors.ts'
 import { endpointsOf } from './provider.ts'
 
-export type CredentialState =
+type CredentialState =
   /** It can be used, or nothing speaks against it yet. */
   | 'ready'
   /** Somebody must sign in. */

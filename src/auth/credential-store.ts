@@ -34,7 +34,7 @@ export interface StoredGrant {
   refreshToken(): string
 }
 
-export interface StoredRefusal extends StoredError {
+interface StoredRefusal extends StoredError {
   readonly at: number
 }
 

@@ -58,7 +58,7 @@ export async function createKeyFile(file: string): Promise<void> {
 }
 
 /** Reads `name:base64` entries, separated by line breaks or commas. */
-export function parseKeyRing(text: string, source: string): KeyRing {
+function parseKeyRing(text: string, source: string): KeyRing {
   const entries = text.split(/[\n,]/).map(entry => entry.trim())
   const keys = entries
     .filter(entry => entry !== '' && !entry.startsWith('#'))

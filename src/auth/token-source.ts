@@ -139,6 +139,6 @@ function fetchedFrom({ accessToken, sentAt, expiresInMs }: TokenAnswer): Fetched
 }
 
 /** True when only a person can make the sign-in hold again. */
-export function isRefusal(error: HubError): boolean {
+function isRefusal(error: HubError): boolean {
   return error.retry === 'after-change' && error.code.startsWith('OAUTH_')
 }

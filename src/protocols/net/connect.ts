@@ -7,7 +7,7 @@ import { SECOND } from '../../kernel/time.ts'
 import { asNetError, netErrors } from './errors.ts'
 
 /** Opens a byte stream through an on-premise connector; TLS is spoken by the hub itself, inside it. */
-export type Tunnel = (request: ConnectRequest & { readonly via: string }) => Promise<Duplex>
+type Tunnel = (request: ConnectRequest & { readonly via: string }) => Promise<Duplex>
 
 export interface ConnectOptions {
   /** The way through on-premise connectors; without it a request with `via` fails with NET_NO_CONNECTOR. */
