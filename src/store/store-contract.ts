@@ -5,6 +5,7 @@ import { describeClaims } from './contract/claims-contract.ts'
 import { describeInspection } from './contract/inspection-contract.ts'
 import { describeRandomRuns } from './contract/lives-contract.ts'
 import { describeOrder } from './contract/order-contract.ts'
+import { describePurge } from './contract/purge-contract.ts'
 import { describeRecords } from './contract/records-contract.ts'
 import type { OpenWorld, StoreWorld } from './contract/store-world.ts'
 
@@ -21,6 +22,7 @@ export function describeStoreContract(name: string, open: OpenWorld): void {
       describeOrder(() => world)
       describeClaims(() => world)
       describeInspection(() => world)
+      describePurge(() => world)
       describeRecords(() => world)
     })
     describeBodies(open)

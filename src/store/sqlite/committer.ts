@@ -44,6 +44,10 @@ export class Committer {
     this.#commit = database.prepare('commit')
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   join(member: GroupMember): void {
     this.#members.push(member)
   }

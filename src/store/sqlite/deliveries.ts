@@ -76,6 +76,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   async function claim(request: Parameters<DeliveryStore['claim']>[0]): ReturnType<DeliveryStore['claim']> {
+    if (committer.isClosed) throw storeErrors.CLOSED()
     const { taken, nextDueAt } = queue.take(request.max, request.now, request.places)
     try {
       return { deliveries: taken.map(claimed), nextDueAt }

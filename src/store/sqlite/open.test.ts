@@ -68,6 +68,7 @@ test('after close writes are refused, and what was asked for before is durable',
   await store.close()
   const id = await asked
   await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+  await expect(claim(store)).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   expect((await claimOne(await open())).id).toBe(id)
 })
 
