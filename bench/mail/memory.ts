@@ -52,7 +52,10 @@ function measureServer(
   return onCourse(contestant, dovecot, user, async ({ sink, start }) => {
     const client = start()
     const arrived = async (count: number) => {
-      const isThere = () => sink.receivedCount() >= count && dovecot.unreadCount(user) === 0
+      const isThere = () => {
+        if (!client.isRunning()) throw new Error(`${contestant.name} ended: ${client.output()}`)
+        return sink.receivedCount() >= count && dovecot.unreadCount(user) === 0
+      }
       await waitFor(`mail ${count} from ${contestant.name}`, arriveMsMax, isThere)
       await sleep(restMs)
     }

@@ -48,6 +48,13 @@ export function throughputTable(summaries: readonly Summary[]): string {
   const rows = summaries.map(row => [
     row.contestant,
     String(row.validRounds),
+    ...(row.validRounds === 0 ? head.slice(2).map(() => '-') : figures(row)),
+  ])
+  return table([head, ...rows])
+}
+
+function figures(row: Summary): string[] {
+  return [
     row.secondsMedian.toFixed(2),
     row.secondsMin.toFixed(2),
     row.mailsPerSecond.toFixed(0),
@@ -55,8 +62,7 @@ export function throughputTable(summaries: readonly Summary[]): string {
     row.timesSlowerThanOwn?.toFixed(2) ?? '-',
     row.cpuSecondsMedian.toFixed(2),
     row.cpuMsPerMail.toFixed(2),
-  ])
-  return table([head, ...rows])
+  ]
 }
 
 export function memoryTable(results: readonly MemoryResult[]): string {

@@ -13,6 +13,7 @@ import { makeWorkFolder } from './servers/work-folder.ts'
 
 const seed = Number(process.env['ISTHMUS_KILL_SEED'] ?? corpusSeed)
 const mailCount = Number(process.env['ISTHMUS_KILL_MAILS'] ?? 2000)
+const settleMs = Number(process.env['ISTHMUS_KILL_SETTLE_MS'] ?? 180_000)
 const mailbox = 'orders@contoso.com'
 
 const flow = (dovecot: Dovecot, postfix: Postfix) => `
@@ -84,9 +85,13 @@ describeForeign('2,000 mails from Dovecot to Postfix while everything is killed'
       kills.push(`${victim} at ${before}–${arrivals().size}`)
     }
 
-    await waitFor('every delivery to end', 180_000, async () => {
-      const { counts } = await hub.call<{ counts: { accepted: number; queued: number } }>('GET', '/api/flows/mail-kill')
-      return counts.accepted >= mailCount && counts.queued === 0
+    let seen: unknown
+    await waitFor('every delivery to end', settleMs, async () => {
+      const state = await hub.call<{ counts: { accepted: number; queued: number } }>('GET', '/api/flows/mail-kill')
+      seen = state
+      return state.counts.accepted >= mailCount && state.counts.queued === 0
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}\n${kills.join(', ')}\n${JSON.stringify(seen, null, 1)}\n${hub.output()}`)
     })
     const inDoubt = await setAside()
     for (const message of inDoubt) expect(message.error?.code).toBe('SMTP_OUTCOME_UNKNOWN')

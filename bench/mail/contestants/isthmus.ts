@@ -6,7 +6,7 @@ import type { Contestant } from '../contestant.ts'
 /** The hub as it is meant to run: durable store, receipts, marks after the delivery. Only host names are the bench's. */
 export const isthmus: Contestant = {
   name: 'isthmus',
-  setting: 'SQLite store with full durability, defaults of imap and smtp, marked as read',
+  setting: 'the whole hub: SQLite store with full durability, defaults of imap and smtp, marked as read',
   needs: [],
   sink: 'smtp',
   endsItself: false,

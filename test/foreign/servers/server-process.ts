@@ -31,7 +31,7 @@ export function startProcess(command: string, args: readonly string[], options: 
   })
   let output = ''
   const keep = (chunk: Buffer) => {
-    const text = chunk.toString('latin1')
+    const text = chunk.toString('utf8')
     options.onOutput?.(text)
     output = (output + text).slice(-outputCharsMax)
   }
