@@ -5,7 +5,7 @@ import type { HubError } from '../kernel/error.ts'
 import { type Clock, formatDuration, MINUTE } from '../kernel/time.ts'
 import { apiErrors } from './api-errors.ts'
 
-export const tokenFile = 'admin.token'
+const tokenFile = 'admin.token'
 const tokenPattern = /^isthmus_[A-Za-z0-9_-]{43}$/
 
 export const tokenLimits = {

@@ -50,10 +50,10 @@ export interface CatalogEntry {
 }
 
 /** A mistake with its place; what the loader says of it beside that is optional. */
-export type LintProblem = Pick<Problem, 'file' | 'line' | 'column' | 'message'> & Partial<Problem>
+type LintProblem = Pick<Problem, 'file' | 'line' | 'column' | 'message'> & Partial<Problem>
 
 /** What people do with credentials. Secrets go in and never come out. */
-export type CredentialAdmin = Pick<
+type CredentialAdmin = Pick<
   Credentials,
   'list' | 'get' | 'create' | 'update' | 'delete' | 'beginAuthorisation' | 'completeAuthorisation'
 >

@@ -20,7 +20,7 @@ import { healthRoutes } from './health-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { messageRoutes } from './message-routes.ts'
 import type { ApiParts, App } from './parts.ts'
-import { problemOf, problemType, retryAfterOf } from './problem.ts'
+import { problemOf, problemSchema, problemType, retryAfterOf } from './problem.ts'
 import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
@@ -74,6 +74,12 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     return sendProblem(request, reply, error, mask)
   })
 
+  app.addHook('onRoute', route => {
+    const response = route.schema?.response
+    if (route.schema && typeof response === 'object') {
+      route.schema = { ...route.schema, response: { ...response, '4xx': problemSchema, '5xx': problemSchema } }
+    }
+  })
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
     for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)

@@ -43,6 +43,7 @@ interface Setting {
   readonly signal?: AbortSignal
   readonly startHub?: HubProgram['startHub']
   readonly onOutput?: (text: string) => void
+  readonly moreCommands?: NonNullable<CliIo['moreCommands']>
 }
 
 /** Runs a command line and collects what it printed. */
@@ -63,6 +64,7 @@ async function isthmus(line: readonly string[], setting: Setting = {}) {
     env: { ...(world && { ISTHMUS_URL: world.url, ISTHMUS_TOKEN_FILE: world.tokenFile }), ...setting.env },
     cwd: setting.cwd ?? '/nowhere',
     signal: setting.signal ?? new AbortController().signal,
+    moreCommands: setting.moreCommands ?? [],
     program: async () => ({
       builtIn: { senders: [timer], receivers: [smtp], steps: builtInSteps } as unknown as HubProgram['builtIn'],
       startHub: setting.startHub ?? (() => Promise.reject(new Error('no hub is started here'))),
@@ -331,4 +333,20 @@ test('the reference is written from the declarations, is then up to date, and a 
   await writeFile(join(cwd, 'ref', 'sender-gone.md'), 'old')
   const stale = await isthmus(['reference', '--check', 'ref'], setting)
   expect([stale.code, stale.out]).toEqual([1, 'limits.md is stale.\nsender-gone.md is stale.\nNext: npm run docs\n'])
+})
+
+test('a command that is added from outside runs like the others', async () => {
+  const seen: string[] = []
+  const result = await isthmus(['more', 'x'], {
+    moreCommands: [
+      (program, io, exitWith) => {
+        program.command('more <word>').action((word: string) => {
+          seen.push(word)
+          io.stdout.write('done\n')
+          exitWith(1)
+        })
+      },
+    ],
+  })
+  expect([result.code, result.out, seen]).toEqual([1, 'done\n', ['x']])
 })

@@ -20,7 +20,7 @@ export interface HubClient {
   open(path: string, query?: Query): Promise<Response>
 }
 
-export type Query = Readonly<Record<string, string | number | undefined>>
+type Query = Readonly<Record<string, string | number | undefined>>
 
 export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | 'signal'>): HubClient {
   const base = (address.url ?? io.env.ISTHMUS_URL ?? defaultUrl).replace(/\/+$/, '')

@@ -14,7 +14,7 @@ export interface CliIo {
   /** The program itself; loaded only by commands that need it, since most only talk to a running hub. */
   readonly program: () => Promise<HubProgram>
   /** Further commands (demo), added by whoever puts the parts together. */
-  readonly moreCommands?: readonly ((program: Command, io: CliIo) => void)[]
+  readonly moreCommands?: readonly ((program: Command, io: CliIo, exitWith: (code: number) => void) => void)[]
 }
 
 export interface Output {

@@ -28,7 +28,7 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
 }
 
 /** All commands; also the source of docs/reference/cli.md. */
-export function buildProgram(cli: Cli): Command {
+function buildProgram(cli: Cli): Command {
   const program = new Command('isthmus')
     .description('Integration hub between Microsoft 365 and SAP.')
     .option('--url <url>', `address of the hub (ISTHMUS_URL; default ${defaultUrl})`)
@@ -47,7 +47,7 @@ export function buildProgram(cli: Cli): Command {
     add(program, cli)
   }
   referenceCommand(program, cli, () => buildProgram(cli))
-  for (const add of cli.io.moreCommands ?? []) add(program, cli.io)
+  for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
   return program
 }
 

@@ -51,7 +51,7 @@ export function watchCommands(program: Command, cli: Cli): void {
           ['Ready', answer.ready ? 'yes' : 'no'],
         ])
         const flows = table(['FLOW', 'STATE', 'LINK', 'LINK STATE', 'QUEUED', 'SET ASIDE', 'DETAIL'], links)
-        return `${head}\n${flows}${answer.alerts.length > 0 ? `\n${alertTable(answer.alerts)}` : ''}`
+        return `${head}\n${flows}${answer.alerts.length > 0 ? `\n${describeAlerts(answer.alerts)}` : ''}`
       })
     })
 
@@ -70,7 +70,7 @@ export function watchCommands(program: Command, cli: Cli): void {
     .action(async (options: { open?: boolean }, command: Command) => {
       const state = options.open ? 'open' : undefined
       const answer = readAnswer(alertList, await cli.hub(command).get('/api/alerts', { state }))
-      cli.show(command, answer, () => alertTable(answer.alerts))
+      cli.show(command, answer, () => describeAlerts(answer.alerts))
     })
   alert
     .command('acknowledge <id>')
@@ -110,9 +110,21 @@ export function watchCommands(program: Command, cli: Cli): void {
     })
 }
 
-function alertTable(alerts: readonly z.output<typeof alertView>[]): string {
-  return table(
-    ['ALERT', 'STATE', 'SINCE', 'WHAT', 'TURN', 'NEXT', 'COMMAND'],
-    alerts.map(each => [each.id, each.state, each.since, each.what, each.turn, each.next, each.command]),
+/** Alerts below each other: their sentences are too long for columns. */
+function describeAlerts(alerts: readonly z.output<typeof alertView>[]): string {
+  if (alerts.length === 0) return 'No alerts.\n'
+  const blocks = alerts.map(each =>
+    facts([
+      ['Alert', `${each.id} (${each.state}${each.isFlapping ? ', comes and goes' : ''})`],
+      ['What', each.what],
+      ['Since', each.since],
+      ['Resolved', each.resolvedAt],
+      ['Turn', each.turn],
+      ['Next', each.next],
+      ['Look', each.command],
+      ['Acknowledged', each.acknowledged && `by ${each.acknowledged.by} at ${each.acknowledged.at}`],
+      ['Not told yet', each.untold.join(', ')],
+    ]),
   )
+  return blocks.join('\n')
 }

@@ -172,7 +172,7 @@ function certificateEnd(pem: unknown): number | undefined {
 export const credentialWarnMs = 14 * DAY
 
 /** Whose turn it is, in words. */
-export function turnOf(side: string): string {
+function turnOf(side: string): string {
   const turns: Readonly<Record<string, string>> = {
     sender: 'The sending side, or whoever keeps its credential.',
     receiver: 'The receiving side, or whoever keeps its credential.',

@@ -11,7 +11,7 @@ export interface Mask {
   value(value: unknown): Json
 }
 
-export const maskLimits = {
+const maskLimits = {
   /** Shorter values are not masked: they would blot out half of every line and are no secrets. */
   secretLettersMin: 4,
   /** Letters of one text in a log line. */
@@ -33,20 +33,15 @@ const searchedLettersMax = 1024 * 1024
  */
 export function createMask(secretValues: () => readonly string[]): Mask {
   let known: readonly string[] = []
-  let pattern: RegExp | undefined
+  let finder = makeFinder([])
 
-  function currentPattern(): RegExp | undefined {
+  function text(source: string): string {
     const values = secretValues()
     if (!isSameList(values, known)) {
       known = [...values]
-      pattern = patternOf(known)
+      finder = makeFinder(known)
     }
-    return pattern
-  }
-
-  function text(source: string): string {
-    const found = currentPattern()
-    return found ? source.replace(found, maskText) : source
+    return finder(source)
   }
 
   function shownText(source: string): string {
@@ -117,12 +112,38 @@ export function createMask(secretValues: () => readonly string[]): Mask {
   return { text, value: value => shown(value, 0, []) }
 }
 
-function patternOf(secrets: readonly string[]): RegExp | undefined {
-  const forms = new Set(secrets.flatMap(formsOf))
-  if (forms.size === 0) return undefined
+/**
+ * Replaces every form of the secrets. One expression looks for the beginnings of all of them, and only there whole forms
+ * are compared: an expression of whole tokens would take a tenth of a second to compile at each renewal.
+ */
+function makeFinder(secrets: readonly string[]): (source: string) => string {
+  const forms = [...new Set(secrets.flatMap(formsOf))]
+  if (forms.length === 0) return source => source
   // The longest form first, so that no longer one is left in part.
-  const ordered = [...forms].toSorted((one, other) => other.length - one.length)
-  return new RegExp(ordered.map(form => RegExp.escape(form)).join('|'), 'g')
+  const ordered = forms.toSorted((one, other) => other.length - one.length)
+  const byStart = Map.groupBy(ordered, startOf)
+  const starts = new RegExp([...byStart.keys()].map(start => RegExp.escape(start)).join('|'), 'g')
+
+  return source => {
+    let masked = ''
+    let from = 0
+    starts.lastIndex = 0
+    for (let match = starts.exec(source); match; match = starts.exec(source)) {
+      const { index } = match
+      const form = byStart.get(match[0])?.find(each => source.startsWith(each, index))
+      // Another secret may begin inside these letters.
+      starts.lastIndex = index + (form?.length ?? 1)
+      if (form === undefined) continue
+      masked += source.slice(from, index) + maskText
+      from = index + form.length
+    }
+    return from === 0 ? source : masked + source.slice(from)
+  }
+}
+
+/** All of one length, so that at each place at most one can match. */
+function startOf(form: string): string {
+  return form.slice(0, maskLimits.secretLettersMin)
 }
 
 /** How a secret may look in a text. */

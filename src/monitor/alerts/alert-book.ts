@@ -32,7 +32,7 @@ export interface AlertBook {
   told(alert: Alert, channel: string): Promise<void>
 }
 
-export const flapLimits = {
+const flapLimits = {
   /** How long all must be well before an alert is resolved. */
   calmMs: 2 * MINUTE,
   /** An alert that is raised more often than this … */

@@ -1,14 +1,6 @@
 import { z } from 'zod'
 
-export const alertKinds = [
-  'quiet',
-  'probe',
-  'link-down',
-  'set-aside',
-  'queue-age',
-  'credential',
-  'flow-failed',
-] as const
+const alertKinds = ['quiet', 'probe', 'link-down', 'set-aside', 'queue-age', 'credential', 'flow-failed'] as const
 export type AlertKind = (typeof alertKinds)[number]
 
 /** What is wrong, in the words in which it is told. */

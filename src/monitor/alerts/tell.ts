@@ -5,7 +5,7 @@ import type { Alert, AlertChannel } from './alert.ts'
 import type { AlertBook } from './alert-book.ts'
 import { alertErrors } from './alert-errors.ts'
 
-export const tellLimits = {
+const tellLimits = {
   /** Wait after the first failure of a channel; it doubles. */
   firstWaitMs: 10 * SECOND,
   longestWaitMs: 10 * MINUTE,

@@ -11,7 +11,7 @@ export interface WebhookSettings {
   readonly auth?: string | undefined
 }
 
-export const webhookLimits = {
+const webhookLimits = {
   /** How long the other side may take to answer. */
   timeoutMs: 15 * SECOND,
 }
@@ -47,7 +47,7 @@ function webhookBody({ untold: _untold, channels: _channels, ...alert }: Alert) 
 }
 
 /** The value of the signature header over a body at a time (milliseconds since 1970). */
-export function sign(body: string, secret: string, now: number): string {
+function sign(body: string, secret: string, now: number): string {
   const seconds = Math.floor(now / SECOND)
   return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`
 }
