@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { demoCommand } from './demo/demo-command.ts'
 import type { HubProgram } from './io.ts'
 import { run } from './run.ts'
 
@@ -26,4 +27,5 @@ process.exitCode = await run(process.argv.slice(2), {
   cwd: process.cwd(),
   signal: stopping.signal,
   program: (): Promise<HubProgram> => import('../main.ts'),
+  moreCommands: [demoCommand],
 })
