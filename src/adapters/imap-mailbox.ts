@@ -20,6 +20,8 @@ export class MailboxReader {
   readonly #context: ImapContext
   readonly #mailbox: string
   readonly #odd = new OddMails()
+  /** The token of the present session. */
+  #token: string | undefined
 
   constructor(context: ImapContext, mailbox: string) {
     this.#context = context
@@ -44,8 +46,6 @@ export class MailboxReader {
       }
     }
   }
-
-  #token: string | undefined
 
   /** Returns the token when the session should be followed by a fresh one. */
   async #runSession(link: Link, oldToken: string | undefined): Promise<string | undefined> {

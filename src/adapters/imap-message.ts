@@ -10,7 +10,7 @@ export interface MailPlace {
   readonly uid: number
 }
 
-export const probeHeader = 'x-isthmus-probe'
+const probeHeader = 'x-isthmus-probe'
 
 /** Identity of a mail at its source. */
 export function sourceKeyOf({ mailbox, folder, uidValidity, uid }: MailPlace): string {

@@ -27,6 +27,8 @@ export class SenderWorld {
   readonly memory = new Map<string, Json>()
   readonly known = new Map<string, Known>()
   credential: CredentialValue = { kind: 'basic', user: 'orders@contoso.com', password: 'pw' }
+  /** How far the clock is ahead. */
+  aheadMs = 0
   /** Called before a message is accepted; what it throws the sender gets. */
   beforeAccept: (incoming: Incoming) => Promise<void> | void = () => {}
   /** How deliveries end; undefined leaves them on their way. */
@@ -72,7 +74,7 @@ export class SenderWorld {
       folder: import.meta.dirname,
       log: silentLog,
       signal: this.#stop.signal,
-      clock: systemClock,
+      clock: { ...systemClock, now: () => systemClock.now() + this.aheadMs },
       limits: defaultLimits,
       connect: makeConnect(),
       credential: async () => this.credential,

@@ -385,6 +385,26 @@ test('a shared mailbox is opened with the token of a delegate, which is renewed 
   expect(world.downs).toEqual([])
 })
 
+test('a session that the server ends for its token is followed by one with a new token', async () => {
+  giveTokens()
+  await world.start()
+  await soon(() => world.ups.length).toBe(1)
+  world.aheadMs = 120_000
+  world.server.say('* BYE Session invalidated - AccessTokenExpired')
+  world.server.receive(mail('later'))
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+  expect(shownTokens()).toEqual(['orders@contoso.com T1', 'orders@contoso.com T2'])
+  expect(world.downs).toEqual([])
+})
+
+test('a session that ends for its token at once is no reason to hurry', async () => {
+  giveTokens()
+  await world.start()
+  await soon(() => world.ups.length).toBe(1)
+  world.server.say('* BYE Session invalidated - AccessTokenExpired')
+  await soon(() => world.downs).toMatchObject([{ code: 'IMAP_TOKEN_EXPIRED', retry: 'soon' }])
+})
+
 test('a refused token is replaced once, not in a circle', async () => {
   const giver = giveTokens()
   world.server.when(/^AUTHENTICATE/, 'NO AUTHENTICATE failed.')

@@ -13,7 +13,7 @@ export async function openClient(port: number, timeoutMs = 2_000, clock: Clock =
 }
 
 /** A mail as the scripted server keeps it. */
-export interface KeptMail {
+interface KeptMail {
   uid: number
   bytes: Buffer
   flags: Set<string>

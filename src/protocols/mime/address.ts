@@ -7,7 +7,7 @@ export interface MailAddress {
   readonly address: string
 }
 
-export const addressLimits = {
+const addressLimits = {
   /** RFC 5321 section 4.5.3.1. */
   localOctets: 64,
   domainOctets: 255,
