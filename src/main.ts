@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import tls from 'node:tls'
 import type { z } from 'zod'
 import { http } from './adapters/http.ts'
 import { https } from './adapters/https.ts'
@@ -37,8 +38,8 @@ export const version = '0.1.0'
 
 /** What the hub can do: the adapters and steps that flow documents may name. */
 export const builtIn: Declarations = {
-  senders: [imap, https, timer] as readonly SenderDeclaration<z.ZodType>[],
-  receivers: [smtp, http] as readonly ReceiverDeclaration<z.ZodType>[],
+  senders: [imap, https, timer] as readonly SenderDeclaration[],
+  receivers: [smtp, http] as readonly ReceiverDeclaration[],
   steps: builtInSteps,
 }
 
@@ -64,6 +65,8 @@ export interface HubOptions {
   readonly admin: Address
   readonly endpoints: Address
   readonly publicUrl?: string | undefined
+  /** PEM texts of certificate authorities to trust beside the system's. */
+  readonly trustedCertificates?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly alertPolicy?: Partial<AlertPolicy>
   readonly alertChannels?: Readonly<Record<string, ChannelSettings>>
@@ -95,6 +98,7 @@ export interface Hub {
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { dataFolder, clock = systemClock } = options
   const limits: Limits = { ...defaultLimits, ...options.limits }
+  trustAuthorities(options.trustedCertificates ?? [])
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
   const undo: (() => Promise<unknown>)[] = []
   try {
@@ -174,8 +178,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
     await options.beforeFlows?.({ credentials })
-    for (const { name, shouldRun, problems } of await catalog.list()) {
-      if (!shouldRun && problems.length === 0) continue
+    for (const { name, shouldRun } of await catalog.list()) {
+      if (!shouldRun) continue
       try {
         await engine.start(await catalog.load(name))
       } catch (thrown) {
@@ -212,6 +216,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await closeAll(undo)
     throw error
   }
+}
+
+/** For the whole process: sign-in servers, mail servers and webhooks alike. */
+function trustAuthorities(pems: readonly string[]): void {
+  if (pems.length > 0) tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...pems])
 }
 
 /** Last opened, first closed; one that fails does not keep the others open. */

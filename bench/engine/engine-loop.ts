@@ -6,33 +6,17 @@ import type { Expression } from '../../src/flow/expression.ts'
 import { defaultLimits } from '../../src/kernel/limit.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { DAY, HOUR, MINUTE, systemClock } from '../../src/kernel/time.ts'
-import type { Store } from '../../src/store/port.ts'
-
-export interface LoopOptions {
-  readonly messages: number
-  readonly keys: number
-  readonly bytes: number
-  readonly producers: number
-  readonly workers: number
-}
-
-export interface LoopResult {
-  readonly seconds: number
-  readonly cpuMicrosPerMessage: number
-  readonly messagesPerSecond: number
-  /** Deliveries that arrived before an earlier one of the same key; must be 0. */
-  readonly outOfOrder: number
-}
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { type LoopRequest, type LoopResult, LoopWatch, messageBody, produce } from './loop.ts'
 
 /**
- * The whole engine around a store: a flow with an idempotency key and an order key for each message, and a receiver
- * that only checks the order. What it costs above the bare store loop is the engine.
+ * The whole engine around a SQLite store: a flow with an idempotency key and an order key for each message, and a
+ * receiver that only checks the order. What it costs above the bare store loop is the engine.
  */
-export async function runEngineLoop(store: Store, options: LoopOptions): Promise<LoopResult> {
-  const { messages, keys, bytes, producers, workers } = options
-  const lastByKey = new Map<string, number>()
-  let outOfOrder = 0
-  let arrived = 0
+export async function runEngineLoop(request: LoopRequest): Promise<LoopResult> {
+  const { messages, workers } = request
+  const store = await openSqliteStore({ folder: request.folder })
+  const watch = new LoopWatch(messages)
   let allArrived = () => {}
   const end = new Promise<void>(resolve => {
     allArrived = resolve
@@ -49,11 +33,8 @@ export async function runEngineLoop(store: Store, options: LoopOptions): Promise
     async open() {
       return {
         async deliver(message) {
-          const key = message.headers['key'] ?? ''
-          const number = Number(message.headers['number'])
-          if ((lastByKey.get(key) ?? -1) >= number) outOfOrder++
-          lastByKey.set(key, number)
-          if (++arrived === messages) allArrived()
+          watch.deliver(message.headers['key'] ?? '', message.body.held)
+          if (watch.isOver) allArrived()
           return { summary: 'seen' }
         },
         check: async () => ({ ok: true, detail: 'counts' }),
@@ -118,29 +99,20 @@ export async function runEngineLoop(store: Store, options: LoopOptions): Promise
   const taking = intake
   if (!taking) throw new Error('the flow did not open its sender')
 
-  const body = Buffer.alloc(bytes, 'x')
-  const cpuBefore = process.cpuUsage()
-  const startedAt = performance.now()
-  let next = 0
-  const produce = async () => {
-    while (next < messages) {
-      const number = next++
-      const headers = { key: `key-${number % keys}`, number: String(number) }
-      await taking.accept({ headers, attributes: {}, type: 'application/octet-stream', body })
-    }
-  }
-  await Promise.all(Array.from({ length: producers }, produce))
+  await produce(request, watch, (number, key) =>
+    taking.accept({
+      headers: { key, number: String(number) },
+      attributes: {},
+      type: 'application/octet-stream',
+      body: messageBody(request.bytes, number),
+    }),
+  )
   await end
   await engine.idle()
-  const seconds = (performance.now() - startedAt) / 1000
-  const cpu = process.cpuUsage(cpuBefore)
+  const result = watch.result()
   await engine.close()
-  return {
-    seconds,
-    cpuMicrosPerMessage: (cpu.user + cpu.system) / messages,
-    messagesPerSecond: messages / seconds,
-    outOfOrder,
-  }
+  await store.close()
+  return result
 }
 
 /** What a compiled `message.headers.…` comes down to; the cost of CEL itself is measured with its library. */

@@ -101,6 +101,10 @@ export const hubConfig = z.strictObject({
     .strictObject({ host: listenHost.default('127.0.0.1'), port: port.or(z.literal(0)).default(8081) })
     .prefault({})
     .meta({ description: 'Where the endpoints of flows listen.' }),
+  trust: z
+    .array(z.string())
+    .default([])
+    .meta({ description: 'PEM files of certificate authorities that every connection trusts beside the system’s.' }),
   limits: limits.prefault({}).meta({ description: 'Limits by name; docs/reference/limits.md says what each is for.' }),
   log: z
     .strictObject({

@@ -24,6 +24,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: config.endpoints,
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
+    trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
     limits: knownLimits(config),
     alertPolicy: {
       lookEveryMs: alerts['look-every'],

@@ -2,6 +2,7 @@ import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
 import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
+import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
@@ -26,6 +27,7 @@ export interface AttemptOptions {
   readonly prepared: PreparedFlow
   readonly store: Pick<Store, 'receipt' | 'bodies'>
   readonly clock: Clock
+  readonly limits: Limits
   /** A receiver answered or failed; for its state in health. */
   onReceiver(receiver: PreparedReceiver, error: HubError | undefined): void
 }
@@ -237,7 +239,7 @@ export class Attempt {
 
   #scope(message: Message, locals?: Readonly<Record<string, unknown>>): Scope {
     const { params, name, stage } = this.#options.prepared.flow
-    const scope = { message, params, flow: { name, stage } }
+    const scope = { message, params, flow: { name, stage }, limits: this.#options.limits }
     return locals ? { ...scope, locals } : scope
   }
 

@@ -59,7 +59,15 @@ export interface LinkCheck {
 }
 
 export type EngineEvent =
-  | { readonly type: 'flow.started' | 'flow.stopped'; readonly at: number; readonly flow: string }
+  | {
+      readonly type: 'flow.started'
+      readonly at: number
+      readonly flow: string
+      readonly revision: string
+      /** Deliveries that were waiting already. */
+      readonly waiting: number
+    }
+  | { readonly type: 'flow.stopped'; readonly at: number; readonly flow: string }
   | {
       readonly type: 'link.up'
       readonly at: number

@@ -81,6 +81,7 @@ export function createEngine(options: EngineOptions): Engine {
       prepared: running.prepared,
       store,
       clock,
+      limits,
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
     })
     running.runningCount++
@@ -163,13 +164,6 @@ export function createEngine(options: EngineOptions): Engine {
     const attemptCount = claimed.attemptCount + 1
     const { retry } = running.flow.delivery
     const next = planRetry(retry, { attemptCount, since: claimed.since, now, error })
-    const fields = {
-      delivery: claimed.id,
-      attempt: attemptCount,
-      code: error.code,
-      side: error.side,
-      text: error.message,
-    }
     if (next) {
       await store.retry(claimed, {
         at: now,
@@ -177,7 +171,6 @@ export function createEngine(options: EngineOptions): Engine {
         error: storedErrorOf(error),
         awaitsChange: next.awaitsChange,
       })
-      log.warn('delivery.failed', { flow: claimed.flow, ...fields, againIn: formatDuration(next.dueAt - now) })
       parts.emit({
         type: 'delivery.failed',
         at: now,
@@ -190,7 +183,6 @@ export function createEngine(options: EngineOptions): Engine {
       return
     }
     const last = error.retry === 'never' ? error : retriesEnded(error, attemptCount, now - claimed.since)
-    log.error('delivery.set-aside', { flow: claimed.flow, ...fields, next: last.next })
     const result = messageOf(claimed, store.bodies)
     await finish(running, attempt, { state: 'set-aside', summary: last.message, error: last, result })
   }
@@ -268,8 +260,13 @@ export function createEngine(options: EngineOptions): Engine {
     }
     // What was set to wait for a change may find it in the document that starts now.
     await store.wake(clock.now(), flow.name)
-    parts.emit({ type: 'flow.started', at: clock.now(), flow: flow.name })
-    log.info('flow.started', { flow: flow.name, revision: flow.revision, waiting: running.queuedCount })
+    parts.emit({
+      type: 'flow.started',
+      at: clock.now(),
+      flow: flow.name,
+      revision: flow.revision,
+      waiting: running.queuedCount,
+    })
     dispatcher.poke()
   }
 
@@ -280,7 +277,6 @@ export function createEngine(options: EngineOptions): Engine {
     flows.delete(name)
     await running.close()
     parts.emit({ type: 'flow.stopped', at: clock.now(), flow: name })
-    log.info('flow.stopped', { flow: name })
   }
 
   /** Waits for running attempts, and cuts those short that take longer than the grace time. */

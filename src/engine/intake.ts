@@ -79,7 +79,7 @@ export function makeIntake(options: IntakeOptions): Intake {
 
   async function keyOf(expression: Expression | undefined, message: Message): Promise<string | undefined> {
     if (!expression) return undefined
-    const scope = { message, params: flow.params, flow: { name: flow.name, stage: flow.stage } }
+    const scope = { message, params: flow.params, flow: { name: flow.name, stage: flow.stage }, limits }
     const value = expression.evaluate(scope)
     return textOf(value instanceof Promise ? await value : value)
   }

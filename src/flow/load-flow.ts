@@ -16,6 +16,8 @@ import { type Path, YamlSource } from './yaml-source.ts'
 
 export interface LoadRequest extends Declarations {
   readonly file: string
+  /** The document itself, where it is not (yet) what stands in the file. */
+  readonly text?: string
   /** Values come from `params/<stage>.yaml` beside the document. */
   readonly stage: string
   /** Values that win over the stage's; for tests and trials. */
@@ -36,7 +38,7 @@ const probeWithinMs = 10 * 60_000
 export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   const file = path.resolve(request.file)
   const folder = path.dirname(file)
-  const text = await readText(file)
+  const text = request.text ?? (await readText(file))
   if (text === undefined) {
     return { problems: [unreadable(file, 'The flow document is not there, or cannot be read.')] }
   }

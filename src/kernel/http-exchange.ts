@@ -31,5 +31,5 @@ export interface HttpRoute {
   handle(request: HttpRequest): Promise<HttpResponse>
 }
 
-/** Adds a route; the returned function takes it away. Throws HTTPS_PATH_TAKEN when another flow has the path. */
+/** Adds a route; the returned function takes it away. Throws ENDPOINT_PATH_TAKEN when another flow has the path. */
 export type ServeRoute = (route: HttpRoute) => () => void

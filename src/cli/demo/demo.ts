@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import tls from 'node:tls'
 import { SECOND } from '../../kernel/time.ts'
 import { type Hub, startHub } from '../../main.ts'
 import { startTwinAdmin } from '../../twins/admin.ts'
@@ -34,7 +33,6 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const { cert, key, ca } = await makeTwinCertificate()
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
 
   const scenarios: Scenario[] = [await mailScenario({ tls: { cert, key } })]
   const twins = scenarios.flatMap(scenario => scenario.twins)
@@ -46,6 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     stage: 'dev',
     flowFiles: scenarios.map(({ flow }) => resolve(import.meta.dirname, '../../../examples', flow, 'flow.yaml')),
     params,
+    trustedCertificates: [ca],
     admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
     endpoints: { host: '127.0.0.1', port: await freePort(wishedPorts.endpoints) },
     log: { level: 'info', format: 'text', output: options.output, colours: options.output.isTTY === true },
