@@ -1,0 +1,12 @@
+import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
+import { http } from './http.ts'
+import { https } from './https.ts'
+import { imap } from './imap.ts'
+import { smtp } from './smtp.ts'
+import { timer } from './timer.ts'
+
+/** The senders that come with the hub. */
+export const builtInSenders = [imap, https, timer] as readonly SenderDeclaration[]
+
+/** The receivers that come with the hub. */
+export const builtInReceivers = [smtp, http] as readonly ReceiverDeclaration[]
