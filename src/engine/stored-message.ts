@@ -9,7 +9,7 @@ export function bodyOf(stored: StoredBody, bodies: BodyStore): Body {
     bytes: stored.bytes,
     type: stored.type,
     held: stored.inline,
-    stream: () => bodies.read(stored),
+    stream: into => bodies.read(stored, into),
   }
 }
 

@@ -7,8 +7,11 @@ export interface Body {
   readonly type: string
   /** The bytes themselves where they are at hand (small bodies); undefined where they must be streamed. */
   readonly held: Uint8Array | undefined
-  /** A fresh pass over the bytes. */
-  stream(): AsyncIterable<Uint8Array>
+  /**
+   * A fresh pass over the bytes. A reader that lets go of each piece before it asks for the next may lend memory for
+   * them: pieces can then be windows `into` it, and however large the body is, it takes no more memory than that.
+   */
+  stream(into?: Uint8Array): AsyncIterable<Uint8Array>
 }
 
 export const bodyErrors = defineErrors('BODY', {

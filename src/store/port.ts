@@ -34,8 +34,8 @@ export interface BodyStore {
     source: Uint8Array | AsyncIterable<Uint8Array>,
     options: { readonly type: string; readonly bytesMax: number; readonly hash: boolean },
   ): Promise<StoredBody>
-  /** The bytes of a body, in chunks; throws STORE_BODY_MISSING. */
-  read(body: StoredBody): AsyncIterable<Uint8Array>
+  /** The bytes of a body, in chunks (windows `into` memory that was lent, see Body.stream); throws STORE_BODY_MISSING. */
+  read(body: StoredBody, into?: Uint8Array): AsyncIterable<Uint8Array>
   /** Removes bodies that nothing references any more (left by crashes and purges). Returns how many. */
   collect(): Promise<number>
 }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Clock } from '../../kernel/time.ts'
@@ -94,16 +95,43 @@ export class SmtpConnection {
   async drained(early: AwaitedReply, timeoutMs: number): Promise<void> {
     if (this.#failure || early.isSettled || !this.#socket.writableNeedDrain) return
     const { promise, resolve } = Promise.withResolvers<void>()
+    this.#socket.once('drain', resolve)
+    await this.#patient(promise, early, timeoutMs)
+    this.#socket.off('drain', resolve)
+  }
+
+  /**
+   * Writes pieces whose memory the caller will use again: resolves when it may, or when `early` is settled; then the
+   * memory is lost to the caller.
+   */
+  async lend(pieces: readonly Uint8Array[], early: AwaitedReply, timeoutMs: number): Promise<void> {
+    // Only a socket of the system says when it has let go of the bytes; another stream (a tunnel) may queue them.
+    if (!(this.#socket instanceof Socket)) {
+      this.write(...pieces.map(piece => Uint8Array.from(piece)))
+      return this.drained(early, timeoutMs)
+    }
+    if (this.#failure || early.isSettled) return
+    let left = pieces.length
+    if (left === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#socket.cork()
+    // Called as well when the socket breaks.
+    for (const piece of pieces) this.#socket.write(piece, () => --left === 0 && resolve())
+    this.#socket.uncork()
+    await this.#patient(promise, early, timeoutMs)
+  }
+
+  /** Waits for the socket, until `early` is settled or the time is over, which ends the connection. */
+  async #patient(taken: Promise<unknown>, early: AwaitedReply, timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
     const phase = 'body'
     const cancel = this.#clock.after(timeoutMs, () =>
       this.fail(smtpErrors.TIMEOUT({ server: this.server, phase, timeoutMs })),
     )
-    this.#socket.once('drain', resolve)
     const forget = early.whenSettled(resolve)
-    await promise
+    await Promise.race([taken, promise])
     forget()
     cancel()
-    this.#socket.off('drain', resolve)
   }
 
   /** Gives the socket away for TLS. Throws SMTP_PROTOCOL when the server said more than it was asked. */

@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer'
 import type { Body } from '../../kernel/body.ts'
+import { KiB } from '../../kernel/size.ts'
 
 /** What the bytes of a mail ask of the way they are sent. */
 interface ContentFacts {
@@ -14,9 +15,14 @@ interface ContentFacts {
 export interface Content {
   readonly bytes: number
   readonly facts: ContentFacts
-  /** A fresh pass; an array when the bytes lie in memory. */
+  /** True when the bytes lie in memory. */
+  readonly isHeld: boolean
+  /** A fresh pass. Of a body that is not held, a piece is valid until the next is asked for (see Body.stream). */
   pieces(): readonly Uint8Array[] | AsyncIterable<Uint8Array>
 }
+
+/** Memory through which a body that is not held passes. */
+const passageBytes = 256 * KiB
 
 const CR = 13
 const LF = 10
@@ -29,18 +35,19 @@ export async function inspectContent(body: Body, prefix?: Uint8Array): Promise<C
   const scan = new Scan()
   if (prefix) scan.take(prefix)
   if (body.held) scan.take(body.held)
-  else for await (const chunk of body.stream()) scan.take(chunk)
+  else for await (const chunk of body.stream(Buffer.allocUnsafeSlow(passageBytes))) scan.take(chunk)
   const before = prefix ? [prefix] : []
   return {
     bytes: body.bytes + (prefix?.length ?? 0),
     facts: scan.facts(),
+    isHeld: body.held !== undefined,
     pieces: () => (body.held ? [...before, body.held] : streamed(before, body)),
   }
 }
 
 async function* streamed(before: readonly Uint8Array[], body: Body) {
   yield* before
-  yield* body.stream()
+  yield* body.stream(Buffer.allocUnsafeSlow(passageBytes))
 }
 
 /** Looks at bytes with native search only; a loop in JavaScript costs eight times as much. */

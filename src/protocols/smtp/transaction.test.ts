@@ -1,8 +1,22 @@
+import { Duplex } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Body, heldBody } from '../../kernel/body.ts'
+import type { ConnectRequest } from '../../kernel/socket.ts'
 import { parseAddress } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
-import { closeWorld, failure, mail, order, quickTimeouts, scripted, session, twin } from './smtp-world.ts'
+import { openSession } from './session.ts'
+import {
+  closeWorld,
+  failure,
+  mail,
+  order,
+  quickTimeouts,
+  scripted,
+  serverAt,
+  session,
+  surroundings,
+  twin,
+} from './smtp-world.ts'
 import { type Mail, sendMail } from './transaction.ts'
 
 afterEach(closeWorld)
@@ -19,6 +33,28 @@ function inChunks(octets: Uint8Array, size: number): Body {
       for (let from = 0; from < octets.length; from += size) yield octets.subarray(from, from + size)
     },
   }
+}
+
+/** A connection that says of every piece at once that it was written, and keeps it for later. */
+async function openQueue(request: ConnectRequest): Promise<Duplex> {
+  const socket = await surroundings.connect(request)
+  const queue: Buffer[] = []
+  const timer = setInterval(() => socket.write(Buffer.concat(queue.splice(0))), 20)
+  const stream = new Duplex({
+    read() {},
+    write(piece: Buffer, _encoding, done) {
+      queue.push(piece)
+      done()
+    },
+    destroy(_error, done) {
+      clearInterval(timer)
+      socket.destroy()
+      done(null)
+    },
+  })
+  socket.on('data', chunk => stream.push(chunk))
+  socket.on('close', () => stream.destroy())
+  return stream
 }
 
 const head = 'Subject: x\r\n\r\n'
@@ -260,7 +296,40 @@ describe('the point of no return', () => {
   })
 })
 
+/** Pieces in memory that is used again at once, as a body store gives them; what is kept of a piece turns to `!`. */
+function inLentMemory(octets: Uint8Array, size: number): Body {
+  return {
+    ...inChunks(octets, size),
+    async *stream() {
+      const memory = Buffer.alloc(size)
+      for (let from = 0; from < octets.length; from += size) {
+        const piece = octets.subarray(from, from + size)
+        memory.set(piece)
+        yield memory.subarray(0, piece.length)
+        memory.fill('!')
+      }
+    },
+  }
+}
+
 describe('large mails', () => {
+  const line = `.${'0123456789'.repeat(7)}\r\n`
+  test.each([
+    ['by DATA', line.repeat(30_000)],
+    ['by BDAT', `${line.repeat(30_000)}no end`],
+  ])('%s: memory that was lent is let go of before it is used again', async (_name, text) => {
+    const octets = Buffer.from(text)
+    const server = await twin()
+    server.faults.set({ slowRead: { bytesPerSecond: 20_000_000 } })
+    const queueing = { ...surroundings, connect: Object.assign(openQueue, { upgrade: surroundings.connect.upgrade }) }
+    for (const through of [surroundings, queueing]) {
+      const connection = await openSession(serverAt(server.port), through)
+      await send(connection, await mail(inLentMemory(octets, 65_536)))
+      await connection.quit(100)
+    }
+    expect(server.received.map(received => received.octets?.equals(octets))).toEqual([true, true])
+  })
+
   test('a server that reads slowly holds the body back', async () => {
     const server = await twin({ keep: 'digest' })
     server.faults.set({ slowRead: { bytesPerSecond: 8_000_000 } })

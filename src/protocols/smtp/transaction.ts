@@ -80,12 +80,13 @@ async function sendByData(connection: SmtpConnection, mail: Mail, timeouts: Smtp
 // RFC 3030: one chunk of known length. The octets need no stuffing, so any byte arrives as it is.
 async function sendByBdat(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts, commit: Commit) {
   const final = connection.expect('end of mail')
-  // The server acts when the last octet is there, so the last piece is held back until the commit.
+  // The server acts when the last octet is there, so that one is held back until the commit.
   let held: Uint8Array = Buffer.from(`BDAT ${mail.content.bytes} LAST\r\n`)
   await writeBody(connection, mail, timeouts, final, piece => {
-    const ready = held
-    held = piece
-    return [ready]
+    const ready = [held, piece.subarray(0, -1)]
+    // A copy: the memory of the piece is used again.
+    held = Uint8Array.from(piece.subarray(-1))
+    return ready
   })
   await commit.reached(connection)
   return close(connection, mail, timeouts, final, [held])
@@ -105,9 +106,12 @@ async function writeBody(
     for await (const whole of content.pieces()) {
       for (let from = 0; from < whole.length && !final.isSettled; from += pieceBytes) {
         const piece = whole.length <= pieceBytes ? whole : whole.subarray(from, from + pieceBytes)
+        if (piece.length === 0) continue
         bytes += piece.length
-        connection.write(...prepare(piece))
-        await connection.drained(final, dataBlockMs)
+        if (content.isHeld) {
+          connection.write(...prepare(piece))
+          await connection.drained(final, dataBlockMs)
+        } else await connection.lend(prepare(piece), final, dataBlockMs)
       }
       if (final.isSettled) break
     }

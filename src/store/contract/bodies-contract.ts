@@ -52,6 +52,8 @@ export function describeBodies(open: OpenWorld): void {
         expect(claimed.body).toEqual(body)
         expect(await readAll(world.store.bodies.read(claimed.body))).toEqual(content)
         expect(await readAll(world.store.bodies.read(claimed.body))).toEqual(content)
+        const lent = new Uint8Array(1000)
+        expect(await readAll(copies(world.store.bodies.read(claimed.body, lent)))).toEqual(content)
         await world.close()
       },
     )
@@ -148,6 +150,10 @@ export function describeBodies(open: OpenWorld): void {
 
 async function* chunks(content: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < content.length; offset += bytes) yield content.subarray(offset, offset + bytes)
+}
+
+async function* copies(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield Uint8Array.from(chunk)
 }
 
 function sha256(content: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface MaildirOwner {
@@ -27,9 +27,12 @@ export function writeMails(
   let count = 0
   for (const bytes of mails) {
     const serial = String(firstIndex + count).padStart(7, '0')
-    const file = join(maildir, 'new', `1700000000.M${serial}P1.test,S=${bytes.byteLength}`)
-    writeFileSync(file, bytes, { mode: 0o600 })
-    chownSync(file, owner.uid, owner.gid)
+    const name = `1700000000.M${serial}P1.test,S=${bytes.byteLength}`
+    // Under `new` a server may find it at once: it must be whole there, and the owner's.
+    const arriving = join(maildir, 'tmp', name)
+    writeFileSync(arriving, bytes, { mode: 0o600 })
+    chownSync(arriving, owner.uid, owner.gid)
+    renameSync(arriving, join(maildir, 'new', name))
     count++
   }
   return count
