@@ -5,6 +5,7 @@ import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { AlertMailServer, HubOptions } from '../main.ts'
+import { batchOutput } from '../monitor/batched-output.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 
@@ -39,7 +40,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
       level: log.level,
       format: log.format === 'auto' ? (isTerminal ? 'text' : 'json') : log.format,
       colours: isTerminal && io.env.NO_COLOR === undefined,
-      output: io.stdout,
+      output: batchOutput(io.stdout),
     },
     masterKey: io.env.ISTHMUS_MASTER_KEY,
     ...(adapters && { declarations: adapters }),

@@ -1,0 +1,33 @@
+import { demoCommand } from './demo/demo-command.ts'
+import type { HubProgram } from './io.ts'
+import { run } from './run.ts'
+
+/** Runs the command line of this process: its arguments, its terminal, its signals. */
+export async function runProgram(): Promise<void> {
+  const stopping = new AbortController()
+  let signals = 0
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      signals++
+      // A second signal means now: nothing that was accepted is lost by it.
+      if (signals > 1) process.exit(130)
+      stopping.abort()
+    })
+  }
+  // Whoever reads may stop reading (head, a closed terminal); that is no failure of the command.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+
+  process.exitCode = await run(process.argv.slice(2), {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: stopping.signal,
+    program: (): Promise<HubProgram> => import('../main.ts'),
+    moreCommands: [demoCommand],
+  })
+}
