@@ -129,7 +129,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     })
     undo.push(() => engine.close())
     credentials.on(({ type }) => {
-      if (type === 'credential.changed') void engine.wake()
+      if (type !== 'credential.changed') return
+      engine.wake().catch((thrown: unknown) => {
+        // While the hub stops, nothing has to be woken: it is tried after the next start.
+        const error = asHubError(thrown)
+        if (error.code !== 'STORE_CLOSED') log.error('engine.wake-failed', { code: error.code, text: error.message })
+      })
     })
 
     const catalog = createFlowCatalog({

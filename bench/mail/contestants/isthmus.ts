@@ -1,26 +1,29 @@
 import { writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { startHub } from '../../../src/main.ts'
 import type { Contestant } from '../contestant.ts'
 
-/** The hub as it is meant to run: durable store, receipts, marks after the delivery. Only host names are the bench's. */
+const program = fileURLToPath(new URL('../../../src/cli/isthmus.ts', import.meta.url))
+
+/** The hub as people run it: `isthmus serve`, durable store, receipts, marks after the delivery, log on. */
 export const isthmus: Contestant = {
   name: 'isthmus',
-  setting: 'the whole hub: SQLite store with full durability, defaults of imap and smtp, marked as read',
+  setting: 'isthmus serve: SQLite store with full durability, defaults of imap and smtp, marked as read, log at info',
   needs: [],
   sink: 'smtp',
   endsItself: false,
   async prepare(course) {
-    const flowFile = join(course.folder, 'flow.yaml')
+    const { folder } = course
     writeFileSync(
-      flowFile,
+      join(folder, 'flow.yaml'),
       `flow: bench-mail
 about: Carries the mails of one mailbox to a sink.
 from:
   imap:
     host: 127.0.0.1
     port: ${course.imapsPort}
-    ca: ${relative(course.folder, course.caFile)}
+    ca: ${relative(folder, course.caFile)}
     user: ${course.user}
     auth: mailbox
     every: 1s
@@ -33,8 +36,22 @@ to:
     to: ${course.recipient}
 `,
     )
-    const script = fileURLToPath(new URL('isthmus-hub.ts', import.meta.url))
-    const settings = { flowFile, dataFolder: join(course.folder, 'data'), user: course.user, password: course.password }
-    return { program: process.execPath, args: [script, JSON.stringify(settings)] }
+    writeFileSync(join(folder, 'isthmus.yaml'), 'flows: [flow.yaml]\nadmin: { port: 0 }\nendpoints: { port: 0 }\n')
+    await createCredential(join(folder, 'data'), course.user, course.password)
+    return { program: process.execPath, args: [program, 'serve'] }
   },
+}
+
+/** What an administrator has done long before: the password lies sealed in the store. */
+async function createCredential(dataFolder: string, user: string, password: string): Promise<void> {
+  const hub = await startHub({
+    dataFolder,
+    stage: 'dev',
+    flowFiles: [],
+    admin: { host: '127.0.0.1', port: 0 },
+    endpoints: { host: '127.0.0.1', port: 0 },
+    log: { level: 'error', format: 'json', output: process.stderr },
+  })
+  await hub.credentials.create('mailbox', { kind: 'basic', user, password })
+  await hub.close()
 }
