@@ -1,3 +1,4 @@
+import type { CredentialInput } from '../../src/auth/credential-input.ts'
 import { type HubOptions, startHub } from '../../src/main.ts'
 
 /** What a test tells the hub it starts as a process of its own. */
@@ -9,6 +10,8 @@ export interface HubSettings {
   readonly adminPort?: number
   /** Credentials by name; created at the first start. */
   readonly basic?: Readonly<Record<string, { readonly user: string; readonly password: string }>>
+  /** Credentials of any kind, by name; created at the first start. */
+  readonly credentials?: Readonly<Record<string, CredentialInput>>
 }
 
 if (import.meta.main) {
@@ -24,8 +27,11 @@ if (import.meta.main) {
     ...(settings.limits && { limits: settings.limits }),
     async beforeFlows({ credentials }) {
       const known = new Set((await credentials.list()).map(({ name }) => name))
-      for (const [name, { user, password }] of Object.entries(settings.basic ?? {})) {
-        if (!known.has(name)) await credentials.create(name, { kind: 'basic', user, password })
+      const basic = Object.entries(settings.basic ?? {}).map(([name, fields]) => {
+        return [name, { kind: 'basic', ...fields }] satisfies [string, CredentialInput]
+      })
+      for (const [name, input] of [...basic, ...Object.entries(settings.credentials ?? {})]) {
+        if (!known.has(name)) await credentials.create(name, input)
       }
     },
   })

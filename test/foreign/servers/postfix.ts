@@ -145,7 +145,10 @@ alias_maps =
 enable_long_queue_ids = yes
 # Nobody's headers are completed or rewritten, so that the bytes stay what they were.
 local_header_rewrite_clients =
-header_size_limit = 1048576
+header_size_limit = 2097152
+message_drop_headers =
+# A mail may have 50 Received lines before it comes here.
+hopcount_limit = 100
 maillog_file = ${path}/maillog
 maillog_file_prefixes = ${path}
 ${keeping}
