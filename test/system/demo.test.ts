@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { waitFor } from '../foreign/servers/wait.ts'
+
+const isthmus = resolve(import.meta.dirname, '../../src/cli/isthmus.ts')
+let folder: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isthmus-demo-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function demo(...args: string[]) {
+  const child = spawn(process.execPath, [isthmus, 'demo', '--data', join(folder, 'data'), ...args])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', chunk => {
+      output += chunk
+    })
+  }
+  const ended = new Promise<number | null>(done => child.once('close', done))
+  return { child, ended, output: () => output }
+}
+
+test('the demo delivers for a while, says how each flow did and ends with 0', async () => {
+  const run = demo('--for', '9s')
+  expect(await run.ended, run.output()).toBe(0)
+  const line = /^mail-o365-to-s4: (\d+) accepted, (\d+) delivered, 0 set aside$/m.exec(run.output())
+  expect(Number(line?.[1])).toBeGreaterThan(0)
+  expect(line?.[2]).toBe(line?.[1])
+})
+
+test('Ctrl-C ends it cleanly', async () => {
+  const run = demo()
+  await waitFor('the first delivery', 30_000, () => run.output().includes('delivery.delivered'))
+  run.child.kill('SIGINT')
+  expect(await run.ended, run.output()).toBe(0)
+  expect(run.output()).toContain('hub.stopped')
+})
