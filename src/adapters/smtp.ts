@@ -213,7 +213,7 @@ function describeReceipt(sent: SentMail, server: string, durationMs: number): Re
   }
 }
 
-/** The id under which the server will know the mail: Postfix, Exchange, Exim, Sendmail say it in different words. */
+/** The id under which the server will know the mail; each brand of server has words of its own for it. */
 function queueIdOf(reply: Reply): string | undefined {
   const text = reply.lines.join(' ')
   const forms = [
@@ -221,6 +221,7 @@ function queueIdOf(reply: Reply): string | undefined {
     /\bInternalId=(\d+)/,
     /\bid=([A-Za-z0-9-]{6,40})/,
     /^2\.0\.0 ([A-Za-z0-9]{8,30}) Message accepted/,
+    /\bdocument ([A-Z0-9]{6,60})\b/,
   ]
   return forms.map(form => form.exec(text)?.[1]).find(id => id !== undefined)
 }
