@@ -124,7 +124,7 @@ export class HubUnderTest {
   }
 
   /** A call of the admin API; throws with the problem document when it is refused. */
-  async call<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
+  async call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
     const answer = await fetch(`${this.#adminUrl}${path}`, {
       method,
       headers: {

@@ -2,14 +2,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { exportJWK, exportSPKI, generateKeyPair, jwtVerify } from 'jose'
 import { type KoaContext, Provider } from 'oidc-provider'
+import { Browser } from './browser.ts'
 
 /** Scopes and resource as Microsoft 365 names them. */
 export const imapScope = 'https://outlook.office.com/IMAP.AccessAsUser.All'
 const smtpScope = 'https://outlook.office.com/SMTP.Send'
-const appScope = 'https://outlook.office365.com/.default'
+export const appScope = 'https://outlook.office365.com/.default'
 const resource = 'https://outlook.office.com'
 const delegatedScope = `openid offline_access ${imapScope}`
-const redirectsMax = 10
 
 interface Tokens {
   readonly access_token: string
@@ -208,27 +208,12 @@ async function answerInteraction(provider: Provider, context: KoaContext): Promi
   await provider.interactionFinished(context.req, context.res, result, { mergeWithLastSubmission: true })
 }
 
-/** Follows redirects with cookies, as a browser does, until one leads to `redirectUri`; returns the code it carries. */
+/** Signs in with a fresh browser; returns the code that the redirect to `redirectUri` carries. */
 async function browseForCode(startUrl: string, redirectUri: string): Promise<string> {
-  const cookies = new Map<string, string>()
-  let url = startUrl
-  for (let redirectCount = 0; redirectCount < redirectsMax; redirectCount++) {
-    if (url.startsWith(redirectUri)) {
-      const query = new URL(url).searchParams
-      const code = query.get('code')
-      if (code === null) throw new Error(`Sign-in was refused: ${query.get('error')} ${query.get('error_description')}`)
-      return code
-    }
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie } })
-    for (const line of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
-      if (value === '') cookies.delete(name)
-      else cookies.set(name, value)
-    }
-    const location = response.headers.get('location')
-    if (location === null) throw new Error(`Sign-in stopped at ${response.status}: ${await response.text()}`)
-    url = new URL(location, url).href
-  }
-  throw new Error(`Sign-in went round in circles: more than ${redirectsMax} redirects.`)
+  const page = await new Browser().open(startUrl, redirectUri)
+  if (page.status !== 0) throw new Error(`Sign-in stopped at ${page.status}: ${page.text}`)
+  const query = new URL(page.url).searchParams
+  const code = query.get('code')
+  if (code === null) throw new Error(`Sign-in was refused: ${query.get('error')} ${query.get('error_description')}`)
+  return code
 }
