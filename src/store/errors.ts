@@ -7,6 +7,12 @@ export const storeErrors = defineErrors('STORE', {
     means: 'The body {sha256} of this message is not in the body store.',
     next: 'Restore the folder of bodies from the backup that belongs to the database.',
   },
+  BODY_DAMAGED: {
+    side: 'hub',
+    retry: 'never',
+    means: 'The {bytes} bytes of this message are missing or damaged in the folder bodies/segments of the store.',
+    next: 'Check the disk; restore the folder of bodies from the backup that belongs to the database, or give the message another body.',
+  },
   FENCED: {
     side: 'hub',
     retry: 'never',

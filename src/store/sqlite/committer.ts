@@ -37,9 +37,9 @@ export class Committer {
   readonly #begin
   readonly #commit
 
-  constructor(database: DatabaseSync, groupWritesMax: number) {
+  constructor(database: DatabaseSync, { groupWrites }: { readonly groupWrites: number }) {
     this.#database = database
-    this.#groupWritesMax = groupWritesMax
+    this.#groupWritesMax = groupWrites
     this.#begin = database.prepare('begin immediate')
     this.#commit = database.prepare('commit')
   }

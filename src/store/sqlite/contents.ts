@@ -1,7 +1,18 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { StoredBody } from '../port.ts'
-import { headersOf, numberOf, objectOf, optionalBytesOf, optionalTextOf, type Row, textOf } from './columns.ts'
+import {
+  headersOf,
+  numberOf,
+  objectOf,
+  optionalBytesOf,
+  optionalNumberOf,
+  optionalTextOf,
+  type Row,
+  textOf,
+} from './columns.ts'
+import type { Piece, SegmentBook } from './segment-book.ts'
+import { readPieces } from './segment-file.ts'
 
 /** The part of a delivery that does not change while it travels. */
 export interface Content {
@@ -10,39 +21,69 @@ export interface Content {
   readonly body: StoredBody
 }
 
+/** A content as its row has it: the bytes of the body may lie in a segment. */
+interface Found<T> {
+  readonly content: T
+  readonly piece: Piece | undefined
+}
+
+export interface ContentsOptions {
+  readonly database: DatabaseSync
+  readonly segments: SegmentBook
+  readonly segmentFolder: string
+  readonly cacheBytes: number
+}
+
 /**
  * Contents of deliveries. Those accepted a moment ago stay at hand, so that their claim reads nothing back: bounded by
- * bytes, the oldest goes first, and a miss costs one read.
+ * bytes, the oldest goes first, and a miss costs a row and, for a body in a segment, a read off the main thread.
  */
 export class Contents {
+  readonly #segments: SegmentBook
+  readonly #segmentFolder: string
   readonly #bytesMax: number
   readonly #recent = new Map<number, Content>()
   #bytes = 0
   readonly #insert
   readonly #update
+  readonly #updateHeaders
   readonly #select
   readonly #delete
   readonly #keepOriginal
   readonly #selectOriginal
   readonly #deleteOriginal
 
-  constructor(database: DatabaseSync, bytesMax: number) {
-    this.#bytesMax = bytesMax
-    this.#insert = database.prepare('insert into content values (?, ?, ?, ?)')
-    this.#update = database.prepare('update content set headers = ?, body = ? where seq = ?')
+  constructor({ database, segments, segmentFolder, cacheBytes }: ContentsOptions) {
+    this.#segments = segments
+    this.#segmentFolder = segmentFolder
+    this.#bytesMax = cacheBytes
+    this.#insert = database.prepare('insert into content values (?, ?, ?, ?, ?, ?, ?, ?)')
+    this.#update = database.prepare(`
+      update content set headers = ?, body = ?, segment = ?, position = ?, length = ?, crc32 = ? where seq = ?`)
+    this.#updateHeaders = database.prepare('update content set headers = ? where seq = ?')
     this.#select = database.prepare(`
-      select headers, attributes, body, bytes, type, sha256
+      select headers, attributes, body, segment, position, length, crc32, bytes, type, sha256
       from content join delivery on delivery.seq = content.seq where content.seq = ?`)
-    this.#delete = database.prepare('delete from content where seq = ?')
+    this.#delete = database.prepare('delete from content where seq = ? returning segment, length')
     this.#keepOriginal = database.prepare(`
-      insert into original select content.seq, headers, bytes, type, sha256, body
-      from content join delivery on delivery.seq = content.seq where content.seq = ? on conflict do nothing`)
+      insert into original
+        select content.seq, headers, bytes, type, sha256, body, segment, position, length, crc32
+        from content join delivery on delivery.seq = content.seq where content.seq = ?
+      on conflict do nothing returning segment, length`)
     this.#selectOriginal = database.prepare('select * from original where seq = ?')
-    this.#deleteOriginal = database.prepare('delete from original where seq = ?')
+    this.#deleteOriginal = database.prepare('delete from original where seq = ? returning segment, length')
   }
 
-  insert(seq: number, { headers, attributes, body }: Content): void {
-    this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), body.inline ?? null)
+  /** `piece`: where the bytes of the body lie, when not in the row. */
+  insert(seq: number, { headers, attributes, body }: Content, piece: Piece | undefined): void {
+    if (!piece) {
+      const bytes = body.inline ?? null
+      this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), bytes, null, null, null, null)
+      return
+    }
+    const { segment, position, bytes, crc32 } = piece
+    this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), null, segment, position, bytes, crc32)
+    this.#segments.use(piece)
   }
 
   /** Keeps a new delivery's content at hand; called after the commit. */
@@ -63,43 +104,124 @@ export class Contents {
     this.#bytes -= costOf(content)
   }
 
-  read(seq: number): Content | undefined {
-    return this.#recent.get(seq) ?? this.#stored(seq)
+  /**
+   * Contents as they are now; undefined for a delivery without one. A body whose bytes are damaged comes without them and
+   * without its hash, which is how the store knows it again (`isDamaged`).
+   */
+  async find(seqs: readonly number[]): Promise<readonly (Content | undefined)[]> {
+    return this.#withBytes(
+      seqs.map(seq => {
+        const recent = this.#recent.get(seq)
+        if (recent) return { content: recent, piece: undefined }
+        const row = this.#select.get(seq)
+        if (!row) return undefined
+        const content = {
+          headers: headersOf(row['headers']),
+          attributes: objectOf(row['attributes']),
+          body: bodyOf(row),
+        }
+        return { content, piece: pieceOf(row) }
+      }),
+    )
   }
 
-  original(seq: number): Omit<Content, 'attributes'> | undefined {
+  /** What was accepted, of a delivery that was repaired since. */
+  async findOriginal(seq: number): Promise<Omit<Content, 'attributes'> | undefined> {
     const row = this.#selectOriginal.get(seq)
-    return row && { headers: headersOf(row['headers']), body: bodyOf(row, row['body']) }
+    if (!row) return undefined
+    const content = { headers: headersOf(row['headers']), body: bodyOf(row) }
+    const [original] = await this.#withBytes([{ content, piece: pieceOf(row) }])
+    return original
   }
 
-  /** Replaces headers and body of a repaired delivery; what was accepted is kept once. */
-  replace(seq: number, headers: Readonly<Record<string, string>>, body: StoredBody): void {
-    this.#keepOriginal.run(seq)
-    this.#update.run(JSON.stringify(headers), body.inline ?? null, seq)
+  /** Replaces headers or body of a repaired delivery; what was accepted is kept once. */
+  replace(
+    seq: number,
+    headers: Readonly<Record<string, string>> | undefined,
+    body: { readonly stored: StoredBody; readonly piece: Piece | undefined } | undefined,
+  ): void {
+    const kept = usedPieceOf(this.#keepOriginal.get(seq))
+    if (kept) this.#segments.use(kept)
+    const row = this.#select.get(seq)
+    if (!row) return
+    const headersText = headers ? JSON.stringify(headers) : textOf(row['headers'])
+    if (!body) {
+      this.#updateHeaders.run(headersText, seq)
+      return
+    }
+    const replaced = usedPieceOf(row)
+    if (replaced) this.#segments.unuse(replaced)
+    const { stored, piece } = body
+    const inline = piece ? null : (stored.inline ?? null)
+    this.#update.run(
+      headersText,
+      inline,
+      piece?.segment ?? null,
+      piece?.position ?? null,
+      piece?.bytes ?? null,
+      piece?.crc32 ?? null,
+      seq,
+    )
+    if (piece) this.#segments.use(piece)
   }
 
   purge(seq: number): void {
-    this.#delete.run(seq)
-    this.#deleteOriginal.run(seq)
+    for (const removal of [this.#delete, this.#deleteOriginal]) {
+      const freed = usedPieceOf(removal.get(seq))
+      if (freed) this.#segments.unuse(freed)
+    }
   }
 
-  #stored(seq: number): Content | undefined {
-    const row = this.#select.get(seq)
-    if (!row) return undefined
-    return {
-      headers: headersOf(row['headers']),
-      attributes: objectOf(row['attributes']),
-      body: bodyOf(row, row['body']),
+  /** Reads what lies in segments. The pieces are held meanwhile, so that nobody removes their files. */
+  async #withBytes<T extends { readonly body: StoredBody }>(
+    found: readonly (Found<T> | undefined)[],
+  ): Promise<readonly (T | undefined)[]> {
+    const pieces = found.flatMap(one => one?.piece ?? [])
+    if (pieces.length === 0) return found.map(one => one?.content)
+    for (const { segment } of pieces) this.#segments.hold(segment)
+    try {
+      const contents = await readPieces(this.#segmentFolder, pieces)
+      const bytesOf = new Map(pieces.map((piece, index) => [piece, contents[index]]))
+      return found.map(one => {
+        if (!one?.piece) return one?.content
+        const inline = bytesOf.get(one.piece)
+        const { body } = one.content
+        return { ...one.content, body: { ...body, inline, sha256: inline ? body.sha256 : undefined } }
+      })
+    } finally {
+      for (const { segment } of pieces) this.#segments.letGo(segment)
     }
   }
 }
 
-function bodyOf(row: Row, bytes: Row[string] | undefined): StoredBody {
+/** True for a body that the store handed out without its bytes, since they cannot be read any more. */
+export function isDamaged(body: StoredBody): boolean {
+  return body.inline === undefined && body.sha256 === undefined
+}
+
+/** Where the bytes of a `content` or `original` row lie, when that is in a segment. */
+export function pieceOf(row: Row): Piece | undefined {
+  const segment = optionalNumberOf(row['segment'])
+  if (segment === undefined) return undefined
+  return {
+    segment,
+    position: numberOf(row['position']),
+    bytes: numberOf(row['length']),
+    crc32: numberOf(row['crc32']),
+  }
+}
+
+function usedPieceOf(row: Row | undefined): Pick<Piece, 'segment' | 'bytes'> | undefined {
+  const segment = optionalNumberOf(row?.['segment'])
+  return segment === undefined ? undefined : { segment, bytes: numberOf(row?.['length']) }
+}
+
+function bodyOf(row: Row): StoredBody {
   return {
     bytes: numberOf(row['bytes']),
     type: textOf(row['type']),
     sha256: optionalTextOf(row['sha256']),
-    inline: optionalBytesOf(bytes),
+    inline: optionalBytesOf(row['body']),
   }
 }
 

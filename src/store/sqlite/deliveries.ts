@@ -2,14 +2,16 @@ import { formatId, parseId } from '../../kernel/id.ts'
 import { storeErrors } from '../errors.ts'
 import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
 import { errorColumn, flagNumbers, stateNumbers, wordsColumn } from './columns.ts'
+import { type Content, isDamaged } from './contents.ts'
 import { asStoreError } from './failure.ts'
 import type { BookedFlow } from './flow-book.ts'
 import type { StoreParts } from './parts.ts'
 import { newEntry, type QueueEntry } from './queue.ts'
+import type { Piece } from './segment-book.ts'
 
 /** The hot path: every method here is a handful of prepared statements, and a claim is none at all. */
 export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'> {
-  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies } = parts
+  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies, placing } = parts
   const insert = database.prepare(`
     insert into delivery (seq, flow, state, at, order_key, flags, attempts, since, accepted_at, bytes, type, sha256,
       once_keys, terms, replay_of)
@@ -22,6 +24,12 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   const nextFence = makeFences(parts)
 
   function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
+    if (isDamaged(delivery.body)) return Promise.reject(storeErrors.BODY_DAMAGED({ bytes: delivery.body.bytes }))
+    return placing.inOrder(delivery.flow, delivery.body, piece => acceptPlaced(delivery, piece))
+  }
+
+  /** The bytes of the body are durable already, or small enough for the row. */
+  function acceptPlaced(delivery: NewDelivery, piece: Piece | undefined): ReturnType<DeliveryStore['accept']> {
     let flow: BookedFlow
     try {
       flow = flows.named(delivery.flow)
@@ -35,7 +43,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         seq = sequence.next(delivery.acceptedAt)
         const earlier = words.takeKeys(flow.number, keys, seq)
         if (earlier !== undefined) return { id: formatId(earlier), duplicate: true }
-        insertRows(seq, flow.number, keys, delivery)
+        insertRows(seq, flow.number, keys, delivery, piece)
         if (!delivery.isProbe) flows.accepted(flow, Math.round(delivery.acceptedAt))
         return { id: formatId(seq), duplicate: false }
       },
@@ -49,7 +57,13 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     )
   }
 
-  function insertRows(seq: number, flow: number, keys: readonly string[], delivery: NewDelivery): void {
+  function insertRows(
+    seq: number,
+    flow: number,
+    keys: readonly string[],
+    delivery: NewDelivery,
+    piece: Piece | undefined,
+  ): void {
     const { body } = delivery
     const acceptedAt = Math.round(delivery.acceptedAt)
     const remembered = delivery.remember.length === 0 ? [] : delivery.remember.map(key => words.storedKey(key))
@@ -69,28 +83,30 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       wordsColumn(terms),
       delivery.replayOf === undefined ? null : (parseId(delivery.replayOf) ?? null),
     )
-    contents.insert(seq, delivery)
+    contents.insert(seq, delivery, piece)
     words.remember(flow, remembered, seq)
     words.putTerms(seq, terms)
     bodies.use(seq, body)
   }
 
   async function claim(request: Parameters<DeliveryStore['claim']>[0]): ReturnType<DeliveryStore['claim']> {
-    if (committer.isClosed) throw storeErrors.CLOSED()
+    if (placing.isClosed) throw storeErrors.CLOSED()
     const { taken, nextDueAt } = queue.take(request.max, request.now, request.places)
+    // From here on no write of an earlier claim is taken.
+    for (const entry of taken) entry.fence = nextFence()
     try {
-      return { deliveries: taken.map(claimed), nextDueAt }
+      const found = await contents.find(taken.map(({ seq }) => seq))
+      if (placing.isClosed) throw storeErrors.CLOSED()
+      return { deliveries: taken.map((entry, index) => claimed(entry, found[index])), nextDueAt }
     } catch (thrown) {
       for (const entry of taken) queue.putBack(entry)
       throw asStoreError(thrown)
     }
   }
 
-  function claimed(entry: QueueEntry): Claimed {
+  function claimed(entry: QueueEntry, content: Content | undefined): Claimed {
     const { seq, flow, orderKey, attemptCount, acceptedAt, since, isProbe } = entry
-    const content = contents.read(seq)
     if (!content) throw storeErrors.NOT_FOUND({ id: formatId(seq) })
-    entry.fence = nextFence()
     return {
       id: formatId(seq),
       fence: entry.fence,

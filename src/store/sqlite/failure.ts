@@ -29,6 +29,11 @@ export function isMissingFile(thrown: unknown): boolean {
   return systemCode(thrown) === 'ENOENT'
 }
 
+/** The bytes are gone for good: no such file, or a sector that cannot be read. */
+export function isLostFile(thrown: unknown): boolean {
+  return isMissingFile(thrown) || systemCode(thrown) === 'EIO'
+}
+
 function isFullDisk(thrown: unknown): boolean {
   return fullSystemCodes.includes(systemCode(thrown) ?? '')
 }

@@ -2,14 +2,18 @@ import { parseId } from '../../kernel/id.ts'
 import { storeErrors } from '../errors.ts'
 import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
 import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from './columns.ts'
+import { isDamaged } from './contents.ts'
 import { findDeliveries, rowOf } from './find.ts'
 import type { StoreParts } from './parts.ts'
 import { openPurge } from './purge.ts'
 import { rebuildEntry } from './rebuild.ts'
+import type { Piece } from './segment-book.ts'
+
+type Requeue = Parameters<Inspection['requeue']>[1]
 
 /** What people see of deliveries and do with them. */
 export function openInspection(parts: StoreParts): Inspection {
-  const { database, committer, flows, queue, contents, receipts, attempts, bodies } = parts
+  const { database, committer, flows, queue, contents, receipts, attempts, bodies, placing } = parts
   const selectRow = database.prepare('select * from delivery where seq = ?')
   const selectOldest = database.prepare(`
     select accepted_at from delivery
@@ -26,17 +30,21 @@ export function openInspection(parts: StoreParts): Inspection {
     const seq = parseId(id)
     const row = seq === undefined ? undefined : selectRow.get(seq)
     if (seq === undefined || !row) return undefined
-    const content = contents.read(seq)
-    if (!content) throw storeErrors.DAMAGED({ text: `delivery ${id} has no content` })
-    return {
+    // The row first and at once, so that what is shown belongs to one moment; only bytes are waited for.
+    const seen = {
       ...rowOf(parts, row),
-      headers: content.headers,
-      attributes: content.attributes,
-      body: content.body,
-      original: contents.original(seq),
       terms: wordsOf(row['terms']),
       receipts: receipts.read(seq, row['receipts']),
       attempts: attempts.read(seq),
+    }
+    const [[content], original] = await Promise.all([contents.find([seq]), contents.findOriginal(seq)])
+    if (!content) throw storeErrors.DAMAGED({ text: `delivery ${id} has no content` })
+    return {
+      ...seen,
+      headers: content.headers,
+      attributes: content.attributes,
+      body: content.body,
+      original,
     }
   }
 
@@ -58,7 +66,13 @@ export function openInspection(parts: StoreParts): Inspection {
     }
   }
 
-  function requeue(id: string, change: Parameters<Inspection['requeue']>[1]): Promise<void> {
+  async function requeue(id: string, change: Requeue): Promise<void> {
+    if (!change.body) return requeuePlaced(id, change, undefined)
+    if (isDamaged(change.body)) throw storeErrors.BODY_DAMAGED({ bytes: change.body.bytes })
+    return placing.atOnce(change.body, piece => requeuePlaced(id, change, piece))
+  }
+
+  function requeuePlaced(id: string, change: Requeue, piece: Piece | undefined): Promise<void> {
     return committer
       .commit(
         () => {
@@ -66,7 +80,7 @@ export function openInspection(parts: StoreParts): Inspection {
           if (state !== 'set-aside') throw storeErrors.NOT_SET_ASIDE({ id, state })
           receipts.unfold(seq, row['receipts'])
           if (change.forgetIntents) receipts.forgetIntents(seq)
-          if (change.headers || change.body) repair(seq, id, change)
+          if (change.headers || change.body) repair(seq, change, piece)
           queueAgain.run(Math.round(change.now), Math.round(change.now), seq)
           count(row, 'queued')
           return seq
@@ -84,12 +98,9 @@ export function openInspection(parts: StoreParts): Inspection {
       .then(() => {})
   }
 
-  function repair(seq: number, id: string, change: Parameters<Inspection['requeue']>[1]): void {
-    const content = contents.read(seq)
-    if (!content) throw storeErrors.NOT_FOUND({ id })
-    const body = change.body ?? content.body
-    contents.replace(seq, change.headers ?? content.headers, body)
-    if (!change.body) return
+  function repair(seq: number, { headers, body }: Requeue, piece: Piece | undefined): void {
+    contents.replace(seq, headers, body && { stored: body, piece })
+    if (!body) return
     describeBody.run(body.bytes, body.type, body.sha256 ?? null, seq)
     bodies.use(seq, body)
   }

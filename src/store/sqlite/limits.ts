@@ -1,4 +1,4 @@
-import { GiB, MiB } from '../../kernel/size.ts'
+import { GiB, KiB, MiB } from '../../kernel/size.ts'
 import { HOUR, SECOND } from '../../kernel/time.ts'
 
 /** Limits of the SQLite store. */
@@ -9,6 +9,16 @@ export const sqliteLimits = {
   groupWrites: 512,
   /** Bodies of deliveries accepted a moment ago that are kept at hand for their claim. */
   cacheBytes: 32 * MiB,
+  /** Bodies up to this lie in the row of their delivery; larger ones, up to inlineBytes, in segment files. */
+  rowBodyBytes: 4 * KiB,
+  /** A segment file that has grown to this is closed, and the next one begins. */
+  segmentBytes: 16 * MiB,
+  /** Bodies that go into a segment with one write and one flush; more wait for the next. */
+  segmentGroupBytes: 4 * MiB,
+  /** A closed segment of which less than this share is still needed is emptied into the current one, in percent. */
+  segmentSparsePercent: 25,
+  /** What one `collect` moves out of sparse segments at most, so that it leaves the disk to others. */
+  segmentMoveBytes: 64 * MiB,
   /** Keys above this are remembered by their hash. */
   onceKeyBytes: 200,
   /** Words to find a delivery by are cut to so many letters, when stored and when searched. */

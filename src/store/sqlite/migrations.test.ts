@@ -30,8 +30,8 @@ test('a filled database of version 1 opens under this program with all that is i
       (1003, 4, 2, 1702, 'b', 1, 0, 1702, 1702, 3, 'text/plain', null, null, null, null, null, null, null),
       (1004, 4, 2, 9000, 'c', 5, 2, 1703, 1703, 3, 'text/plain', null, null, null, 1001, null,
         '{"code":"SMTP_REFUSED","side":"receiver","message":"no","next":"wait"}', null);
-    insert into content values (1001, '{"a":"1"}', '{}', x'010203'), (1002, '{}', '{}', x'010203'),
-      (1003, '{}', '{}', x'010203'), (1004, '{"d":"4"}', '{"n":1}', x'040506');
+    insert into content values (1001, '{"a":"1"}', '{}', x'010203', null, null, null, null), (1002, '{}', '{}', x'010203', null, null, null, null),
+      (1003, '{}', '{}', x'010203', null, null, null, null), (1004, '{"d":"4"}', '{"n":1}', x'040506', null, null, null, null);
     insert into once values (4, 'k1', 1001);
     insert into term values ('<1@x>', 1001);
     insert into receipt (seq, effect, state, at, summary) values (1004, 'to[0]', 'intended', 1900, '');

@@ -98,11 +98,11 @@ test('a file that is no database is named as damaged', async () => {
 })
 
 test('a full disk refuses all that wait, keeps all that was acknowledged, and goes on when there is room', async () => {
-  const store = await open({ limits: { databaseBytes: 1024 * 1024 } })
+  const store = await open({ limits: { databaseBytes: 640 * 1024 } })
   const accepted: string[] = []
   let refused = 0
   for (let round = 0; round < 20; round += 1) {
-    const group = Array.from({ length: 10 }, () => store.accept(newDelivery({ body: textBody('x'.repeat(8000)) })))
+    const group = Array.from({ length: 10 }, () => store.accept(newDelivery({ body: textBody('x'.repeat(4000)) })))
     for (const one of await Promise.allSettled(group)) {
       if (one.status === 'fulfilled') accepted.push(one.value.id)
       else {

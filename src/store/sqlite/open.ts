@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { type Clock, systemClock } from '../../kernel/time.ts'
-import type { Store } from '../port.ts'
+import { storeErrors } from '../errors.ts'
+import type { BodyStore, Store } from '../port.ts'
 import { Attempts } from './attempts.ts'
 import { openAudit } from './audit.ts'
 import { openBodies } from './bodies.ts'
 import { Committer } from './committer.ts'
-import { Contents } from './contents.ts'
+import { Contents, isDamaged } from './contents.ts'
 import { openDeliveries } from './deliveries.ts'
 import { Facts } from './facts.ts'
 import { asStoreError } from './failure.ts'
@@ -19,10 +20,15 @@ import { type SqliteLimits, sqliteLimits } from './limits.ts'
 import { lockFolder } from './lock.ts'
 import { migrate } from './migrations.ts'
 import type { StoreParts } from './parts.ts'
+import { BodyPlacing } from './placing.ts'
 import { DeliveryQueue } from './queue.ts'
 import { rebuildQueue } from './rebuild.ts'
 import { Receipts } from './receipts.ts'
 import { openRecords } from './records.ts'
+import { SegmentBook } from './segment-book.ts'
+import { openSegmentCleaning } from './segment-cleaning.ts'
+import { listSegments } from './segment-file.ts'
+import { type CreateSegment, SegmentWriter } from './segment-writer.ts'
 import { DeliverySequence } from './sequence.ts'
 import { Words } from './words.ts'
 
@@ -34,6 +40,8 @@ export interface SqliteStoreOptions {
   readonly folder: string
   readonly limits?: { readonly inlineBytes?: number } & Partial<SqliteLimits>
   readonly clock?: Clock
+  /** Makes the files that small bodies are appended to; a test gives ones that fail. */
+  readonly createSegment?: CreateSegment
 }
 
 /**
@@ -50,11 +58,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
     migrate(database)
-    const store = assemble(database, join(folder, 'bodies'), limits, clock)
+    const store = assemble(database, { ...options, clock, limits })
     return {
-      ...store,
+      ...store.port,
       async close() {
-        store.committer.close()
+        await store.settle()
         for (const step of undo.splice(0).toReversed()) step()
       },
     }
@@ -79,13 +87,25 @@ function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
   return database
 }
 
-function assemble(
-  database: DatabaseSync,
-  bodyFolder: string,
-  limits: SqliteLimits & { inlineBytes: number },
-  clock: Clock,
-) {
-  const committer = new Committer(database, limits.groupWrites)
+interface Settled extends SqliteStoreOptions {
+  readonly limits: SqliteLimits & { readonly inlineBytes: number }
+  readonly clock: Clock
+}
+
+function assemble(database: DatabaseSync, { folder, limits, clock, createSegment }: Settled) {
+  const bodyFolder = join(folder, 'bodies')
+  const segmentFolder = join(bodyFolder, 'segments')
+  const committer = new Committer(database, limits)
+  const segments = new SegmentBook(database, listSegments(segmentFolder))
+  committer.join(segments)
+  const segmentWriter = new SegmentWriter({
+    folder: segmentFolder,
+    book: segments,
+    limits,
+    clock,
+    create: createSegment,
+  })
+  const { rowBodyBytes, cacheBytes } = limits
   const facts = new Facts(database)
   const flows = new FlowBook(database)
   committer.join(flows)
@@ -98,24 +118,52 @@ function assemble(
     flows,
     sequence: new DeliverySequence(database, facts),
     queue: new DeliveryQueue(),
-    contents: new Contents(database, limits.cacheBytes),
+    contents: new Contents({ database, segments, segmentFolder, cacheBytes }),
     words: new Words(database, limits),
     receipts: new Receipts(database, limits.rowReceipts),
     attempts: new Attempts(database, limits.attempts),
     bodies: openBodies(database, bodyFolder, limits, clock),
+    segments,
+    segmentFolder,
+    segmentWriter,
+    placing: new BodyPlacing({ writer: segmentWriter, book: segments, rowBodyBytes }),
     announceWork: work.ring,
   }
   rebuildQueue(parts)
-  const { write, read, collect } = parts.bodies
   return {
-    committer,
-    onWork: work.listen,
-    ...openDeliveries(parts),
-    ...openInspection(parts),
-    ...openRecords(parts),
-    ...openAudit(parts),
-    ...openLeases(parts),
-    bodies: { write, read, collect },
+    port: {
+      onWork: work.listen,
+      ...openDeliveries(parts),
+      ...openInspection(parts),
+      ...openRecords(parts),
+      ...openAudit(parts),
+      ...openLeases(parts),
+      bodies: openBodyPort(parts),
+    },
+    /** Everything asked for before is durable, and nothing more is taken. */
+    async settle() {
+      await parts.placing.close()
+      committer.close()
+      await segmentWriter.close()
+    },
+  }
+}
+
+/** Both places of bodies as one: segments for those that count as inline, files for the others. */
+function openBodyPort(parts: StoreParts): BodyStore {
+  const { write, read, collect } = parts.bodies
+  const cleanSegments = openSegmentCleaning(parts)
+  return {
+    write,
+    async *read(body, into) {
+      if (isDamaged(body)) throw storeErrors.BODY_DAMAGED({ bytes: body.bytes })
+      yield* read(body, into)
+    },
+    async collect() {
+      const removed = await collect()
+      await cleanSegments()
+      return removed
+    },
   }
 }
 

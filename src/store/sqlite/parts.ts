@@ -6,8 +6,11 @@ import type { Contents } from './contents.ts'
 import type { Facts } from './facts.ts'
 import type { FlowBook } from './flow-book.ts'
 import type { SqliteLimits } from './limits.ts'
+import type { BodyPlacing } from './placing.ts'
 import type { DeliveryQueue } from './queue.ts'
 import type { Receipts } from './receipts.ts'
+import type { SegmentBook } from './segment-book.ts'
+import type { SegmentWriter } from './segment-writer.ts'
 import type { DeliverySequence } from './sequence.ts'
 import type { Words } from './words.ts'
 
@@ -25,6 +28,10 @@ export interface StoreParts {
   readonly receipts: Receipts
   readonly attempts: Attempts
   readonly bodies: BodyFolder
+  readonly segments: SegmentBook
+  readonly segmentFolder: string
+  readonly segmentWriter: SegmentWriter
+  readonly placing: BodyPlacing
   /** Says that there may be something to claim. */
   readonly announceWork: () => void
 }

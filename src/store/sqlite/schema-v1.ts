@@ -1,6 +1,8 @@
 /**
  * Version 1. A delivery is two rows: `delivery` is small and changes, `content` is large and does not, so that the end
- * of a delivery rewrites a hundred bytes and not the message. `seq` is the number behind the id (kernel/id.ts).
+ * of a delivery rewrites a hundred bytes and not the message. `seq` is the number behind the id (kernel/id.ts). The bytes
+ * of a body lie in its row (`body`), in a segment file (`segment`, `position`, `length`, `crc32`), or, where all of these
+ * are null, in a file of their own under their sha256.
  */
 export const schemaV1 = `
 create table flow (
@@ -41,8 +43,13 @@ create table content (
   seq integer primary key,
   headers text not null,
   attributes text not null,
-  body blob
+  body blob,
+  segment integer,
+  position integer,
+  length integer,
+  crc32 integer
 ) strict;
+create index content_by_segment on content (segment, length) where segment is not null;
 
 create table original (
   seq integer primary key,
@@ -50,8 +57,13 @@ create table original (
   bytes integer not null,
   type text not null,
   sha256 text,
-  body blob
+  body blob,
+  segment integer,
+  position integer,
+  length integer,
+  crc32 integer
 ) strict;
+create index original_by_segment on original (segment, length) where segment is not null;
 
 create table once (
   flow integer not null,
