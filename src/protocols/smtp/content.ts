@@ -81,12 +81,18 @@ class Scan {
   }
 }
 
-/** Whether a CR or LF stands alone in these bytes; the first and last octets are left to the caller. */
+/**
+ * Whether a CR or LF stands alone in these bytes; the first and last octets are left to the caller. It looks at them as
+ * Latin-1 text, one letter an octet: searching a string a line at a time costs a third of searching a Buffer.
+ */
 function hasBareLineEnd(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(LF, 1); at >= 0; at = bytes.indexOf(LF, at + 1)) if (bytes[at - 1] !== CR) return true
-  const end = bytes.length - 1
-  for (let at = bytes.indexOf(CR); at >= 0 && at < end; at = bytes.indexOf(CR, at + 1)) {
-    if (bytes[at + 1] !== LF) return true
+  const text = bytes.toString('latin1')
+  for (let at = text.indexOf('\n', 1); at >= 0; at = text.indexOf('\n', at + 1)) {
+    if (text.charCodeAt(at - 1) !== CR) return true
+  }
+  const end = text.length - 1
+  for (let at = text.indexOf('\r'); at >= 0 && at < end; at = text.indexOf('\r', at + 1)) {
+    if (text.charCodeAt(at + 1) !== LF) return true
   }
   return false
 }
