@@ -22,9 +22,15 @@ interface Pending {
   error: unknown
 }
 
+/** Brings everything that was committed to the disk; the promise resolves when it is there. */
+export interface Flusher {
+  flush(): Promise<void>
+}
+
 /**
- * The one way to write: what is asked for in one turn of the event loop commits in one transaction, and each promise
- * resolves after that commit. A write that throws a HubError before it has changed a row fails alone; when SQLite itself
+ * The one way to write: what is asked for while a group is on its way to the disk commits in one transaction, and each
+ * promise resolves when that transaction is durable. SQLite appends to its log; the flush of the log runs on the thread
+ * pool, so that the event loop does not stand still for the disk. A write that throws a HubError before it has changed a row fails alone; when SQLite itself
  * fails on one write, the others are repeated each for itself; when the disk fails, all are refused with STORE_FULL.
  */
 export class Committer {
@@ -32,13 +38,17 @@ export class Committer {
   readonly #groupWritesMax: number
   readonly #members: GroupMember[] = []
   #pending: Pending[] = []
+  readonly #flusher: Flusher
   #isScheduled = false
   #isClosed = false
+  /** The group that is committed and on its way to the disk. */
+  #underWay: Promise<void> | undefined
   readonly #begin
   readonly #commit
 
-  constructor(database: DatabaseSync, { groupWrites }: { readonly groupWrites: number }) {
+  constructor(database: DatabaseSync, flusher: Flusher, { groupWrites }: { readonly groupWrites: number }) {
     this.#database = database
+    this.#flusher = flusher
     this.#groupWritesMax = groupWrites
     this.#begin = database.prepare('begin immediate')
     this.#commit = database.prepare('commit')
@@ -67,43 +77,69 @@ export class Committer {
   }
 
   /** Commits what waits and refuses everything after. */
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true
-    while (this.#pending.length > 0) this.#runGroup()
+    while (this.#underWay || this.#pending.length > 0) {
+      await this.#underWay
+      if (this.#pending.length > 0) this.#start()
+    }
   }
 
   #schedule(): void {
-    if (this.#isScheduled) return
+    if (this.#isScheduled || this.#underWay) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      if (this.#pending.length > 0) this.#runGroup()
+      if (this.#pending.length > 0) this.#start()
     })
   }
 
-  #runGroup(): void {
+  #start(): void {
+    if (this.#underWay) return
+    const run = this.#runGroup().finally(() => {
+      this.#underWay = undefined
+      if (this.#pending.length > 0 && !this.#isClosed) this.#schedule()
+    })
+    this.#underWay = run
+  }
+
+  /** Never rejects: every write of the group is told how it ended. */
+  async #runGroup(): Promise<void> {
     let group = this.#pending
     if (group.length > this.#groupWritesMax) {
       this.#pending = group.slice(this.#groupWritesMax)
       group = group.slice(0, this.#groupWritesMax)
-      this.#schedule()
     } else this.#pending = []
     const failure = this.#transact(group)
-    if (failure === undefined) settle(group)
+    if (failure === undefined) await this.#settleDurable(group)
     else if (failure.code === storeErrors.FULL.code) refuse(group, failure)
-    else this.#runEach(group)
+    else await this.#runEach(group)
   }
 
   /** SQLite refused something in a group. Only the writes at fault may fail, so each gets its own transaction. */
-  #runEach(group: readonly Pending[]): void {
+  async #runEach(group: readonly Pending[]): Promise<void> {
     for (const one of group) {
       const failure = this.#transact([one])
       if (failure) refuse([one], failure)
-      else settle([one])
+      else await this.#settleDurable([one])
     }
   }
 
-  /** One transaction; undefined when it is durable, otherwise nothing of it is. */
+  async #settleDurable(group: readonly Pending[]): Promise<void> {
+    try {
+      await this.#flusher.flush()
+    } catch (thrown) {
+      // What the system could not bring to the disk it may have dropped from memory, so asking again proves nothing:
+      // nothing more is taken, and the next start reads what is truly there.
+      this.#isClosed = true
+      refuse(group, asStoreError(thrown))
+      refuse(this.#pending.splice(0), storeErrors.CLOSED())
+      return
+    }
+    settle(group)
+  }
+
+  /** One transaction; undefined when it is committed, otherwise nothing of it is. */
   #transact(group: readonly Pending[]): HubError | undefined {
     try {
       this.#begin.run()

@@ -30,6 +30,7 @@ import { openSegmentCleaning } from './segment-cleaning.ts'
 import { listSegments } from './segment-file.ts'
 import { type CreateSegment, SegmentWriter } from './segment-writer.ts'
 import { DeliverySequence } from './sequence.ts'
+import { WalFlusher } from './wal-flusher.ts'
 import { Words } from './words.ts'
 
 const databaseFile = 'isthmus.db'
@@ -58,7 +59,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
     migrate(database)
-    const store = assemble(database, { ...options, clock, limits })
+    const flusher = new WalFlusher(join(folder, databaseFile))
+    undo.push(() => flusher.close())
+    const store = assemble(database, flusher, { ...options, clock, limits })
     return {
       ...store.port,
       async close() {
@@ -74,13 +77,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 
 function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
   const database = new DatabaseSync(file)
-  // Pages of 8 KiB hold several small messages each, which halves what a commit writes. FULL: a commit is on the disk.
+  // Pages of 8 KiB hold several small messages each, which halves what a commit writes. NORMAL: SQLite flushes its log
+  // before a checkpoint, and the committer flushes it before anybody is told (wal-flusher.ts), which makes FULL of it.
   database.exec(`
     pragma page_size = ${pageBytes};
     pragma max_page_count = ${Math.floor(limits.databaseBytes / pageBytes)};
     pragma busy_timeout = ${limits.busyMs};
     pragma journal_mode = wal;
-    pragma synchronous = full;
+    pragma synchronous = normal;
     pragma cache_size = -16384;
     pragma wal_autocheckpoint = 4000;
     pragma journal_size_limit = 67108864`)
@@ -92,10 +96,10 @@ interface Settled extends SqliteStoreOptions {
   readonly clock: Clock
 }
 
-function assemble(database: DatabaseSync, { folder, limits, clock, createSegment }: Settled) {
+function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits, clock, createSegment }: Settled) {
   const bodyFolder = join(folder, 'bodies')
   const segmentFolder = join(bodyFolder, 'segments')
-  const committer = new Committer(database, limits)
+  const committer = new Committer(database, flusher, limits)
   const segments = new SegmentBook(database, listSegments(segmentFolder))
   committer.join(segments)
   const segmentWriter = new SegmentWriter({
@@ -143,7 +147,7 @@ function assemble(database: DatabaseSync, { folder, limits, clock, createSegment
     /** Everything asked for before is durable, and nothing more is taken. */
     async settle() {
       await parts.placing.close()
-      committer.close()
+      await committer.close()
       await segmentWriter.close()
     },
   }
