@@ -220,7 +220,7 @@ describe('tokens come of age', () => {
 
   test('a session is renewed before its token ends, so that nobody notices', async () => {
     const clock = hurriedClock(60)
-    const world = await mailWorld({ hub: { clock }, signIn: { accessTokenMs: 90_000 }, flows: [slowly] })
+    const world = await mailWorld({ clock, signIn: { accessTokenMs: 90_000 }, flows: [slowly] })
     await world.link(orders, 'up')
     await pause(3_000)
     world.exchange.deliver(orders, mail('order 1'))
@@ -231,7 +231,7 @@ describe('tokens come of age', () => {
 
   test('ended by the server in mid session: a fresh token, a new session, and no mail lost or doubled', async () => {
     const clock = hurriedClock(60)
-    const world = await mailWorld({ hub: { clock }, flows: [slowly] })
+    const world = await mailWorld({ clock, flows: [slowly] })
     await world.link(orders, 'up')
     await pause(1_200)
     world.signIn.setFaults({ expireTokens: true })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from '../../src/kernel/time.ts'
 import { type Hub, type HubOptions, startHub } from '../../src/main.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { type ExchangeImapOptions, startExchangeImap } from '../../src/twins/exchange-imap/exchange-imap.ts'
@@ -45,7 +46,9 @@ export interface MailWorldOptions {
   readonly signIn?: SignInOptions
   readonly exchange?: Partial<ExchangeImapOptions>
   readonly s4?: S4SmtpOptions
-  readonly hub?: Partial<HubOptions>
+  readonly hub?: Partial<HubOptions> | ((ports: Ports) => Partial<HubOptions>)
+  /** The time of hub and twins; the real one where it is left out. */
+  readonly clock?: Clock
   /** `authorised` (the default): m365-mail exists and the delegate has signed in. `none`: the test makes its own. */
   readonly credential?: 'authorised' | 'none'
 }
@@ -98,7 +101,7 @@ export function whenTestEnds(close: () => Promise<unknown>): void {
 export async function mailWorld(options: MailWorldOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-mail-'))
   whenTestEnds(async () => rmSync(folder, { recursive: true, force: true }))
-  const clock = options.hub?.clock
+  const { clock } = options
   const signIn = await startSignIn({
     tenants: [contoso([redirectUri])],
     isAutomatic: true,
@@ -174,7 +177,8 @@ export async function mailWorld(options: MailWorldOptions = {}) {
       endpoints: { host: '127.0.0.1', port: 0 },
       log: { level: 'info', format: 'json', output: { write: (text: string) => log.push(text) } },
       beforeFlows: prepare,
-      ...options.hub,
+      ...(clock && { clock }),
+      ...(typeof options.hub === 'function' ? options.hub(ports) : options.hub),
     })
   }
 
