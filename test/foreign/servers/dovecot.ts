@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { delegateScript, dovecotConfig, oauth2Config } from './dovecot-config.ts'
-import { countUnread, type MaildirMail, makeMaildir, readMails, writeMails } from './maildir.ts'
+import { countUnread, type MaildirMail, type MaildirOwner, makeMaildir, readMails, writeMails } from './maildir.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
 import { imapScope, type TokenServer } from './token-server.ts'
 import { freePorts, isListening, waitFor, withFreshPorts } from './wait.ts'
@@ -30,6 +30,9 @@ export interface Dovecot {
   seed(mailbox: string, mails: Iterable<Uint8Array>, folder?: string): void
   /** What lies in a folder (INBOX), read from disk: also while the server is down. */
   list(mailbox: string, folder?: string): MaildirMail[]
+  /** Where INBOX lies, for a mail server that delivers into it. */
+  maildir(mailbox: string): string
+  readonly owner: MaildirOwner
   /** How many mails of a folder (INBOX) are not marked as read; looks at names only, so it is cheap to ask often. */
   unreadCount(mailbox: string, folder?: string): number
   /** Makes `target` the same mailbox as `source`, UIDs and index files included; mails are hard links. */
@@ -117,6 +120,8 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
     seed(mailbox, mails, name) {
       seededCount += writeMails(maildirOf(mailbox, name), mails, owner, seededCount)
     },
+    maildir: mailbox => maildirOf(mailbox),
+    owner,
     list: (mailbox, name) => readMails(maildirOf(mailbox, name)),
     unreadCount: (mailbox, name) => countUnread(maildirOf(mailbox, name)),
     cloneMailbox(source, target) {

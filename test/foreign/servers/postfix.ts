@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readMails } from './maildir.ts'
+import { type MaildirOwner, readMails } from './maildir.ts'
 import { type Delivered, readDeliveries } from './postfix-log.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
 import { freePorts, isListening, waitFor, withFreshPorts } from './wait.ts'
@@ -11,12 +11,20 @@ const startMs = 15_000
 const startTries = 3
 const daemonFolder = '/usr/lib/postfix/sbin'
 
+/** Mailboxes of another server on this machine, by address, each with its maildir; the mails become the owner's. */
+export interface MaildirTargets {
+  readonly maildirs: Readonly<Record<string, string>>
+  readonly owner: MaildirOwner
+}
+
 export interface PostfixOptions {
   /**
    * What becomes of accepted mail for `*@s4.local`: `discard` (default) queues it with fsync and drops it;
    * `maildir` keeps it, so that its bytes can be compared (`received`).
    */
   readonly keep?: 'discard' | 'maildir'
+  /** Delivers mail for these addresses as well, as the mail server in front of the mailboxes does. */
+  readonly deliverTo?: MaildirTargets
   readonly messageBytesMax?: number
 }
 
@@ -109,6 +117,8 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
 }
 
 function mainConfig(path: string, user: { uid: number; gid: number }, options: PostfixOptions): string {
+  const { deliverTo } = options
+  if (deliverTo) return baseConfig(path, options) + mailboxConfig(deliverTo)
   const isKept = options.keep === 'maildir'
   const keeping = isKept
     ? `
@@ -121,6 +131,24 @@ virtual_gid_maps = static:${user.gid}
 virtual_mailbox_limit = 0`
     : `
 relay_domains = s4.local`
+  return baseConfig(path, options) + keeping
+}
+
+function mailboxConfig({ maildirs, owner }: MaildirTargets): string {
+  const domains = new Set(Object.keys(maildirs).map(address => address.split('@')[1]))
+  const entries = Object.entries(maildirs).map(([address, maildir]) => `{ ${address} = .${maildir}/ }`)
+  return `
+virtual_mailbox_domains = ${[...domains].join(' ')}
+virtual_mailbox_base = /
+virtual_mailbox_maps = inline:{ ${entries.join(' ')} }
+virtual_minimum_uid = 1
+virtual_uid_maps = static:${owner.uid}
+virtual_gid_maps = static:${owner.gid}
+virtual_mailbox_limit = 0
+`
+}
+
+function baseConfig(path: string, options: PostfixOptions): string {
   return `
 compatibility_level = 3.6
 queue_directory = ${path}/queue
@@ -151,7 +179,6 @@ message_drop_headers =
 hopcount_limit = 100
 maillog_file = ${path}/maillog
 maillog_file_prefixes = ${path}
-${keeping}
 `
 }
 

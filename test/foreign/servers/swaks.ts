@@ -49,10 +49,10 @@ function run(args: readonly string[]): Promise<SwaksResult> {
   })
 }
 
-/** Dots doubled at line starts and the end of DATA added: without its fix-ups swaks sends the file as it is. */
+/** Dots doubled at line starts and the end of DATA added: without its fix-ups swaks sends the file and a CRLF. */
 function stuffed(bytes: Uint8Array): Uint8Array {
   const text = Buffer.from(bytes)
     .toString('latin1')
     .replace(/(^|\n)\./g, '$1..')
-  return Buffer.from(`${text}${text.endsWith('\r\n') || text === '' ? '' : '\r\n'}.\r\n`, 'latin1')
+  return Buffer.from(`${text}${text.endsWith('\r\n') || text === '' ? '' : '\r\n'}.`, 'latin1')
 }
