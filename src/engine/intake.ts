@@ -28,11 +28,23 @@ export interface IntakeOptions {
 export function makeIntake(options: IntakeOptions): Intake {
   const { flow, store, clock, limits, outcomes } = options
   const { onceBy, orderBy, whenSetAside } = flow.delivery
+  /** Messages that are being taken in now: a sender may bring a hundred at once, and each takes a place. */
+  let entering = 0
 
   async function accept(incoming: Incoming): Promise<Accepted> {
-    if (options.queued() >= limits.queuedPerFlow) {
-      throw engineErrors.QUEUE_FULL({ flow: flow.name, queued: options.queued() }, { retryAfterMs: queueFullWaitMs })
+    const queued = options.queued() + entering
+    if (queued >= limits.queuedPerFlow) {
+      throw engineErrors.QUEUE_FULL({ flow: flow.name, queued }, { retryAfterMs: queueFullWaitMs })
     }
+    entering++
+    try {
+      return await takeIn(incoming)
+    } finally {
+      entering--
+    }
+  }
+
+  async function takeIn(incoming: Incoming): Promise<Accepted> {
     checkHeaders(incoming, limits.headerBytes)
     const body = await store.bodies.write(incoming.body, {
       type: incoming.type,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { MiB } from '../../src/kernel/size.ts'
+import { hurriedClock } from './hurried-clock.ts'
 import { invoices, mail, mailWorld, orders, pause, stopWorlds } from './mail-world.ts'
 
 afterEach(stopWorlds)
@@ -271,8 +272,8 @@ describe('habits of Exchange Online', () => {
   })
 })
 
-describe('UIDVALIDITY changes', () => {
-  test('what was delivered but not marked is not delivered again, and a resend still is', async () => {
+describe('what is one mail and what are two', () => {
+  test('UIDVALIDITY changes: what was delivered but not marked is not delivered again, and a resend still is', async () => {
     const world = await mailWorld()
     world.exchange.setFaults({ refuse: { commands: ['MOVE'], times: 1_000 } })
     world.exchange.deliver(orders, mail('order 1'))
@@ -288,6 +289,14 @@ describe('UIDVALIDITY changes', () => {
     await world.emptied()
   })
 
+  test('mails without a Message-ID are not taken for one another', async () => {
+    const world = await mailWorld({ flows: [{ delivery: { 'once-by': "message.headers['message-id']" } }] })
+    for (const number of [1, 2])
+      world.exchange.deliver(orders, Buffer.from(`Subject: order ${number}\r\nTo: a@b.example\r\n\r\nx`))
+    await world.reached(2)
+    await world.emptied()
+  })
+
   test('with once-by a resend is recognised, and its mail is dealt with like the first', async () => {
     const world = await mailWorld({ flows: [{ delivery: { 'once-by': "message.headers['message-id']" } }] })
     world.exchange.deliver(orders, mail('order 1'))
@@ -297,6 +306,41 @@ describe('UIDVALIDITY changes', () => {
     await world.until('the repeat to be put away', () => world.subjects(orders, 'Processed').length === 2)
     expect(world.arrived()).toEqual(['order 1'])
     expect(await world.counted('isthmus_delivery_refused_duplicate_total{flow="mail"}')).toBe(1)
+  })
+})
+
+describe('limits', () => {
+  test('a full queue holds the mailbox back; everything goes when there is room again', async () => {
+    const world = await mailWorld({
+      clock: hurriedClock(60),
+      hub: { limits: { queuedPerFlow: 5 } },
+      flows: [
+        { imap: { every: '10s', timeout: '10m' }, delivery: { retry: { every: '5s', 'up-to': '5s', for: '1h' } } },
+      ],
+    })
+    world.s4.faults.refuse({ at: 'rcpt', code: 451, times: 1_000 })
+    for (let number = 0; number < 20; number++) world.exchange.deliver(orders, mail(`order ${number}`))
+    await world.until('the limit', () =>
+      world.counted('isthmus_limit_reached_total{limit="queuedPerFlow",flow="mail"}'),
+    )
+    expect(await world.find('state=queued')).toHaveLength(5)
+    expect(world.exchange.list(orders)).toHaveLength(20)
+    await world.link(orders, 'up')
+    world.s4.faults.clear()
+    await world.emptied()
+    expect(new Set(world.arrived()).size).toBe(20)
+    expect(world.s4.received).toHaveLength(20)
+  })
+
+  test('too many connections: a reason of its own, since the credential is not to blame', async () => {
+    const world = await mailWorld()
+    world.exchange.setFaults({ connectionsMax: 0 })
+    world.exchange.dropConnections()
+    const { error } = await world.until('the refusal', async () => {
+      const link = await world.link(orders, 'down')
+      return link.error?.code === 'IMAP_CONNECTED_NOT_AUTHORISED' ? link : undefined
+    })
+    expect(error?.next).toContain('not too many connections')
   })
 })
 
