@@ -55,6 +55,12 @@ export const storeErrors = defineErrors('STORE', {
     means: 'The disk of the store is full or cannot be written: {text}',
     next: 'Free space on the disk of the data folder; nothing is accepted meanwhile and nothing is lost.',
   },
+  NOT_DURABLE: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The disk of the store did not confirm a write, so nothing more is taken until the next start: {text}',
+    next: 'Check the disk of the data folder, then restart the hub; what it had acknowledged before is there.',
+  },
   NEWER: {
     side: 'hub',
     retry: 'never',

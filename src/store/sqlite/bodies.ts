@@ -29,6 +29,7 @@ export function openBodies(
   folder: string,
   limits: { readonly inlineBytes: number; readonly unclaimedBodyMs: number },
   clock: Clock,
+  whenDurable: () => Promise<void>,
 ): BodyFolder {
   const arrivals = join(folder, 'arriving')
   rmSync(arrivals, { recursive: true, force: true })
@@ -92,6 +93,9 @@ export function openBodies(
     for (const part of readdirSync(folder)) {
       if (part.length !== 2) continue
       for (const sha256 of await readdir(join(folder, part))) {
+        if (isWaiting(sha256) || selectUse.get(sha256)) continue
+        // The purge that took the last use away must not come undone by a crash when the file is gone.
+        await whenDurable()
         if (isWaiting(sha256) || selectUse.get(sha256)) continue
         // In one breath with the two checks: nobody can begin to need it in between.
         unlinkSync(fileOf(sha256))

@@ -30,8 +30,9 @@ export interface Flusher {
 /**
  * The one way to write: what is asked for while a group is on its way to the disk commits in one transaction, and each
  * promise resolves when that transaction is durable. SQLite appends to its log; the flush of the log runs on the thread
- * pool, so that the event loop does not stand still for the disk. A write that throws a HubError before it has changed a row fails alone; when SQLite itself
- * fails on one write, the others are repeated each for itself; when the disk fails, all are refused with STORE_FULL.
+ * pool, so that the event loop does not stand still for the disk. A write that throws a HubError before it has changed a
+ * row fails alone; when SQLite itself fails on one write, the others are repeated each for itself; when the disk fails,
+ * all are refused with STORE_FULL, and with STORE_NOT_DURABLE when the flush of the log does.
  */
 export class Committer {
   readonly #database: DatabaseSync
@@ -40,7 +41,10 @@ export class Committer {
   #pending: Pending[] = []
   readonly #flusher: Flusher
   #isScheduled = false
-  #isClosed = false
+  /** Why nothing more is taken, once that is so. */
+  #refusal: HubError | undefined
+  /** A flush failed: what reads show may not be on the disk. */
+  #isLost = false
   /** The group that is committed and on its way to the disk. */
   #underWay: Promise<void> | undefined
   readonly #begin
@@ -55,7 +59,7 @@ export class Committer {
   }
 
   get isClosed(): boolean {
-    return this.#isClosed
+    return this.#refusal !== undefined
   }
 
   join(member: GroupMember): void {
@@ -64,7 +68,7 @@ export class Committer {
 
   /** `committed` changes memory after the commit and before anybody is told; `failed` undoes what the caller marked. */
   commit<T>(write: () => T, committed?: (value: T) => void, failed?: () => void): Promise<T> {
-    if (this.#isClosed) return Promise.reject(storeErrors.CLOSED())
+    if (this.#refusal) return Promise.reject(this.#refusal)
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ write, committed, failed, resolve, reject, value: undefined, error: undefined })
       this.#schedule()
@@ -76,9 +80,18 @@ export class Committer {
     return this.commit(() => {})
   }
 
+  /**
+   * Resolves when everything that reads of the database show now is durable, too. Until the next turn of the event loop
+   * that stays so: nobody commits in between.
+   */
+  async durable(): Promise<void> {
+    while (this.#underWay) await this.#underWay
+    if (this.#isLost) throw this.#refusal
+  }
+
   /** Commits what waits and refuses everything after. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#refusal ??= storeErrors.CLOSED()
     while (this.#underWay || this.#pending.length > 0) {
       await this.#underWay
       if (this.#pending.length > 0) this.#start()
@@ -98,7 +111,7 @@ export class Committer {
     if (this.#underWay) return
     const run = this.#runGroup().finally(() => {
       this.#underWay = undefined
-      if (this.#pending.length > 0 && !this.#isClosed) this.#schedule()
+      if (this.#pending.length > 0) this.#schedule()
     })
     this.#underWay = run
   }
@@ -131,9 +144,10 @@ export class Committer {
     } catch (thrown) {
       // What the system could not bring to the disk it may have dropped from memory, so asking again proves nothing:
       // nothing more is taken, and the next start reads what is truly there.
-      this.#isClosed = true
-      refuse(group, asStoreError(thrown))
-      refuse(this.#pending.splice(0), storeErrors.CLOSED())
+      const lost = storeErrors.NOT_DURABLE({ text: asStoreError(thrown).message }, { cause: thrown })
+      this.#refusal = lost
+      this.#isLost = true
+      refuse([...group, ...this.#pending.splice(0)], lost)
       return
     }
     settle(group)

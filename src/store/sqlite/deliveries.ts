@@ -90,13 +90,13 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   async function claim(request: Parameters<DeliveryStore['claim']>[0]): ReturnType<DeliveryStore['claim']> {
-    if (placing.isClosed) throw storeErrors.CLOSED()
+    if (placing.isClosed || committer.isClosed) throw storeErrors.CLOSED()
     const { taken, nextDueAt } = queue.take(request.max, request.now, request.places)
     // From here on no write of an earlier claim is taken.
     for (const entry of taken) entry.fence = nextFence()
     try {
       const found = await contents.find(taken.map(({ seq }) => seq))
-      if (placing.isClosed) throw storeErrors.CLOSED()
+      if (placing.isClosed && taken.length > 0) throw storeErrors.CLOSED()
       return { deliveries: taken.map((entry, index) => claimed(entry, found[index])), nextDueAt }
     } catch (thrown) {
       for (const entry of taken) queue.putBack(entry)
@@ -229,6 +229,8 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     const found = new Map<string, { readonly id: string; readonly state: DeliveryState }>()
     const booked = flows.find(flow)
     if (!booked) return found
+    // A sender lets go of what is known here.
+    await committer.durable()
     for (const key of keys) {
       const delivery = words.known(booked.number, key)
       if (delivery) found.set(key, { id: formatId(delivery.seq), state: delivery.state })

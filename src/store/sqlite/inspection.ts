@@ -28,6 +28,8 @@ export function openInspection(parts: StoreParts): Inspection {
 
   async function get(id: string): Promise<DeliveryDetail | undefined> {
     const seq = parseId(id)
+    // Senders learn from this how a delivery ended.
+    await committer.durable()
     const row = seq === undefined ? undefined : selectRow.get(seq)
     if (seq === undefined || !row) return undefined
     // The row first and at once, so that what is shown belongs to one moment; only bytes are waited for.

@@ -18,7 +18,7 @@ interface Named {
 /**
  * Gives the room of dead bodies back: what still lives in sparse segments moves into the current one, then segments that
  * no row names are deleted. In every order of a crash the rows name bytes that are there: a copy is durable before a row
- * names it, and a file goes after the commit that took its last row away.
+ * names it, and a file goes when the commit that took its last row away is durable.
  */
 export function openSegmentCleaning(parts: StoreParts): () => Promise<void> {
   const { database, committer, limits, segments, segmentFolder, segmentWriter } = parts
@@ -42,8 +42,11 @@ export function openSegmentCleaning(parts: StoreParts): () => Promise<void> {
       movedBytes += segment.liveBytes
       await empty(segment)
     }
-    for (const segment of segments.all()) {
-      if (isNeeded(segment)) continue
+    const dead = segments.all().filter(segment => !isNeeded(segment))
+    if (dead.length === 0) return
+    // The commits that took the last rows away must not come undone by a crash when the files are gone.
+    await committer.durable()
+    for (const segment of dead) {
       try {
         await rm(segmentFile(segmentFolder, segment.number), { force: true })
       } catch (thrown) {
