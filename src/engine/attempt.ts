@@ -1,7 +1,7 @@
 import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
 import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
-import { asHubError, type HubError } from '../kernel/error.ts'
+import { asHubError, type HubError, hubErrors } from '../kernel/error.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
@@ -95,7 +95,7 @@ export class Attempt {
     return { receipts, terms: this.#terms }
   }
 
-  /** Intents without a receipt: when the failure says that nothing happened they are withdrawn. */
+  /** Intents of which nothing is known: when the failure says that nothing happened they are withdrawn. */
   openIntents(): readonly string[] {
     return this.#intended
   }
@@ -178,6 +178,8 @@ export class Attempt {
     } catch (thrown) {
       const error = asHubError(thrown)
       if (!this.#isOver) onReceiver(target, error)
+      // In doubt for good: the known failure of another receiver must not withdraw this intent.
+      if (error.isOutcomeUnknown || error.code === hubErrors.UNEXPECTED.code) this.#forgetIntent(path)
       throw error
     }
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
@@ -192,7 +194,7 @@ export class Attempt {
     }
     this.#receipts.set(path, stored)
     this.#unsaved.push(stored)
-    this.#intended = this.#intended.filter(intended => intended !== path)
+    this.#forgetIntent(path)
     if (receipt.terms) this.#terms.push(...receipt.terms)
     this.#summary = receipt.summary
     return receipt
@@ -211,6 +213,10 @@ export class Attempt {
     this.#intended.push(path)
     await this.#options.store.receipt(this.claimed, receipt)
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
+  }
+
+  #forgetIntent(path: string): void {
+    this.#intended = this.#intended.filter(intended => intended !== path)
   }
 
   async #saveReceipts(): Promise<void> {

@@ -4,6 +4,7 @@ import { hubErrors } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
 import { type EngineWorld, engineWorld, type WorldOptions } from './engine-world.ts'
+import { engineErrors } from './errors.ts'
 
 let worlds: EngineWorld[] = []
 async function world(options?: WorldOptions): Promise<EngineWorld> {
@@ -402,6 +403,33 @@ describe('effects', () => {
     await it.engine().replay(id, 'admin')
     expect(await it.outcome(id)).toMatchObject({ state: 'delivered' })
     expect(seen).toEqual([true, false])
+  })
+
+  test('an intent in doubt stays in doubt when another receiver fails in a known way', async () => {
+    const doubts: boolean[] = []
+    let sentCount = 0
+    const inDoubt = engineErrors.OUTCOME_UNKNOWN({ where: 'to[0]' })
+    const it = await world({
+      receivers: [
+        async (_, effect) => {
+          doubts.push(effect.isUnknown)
+          if (effect.isUnknown) throw inDoubt
+          await effect.intend()
+          sentCount++
+          throw inDoubt
+        },
+        async (_, effect) => {
+          await effect.intend()
+          if (effect.attempt === 1) throw hubErrors.STOPPING()
+          return ok
+        },
+      ],
+    })
+    const { id } = await it.accept('mail')
+    await it.engine().idle()
+    await it.advance(2 * MINUTE)
+    expect({ sentCount, doubts }).toEqual({ sentCount: 1, doubts: [false, true] })
+    expect((await it.store().get(id))?.state).toBe('set-aside')
   })
 
   test('an intent that was refused is withdrawn: the next attempt is not in doubt', async () => {

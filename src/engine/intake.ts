@@ -112,10 +112,13 @@ export function makeIntake(options: IntakeOptions): Intake {
     async outcome(id, signal): Promise<Outcome | undefined> {
       const recent = outcomes.recent(id)
       if (recent) return recent
-      const settled = outcomes.wait(id, signal)
-      if (options.isTravelling(id)) return settled
+      if (options.isTravelling(id)) return outcomes.wait(id, signal)
+      // Asked for before the store is, so that an end in between is not missed; given up when it is known already.
+      const known = new AbortController()
+      const settled = outcomes.wait(id, signal ? AbortSignal.any([signal, known.signal]) : known.signal)
       const row = await store.get(id)
       if (row && row.state !== 'queued') {
+        known.abort()
         const { state, summary = '', error } = row
         return { id, state, summary, ...(error && { error }) }
       }

@@ -1,30 +1,38 @@
 import type { Outcome } from '../flow/adapter.ts'
-import { KiB } from '../kernel/size.ts'
+import { KiB, MiB } from '../kernel/size.ts'
 
 const recentMax = 4096
 const resultBytesMax = 64 * KiB
+/** Results of recent ends together; the oldest ends go first, and are asked of the store instead. */
+const recentBytesMax = 16 * MiB
 
 /** Lets senders wait for the end of a delivery, also when it ends before they ask. */
 export class Outcomes {
   readonly #waiting = new Map<string, ((outcome: Outcome) => void)[]>()
   /** The newest ends, oldest first. */
   readonly #recent = new Map<string, Outcome>()
+  #recentBytes = 0
 
   settle(outcome: Outcome): void {
     const waiters = this.#waiting.get(outcome.id)
     this.#waiting.delete(outcome.id)
     for (const resolve of waiters ?? []) resolve(outcome)
-    const isSmall = (outcome.result?.body.bytes ?? 0) <= resultBytesMax
-    this.#recent.set(outcome.id, isSmall || !outcome.result ? outcome : withoutResult(outcome))
-    if (this.#recent.size > recentMax) {
-      const oldest = this.#recent.keys().next()
-      if (!oldest.done) this.#recent.delete(oldest.value)
+    this.forget(outcome.id)
+    const kept = costOf(outcome) <= resultBytesMax ? outcome : withoutResult(outcome)
+    this.#recent.set(kept.id, kept)
+    this.#recentBytes += costOf(kept)
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= recentMax && this.#recentBytes <= recentBytesMax) return
+      this.forget(oldest)
     }
   }
 
   /** The delivery travels again (replay, repair): an earlier end no longer counts. */
   forget(id: string): void {
+    const known = this.#recent.get(id)
+    if (!known) return
     this.#recent.delete(id)
+    this.#recentBytes -= costOf(known)
   }
 
   recent(id: string): Outcome | undefined {
@@ -50,6 +58,11 @@ export class Outcomes {
       signal?.addEventListener('abort', giveUp, { once: true })
     })
   }
+}
+
+function costOf({ result }: Outcome): number {
+  // A held body may be a small view on a large buffer, which it keeps alive as a whole.
+  return result?.body.held?.buffer.byteLength ?? 0
 }
 
 function withoutResult({ result: _, ...rest }: Outcome): Outcome {

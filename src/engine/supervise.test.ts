@@ -124,3 +124,39 @@ test('a link ends when its lease went to another hub', async () => {
   expect(endedAt).toBe(10 * SECOND)
   await it.stop()
 })
+
+test('a renewal that is under way when the link ends does not go on renewing', async () => {
+  const clock = new SimulatedClock(0)
+  const stop = new AbortController()
+  const renewal = Promise.withResolvers<void>()
+  let asked = 0
+  const done = superviseLink(
+    {
+      clock,
+      store: {
+        async lease() {
+          asked++
+          if (asked === 2) await renewal.promise
+          return 1
+        },
+        async endLease() {},
+      },
+      owner: 'hub-1',
+      lease: 'flow/link',
+      signal: stop.signal,
+      wakeSignal: () => new AbortController().signal,
+      onUp: () => {},
+      onDown: () => {},
+      onTrouble: () => {},
+      random: () => 1,
+    },
+    link => clock.sleep(1e9, link.signal),
+  )
+  await clock.advance(10 * SECOND, settle)
+  stop.abort()
+  await done
+  renewal.resolve()
+  await settle()
+  await clock.advance(2 * MINUTE, settle)
+  expect(asked).toBe(2)
+})

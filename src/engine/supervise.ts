@@ -76,7 +76,10 @@ async function withLease(supervision: Supervision, run: (signal: AbortSignal) =>
   }
   const lost = new AbortController()
   let cancelRenewal = () => {}
+  let isOver = false
   const renewLater = () => {
+    // A renewal may have been under way when the link ended.
+    if (isOver) return
     cancelRenewal = clock.after(leaseMs / 3, () => {
       store.lease(lease, owner, leaseMs, clock.now()).then(
         fence => (fence === undefined ? lost.abort() : renewLater()),
@@ -89,6 +92,7 @@ async function withLease(supervision: Supervision, run: (signal: AbortSignal) =>
   try {
     await run(AbortSignal.any([signal, lost.signal]))
   } finally {
+    isOver = true
     cancelRenewal()
     if (!lost.signal.aborted) await store.endLease(lease, owner)
   }
