@@ -70,8 +70,12 @@ const delivery = z.strictObject({
     .int()
     .min(1)
     .max(1000)
-    .default(8)
-    .meta({ description: 'Deliveries of this flow that run at the same time.', examples: [8] }),
+    .default(32)
+    .meta({
+      description:
+        'Deliveries of this flow that run at the same time. More than the receiver has connections is well: some wait for the disk while others send.',
+      examples: [32],
+    }),
 })
 
 const retention = z.strictObject({

@@ -14,7 +14,7 @@ export const defaultLimits = {
   /** Deliveries of one flow that wait; above it the sender is asked to come back later. */
   queuedPerFlow: 100_000,
   /** Deliveries that run at the same time in one hub. */
-  runningDeliveries: 64,
+  runningDeliveries: 128,
   /** The longest one step or receiver may take; above the 10 minutes that RFC 5321 gives a server for its answer. */
   stepMs: 15 * MINUTE,
   /** Parts that one split may make. */

@@ -1,10 +1,12 @@
 import { KiB } from '../kernel/size.ts'
 
 const pendingCharsMax = 64 * KiB
+/** Short enough for whoever watches, long enough for many lines in one system call. */
+const batchMs = 20
 
 /**
- * Gathers what is written in one turn of the event loop into one write: at a thousand messages a second a system call
- * for each log line is a tenth of the hub's work. What is pending when the process ends is still written.
+ * Gathers what is written within 20 ms into one write: at a thousand messages a second a system call for each log line
+ * is a tenth of the hub's work. What is pending when the process ends is still written.
  */
 export function batchOutput(output: { write(text: string): unknown }): { write(text: string): void } {
   let pending = ''
@@ -24,7 +26,7 @@ export function batchOutput(output: { write(text: string): unknown }): { write(t
       if (pending.length > pendingCharsMax) flush()
       else if (!isScheduled) {
         isScheduled = true
-        setImmediate(flush)
+        setTimeout(flush, batchMs).unref()
       }
     },
   }
