@@ -3,11 +3,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import type { z } from 'zod'
-import { http } from './adapters/http.ts'
-import { https } from './adapters/https.ts'
-import { imap } from './adapters/imap.ts'
+import { builtInReceivers, builtInSenders } from './adapters/built-in.ts'
 import { smtp } from './adapters/smtp.ts'
-import { timer } from './adapters/timer.ts'
 import { ensureAdminToken } from './api/admin-token.ts'
 import { createFlowCatalog } from './api/flow-catalog.ts'
 import { createFlowEndpoints } from './api/flow-endpoints.ts'
@@ -17,7 +14,6 @@ import { type Credentials, openCredentials } from './auth/credentials.ts'
 import { openVault } from './auth/vault.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
-import type { ReceiverDeclaration, SenderDeclaration } from './flow/adapter.ts'
 import type { Declarations } from './flow/schema.ts'
 import { heldBody } from './kernel/body.ts'
 import { asHubError, type HubError } from './kernel/error.ts'
@@ -38,8 +34,8 @@ export const version = '0.1.0'
 
 /** What the hub can do: the adapters and steps that flow documents may name. */
 export const builtIn: Declarations = {
-  senders: [imap, https, timer] as readonly SenderDeclaration[],
-  receivers: [smtp, http] as readonly ReceiverDeclaration[],
+  senders: builtInSenders,
+  receivers: builtInReceivers,
   steps: builtInSteps,
 }
 

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { asHubError } from '../kernel/error.ts'
 import { MiB } from '../kernel/size.ts'
-import { builtIn } from '../main.ts'
 import { type MailTwins, startMailTwins } from './mail-twins.ts'
 import { type SimulateOptions, simulate } from './simulate.ts'
 
@@ -60,15 +59,6 @@ test('a credential that the test forgot is shown where the hub would show it', a
   expect(status?.links).toMatchObject([
     { link: mailbox, state: 'down', error: { code: 'SIMULATION_CREDENTIAL_MISSING' } },
   ])
-})
-
-test('a flow under test has the adapters and steps that a hub has', async () => {
-  const { world: it } = await world()
-  const ids = (declarations: readonly { readonly id: string }[]) => declarations.map(({ id }) => id).toSorted()
-  const { builtInReceivers, builtInSenders } = await import('../adapters/built-in.ts')
-  expect(ids(builtInSenders)).toEqual(ids(builtIn.senders))
-  expect(ids(builtInReceivers)).toEqual(ids(builtIn.receivers))
-  expect(it.flow.from.declaration).toBe(builtIn.senders.find(({ id }) => id === 'imap'))
 })
 
 test('a mail of 3 MiB, which travels through the body store, has arrived when the world is at rest', async () => {

@@ -91,7 +91,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulatedWorld
   async function boot(): Promise<void> {
     store = await openSqliteStore({ folder, limits, clock })
     engine = createEngine({
-      store,
+      store: traffic.watchStore(store),
       clock,
       log,
       limits,
@@ -123,8 +123,10 @@ export async function simulate(options: SimulateOptions): Promise<SimulatedWorld
   /** Most timers have nothing to do; only those that begin something are worth a wait. */
   async function settleAfterTimer(): Promise<void> {
     const before = progress()
-    for (let turns = 0; turns < firstTurns; turns++) await turn()
-    if (progress() !== before || traffic.isOpening) await settle()
+    do {
+      for (let turns = 0; turns < firstTurns; turns++) await turn()
+      if (progress() !== before) return settle()
+    } while (traffic.isBusy)
   }
 
   await boot()
