@@ -19,6 +19,7 @@ export interface BodyFolder extends BodyStore {
 }
 
 const readChunkBytes = 256 * KiB
+const writeChunkBytes = 256 * KiB
 
 /**
  * Bodies: small ones pass through, larger ones become files `bodies/<aa>/<sha256>`, each durable under its name before
@@ -163,13 +164,31 @@ interface Arrival {
 async function openArrival(file: string): Promise<Arrival> {
   const hash = createHash('sha256')
   const handle = await open(file, 'wx', 0o600).catch(refuse)
+  // A socket brings a few KiB at a time; writing each of them would cost more than all the rest.
+  let gathered: Buffer | undefined
+  let gatheredBytes = 0
+
+  async function put(chunk: Uint8Array): Promise<void> {
+    hash.update(chunk)
+    await writeWhole(handle, chunk).catch(refuse)
+  }
+
+  async function putGathered(): Promise<void> {
+    if (gathered && gatheredBytes > 0) await put(gathered.subarray(0, gatheredBytes))
+    gatheredBytes = 0
+  }
+
   return {
     file,
     async add(chunk) {
-      hash.update(chunk)
-      await writeWhole(handle, chunk).catch(refuse)
+      if (gatheredBytes + chunk.length > writeChunkBytes) await putGathered()
+      if (chunk.length >= writeChunkBytes) return put(chunk)
+      gathered ??= Buffer.allocUnsafeSlow(writeChunkBytes)
+      gathered.set(chunk, gatheredBytes)
+      gatheredBytes += chunk.length
     },
     async finish() {
+      await putGathered()
       await handle.sync().catch(refuse)
       await handle.close().catch(refuse)
       return hash.digest('hex')

@@ -5,21 +5,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { claim, delivered } from '../contract/store-world.ts'
+import { claim, delivered, readAll } from '../contract/store-world.ts'
 import { openSqliteStore } from './open.ts'
 
-// A hub of a few lines: it accepts with order keys and large bodies now and then, delivers, and says what is durable.
+// A hub of a few lines: it accepts bodies of 500 bytes (in the row), 50 KB (in a segment) and 90 KB (in a file of its own),
+// delivers, and says what is durable.
 const child = `
 import { openSqliteStore } from ${JSON.stringify(join(import.meta.dirname, 'open.ts'))}
-const store = await openSqliteStore({ folder: process.argv[1], limits: { inlineBytes: 4096 } })
+const store = await openSqliteStore({ folder: process.argv[1], limits: { inlineBytes: 64_000, segmentBytes: 400_000 } })
 const say = line => process.stdout.write(line + '\\n')
 say('open ' + process.pid)
 let number = Number(process.argv[2])
 const accept = async producer => {
   for (;;) {
     const key = 'key ' + number++
-    const body = await store.bodies.write(Buffer.alloc(number % 50 === 0 ? 9000 : 500, key), {
-      type: 'text/plain', bytesMax: 10000, hash: false,
+    const bytes = number % 50 === 0 ? 90_000 : number % 2 === 0 ? 50_000 : 500
+    const body = await store.bodies.write(Buffer.alloc(bytes, key), {
+      type: 'text/plain', bytesMax: 100_000, hash: false,
     })
     const { id } = await store.accept({
       flow: 'orders', keys: [key], remember: [], orderKey: 'order ' + producer, holds: true, headers: { key },
@@ -76,6 +78,9 @@ test('after kill -9 everything acknowledged is there, once, and the rest can be 
     for (const [id, key] of accepted) {
       const delivery = await store.get(id)
       expect(delivery?.headers).toEqual({ key })
+      if (!delivery) throw new Error(`${id} is lost`)
+      const content = await readAll(store.bodies.read(delivery.body))
+      expect(Buffer.compare(content, Buffer.alloc(delivery.bytes, key))).toBe(0)
       if (ended.has(id)) expect(delivery?.state).toBe('delivered')
     }
     const known = await store.known('orders', [...accepted.values()])

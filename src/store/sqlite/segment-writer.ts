@@ -1,4 +1,4 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { Clock } from '../../kernel/time.ts'
 import { storeErrors } from '../errors.ts'
@@ -9,7 +9,13 @@ import { segmentFile } from './segment-file.ts'
 import { syncFolder } from './sync-folder.ts'
 
 /** What the writer asks of an open file. */
-export type SegmentHandle = Pick<FileHandle, 'writev' | 'datasync' | 'truncate' | 'close'>
+export interface SegmentHandle {
+  /** May take fewer bytes than there are. */
+  writev(chunks: readonly Uint8Array[], position: number): Promise<{ readonly bytesWritten: number }>
+  datasync(): Promise<void>
+  truncate(bytes: number): Promise<void>
+  close(): Promise<void>
+}
 
 /** Makes a new file for appending; a test gives one whose disk is full. */
 export type CreateSegment = (file: string) => Promise<SegmentHandle>
@@ -159,7 +165,7 @@ async function writeWhole(handle: SegmentHandle, contents: readonly Uint8Array[]
   let rest = contents
   let position = start
   for (;;) {
-    const { bytesWritten } = await handle.writev([...rest], position)
+    const { bytesWritten } = await handle.writev(rest, position)
     position += bytesWritten
     rest = afterBytes(rest, bytesWritten)
     if (rest.length === 0) return
