@@ -51,7 +51,10 @@ async function signIn(world: MailWorld, account = delegate, browser = new Browse
 describe('a person signs in by the browser', () => {
   test('page by page; own and shared mailboxes are read with the token of the delegate from then on', async () => {
     const world = await signInWorld({ flows: [{ imap: { user: [delegate, invoices], every: '1h' } }] })
-    expect((await world.link(delegate, 'down')).error?.code).toBe('CREDENTIAL_NOT_AUTHORISED')
+    await world.until('the mailbox to wait for a sign-in', async () => {
+      const { error } = await world.link(delegate, 'down')
+      return error?.code === 'CREDENTIAL_NOT_AUTHORISED'
+    })
     expect((await statusOf(world)).state).toBe('needs-authorisation')
     world.exchange.deliver(delegate, mail('to myself'))
     world.exchange.deliver(invoices, mail('invoice 1'))
