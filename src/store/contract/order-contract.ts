@@ -8,10 +8,12 @@ import {
   delivered,
   ids,
   laterAt,
+  newDelivery,
   retryLater,
   type StoreWorld,
   setAside,
   startedAt,
+  textBody,
 } from './store-world.ts'
 
 /** Who may run, and when: order keys, places, due times, held keys. */
@@ -35,6 +37,25 @@ export function describeOrder(world: () => StoreWorld): void {
         await store.finish(claimed, delivered())
       }
       expect(await claim(store)).toEqual([])
+    })
+
+    test('asked for together, deliveries of a flow are accepted in the order of the calls, whatever their size', async () => {
+      const sizes = [200_000, 5, 30_000, 5, 5, 100_000, 5]
+      const asked = sizes.map((bytes, index) =>
+        store.accept(
+          newDelivery({ orderKey: 'a', keys: [`${Math.floor(index / 2)}`], body: textBody('x'.repeat(bytes)) }),
+        ),
+      )
+      const accepted = await Promise.all(asked)
+      // Of two with the same key the first one counts, although the second is the smaller.
+      expect(accepted.map(one => one.duplicate)).toEqual([false, true, false, true, false, true, false])
+      const distinct = ids(accepted.filter(one => !one.duplicate))
+      expect(distinct.toSorted()).toEqual(distinct)
+      for (const expected of distinct) {
+        const claimed = await claimOne(store)
+        expect(claimed.id).toBe(expected)
+        await store.finish(claimed, delivered())
+      }
     })
 
     test('other keys, other flows and deliveries without a key run beside each other', async () => {

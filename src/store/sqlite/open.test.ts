@@ -195,7 +195,10 @@ test('copies of the files, taken while the store is at work, open whole', async 
   }
   const work = Promise.all([1, 2, 3, 4].map(produce))
   for (let copy = 0; copy < 8; copy += 1) {
-    for (let turn = 0; turn < 5 + copy * 3; turn += 1) await new Promise(resolve => setImmediate(resolve))
+    const wanted = acknowledged.length + 4
+    for (let turn = 0; turn < 5 + copy || (acknowledged.length < wanted && turn < 1_000_000); turn += 1) {
+      await new Promise(resolve => setImmediate(resolve))
+    }
     const known = [...acknowledged]
     const copied = join(root, `copy-${copy}`)
     // Arrivals are renamed by other threads while this one copies; a start clears them anyway.
