@@ -41,6 +41,9 @@ export async function takeIn(
     const error = asHubError(thrown)
     // A connection that broke in the midst of a mail says nothing about the mail.
     if (link.signal.aborted || error.code.startsWith('IMAP_')) return { what: 'failed', error }
+    // An expression of the document that fails is the document's mistake before it is the mail's: if it fails for every
+    // mail the link goes down and they all stay where they are.
+    if (error.code.startsWith('EXPRESSION_')) return { what: 'failed', error }
     return error.retry === 'never' ? { what: 'refused', error: refusedMail(place, error) } : { what: 'failed', error }
   }
 }

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
 import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
@@ -155,10 +156,12 @@ export class Attempt {
   }
 
   /** Lets a receiver act once over all attempts. */
-  async #act(target: PreparedReceiver, message: Message, path: string): Promise<Receipt> {
+  async #act(target: PreparedReceiver, message: Message, place: string): Promise<Receipt> {
+    const path = this.#effectAt(place, target, message)
     const recorded = this.#receipts.get(path)
     if (recorded?.state === 'done') {
       this.#summary = recorded.summary
+      this.#terms.push(...termsOf(recorded))
       return receiptOf(recorded)
     }
     await this.#saveReceipts()
@@ -189,7 +192,8 @@ export class Attempt {
       state: 'done',
       at: clock.now(),
       summary: receipt.summary,
-      fields: receipt.fields,
+      // The words stand with the receipt, so that a later attempt knows them too.
+      fields: receipt.terms ? { ...receipt.fields, terms: receipt.terms } : receipt.fields,
       answer: receipt.answer,
     }
     this.#receipts.set(path, stored)
@@ -198,6 +202,19 @@ export class Attempt {
     if (receipt.terms) this.#terms.push(...receipt.terms)
     this.#summary = receipt.summary
     return receipt
+  }
+
+  /**
+   * What a receipt is filed under. Where a flow has several receivers, it names the receiver's configuration and the
+   * content as well as the place: after a repair, or under another revision of the document, a receipt for something
+   * else must not pass for this one. A flow with one receiver ends with its receipt, so the place is enough.
+   */
+  #effectAt(place: string, target: PreparedReceiver, message: Message): string {
+    if (this.#options.prepared.receivers.length === 1) return place
+    const { headers, attributes, body } = message
+    const content = body.held ?? this.claimed.body.sha256 ?? String(body.bytes)
+    const facts = JSON.stringify([target.fingerprint, headers, attributes])
+    return `${place} #${crc32(content, crc32(facts)).toString(16).padStart(8, '0')}`
   }
 
   async #intend(path: string): Promise<void> {
@@ -255,6 +272,11 @@ export class Attempt {
     this.stepSince = this.#options.clock.now()
     this.where = where
   }
+}
+
+function termsOf({ fields }: StoredReceipt): readonly string[] {
+  const terms = fields?.['terms']
+  return Array.isArray(terms) ? terms.filter(term => typeof term === 'string') : []
 }
 
 function receiptOf({ summary, fields, answer }: StoredReceipt): Receipt {

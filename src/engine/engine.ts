@@ -8,7 +8,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Connect } from '../kernel/socket.ts'
 import { type Clock, formatDuration, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { Claimed, FinishedState, Store } from '../store/port.ts'
+import type { Claimed, FinishedState, Store, StoredError } from '../store/port.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -16,6 +16,7 @@ import { engineErrors } from './errors.ts'
 import { makeIntake } from './intake.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
+import { persist } from './persist.ts'
 import { planRetry } from './retry-plan.ts'
 import { RunningFlow } from './running-flow.ts'
 import { messageOf, storedErrorOf } from './stored-message.ts'
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly owner: string
   /** Between 0 and 1, for jitter; Math.random where it is left out. */
   readonly random?: () => number
+  /** Takes secrets out of what other sides say, before it is kept or shown. */
+  readonly mask?: (text: string) => string
 }
 
 export type EngineParts = Required<EngineOptions> & { emit(event: EngineEvent): void }
@@ -45,9 +48,17 @@ export function createEngine(options: EngineOptions): Engine {
   const listeners = new Set<(event: EngineEvent) => void>()
   const parts: EngineParts = {
     random: Math.random,
+    mask: text => text,
     ...options,
     emit(event) {
-      for (const listener of listeners) listener(event)
+      for (const listener of listeners) {
+        try {
+          listener(event)
+        } catch (thrown) {
+          // Who only listens must not undo what has happened.
+          options.log.error('engine.listener-failed', { event: event.type, text: asHubError(thrown).message })
+        }
+      }
     },
   }
   const { store, clock, log, limits } = parts
@@ -60,6 +71,32 @@ export function createEngine(options: EngineOptions): Engine {
   store.onWork(() => dispatcher.poke())
   let cancelWatch = () => {}
   watchLater()
+  const closing = new AbortController()
+  const persistence = { clock, log, signal: closing.signal }
+  /** How often somebody said that something has changed, for all flows and by flow. */
+  const wakes = new Map<string | undefined, number>()
+  /** Starts and stops of one flow happen one after the other. */
+  const turns = new Map<string, Promise<unknown>>()
+
+  function wakesOf(flow: string): number {
+    return (wakes.get(undefined) ?? 0) + (wakes.get(flow) ?? 0)
+  }
+
+  function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const turn = (turns.get(name) ?? Promise.resolve()).then(work, work)
+    const settled = turn
+      .catch(() => {})
+      .then(() => {
+        if (turns.get(name) === settled) turns.delete(name)
+      })
+    turns.set(name, settled)
+    return turn
+  }
+
+  function maskedErrorOf(error: HubError): StoredError {
+    const { message, ...rest } = storedErrorOf(error)
+    return { ...rest, message: parts.mask(message) }
+  }
 
   function places(): ReadonlyMap<string, number> {
     const free = new Map<string, number>()
@@ -84,11 +121,12 @@ export function createEngine(options: EngineOptions): Engine {
       limits,
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
     })
+    const wakesBefore = wakesOf(claimed.flow)
     running.runningCount++
     attempts.set(claimed.id, attempt)
     try {
       const end = await attempt.run()
-      if (end.state === 'failed') await afterFailure(running, attempt, end)
+      if (end.state === 'failed') await afterFailure(running, attempt, end, wakesBefore)
       else await finish(running, attempt, withReason(end, attempt.where))
     } catch (thrown) {
       reportUnlessFenced(claimed)(thrown)
@@ -108,14 +146,17 @@ export function createEngine(options: EngineOptions): Engine {
     const { claimed } = attempt
     const { receipts, terms } = attempt.takeUnsaved()
     const at = clock.now()
-    const error = end.error ? storedErrorOf(end.error) : undefined
-    await store.finish(claimed, { state: end.state, at, summary: end.summary, error, receipts, terms })
+    const error = end.error ? maskedErrorOf(end.error) : undefined
+    const summary = parts.mask(end.summary)
+    await persist(persistence, 'finish', () =>
+      store.finish(claimed, { state: end.state, at, summary, error, receipts, terms }),
+    )
     running.queuedCount--
     travelling.delete(claimed.id)
     outcomes.settle({
       id: claimed.id,
       state: end.state,
-      summary: end.summary,
+      summary,
       ...(error && { error }),
       ...(end.result && { result: end.result }),
     })
@@ -125,7 +166,7 @@ export function createEngine(options: EngineOptions): Engine {
       flow: claimed.flow,
       delivery: claimed.id,
       state: end.state,
-      summary: end.summary,
+      summary,
       error: end.error,
       tookMs: at - claimed.acceptedAt,
       isProbe: claimed.isProbe,
@@ -136,6 +177,7 @@ export function createEngine(options: EngineOptions): Engine {
     running: RunningFlow,
     attempt: Attempt,
     end: Extract<AttemptEnd, { state: 'failed' }>,
+    wakesBefore: number,
   ): Promise<void> {
     const { claimed } = attempt
     // A receiver that was interrupted but knows how far it came is believed; what nobody foresaw may have happened.
@@ -154,7 +196,7 @@ export function createEngine(options: EngineOptions): Engine {
         fields: undefined,
         answer: undefined,
       } as const
-      void store.receipt(claimed, receipt).catch(reportUnlessFenced(claimed))
+      await persist(persistence, 'receipt', () => store.receipt(claimed, receipt))
     }
     await kept
     if (isStopping) {
@@ -165,12 +207,10 @@ export function createEngine(options: EngineOptions): Engine {
     const { retry } = running.flow.delivery
     const next = planRetry(retry, { attemptCount, since: claimed.since, now, error })
     if (next) {
-      await store.retry(claimed, {
-        at: now,
-        dueAt: next.dueAt,
-        error: storedErrorOf(error),
-        awaitsChange: next.awaitsChange,
-      })
+      // Somebody changed something while this attempt was under way: it may have failed for what is mended already.
+      const dueAt = next.awaitsChange && wakesOf(claimed.flow) > wakesBefore ? now : next.dueAt
+      const due = { at: now, dueAt, error: maskedErrorOf(error), awaitsChange: next.awaitsChange }
+      await persist(persistence, 'retry', () => store.retry(claimed, due))
       parts.emit({
         type: 'delivery.failed',
         at: now,
@@ -178,7 +218,7 @@ export function createEngine(options: EngineOptions): Engine {
         delivery: claimed.id,
         attempt: attemptCount,
         error,
-        dueAt: next.dueAt,
+        dueAt,
       })
       return
     }
@@ -189,7 +229,9 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function keepReceipts(attempt: Attempt): Promise<void> {
     const { receipts } = attempt.takeUnsaved()
-    await Promise.all(receipts.map(receipt => store.receipt(attempt.claimed, receipt)))
+    await Promise.all(
+      receipts.map(receipt => persist(persistence, 'receipt', () => store.receipt(attempt.claimed, receipt))),
+    )
   }
 
   function reportUnlessFenced(claimed: Claimed): (thrown: unknown) => void {
@@ -228,8 +270,10 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function start(flow: LoadedFlow): Promise<void> {
-    if (flows.has(flow.name)) await stop(flow.name)
+    // First what can fail: a document that cannot be opened leaves the running flow alone.
     const running = await RunningFlow.prepare(parts, flow)
+    if (flows.has(flow.name)) await stop(flow.name)
+    running.queuedCount = (await store.counts(flow.name)).queued
     flows.set(flow.name, running)
     const intake = makeIntake({
       flow,
@@ -259,7 +303,10 @@ export function createEngine(options: EngineOptions): Engine {
       throw error
     }
     // What was set to wait for a change may find it in the document that starts now.
-    await store.wake(clock.now(), flow.name)
+    await wake(flow.name).catch((thrown: unknown) => {
+      // The flow runs all the same; they are due by themselves later.
+      log.warn('engine.wake-failed', { flow: flow.name, text: asHubError(thrown).message })
+    })
     parts.emit({
       type: 'flow.started',
       at: clock.now(),
@@ -303,6 +350,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function wake(flow?: string): Promise<number> {
+    wakes.set(flow, (wakes.get(flow) ?? 0) + 1)
     for (const running of flows.values()) if (!flow || running.flow.name === flow) running.wake()
     const woken = await store.wake(clock.now(), flow)
     dispatcher.poke()
@@ -315,8 +363,8 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   return {
-    start,
-    stop,
+    start: flow => inTurn(flow.name, () => start(flow)),
+    stop: name => inTurn(name, () => stop(name)),
     flows: () => [...flows.values()].map(running => running.status()),
     check,
     ...operatorActions({
@@ -334,6 +382,7 @@ export function createEngine(options: EngineOptions): Engine {
     async close() {
       await Promise.all([...flows.values()].map(running => running.stopReceiving()))
       dispatcher.close()
+      closing.abort()
       await letEnd(() => true)
       for (const running of flows.values()) await running.close()
       flows.clear()

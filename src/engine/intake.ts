@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import type { Accepted, Incoming, Intake, Known, Outcome } from '../flow/adapter.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Expression } from '../flow/expression.ts'
@@ -50,7 +49,7 @@ export function makeIntake(options: IntakeOptions): Intake {
     const body = await store.bodies.write(incoming.body, {
       type: incoming.type,
       bytesMax: limits.messageBytes,
-      hash: false,
+      hash: incoming.repeat !== undefined,
     })
     const acceptedAt = clock.now()
     const keys: string[] = []
@@ -58,7 +57,7 @@ export function makeIntake(options: IntakeOptions): Intake {
     if (incoming.sourceKey !== undefined) keys.push(sourceKeyOf(incoming.sourceKey))
     if (incoming.repeat) {
       const list = incoming.repeat.refuse ? keys : remember
-      list.push(`repeat ${incoming.repeat.key} ${fingerprintOf(body)}`)
+      list.push(`repeat ${incoming.repeat.key} ${body.sha256}`)
     }
     let orderKey: string | undefined
     if (onceBy || orderBy) {
@@ -126,14 +125,6 @@ export function makeIntake(options: IntakeOptions): Intake {
       return settled
     },
   }
-}
-
-/**
- * Tells bodies apart that carry the same identity already. That takes no cryptography, and SHA-256 over every mail would
- * be a tenth of the hub's work; large bodies have theirs anyway.
- */
-function fingerprintOf({ inline, sha256, bytes }: StoredBody): string {
-  return inline ? `${bytes} ${crc32(inline).toString(16)}` : (sha256 ?? '')
 }
 
 function sourceKeyOf(sourceKey: string): string {

@@ -17,6 +17,8 @@ export interface PreparedReceiver {
   readonly name: string
   /** Where it stands in the document; the name of its link in health. */
   readonly link: string
+  /** The same for the same adapter with the same configuration. */
+  readonly fingerprint: string
   readonly receiver: Receiver
 }
 
@@ -46,7 +48,8 @@ export async function prepareFlow(options: PrepareOptions): Promise<PreparedFlow
 
   async function openReceiver(name: string, node: ReceiverNode): Promise<PreparedReceiver> {
     const receiver = await node.declaration.open({ ...options.receiverContext, config: node.config })
-    const prepared = { name, link: node.path, receiver }
+    const fingerprint = `${node.declaration.id} ${JSON.stringify(node.config)}`
+    const prepared = { name, link: node.path, fingerprint, receiver }
     receivers.push(prepared)
     return prepared
   }

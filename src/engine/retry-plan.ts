@@ -26,6 +26,7 @@ export function planRetry(
   // What awaits a change gains nothing from haste: it goes straight to the longest wait.
   const doubledMs = awaitsChange ? policy.upToMs : policy.everyMs * 2 ** Math.min(attemptCount - 1, 30)
   const waitMs = Math.max(Math.min(doubledMs, policy.upToMs), error.retryAfterMs ?? 0)
-  const dueAt = now + waitMs
+  // Where the waiting is for a person, the last moment of the policy is still a chance.
+  const dueAt = awaitsChange && now < since + policy.forMs ? Math.min(now + waitMs, since + policy.forMs) : now + waitMs
   return dueAt - since > policy.forMs ? undefined : { dueAt, awaitsChange }
 }

@@ -94,7 +94,10 @@ export class RunningFlow {
     for (const remove of this.#routes.splice(0)) remove()
     this.#stop.abort()
     await this.#receiving
-    await this.#sender?.close()
+    await this.#sender?.close().catch((thrown: unknown) => {
+      // It hands over nothing any more, which is all that matters here.
+      this.#log.warn('sender.not-closed', { text: asHubError(thrown).message })
+    })
   }
 
   async close(): Promise<void> {

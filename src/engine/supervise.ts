@@ -34,6 +34,7 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
   while (!signal.aborted) {
     const startedAt = clock.now()
     let upAt: number | undefined
+    const woken = supervision.wakeSignal()
     try {
       await withLease(supervision, linkSignal =>
         run({
@@ -54,10 +55,7 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
       const error = asHubError(thrown)
       supervision.onDown(error)
       failures = upAt !== undefined && clock.now() - upAt >= steadyMs ? 1 : failures + 1
-      await clock.sleep(
-        waitMs(error, failures, supervision.random()),
-        AbortSignal.any([signal, supervision.wakeSignal()]),
-      )
+      await clock.sleep(waitMs(error, failures, supervision.random()), AbortSignal.any([signal, woken]))
     }
   }
 }
