@@ -19,7 +19,6 @@ export interface BodyFolder extends BodyStore {
 }
 
 const readChunkBytes = 256 * KiB
-const writeChunkBytes = 256 * KiB
 
 /**
  * Bodies: small ones pass through, larger ones become files `bodies/<aa>/<sha256>`, each durable under its name before
@@ -164,31 +163,15 @@ interface Arrival {
 async function openArrival(file: string): Promise<Arrival> {
   const hash = createHash('sha256')
   const handle = await open(file, 'wx', 0o600).catch(refuse)
-  // A socket brings a few KiB at a time; writing each of them would cost more than all the rest.
-  let gathered: Buffer | undefined
-  let gatheredBytes = 0
-
-  async function put(chunk: Uint8Array): Promise<void> {
-    hash.update(chunk)
-    await writeWhole(handle, chunk).catch(refuse)
-  }
-
-  async function putGathered(): Promise<void> {
-    if (gathered && gatheredBytes > 0) await put(gathered.subarray(0, gatheredBytes))
-    gatheredBytes = 0
-  }
-
   return {
     file,
+    // Each chunk is written as it comes. Gathering them first was tried: it saves some promises, and just these make
+    // V8 collect the socket's buffers in time, so that the peak for a 50 MB mail rose from 17 to 29 MB.
     async add(chunk) {
-      if (gatheredBytes + chunk.length > writeChunkBytes) await putGathered()
-      if (chunk.length >= writeChunkBytes) return put(chunk)
-      gathered ??= Buffer.allocUnsafeSlow(writeChunkBytes)
-      gathered.set(chunk, gatheredBytes)
-      gatheredBytes += chunk.length
+      hash.update(chunk)
+      await writeWhole(handle, chunk).catch(refuse)
     },
     async finish() {
-      await putGathered()
       await handle.sync().catch(refuse)
       await handle.close().catch(refuse)
       return hash.digest('hex')
