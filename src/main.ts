@@ -14,6 +14,7 @@ import { type Credentials, openCredentials } from './auth/credentials.ts'
 import { openVault } from './auth/vault.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
+import type { LoadedFlow } from './flow/document.ts'
 import type { Declarations } from './flow/schema.ts'
 import { heldBody } from './kernel/body.ts'
 import { asHubError, type HubError } from './kernel/error.ts'
@@ -29,6 +30,7 @@ import { makeConnect } from './protocols/net/connect.ts'
 import { builtInSteps } from './steps/built-in.ts'
 import type { Store } from './store/port.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
+import { watchStore } from './store/watch-store.ts'
 
 export const version = '0.1.0'
 
@@ -73,6 +75,8 @@ export interface HubOptions {
   readonly clock?: Clock
   /** Runs when everything stands and before the first flow starts. */
   readonly beforeFlows?: (parts: { readonly credentials: Credentials }) => Promise<void>
+  /** The store takes nothing more until a new start: whoever runs the hub should end the process. */
+  readonly onLost?: (error: HubError) => void
 }
 
 export interface Hub {
@@ -122,6 +126,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       credential: credentials.lookup,
       serve: endpoints.serve,
       owner: `${hostname()}-${process.pid}`,
+      mask: text => logBook.mask.text(text),
     })
     undo.push(() => engine.close())
     credentials.on(({ type }) => {
@@ -141,6 +146,21 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...(options.params && { params: options.params }),
     })
     const failedFlows: { name: string; since: number; error: HubError }[] = []
+    const forgetFailure = (flow: string) => {
+      const at = failedFlows.findIndex(({ name }) => name === flow)
+      if (at >= 0) failedFlows.splice(at, 1)
+    }
+    const noteFailure = (name: string) => (thrown: unknown) => {
+      const error = asHubError(thrown)
+      forgetFailure(name)
+      failedFlows.push({ name, since: clock.now(), error })
+      log.error('flow.not-started', { flow: name, code: error.code, text: error.message, next: error.next })
+      throw error
+    }
+    const startFlow = (flow: LoadedFlow) => engine.start(flow).catch(noteFailure(flow.name))
+    engine.on(event => {
+      if (event.type === 'flow.started' || event.type === 'flow.stopped') forgetFailure(event.flow)
+    })
     const mailSender = (channel: string) =>
       alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
     const monitor = createMonitor({
@@ -157,8 +177,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     undo.push(() => monitor.close())
 
     let isReady = false
+    const endWatch = watchStore(store, clock, error => {
+      isReady = false
+      log.error('hub.store-lost', { code: error.code, text: error.message, next: error.next })
+      options.onLost?.(error)
+    })
+    undo.push(async () => endWatch())
     const api = createApi({
-      engine,
+      engine: { ...engine, start: startFlow },
       store,
       monitor,
       credentials,
@@ -180,20 +206,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
     await options.beforeFlows?.({ credentials })
     for (const { name, shouldRun } of await catalog.list()) {
-      if (!shouldRun) continue
-      try {
-        await engine.start(await catalog.load(name))
-      } catch (thrown) {
-        const error = asHubError(thrown)
-        failedFlows.push({ name, since: clock.now(), error })
-        log.error('flow.not-started', { flow: name, code: error.code, text: error.message, next: error.next })
-      }
+      // A flow that does not start is told of; the others run.
+      if (shouldRun)
+        await catalog
+          .load(name)
+          .then(startFlow, noteFailure(name))
+          .catch(() => {})
     }
-    engine.on(event => {
-      if (event.type !== 'flow.started') return
-      const at = failedFlows.findIndex(({ name }) => name === event.flow)
-      if (at >= 0) failedFlows.splice(at, 1)
-    })
     isReady = true
     await monitor.start()
     return {

@@ -26,7 +26,8 @@ export function answerEnd(outcome: Outcome, link: string): HttpResponse {
   const { error } = outcome
   const problem = {
     type: `urn:isthmus:error:${error?.code ?? 'REJECTED'}`,
-    title: error?.message ?? summary,
+    // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
+    title: error?.side === 'receiver' ? 'The message was taken in but not delivered.' : (error?.message ?? summary),
     status,
     code: error?.code,
     side: error?.side,

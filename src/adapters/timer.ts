@@ -111,6 +111,8 @@ class TimerSender implements Sender {
     while (!link.signal.aborted) {
       const now = clock.now()
       const due = this.#schedule.last(now)
+      // The clock was set back: what was done counts up to now, or nothing would fire until the old time comes again.
+      if (done > now) done = due
       if (due > done) {
         await this.#fire(due, now, link)
         // Accepted first, remembered second: after a crash in between, the source key refuses the repeat.

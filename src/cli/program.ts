@@ -15,7 +15,10 @@ export async function runProgram(): Promise<void> {
     })
   }
   // Whoever reads may stop reading (head, a closed terminal); that is no failure of the command.
+  const isHub = process.argv.includes('serve')
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A hub whose log nobody takes any more (a full disk, a reader that went away) goes on: mail is more than its log.
+    if (isHub) return
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })

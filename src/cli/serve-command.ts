@@ -13,10 +13,16 @@ export function serveCommand(program: Command, cli: Cli): void {
       const { io } = cli
       const hubOptions = await readHubOptions(options.config ?? io.env.ISTHMUS_CONFIG, io)
       const { startHub } = await io.program()
-      const hub = await startHub(hubOptions)
+      const lost = new AbortController()
+      const hub = await startHub({ ...hubOptions, onLost: error => lost.abort(error) })
       io.stderr.write(`Isthmus listens: admin API ${hub.adminUrl}, endpoints of flows ${hub.endpointsUrl}\n`)
       io.stderr.write(`The admin token lies in ${hubOptions.dataFolder}/admin.token\n`)
-      if (!io.signal.aborted) await once(io.signal, 'abort')
-      await hub.close()
+      const end = AbortSignal.any([io.signal, lost.signal])
+      if (!end.aborted) await once(end, 'abort')
+      await hub.close().catch((thrown: unknown) => {
+        if (!lost.signal.aborted) throw thrown
+      })
+      // The service manager starts it anew, and the new start reads what is truly on the disk.
+      if (lost.signal.aborted) throw lost.signal.reason
     })
 }

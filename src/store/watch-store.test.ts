@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+import { SimulatedClock } from '../testing/simulated-clock.ts'
+import { storeErrors } from './errors.ts'
+import { watchStore } from './watch-store.ts'
+
+const settle = () => new Promise<void>(resolve => setImmediate(resolve))
+
+test('a store that is full for a while is not lost; one that takes nothing more is told once', async () => {
+  const clock = new SimulatedClock()
+  const answers = [storeErrors.FULL({ text: 'ENOSPC' }), undefined, storeErrors.NOT_DURABLE({ text: 'EIO' })]
+  const lost: string[] = []
+  watchStore(
+    {
+      async write() {
+        const error = answers.shift()
+        if (error) throw error
+        return 1
+      },
+    },
+    clock,
+    error => lost.push(error.code),
+  )
+  await clock.advance(10_000, settle)
+  expect(lost).toEqual([])
+  await clock.advance(60_000, settle)
+  expect(lost).toEqual(['STORE_NOT_DURABLE'])
+})
