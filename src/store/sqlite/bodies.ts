@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, hash as hashOf, randomUUID } from 'node:crypto'
 import { createReadStream, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -147,7 +147,7 @@ async function* readInto(memory: Uint8Array, file: string): AsyncGenerator<Uint8
 function inlineBody(chunks: readonly Uint8Array[], type: string, hash: boolean): StoredBody {
   const [only] = chunks
   const inline = chunks.length === 1 && only ? only : Buffer.concat(chunks)
-  const sha256 = hash ? createHash('sha256').update(inline).digest('hex') : undefined
+  const sha256 = hash ? hashOf('sha256', inline) : undefined
   return { bytes: inline.length, type, sha256, inline }
 }
 

@@ -45,6 +45,7 @@ export class Contents {
   readonly #recent = new Map<number, Content>()
   #bytes = 0
   readonly #insert
+  readonly #insertPlaced
   readonly #update
   readonly #updateHeaders
   readonly #select
@@ -57,7 +58,9 @@ export class Contents {
     this.#segments = segments
     this.#segmentFolder = segmentFolder
     this.#bytesMax = cacheBytes
-    this.#insert = database.prepare('insert into content values (?, ?, ?, ?, ?, ?, ?, ?)')
+    this.#insert = database.prepare('insert into content (seq, headers, attributes, body) values (?, ?, ?, ?)')
+    this.#insertPlaced = database.prepare(`
+      insert into content (seq, headers, attributes, segment, position, length, crc32) values (?, ?, ?, ?, ?, ?, ?)`)
     this.#update = database.prepare(`
       update content set headers = ?, body = ?, segment = ?, position = ?, length = ?, crc32 = ? where seq = ?`)
     this.#updateHeaders = database.prepare('update content set headers = ? where seq = ?')
@@ -77,12 +80,11 @@ export class Contents {
   /** `piece`: where the bytes of the body lie, when not in the row. */
   insert(seq: number, { headers, attributes, body }: Content, piece: Piece | undefined): void {
     if (!piece) {
-      const bytes = body.inline ?? null
-      this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), bytes, null, null, null, null)
+      this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), body.inline ?? null)
       return
     }
     const { segment, position, bytes, crc32 } = piece
-    this.#insert.run(seq, JSON.stringify(headers), JSON.stringify(attributes), null, segment, position, bytes, crc32)
+    this.#insertPlaced.run(seq, JSON.stringify(headers), JSON.stringify(attributes), segment, position, bytes, crc32)
     this.#segments.use(piece)
   }
 
@@ -108,19 +110,14 @@ export class Contents {
    * Contents as they are now; undefined for a delivery without one. A body whose bytes are damaged comes without them and
    * without its hash, which is how the store knows it again (`isDamaged`).
    */
-  async find(seqs: readonly number[]): Promise<readonly (Content | undefined)[]> {
+  find(seqs: readonly number[]): Promise<readonly (Content | undefined)[]> {
+    const recent = seqs.map(seq => this.#recent.get(seq))
+    if (!recent.includes(undefined)) return Promise.resolve(recent)
     return this.#withBytes(
-      seqs.map(seq => {
-        const recent = this.#recent.get(seq)
-        if (recent) return { content: recent, piece: undefined }
-        const row = this.#select.get(seq)
-        if (!row) return undefined
-        const content = {
-          headers: headersOf(row['headers']),
-          attributes: objectOf(row['attributes']),
-          body: bodyOf(row),
-        }
-        return { content, piece: pieceOf(row) }
+      seqs.map((seq, index) => {
+        const content = recent[index]
+        if (content) return { content, piece: undefined }
+        return this.#stored(seq)
       }),
     )
   }
@@ -170,6 +167,17 @@ export class Contents {
       const freed = usedPieceOf(removal.get(seq))
       if (freed) this.#segments.unuse(freed)
     }
+  }
+
+  #stored(seq: number): Found<Content> | undefined {
+    const row = this.#select.get(seq)
+    if (!row) return undefined
+    const content = {
+      headers: headersOf(row['headers']),
+      attributes: objectOf(row['attributes']),
+      body: bodyOf(row),
+    }
+    return { content, piece: pieceOf(row) }
   }
 
   /** Reads what lies in segments. The pieces are held meanwhile, so that nobody removes their files. */
