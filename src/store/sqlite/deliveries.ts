@@ -95,12 +95,41 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     // From here on no write of an earlier claim is taken.
     for (const entry of taken) entry.fence = nextFence()
     try {
-      const found = await contents.find(taken.map(({ seq }) => seq))
+      const deliveries = await readAll(taken, request.now)
       if (placing.isClosed && taken.length > 0) throw storeErrors.CLOSED()
-      return { deliveries: taken.map((entry, index) => claimed(entry, found[index])), nextDueAt }
+      return { deliveries, nextDueAt }
     } catch (thrown) {
       for (const entry of taken) queue.putBack(entry)
       throw asStoreError(thrown)
+    }
+  }
+
+  /** One that cannot be read must not keep the others from going: it is set aside, with what is wrong with it. */
+  async function readAll(taken: readonly QueueEntry[], now: number): Promise<readonly Claimed[]> {
+    try {
+      const found = await contents.find(taken.map(({ seq }) => seq))
+      return taken.map((entry, index) => claimed(entry, found[index]))
+    } catch (thrown) {
+      const [only, ...others] = taken
+      if (!only || others.length > 0) {
+        const each = await Promise.all(taken.map(entry => readAll([entry], now)))
+        return each.flat()
+      }
+      const error = asStoreError(thrown)
+      if (error.code === storeErrors.FULL.code || error.code === storeErrors.CLOSED.code) throw error
+      const { code, side, message, next } = error
+      await finish(
+        { id: formatId(only.seq), fence: only.fence },
+        {
+          state: 'set-aside',
+          at: now,
+          summary: message,
+          error: { code, side, message, next },
+          receipts: [],
+          terms: [],
+        },
+      )
+      return []
     }
   }
 

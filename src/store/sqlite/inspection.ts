@@ -107,13 +107,17 @@ export function openInspection(parts: StoreParts): Inspection {
     bodies.use(seq, body)
   }
 
-  function skip(id: string, now: number, reason: string): Promise<void> {
+  async function skip(id: string, now: number, reason: string): Promise<void> {
+    const waiting = queue.get(parseId(id) ?? -1)
+    if (waiting?.place === 'running') throw storeErrors.RUNNING({ id })
+    const wasHeld = waiting?.place === 'held'
+    // Out of reach at once: until the skip is durable nobody may begin to deliver it.
+    if (waiting) queue.reserve(waiting)
     return committer
       .commit(
         () => {
           const { seq, row, state } = existing(id)
           if (state !== 'queued' && state !== 'set-aside') throw storeErrors.FINISHED({ id, state })
-          if (queue.get(seq)?.place === 'running') throw storeErrors.RUNNING({ id })
           skipRow.run(Math.round(now), reason, seq)
           count(row, 'skipped')
           return seq
@@ -122,6 +126,12 @@ export function openInspection(parts: StoreParts): Inspection {
           contents.forget(seq)
           const entry = queue.get(seq)
           if (entry) queue.remove(entry)
+          parts.announceWork()
+        },
+        () => {
+          if (!waiting) return
+          if (wasHeld) queue.hold(waiting)
+          else queue.putBack(waiting)
           parts.announceWork()
         },
       )

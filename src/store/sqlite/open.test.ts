@@ -251,3 +251,26 @@ test('unfinished arrivals of bodies are cleared at the start', async () => {
   expect(readdirSync(join(copied, 'bodies', 'arriving'))).toEqual([])
   await expect(stuck).rejects.toThrow('connection reset')
 })
+
+test('a delivery whose row cannot be read is set aside, and the others go', async () => {
+  const first = await open()
+  const poison = await accept(first)
+  const sound = [await accept(first), await accept(first)]
+  await first.close()
+  inDatabase(database =>
+    database.exec(`update content set headers = '{broken' where seq = (select min(seq) from content)`),
+  )
+  const store = await open()
+  expect(ids(await claim(store))).toEqual(sound)
+  expect(await store.find({ state: 'set-aside', limit: 5 })).toMatchObject([{ id: poison, error: { side: 'hub' } }])
+})
+
+test('while a delivery is skipped nobody can begin it', async () => {
+  const store = await open()
+  const id = await accept(store)
+  const skipping = store.skip(id, startedAt, 'no')
+  expect(await claim(store)).toEqual([])
+  await skipping
+  expect(await claim(store)).toEqual([])
+  expect(await store.get(id)).toMatchObject({ state: 'skipped' })
+})

@@ -152,6 +152,13 @@ export class DeliveryQueue {
     else flow.lanes.delete(lane.key)
   }
 
+  /** Nobody may claim it while somebody ends it by hand; undone by `putBack` or `hold`, or over with `remove`. */
+  reserve(entry: QueueEntry): void {
+    entry.place = 'running'
+    const { lane } = entry
+    if (lane && lane.first === entry && !lane.running) lane.running = entry
+  }
+
   /** Ends the claim of an entry that stays queued (or held); what its lane allows now is worked out anew. */
   putBack(entry: QueueEntry): void {
     entry.isEnding = false
