@@ -57,7 +57,7 @@ function readText(file: string): string {
 }
 
 function knownLimits({ limits }: HubConfig): Partial<Limits> {
-  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined)) as Partial<Limits>
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 }
 
 /** The documents of a folder: its own flow.yaml, and those one level below. A file is taken as it is. */
