@@ -55,7 +55,9 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
       const error = asHubError(thrown)
       supervision.onDown(error)
       failures = upAt !== undefined && clock.now() - upAt >= steadyMs ? 1 : failures + 1
-      await clock.sleep(waitMs(error, failures, supervision.random()), AbortSignal.any([signal, woken]))
+      // A change that came while the link was still trying may be just the one it failed for want of.
+      const wake = error.retry === 'after-change' ? woken : supervision.wakeSignal()
+      await clock.sleep(waitMs(error, failures, supervision.random()), AbortSignal.any([signal, wake]))
     }
   }
 }
