@@ -62,10 +62,13 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
   writeFileSync(join(conf, 'main.cf'), mainConfig(path, postfixUser, options))
 
   let port = 0
+  let isChecked = false
   const logText = () => (existsSync(logFile) ? readFileSync(logFile, 'latin1') : '')
   const start = async () => {
     // Makes the queue folders at the first time, and says what is wrong with the configuration.
-    execFileSync('/usr/sbin/postfix', ['-c', conf, 'check'], { stdio: 'pipe' })
+    // Not again after a kill: what it then finds in the queue it wants to log, and may not write to root's log file.
+    if (!isChecked) execFileSync('/usr/sbin/postfix', ['-c', conf, 'check'], { stdio: 'pipe' })
+    isChecked = true
     const server = startProcess(join(daemonFolder, 'master'), ['-c', conf, '-s'])
     try {
       await waitFor('Postfix to listen', startMs, async () => {
