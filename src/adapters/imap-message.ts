@@ -75,7 +75,8 @@ export async function peelHead(
   while (!hasWholeHeader(head)) {
     const next = await chunks.next()
     if (next.done) break
-    head = head.length === 0 ? next.value : Buffer.concat([head, next.value])
+    // A copy: the memory of a piece is used again for the next one.
+    head = Buffer.concat([head, next.value])
   }
   const leave = async () => {
     await chunks.return?.()

@@ -120,7 +120,7 @@ export class SenderWorld {
     const chunks: Uint8Array[] = []
     const isStreamed = !(incoming.body instanceof Uint8Array)
     if (incoming.body instanceof Uint8Array) chunks.push(incoming.body)
-    else for await (const chunk of incoming.body) chunks.push(chunk)
+    else for await (const chunk of incoming.body) chunks.push(Uint8Array.from(chunk))
     const text = Buffer.concat(chunks).toString('latin1')
     const key = incoming.sourceKey ?? ''
     const repeated = this.accepted.find(

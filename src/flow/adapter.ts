@@ -84,7 +84,10 @@ export interface Incoming {
   readonly headers: Readonly<Record<string, string>>
   readonly attributes: JsonObject
   readonly type: string
-  /** Held bytes, or a stream that is written to the body store as it comes. */
+  /**
+   * Held bytes, or a stream that is written to the body store as it comes. The hub is done with a chunk when it asks for
+   * the next, so its memory may be used again.
+   */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
   /** Identity at the source (`orders@x/INBOX/1700000000/42`). A second one with the same identity is never accepted. */
   readonly sourceKey?: string

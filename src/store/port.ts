@@ -28,7 +28,8 @@ export interface BodyStore {
   /**
    * Takes a body in. Bodies up to `inlineBytes` come back inline and touch no disk; larger ones are streamed to the
    * body store (durable before the promise resolves) and lie there unreferenced until a delivery is accepted with
-   * them. Throws BODY_TOO_LARGE past `bytesMax`, and what the stream throws; both leave nothing behind.
+   * them. The store is done with a chunk when it asks for the next, so its memory may be used again. Throws
+   * BODY_TOO_LARGE past `bytesMax`, and what the stream throws; both leave nothing behind.
    */
   write(
     source: Uint8Array | AsyncIterable<Uint8Array>,

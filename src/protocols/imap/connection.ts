@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HubError } from '../../kernel/error.ts'
 import { asHubError } from '../../kernel/error.ts'
@@ -145,6 +146,11 @@ export class ImapConnection {
   /** Ends the connection at once; commands in flight are rejected with `reason`. */
   close(reason?: HubError): void {
     this.#fail(reason ?? imapErrors.CONNECTION_LOST({ user: this.options.names.user, text: 'closed by the hub' }))
+  }
+
+  /** True when the chunks that come in belong to nobody else: a socket of the system keeps none, a tunnel may. */
+  get ownsChunks(): boolean {
+    return this.#socket instanceof Socket
   }
 
   get isOver(): boolean {

@@ -22,7 +22,7 @@ afterEach(async () => {
 async function bytesOf({ body }: FetchedMail): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body)
   const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
+  for await (const chunk of body) chunks.push(Uint8Array.from(chunk))
   return Buffer.concat(chunks)
 }
 

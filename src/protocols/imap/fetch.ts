@@ -12,7 +12,10 @@ import type { FetchWindow } from './windows.ts'
 export interface FetchedMail {
   readonly uid: number
   readonly bytes: number
-  /** Held up to imapLimits.heldBytes, else a stream that can be read once; what is not read is let pass. */
+  /**
+   * Held up to imapLimits.heldBytes, else a stream that can be read once; what is not read is let pass. A piece of the
+   * stream is valid until the next is asked for.
+   */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
 }
 
@@ -94,11 +97,7 @@ class WindowRows {
     const streamed = uid ?? this.#loneUid
     // Too large to hold, and nobody knows yet whose it is: the caller asks for it again, alone.
     if (streamed === undefined || this.answered.has(streamed)) return discardingSink(bytes)
-    const stream = new LiteralStream(
-      bytes,
-      () => this.#connection.hold(),
-      () => this.#connection.release(),
-    )
+    const stream = new LiteralStream(bytes, this.#connection)
     this.#stream = stream
     this.#hand({ uid: streamed, bytes, body: stream }, stream)
     return { push: chunk => stream.push(chunk), end: () => ({ bytes, held: undefined }) }

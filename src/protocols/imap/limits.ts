@@ -19,6 +19,8 @@ export const imapLimits = {
   untakenBytes: 16 * MiB,
   /** Octets of one streamed body that wait for their reader; above it the socket is paused. */
   streamBytes: 512 * KiB,
+  /** Octets of a streamed body that its reader gets at once. */
+  pieceBytes: 128 * KiB,
   /** A command line: Exchange refuses lines above 10,240 bytes. */
   commandBytes: 8_000,
   /** Firewalls and Exchange drop silent connections long before the 29 minutes of RFC 2177. */

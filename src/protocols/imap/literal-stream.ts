@@ -1,11 +1,26 @@
 import { imapLimits } from './limits.ts'
 
-/** Octets of a large literal, handed on as they come. It can be read once; the socket is held while the reader is slow. */
+export interface LiteralFlow {
+  /** Stops the socket, and lets it go on. */
+  hold(): void
+  release(): void
+  /** True when chunks of the socket belong to nobody else (see ImapConnection.ownsChunks). */
+  readonly ownsChunks: boolean
+}
+
+/**
+ * Octets of a large literal, handed on as they come. It can be read once; the socket is held while the reader is slow.
+ * A piece is valid until the next is asked for: its memory is then used again, so that a body of any size passes
+ * through less than a MiB.
+ */
 export class LiteralStream implements AsyncIterable<Uint8Array> {
   readonly bytes: number
-  readonly #hold: () => void
-  readonly #release: () => void
-  #queue: Buffer[] = []
+  readonly #flow: LiteralFlow
+  #queue: Piece[] = []
+  /** The piece that is being filled. */
+  #open: Piece | undefined
+  /** Memory that the reader has let go of. */
+  #spare: Buffer[] = []
   #queuedBytes = 0
   #isHolding = false
   #isUnwanted = false
@@ -13,25 +28,23 @@ export class LiteralStream implements AsyncIterable<Uint8Array> {
   #error: unknown
   #wake: (() => void) | undefined
 
-  constructor(bytes: number, hold: () => void, release: () => void) {
+  constructor(bytes: number, flow: LiteralFlow) {
     this.bytes = bytes
-    this.#hold = hold
-    this.#release = release
+    this.#flow = flow
   }
 
   push(chunk: Buffer): void {
-    if (this.#isUnwanted) return
-    this.#queue.push(chunk)
-    this.#queuedBytes += chunk.length
+    if (!this.#isUnwanted) this.#keep(chunk)
+    if (this.#flow.ownsChunks) giveBack(chunk)
     if (!this.#isHolding && this.#queuedBytes > imapLimits.streamBytes) {
       this.#isHolding = true
-      this.#hold()
+      this.#flow.hold()
     }
-    this.#wakeReader()
   }
 
   /** The literal and the row around it have ended well. */
   end(): void {
+    this.#close()
     this.#isOver = true
     this.#wakeReader()
   }
@@ -48,6 +61,8 @@ export class LiteralStream implements AsyncIterable<Uint8Array> {
   discard(): void {
     this.#isUnwanted = true
     this.#queue = []
+    this.#open = undefined
+    this.#spare = []
     this.#queuedBytes = 0
     this.#letFlow()
   }
@@ -55,11 +70,12 @@ export class LiteralStream implements AsyncIterable<Uint8Array> {
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
     try {
       for (;;) {
-        const chunk = this.#queue.shift()
-        if (chunk) {
-          this.#queuedBytes -= chunk.length
+        const piece = this.#queue.shift()
+        if (piece) {
+          this.#queuedBytes -= piece.filledBytes
           if (this.#queuedBytes < imapLimits.streamBytes / 2) this.#letFlow()
-          yield chunk
+          yield piece.memory.subarray(0, piece.filledBytes)
+          this.#spare.push(piece.memory)
         } else if (this.#error !== undefined) throw this.#error
         else if (this.#isOver) return
         else {
@@ -73,10 +89,30 @@ export class LiteralStream implements AsyncIterable<Uint8Array> {
     }
   }
 
+  #keep(chunk: Buffer): void {
+    for (let from = 0; from < chunk.length; ) {
+      this.#open ??= { memory: this.#spare.pop() ?? Buffer.allocUnsafeSlow(imapLimits.pieceBytes), filledBytes: 0 }
+      const { memory, filledBytes } = this.#open
+      const copiedBytes = chunk.copy(memory, filledBytes, from)
+      this.#open.filledBytes += copiedBytes
+      from += copiedBytes
+      if (this.#open.filledBytes === memory.length) this.#close()
+    }
+  }
+
+  /** The piece that is being filled is ready to be read. */
+  #close(): void {
+    if (!this.#open) return
+    this.#queue.push(this.#open)
+    this.#queuedBytes += this.#open.filledBytes
+    this.#open = undefined
+    this.#wakeReader()
+  }
+
   #letFlow(): void {
     if (!this.#isHolding) return
     this.#isHolding = false
-    this.#release()
+    this.#flow.release()
   }
 
   #wakeReader(): void {
@@ -84,4 +120,17 @@ export class LiteralStream implements AsyncIterable<Uint8Array> {
     this.#wake = undefined
     wake?.()
   }
+}
+
+interface Piece {
+  readonly memory: Buffer
+  filledBytes: number
+}
+
+/**
+ * Frees the memory of a chunk that was copied. The garbage collector would do so too, but it looks at its own heap: while
+ * that hardly grows, the chunks of a whole body would pile up beside it.
+ */
+function giveBack({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
 }

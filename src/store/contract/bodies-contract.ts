@@ -79,6 +79,15 @@ export function describeBodies(open: OpenWorld): void {
       },
     )
 
+    test.each([500, 5000])('a body of %i bytes may come in memory that is used again and again', async bytes => {
+      const world = await open({ inlineBytes })
+      const content = randomBytes(bytes)
+      const body = await world.store.bodies.write(inOneMemory(content, 64), { ...options, hash: true })
+      expect(body.sha256).toBe(sha256(content))
+      expect(body.inline ?? (await readAll(world.store.bodies.read(body)))).toEqual(content)
+      await world.close()
+    })
+
     test('a body above its limit is refused and leaves nothing', async () => {
       const world = await open({ inlineBytes })
       let read = 0
@@ -171,6 +180,15 @@ export function describeBodies(open: OpenWorld): void {
 
 async function* chunks(content: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < content.length; offset += bytes) yield content.subarray(offset, offset + bytes)
+}
+
+async function* inOneMemory(content: Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
+  const memory = Buffer.alloc(bytes)
+  for await (const chunk of chunks(content, bytes)) {
+    memory.set(chunk)
+    yield memory.subarray(0, chunk.length)
+    memory.fill('!')
+  }
 }
 
 async function* copies(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
