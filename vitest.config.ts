@@ -8,6 +8,9 @@ export default defineConfig({
   test: {
     // Two cores are the smallest machine the tests run on; more workers only make sockets time out.
     maxWorkers: 2,
+    // Real sockets and servers on a shared machine: in CI a test may be late once. One that fails twice has failed, and
+    // the report names every test that needed its second chance.
+    retry: process.env['CI'] ? 1 : 0,
     projects: [
       project('unit', ['src/**/*.test.ts', 'examples/**/*.test.ts'], 20_000),
       project('system', ['test/*.test.ts', 'test/system/**/*.test.ts'], 120_000),

@@ -148,7 +148,7 @@ test('one mail that the server will not move does not hold back the others', asy
   world.server.when(/^UID MOVE/, (tag, line) => (isAsked(line) ? `${tag} NO corrupt item` : undefined))
   await world.start(archive)
   await soon(() => world.uids()).toEqual([13])
-  expect(world.troubles[0]).toMatchObject({ code: 'IMAP_DONE_REFUSED', fields: { count: 1, uids: '13' } })
+  await soon(() => world.troubles[0]).toMatchObject({ code: 'IMAP_DONE_REFUSED', fields: { count: 1, uids: '13' } })
 })
 
 test('folders that are missing are made; one that vanishes is made again', async () => {
