@@ -1,16 +1,16 @@
 import { defineConfig } from 'vitest/config'
 
+// Real sockets and servers on a shared machine: in CI a test may be late once. One that fails twice has failed.
+const retry = process.env['CI'] ? 1 : 0
+
 const project = (name: string, include: string[], testTimeout: number) => ({
-  test: { name, include, testTimeout, hookTimeout: testTimeout, environment: 'node' as const },
+  test: { name, include, testTimeout, hookTimeout: testTimeout, retry, environment: 'node' as const },
 })
 
 export default defineConfig({
   test: {
     // Two cores are the smallest machine the tests run on; more workers only make sockets time out.
     maxWorkers: 2,
-    // Real sockets and servers on a shared machine: in CI a test may be late once. One that fails twice has failed, and
-    // the report names every test that needed its second chance.
-    retry: process.env['CI'] ? 1 : 0,
     projects: [
       project('unit', ['src/**/*.test.ts', 'examples/**/*.test.ts'], 20_000),
       project('system', ['test/*.test.ts', 'test/system/**/*.test.ts'], 120_000),
