@@ -35,11 +35,21 @@ async function open(options: Partial<SqliteStoreOptions> = {}): Promise<Store> {
   return store
 }
 
-/** What a crash at this moment leaves, in a folder of its own. */
+/**
+ * What a crash at this moment leaves, in a folder of its own. A segment may be
+ * unlinked on the thread pool while we copy: then the copy is made anew.
+ */
 function copyFolder(name: string): string {
   const copy = join(root, name)
-  cpSync(folder, copy, { recursive: true })
-  return copy
+  for (;;) {
+    try {
+      cpSync(folder, copy, { recursive: true })
+      return copy
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+      rmSync(copy, { recursive: true, force: true })
+    }
+  }
 }
 
 const segmentFolder = (of = folder) => join(of, 'bodies', 'segments')
@@ -247,8 +257,7 @@ test('collecting beside others that accept and purge loses nothing, whenever the
       await new Promise(resolve => setTimeout(resolve, 10))
     }
   }
-  const producing = produce()
-  for (let round = 0; round < 6; round += 1) {
+  const crashAndRead = async (round: number) => {
     const going = await acceptMails(store, 20)
     const claimed = await claimAll(store)
     await Promise.all(claimed.map(one => store.finish(one, going.has(one.id) ? delivered() : setAside())))
@@ -258,13 +267,17 @@ test('collecting beside others that accept and purge loses nothing, whenever the
     for (let turn = 0; turn < round * 3; turn += 1) await new Promise(resolve => setImmediate(resolve))
     const copy = copyFolder(`copy-${round}`)
     await collecting
-    const crashed = await openSqliteStore({ folder: copy })
+    const crashed = await open({ folder: copy })
     await crashed.bodies.collect()
     await expectBytes(crashed, acknowledged)
-    await crashed.close()
   }
-  stops.isOver = true
-  await producing
+  const producing = produce()
+  try {
+    for (let round = 0; round < 6; round += 1) await crashAndRead(round)
+  } finally {
+    stops.isOver = true
+    await producing
+  }
   await expectBytes(store, kept)
 })
 
