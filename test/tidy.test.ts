@@ -17,8 +17,10 @@ const mayImport: Record<string, readonly string[]> = {
   adapters: ['kernel', 'flow', 'protocols'],
   engine: ['kernel', 'flow', 'store'],
   auth: ['kernel', 'store', 'protocols'],
+  connector: ['kernel', 'store', 'auth', 'protocols'],
+  groupware: ['kernel', 'store', 'protocols'],
   monitor: ['kernel', 'store', 'protocols', 'engine', 'flow'],
-  api: ['kernel', 'store', 'flow', 'engine', 'monitor', 'auth'],
+  api: ['kernel', 'store', 'flow', 'engine', 'monitor', 'auth', 'connector', 'groupware'],
   twins: ['kernel', 'protocols'],
   testing: ['kernel', 'flow', 'store', 'engine', 'adapters', 'steps', 'protocols', 'twins'],
 }
