@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import { duration, host, size } from '../../kernel/schema.ts'
+import { MiB } from '../../kernel/size.ts'
+import { DAY, MINUTE, SECOND } from '../../kernel/time.ts'
+import { virtualHostProtocol } from '../wire.ts'
+
+const hostPort = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):\d{1,5}$/, 'write host:port')
+  .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), 'a port is a number from 1 to 65535')
+  .transform(text => text.toLowerCase())
+
+const count = z.number().int().min(1)
+
+const target = z.union([
+  hostPort.transform(address => ({ address, weight: 1, 'connections-max': 100 })),
+  z.strictObject({
+    address: hostPort.meta({ description: 'Internal host:port; the name is resolved on the connector.' }),
+    weight: count.max(100).default(1).meta({ description: 'Share of the load beside the other targets.' }),
+    'connections-max': count.max(10_000).default(100).meta({ description: 'Connections it has at the same time.' }),
+  }),
+])
+
+const tls = z.strictObject({
+  ca: z.string().optional().meta({ description: 'PEM file of the authority to trust instead of the system’s.' }),
+  servername: host.optional().meta({ description: 'Name in the certificate; the host of the target by default.' }),
+})
+
+const health = z.strictObject({
+  every: duration.default(5 * SECOND).meta({ description: 'Time between two probes of a target; 0s: none.' }),
+  timeout: duration.default(5 * SECOND).meta({ description: 'The longest a probe may take.' }),
+  'down-after': count.default(3).meta({ description: 'Failed probes in a row until a target is down.' }),
+  'up-after': count.default(2).meta({ description: 'Good probes in a row until it is up again.' }),
+  path: z.string().startsWith('/').optional().meta({ description: 'http: what a probe asks for with GET.' }),
+  ehlo: host.default('probe.isthmus.invalid').meta({ description: 'smtp: the name a probe gives with EHLO.' }),
+})
+
+const ejection = z.strictObject({
+  after: count.default(3).meta({ description: 'Failures in a row of real connections until a target is ejected.' }),
+  first: duration.default(10 * SECOND).meta({ description: 'The first ejection; each further one takes longer.' }),
+  'up-to': duration.default(5 * MINUTE).meta({ description: 'The longest ejection.' }),
+  'at-most': z.number().min(0).max(1).default(0.5).meta({ description: 'Share of the targets that may be ejected.' }),
+})
+
+const allowedPath = z.strictObject({
+  path: z
+    .string()
+    .regex(/^\/[A-Za-z0-9/_.~!$&'()*+,;=:@-]*$/, 'a path begins with / and has no query and no escapes')
+    .meta({ description: 'Whole path, or with / at its end everything below.', examples: ['/sap/opu/odata/'] }),
+  methods: z
+    .array(z.string().regex(/^[A-Z]+$/, 'a method in capital letters'))
+    .min(1)
+    .default(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
+    .meta({ description: 'Methods that are let through.' }),
+})
+
+const virtualHost = z
+  .strictObject({
+    protocol: virtualHostProtocol.meta({
+      description: 'tcp: bytes as they are; tcp-tls: the connector adds TLS; smtp, http: also looks into them.',
+    }),
+    targets: z.array(target).min(1).max(100).meta({ description: 'Internal servers, host:port or with more words.' }),
+    'streams-max': count.max(4000).default(500).meta({ description: 'Streams at the same time.' }),
+    timeout: duration.default(10 * SECOND).meta({ description: 'Until a target has taken the connection.' }),
+    idle: duration.default(15 * MINUTE).meta({ description: 'A stream without a byte for so long is reset.' }),
+    tls: tls.optional().meta({ description: 'tcp-tls and http: TLS to the targets.' }),
+    allow: z.array(allowedPath).min(1).max(1000).optional().meta({ description: 'http: what may be asked for.' }),
+    health: health.prefault({}).meta({ description: 'How targets are looked at.' }),
+    ejection: ejection.prefault({}).meta({ description: 'When a target that fails is left out for a while.' }),
+    'slow-start': duration.default(30 * SECOND).meta({ description: 'Time in which the share of a new target rises.' }),
+  })
+  .refine(each => each.tls === undefined || each.protocol === 'tcp-tls' || each.protocol === 'http', {
+    path: ['tls'],
+    message: 'only tcp-tls and http speak TLS to the targets; with tcp and smtp the hub speaks it end to end',
+  })
+  .refine(each => (each.protocol === 'http') === (each.allow !== undefined), {
+    path: ['allow'],
+    message: 'http needs allow: the paths that may be asked for; the other protocols have none',
+  })
+  .refine(each => new Set(each.targets.map(({ address }) => address)).size === each.targets.length, {
+    path: ['targets'],
+    message: 'a target stands here twice',
+  })
+
+/** connector.yaml: what this connector lets the hub reach, and how it reaches the hub. Paths are relative to the file. */
+export const connectorConfig = z.strictObject({
+  data: z.string().default('data').meta({ description: 'Folder of key, certificate, audit log and status socket.' }),
+  hub: z
+    .strictObject({
+      nodes: z
+        .array(hostPort)
+        .min(1)
+        .max(64)
+        .optional()
+        .meta({ description: 'host:port of each node, where the list of the hub is not to be used.' }),
+      tunnels: count.max(8).default(2).meta({ description: 'Tunnels to each node.' }),
+    })
+    .prefault({})
+    .meta({ description: 'How the hub is reached; what was learned at enrolment by default.' }),
+  mode: z
+    .enum(['active', 'shadow'])
+    .default('active')
+    .meta({ description: 'shadow: carries streams only while no active connector of the location is there.' }),
+  'virtual-hosts': z
+    .record(hostPort, virtualHost)
+    .refine(hosts => Object.keys(hosts).length <= 10_000, 'at most 10000 virtual hosts')
+    .meta({ description: 'Everything the hub may reach, by virtual host:port. Nothing else can be reached.' }),
+  limits: z
+    .strictObject({
+      streams: count.max(16_000).default(4000).meta({ description: 'Streams of all virtual hosts together.' }),
+      bytesInFlight: size
+        .default(256 * MiB)
+        .meta({ description: 'Bytes that wait for slow targets; above it the slowest stream is reset.' }),
+      auditBytes: size.default(16 * MiB).meta({ description: 'Size at which a new file of the audit log begins.' }),
+      auditKeep: duration.default(365 * DAY).meta({ description: 'How long files of the audit log are kept.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Limits by name.' }),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      format: z.enum(['auto', 'text', 'json']).default('auto').meta({ description: 'auto: text on a terminal.' }),
+    })
+    .prefault({})
+    .meta({ description: 'What is written to standard output.' }),
+})
+
+type Written = z.output<typeof connectorConfig>
+type WrittenHost = z.output<typeof virtualHost>
+
+/** A virtual host with its address, and with PEM texts in the place of file names. */
+export interface VirtualHost extends Omit<WrittenHost, 'tls'> {
+  /** Virtual host:port in lower case. */
+  readonly address: string
+  readonly tls?: { readonly ca?: string; readonly servername?: string }
+}
+
+/** connector.yaml as it is in force. */
+export interface ConnectorConfig extends Omit<Written, 'virtual-hosts' | 'data'> {
+  /** Absolute. */
+  readonly dataFolder: string
+  readonly virtualHosts: readonly VirtualHost[]
+}
+
+function isPort(number: number): boolean {
+  return number >= 1 && number <= 65_535
+}
