@@ -8,12 +8,15 @@ import { defaultLimits } from '../kernel/limit.ts'
 import { silentLog } from '../kernel/log.ts'
 import { systemClock } from '../kernel/time.ts'
 import { makeConnect } from '../protocols/net/connect.ts'
+import { storeErrors } from '../store/errors.ts'
 import { https } from './https.ts'
 
 let endpoints: FlowEndpoints
 let base = ''
 let accepted: { incoming: Incoming; body: string }[] = []
 let outcomes: Map<string, Outcome>
+/** Messages that were kept long enough. */
+let purged: Set<string>
 let memory: Map<string, Json>
 let stop: AbortController
 let running: Promise<void>[] = []
@@ -23,6 +26,7 @@ beforeEach(async () => {
   base = await endpoints.listen({ host: '127.0.0.1', port: 0 })
   accepted = []
   outcomes = new Map()
+  purged = new Set()
   memory = new Map()
   stop = new AbortController()
   running = []
@@ -45,6 +49,7 @@ const intake: Intake = {
   },
   known: async () => new Map(),
   outcome: async (id, signal) => {
+    if (purged.has(id)) throw storeErrors.NOT_FOUND({ id })
     const known = outcomes.get(id)
     if (known || signal?.aborted) return known
     return new Promise(resolve => signal?.addEventListener('abort', () => resolve(undefined)))
@@ -94,6 +99,15 @@ test('a request becomes a message, and the caller learns where to ask for its en
   expect(await (await fetch(location)).json()).toEqual({ id: 'M0', state: 'working', summary: 'on its way' })
   outcomes.set('M0', { id: 'M0', state: 'delivered', summary: '250 Ok' })
   expect(await (await fetch(location)).json()).toEqual({ id: 'M0', state: 'delivered', summary: '250 Ok' })
+})
+
+test('how a message ended is not made up once it is purged', async () => {
+  await start({ path: '/orders' })
+  const response = await fetch(`${base}/orders`, { method: 'POST', body: 'x' })
+  purged.add('M0')
+  const answer = await fetch(new URL(response.headers.get('location') ?? '', base))
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([410, 'application/problem+json'])
+  expect(await answer.json()).toMatchObject({ code: 'HTTPS_STATUS_GONE', status: 410, side: 'caller' })
 })
 
 test('the end of other messages is not to be had by guessing', async () => {

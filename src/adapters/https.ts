@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
-import { defineErrors } from '../kernel/error.ts'
+import { asHubError, defineErrors } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { duration, size } from '../kernel/schema.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
@@ -24,6 +24,12 @@ const httpsErrors = defineErrors('HTTPS', {
     retry: 'never',
     means: 'There is no such status address.',
     next: 'Use the address in the Location header of the answer, whole and as it came.',
+  },
+  STATUS_GONE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Message {id} ended so long ago that the hub does not keep it any more.',
+    next: 'Ask sooner, or ask whoever runs the hub to keep messages of this flow for longer (keep).',
   },
 })
 
@@ -174,8 +180,14 @@ class HttpsSender implements Sender {
   async #tell(request: HttpRequest): Promise<HttpResponse> {
     const id = this.#links.idIn(request.path)
     if (id === undefined) return answerProblem(httpsErrors.STATUS_UNKNOWN(), 404)
-    // Only a look: a signal that is over already waits for nothing.
-    const outcome = await this.#context.intake.outcome(id, AbortSignal.abort())
+    let outcome: Outcome | undefined
+    try {
+      // Only a look: a signal that is over already waits for nothing.
+      outcome = await this.#context.intake.outcome(id, AbortSignal.abort())
+    } catch (thrown) {
+      if (asHubError(thrown).code !== 'STORE_NOT_FOUND') throw thrown
+      return answerProblem(httpsErrors.STATUS_GONE({ id }), 410)
+    }
     const { state, summary, error } = outcome ?? { state: 'working', summary: 'on its way' }
     const body = JSON.stringify({ id, state, summary, ...(error && { error }) })
     return { status: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body }

@@ -35,7 +35,7 @@ export const apiErrors = defineErrors('API', {
     side: 'caller',
     retry: 'never',
     means: 'The request is not acceptable HTTP: {text}',
-    next: 'Send one Host header, one Authorization header and a path that begins with a slash.',
+    next: 'Send one Host header, one Authorization header and a path that begins with a slash and has whole percent escapes.',
   },
   REQUEST_INVALID: {
     side: 'caller',

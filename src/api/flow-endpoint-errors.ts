@@ -19,6 +19,12 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     means: '{path} takes {methods}, not {method}.',
     next: 'Call it with a method that it takes.',
   },
+  CALLER_LEFT: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'The caller left after {bytes} bytes, before the end of the body.',
+    next: 'Nothing was taken in; the caller sends the whole request again. If it happens often, look at its timeouts.',
+  },
   NOT_LOOPBACK: {
     side: 'caller',
     retry: 'after-change',

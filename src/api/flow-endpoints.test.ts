@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import { silentLog } from '../kernel/log.ts'
+import { type Log, silentLog } from '../kernel/log.ts'
 import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.ts'
 
 const testErrors = defineErrors('ENDPOINTTEST', {
@@ -194,6 +194,17 @@ test.each(smuggling)('%s: never reaches the flow', async (_what, rest) => {
   expect(seen).toEqual([])
 })
 
+test.each(['/%zz', '/flows/orders/%zz', '/flows/orders/%', '/flows/orders/%ff'])(
+  'a path with a broken escape (%s) is answered with a problem and reaches no flow',
+  async path => {
+    const { port, seen } = await open({ path: '/orders/*' })
+    const answer = await sendRaw(port, `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/is)
+    expect(answer).toContain('"code":"API_REQUEST_MALFORMED"')
+    expect(seen).toEqual([])
+  },
+)
+
 test('a method that is not taken, and an absolute URI, are refused', async () => {
   const { url, port } = await open()
   expect((await fetch(`${url}/orders`)).status).toBe(405)
@@ -217,7 +228,13 @@ test('a caller that leaves aborts the signal, and half a body is no body', async
     fail = resolve
   })
   let isAborted = false
-  const { port } = await open({
+  const events: string[] = []
+  const log: Log = {
+    ...silentLog,
+    debug: event => void events.push(`debug ${event}`),
+    error: event => void events.push(`error ${event}`),
+  }
+  const handler: Partial<HttpRoute> = {
     async handle(request): Promise<HttpResponse> {
       request.signal.addEventListener('abort', () => {
         isAborted = true
@@ -230,14 +247,17 @@ test('a caller that leaves aborts the signal, and half a body is no body', async
       }
       return { status: 200, headers: {}, body: '' }
     },
-  })
+  }
+  const { port } = await open(handler, { log })
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   socket.write('POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf')
   await new Promise(resolve => setTimeout(resolve, 50))
   socket.destroy()
-  expect(await failed).toBeInstanceOf(Error)
+  expect(await failed).toMatchObject({ code: 'ENDPOINT_CALLER_LEFT', side: 'caller', fields: { bytes: 4 } })
   await expect.poll(() => isAborted).toBe(true)
+  await expect.poll(() => events).toContain('debug endpoint.refused')
+  expect(events).not.toContain('error endpoint.failed')
 })
 
 test('an answer may be a stream; errors of the flow become problems with Retry-After, unforeseen ones tell nothing', async () => {

@@ -3,10 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { bodyErrors } from '../kernel/body.ts'
-import { asHubError, type HubError } from '../kernel/error.ts'
+import { asHubError, HubError } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
-import { apiErrors } from './api-errors.ts'
 import { findOutsider } from './caller-check.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
@@ -134,7 +133,7 @@ function asRequest(
   }
 }
 
-/** The body as it comes. Throws BODY_TOO_LARGE past the limit, and when the caller leaves before its end. */
+/** The body as it comes. Throws BODY_TOO_LARGE past the limit, ENDPOINT_CALLER_LEFT when it never comes to its end. */
 async function* readChunks(
   incoming: IncomingMessage,
   response: ServerResponse,
@@ -142,13 +141,18 @@ async function* readChunks(
 ): AsyncGenerator<Uint8Array> {
   if (incoming.headers.expect !== undefined) response.writeContinue()
   let bytes = 0
-  // The stream stays open when the reader leaves early, so that an answer can still be written.
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw tooLarge(bytes, bytesMax)
-    yield chunk
+  try {
+    // The stream stays open when the reader leaves early, so that an answer can still be written.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > bytesMax) throw tooLarge(bytes, bytesMax)
+      yield chunk
+    }
+  } catch (cause) {
+    if (cause instanceof HubError || incoming.complete) throw cause
+    throw flowEndpointErrors.CALLER_LEFT({ bytes }, { cause })
   }
-  if (!incoming.complete) throw apiErrors.REQUEST_INVALID({ text: 'the caller left before the end of the body' })
+  if (!incoming.complete) throw flowEndpointErrors.CALLER_LEFT({ bytes })
   // The hub works on the answer now; a silent socket is no idle caller.
   incoming.socket.setTimeout(0)
 }

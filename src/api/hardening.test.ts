@@ -175,6 +175,16 @@ test.each(malformed)('%s: refused, and the connection is closed', async (_what, 
   expect(isClosed).toBe(true)
 })
 
+test.each(['/%zz', '/api/flows/%', '/api/messages/%ff'])(
+  '%s: a broken escape is answered with a problem',
+  async path => {
+    const world = await open()
+    const { answer } = await sendRaw(world.port, `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*content-type: application\/problem\+json/is)
+    expect(answer).toContain('"code":"API_REQUEST_MALFORMED"')
+  },
+)
+
 test('slow headers, endless bodies and idle connections are ended', async () => {
   const world = await open({ limits: { headersMs: 300, requestMs: 600, idleMs: 5000, keepAliveMs: 300 } })
   const slowHeaders = await sendRaw(world.port, 'GET /api/flows HTTP/1.1\r\nHost: hub\r\nX-Slow: ', 4000)

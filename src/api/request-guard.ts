@@ -44,6 +44,10 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
   if (!target.startsWith('/') || target.startsWith('//')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'the target is not a path' })
   }
+  // What a router cannot decode two servers may decode differently.
+  if (!isDecodable(target.split('?')[0] ?? '')) {
+    return apiErrors.REQUEST_MALFORMED({ text: 'the path has a broken percent escape' })
+  }
   const names = request.rawHeaders.filter((_value, index) => index % 2 === 0).map(name => name.toLowerCase())
   for (const name of singleHeaders) {
     const count = names.filter(each => each === name).length
@@ -53,6 +57,15 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
     return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
   }
   return undefined
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Lets only well-formed requests through to the listener; others are answered and their connection closed. */

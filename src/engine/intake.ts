@@ -4,6 +4,7 @@ import type { Expression } from '../flow/expression.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
+import { storeErrors } from '../store/errors.ts'
 import type { DeliveryState, Store, StoredBody } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -117,12 +118,11 @@ export function makeIntake(options: IntakeOptions): Intake {
       const known = new AbortController()
       const settled = outcomes.wait(id, signal ? AbortSignal.any([signal, known.signal]) : known.signal)
       const row = await store.get(id)
-      if (row && row.state !== 'queued') {
-        known.abort()
-        const { state, summary = '', error } = row
-        return { id, state, summary, ...(error && { error }) }
-      }
-      return settled
+      if (row?.state === 'queued') return settled
+      known.abort()
+      if (!row) throw storeErrors.NOT_FOUND({ id })
+      const { state, summary = '', error } = row
+      return { id, state, summary, ...(error && { error }) }
     },
   }
 }

@@ -133,7 +133,10 @@ export interface Intake {
   accept(incoming: Incoming): Promise<Accepted>
   /** What the hub knows of these source keys; keys it never saw are left out. */
   known(sourceKeys: readonly string[]): Promise<ReadonlyMap<string, Known>>
-  /** Waits for the end of a delivery; undefined when the signal aborts first. */
+  /**
+   * Waits for the end of a delivery; undefined when the signal aborts first. Throws STORE_NOT_FOUND for one that the hub
+   * does not keep any more.
+   */
   outcome(id: string, signal?: AbortSignal): Promise<Outcome | undefined>
 }
 
