@@ -115,9 +115,12 @@ export class CredentialStore {
     await this.#write(grantArea, name, value as unknown as JsonObject, expected)
   }
 
-  /** Seals everything anew with the active master key and lets the older ones go. Returns how many records. */
-  async rotateMasterKey(): Promise<number> {
-    let count = 0
+  /**
+   * Seals everything anew with the active master key and lets the older ones go; `resealOthers` does so for the records
+   * of other areas. Returns how many records.
+   */
+  async rotateMasterKey(resealOthers: () => Promise<number>): Promise<number> {
+    let count = await resealOthers()
     for (const credential of await this.list()) {
       const { name, revision, changedAt } = credential
       await this.write(name, credential.settings(), credential.secrets(), changedAt, revision)

@@ -29,6 +29,8 @@ export interface CredentialsOptions {
   readonly connect: Connect
   readonly log: Log
   readonly random?: () => number
+  /** Seals what others keep in the vault anew, before the older master keys go. Returns how many records. */
+  readonly resealOthers?: () => Promise<number>
 }
 
 /** A credential as people see it: never a secret value. */
@@ -280,7 +282,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       return () => listeners.delete(listener)
     },
     async rotateMasterKey() {
-      const count = await store.rotateMasterKey()
+      const count = await store.rotateMasterKey(options.resealOthers ?? (async () => 0))
       for (const name of lives.keys()) drop(name)
       return count
     },
