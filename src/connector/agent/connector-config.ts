@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { duration, host, size } from '../../kernel/schema.ts'
 import { MiB } from '../../kernel/size.ts'
-import { DAY, MINUTE, SECOND } from '../../kernel/time.ts'
+import { MINUTE, SECOND } from '../../kernel/time.ts'
 import { virtualHostProtocol } from '../wire.ts'
 
 const hostPort = z
@@ -112,7 +112,7 @@ export const connectorConfig = z.strictObject({
         .default(256 * MiB)
         .meta({ description: 'Bytes that wait for slow targets; above it the slowest stream is reset.' }),
       auditBytes: size.default(16 * MiB).meta({ description: 'Size at which a new file of the audit log begins.' }),
-      auditKeep: duration.default(365 * DAY).meta({ description: 'How long files of the audit log are kept.' }),
+      auditFiles: count.max(10_000).default(64).meta({ description: 'Files of the audit log that are kept.' }),
     })
     .prefault({})
     .meta({ description: 'Limits by name.' }),
