@@ -50,7 +50,7 @@ export function messageCommands(program: Command, cli: Cli): void {
           each.acceptedAt,
           each.attempts,
           each.bytes,
-          each.error?.message ?? each.summary,
+          `${each.isProbe ? '(probe) ' : ''}${each.error?.message ?? each.summary ?? ''}`,
         ])
         const more = answer.next === undefined ? '' : `More: --before ${answer.next}\n`
         return table(['MESSAGE', 'FLOW', 'STATE', 'ACCEPTED', 'ATTEMPTS', 'BYTES', 'SUMMARY'], rows) + more
@@ -139,6 +139,7 @@ function describe(message: z.output<typeof messageDetailView>): string {
       ['Message', message.id],
       ['Flow', message.flow],
       ['State', message.state],
+      ['Probe', message.isProbe ? 'yes, of the hub itself; it is in no count' : undefined],
       ['Accepted', message.acceptedAt],
       [message.state === 'queued' ? 'Due' : 'Ended', message.at],
       ['Held by', message.heldBy],

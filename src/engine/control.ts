@@ -104,6 +104,7 @@ export type EngineEvent =
       readonly attempt: number
       readonly error: HubError
       readonly dueAt: number
+      readonly isProbe: boolean
     }
   | {
       readonly type: 'delivery.ended'

@@ -21,6 +21,10 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #running = new Map<string, Claimed>()
+  /** Claims that the last renewal no longer found: ended meanwhile, unless they still run at the next one. */
+  #missed = new Set<Claimed>()
+  /** Claims that were told of as lost. */
+  readonly #told = new WeakSet<Claimed>()
   #isClaiming = false
   #isScheduled = false
   #isClosed = false
@@ -111,15 +115,26 @@ export class Dispatcher {
     for (const resolve of waiters) resolve()
   }
 
+  /** A delivery whose end is just being written is no longer ours either; only one that goes on running is news. */
+  #tellLost(lost: ReadonlySet<string>, claims: readonly Claimed[]): void {
+    const missed = new Set<Claimed>()
+    for (const claim of claims) {
+      if (!lost.has(claim.id) || this.#running.get(claim.id) !== claim) continue
+      missed.add(claim)
+      if (!this.#missed.has(claim) || this.#told.has(claim)) continue
+      this.#told.add(claim)
+      this.#options.parts.log.warn('delivery.lost-claim', { flow: claim.flow, delivery: claim.id })
+    }
+    this.#missed = missed
+  }
+
   #renewLater(): void {
     const { store, clock, log } = this.#options.parts
     this.#cancelRenewal = clock.after(leaseMs / 3, () => {
       const claims = [...this.#running.values()]
       store
         .renew(claims, leaseMs, clock.now())
-        .then(lost => {
-          for (const id of lost) log.warn('delivery.lost-claim', { delivery: id })
-        })
+        .then(lost => this.#tellLost(new Set(lost), claims))
         .catch((thrown: unknown) => log.error('engine.renew-failed', { text: asHubError(thrown).message }))
         .finally(() => {
           if (!this.#isClosed) this.#renewLater()

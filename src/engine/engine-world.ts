@@ -15,7 +15,7 @@ import type { LoadedFlow, StepNode } from '../flow/document.ts'
 import type { Expression } from '../flow/expression.ts'
 import { defineStep, type StepResult } from '../flow/step.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
-import { silentLog } from '../kernel/log.ts'
+import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { Store } from '../store/port.ts'
@@ -36,6 +36,7 @@ export interface WorldOptions {
   readonly whenSetAside?: 'hold' | 'pass'
   readonly limits?: Partial<Limits>
   readonly probe?: (token: string, intake: Intake) => Promise<void>
+  readonly log?: Log
 }
 
 /** An engine on a real SQLite store under a simulated clock, with a sender and receivers that the test scripts. */
@@ -129,7 +130,7 @@ export async function engineWorld(options: WorldOptions = {}) {
     engine = createEngine({
       store,
       clock,
-      log: silentLog,
+      log: options.log ?? silentLog,
       limits,
       connect: Object.assign(unused, { upgrade: unused }),
       credential: unused,

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { readBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
+import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
@@ -573,6 +574,59 @@ test('a probe travels the whole way and is not counted as traffic', async () => 
   })
   expect(await it.engine().probe('orders', MINUTE)).toMatchObject({ state: 'delivered', summary: '250 ok' })
   expect(await it.store().counts('orders')).toMatchObject({ accepted: 0, delivered: 0, lastAcceptedAt: undefined })
+})
+
+test('probes that were on their way over a restart take no place in the queue of real messages', async () => {
+  let isHung = true
+  const it = await world({
+    limits: { queuedPerFlow: 2 },
+    receivers: [() => (isHung ? Promise.reject(busy()) : ok)],
+    probe: async (token, intake) => {
+      await intake.accept({ headers: {}, attributes: {}, type: 'text/plain', body: Buffer.from('probe'), probe: token })
+    },
+  })
+  const probes = ['t1', 't2', 't3'].map(probe => it.accept('probe', { probe }))
+  await Promise.all(probes)
+  await it.engine().idle()
+  // They count neither while they wait nor, after a restart, when they end.
+  await it.accept('order 1')
+  await it.crash()
+  isHung = false
+  await it.advance(HOUR)
+  expect(await it.store().counts('orders')).toMatchObject({ accepted: 1, queued: 0 })
+  it.setActs(() => Promise.reject(busy()))
+  await it.accept('order 2')
+  await it.accept('order 3')
+  await expect(it.accept('order 4')).rejects.toMatchObject({ code: 'ENGINE_QUEUE_FULL', fields: { queued: 2 } })
+})
+
+describe('a claim that the store no longer knows', () => {
+  async function withLostClaim() {
+    const warnings: string[] = []
+    const log: Log = { ...silentLog, warn: (event, fields) => void warnings.push(`${event} ${fields?.['delivery']}`) }
+    const hang = Promise.withResolvers<{ summary: string }>()
+    const it = await world({ log: { ...log, with: () => log }, receivers: [() => hang.promise] })
+    const { id } = await it.accept('order')
+    await vi.waitFor(() => expect(it.engine().flows()[0]?.running).toBe(1))
+    vi.spyOn(it.store(), 'renew').mockImplementation(async claims => claims.map(claim => claim.id))
+    return { it, id, warnings, end: () => hang.resolve(ok) }
+  }
+
+  test('because it has just ended is no loss', async () => {
+    const { it, id, warnings, end } = await withLostClaim()
+    await it.clock.advance(20 * SECOND)
+    end()
+    expect(await it.outcome(id)).toMatchObject({ state: 'delivered' })
+    await it.clock.advance(MINUTE)
+    expect(warnings).toEqual([])
+  })
+
+  test('although it goes on running is told, once', async () => {
+    const { it, id, warnings, end } = await withLostClaim()
+    await it.clock.advance(2 * MINUTE)
+    expect(warnings).toEqual([`delivery.lost-claim ${id}`])
+    end()
+  })
 })
 
 test('a probe that does not arrive in time is undefined', async () => {

@@ -151,7 +151,7 @@ export function createEngine(options: EngineOptions): Engine {
     await persist(persistence, 'finish', () =>
       store.finish(claimed, { state: end.state, at, summary, error, receipts, terms }),
     )
-    running.queuedCount--
+    if (!claimed.isProbe) running.queuedCount--
     travelling.delete(claimed.id)
     outcomes.settle({
       id: claimed.id,
@@ -219,6 +219,7 @@ export function createEngine(options: EngineOptions): Engine {
         attempt: attemptCount,
         error,
         dueAt,
+        isProbe: claimed.isProbe,
       })
       return
     }
@@ -289,7 +290,7 @@ export function createEngine(options: EngineOptions): Engine {
           parts.emit({ type: 'delivery.refused-duplicate', at, flow: flow.name, delivery: accepted.id })
           return
         }
-        running.queuedCount++
+        if (!isProbe) running.queuedCount++
         travelling.add(accepted.id)
         parts.emit({ type: 'delivery.accepted', at, flow: flow.name, delivery: accepted.id, bytes, isProbe })
       },

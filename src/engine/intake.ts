@@ -33,6 +33,8 @@ export function makeIntake(options: IntakeOptions): Intake {
   let entering = 0
 
   async function accept(incoming: Incoming): Promise<Accepted> {
+    // Our own probes take no place: they say whether the way works, also while much waits.
+    if (incoming.probe !== undefined) return takeIn(incoming)
     const queued = options.queued() + entering
     if (queued >= limits.queuedPerFlow) {
       throw engineErrors.QUEUE_FULL({ flow: flow.name, queued }, { retryAfterMs: queueFullWaitMs })

@@ -31,8 +31,8 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
   }
 
   /** The delivery travels in this process from now on. */
-  function sendOff(running: RunningFlow, id: string): void {
-    running.queuedCount++
+  function sendOff(running: RunningFlow, id: string, isProbe: boolean): void {
+    if (!isProbe) running.queuedCount++
     travelling.add(id)
     outcomes.forget(id)
     options.poke()
@@ -104,7 +104,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
       })
       travels = accepted.id
     }
-    sendOff(running, travels)
+    sendOff(running, travels, detail.isProbe && travels === detail.id)
     await store.audit({ at: now, who, action: 'message.replay', detail: { delivery: detail.id, travels } })
     return travels
   }
@@ -118,7 +118,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
       change.body && (await store.bodies.write(change.body, { type, bytesMax: limits.messageBytes, hash: false }))
     const now = clock.now()
     await store.requeue(detail.id, { now, forgetIntents: true, ...(headers && { headers }), ...(body && { body }) })
-    sendOff(running, detail.id)
+    sendOff(running, detail.id, detail.isProbe)
     const changed = [...(headers ? ['headers'] : []), ...(body ? ['body'] : [])]
     await store.audit({ at: now, who, action: 'message.repair', detail: { delivery: detail.id, changed } })
   }
@@ -128,7 +128,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     const now = clock.now()
     await store.skip(detail.id, now, reason)
     const running = options.find(detail.flow)
-    if (running && detail.state === 'queued') running.queuedCount--
+    if (running && detail.state === 'queued' && !detail.isProbe) running.queuedCount--
     travelling.delete(detail.id)
     outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
     await store.audit({ at: now, who, action: 'message.skip', detail: { delivery: detail.id, reason } })

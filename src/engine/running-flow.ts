@@ -19,7 +19,7 @@ export class RunningFlow {
   readonly startedAt: number
   readonly links = new Links()
   readonly prepared: PreparedFlow
-  /** Deliveries that wait or run; kept here so that the limit needs no query. */
+  /** Deliveries that wait or run, without probes; kept here so that the limit needs no query. */
   queuedCount: number
   runningCount = 0
   state: FlowStatus['state'] = 'starting'

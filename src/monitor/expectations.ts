@@ -1,7 +1,7 @@
 import { asHubError } from '../kernel/error.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Clock, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
-import type { Inspection, Records } from '../store/port.ts'
+import type { DeliveryRow, Inspection, Records } from '../store/port.ts'
 import type { AlertBook, Finding } from './alerts/alert-book.ts'
 import {
   credentialWarnMs,
@@ -38,6 +38,9 @@ export const defaultAlertPolicy: AlertPolicy = {
   credentialEndsMs: credentialWarnMs,
   channels: ['log'],
 }
+
+/** Rows in which the newest delivery is looked for that is no probe. */
+const newestRows = 50
 
 /** A flow that should run but could not be started. */
 export interface FailedFlow {
@@ -94,7 +97,7 @@ export function createExpectations(parts: ExpectationParts) {
   ): Promise<void> {
     const { flow } = status
     const counts = await store.counts(flow.name)
-    const [newest] = counts.setAside > 0 ? await store.find({ flow: flow.name, state: 'set-aside', limit: 1 }) : []
+    const newest = counts.setAside > 0 ? await newestSetAside(flow.name) : undefined
     const now = clock.now()
     if (flow.expect.quietMs !== undefined) {
       await report(
@@ -112,6 +115,12 @@ export function createExpectations(parts: ExpectationParts) {
     if (result) await report(findProbe(flow, result))
     // Before the first result nothing is known: an alert from before a restart stays as it is.
     else observed.add(`probe:${flow.name}`)
+  }
+
+  /** Probes that were set aside stand among the others, but nobody waits for them. */
+  async function newestSetAside(flow: string): Promise<DeliveryRow | undefined> {
+    const rows = await store.find({ flow, state: 'set-aside', limit: newestRows })
+    return rows.find(row => !row.isProbe)
   }
 
   /** The link as it was when it went down; one that is trying again counts as down until it is up. */

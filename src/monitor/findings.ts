@@ -9,7 +9,8 @@ import type { ProbeEnd, WatchedCredential, WatchedError, WatchedFlow, WatchedLin
 /** Silence since the last message, or since the hub began to watch the flow. */
 export function findQuiet(flow: WatchedFlow, quietMs: number, heardAt: number, now: number): Finding {
   const isQuiet = now - heardAt >= quietMs
-  return finding(
+  // A message is all the proof there is to wait for: a flow that hears one each minute must not need two calm minutes.
+  const found = finding(
     'quiet',
     flow,
     undefined,
@@ -21,6 +22,7 @@ export function findQuiet(flow: WatchedFlow, quietMs: number, heardAt: number, n
       command: `isthmus flow check ${flow.name}`,
     },
   )
+  return { ...found, calmMs: 0 }
 }
 
 /** The last probe, and when it was sent. */

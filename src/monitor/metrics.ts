@@ -63,7 +63,11 @@ function makeMeters(registry: Registry) {
     accepted: counter('delivery_accepted_total', 'Messages accepted, probes left out.', ['flow']),
     acceptedBytes: counter('delivery_accepted_bytes_total', 'Bytes of the bodies accepted.', ['flow']),
     duplicates: counter('delivery_refused_duplicate_total', 'Messages not accepted, since they were known.', ['flow']),
-    failed: counter('delivery_failed_total', 'Attempts that failed, by error code.', ['flow', 'code', 'side']),
+    failed: counter('delivery_failed_total', 'Attempts that failed, by error code, probes left out.', [
+      'flow',
+      'code',
+      'side',
+    ]),
     ends: {
       delivered: counter('delivery_delivered_total', 'Deliveries that arrived.', ['flow']),
       dropped: counter('delivery_dropped_total', 'Deliveries that a filter ended.', ['flow']),
@@ -101,6 +105,7 @@ function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: stri
       meters.duplicates.inc({ flow })
       return
     case 'delivery.failed':
+      if (event.isProbe) return
       meters.failed.inc({ flow, code: event.error.code, side: event.error.side })
       countError(flow, event.error)
       return

@@ -126,6 +126,19 @@ test('silence raises one alert, over a restart as well, and a message resolves i
   expect(world.told.slice(1)).toEqual(['log: resolved: Flow orders has taken in nothing for 4h.'])
 })
 
+test('a short silence is over with the first message, however soon the next silence begins', async () => {
+  const world = watch()
+  world.run(expecting({ quietMs: MINUTE }))
+  await world.lookFor(2 * MINUTE, 15 * SECOND)
+  expect(world.told).toEqual(['log: open: Flow orders has taken in nothing for 1m.'])
+  const { clock } = world
+  world.happen({ type: 'delivery.accepted', at: clock.now(), flow: 'orders', delivery: 'A', bytes: 1, isProbe: false })
+  await world.lookFor(30 * SECOND, 15 * SECOND)
+  expect(world.told.slice(1)).toEqual(['log: resolved: Flow orders has taken in nothing for 1m.'])
+  await world.lookFor(MINUTE, 15 * SECOND)
+  expect(world.told).toHaveLength(3)
+})
+
 test('a probe is no message: silence goes on', async () => {
   const world = watch()
   world.run(expecting({ quietMs: HOUR }))
@@ -263,7 +276,8 @@ test('set-aside deliveries, an old queue, credentials and flows that do not star
   const now = world.clock.now()
   world.run({ ...ordersFlow, alert: ['ops'] })
   world.facts.counts = { ...noCounts, setAside: 2, queued: 1, oldestQueuedAt: now - 2 * HOUR }
-  world.facts.rows = [setAsideRow({ at: now, error: refused })]
+  const probeRow = setAsideRow({ at: now, isProbe: true, error: { ...refused, message: 'The probe was refused.' } })
+  world.facts.rows = [probeRow, setAsideRow({ at: now, error: refused })]
   const ready = { state: 'ready', error: undefined } as const
   const { cert: certificate } = await makeTwinCertificate(['hub.example'], { validForMs: 5 * DAY })
   const end = new X509Certificate(certificate).validToDate.toISOString()
@@ -322,7 +336,17 @@ test('the metrics say what happened, and forget links that are gone', async () =
   const delivery = 'D'
   world.happen({ type: 'delivery.accepted', at, flow, delivery, bytes: 1000, isProbe: false })
   world.happen({ type: 'delivery.accepted', at, flow, delivery, bytes: 1000, isProbe: true })
-  world.happen({ type: 'delivery.failed', at, flow, delivery, attempt: 1, error: testErrors.REFUSED(), dueAt: at })
+  const failed = {
+    type: 'delivery.failed',
+    at,
+    flow,
+    delivery,
+    attempt: 1,
+    error: testErrors.REFUSED(),
+    dueAt: at,
+  } as const
+  world.happen({ ...failed, isProbe: false })
+  world.happen({ ...failed, isProbe: true })
   const ended = { type: 'delivery.ended', at, flow, delivery, summary: '', error: undefined, tookMs: 20 } as const
   world.happen({ ...ended, state: 'delivered', isProbe: false })
   world.happen({ ...ended, state: 'set-aside', isProbe: false })

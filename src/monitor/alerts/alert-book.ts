@@ -12,6 +12,8 @@ export interface Finding {
   readonly flow?: string | undefined
   /** Channels for this alert. */
   readonly channels: readonly string[]
+  /** How long all must be well before the alert is resolved, where this one knows better than the book. */
+  readonly calmMs?: number
   /** Undefined: all is well. */
   readonly trouble: (AlertText & { readonly since: number }) | undefined
 }
@@ -78,7 +80,7 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
       return
     }
     if (before?.state !== 'open') return
-    await resolveAfter(before, before.isFlapping ? flapLimits.flappingCalmMs : flapLimits.calmMs)
+    await resolveAfter(before, before.isFlapping ? flapLimits.flappingCalmMs : (finding.calmMs ?? flapLimits.calmMs))
   }
 
   async function resolveAfter(alert: Alert, calmMs: number): Promise<void> {
