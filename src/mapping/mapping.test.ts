@@ -1,0 +1,274 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { HubError } from '../kernel/error.ts'
+import { coverageOf, describeMapping, jsonSchemaOf, whyOf } from './describe-mapping.ts'
+import { defineMapping, type Mapping } from './mapping.ts'
+import { constant, each, field, firstOf, join, number, pick, setting } from './rules.ts'
+import type { SourceNode } from './source.ts'
+import { boolean, choice, date, dateTime, decimal, integer, list, lookup, text } from './target.ts'
+import { escapeKey, unescapeKey } from './text-rule.ts'
+
+function node(name: string, fields: Record<string, string>, ...children: SourceNode[]): SourceNode {
+  return { name, fields: new Map(Object.entries(fields)), children }
+}
+
+/** A material as MATMAS05 carries it, with what a test changes. */
+function material(fields: Record<string, string> = {}, ...children: SourceNode[]): SourceNode {
+  const maram = { MATNR: '000000000000004711', MTART: 'FERT', NTGEW: '4.666', GEWEI: 'KGM', ...fields }
+  return node('IDOC', {}, node('E1MARAM', maram, ...children))
+}
+
+const maktx = (language: string, value: string) => node('E1MAKTM', { SPRAS_ISO: language, MAKTX: value })
+
+const unit = { name: text(10), factor: decimal({ scale: 5 }) }
+const productTable = {
+  productnumber: text(100),
+  name: text(20),
+  producttypecode: choice({ salesInventory: 1, services: 3 }),
+  quantitydecimal: integer({ min: 0, max: 5 }),
+  stockweight: decimal({ scale: 3, min: 0, max: 1e9 }),
+  standardcost: decimal({ scale: 2, min: -1e11, max: 1e11 }),
+  validfromdate: date(),
+  changedon: dateTime(),
+  isstockitem: boolean(),
+  productstructure: choice({ product: 1 }),
+  defaultuomid: lookup('uoms', 'name'),
+  units: list(unit),
+}
+
+const product = defineMapping({
+  name: 'material to product',
+  source: 'idoc',
+  target: productTable,
+  fields: {
+    productnumber: firstOf(field('E1MARAM/MATNR_LONG'), field('E1MARAM/MATNR')).alpha().required(),
+    name: pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', 'EN'] })
+      .field('MAKTX')
+      .cut(20),
+    producttypecode: field('E1MARAM/MTART').choose({ FERT: 1, HAWA: 1, DIEN: 3 }),
+    stockweight: field('E1MARAM/NTGEW').decimal().toUnit('KGM', field('E1MARAM/GEWEI')).round(3),
+    standardcost: field('E1MARAM/E1MBEWM/STPRS').decimal().per(field('E1MARAM/E1MBEWM/PEINH').decimal()).round(2),
+    validfromdate: field('E1MARAM/MSTDE').date(),
+    changedon: field('E1MARAM/LAEDA').dateTime(field('E1MARAM/LAEUHR')),
+    isstockitem: field('E1MARAM/KZKFG').flag(),
+    productstructure: number(1).onCreate(),
+    defaultuomid: setting('uom').key(),
+    units: each('E1MARAM/E1MARMM', unit, {
+      name: field('MEINH'),
+      factor: field('UMREZ').decimal().per(field('UMREN').decimal()).round(5),
+    }),
+  },
+})
+
+function faultOf(mapping: Mapping, source: SourceNode): string {
+  try {
+    mapping.run(source)
+  } catch (thrown) {
+    if (thrown instanceof HubError) return `${thrown.code} ${thrown.message}`
+    throw thrown
+  }
+  return 'no fault'
+}
+
+test('a material becomes a product, every value in the form its field takes', () => {
+  const source = material(
+    { MATNR_LONG: '000000000123456789', MSTDE: '20230718', LAEDA: '20250105', LAEUHR: '143621', KZKFG: 'X' },
+    maktx('DE', 'Pumpe'),
+    maktx('EN', 'Pump'),
+    node('E1MBEWM', { STPRS: '1234.50', PEINH: '100' }),
+    node('E1MARMM', { MEINH: 'KAR', UMREZ: '12', UMREN: '1' }),
+    node('E1MARMM', { MEINH: 'PAL', UMREZ: '1', UMREN: '3' }),
+  )
+  expect(product.run(source, { settings: { uom: "EA'1" } })).toEqual({
+    values: {
+      productnumber: '123456789',
+      name: 'Pump',
+      producttypecode: 1,
+      stockweight: 4.666,
+      standardcost: 12.35,
+      validfromdate: '2023-07-18',
+      changedon: '2025-01-05T14:36:21Z',
+      isstockitem: true,
+      'defaultuomid@odata.bind': "/uoms(name='EA''1')",
+      units: [
+        { name: 'KAR', factor: 12 },
+        { name: 'PAL', factor: 0.33333 },
+      ],
+    },
+    createOnly: { productstructure: 1 },
+    warnings: [],
+  })
+})
+
+test('a field that is / alone or absent is left as it is; an empty one empties the target', () => {
+  const source = material({ MSTDE: '/', NTGEW: '', MATNR_LONG: '/' }, maktx('EN', ''))
+  expect(product.run(source).values).toEqual({
+    productnumber: '4711',
+    name: null,
+    producttypecode: 1,
+    stockweight: null,
+    units: [],
+  })
+})
+
+test('outside of IDocs / is a value like any other', () => {
+  const mapping = defineMapping({ name: 'x', source: 'xml', target: { sign: text(1) }, fields: { sign: field('A/B') } })
+  expect(mapping.run(node('root', {}, node('A', { B: '/' }))).values).toEqual({ sign: '/' })
+})
+
+test('a list with one record stays a list, and a text of digits stays a text', () => {
+  const { values } = product.run(material({ MATNR: '0815' }, node('E1MARMM', { MEINH: '007', UMREZ: '1', UMREN: '1' })))
+  expect(JSON.stringify(values)).toContain('"productnumber":"815"')
+  expect(JSON.stringify(values)).toContain('"units":[{"name":"007","factor":1}]')
+})
+
+test('what is cut is told of', () => {
+  const { values, warnings } = product.run(material({}, maktx('FR', 'Une pompe très très longue')))
+  expect(values.name).toBe('Une pompe très très ')
+  expect(warnings).toEqual(['name: "Une pompe très très longue" has 26 characters and was cut to 20'])
+})
+
+describe('a value that does not fit is refused with field, rule and value', () => {
+  test.each([
+    ['an unknown value', { MTART: 'ROH' }, /producttypecode \(E1MARAM\/MTART, by table of 3 values\): "ROH" is not in/],
+    ['no number', { NTGEW: '4,5' }, /stockweight .*"4,5" is no decimal number/],
+    ['two signs', { NTGEW: '-4.5-' }, /"-4.5-" is no decimal number/],
+    ['below the least', { NTGEW: '4.5-' }, /stockweight .*-4.5 is below 0/],
+    ['an unknown unit', { GEWEI: 'QQQ' }, /QQQ cannot be converted to KGM/],
+    ['a unit of another dimension', { GEWEI: 'LTR' }, /LTR cannot be converted to KGM/],
+    ['an empty unit', { GEWEI: '' }, /the unit \(E1MARAM\/GEWEI\) is empty/],
+    ['a 30th of February', { MSTDE: '20230230' }, /validfromdate .*"20230230" is no date/],
+    ['an hour too many', { LAEDA: '20230101', LAEUHR: '250000' }, /changedon .*"250000" is no time/],
+    ['no flag', { KZKFG: 'Q' }, /isstockitem .*"Q" is no flag/],
+    ['no key at all', { MATNR: '' }, /productnumber .*there is no value, and the target needs one/],
+    ['a number with 17 digits', { NTGEW: '12345678.123456789' }, /no fault/],
+    ['too long for a text', { MATNR: 'A'.repeat(101) }, /productnumber .*has 101 characters and the field takes 100/],
+  ])('%s', (_, fields, expected) => {
+    expect(faultOf(product, material(fields))).toMatch(expected)
+  })
+
+  test('in a list, with the place in the list', () => {
+    const source = material({}, node('E1MARMM', { MEINH: 'A' }), node('E1MARMM', { MEINH: 'B', UMREZ: 'x' }))
+    expect(faultOf(product, source)).toMatch(/units\[1\]\.factor \(UMREZ, decimal.*"x" is no decimal number/)
+  })
+
+  test('all that is wrong at once, and not more than five', () => {
+    const source = material({ MTART: 'ROH', NTGEW: 'a', MSTDE: '1', KZKFG: 'Q', MATNR: '', LAEDA: '1' })
+    const fault = faultOf(product, source)
+    expect(fault).toMatch(/^MAPPING_FAILED 6 of the target fields/)
+    expect(fault).toMatch(/; and 1 more/)
+  })
+})
+
+test('digits that the target would lose are refused unless the rule rounds', () => {
+  const table = { amount: decimal({ scale: 2 }) }
+  const exact = defineMapping({ name: 'x', source: 'idoc', target: table, fields: { amount: field('A').decimal() } })
+  expect(exact.run(node('r', { A: '5.500' })).values).toEqual({ amount: 5.5 })
+  expect(faultOf(exact, node('r', { A: '5.501' }))).toMatch(/5.501 has more than 2 digits .*\.round\(2\)/)
+  expect(faultOf(exact, node('r', { A: '12345678901234.56' }))).toMatch(/is above 100000000000/)
+})
+
+test('amounts: yen without decimals, debit and credit, sums', () => {
+  const mapping = defineMapping({
+    name: 'x',
+    source: 'idoc',
+    target: { amount: decimal({ scale: 3 }), sum: decimal({ scale: 2 }) },
+    fields: {
+      amount: field('WRBTR').decimal().amountIn(field('WAERS')).signedBy(field('SHKZG')),
+      sum: field('A').decimal().plus(field('B').decimal(), field('C').decimal()),
+    },
+  })
+  const run = (fields: Record<string, string>) => mapping.run(node('r', fields)).values
+  expect(run({ WRBTR: '12.34', WAERS: 'JPY', SHKZG: 'S', A: '0.1', B: '0.2' })).toEqual({ amount: 1234, sum: 0.3 })
+  expect(run({ WRBTR: '12.34', WAERS: 'EUR', SHKZG: 'H' })).toEqual({ amount: -12.34 })
+  expect(run({ WRBTR: '12345.60', WAERS: 'KWD', SHKZG: 'S' })).toEqual({ amount: 1234.56 })
+})
+
+test('join leaves out what is empty, and a condition leaves out the field', () => {
+  const mapping = defineMapping({
+    name: 'x',
+    source: 'idoc',
+    target: { name: text(50), blocked: boolean() },
+    fields: {
+      name: join(' ', field('NAME1'), field('NAME2')),
+      blocked: constant(true).when(field('LOEVM').flag()),
+    },
+  })
+  expect(mapping.run(node('r', { NAME1: 'ACME', NAME2: '' })).values).toEqual({ name: 'ACME' })
+  expect(mapping.run(node('r', { NAME1: 'ACME', NAME2: 'Inc', LOEVM: 'X' })).values).toEqual({
+    name: 'ACME Inc',
+    blocked: true,
+  })
+})
+
+test('the compiler refuses what the target does not take', () => {
+  const table = {
+    name: text(10),
+    from: date(),
+    size: integer(),
+    kind: choice({ one: 1 }),
+    owner: lookup('users', 'mail'),
+  }
+  const make = (fields: Parameters<typeof defineMapping<typeof table>>[0]['fields']) =>
+    defineMapping({ name: 'x', source: 'idoc', target: table, fields })
+  const wrong = [
+    // @ts-expect-error The target has no such field.
+    () => make({ nmae: field('A') }),
+    // @ts-expect-error A number is no text.
+    () => make({ name: field('A').decimal() }),
+    // @ts-expect-error A text is no date.
+    () => make({ from: field('A') }),
+    // @ts-expect-error 2 is no choice.
+    () => make({ kind: field('A').choose({ X: 2 }) }),
+    // @ts-expect-error A text is no key.
+    () => make({ owner: field('A') }),
+  ]
+  expect(wrong).toHaveLength(5)
+  expect(make({ name: field('A'), from: field('B').date(), size: field('C').decimal() }).rules.size).toBe(3)
+})
+
+test('the same spec prints its table, what it does not read, its schema, and why a field got its value', () => {
+  const rows = describeMapping(product)
+  expect(rows.find(row => row.field === 'stockweight')).toEqual({
+    field: 'stockweight',
+    takes: 'decimal, 3 digits, 0 to 1000000000',
+    sources: ['E1MARAM/NTGEW', 'E1MARAM/GEWEI'],
+    rule: 'E1MARAM/NTGEW, decimal, from the unit in E1MARAM/GEWEI to KGM, round to 3 digits',
+  })
+  expect(rows.find(row => row.field === 'quantitydecimal')?.rule).toBe('not mapped')
+
+  const coverage = coverageOf(product, [material({ BRGEW: '5' }), material({ BRGEW: '6', LABOR: 'x' })])
+  expect(coverage.unused).toEqual([
+    { path: 'E1MARAM/BRGEW', documents: 2 },
+    { path: 'E1MARAM/LABOR', documents: 1 },
+  ])
+  expect(coverage.absent).toContain('E1MARAM/E1MBEWM/STPRS')
+  expect(coverage.unmapped).toEqual(['quantitydecimal'])
+
+  expect(jsonSchemaOf(product)).toMatchObject({
+    properties: { name: { maxLength: 20 }, 'defaultuomid@odata.bind': {}, units: { type: 'array' } },
+  })
+
+  const why = whyOf(product, material({ NTGEW: '500', GEWEI: 'GRM' }), 'stockweight')
+  expect(why?.steps.map(({ what, value }) => `${what}: ${value}`)).toEqual([
+    'E1MARAM/NTGEW: "500"',
+    'decimal: 500',
+    'E1MARAM/GEWEI: "GRM"',
+    'from the unit in E1MARAM/GEWEI to KGM: 0.5',
+    'round to 3 digits: 0.5',
+    '→ stockweight: 0.5',
+  ])
+  expect(whyOf(product, material({ NTGEW: 'x' }), 'stockweight')?.fault).toMatch(/"x" is no decimal number/)
+  expect(whyOf(product, material(), 'nothing')).toBeUndefined()
+})
+
+test('keys that Dataverse refuses come back from their escaped form', () => {
+  expect(escapeKey('BAR303/00')).toBe('BAR303_2F00')
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), value => {
+      const escaped = escapeKey(value)
+      expect(escaped).not.toMatch(/[/<>*%&:\\?+]/)
+      expect(unescapeKey(escaped)).toBe(value)
+    }),
+  )
+})

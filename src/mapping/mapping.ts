@@ -1,0 +1,131 @@
+import type { Json, JsonObject } from '../kernel/json.ts'
+import { mappingErrors, RuleFault } from './errors.ts'
+import { fitValue } from './fit.ts'
+import { describe, EachRecord, type Rule, type RuleScope, show, type TraceStep } from './rule.ts'
+import type { RulesFor } from './rules.ts'
+import type { SourceNode } from './source.ts'
+import type { TargetField, TargetTable } from './target.ts'
+
+/** A mapping as its author writes it. */
+export interface MappingSpec<T extends TargetTable> {
+  /** Name in messages and documentation. */
+  readonly name: string
+  /** How the body is read. In an `idoc`, a field that is `/` alone is left as it is in the target. */
+  readonly source: 'idoc' | 'xml'
+  readonly target: T
+  readonly fields: RulesFor<NoInfer<T>>
+}
+
+export interface Mapping {
+  readonly name: string
+  readonly source: 'idoc' | 'xml'
+  readonly target: TargetTable
+  readonly rules: ReadonlyMap<string, Rule<unknown>>
+  /** Throws MAPPING_FAILED that names every field that got no right value. */
+  run(node: SourceNode, options?: MappingOptions): Mapped
+}
+
+export interface MappingOptions {
+  readonly settings?: Readonly<Record<string, string>>
+  /** Hears every step of every field. */
+  readonly trace?: (field: string, step: TraceStep) => void
+}
+
+export interface Mapped {
+  /** The fields to send, in the order of the spec; a field that is left as it is does not occur. */
+  readonly values: JsonObject
+  /** Fields that only a new record takes. */
+  readonly createOnly: JsonObject
+  /** What was cut or otherwise changed with a warning. */
+  readonly warnings: readonly string[]
+}
+
+/** Faults that one error names; a document that is wrong throughout would fill the log. */
+const faultsMax = 5
+const faultTextMax = 300
+
+/** Makes a mapping. The compiler refuses a name that the target does not have and a value that its field does not take. */
+export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>): Mapping {
+  const rules = new Map(
+    Object.entries(spec.fields).filter((entry): entry is [string, Rule<unknown>] => entry[1] !== undefined),
+  )
+  return {
+    name: spec.name,
+    source: spec.source,
+    target: spec.target,
+    rules,
+    run(node, options = {}) {
+      const faults: string[] = []
+      const warnings: string[] = []
+      const values: Record<string, Json> = {}
+      const createOnly: Record<string, Json> = {}
+      for (const [name, rule] of rules) {
+        const scope: RuleScope = {
+          node,
+          settings: options.settings ?? {},
+          hasNoDataMark: spec.source === 'idoc',
+          trace: options.trace && (step => options.trace?.(name, step)),
+          warn: text => warnings.push(`${name}: ${text}`),
+        }
+        const target = spec.target[name]
+        if (target)
+          readInto(rule.isCreateOnly ? createOnly : values, { name, place: name, rule, target, scope, faults })
+      }
+      if (faults.length > 0) {
+        const more = faults.length > faultsMax ? `; and ${faults.length - faultsMax} more` : ''
+        const text = `${faults.slice(0, faultsMax).join('; ')}${more}`
+        throw mappingErrors.FAILED({ mapping: spec.name, count: faults.length, text })
+      }
+      return { values, createOnly, warnings }
+    },
+  }
+}
+
+interface Read {
+  readonly name: string
+  /** Where the field stands in the result, `lines[2].quantity`. */
+  readonly place: string
+  readonly rule: Rule<unknown>
+  readonly target: TargetField<unknown>
+  readonly scope: RuleScope
+  readonly faults: string[]
+}
+
+function readInto(into: Record<string, Json>, { name, place, rule, target, scope, faults }: Read): void {
+  let value: unknown
+  try {
+    value = rule.read(scope)
+    if (rule.isRequired && (value === undefined || value === null || value === '')) {
+      throw new RuleFault('there is no value, and the target needs one')
+    }
+    if (value === undefined) return
+    if (target.kind === 'list') {
+      into[name] = readList(value, { place, target, faults })
+      return
+    }
+    const fitted = fitValue(name, target, value)
+    into[fitted.name] = fitted.value
+  } catch (thrown) {
+    if (!(thrown instanceof RuleFault)) throw thrown
+    faults.push(`${place} (${describe(rule)}): ${thrown.message}`.slice(0, faultTextMax))
+    return
+  }
+  scope.trace?.({ what: `→ ${place}`, value: show(value) })
+}
+
+function readList(
+  value: unknown,
+  { place, target, faults }: { place: string; target: TargetField<unknown> & { kind: 'list' }; faults: string[] },
+): JsonObject[] {
+  if (!Array.isArray(value)) throw new RuleFault('the rule gives no list')
+  return value.map((item, index) => {
+    if (!(item instanceof EachRecord)) throw new RuleFault('the rule gives a list that is not made with each')
+    const record: Record<string, Json> = {}
+    for (const [name, rule] of item.rules) {
+      const field = target.of[name]
+      if (field)
+        readInto(record, { name, place: `${place}[${index}].${name}`, rule, target: field, scope: item.scope, faults })
+    }
+    return record
+  })
+}

@@ -1,0 +1,156 @@
+import { RuleFault } from './errors.ts'
+import { type Decimal, formatDecimal } from './exact-decimal.ts'
+import type { SourceNode } from './source.ts'
+
+/** What a rule reads from. */
+export interface RuleScope {
+  /** The node that paths begin at: the document, or one node of a list. */
+  readonly node: SourceNode
+  /** Values of the flow document (`with:`), by name. */
+  readonly settings: Readonly<Record<string, string>>
+  /** In an IDoc a field that is `/` alone says "no data, leave as it is" (ALE). */
+  readonly hasNoDataMark: boolean
+  /** Hears what each rule read and made, when somebody asks why a field got its value. */
+  readonly trace: ((step: TraceStep) => void) | undefined
+  readonly warn: (text: string) => void
+}
+
+export interface TraceStep {
+  /** What was done: `E1MARAM/NTGEW`, `decimal`, `to KGM`. */
+  readonly what: string
+  readonly value: string
+}
+
+/**
+ * What a rule gives: a value, null (the target field is emptied), or undefined (it is left as it is and not sent).
+ */
+export type Outcome<T> = T | null | undefined
+
+/** How a target field gets its value. Made by `field`, `constant`, `pick` and the like, never by hand. */
+export class Rule<T> {
+  /** Paths that are read, for documentation, coverage and lineage. */
+  readonly sources: readonly string[]
+  /** What happens to the value, in words, one for each step. */
+  readonly words: readonly string[]
+  readonly read: (scope: RuleScope) => Outcome<T>
+  /** Only sent when a record is created. */
+  readonly isCreateOnly: boolean
+  readonly isRequired: boolean
+
+  constructor(parts: RuleParts<T>) {
+    this.sources = parts.sources
+    this.words = parts.words
+    this.read = parts.read
+    this.isCreateOnly = parts.isCreateOnly ?? false
+    this.isRequired = parts.isRequired ?? false
+  }
+
+  /** A step of your own, with the words that documentation and trace show. A RuleFault says that a value is wrong. */
+  to<U>(words: string, change: (value: T, scope: RuleScope) => Outcome<U>): Rule<U> {
+    return new Rule(extend(this, words, change))
+  }
+
+  /** Sent when a record is created, never when it is updated. */
+  onCreate(): Rule<T> {
+    return new Rule({ ...partsOf(this, 'only on create'), isCreateOnly: true })
+  }
+
+  /** Without a value the message is refused. */
+  required(): Rule<T> {
+    return new Rule({ ...partsOf(this, 'required'), isRequired: true })
+  }
+
+  /** The value of another rule where this one gives none or an empty one. */
+  or<U>(other: Rule<U>): Rule<T | U> {
+    const { read } = this
+    return new Rule<T | U>({
+      sources: [...this.sources, ...other.sources],
+      words: [...this.words, `else ${describe(other)}`],
+      read(scope): Outcome<T | U> {
+        const own = read(scope)
+        return isEmpty(own) ? (other.read(scope) ?? own) : own
+      },
+    })
+  }
+
+  /** Nothing is sent unless the condition holds. */
+  when(condition: Rule<boolean>): Rule<T> {
+    return new Rule({
+      sources: [...this.sources, ...condition.sources],
+      words: [...this.words, `when ${describe(condition)}`],
+      read: scope => (condition.read(scope) === true ? this.read(scope) : undefined),
+    })
+  }
+}
+
+function partsOf<T>(rule: Rule<T>, words: string): RuleParts<T> {
+  const { sources, read, isCreateOnly, isRequired } = rule
+  return { sources, words: [...rule.words, words], read, isCreateOnly, isRequired }
+}
+
+/** A record of a list before its fields are read: the mapping reads them, so that a fault names the very field. */
+export class EachRecord<T> {
+  /** Table of the record. */
+  readonly of: T
+  readonly scope: RuleScope
+  readonly rules: ReadonlyMap<string, Rule<unknown>>
+
+  constructor(of: T, scope: RuleScope, rules: ReadonlyMap<string, Rule<unknown>>) {
+    this.of = of
+    this.scope = scope
+    this.rules = rules
+  }
+}
+
+export interface RuleParts<T> {
+  readonly sources: readonly string[]
+  readonly words: readonly string[]
+  readonly read: (scope: RuleScope) => Outcome<T>
+  readonly isCreateOnly?: boolean
+  readonly isRequired?: boolean
+}
+
+/** The parts of a rule with one step more. An absent or emptied value stays what it is. */
+export function extend<T, U>(
+  rule: Rule<T>,
+  words: string,
+  change: (value: T, scope: RuleScope) => Outcome<U>,
+): RuleParts<U> {
+  return {
+    sources: rule.sources,
+    words: [...rule.words, words],
+    isCreateOnly: rule.isCreateOnly,
+    isRequired: rule.isRequired,
+    read(scope): Outcome<U> {
+      const value = rule.read(scope)
+      if (value === null) return null
+      if (value === undefined) return undefined
+      const changed = change(value, scope)
+      scope.trace?.({ what: words, value: show(changed) })
+      return changed
+    },
+  }
+}
+
+export function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === ''
+}
+
+export function describe(rule: Rule<unknown>): string {
+  return rule.words.join(', ')
+}
+
+export function show(value: unknown): string {
+  if (value === undefined) return '(left out)'
+  if (isDecimal(value)) return formatDecimal(value)
+  return JSON.stringify(value)
+}
+
+export function isDecimal(value: unknown): value is Decimal {
+  return typeof value === 'object' && value !== null && 'digits' in value && typeof value.digits === 'bigint'
+}
+
+/** Refuses a value: throws. */
+export function refuse(text: string): never {
+  throw new RuleFault(text)
+}

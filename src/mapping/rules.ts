@@ -1,0 +1,147 @@
+import { describe, EachRecord, isEmpty, type Outcome, Rule, type RuleScope } from './rule.ts'
+import { fieldAt, nodesAt, type SourceNode, type SourcePath, splitPath } from './source.ts'
+import type { TargetTable, ValueOf } from './target.ts'
+import { TextRule } from './text-rule.ts'
+
+/** The rules for the fields of a target table; each gives what its field takes. */
+export type RulesFor<T extends TargetTable> = { readonly [Name in keyof T]?: Rule<ValueOf<T[Name]>> }
+
+/** A field of the document: `field('E1MARAM/MATNR')`. The first one where nodes repeat. */
+export function field(path: SourcePath): TextRule {
+  const { names, field: name } = splitPath(path)
+  return new TextRule({
+    sources: [path],
+    words: [path],
+    read: scope => readField(scope, scope.node, names, name, path),
+  })
+}
+
+/** One node of several: the first for which the condition holds, else the first of all (or none). */
+export function pick(
+  path: SourcePath,
+  choice: { readonly where: readonly [field: string, ...values: string[]]; readonly else?: 'first' | 'none' },
+): { field(name: string): TextRule } {
+  const names = path.split('/')
+  const [conditionField, ...values] = choice.where
+  return {
+    field(name) {
+      const last = choice.else === 'none' ? '' : ', else the first'
+      return new TextRule({
+        sources: [`${path}/${name}`, `${path}/${conditionField}`],
+        words: [`${path}/${name} where ${conditionField} is ${values.join(' or ')}${last}`],
+        read(scope) {
+          const nodes = nodesAt(scope.node, names)
+          const wanted = values
+            .map(value => nodes.find(node => node.fields.get(conditionField) === value))
+            .find(node => node !== undefined)
+          const node = wanted ?? (choice.else === 'none' ? undefined : nodes[0])
+          return node && readField(scope, node, [], name, `${path}/${name}`)
+        },
+      })
+    },
+  }
+}
+
+/** A record for each node at the path; paths inside begin at that node. */
+export function each<T extends TargetTable>(
+  path: SourcePath,
+  of: T,
+  rules: RulesFor<NoInfer<T>>,
+): Rule<readonly EachRecord<T>[]> {
+  const names = path.split('/')
+  const entries = Object.entries(rules) as [string, Rule<unknown>][]
+  return new Rule({
+    sources: entries.flatMap(([, rule]) => rule.sources.map(source => `${path}/${source}`)),
+    words: [`each ${path}: ${entries.map(([name, rule]) => `${name} from ${describe(rule)}`).join('; ')}`],
+    read: scope => nodesAt(scope.node, names).map(node => new EachRecord(of, { ...scope, node }, new Map(entries))),
+  })
+}
+
+export function constant<const V extends string | boolean>(value: V): Rule<V> {
+  return new Rule({ sources: [], words: [`always ${JSON.stringify(value)}`], read: () => value })
+}
+
+/** A fixed number; for a choice field too. */
+export function number<const V extends number>(value: V): Rule<V> {
+  return new Rule({ sources: [], words: [`always ${value}`], read: () => value })
+}
+
+/** The first of several fields that has a value (`MATNR_LONG`, else `MATNR`). */
+export function firstOf(...rules: readonly [Rule<string>, ...Rule<string>[]]): TextRule {
+  return new TextRule({
+    sources: rules.flatMap(rule => rule.sources),
+    words: [rules.map(describe).join(', else ')],
+    read(scope) {
+      let last: Outcome<string>
+      for (const rule of rules) {
+        const value = rule.read(scope)
+        if (!isEmpty(value)) return value
+        last ??= value
+      }
+      return last
+    },
+  })
+}
+
+/** A value that the flow document gives under `with:`. */
+export function setting(name: string): TextRule {
+  return new TextRule({ sources: [], words: [`the setting ${name}`], read: scope => scope.settings[name] })
+}
+
+/** Texts that are there, with something between: `join(' ', field('…/NAME1'), field('…/NAME2'))`. */
+export function join(between: string, ...rules: readonly Rule<string>[]): TextRule {
+  return new TextRule({
+    sources: rules.flatMap(rule => rule.sources),
+    words: [`${rules.map(describe).join(' + ')}, joined by ${JSON.stringify(between)}`],
+    read(scope) {
+      const values = rules.map(rule => rule.read(scope))
+      // Nothing said at all: leave the target as it is.
+      if (values.every(value => value === undefined)) return undefined
+      return values.filter(value => !isEmpty(value)).join(between)
+    },
+  })
+}
+
+/** True where any of the fields has a value (several block flags that mean one thing). */
+export function anyOf(...rules: readonly Rule<string>[]): Rule<boolean> {
+  return new Rule({
+    sources: rules.flatMap(rule => rule.sources),
+    words: [`any of ${rules.map(describe).join(', ')}`],
+    read(scope) {
+      const values = rules.map(rule => rule.read(scope))
+      return values.every(value => value === undefined) ? undefined : values.some(value => !isEmpty(value))
+    },
+  })
+}
+
+/** A value made of several rules. Absent ones come as undefined. */
+export function compute<const R extends readonly Rule<unknown>[], T>(
+  rules: R,
+  words: string,
+  make: (...values: { [K in keyof R]: R[K] extends Rule<infer V> ? Outcome<V> : never }) => Outcome<T>,
+): Rule<T> {
+  return new Rule({
+    sources: rules.flatMap(rule => rule.sources),
+    words: [`${words} (${rules.map(describe).join('; ')})`],
+    read: scope =>
+      make(
+        ...(rules.map(rule => rule.read(scope)) as { [K in keyof R]: R[K] extends Rule<infer V> ? Outcome<V> : never }),
+      ),
+  })
+}
+
+function readField(
+  scope: RuleScope,
+  node: SourceNode,
+  names: readonly string[],
+  field: string,
+  path: string,
+): Outcome<string> {
+  const value = fieldAt(node, names, field)
+  if (value === undefined || (scope.hasNoDataMark && value === '/')) {
+    scope.trace?.({ what: path, value: value === undefined ? '(absent)' : '"/" (no data)' })
+    return undefined
+  }
+  scope.trace?.({ what: path, value: JSON.stringify(value) })
+  return value
+}

@@ -1,0 +1,153 @@
+import { parseDecimal } from './exact-decimal.ts'
+import { NumberRule } from './number-rule.ts'
+import { extend, type Outcome, Rule, refuse } from './rule.ts'
+import type { DateText, DateTimeText, KeyText, TimeText } from './target.ts'
+
+/** A value as it stands in the document. An empty one empties the target field. */
+export class TextRule extends Rule<string> {
+  /** ALPHA conversion: leading zeros go where there are only digits; `0000001001` is 1001, `00A1` stays. */
+  alpha(): TextRule {
+    return this.#text('without leading zeros', value => (/^\d+$/.test(value) ? value.replace(/^0+(?=.)/, '') : value))
+  }
+
+  trim(): TextRule {
+    return this.#text('trimmed', value => value.trim())
+  }
+
+  upper(): TextRule {
+    return this.#text('in capitals', value => value.toUpperCase())
+  }
+
+  /** Cuts what is longer, with a warning; without it a text that the target cannot hold is refused. */
+  cut(lengthMax: number): TextRule {
+    return this.#text(`cut to ${lengthMax} characters`, (value, scope) => {
+      if (value.length <= lengthMax) return value
+      scope.warn(`${JSON.stringify(value)} has ${value.length} characters and was cut to ${lengthMax}`)
+      // Half of a surrogate pair is no character.
+      return value.slice(0, lengthMax).replace(/[\uD800-\uDBFF]$/, '')
+    })
+  }
+
+  /** Another value for each value (`FERT` → 1). Values that are not listed: refused, passed on, or one default. */
+  choose<const M extends Readonly<Record<string, unknown>>, const D = never>(
+    values: M,
+    otherwise: { readonly default?: D } = {},
+  ): Rule<M[keyof M] | D> {
+    const table = new Map(Object.entries(values)) as ReadonlyMap<string, M[keyof M]>
+    const hasDefault = 'default' in otherwise
+    const words = `by table of ${table.size} values${hasDefault ? `, else ${JSON.stringify(otherwise.default)}` : ''}`
+    return new Rule(
+      extend(this, words, value => {
+        const found = table.get(value)
+        if (found !== undefined) return found
+        if (hasDefault) return otherwise.default
+        if (value === '') return null
+        return refuse(`${JSON.stringify(value)} is not in the table (${[...table.keys()].slice(0, 8).join(', ')} …)`)
+      }),
+    )
+  }
+
+  /** Another text for each text; one that is not listed passes. */
+  replace(values: Readonly<Record<string, string>>): TextRule {
+    const table = new Map(Object.entries(values))
+    return this.#text(`by table of ${table.size} values, else as it is`, value => table.get(value) ?? value)
+  }
+
+  /** `12.50`, `12.50-`; empty stays empty. Anything else is refused: nothing is guessed. */
+  decimal(): NumberRule {
+    return new NumberRule(
+      extend(this, 'decimal', value => {
+        if (value.trim() === '') return null
+        return parseDecimal(value) ?? refuse(`${JSON.stringify(value)} is no decimal number`)
+      }),
+    )
+  }
+
+  /** `20240223`; `00000000` is no date. SAP's end of time `99991231` becomes no date where `isOpenEnd` is set. */
+  date(options: { readonly isOpenEnd?: boolean } = {}): Rule<DateText> {
+    return new Rule(extend(this, 'date', value => readDate(value, options.isOpenEnd ?? false)))
+  }
+
+  /** `143621` */
+  time(): Rule<TimeText> {
+    return new Rule(extend(this, 'time', readTime))
+  }
+
+  /** A date of this field and a time of another, in UTC. */
+  dateTime(timeOfDay: Rule<string>): Rule<DateTimeText> {
+    const parts = extend<string, DateTimeText>(this, 'date and time', (value, scope) => {
+      const day = readDate(value, false)
+      if (day === null) return null
+      const at = readTime(timeOfDay.read(scope) ?? '') ?? '00:00:00'
+      return `${day}T${at}Z` as DateTimeText
+    })
+    return new Rule({ ...parts, sources: [...parts.sources, ...timeOfDay.sources] })
+  }
+
+  /** SAP's flag: `X` (or `true`, `1`) is true, empty (or `-`, `false`, `0`) is false. */
+  flag(): Rule<boolean> {
+    return new Rule(
+      extend(this, 'flag', value => {
+        if (/^(?:X|x|true|1)$/.test(value.trim())) return true
+        if (/^(?:|-|false|0)$/.test(value.trim())) return false
+        return refuse(`${JSON.stringify(value)} is no flag (X or empty)`)
+      }),
+    )
+  }
+
+  is(...values: readonly string[]): Rule<boolean> {
+    return new Rule(extend(this, `is ${values.join(' or ')}`, value => values.includes(value)))
+  }
+
+  /** The key by which another table names the row. */
+  key(): Rule<KeyText> {
+    return new Rule(extend(this, 'key', value => (value === '' ? null : (value as KeyText))))
+  }
+
+  /**
+   * Characters that Dataverse refuses in alternate keys (`/ < > * % & : \ ? +`, and control characters), as `_2F`; an
+   * underscore itself becomes `_5F`, so that the way back is certain.
+   */
+  escaped(): TextRule {
+    return this.#text('escaped for keys', escapeKey)
+  }
+
+  #text(words: string, change: (value: string, scope: { warn(text: string): void }) => Outcome<string>): TextRule {
+    return new TextRule(extend(this, words, change))
+  }
+}
+
+/** See TextRule.escaped. */
+export function escapeKey(value: string): string {
+  return value.replace(/[/<>*%&:\\?+_\p{Cc}]/gu, character =>
+    [...Buffer.from(character)].map(byte => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  )
+}
+
+/** The way back from `escapeKey`. */
+export function unescapeKey(value: string): string {
+  return value.replace(/(?:_[0-9A-F]{2})+/g, run => Buffer.from(run.replaceAll('_', ''), 'hex').toString())
+}
+
+function readDate(value: string, isOpenEnd: boolean): DateText | null {
+  const trimmed = value.trim()
+  if (trimmed === '' || /^0+$/.test(trimmed)) return null
+  if (isOpenEnd && /^9999-?12-?31$/.test(trimmed)) return null
+  const match = /^(\d{4})(-?)(\d{2})\2(\d{2})$/.exec(trimmed)
+  const text = match ? `${match[1]}-${match[3]}-${match[4]}` : ''
+  const parsed = new Date(`${text}T00:00:00Z`)
+  // Date takes the 31st of a month with 30 days for the 1st of the next.
+  if (Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== text) {
+    refuse(`${JSON.stringify(value)} is no date (YYYYMMDD)`)
+  }
+  return text as DateText
+}
+
+function readTime(value: string): TimeText | null {
+  if (value.trim() === '') return null
+  const match = /^([01]\d|2[0-3]):?([0-5]\d):?([0-5]\d)$/.exec(value.trim())
+  // SAP writes the end of the day as 240000.
+  if (!match && /^24:?00:?00$/.test(value.trim())) return '23:59:59' as TimeText
+  if (!match) refuse(`${JSON.stringify(value)} is no time (HHMMSS)`)
+  return `${match[1]}:${match[2]}:${match[3]}` as TimeText
+}
