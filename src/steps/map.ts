@@ -4,13 +4,13 @@ import { z } from 'zod'
 import type { Scope, Template } from '../flow/expression.ts'
 import { templateSchema } from '../flow/expression-schema.ts'
 import { defineStep } from '../flow/step.ts'
+import { renderValue, type ValueTemplate, valueTemplate } from '../flow/value-template.ts'
 import { heldBody } from '../kernel/body.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Message } from '../kernel/message.ts'
 import { valueBody, withAttributes, withBody, withHeaders } from './change-message.ts'
 import { attributeName } from './condition.ts'
 import { loadMapping, mapErrors } from './mapping-module.ts'
-import { renderValue, type ValueTemplate, valueTemplate } from './value-template.ts'
 
 const set = z.strictObject({
   headers: z

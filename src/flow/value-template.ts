@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Scope, Template } from '../flow/expression.ts'
-import { templateSchema } from '../flow/expression-schema.ts'
 import type { Json } from '../kernel/json.ts'
+import type { Scope, Template } from './expression.ts'
+import { templateSchema } from './expression-schema.ts'
 
 /** A value whose texts are templates, to any depth. */
 export type ValueTemplate =
