@@ -40,7 +40,13 @@ export interface VaultOptions {
 }
 
 /** Areas whose records hold sealed secrets. */
-const sealedAreas = ['credential', 'credential-grant', 'credential-sign-in', 'certificate-authority'] as const
+const sealedAreas = [
+  'credential',
+  'credential-grant',
+  'credential-sign-in',
+  'certificate-authority',
+  'service-pepper',
+] as const
 
 const checkArea = 'vault'
 const checkId = 'key-check'

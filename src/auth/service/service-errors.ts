@@ -1,0 +1,148 @@
+import { defineErrors } from '../../kernel/error.ts'
+
+export const serviceErrors = defineErrors('SERVICE', {
+  INSTANCE_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no service instance {instance}.',
+    next: 'See which ones there are: isthmus instance list.',
+  },
+  INSTANCE_EXISTS: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Space {space} has a service instance {instance} already.',
+    next: 'Choose another name, or create a further key on that instance: isthmus key create {instance} <name>.',
+  },
+  INSTANCE_INVALID: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The service instance {instance} cannot be kept as given: {reason}',
+    next: 'Correct the named parameter; docs/guides/service-users.md shows the JSON of an instance.',
+  },
+  INSTANCE_CHANGED_MEANWHILE: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Somebody else changed the service instance {instance} meanwhile.',
+    next: 'Look at it again and repeat the change.',
+  },
+  ROLES_UNKNOWN: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'There is no role {roles} for plan {plan}.',
+    next: 'Correct the name (isthmus role list), or create it first: isthmus role create <name>.',
+  },
+  QUOTA_REACHED: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'Space {space} may hold {count} service instances of plan {plan}, and it does.',
+    next: 'Delete one, or raise the quota: isthmus space write {space} --quota {plan}=<count>.',
+  },
+  SPACE_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no space {space}.',
+    next: 'Create it first (isthmus space write {space}), or take one of isthmus space list.',
+  },
+  SPACE_INVALID: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The space {space} cannot be kept as given: {reason}',
+    next: 'A name is up to 64 letters, digits, dots, underscores and hyphens; a quota is a number from 0.',
+  },
+  SPACE_IN_USE: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'Space {space} still holds {count} service instances.',
+    next: 'Delete them first: isthmus instance list --space {space}.',
+  },
+  SPACE_PREDEFINED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Space {space} comes with the hub and stays.',
+    next: 'Leave it empty, or set its quotas to 0.',
+  },
+  KEY_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no service key {key}.',
+    next: 'See which ones there are: isthmus key list.',
+  },
+  KEY_EXISTS: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The service instance {instance} has a key {key} already.',
+    next: 'Choose another name, or rotate that key: isthmus key rotate {instance} {key}.',
+  },
+  KEY_INVALID: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The service key {key} cannot be made as asked: {reason}',
+    next: 'Correct the named parameter; docs/guides/service-users.md shows the JSON of a key.',
+  },
+  KEY_ENDED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The service key {key} is {state}, so it cannot be rotated.',
+    next: 'Create a new one: isthmus key create <instance> <name>.',
+  },
+  KEY_ROTATED_ALREADY: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The service key {key} was rotated already; its successor is {successor}.',
+    next: 'Hand out the successor, or rotate that one.',
+  },
+  KEYS_TOO_MANY: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The service instance {instance} has {count} keys, which is as many as it may have.',
+    next: 'Revoke the ones that nobody uses: isthmus key list {instance} shows the last use of each.',
+  },
+  CERTIFICATE_TAKEN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The certificate of {subject} is in use by key {key} already; nobody could tell the two callers apart.',
+    next: 'Use another certificate, or revoke that key first.',
+  },
+  ROLE_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no role {role}.',
+    next: 'See which ones there are: isthmus role list.',
+  },
+  ROLE_EXISTS: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is a role {role} already.',
+    next: 'Use it, or choose another name.',
+  },
+  ROLE_INVALID: {
+    side: 'caller',
+    retry: 'never',
+    means: '"{role}" is no name for a role.',
+    next: 'Use up to 100 letters, digits, underscores and dots, for example ESBMessaging_DE.',
+  },
+  ROLE_PREDEFINED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The role {role} comes with the hub and stays.',
+    next: 'Take it from the instances that should not have it.',
+  },
+  ROLE_IN_USE: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The role {role} is in use: {users}.',
+    next: 'Take it from there first, or delete it all the same with --force: whoever has it loses it at once.',
+  },
+  TOO_MANY: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'There are {count} {what} already, which is the limit.',
+    next: 'Delete those that nobody uses.',
+  },
+  STORE_UNREADABLE: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The stored {what} {id} cannot be read: {reason}',
+    next: 'Restore the database from a backup of this hub; it was changed by something else or written by a newer version.',
+  },
+})
