@@ -10,6 +10,9 @@ export const exitCodes = {
   /** The hub answered with an error. */
   refused: 4,
   unexpected: 70,
+  /** Ended by Ctrl-C, or by SIGTERM, before its work was done (128 and the number of the signal, as shells have it). */
+  interrupted: 130,
+  terminated: 143,
 } as const
 
 export const cliErrors = defineErrors('CLI', {
@@ -48,6 +51,12 @@ export const cliErrors = defineErrors('CLI', {
     retry: 'never',
     means: '{text}',
     next: 'See isthmus help {command}.',
+  },
+  INPUT_WRONG: {
+    side: 'caller',
+    retry: 'never',
+    means: '{file} does not hold {what}: {text}',
+    next: 'Correct it at the named place and run the command again; nothing was changed.',
   },
   FILE_UNREADABLE: {
     side: 'caller',

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -195,7 +197,7 @@ test('the log is shown, and followed until the person ends it', async () => {
       return stop.signal.aborted
     })
     .toBe(true)
-  expect(await following).toMatchObject({ code: 0, out: expect.stringMatching(/first\n.*second/) })
+  expect(await following).toMatchObject({ code: 130, out: expect.stringMatching(/first\n.*second/) })
 })
 
 test('every error is a sentence and a next step with an exit code, never a stack', async () => {
@@ -250,6 +252,36 @@ test('documents are linted with file, line and column', async () => {
   expect([none.code, none.out]).toEqual([1, expect.stringContaining('none.yaml:1:1')])
   const schema = await isthmus(['schema'], { cwd })
   expect(JSON.parse(schema.out)).toMatchObject({ title: 'Isthmus flow document' })
+})
+
+test('adapters that isthmus.yaml names are known to lint, schema and reference', async () => {
+  const cwd = await temporaryFolder()
+  const adapter = JSON.stringify(new URL('../flow/adapter.ts', import.meta.url).href)
+  const zod = JSON.stringify(import.meta.resolve('zod'))
+  const module = `import { z } from ${zod}
+import { defineSender } from ${adapter}
+export const pager = defineSender({
+  id: 'pager', title: 'Pager', summary: 'Takes calls.', config: z.strictObject({ number: z.string() }),
+  examples: [{ title: 'One', config: { number: '4711' } }], errors: {}, open: async () => { throw new Error('unused') },
+})`
+  await writeFile(join(cwd, 'pager.mjs'), module)
+  await writeFile(join(cwd, 'isthmus.yaml'), 'adapters: [pager.mjs]\n')
+  await writeFile(join(cwd, 'flow.yaml'), flowText.replace('timer: { every: 1h }', "pager: { number: '4711' }"))
+  const away = await temporaryFolder()
+  const config = join(cwd, 'isthmus.yaml')
+  expect((await isthmus(['lint', 'flow.yaml'], { cwd })).out).toContain('0 errors')
+  expect((await isthmus(['lint', join(cwd, 'flow.yaml')], { cwd: away })).code).toBe(1)
+  expect((await isthmus(['lint', join(cwd, 'flow.yaml'), '--config', config], { cwd: away })).code).toBe(0)
+  expect((await isthmus(['schema'], { cwd, env: { ISTHMUS_CONFIG: config } })).out).toContain('"pager"')
+  const world = await open()
+  const startHub: HubProgram['startHub'] = async () => ({
+    adminUrl: world.url,
+    endpointsUrl: '',
+    adminToken: world.token,
+    close: async () => {},
+  })
+  expect(await isthmus(['reference', '--write', 'ref'], { cwd, startHub })).toMatchObject({ code: 0 })
+  expect(await readFile(join(cwd, 'ref', 'sender-pager.md'), 'utf8')).toContain('| `number` |')
 })
 
 test('a hub is served with what isthmus.yaml says, until it is told to stop', async () => {
@@ -333,6 +365,54 @@ test('the reference is written from the declarations, is then up to date, and a 
   await writeFile(join(cwd, 'ref', 'sender-gone.md'), 'old')
   const stale = await isthmus(['reference', '--check', 'ref'], setting)
   expect([stale.code, stale.out]).toEqual([1, 'limits.md is stale.\nsender-gone.md is stale.\nNext: npm run docs\n'])
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+])('%s in the middle of a command ends it with %d', async (signal, code) => {
+  const stop = new AbortController()
+  const server = createServer(() => stop.abort(signal)).listen(0, '127.0.0.1')
+  closing.push(async () => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const asking = await isthmus(['flow', 'list'], { signal: stop.signal, env: { ISTHMUS_URL: url, ISTHMUS_TOKEN: 'x' } })
+  expect(asking).toMatchObject({ code, out: '', err: '' })
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s while the process reads standard input ends it with %d', async (signal, code) => {
+  const script = join(import.meta.dirname, 'isthmus.ts')
+  const child = spawn(process.execPath, [script, 'credential', 'create', 'x', '--from', '-'], {
+    env: { ...process.env, ISTHMUS_TOKEN: 'x', NODE_DEBUG: '' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  closing.push(async () => void child.kill('SIGKILL'))
+  const ended = once(child, 'exit')
+  // More than a pipe holds: once it is gone, the command reads, and has listened for signals before.
+  child.stdin.write('#'.repeat(1_000_000))
+  await expect.poll(() => child.stdin.writableLength, { timeout: 20_000 }).toBe(0)
+  child.kill(signal)
+  expect(await ended).toEqual([code, null])
+})
+
+const wrongInputs: [string, string, readonly string[]][] = [
+  ['headers that are no JSON', '{"subject": ', ['message', 'repair', 'X', '--headers', '-']],
+  ['headers that are no texts', '{"subject": 7}', ['message', 'repair', 'X', '--headers', '-']],
+  ['settings that are no YAML', 'user: [', ['credential', 'create', 'm365', '--from', '-']],
+]
+test.each(wrongInputs)('%s are told in a sentence as wrong usage', async (_what, stdin, line) => {
+  const result = await isthmus(line, { world: await open(), stdin })
+  expect(result).toMatchObject({
+    code: 2,
+    out: '',
+    err: expect.stringMatching(/^- does not hold .+\(CLI_INPUT_WRONG\)$/ms),
+  })
 })
 
 test('a command that is added from outside runs like the others', async () => {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { exitCodes } from './cli-errors.ts'
 import { type HubAddress, type HubClient, hubClient } from './hub-client.ts'
 import type { CliIo } from './io.ts'
 
@@ -18,8 +17,8 @@ export interface GlobalOptions extends HubAddress {
   readonly json?: boolean
 }
 
-export function makeCli(io: CliIo): Cli & { exitCode(): number } {
-  let exitCode: number = exitCodes.done
+export function makeCli(io: CliIo): Cli & { exitCode(): number | undefined } {
+  let exitCode: number | undefined
   return {
     io,
     hub: command => hubClient(command.optsWithGlobals<GlobalOptions>(), io),

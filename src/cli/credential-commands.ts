@@ -123,7 +123,7 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
     })
   }
   const document: unknown =
-    options.from === undefined ? {} : parse(await readText(options.from, cli.io), { maxAliasCount: 0 })
+    options.from === undefined ? {} : readYaml(options.from, await readText(options.from, cli.io))
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw cliErrors.ARGUMENT_WRONG({ text: 'The settings are not a group of keys.', command: 'credential' })
   }
@@ -139,6 +139,16 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
   }
   if (options.secret !== undefined) settings[knownSecret(options.secret)] = await readSecret(options.secret, cli.io)
   return settings
+}
+
+function readYaml(file: string, text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 0 })
+  } catch (cause) {
+    // The first line says what and where; the next ones would show the text, which may hold a secret.
+    const [mistake = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    throw cliErrors.INPUT_WRONG({ file, what: 'YAML or JSON', text: mistake }, { cause })
+  }
 }
 
 function isSecret(field: string): boolean {

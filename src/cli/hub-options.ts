@@ -9,15 +9,17 @@ import { batchOutput } from '../monitor/batched-output.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 
+export const configOption = [
+  '--config <file>',
+  'isthmus.yaml of the hub (ISTHMUS_CONFIG; default ./isthmus.yaml where it exists)',
+] as const
+
 /** Everything a hub needs to start, from isthmus.yaml and the environment. Throws CONFIG_… errors. */
 export async function readHubOptions(configFile: string | undefined, io: CliIo): Promise<HubOptions> {
-  const file = resolve(io.cwd, configFile ?? 'isthmus.yaml')
-  const isNamed = configFile !== undefined
-  const config = parseHubConfig(isNamed || existsSync(file) ? readText(file) : '', file)
-  const folder = dirname(file)
+  const { config, folder } = readConfig(configFile, io)
   const { alerts, log } = config
   const isTerminal = io.stdout.isTTY === true
-  const adapters = await loadAdapters(config.adapters.map(each => resolve(folder, each)))
+  const adapters = await adaptersOf(config, folder)
   return {
     dataFolder: resolve(folder, config.data),
     stage: config.stage,
@@ -45,6 +47,34 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     masterKey: io.env.ISTHMUS_MASTER_KEY,
     ...(adapters && { declarations: adapters }),
   }
+}
+
+/** What flow documents may name in the hub of this configuration: the built-in adapters and those it adds. */
+export async function readDeclarations(configFile: string | undefined, io: CliIo): Promise<Declarations> {
+  const { builtIn } = await io.program()
+  const { config, folder } = readConfig(configFile, io)
+  const more = await adaptersOf(config, folder)
+  if (!more) return builtIn
+  return {
+    senders: [...builtIn.senders, ...more.senders],
+    receivers: [...builtIn.receivers, ...more.receivers],
+    steps: [...builtIn.steps, ...more.steps],
+  }
+}
+
+/** The configuration with the folder that its paths are relative to. */
+function readConfig(
+  configFile: string | undefined,
+  io: CliIo,
+): { readonly config: HubConfig; readonly folder: string } {
+  const named = configFile ?? io.env.ISTHMUS_CONFIG
+  const file = resolve(io.cwd, named ?? 'isthmus.yaml')
+  const text = named !== undefined || existsSync(file) ? readText(file) : ''
+  return { config: parseHubConfig(text, file), folder: dirname(file) }
+}
+
+function adaptersOf(config: HubConfig, folder: string): Promise<Declarations | undefined> {
+  return loadAdapters(config.adapters.map(each => resolve(folder, each)))
 }
 
 function readText(file: string): string {

@@ -9,7 +9,7 @@ export interface CliIo {
   readonly stderr: Output
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
-  /** Aborts when the person ends the command (Ctrl-C). */
+  /** Aborts when the person ends the command; the reason is the name of the signal (SIGINT, SIGTERM). */
   readonly signal: AbortSignal
   /** The program itself; loaded only by commands that need it, since most only talk to a running hub. */
   readonly program: () => Promise<HubProgram>

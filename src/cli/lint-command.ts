@@ -6,6 +6,7 @@ import { loadFlow } from '../flow/load-flow.ts'
 import { formatProblems, type Problem } from '../flow/problem.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { configOption, readDeclarations } from './hub-options.ts'
 import { printableLines } from './print.ts'
 
 /** lint, schema: they need no hub */
@@ -14,11 +15,12 @@ export function lintCommands(program: Command, cli: Cli): void {
     .command('lint <files...>')
     .description('says what is wrong with flow documents, with file:line:column; exit code 1 when something is')
     .option('--stage <name>', 'values of params/<name>.yaml', 'dev')
-    .action(async (files: readonly string[], options: { stage: string }, command: Command) => {
-      const { builtIn } = await cli.io.program()
+    .option(...configOption)
+    .action(async (files: readonly string[], options: { stage: string; config?: string }, command: Command) => {
+      const declarations = await readDeclarations(options.config, cli.io)
       const problems: Problem[] = []
       for (const file of files) {
-        const result = await loadFlow({ ...builtIn, file: resolve(cli.io.cwd, file), stage: options.stage })
+        const result = await loadFlow({ ...declarations, file: resolve(cli.io.cwd, file), stage: options.stage })
         problems.push(...('problems' in result ? result.problems : result.warnings))
       }
       const errors = problems.filter(problem => problem.severity === 'error').length
@@ -33,9 +35,10 @@ export function lintCommands(program: Command, cli: Cli): void {
   program
     .command('schema')
     .description('JSON Schema of a flow document, for editors')
-    .action(async () => {
-      const { builtIn } = await cli.io.program()
-      cli.io.stdout.write(`${JSON.stringify(flowJsonSchema(builtIn), null, 2)}\n`)
+    .option(...configOption)
+    .action(async (options: { config?: string }) => {
+      const declarations = await readDeclarations(options.config, cli.io)
+      cli.io.stdout.write(`${JSON.stringify(flowJsonSchema(declarations), null, 2)}\n`)
     })
 }
 

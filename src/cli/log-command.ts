@@ -42,14 +42,9 @@ export function logCommand(program: Command, cli: Cli): void {
         return
       }
       const response = await cli.hub(command).open('/api/log', { ...query, follow: 'true' })
-      try {
-        for await (const { event, data } of readEvents(response)) {
-          if (event === 'line') print(readAnswer(lineAnswer, JSON.parse(data)))
-          else cli.io.stderr.write(`(some lines were lost: ${data})\n`)
-        }
-      } catch (thrown) {
-        // Ctrl-C is how following ends.
-        if (!cli.io.signal.aborted) throw thrown
+      for await (const { event, data } of readEvents(response)) {
+        if (event === 'line') print(readAnswer(lineAnswer, JSON.parse(data)))
+        else cli.io.stderr.write(`(some lines were lost: ${data})\n`)
       }
     })
 }

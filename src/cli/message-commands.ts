@@ -107,7 +107,7 @@ export function messageCommands(program: Command, cli: Cli): void {
       }
       const change = {
         ...(body !== undefined && { body: { base64: (await readBytes(body, cli)).toString('base64') } }),
-        ...(headers !== undefined && { headers: JSON.parse(await readText(headers, cli.io)) as unknown }),
+        ...(headers !== undefined && { headers: await readHeaders(headers, cli) }),
       }
       const answer = readAnswer(messageDetailView, await cli.hub(command).send('POST', pathOf(id, '/repair'), change))
       cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n`)
@@ -130,6 +130,19 @@ async function readBytes(file: string, cli: Cli): Promise<Buffer> {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
   })
+}
+
+const headersInput = z.record(z.string(), z.string())
+
+async function readHeaders(file: string, cli: Cli): Promise<Record<string, string>> {
+  const what = 'a JSON object of header names and texts'
+  const text = await readText(file, cli.io)
+  try {
+    return headersInput.parse(JSON.parse(text))
+  } catch (cause) {
+    const mistake = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause)
+    throw cliErrors.INPUT_WRONG({ file, what, text: mistake }, { cause })
+  }
 }
 
 function describe(message: z.output<typeof messageDetailView>): string {

@@ -1,3 +1,4 @@
+import { exitCodes } from './cli-errors.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import type { HubProgram } from './io.ts'
 import { run } from './run.ts'
@@ -10,8 +11,8 @@ export async function runProgram(): Promise<void> {
     process.on(signal, () => {
       signals++
       // A second signal means now: nothing that was accepted is lost by it.
-      if (signals > 1) process.exit(130)
-      stopping.abort()
+      if (signals > 1) process.exit(signal === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted)
+      stopping.abort(signal)
     })
   }
   // Whoever reads may stop reading (head, a closed terminal); that is no failure of the command.
@@ -33,4 +34,6 @@ export async function runProgram(): Promise<void> {
     program: (): Promise<HubProgram> => import('../main.ts'),
     moreCommands: [demoCommand],
   })
+  // A read of standard input that nobody waits for any more would keep the process alive.
+  if (stopping.signal.aborted) process.stdin.destroy()
 }

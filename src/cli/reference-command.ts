@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { flowJsonSchema } from '../flow/flow-json-schema.ts'
+import type { Declarations } from '../flow/schema.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
 import { hubClient } from './hub-client.ts'
+import { configOption, readDeclarations } from './hub-options.ts'
 import type { CliIo, HubProgram } from './io.ts'
 import { cliPage } from './reference/cli-page.ts'
 import { declarationPages } from './reference/pages.ts'
@@ -17,14 +19,15 @@ export function referenceCommand(program: Command, cli: Cli, wholeProgram: () =>
     .description('writes the reference pages, or says which are stale (exit code 1)')
     .option('--write <folder>', 'write all pages')
     .option('--check <folder>', 'compare with what is there')
-    .action(async (options: { write?: string; check?: string }, command: Command) => {
+    .option(...configOption)
+    .action(async (options: { write?: string; check?: string; config?: string }, command: Command) => {
       const { write, check } = options
       const folder = write ?? check
       if (folder === undefined || (write !== undefined && check !== undefined)) {
         throw cliErrors.ARGUMENT_WRONG({ text: 'Give either --write or --check with a folder.', command: 'reference' })
       }
       const target = resolve(cli.io.cwd, folder)
-      const pages = await referencePages(await cli.io.program(), cli.io, wholeProgram())
+      const pages = await referencePages(await readDeclarations(options.config, cli.io), cli.io, wholeProgram())
       if (write !== undefined) await writePages(target, pages)
       const stale = await findStale(target, pages)
       if (stale.length > 0) cli.exitWith(exitCodes.notInOrder)
@@ -38,12 +41,16 @@ export function referenceCommand(program: Command, cli: Cli, wholeProgram: () =>
 }
 
 /** Every page of docs/reference by its file name. */
-async function referencePages(hub: HubProgram, io: CliIo, program: Command): Promise<ReadonlyMap<string, string>> {
+async function referencePages(
+  declarations: Declarations,
+  io: CliIo,
+  program: Command,
+): Promise<ReadonlyMap<string, string>> {
   return new Map([
-    ...declarationPages(hub.builtIn),
+    ...declarationPages(declarations),
     ['cli.md', cliPage(program)],
-    ['flow.schema.json', `${JSON.stringify(flowJsonSchema(hub.builtIn), null, 2)}\n`],
-    ['openapi.json', `${JSON.stringify(await readOpenapi(hub, io), null, 2)}\n`],
+    ['flow.schema.json', `${JSON.stringify(flowJsonSchema(declarations), null, 2)}\n`],
+    ['openapi.json', `${JSON.stringify(await readOpenapi(await io.program(), io), null, 2)}\n`],
   ])
 }
 

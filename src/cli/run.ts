@@ -19,12 +19,18 @@ export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   const cli = makeCli(io)
   try {
     await buildProgram(cli).parseAsync([...argv], { from: 'user' })
-    return cli.exitCode()
+    // What runs until it is told to stop (serve, demo) says itself that all is well.
+    return cli.exitCode() ?? (io.signal.aborted ? signalCode(io.signal) : exitCodes.done)
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.usage
-    if (io.signal.aborted) return exitCodes.done
+    if (io.signal.aborted && thrown === io.signal.reason) return signalCode(io.signal)
     return complain(thrown, argv, io)
   }
+}
+
+/** The exit code of a command that was ended before its work was done. */
+function signalCode({ reason }: AbortSignal): number {
+  return reason === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted
 }
 
 /** All commands; also the source of docs/reference/cli.md. */
@@ -53,7 +59,7 @@ function buildProgram(cli: Cli): Command {
 
 const exitHelp = `
 Exit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 the hub does not answer;
-4 the hub refused; 70 something unforeseen.`
+4 the hub refused; 70 something unforeseen; 130 ended by Ctrl-C; 143 ended by SIGTERM.`
 
 /** An error as a sentence and the next step, never as a stack. */
 function complain(thrown: unknown, argv: readonly string[], io: CliIo): number {

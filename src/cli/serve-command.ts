@@ -1,17 +1,18 @@
 import { once } from 'node:events'
 import type { Command } from 'commander'
 import type { Cli } from './cli.ts'
-import { readHubOptions } from './hub-options.ts'
+import { exitCodes } from './cli-errors.ts'
+import { configOption, readHubOptions } from './hub-options.ts'
 
 /** serve */
 export function serveCommand(program: Command, cli: Cli): void {
   program
     .command('serve')
     .description('runs a hub until it is told to stop')
-    .option('--config <file>', 'isthmus.yaml of the hub (ISTHMUS_CONFIG; default ./isthmus.yaml where it exists)')
+    .option(...configOption)
     .action(async (options: { config?: string }) => {
       const { io } = cli
-      const hubOptions = await readHubOptions(options.config ?? io.env.ISTHMUS_CONFIG, io)
+      const hubOptions = await readHubOptions(options.config, io)
       const { startHub } = await io.program()
       const lost = new AbortController()
       const hub = await startHub({ ...hubOptions, onLost: error => lost.abort(error) })
@@ -24,5 +25,6 @@ export function serveCommand(program: Command, cli: Cli): void {
       })
       // The service manager starts it anew, and the new start reads what is truly on the disk.
       if (lost.signal.aborted) throw lost.signal.reason
+      cli.exitWith(exitCodes.done)
     })
 }

@@ -603,7 +603,10 @@ test('probes that were on their way over a restart take no place in the queue of
 describe('a claim that the store no longer knows', () => {
   async function withLostClaim() {
     const warnings: string[] = []
-    const log: Log = { ...silentLog, warn: (event, fields) => void warnings.push(`${event} ${fields?.['delivery']}`) }
+    const log: Log = {
+      ...silentLog,
+      warn: (event, fields) => void warnings.push(`${event} ${String(fields?.['delivery'])}`),
+    }
     const hang = Promise.withResolvers<{ summary: string }>()
     const it = await world({ log: { ...log, with: () => log }, receivers: [() => hang.promise] })
     const { id } = await it.accept('order')
