@@ -1,0 +1,31 @@
+/** A segment with its fields and the segments below it; values as they stand in the document. */
+export interface Segment {
+  /** Segment type, `E1MARAM`. */
+  readonly name: string
+  readonly fields: ReadonlyMap<string, string>
+  readonly children: readonly Segment[]
+}
+
+/** One IDoc. `data` has the name `IDOC` and the segments of the first level as children, as mappings read it. */
+export interface Idoc {
+  /** Element around the IDoc: the basic type, or the extension where there is one. */
+  readonly type: string
+  /** Fields of EDI_DC40 (DOCNUM, MESTYP, SNDPRN, …). */
+  readonly control: ReadonlyMap<string, string>
+  readonly data: Segment
+  /** Where it begins in the document. */
+  readonly line: number
+}
+
+/** The control fields that name an IDoc, with blanks trimmed; undefined where they are absent or empty. */
+export function controlField(idoc: Pick<Idoc, 'control'>, name: string): string | undefined {
+  return idoc.control.get(name)?.trim() || undefined
+}
+
+export const idocNames = {
+  /** One IDoc. */
+  record: 'IDOC',
+  control: 'EDI_DC40',
+  /** Control record of releases before 4.0. */
+  control3: 'EDI_DC',
+} as const

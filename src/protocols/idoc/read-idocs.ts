@@ -1,0 +1,138 @@
+import { decodeXml, decodeXmlBytes } from '../xml/decode-xml.ts'
+import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
+import { idocErrors } from './errors.ts'
+import { type Idoc, idocNames, type Segment } from './idoc.ts'
+
+export interface ReadIdocOptions {
+  /** Charset of the Content-Type. */
+  readonly charset?: string | undefined
+  readonly limits?: Partial<XmlLimits>
+}
+
+/**
+ * IDocs of a document, one after the other: memory stays that of one IDoc, however many stand in a packet. Reads the
+ * plain shape and the one inside a SOAP body. Throws the errors of the areas XML and IDOC; what was given before is whole.
+ */
+export async function* readIdocs(
+  source: AsyncIterable<Uint8Array>,
+  options: ReadIdocOptions = {},
+): AsyncGenerator<Idoc> {
+  const builder = createIdocBuilder(options.limits)
+  for await (const text of decodeXml(source, options.charset)) {
+    for (let at = 0; at < text.length; at += pieceLength) {
+      builder.write(text.slice(at, at + pieceLength))
+      yield* builder.take()
+    }
+  }
+  builder.end()
+  yield* builder.take()
+}
+
+/** Text that is read before finished IDocs are handed over; a packet is never held whole. */
+const pieceLength = 64 * 1024
+
+/** All IDocs of a document that lies in memory. */
+export function parseIdocs(bytes: Uint8Array, options: ReadIdocOptions = {}): readonly Idoc[] {
+  const builder = createIdocBuilder(options.limits)
+  builder.write(decodeXmlBytes(bytes, options.charset))
+  builder.end()
+  return builder.take()
+}
+
+interface OpenSegment {
+  readonly name: string
+  readonly fields: Map<string, string>
+  readonly children: Segment[]
+  /** Marked by its SEGMENT attribute, or by an element inside it: a segment also when it is empty. */
+  isSegment: boolean
+  text: string
+}
+
+function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
+  let finished: Idoc[] = []
+  /** Names around the IDocs: Envelope, Body, MATMAS05. */
+  const around: string[] = []
+  const open: OpenSegment[] = []
+  let line = 0
+  let isAnyFound = false
+
+  const reader = createXmlReader(
+    {
+      open(name, attributes) {
+        const own = localName(name)
+        const above = open.at(-1)
+        if (!above && own !== idocNames.record) {
+          around.push(own)
+          if (around.length > aroundMax) throw wrong(`<${own}> stands where <IDOC> is wanted`)
+          return
+        }
+        if (above) {
+          above.isSegment = true
+          if (above.text.trim() !== '') throw wrong(`text stands beside the elements of ${above.name}`)
+        } else {
+          if (around.length === 0) throw wrong('<IDOC> is not inside an element with the name of its type')
+          reader.beginRecord()
+          line = reader.place().line
+        }
+        const isSegment = attributes['SEGMENT'] !== undefined || attributes['BEGIN'] !== undefined
+        open.push({ name: own, fields: new Map(), children: [], isSegment, text: '' })
+      },
+      text(text) {
+        const segment = open.at(-1)
+        if (segment) segment.text += text
+        else if (text.trim() !== '') throw wrong('text stands outside of the IDoc')
+      },
+      close() {
+        const segment = open.pop()
+        if (!segment) {
+          around.pop()
+          return
+        }
+        const above = open.at(-1)
+        if (!above) finishIdoc(segment)
+        else if (segment.isSegment) closeSegment(above, segment)
+        // A field that stands twice in a segment keeps its first value, as SAP's own reader does.
+        else if (!above.fields.has(segment.name)) above.fields.set(segment.name, segment.text)
+      },
+    },
+    { ...idocReaderLimits, ...limits },
+  )
+
+  function wrong(text: string) {
+    return idocErrors.SHAPE({ text, ...reader.place() })
+  }
+
+  function closeSegment(above: OpenSegment, { name, fields, children, text }: OpenSegment) {
+    if (text.trim() !== '') throw wrong(`text stands beside the elements of ${name}`)
+    above.children.push({ name, fields, children })
+  }
+
+  function finishIdoc({ name, children, fields }: OpenSegment) {
+    const [control, ...segments] = children
+    if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) {
+      throw wrong('it does not begin with a control record EDI_DC40')
+    }
+    isAnyFound = true
+    const type = around.at(-1) ?? ''
+    finished.push({ type, control: control.fields, data: { name, fields, children: segments }, line })
+  }
+
+  return {
+    write: reader.write,
+    end() {
+      reader.end()
+      if (!isAnyFound) throw wrong('there is no <IDOC> in it')
+    },
+    /** The IDocs that are whole by now. */
+    take(): readonly Idoc[] {
+      const taken = finished
+      finished = []
+      return taken
+    },
+  }
+}
+
+/** Elements around an IDoc: SOAP envelope, body, type. */
+const aroundMax = 4
+
+const idocReaderLimits: Partial<XmlLimits> = { depth: 40, elements: xmlLimits.elements, attributes: 20 }

@@ -1,0 +1,18 @@
+/** Text as it stands between tags. Characters that XML 1.0 cannot hold are taken out of the way by the caller. */
+export function escapeText(text: string): string {
+  // A carriage return would become a line feed when read (XML 1.0 section 2.11).
+  return /[&<>\r]/.test(text)
+    ? text.replace(/[&<>\r]/g, character => (character === '\r' ? '&#13;' : (entities[character] ?? character)))
+    : text
+}
+
+export function escapeAttribute(text: string): string {
+  return text.replace(/[&<>"\t\r\n]/g, character => entities[character] ?? `&#${character.charCodeAt(0)};`)
+}
+
+/** Whether XML 1.0 can hold every character (section 2.2: no controls but tab and line ends, no half surrogates). */
+export function isXmlText(text: string): boolean {
+  return !/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text)
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
