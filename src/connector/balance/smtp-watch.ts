@@ -1,0 +1,115 @@
+import type { ServiceReport } from './service.ts'
+
+/** A hub that hangs up on a server after so long a silence has waited in vain. */
+const silenceMs = 10_000
+
+/**
+ * Listens to a dialogue that passes by: how quickly the server answers, whether it takes mails, whether it ends in good
+ * order. Only replies are read (never the mails), and nothing after STARTTLS: then a reset is all that can be seen.
+ */
+export class SmtpWatch {
+  readonly #report: ServiceReport
+  readonly #now: () => number
+  /** When the client last said something that the server has not answered. */
+  #askedAt: number | undefined
+  /** Beginning of the line that is being read: code and separator. */
+  #head = ''
+  #slowestMs = 0
+  #isInMail = false
+  #isEncrypted = false
+  #isOver = false
+
+  /** `now`: milliseconds of any clock that does not jump. */
+  constructor(report: ServiceReport, now: () => number) {
+    this.#report = report
+    this.#now = now
+  }
+
+  /** The client's octets. */
+  asked(chunk: Uint8Array): void {
+    this.#askedAt = this.#now()
+    if (!this.#isInMail && !this.#isEncrypted && isQuit(chunk)) this.#end()
+  }
+
+  /** The server's octets. */
+  answered(chunk: Uint8Array): void {
+    if (this.#isOver) return
+    if (this.#isEncrypted) {
+      this.#askedAt = undefined
+      return
+    }
+    let from = 0
+    while (from < chunk.length) {
+      const lineEnd = chunk.indexOf(10, from)
+      const to = lineEnd < 0 ? chunk.length : lineEnd
+      if (this.#head.length < 4) {
+        const missing = Math.min(to, from + 4 - this.#head.length)
+        this.#head += Buffer.from(chunk.buffer, chunk.byteOffset + from, missing - from).toString('latin1')
+      }
+      if (lineEnd < 0) return
+      const head = this.#head
+      this.#head = ''
+      from = to + 1
+      if (head[3] !== '-') this.#replied(Number(head.slice(0, 3)))
+      if (this.#isEncrypted) return
+    }
+  }
+
+  /** The server closed its side. */
+  closed(): void {
+    if (this.#isOver) return
+    if (this.#askedAt !== undefined && !this.#isEncrypted) this.#fail('it closed the connection instead of an answer')
+    else this.#end()
+  }
+
+  /** The connection broke at the server's side. */
+  broke(reason: string): void {
+    if (!this.#isOver) this.#fail(`it broke the connection: ${reason}`)
+  }
+
+  /** The hub hung up. */
+  left(): void {
+    if (this.#isOver) return
+    const waitedMs = this.#askedAt === undefined ? 0 : this.#now() - this.#askedAt
+    if (waitedMs >= silenceMs) this.#fail(`it was silent for ${Math.round(waitedMs / 1000)} s`)
+    else this.#isOver = true
+  }
+
+  #replied(code: number): void {
+    const isAsked = this.#askedAt !== undefined
+    if (this.#askedAt !== undefined) this.#slowestMs = Math.max(this.#slowestMs, this.#now() - this.#askedAt)
+    this.#askedAt = undefined
+    // 421 unasked is the usual goodbye to a client that rested for too long.
+    if (code === 421 && isAsked) this.#fail('421 instead of an answer')
+    else if (code === 421 || code === 221) this.#end()
+    else if (code === 220) this.#isEncrypted = true
+    else if (code === 354) this.#isInMail = true
+    else if (this.#isInMail) {
+      this.#isInMail = false
+      if (code < 400) this.#report.served()
+      this.#tellSlowest()
+    }
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#report.served()
+    this.#tellSlowest()
+  }
+
+  #fail(reason: string): void {
+    this.#isOver = true
+    this.#report.failed(reason)
+    this.#tellSlowest()
+  }
+
+  #tellSlowest(): void {
+    if (this.#slowestMs > 0) this.#report.answered(this.#slowestMs)
+    this.#slowestMs = 0
+  }
+}
+
+function isQuit(chunk: Uint8Array): boolean {
+  if (chunk.length < 6 || chunk.length > 8) return false
+  return /^quit\s*$/i.test(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1'))
+}
