@@ -5,7 +5,7 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     side: 'flow',
     retry: 'after-change',
     means: 'The path {path} is served by flow {other} already.',
-    next: 'Give the sender of one of the two flows another path.',
+    next: 'Give the sender of one of the two flows another path, or stop flow {other}: this one is then served by itself.',
   },
   PATH_UNKNOWN: {
     side: 'caller',

@@ -14,6 +14,7 @@ import {
 import type { LoadedFlow, StepNode } from '../flow/document.ts'
 import type { Expression } from '../flow/expression.ts'
 import { defineStep, type StepResult } from '../flow/step.ts'
+import type { ServeRoute } from '../kernel/http-exchange.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
@@ -37,6 +38,7 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>
   readonly probe?: (token: string, intake: Intake) => Promise<void>
   readonly log?: Log
+  readonly serve?: ServeRoute
 }
 
 /** An engine on a real SQLite store under a simulated clock, with a sender and receivers that the test scripts. */
@@ -134,7 +136,7 @@ export async function engineWorld(options: WorldOptions = {}) {
       limits,
       connect: Object.assign(unused, { upgrade: unused }),
       credential: unused,
-      serve: () => () => {},
+      serve: options.serve ?? (() => () => {}),
       owner: 'hub-1',
       random: () => 1,
     })

@@ -273,7 +273,7 @@ export function createEngine(options: EngineOptions): Engine {
   async function start(flow: LoadedFlow): Promise<void> {
     // First what can fail: a document that cannot be opened leaves the running flow alone.
     const running = await RunningFlow.prepare(parts, flow)
-    if (flows.has(flow.name)) await stop(flow.name)
+    if (flows.has(flow.name)) await halt(flow.name)
     running.queuedCount = (await store.counts(flow.name)).queued
     flows.set(flow.name, running)
     const intake = makeIntake({
@@ -301,8 +301,10 @@ export function createEngine(options: EngineOptions): Engine {
       flows.delete(flow.name)
       await running.stopReceiving()
       await running.close()
+      retryRoutes()
       throw error
     }
+    retryRoutes()
     // What was set to wait for a change may find it in the document that starts now.
     await wake(flow.name).catch((thrown: unknown) => {
       // The flow runs all the same; they are due by themselves later.
@@ -319,12 +321,23 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function stop(name: string): Promise<void> {
+    await halt(name)
+    retryRoutes()
+  }
+
+  /** One that starts again at once finds its own endpoints free, so others are not asked yet. */
+  async function halt(name: string): Promise<void> {
     const running = runningFlow(name)
     await running.stopReceiving()
     await letEnd(attempt => attempt.claimed.flow === name)
     flows.delete(name)
     await running.close()
     parts.emit({ type: 'flow.stopped', at: clock.now(), flow: name })
+  }
+
+  /** A path may have become free that another flow waits for. */
+  function retryRoutes(): void {
+    for (const running of flows.values()) running.retryRoutes()
   }
 
   /** Waits for running attempts, and cuts those short that take longer than the grace time. */
@@ -340,7 +353,7 @@ export function createEngine(options: EngineOptions): Engine {
     const running = runningFlow(name)
     const links = running.prepared.receivers.map(({ link, receiver }) => ({ link, check: () => receiver.check() }))
     const { sender } = running
-    if (sender) links.unshift({ link: 'from', check: () => sender.check() })
+    if (sender) links.unshift({ link: 'from', check: () => running.checkSender(sender) })
     return Promise.all(
       links.map(async ({ link, check: prove }) => {
         const startedAt = clock.now()

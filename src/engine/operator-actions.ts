@@ -6,6 +6,7 @@ import type { EngineParts } from './engine.ts'
 import { engineErrors } from './errors.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { RunningFlow } from './running-flow.ts'
+import { senderError } from './sender-side.ts'
 import { storedErrorOf } from './stored-message.ts'
 
 export interface OperatorOptions {
@@ -49,6 +50,8 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
       const arrival = arrivalOfProbe(name, token, done.signal)
       await Promise.race([sender.probe(token), arrival])
       return await arrival
+    } catch (thrown) {
+      throw senderError(thrown)
     } finally {
       cancel()
       done.abort()

@@ -1,13 +1,15 @@
 import type { Intake, Sender, SenderContext } from '../flow/adapter.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import { asHubError } from '../kernel/error.ts'
-import type { HttpRoute } from '../kernel/http-exchange.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
+import type { CheckResult } from '../kernel/socket.ts'
 import type { FlowStatus } from './control.ts'
 import type { EngineParts } from './engine.ts'
+import { FlowRoutes } from './flow-routes.ts'
 import { Links } from './links.ts'
 import { type PreparedFlow, prepareFlow } from './prepared-flow.ts'
+import { senderCheck, senderError } from './sender-side.ts'
 import { superviseLink } from './supervise.ts'
 
 /** Areas of records under which flows keep small things. */
@@ -26,7 +28,7 @@ export class RunningFlow {
   readonly #parts: EngineParts
   readonly #log: Log
   readonly #stop = new AbortController()
-  readonly #routes: (() => void)[] = []
+  readonly #routes: FlowRoutes
   #wake = new AbortController()
   #sender: Sender | undefined
   #receiving: Promise<void> = Promise.resolve()
@@ -38,6 +40,11 @@ export class RunningFlow {
     this.queuedCount = queuedCount
     this.startedAt = parts.clock.now()
     this.#log = parts.log.with({ flow: flow.name })
+    this.#routes = new FlowRoutes({
+      serve: parts.serve,
+      onServed: path => this.#onUp(path, 'served'),
+      onRefused: (path, error) => this.#onDown(path, error),
+    })
   }
 
   /** Opens receivers and steps; the sender follows with `receive`, when the deliveries already waiting can run. */
@@ -77,7 +84,7 @@ export class RunningFlow {
     const sender = this.#sender
     this.#receiving = sender.receive().catch(thrown => {
       // A sender that ends by itself is a defect of the adapter; the flow keeps delivering and says so.
-      if (!this.#stop.signal.aborted) this.#onDown('sender', asHubError(thrown))
+      if (!this.#stop.signal.aborted) this.#onDown('sender', senderError(thrown))
     })
   }
 
@@ -88,10 +95,21 @@ export class RunningFlow {
     waiting.abort()
   }
 
+  /** Endpoints whose path another flow had are served if it is free now. */
+  retryRoutes(): void {
+    if (this.state !== 'stopping') this.#routes.retry()
+  }
+
+  /** Proves the link of the sender; an endpoint that is not served is no link. */
+  async checkSender(sender: Sender): Promise<CheckResult> {
+    const { trouble } = this.#routes
+    return trouble ? { ok: false, error: trouble } : senderCheck(await sender.check())
+  }
+
   /** Ends the sender, so that nothing new comes in. */
   async stopReceiving(): Promise<void> {
     this.state = 'stopping'
-    for (const remove of this.#routes.splice(0)) remove()
+    this.#routes.removeAll()
     this.#stop.abort()
     await this.#receiving
     await this.#sender?.close().catch((thrown: unknown) => {
@@ -110,7 +128,7 @@ export class RunningFlow {
   }
 
   #senderContext(config: unknown, intake: Intake): SenderContext<unknown> {
-    const { clock, limits, connect, credential, store, serve } = this.#parts
+    const { clock, limits, connect, credential, store } = this.#parts
     const memoryId = (name: string) => `${this.flow.name}/${name}`
     return {
       config,
@@ -127,12 +145,7 @@ export class RunningFlow {
         get: async name => (await store.read(memoryArea, memoryId(name)))?.value,
         set: async (name: string, value: Json) => void (await store.write(memoryArea, memoryId(name), value)),
       },
-      serve: (route: HttpRoute) => {
-        const remove = serve(route)
-        this.#routes.push(remove)
-        this.#onUp(route.path, 'served')
-        return remove
-      },
+      serve: route => this.#routes.add(route),
       supervise: (link, run) => {
         this.links.starting(link, clock.now())
         return superviseLink(
@@ -144,8 +157,9 @@ export class RunningFlow {
             signal: this.#stop.signal,
             wakeSignal: () => this.#wake.signal,
             onUp: detail => this.#onUp(link, detail),
-            onDown: error => this.#onDown(link, error),
-            onTrouble: error => {
+            onDown: error => this.#onDown(link, senderError(error)),
+            onTrouble: trouble => {
+              const error = senderError(trouble)
               this.#parts.emit({ type: 'link.trouble', at: clock.now(), flow: this.flow.name, link, error })
             },
             random: this.#parts.random,

@@ -52,7 +52,10 @@ export interface SenderContext<Config> extends AdapterContext<Config> {
   readonly intake: Intake
   /** Small durable values of this flow's sender (UIDVALIDITY, a delta token). */
   readonly memory: SenderMemory
-  /** Asks the hub to serve an HTTP endpoint for this flow. */
+  /**
+   * Asks the hub to serve an HTTP endpoint for this flow. While another flow has the path the link is shown as down; it
+   * is served as soon as the path is free.
+   */
   readonly serve: ServeRoute
   /**
    * Runs one link (a mailbox, a schedule) until the signal aborts: when `run` throws, the link is shown as down with

@@ -26,6 +26,14 @@ test('an error carries code, side, class, its sentence and the next step', () =>
   })
 })
 
+test('who knows better on which side it happened changes nothing else', () => {
+  const cause = new Error('550')
+  const error = errors.REFUSED({ server: '{count}', count: 2 }, { cause, retryAfterMs: 5, retry: 'soon' })
+  const { stack: _, ...expected } = { ...error, message: error.message, side: 'sender', cause }
+  expect(error.onSide('sender')).toMatchObject(expected)
+  expect(error.side).toBe('receiver')
+})
+
 test('one place may know the retry class better', () => {
   expect(errors.PLAIN({}, { retry: 'after-change' }).retry).toBe('after-change')
 })

@@ -59,6 +59,15 @@ export class HubError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.isOutcomeUnknown = spec.isOutcomeUnknown ?? false
   }
+
+  /** The same failure, for whoever knows better on which side it happened. */
+  onSide(side: Side): HubError {
+    const { code, retry, message: means, next, isOutcomeUnknown, cause, retryAfterMs } = this
+    const options = { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    // Filled in already: braces that stand there now are text.
+    const copy = new HubError(code, { side, retry, means, next, isOutcomeUnknown }, {}, options)
+    return Object.assign(copy, { fields: this.fields })
+  }
 }
 
 export type ErrorFactory<E extends ErrorSpec> = ([FieldsOf<E>] extends [never]
