@@ -1,108 +1,25 @@
 import { once } from 'node:events'
-import net from 'node:net'
-import type { Duplex } from 'node:stream'
+import type net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
-import { silentLog } from '../../kernel/log.ts'
-import { systemClock } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
-import { listenOnLoopback } from '../../twins/listen.ts'
 import { startSmtpServer } from '../../twins/smtp/server.ts'
-import { connectorConfig, type VirtualHost } from '../agent/connector-config.ts'
-import type { TargetPool } from '../agent/targets.ts'
-import { createTargetPool } from './pool.ts'
+import {
+  closedPort,
+  closePools,
+  options,
+  poolOf,
+  server,
+  smtpTwin,
+  stateOf,
+  talk,
+  until,
+  virtual,
+  willClose,
+} from './pool-world.ts'
 
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close()
-})
-
-const virtual = 's4-smtp.virtual:25'
-const options = () => ({ signal: new AbortController().signal, timeoutMs: 5000 })
-
-/** A virtual host as connector.yaml would say it, without probes where nothing else is said. */
-function hostOf(words: Record<string, unknown>): VirtualHost {
-  const { 'virtual-hosts': hosts } = connectorConfig.parse({
-    'virtual-hosts': { [virtual]: { protocol: 'smtp', health: { every: '0s' }, ...words } },
-  })
-  const host = hosts[virtual]
-  if (!host) throw new Error('no virtual host')
-  const { tls: wish, ...rest } = host
-  return {
-    ...rest,
-    address: virtual,
-    ...(wish && {
-      tls: { ...(wish.ca && { ca: wish.ca }), ...(wish.servername && { servername: wish.servername }) },
-    }),
-  }
-}
-
-function poolOf(words: Record<string, unknown>, connect = makeConnect()): TargetPool {
-  const pool = createTargetPool({ virtualHosts: [hostOf(words)], connect, clock: systemClock, log: silentLog })
-  closing.push(() => pool.close())
-  return pool
-}
-
-async function smtpTwin() {
-  const twin = await startSmtpServer({ name: 'twin.example' })
-  closing.push(() => twin.stop())
-  return { ...twin, address: `127.0.0.1:${twin.port}` }
-}
-
-type MakeServer = (onSocket: (socket: net.Socket) => void) => net.Server
-
-async function server(
-  onSocket: (socket: net.Socket) => void,
-  make: MakeServer = listener => net.createServer(listener),
-): Promise<string> {
-  const listener = await listenOnLoopback(make(socket => onSocket(socket.on('error', () => {}))))
-  closing.push(() => listener.stop())
-  return `127.0.0.1:${listener.port}`
-}
-
-/** An address where nobody listens. */
-async function closedPort(): Promise<string> {
-  const listener = await listenOnLoopback(net.createServer())
-  await listener.stop()
-  return `127.0.0.1:${listener.port}`
-}
-
-/** Sends lines one after the other and gives what came back for each; the greeting is the first. */
-async function talk(socket: Duplex, lines: readonly string[]): Promise<string[]> {
-  const heard: string[] = []
-  let text = ''
-  const more = socket[Symbol.asyncIterator]()
-  const reply = async () => {
-    while (!/^\d{3}(?: .*)?\r\n/m.test(text)) {
-      const { value, done } = await more.next()
-      if (done === true) throw new Error(`it ended after: ${text}`)
-      text += String(value)
-    }
-    heard.push(text)
-    text = ''
-  }
-  await reply()
-  for (const line of lines) {
-    socket.write(`${line}\r\n`)
-    await reply()
-  }
-  return heard
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  const endsAt = Date.now() + 10_000
-  while (!isTrue()) {
-    if (Date.now() > endsAt) throw new Error('it did not come to that within 10 s')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
-
-const stateOf = (pool: TargetPool, address: string) =>
-  pool
-    .statuses()
-    .flatMap(({ targets }) => targets)
-    .find(target => target.address === address)
+afterEach(closePools)
 
 const mail = ['EHLO hub.example', 'MAIL FROM:<a@b.example>', 'RCPT TO:<c@d.example>', 'DATA', 'Hello\r\n.']
 
@@ -260,7 +177,7 @@ describe('what passes by on a connection', () => {
   test('after STARTTLS only the bytes pass: TLS stands end to end', async () => {
     const certificate = await makeTwinCertificate(['localhost'])
     const twin = await startSmtpServer({ name: 'twin.example', tls: certificate })
-    closing.push(() => twin.stop())
+    willClose(() => twin.stop())
     const pool = poolOf({ targets: [`127.0.0.1:${twin.port}`] })
     const { socket } = await pool.open(virtual, options())
     const plain: string[] = []
