@@ -43,7 +43,8 @@ export const httpConfig = z
       description: 'The very bytes of the message, or nothing. Default: nothing with GET and HEAD.',
     }),
     auth: credentialName.optional().meta({
-      description: 'Credential: basic, secret (sent as bearer token, or in auth-header) or OAuth 2.0.',
+      description:
+        'Credential: basic, secret (sent as bearer token, or in auth-header), OAuth 2.0, or certificate (shown in the TLS handshake).',
     }),
     'auth-header': headerName.optional().meta({
       description: 'Header that carries a credential of kind secret.',

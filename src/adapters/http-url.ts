@@ -1,6 +1,6 @@
-import { compileTemplate } from '../flow/compile-template.ts'
-import type { Scope, Template } from '../flow/expression.ts'
+import type { Scope } from '../flow/expression.ts'
 import { httpErrors } from './http-errors.ts'
+import { isFixedPiece, splitTemplate, type TemplatePiece } from './template-pieces.ts'
 
 export interface RenderedUrl {
   readonly url: URL
@@ -8,9 +8,6 @@ export interface RenderedUrl {
   readonly isHostChosen: boolean
 }
 
-type Piece = { readonly literal: string } | { readonly template: Template }
-
-const pieces = /\$\$\{|\$\{(?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{[^{}]*\})*\}/g
 const wholeOrigin = /^https?:\/\/[^/?#\\]+[/?#]/i
 
 /**
@@ -22,13 +19,13 @@ export class UrlTemplate {
   readonly start: string
   /** True when the text leaves the host to the message, as far as can be said without rendering. */
   readonly mayChooseHost: boolean
-  readonly #pieces: readonly Piece[]
+  readonly #pieces: readonly TemplatePiece[]
 
   constructor(text: string) {
-    this.#pieces = split(text)
+    this.#pieces = splitTemplate(text)
     const [first] = this.#pieces
     this.start = first && 'literal' in first ? first.literal : ''
-    const isWholeFixed = this.#pieces.every(isFixed)
+    const isWholeFixed = this.#pieces.every(isFixedPiece)
     this.mayChooseHost = !isWholeFixed && !/^([a-z]+:\/\/|\0)[^/?#\\]*[/?#]/i.test(this.#fixedStart())
   }
 
@@ -54,32 +51,10 @@ export class UrlTemplate {
 
   /** What stands before the first part of the message; other parts count as one letter NUL. */
   #fixedStart(): string {
-    const end = this.#pieces.findIndex(piece => !isFixed(piece))
+    const end = this.#pieces.findIndex(piece => !isFixedPiece(piece))
     const before = this.#pieces.slice(0, end < 0 ? undefined : end)
     return before.map(piece => ('literal' in piece ? piece.literal : '\0')).join('')
   }
-}
-
-function split(text: string): readonly Piece[] {
-  const found: Piece[] = []
-  let at = 0
-  let literal = ''
-  for (const match of text.matchAll(pieces)) {
-    literal += text.slice(at, match.index)
-    at = match.index + match[0].length
-    if (match[0] === '$${') {
-      literal += '${'
-      continue
-    }
-    if (literal) found.push({ literal })
-    literal = ''
-    found.push({ template: compileTemplate(match[0]) })
-  }
-  const rest = text.slice(at)
-  // An expression with brackets in brackets: taken whole, it counts as chosen by the message, which is the safe side.
-  if (rest.replaceAll('$${', '').includes('${')) return [{ template: compileTemplate(text) }]
-  if (literal + rest) found.push({ literal: literal + rest })
-  return found
 }
 
 function parseUrl(text: string): URL {
@@ -96,10 +71,6 @@ function parseUrl(text: string): URL {
   if (url.username !== '' || url.password !== '') throw httpErrors.URL_REFUSED({ reason: 'it carries a user' })
   url.hash = ''
   return url
-}
-
-function isFixed(piece: Piece): boolean {
-  return 'literal' in piece || piece.template.isFixed
 }
 
 function textOf(value: unknown): string {

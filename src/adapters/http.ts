@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import type { Agent, Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
@@ -9,7 +9,8 @@ import type { CheckResult, TlsWish } from '../kernel/socket.ts'
 import { SECOND } from '../kernel/time.ts'
 import { guardConnect } from '../protocols/net/address-guard.ts'
 import { asNetError } from '../protocols/net/errors.ts'
-import { makeHttpAgent } from '../protocols/net/http-client.ts'
+import { CertifiedAgents } from './certified-agents.ts'
+import type { CredentialProof } from './credential-proof.ts'
 import { failureOf, type HttpAnswer, isSuccess, readAnswer } from './http-answer.ts'
 import { type HttpConfig, httpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
@@ -58,7 +59,9 @@ interface Exchange {
 class HttpReceiver implements Receiver {
   readonly #context: ReceiverContext<HttpConfig>
   readonly #url: UrlTemplate
-  readonly #agent: Agent
+  /** Connections to the origin that the flow names; only these show a client certificate. */
+  readonly #agents: CertifiedAgents
+  readonly #strangers: CertifiedAgents
   readonly #tls: TlsWish
   /** What happens after an attempt whose end is not known. */
   readonly #onUnknown: 'set-aside' | 'send-again'
@@ -73,14 +76,16 @@ class HttpReceiver implements Receiver {
     const isRepeatable = repeatable.has(config.method) || config['idempotency-key'] !== undefined
     this.#onUnknown = config['on-unknown'] ?? (isRepeatable ? 'send-again' : 'set-aside')
     const guarded = guardConnect(connect, { allow: config.allow })
-    this.#agent = makeHttpAgent({
-      connect: url => (this.#ownOrigins.has(url.origin) ? connect : guarded),
+    const connections = {
+      connect: (url: URL) => (this.#ownOrigins.has(url.origin) ? connect : guarded),
       via: config.via,
       tls: this.#tls,
       connectTimeoutMs: Math.min(connectTimeoutMs, config.timeout / 2),
       connections: connectionsPerOrigin,
       answerBytesMax: config['max-answer'],
-    })
+    }
+    this.#agents = new CertifiedAgents(connections)
+    this.#strangers = new CertifiedAgents(connections)
   }
 
   static async open(context: ReceiverContext<HttpConfig>): Promise<HttpReceiver> {
@@ -108,7 +113,7 @@ class HttpReceiver implements Receiver {
   async check(): Promise<CheckResult> {
     const { config, connect, credential } = this.#context
     try {
-      await logIn(config, credential)
+      const { certificate } = await logIn(config, credential)
       if (this.#url.mayChooseHost) return { ok: true, detail: 'the message chooses the host; the credential is ready' }
       if (!URL.canParse(this.#url.start)) return { ok: true, detail: 'the credential is ready' }
       const { hostname, port, protocol, host } = new URL(this.#url.start)
@@ -116,7 +121,7 @@ class HttpReceiver implements Receiver {
       const socket = await connect({
         host: hostname.replace(/^\[(.*)\]$/, '$1'),
         port: Number(port || (isSecure ? 443 : 80)),
-        tls: isSecure ? this.#tls : undefined,
+        tls: isSecure ? { ...this.#tls, ...certificate } : undefined,
         via: config.via,
         timeoutMs: connectTimeoutMs,
       })
@@ -128,7 +133,7 @@ class HttpReceiver implements Receiver {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await Promise.all([this.#agents.close(), this.#strangers.close()])
   }
 
   async #prepare(message: Message, effect: Effect): Promise<Exchange> {
@@ -157,15 +162,15 @@ class HttpReceiver implements Receiver {
     const { config, credential } = this.#context
     const first = await logIn(config, credential)
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') await effect.intend()
-    const answer = await this.#follow(exchange, first.header, effect.signal)
+    const answer = await this.#follow(exchange, first, effect.signal)
     if (answer.status !== 401 || first.token === undefined) return answer
     const second = await logIn(config, credential, first.token)
-    return second.token === first.token ? answer : this.#follow(exchange, second.header, effect.signal)
+    return second.token === first.token ? answer : this.#follow(exchange, second, effect.signal)
   }
 
   async #follow(
     exchange: Exchange,
-    login: readonly [string, string] | undefined,
+    { header, certificate }: CredentialProof,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const { origin } = exchange.url
@@ -174,8 +179,9 @@ class HttpReceiver implements Receiver {
       const isHome = url.origin === origin
       // Whoever sends the hub elsewhere must not be handed what was meant for this origin alone.
       const own = isHome ? exchange.headers : withoutSecrets(exchange.headers)
-      const headers = isHome && login ? { ...own, [login[0]]: login[1] } : own
-      const answer = await this.#send({ ...exchange, url, headers }, signal)
+      const headers = isHome && header ? { ...own, [header[0]]: header[1] } : own
+      const agent = isHome ? this.#agents.agentFor(certificate) : this.#strangers.agentFor(undefined)
+      const answer = await this.#send(agent, { ...exchange, url, headers }, signal)
       const location = answer.headers['location']
       if (left <= 0 || location === undefined || !mayFollow(answer.status, exchange.method)) return answer
       if (!URL.canParse(location, url.href)) return answer
@@ -186,13 +192,13 @@ class HttpReceiver implements Receiver {
     }
   }
 
-  async #send(exchange: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
+  async #send(agent: Dispatcher, exchange: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
     const { config } = this.#context
     const { url, method, headers, body } = exchange
     const timeout = AbortSignal.timeout(config.timeout)
     const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
     try {
-      const response = await this.#agent.request({
+      const response = await agent.request({
         origin: url.origin,
         path: url.pathname + url.search,
         method,

@@ -1,5 +1,10 @@
 /** What an adapter receives for the name of a credential. Values are never logged: the log masks them. */
-export type CredentialValue = BasicCredential | SecretCredential | TokenCredential
+export type CredentialValue =
+  | BasicCredential
+  | SecretCredential
+  | TokenCredential
+  | CertificateCredential
+  | KnownHostsCredential
 
 export interface BasicCredential {
   readonly kind: 'basic'
@@ -23,6 +28,22 @@ export interface TokenCredential {
    * take; if the cached one is that token, a new one is fetched.
    */
   token(refused?: string): Promise<AccessToken>
+}
+
+/** A certificate with its private key: shown in TLS handshakes, or signing. */
+export interface CertificateCredential {
+  readonly kind: 'certificate'
+  /** PEM; the certificate itself first, then those that lead to its authority. */
+  readonly certificate: string
+  /** PEM, not encrypted. */
+  readonly privateKey: string
+}
+
+/** Host keys of SSH servers, by which the hub knows that it talks to the right one. */
+export interface KnownHostsCredential {
+  readonly kind: 'known-hosts'
+  /** Lines of an OpenSSH known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). */
+  readonly knownHosts: string
 }
 
 export interface AccessToken {

@@ -19,7 +19,8 @@ export async function logIn(connection: SmtpConnection, login: SmtpLogin, timeou
   const { server } = connection
   const { auth } = connection.extensions
   const offers = auth.size > 0 ? [...auth].join(', ') : 'no log-in at all'
-  if (credential.kind === 'secret') throw smtpErrors.AUTH_UNFIT({ server, text: 'it is of kind secret' })
+  const isFit = credential.kind === 'basic' || credential.kind === 'oauth2'
+  if (!isFit) throw smtpErrors.AUTH_UNFIT({ server, text: `it is of kind ${credential.kind}` })
   const say = (line: string) => connection.command(line, 'AUTH', timeoutMs)
   if (credential.kind === 'oauth2') {
     const user = login.user ?? credential.user
