@@ -1,9 +1,14 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // Real sockets and servers on a shared machine: in CI a test may be late once. One that fails twice has failed.
 const retry = process.env['CI'] ? 1 : 0
 
+// As src/steps/own-modules.ts offers it to modules beside flow documents.
+const alias = { 'isthmus/mapping': fileURLToPath(new URL('src/mapping/define.ts', import.meta.url)) }
+
 const project = (name: string, include: string[], testTimeout: number) => ({
+  resolve: { alias },
   test: { name, include, testTimeout, hookTimeout: testTimeout, retry, environment: 'node' as const },
 })
 

@@ -287,7 +287,7 @@ const mistakes: readonly [title: string, document: string, sentence: RegExp, sta
     step('  - map: { set: { attributes: { ▶body: x } } }'),
     /"body" cannot be a name here|belongs to a part/,
   ],
-  ['a map without anything', step('  - ▶map: {}'), /map needs set or module/],
+  ['a map without anything', step('  - ▶map: {}'), /map needs set, module or spec/],
   ['a map with both', step('  - map: { set: {}, ▶module: ./map.ts }'), /set and module/],
   ['a module that is not there', step('  - map: { module: ▶./nope.ts }'), /no file \.\/nope\.ts/],
   ['a schema that is not there', step('  - validate: { schema: ▶./nope.json }'), /JSON Schema .* cannot be used/],

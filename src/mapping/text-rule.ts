@@ -22,7 +22,7 @@ export class TextRule extends Rule<string> {
   cut(lengthMax: number): TextRule {
     return this.#text(`cut to ${lengthMax} characters`, (value, scope) => {
       if (value.length <= lengthMax) return value
-      scope.warn(`${JSON.stringify(value)} has ${value.length} characters and was cut to ${lengthMax}`)
+      scope.warn(`a text of ${value.length} characters was cut to ${lengthMax}`)
       // Half of a surrogate pair is no character.
       return value.slice(0, lengthMax).replace(/[\uD800-\uDBFF]$/, '')
     })

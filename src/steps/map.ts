@@ -11,6 +11,7 @@ import type { Message } from '../kernel/message.ts'
 import { valueBody, withAttributes, withBody, withHeaders } from './change-message.ts'
 import { attributeName } from './condition.ts'
 import { loadMapping, mapErrors } from './mapping-module.ts'
+import { loadMappingSpec, runMappingSpec } from './mapping-spec.ts'
 
 const set = z.strictObject({
   headers: z
@@ -37,6 +38,10 @@ const set = z.strictObject({
     .meta({ description: 'Media type of the new body.', examples: ['application/xml'] }),
 })
 
+const moduleName = z
+  .string()
+  .regex(/^\.{1,2}\/[^\0]+\.(ts|mts|js|mjs)$/, 'a module is named relative to the document: ./map.ts')
+
 export const map = defineStep({
   id: 'map',
   title: 'Map',
@@ -46,24 +51,30 @@ export const map = defineStep({
     z
       .strictObject({
         set: set.optional().meta({ description: 'What to set.' }),
-        module: z
-          .string()
-          .regex(/^\.{1,2}\/[^\0]+\.(ts|mts|js|mjs)$/, 'a module is named relative to the document: ./map.ts')
-          .optional()
-          .meta({ description: 'Module beside the document.', examples: ['./map.ts'] }),
+        module: moduleName.optional().meta({ description: 'Module beside the document.', examples: ['./map.ts'] }),
         json: z.boolean().default(false).meta({
           description: 'The function gets the parsed JSON body and gives the new one, instead of whole messages.',
         }),
+        spec: moduleName.optional().meta({
+          description:
+            'Mapping made with defineMapping, beside the document: a typed table from an IDoc or XML to JSON.',
+          examples: ['./product.ts'],
+        }),
+        with: z
+          .record(z.string(), templateSchema)
+          .optional()
+          .meta({ description: 'Settings that the spec reads by name.', examples: [{ uom: '${params.uom}' }] }),
         export: z
           .string()
           .default('default')
-          .meta({ description: 'Function of the module that is called.', examples: ['toOrder'] }),
+          .meta({ description: 'Function or spec of the module that is used.', examples: ['toOrder'] }),
       })
       .superRefine((value, context) => {
-        if ((value.set === undefined) !== (value.module === undefined)) return
-        const message = value.set ? 'map has set and module.' : 'map needs set or module.'
-        const hint = 'Write set: with headers, attributes or body, or module: ./map.ts.'
-        context.addIssue({ code: 'custom', path: value.set ? ['module'] : [], message, params: { hint, at: 'key' } })
+        const [first, second] = (['set', 'module', 'spec'] as const).filter(way => value[way] !== undefined)
+        if (first && !second) return
+        const message = first && second ? `map has ${first} and ${second}.` : 'map needs set, module or spec.'
+        const hint = 'Write set: with headers, attributes or body, module: ./map.ts, or spec: ./product.ts.'
+        context.addIssue({ code: 'custom', path: second ? [second] : [], message, params: { hint, at: 'key' } })
       }),
   examples: [
     { title: 'A fact for later steps', config: { set: { attributes: { region: "${message.headers['x-region']}" } } } },
@@ -72,26 +83,40 @@ export const map = defineStep({
       config: { set: { body: { order: '${message.body.id}', lines: '${size(message.body.lines)}' } } },
     },
     { title: 'A function of a module', config: { module: './map.ts', export: 'toOrder', json: true } },
+    { title: 'An IDoc as a record', config: { spec: './product.ts', with: { uom: '${params.uom}' } } },
   ],
   errors: mapErrors,
   async lint(config, folder) {
-    if (config.module === undefined) return []
-    const file = path.resolve(folder, config.module)
+    const key = config.spec === undefined ? 'module' : 'spec'
+    const name = config[key]
+    if (name === undefined) return []
+    const file = path.resolve(folder, name)
     try {
       await access(file)
       return []
     } catch {
       return [
         {
-          path: ['module'],
-          message: `There is no file ${config.module} beside the document.`,
+          path: [key],
+          message: `There is no file ${name} beside the document.`,
           next: `Make ${file}, or correct the name.`,
         },
       ]
     }
   },
-  async prepare({ config, folder, limits }) {
-    const { set: changes, module } = config
+  async prepare({ config, folder, limits, log }) {
+    const { set: changes, module, spec } = config
+    if (spec !== undefined) {
+      const mapping = await loadMappingSpec(path.resolve(folder, spec), config.export)
+      return {
+        async run(message, run) {
+          const settings = await renderTexts(config.with ?? {}, run.scope(message))
+          const warn = (text: string) =>
+            log.warn('mapping.warned', { mapping: mapping.name, delivery: message.id, text })
+          return { next: await runMappingSpec(mapping, message, { settings, limits, warn }) }
+        },
+      }
+    }
     if (module !== undefined) {
       const mapping = await loadMapping(path.resolve(folder, module), config.export, config.json)
       return {
@@ -133,6 +158,18 @@ async function change(message: Message, changes: Changes, scope: Scope): Promise
     next = withBody(next, changes.type !== undefined && body.held ? heldBody(body.held, changes.type) : body)
   }
   return next
+}
+
+async function renderTexts(
+  templates: Readonly<Record<string, Template>>,
+  scope: Scope,
+): Promise<Readonly<Record<string, string>>> {
+  const texts: [string, string][] = []
+  for (const [name, template] of Object.entries(templates)) {
+    const value = await template.render(scope)
+    texts.push([name, typeof value === 'string' ? value : JSON.stringify(value)])
+  }
+  return Object.fromEntries(texts)
 }
 
 function headerText(name: string, value: Json): string {

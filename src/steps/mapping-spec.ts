@@ -1,0 +1,52 @@
+import { pathToFileURL } from 'node:url'
+import { readBody } from '../kernel/body.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import type { Limits } from '../kernel/limit.ts'
+import type { Message } from '../kernel/message.ts'
+import type { Mapping } from '../mapping/mapping.ts'
+import { readSource } from '../mapping/read-source.ts'
+import { withJson } from './change-message.ts'
+import { mapErrors } from './mapping-module.ts'
+import { offerOwnModules } from './own-modules.ts'
+
+/** Key of the fields that only a new record takes, beside the others in the body. */
+export const createOnlyKey = '@create'
+
+/** Loads what defineMapping made. Throws MAP_MODULE_BROKEN. */
+export async function loadMappingSpec(file: string, name: string): Promise<Mapping> {
+  offerOwnModules()
+  let loaded: unknown
+  try {
+    loaded = await import(pathToFileURL(file).href)
+  } catch (cause) {
+    throw mapErrors.MODULE_BROKEN(
+      { module: file, text: cause instanceof Error ? cause.message : String(cause) },
+      { cause },
+    )
+  }
+  const mapping: unknown = typeof loaded === 'object' && loaded !== null ? Reflect.get(loaded, name) : undefined
+  if (!isMapping(mapping))
+    throw mapErrors.MODULE_BROKEN({ module: file, text: `its export ${name} is not made with defineMapping` })
+  return mapping
+}
+
+/** Maps the body; the new one is JSON with the fields of the target, and those for new records under `@create`. */
+export async function runMappingSpec(
+  mapping: Mapping,
+  message: Message,
+  {
+    settings,
+    limits,
+    warn,
+  }: { settings: Readonly<Record<string, string>>; limits: Limits; warn: (text: string) => void },
+): Promise<Message> {
+  const bytes = await readBody(message.body, limits.parseBytes, 'mapping a body (parseBytes)')
+  const { values, createOnly, warnings } = mapping.run(readSource(mapping.source, bytes), { settings })
+  for (const text of warnings) warn(text)
+  const body: JsonObject = Object.keys(createOnly).length > 0 ? { ...values, [createOnlyKey]: createOnly } : values
+  return withJson(message, body)
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && 'run' in value && 'rules' in value && value.rules instanceof Map
+}
