@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { asHubError, defineErrors } from '../kernel/error.ts'
-import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import type { JsonObject } from '../kernel/json.ts'
 import { duration, size } from '../kernel/schema.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
@@ -55,7 +56,11 @@ const config = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_.]{1,100}$/, 'letters, digits, dot and underscore')
     .optional()
-    .meta({ description: 'Role a caller needs. Without it only callers on the machine of the hub are let in.' }),
+    .meta({
+      description:
+        'Role that callers need; they send client id and secret, a token or a certificate of a service instance that has it. Without a role only callers on the machine of the hub are let in.',
+      examples: ['ESBMessaging.send'],
+    }),
   answer: z.enum(['accepted', 'result']).default('accepted').meta({
     description:
       'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
@@ -96,6 +101,10 @@ export const https = defineSender({
       config: { path: '/orders', 'once-header': 'Idempotency-Key' },
     },
     {
+      title: 'Only for callers with a role',
+      config: { path: '/orders/de', role: 'ESBMessaging_DE' },
+    },
+    {
       title: 'A question with an answer',
       config: { path: '/prices', answer: 'result', within: '10s', headers: ['x-region'] },
     },
@@ -103,6 +112,11 @@ export const https = defineSender({
   errors: httpsErrors,
   open: async context => new HttpsSender(context, await StatusLinks.open(context)),
 })
+
+/** What a flow sees of who called: the client, and the user for whom it acts where there is one. */
+function callerOf({ clientId, instance, subject }: HttpCaller): JsonObject {
+  return { client: clientId, instance, ...(subject !== clientId && { user: subject }) }
+}
 
 class HttpsSender implements Sender {
   readonly #context: SenderContext<HttpsConfig>
@@ -155,6 +169,7 @@ class HttpsSender implements Sender {
         method: request.method,
         path: request.path.replace(/^\/flows/, ''),
         query: request.query,
+        ...(request.caller && { caller: callerOf(request.caller) }),
       },
       type: request.headers['content-type'] ?? 'application/octet-stream',
       body: request.body,

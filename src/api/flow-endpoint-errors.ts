@@ -37,10 +37,40 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     means: 'A page of another site sent this request from a browser on the machine of the hub.',
     next: 'Find out which page it was; programs that call the endpoint directly are let in.',
   },
-  ROLE_REFUSED: {
+  UNAUTHORISED: {
     side: 'caller',
     retry: 'after-change',
-    means: 'This endpoint needs role {role}, and this hub cannot tell yet who has it.',
-    next: 'Take the role out of the sender and call the endpoint from the machine of the hub.',
+    means: 'This endpoint asks who calls, and the request does not prove it.',
+    next: 'Send client id and secret (Basic), a token (Bearer) or a client certificate. Whoever runs the hub finds the reason under {correlation}.',
+  },
+  FORBIDDEN: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The caller may not use this endpoint.',
+    next: 'Ask whoever runs the hub for it, and name {correlation}.',
+  },
+  TOO_MANY_FAILURES: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Too many calls without a right credential came from this address.',
+    next: 'Wait {wait}, then call with the right one. Whoever runs the hub finds the reason under {correlation}.',
+  },
+  PLAIN_HTTP: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'Credentials are taken over HTTPS only; this request came over plain HTTP from another machine.',
+    next: 'Replace the credential, since others may have read it. Then call over https: isthmus.yaml names a certificate under endpoints.tls, or a proxy.',
+  },
+  ROLE_UNKNOWN: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'Flow {flow} asks its callers for role {role}, which does not exist, so nobody could call it.',
+    next: 'Create it (isthmus role create {role}) or correct the name in the sender, then start the flow again.',
+  },
+  NO_GUARD: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The endpoint asks for role {role}, and nothing here can tell who has it.',
+    next: 'Start the hub with service users.',
   },
 })

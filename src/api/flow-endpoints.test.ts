@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import type { Caller, Guard } from '../auth/service/model.ts'
 import { defineErrors } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
@@ -8,8 +9,9 @@ import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.
 
 const testErrors = defineErrors('ENDPOINTTEST', {
   QUEUE_FULL: { side: 'hub', retry: 'soon', means: 'Too much waits.', next: 'Come back later.' },
-  ROLE_MISSING: { side: 'caller', retry: 'never', means: 'No role.', next: 'Ask for it.' },
 })
+
+const caller: Caller = { clientId: 'ci1', instance: 'cpi', keyId: 'k', subject: 'ci1', by: 'bearer' }
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -144,22 +146,67 @@ test.each(outsiders)('without a role, %s is refused', async (_what, headers, cod
   expect(seen).toEqual([])
 })
 
-test('a route with a role lets nobody in until somebody checks roles, and then whom the check lets in', async () => {
+test('a route with a role lets nobody in where nobody checks roles, and otherwise whom the guard lets in', async () => {
   const closed = await open({ role: 'orders.send' })
-  expect((await fetch(`${closed.url}/orders`, { method: 'POST' })).status).toBe(403)
+  expect(await (await fetch(`${closed.url}/orders`, { method: 'POST' })).json()).toMatchObject({
+    code: 'ENDPOINT_NO_GUARD',
+    status: 500,
+  })
   const asked: string[] = []
-  const checked = await open(
-    { role: 'orders.send' },
-    {
-      authorise: async (request, role) => {
-        asked.push(role)
-        return request.headers.authorization === 'Bearer good' ? undefined : testErrors.ROLE_MISSING()
-      },
+  const guard: Guard = {
+    async admit({ authorization }, role) {
+      asked.push(role)
+      if (authorization === 'Bearer good') return caller
+      return { refusal: { status: 401, correlationId: 'c0ffee', retryAfterMs: undefined, challenges: ['Basic', 'X'] } }
     },
-  )
-  const post = (authorization: string) => fetch(`${checked.url}/orders`, { method: 'POST', headers: { authorization } })
-  expect([(await post('Bearer bad')).status, (await post('Bearer good')).status]).toEqual([409, 202])
+  }
+  const checked = await open({ role: 'orders.send' }, { guard })
+  const post = (authorization: string) =>
+    fetch(`${checked.url}/orders`, { method: 'POST', headers: { authorization }, body: 'x' })
+  const refused = await post('Bearer bad')
+  expect([refused.status, refused.headers.get('x-correlation-id')]).toEqual([401, 'c0ffee'])
+  expect(refused.headers.get('www-authenticate')).toBe('Basic, X')
+  expect(await refused.json()).toMatchObject({ code: 'ENDPOINT_UNAUTHORISED', next: expect.stringContaining('c0ffee') })
+  expect((await post('Bearer good')).status).toBe(202)
   expect(asked).toEqual(['orders.send', 'orders.send'])
+  expect(checked.seen.map(({ request }) => request.caller)).toEqual([caller])
+})
+
+test('who is not let in learns nothing of limits, and the body is not read', async () => {
+  const guard: Guard = {
+    admit: () => ({ refusal: { status: 403, correlationId: 'c', retryAfterMs: undefined, challenges: [] } }),
+  }
+  const { url, seen } = await open({ role: 'orders.send' }, { guard })
+  const response = await fetch(`${url}/orders`, { method: 'POST', body: 'x'.repeat(5000) })
+  expect([response.status, response.headers.get('www-authenticate')]).toEqual([403, null])
+  expect(await response.json()).toMatchObject({ code: 'ENDPOINT_FORBIDDEN' })
+  expect(seen).toEqual([])
+})
+
+test('what is mounted is asked first, behind the same limits, and leaves the rest', async () => {
+  const { url, port, endpoints } = await open()
+  endpoints.mount((incoming, response) => {
+    if (incoming.url !== '/oauth/token') return false
+    response.end('token')
+    return true
+  })
+  const origin = new URL(url).origin
+  expect(await (await fetch(`${origin}/oauth/token`)).text()).toBe('token')
+  expect((await fetch(`${url}/orders`, { method: 'POST' })).status).toBe(202)
+  expect(await sendRaw(port, 'GET //x/oauth/token HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
+})
+
+test('a route whose role does not exist is not served, and says what to do', async () => {
+  const { endpoints } = await open({}, { hasRole: role => role === 'ESBMessaging.send' })
+  const route = {
+    flow: 'de',
+    path: '/de',
+    methods: ['POST'],
+    bodyBytesMax: 1,
+    handle: () => Promise.reject(new Error()),
+  }
+  expect(() => endpoints.serve({ ...route, role: 'ESBMessaging_DE' })).toThrow('Flow de asks its callers for role')
+  endpoints.serve({ ...route, role: 'ESBMessaging.send' })()
 })
 
 test('a declared or a streamed body above the limit is refused, and its rest is not read as a request', async () => {

@@ -1,12 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import type { Guard } from '../auth/service/model.ts'
 import { bodyErrors } from '../kernel/body.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
-import type { HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
+import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
-import { findOutsider } from './caller-check.ts'
+import { admitCaller, findOutsider } from './caller-check.ts'
+import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
 import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
@@ -15,6 +18,8 @@ import { RouteTable } from './route-table.ts'
 /** The server of the endpoints that flows ask for; everything lies below `/flows`. */
 export interface FlowEndpoints {
   readonly serve: ServeRoute
+  /** Asks this first for each request; it answers what is its own (the token server) and returns false for the rest. */
+  mount(handle: (incoming: IncomingMessage, response: ServerResponse) => boolean): void
   /** Resolves with the base address (`http://127.0.0.1:8081/flows`) once it listens. */
   listen(address: { readonly host: string; readonly port: number }): Promise<string>
   /** Takes no more requests; running ones may end within the grace time. */
@@ -24,8 +29,14 @@ export interface FlowEndpoints {
 export interface FlowEndpointOptions {
   readonly log: Log
   readonly limits?: Partial<typeof httpLimits>
-  /** Says why a caller does not have the role of a route; without it, routes with a role let nobody in. */
-  readonly authorise?: (request: HttpRequest, role: string) => Promise<HubError | undefined>
+  /** Without it, routes with a role let nobody in. */
+  readonly guard?: Guard
+  /** Roles that there are; a route that asks for another one is refused. */
+  readonly hasRole?: (role: string) => boolean
+  /** Listens with HTTPS, and takes client certificates. */
+  readonly tls?: EndpointTls | undefined
+  /** A proxy on another machine ends TLS: what comes over plain HTTP may carry credentials. */
+  readonly isBehindTls?: boolean
 }
 
 const prefix = '/flows'
@@ -41,25 +52,32 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       response.destroy()
     })
   }
-  const server = createServer(hardenedOptions(limits), listener)
+  const server: Server = options.tls
+    ? createTlsServer({ ...hardenedOptions(limits), ...options.tls.serverOptions() }, listener)
+    : createServer(hardenedOptions(limits), listener)
+  options.tls?.follow(server)
   server.timeout = limits.idleMs
   server.maxConnections = limits.connections
   // A caller that asks first (Expect: 100-continue) is told to go on only once its body is wanted.
   server.on('checkContinue', listener)
+
+  let mounted: (incoming: IncomingMessage, response: ServerResponse) => boolean = () => false
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = incoming.url ?? ''
     try {
       const malformed = findMalformed(incoming)
       if (malformed) throw malformed
+      if (mounted(incoming, response)) return
       const route = findRoute(incoming)
+      const admitted = admit(incoming, response, route)
+      const caller = admitted instanceof Promise ? await admitted : admitted
       checkDeclaredSize(incoming, route)
       const gone = new AbortController()
       response.on('close', () => {
         if (!response.writableFinished) gone.abort()
       })
-      const request = asRequest(incoming, response, route, gone.signal)
-      await admit(incoming, request, route)
+      const request = asRequest(incoming, response, route, caller, gone.signal)
       await write(incoming, response, await route.handle(request), gone.signal)
     } catch (thrown) {
       const error = asHubError(thrown)
@@ -78,20 +96,31 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     throw flowEndpointErrors.METHOD_REFUSED({ path, method, methods: route.methods.join(', ') })
   }
 
-  async function admit(incoming: IncomingMessage, request: HttpRequest, route: HttpRoute): Promise<void> {
-    const refused =
-      route.role === undefined
-        ? findOutsider(incoming)
-        : options.authorise
-          ? await options.authorise(request, route.role)
-          : flowEndpointErrors.ROLE_REFUSED({ role: route.role })
+  /** Throws the refusal; what the answer says of it beside its body stands in the headers of the response by then. */
+  function admit(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    { role }: HttpRoute,
+  ): HttpCaller | undefined | Promise<HttpCaller | undefined> {
+    if (role !== undefined) return admitCaller(incoming, response, role, options)
+    const refused = findOutsider(incoming)
     if (refused) throw refused
+    return undefined
   }
 
   return {
-    serve: route => routes.add(route),
-    listen: address => listen(server, address),
+    serve(route) {
+      const { flow, role } = route
+      // Such a flow would run and refuse everybody: better it says so at its start.
+      if (role !== undefined && options.hasRole?.(role) === false) throw flowEndpointErrors.ROLE_UNKNOWN({ flow, role })
+      return routes.add(route)
+    },
+    mount(handle) {
+      mounted = handle
+    },
+    listen: address => listen(server, address, options.tls ? 'https' : 'http'),
     async close(graceMs = closeGraceMs) {
+      options.tls?.close()
       server.closeIdleConnections()
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await new Promise<void>(resolve => server.close(() => resolve()))
@@ -100,11 +129,15 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   }
 }
 
-async function listen(server: Server, address: { readonly host: string; readonly port: number }): Promise<string> {
+async function listen(
+  server: Server,
+  address: { readonly host: string; readonly port: number },
+  scheme: 'http' | 'https',
+): Promise<string> {
   server.listen(address.port, address.host)
   await once(server, 'listening')
   const { address: host, port, family } = server.address() as AddressInfo
-  return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}${prefix}`
+  return `${scheme}://${family === 'IPv6' ? `[${host}]` : host}:${port}${prefix}`
 }
 
 function checkDeclaredSize(incoming: IncomingMessage, { bodyBytesMax }: HttpRoute): void {
@@ -116,6 +149,7 @@ function asRequest(
   incoming: IncomingMessage,
   response: ServerResponse,
   route: HttpRoute,
+  caller: HttpCaller | undefined,
   signal: AbortSignal,
 ): HttpRequest {
   const url = incoming.url ?? ''
@@ -129,6 +163,7 @@ function asRequest(
     headers: Object.fromEntries(headers),
     body: readChunks(incoming, response, route.bodyBytesMax),
     remoteAddress: incoming.socket.remoteAddress ?? '',
+    caller,
     signal,
   }
 }

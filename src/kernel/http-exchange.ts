@@ -9,8 +9,19 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: AsyncIterable<Uint8Array>
   readonly remoteAddress: string
+  /** Who calls; only where the route asks for a role. */
+  readonly caller: HttpCaller | undefined
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal
+}
+
+/** A caller that proved who it is. */
+export interface HttpCaller {
+  readonly clientId: string
+  /** Name of the service instance. */
+  readonly instance: string
+  /** The client id, or the user for whom the client acts. */
+  readonly subject: string
 }
 
 export interface HttpResponse {

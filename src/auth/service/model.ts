@@ -279,28 +279,38 @@ export interface Caller {
 /** What the guard looks at of a request. */
 export interface GuardedRequest {
   readonly authorization: string | undefined
-  /** DER form of the client certificate of the connection, where one was shown. */
-  readonly certificate: Uint8Array | undefined
+  /** DER form of the client certificate of the connection, where one was shown; asked for only where it matters. */
+  certificate(): Uint8Array | undefined
   readonly address: string
-  /** The connection is encrypted up to the hub, or does not leave this machine. */
-  readonly isPrivate: boolean
   /** For the log. */
   readonly path: string
 }
 
+/** Why a call was refused. For the log and the monitor; callers are never told. */
+export type GuardReason =
+  | RefusalReason
+  | 'no-credential'
+  | 'unknown-scheme'
+  | 'token-not-genuine'
+  | 'token-expired'
+  | 'token-revoked'
+  | 'token-without-its-certificate'
+  | 'plan-of-the-api'
+  | 'role-missing'
+  | 'role-not-in-token'
+
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 429
+  readonly status: 401 | 403 | 429
   /** Stands in the answer and in the log line. */
   readonly correlationId: string
   readonly retryAfterMs: number | undefined
+  /** Values for WWW-Authenticate. */
+  readonly challenges: readonly string[]
 }
 
-export type Admission =
-  | { readonly ok: true; readonly caller: Caller }
-  | { readonly ok: false; readonly refusal: Refusal }
+export type Admission = Caller | { readonly refusal: Refusal }
 
 /** Decides who may call an endpoint that asks for a role. Answers at once where it can. */
 export interface Guard {
   admit(request: GuardedRequest, role: string): Admission | Promise<Admission>
-  close(): void
 }

@@ -357,9 +357,9 @@ test('the last use is known at once, written together, and there after a restart
 })
 
 test('listeners hear of each change after it holds', async () => {
-  const heard: (ServiceEvent | string)[] = []
+  const heard: (readonly [ServiceEvent['type'], string])[] = []
   const { clientId, secret, key, instance } = await world.caller('cpi')
-  const end = users.on(event => heard.push(event.type, reasonOf(clientId, secret)))
+  const end = users.on(event => heard.push([event.type, reasonOf(clientId, secret)]))
   await users.updateInstance(instance.id, { disabled: true })
   await users.updateInstance(instance.id, { disabled: false })
   await users.rotateKey(key.id, { overlapMs: MINUTE })
@@ -368,9 +368,12 @@ test('listeners hear of each change after it holds', async () => {
   end()
   await users.createRole('A', '')
   expect(heard).toEqual([
-    ...['instance.changed', 'instance-disabled', 'instance.changed', 'right'],
-    ...['key.rotated', 'right', 'key.created', 'right', 'key.revoked', 'key-revoked'],
-    ...['instance.deleted', 'unknown-client'],
+    ['instance.changed', 'instance-disabled'],
+    ['instance.changed', 'right'],
+    ['key.rotated', 'right'],
+    ['key.created', 'right'],
+    ['key.revoked', 'key-revoked'],
+    ['instance.deleted', 'unknown-client'],
   ])
 })
 
