@@ -8,8 +8,8 @@ import { smtp } from './adapters/smtp.ts'
 import { ensureAdminToken } from './api/admin-token.ts'
 import { createFlowCatalog } from './api/flow-catalog.ts'
 import { createFlowEndpoints } from './api/flow-endpoints.ts'
+import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
-import { createApi } from './api/server.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
 import { openVault } from './auth/vault.ts'
 import type { Engine } from './engine/control.ts'
@@ -183,7 +183,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       options.onLost?.(error)
     })
     undo.push(async () => endWatch())
-    const api = createApi({
+    const api = createLateApi({
       engine: { ...engine, start: startFlow },
       store,
       monitor,

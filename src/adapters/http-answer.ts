@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
-import { errors } from 'undici'
 import type { ErrorOptions, HubError } from '../kernel/error.ts'
+import { isAnswerTooLarge } from '../protocols/net/http-client.ts'
 import { retryAfterMs } from '../protocols/net/retry-after.ts'
 import type { HttpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
@@ -26,7 +26,7 @@ export async function readAnswer(
   try {
     return { status: response.statusCode, headers, body: await response.body.bytes() }
   } catch (thrown) {
-    if (thrown instanceof errors.ResponseExceededMaxSizeError) {
+    if (isAnswerTooLarge(thrown)) {
       throw httpErrors.ANSWER_TOO_LARGE({ server, bytesMax }, { cause: thrown })
     }
     throw thrown

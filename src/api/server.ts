@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import {
@@ -34,13 +34,16 @@ export const apiLimits = {
 export interface Api {
   /** Resolves with the address once it listens. */
   listen(address: { readonly host: string; readonly port: number }): Promise<string>
+  /** Answers calls of a server that listens already. */
+  listener(): Promise<RequestListener>
   /** The OpenAPI document. */
   openapi(): Promise<object>
   close(): Promise<void>
 }
 
-export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = {}): Api {
-  const app = makeApp(limits)
+/** `listening`: a server that listens already, hardened and guarded; whoever made it closes it. */
+export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = {}, listening?: Server): Api {
+  const app = makeApp(limits, listening)
   const tickets = createSignInTickets(parts.clock, () => parts.publicUrl ?? `http://localhost:${portOf(app.server)}`)
   const checkToken = createTokenCheck(parts.adminToken, parts.clock)
   const mask = parts.logBook.mask.text
@@ -89,6 +92,10 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
 
   return {
     listen: address => app.listen(address),
+    async listener() {
+      await app.ready()
+      return app.routing
+    },
     async openapi() {
       await app.ready()
       return app.swagger()
@@ -97,7 +104,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   }
 }
 
-function makeApp(limits: Partial<typeof httpLimits>) {
+function makeApp(limits: Partial<typeof httpLimits>, listening: Server | undefined) {
   const { idleMs, connections } = { ...httpLimits, ...limits }
   const app = Fastify({
     logger: false,
@@ -107,6 +114,7 @@ function makeApp(limits: Partial<typeof httpLimits>) {
     trustProxy: false,
     routerOptions: { maxParamLength: 256 },
     serverFactory(handler) {
+      if (listening) return listening
       const server = createServer(hardenedOptions(limits), guarded(handler))
       server.timeout = idleMs
       server.maxConnections = connections

@@ -387,7 +387,7 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s while the process reads standard input ends it with %d', async (signal, code) => {
-  const script = join(import.meta.dirname, 'isthmus.ts')
+  const script = join(import.meta.dirname, 'isthmus.js')
   const child = spawn(process.execPath, [script, 'credential', 'create', 'x', '--from', '-'], {
     env: { ...process.env, ISTHMUS_TOKEN: 'x', NODE_DEBUG: '' },
     stdio: ['pipe', 'pipe', 'pipe'],

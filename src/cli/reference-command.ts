@@ -2,15 +2,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { flowJsonSchema } from '../flow/flow-json-schema.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
 import { hubClient } from './hub-client.ts'
 import { configOption, readDeclarations } from './hub-options.ts'
 import type { CliIo, HubProgram } from './io.ts'
-import { cliPage } from './reference/cli-page.ts'
-import { declarationPages } from './reference/pages.ts'
 
 /** reference --write|--check <folder> */
 export function referenceCommand(program: Command, cli: Cli, wholeProgram: () => Command): void {
@@ -46,6 +43,12 @@ async function referencePages(
   io: CliIo,
   program: Command,
 ): Promise<ReadonlyMap<string, string>> {
+  // Loaded here alone: the pages speak of everything, and a hub that starts needs none of it.
+  const [{ declarationPages }, { cliPage }, { flowJsonSchema }] = await Promise.all([
+    import('./reference/pages.ts'),
+    import('./reference/cli-page.ts'),
+    import('../flow/flow-json-schema.ts'),
+  ])
   return new Map([
     ...declarationPages(declarations),
     ['cli.md', cliPage(program)],

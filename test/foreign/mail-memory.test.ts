@@ -15,7 +15,7 @@ import { type ServerProcess, startProcess } from './servers/server-process.ts'
 import { waitFor } from './servers/wait.ts'
 import { makeWorkFolder } from './servers/work-folder.ts'
 
-const program = `${import.meta.dirname}/../../src/cli/isthmus.ts`
+const program = `${import.meta.dirname}/../../src/cli/isthmus.js`
 const mailbox = 'orders@contoso.com'
 const largeBytes = 50 * MiB
 const moreBytesMax = 30 * MiB

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { waitFor } from '../foreign/servers/wait.ts'
 
-const isthmus = resolve(import.meta.dirname, '../../src/cli/isthmus.ts')
+const isthmus = resolve(import.meta.dirname, '../../src/cli/isthmus.js')
 let folder: string
 
 beforeAll(() => {

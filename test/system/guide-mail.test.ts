@@ -120,7 +120,7 @@ function args(line: string): string[] {
   return words.slice(1).map(word => word.replace(/^'|'$/g, ''))
 }
 
-const isthmus = join(root, 'src/cli/isthmus.ts')
+const isthmus = join(root, 'src/cli/isthmus.js')
 const environment = () => ({ ...process.env, ISTHMUS_URL: `http://127.0.0.1:${adminPort}`, NO_COLOR: '1' })
 
 async function run(line: string): Promise<{ code: number; output: string }> {

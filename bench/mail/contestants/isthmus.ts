@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { startHub } from '../../../src/main.ts'
 import type { Contestant } from '../contestant.ts'
 
-const program = fileURLToPath(new URL('../../../src/cli/isthmus.ts', import.meta.url))
+const program = fileURLToPath(new URL('../../../src/cli/isthmus.js', import.meta.url))
 
 /** The hub as people run it: `isthmus serve`, durable store, receipts, marks after the delivery, log on. */
 export const isthmus: Contestant = {

@@ -1,5 +1,4 @@
 import { createHmac } from 'node:crypto'
-import { request } from 'undici'
 import type { CredentialLookup } from '../../kernel/credential.ts'
 import { type Clock, SECOND } from '../../kernel/time.ts'
 import type { Alert } from './alert.ts'
@@ -60,6 +59,8 @@ async function readSecret(channel: string, name: string, credential: CredentialL
 
 async function post(channel: string, url: string, headers: Record<string, string>, body: string): Promise<number> {
   try {
+    // Loaded with the first alert that goes this way; most hubs never need it.
+    const { request } = await import('undici')
     const { timeoutMs } = webhookLimits
     // Redirects are not followed: the address in isthmus.yaml is the one that was meant.
     const signal = AbortSignal.timeout(timeoutMs)

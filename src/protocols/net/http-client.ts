@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { callbackify } from 'node:util'
-import { Agent, type buildConnector, errors } from 'undici'
+import type { Agent, buildConnector } from 'undici'
 import { HubError } from '../../kernel/error.ts'
 import type { Connect, TlsWish } from '../../kernel/socket.ts'
 import { SECOND } from '../../kernel/time.ts'
@@ -17,6 +18,8 @@ export interface HttpClientOptions {
   /** An answer larger than this ends in an error. */
   readonly answerBytesMax: number
 }
+
+const require = createRequire(import.meta.url)
 
 // Shorter than the 5 s after which Node's own servers hang up, so that a request rarely meets a dying connection.
 const idleConnectionMs = 4 * SECOND
@@ -38,7 +41,9 @@ export function makeHttpAgent(options: HttpClientOptions): Agent {
     // undici asks no more of a socket than a Duplex gives: it tests for `ref` and `unref` before it uses them.
     open((error, socket) => (error ? callback(error, null) : callback(null, socket as Socket)))
   }
-  return new Agent({
+  // Loaded with the first agent: a hub that only carries mail never needs the hundred files of it.
+  const undici: typeof import('undici') = require('undici')
+  return new undici.Agent({
     connect: connector,
     connections: options.connections ?? 16,
     pipelining: 1,
@@ -86,10 +91,15 @@ export function makeFetch(agent: Agent, answerBytesMax: number): SmallFetch {
       return new Response(hasBody ? body : null, { status: answer.statusCode, headers })
     } catch (thrown) {
       if (init.signal?.aborted) throw thrown
-      if (thrown instanceof errors.ResponseExceededMaxSizeError) {
+      if (isAnswerTooLarge(thrown)) {
         throw netErrors.ANSWER_TOO_LARGE({ host: target.host, bytesMax: answerBytesMax }, { cause: thrown })
       }
       throw thrown instanceof HubError ? thrown : asNetError(thrown, target)
     }
   }
+}
+
+/** True for the error of an agent whose answer went beyond its limit. */
+export function isAnswerTooLarge(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE'
 }
