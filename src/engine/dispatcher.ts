@@ -2,14 +2,15 @@ import { asHubError } from '../kernel/error.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
 import type { Claimed } from '../store/port.ts'
 import type { EngineParts } from './engine.ts'
+import type { PlaceOffer } from './fair-places.ts'
 
 const leaseMs = MINUTE
 const claimFailedWaitMs = SECOND
 
 export interface DispatcherOptions {
   readonly parts: EngineParts
-  /** Free places by flow; flows without any are left out. */
-  places(): ReadonlyMap<string, number>
+  /** Places that flows may take now; the next offer counts what the last one began. */
+  offers(): Iterable<PlaceOffer>
   /** Runs one delivery to the end of its attempt; must not throw. */
   run(claimed: Claimed): Promise<void>
 }
@@ -75,18 +76,23 @@ export class Dispatcher {
 
   async #claim(): Promise<void> {
     if (this.#isClosed) return
-    const { store, clock, owner, limits } = this.#options.parts
+    const { store, clock, owner } = this.#options.parts
     this.#isClaiming = true
     const pokesBefore = this.#pokes
     try {
-      const max = limits.runningDeliveries - this.#running.size
-      const places = this.#options.places()
-      if (max > 0 && places.size > 0) {
+      let dueAt = Number.POSITIVE_INFINITY
+      let hasLooked = false
+      for (const { max, places } of this.#options.offers()) {
+        if (max <= 0 || places.size === 0) continue
         const { deliveries, nextDueAt } = await store.claim({ owner, max, now: clock.now(), leaseMs, places })
         for (const claimed of deliveries) this.#start(claimed)
+        dueAt = Math.min(dueAt, nextDueAt ?? dueAt)
+        hasLooked = true
+      }
+      if (hasLooked) {
         this.#cancelTimer()
-        if (nextDueAt !== undefined) {
-          this.#cancelTimer = clock.after(Math.max(0, nextDueAt - clock.now()), () => this.poke())
+        if (Number.isFinite(dueAt)) {
+          this.#cancelTimer = clock.after(Math.max(0, dueAt - clock.now()), () => this.poke())
         }
       }
     } catch (thrown) {

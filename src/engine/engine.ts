@@ -13,6 +13,7 @@ import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { engineErrors } from './errors.ts'
+import { offerPlaces, type PlaceTaker } from './fair-places.ts'
 import { makeIntake } from './intake.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
@@ -67,7 +68,8 @@ export function createEngine(options: EngineOptions): Engine {
   const attempts = new Map<string, Attempt>()
   /** Deliveries accepted here whose end has not come yet. */
   const travelling = new Set<string>()
-  const dispatcher = new Dispatcher({ parts, places, run: runDelivery })
+  const offers = () => offerPlaces(placeTakers, limits.runningDeliveries)
+  const dispatcher = new Dispatcher({ parts, offers, run: runDelivery })
   store.onWork(() => dispatcher.poke())
   let cancelWatch = () => {}
   watchLater()
@@ -98,13 +100,12 @@ export function createEngine(options: EngineOptions): Engine {
     return { ...rest, message: parts.mask(message) }
   }
 
-  function places(): ReadonlyMap<string, number> {
-    const free = new Map<string, number>()
-    for (const running of flows.values()) {
-      const count = running.flow.delivery.parallel - running.runningCount
-      if (count > 0 && running.state !== 'stopping') free.set(running.flow.name, count)
-    }
-    return free
+  /** One that stops takes no more places, and has those that it still uses. */
+  function placeTakers(): readonly PlaceTaker[] {
+    return [...flows.values()].map(({ flow, state, runningCount }) => {
+      const parallel = state === 'stopping' ? runningCount : flow.delivery.parallel
+      return { name: flow.name, parallel, running: runningCount }
+    })
   }
 
   async function runDelivery(claimed: Claimed): Promise<void> {

@@ -13,7 +13,7 @@ export const defaultLimits = {
   inlineBytes: 256 * KiB,
   /** Deliveries of one flow that wait; above it the sender is asked to come back later. */
   queuedPerFlow: 100_000,
-  /** Deliveries that run at the same time in one hub. */
+  /** Deliveries that run at the same time in one hub; each flow has a share of them (engine/fair-places.ts). */
   runningDeliveries: 128,
   /** The longest one step or receiver may take; above the 10 minutes that RFC 5321 gives a server for its answer. */
   stepMs: 15 * MINUTE,

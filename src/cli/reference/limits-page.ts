@@ -12,7 +12,8 @@ const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
   parseBytes: 'The largest body that an expression, a map or a validate step reads into memory; also of a repair.',
   inlineBytes: 'Bodies above this lie in files beside the database instead of in it.',
   queuedPerFlow: 'Deliveries of one flow that wait; above it the sender is asked to come back later.',
-  runningDeliveries: 'Deliveries that run at the same time in one hub.',
+  runningDeliveries:
+    'Deliveries that run at the same time in one hub. Half of them are divided among the flows in advance, so that one whose receiver hangs leaves the others their share.',
   stepMs: 'The longest one step or receiver may take.',
   splitParts: 'Parts that one split may make.',
 }
