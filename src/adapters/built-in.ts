@@ -2,6 +2,7 @@ import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import { http } from './http.ts'
 import { https } from './https.ts'
 import { imap } from './imap.ts'
+import { odata } from './odata.ts'
 import { smtp } from './smtp.ts'
 import { timer } from './timer.ts'
 
@@ -9,4 +10,4 @@ import { timer } from './timer.ts'
 export const builtInSenders = [imap, https, timer] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
-export const builtInReceivers = [smtp, http] as readonly ReceiverDeclaration[]
+export const builtInReceivers = [smtp, http, odata] as readonly ReceiverDeclaration[]

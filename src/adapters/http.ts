@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -9,6 +8,7 @@ import type { CheckResult, TlsWish } from '../kernel/socket.ts'
 import { SECOND } from '../kernel/time.ts'
 import { guardConnect } from '../protocols/net/address-guard.ts'
 import { asNetError } from '../protocols/net/errors.ts'
+import { readAuthority } from './authority-file.ts'
 import { CertifiedAgents } from './certified-agents.ts'
 import type { CredentialProof } from './credential-proof.ts'
 import { failureOf, type HttpAnswer, isSuccess, readAnswer } from './http-answer.ts'
@@ -90,7 +90,10 @@ class HttpReceiver implements Receiver {
 
   static async open(context: ReceiverContext<HttpConfig>): Promise<HttpReceiver> {
     const { ca } = context.config
-    return new HttpReceiver(context, ca === undefined ? undefined : await readCa(resolve(context.folder, ca)))
+    return new HttpReceiver(
+      context,
+      ca === undefined ? undefined : await readAuthority(resolve(context.folder, ca), httpErrors.CA_UNREADABLE),
+    )
   }
 
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
@@ -260,15 +263,4 @@ function fieldText(value: unknown): string {
   return value === undefined || value === null
     ? ''
     : JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? Number(part) : part))
-}
-
-async function readCa(file: string): Promise<string> {
-  try {
-    const text = await readFile(file, 'utf8')
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    throw httpErrors.CA_UNREADABLE({ file, reason }, { cause: thrown })
-  }
-  throw httpErrors.CA_UNREADABLE({ file, reason: 'it is not PEM' })
 }

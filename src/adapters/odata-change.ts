@@ -1,0 +1,156 @@
+import type { Effect, Receipt } from '../flow/adapter.ts'
+import { HubError } from '../kernel/error.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
+import type { Change, ODataClient, Reply } from '../protocols/odata/client.ts'
+import { odataErrors } from '../protocols/odata/errors.ts'
+import { isGroup, readEntity } from '../protocols/odata/json.ts'
+import type { EntityType } from '../protocols/odata/model.ts'
+import type { ODataConfig } from './odata-config.ts'
+import { entityJson, entityOf, pathOf, type Surroundings, typeOf } from './odata-operation.ts'
+import { isGone } from './odata-read.ts'
+import { answerOf, refuseDoubtful } from './odata-receipt.ts'
+
+/** Creates, updates, upserts or deletes, whichever the flow names. */
+export async function changeEntity(client: ODataClient, at: Surroundings, effect: Effect): Promise<Receipt> {
+  const { create, update, upsert, delete: remove } = at.config
+  if (create) return createEntity(client, at, create, effect)
+  if (update) return updateEntity(client, at, update, effect)
+  if (upsert) return upsertEntity(client, at, upsert, effect)
+  if (remove) return deleteEntity(client, at, remove, effect)
+  throw odataErrors.VALUE_UNFIT({ name: 'the receiver', type: 'an operation', reason: 'none is named' })
+}
+
+async function createEntity(
+  client: ODataClient,
+  at: Surroundings,
+  create: NonNullable<ODataConfig['create']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const isRepeatable = refuseDoubtful(at, effect, false)
+  const type = typeOf(at, create.set)
+  const body = entityJson(at, type, await entityOf(at, create.body))
+  await effect.intend()
+  const reply = await client.change({
+    method: 'POST',
+    path: encodeURIComponent(create.set),
+    body,
+    isRepeatable,
+    signal: effect.signal,
+  })
+  return receiptOf(at, 'created', create.set, type, reply)
+}
+
+async function updateEntity(
+  client: ODataClient,
+  at: Surroundings,
+  update: NonNullable<ODataConfig['update']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const { path, type, values } = await pathOf(at, update.set, update.key)
+  const body = entityJson(at, type, withoutKey(await entityOf(at, update.body), values))
+  const reply = await changeState(client, at, effect, { method: update.method, path, body }, update.etag)
+  return receiptOf(at, 'updated', decodeURIComponent(path), type, reply)
+}
+
+/**
+ * V4 creates what a PATCH does not find (OData Protocol 4.01 section 11.4.4). V2 knows no such thing: what is not there
+ * is created, with the key in the entity.
+ */
+async function upsertEntity(
+  client: ODataClient,
+  at: Surroundings,
+  upsert: NonNullable<ODataConfig['upsert']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const isRepeatable = refuseDoubtful(at, effect, true)
+  const { path, type, values } = await pathOf(at, upsert.set, upsert.key)
+  const entity = withoutKey(await entityOf(at, upsert.body), values)
+  const { signal } = effect
+  await effect.intend()
+  try {
+    const change: Change = { method: 'PATCH', path, body: entityJson(at, type, entity), isRepeatable, signal }
+    const reply = await client.change(change)
+    return receiptOf(at, reply.status === 201 ? 'created' : 'updated', decodeURIComponent(path), type, reply)
+  } catch (thrown) {
+    if (at.naming.version === 'v4' || !(await isGone(client, at, upsert.set, signal, thrown))) throw thrown
+  }
+  const body = entityJson(at, type, { ...entity, ...values })
+  const reply = await client.change({
+    method: 'POST',
+    path: encodeURIComponent(upsert.set),
+    body,
+    isRepeatable,
+    signal,
+  })
+  return receiptOf(at, 'created', upsert.set, type, reply)
+}
+
+async function deleteEntity(
+  client: ODataClient,
+  at: Surroundings,
+  remove: NonNullable<ODataConfig['delete']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const { path, type } = await pathOf(at, remove.set, remove.key)
+  try {
+    const reply = await changeState(client, at, effect, { method: 'DELETE', path }, remove.etag)
+    return receiptOf(at, 'deleted', decodeURIComponent(path), type, reply)
+  } catch (thrown) {
+    if (remove.missing === 'fail' || !(await isGone(client, at, remove.set, effect.signal, thrown))) throw thrown
+    const summary = `${decodeURIComponent(path)} is not there any more at ${at.naming.server}`
+    return { summary, answer: answerOf({}) }
+  }
+}
+
+/** A change of one state of an entity: the one that the flow names, the current one, or whichever it is. */
+async function changeState(
+  client: ODataClient,
+  at: Surroundings,
+  effect: Effect,
+  change: Pick<Change, 'method' | 'path' | 'body'>,
+  template: NonNullable<ODataConfig['update']>['etag'],
+): Promise<Reply> {
+  const wanted = template && (await template.render(effect.scope))
+  if (wanted !== undefined && (typeof wanted !== 'string' || !/^[\x21-\x7e ]{1,500}$/.test(wanted))) {
+    const reason = `it is ${JSON.stringify(wanted).slice(0, 60)}`
+    throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'an ETag', reason })
+  }
+  const isCurrent = wanted === 'current'
+  // After a change of our own that nobody heard of, the old ETag would be refused as if somebody else had been there.
+  const isRepeatable = refuseDoubtful(at, effect, wanted === undefined || wanted === '*' || isCurrent)
+  const { signal } = effect
+  const etag = isCurrent ? (await client.read({ path: change.path, signal })).etag : wanted
+  await effect.intend()
+  try {
+    const headers = etag === undefined ? {} : { 'if-match': etag }
+    return await client.change({ ...change, headers, isRepeatable, signal })
+  } catch (thrown) {
+    if (!isCurrent || !(thrown instanceof HubError) || thrown.code !== odataErrors.CHANGED_MEANWHILE.code) throw thrown
+    const { path = '', server = '', text = '' } = thrown.fields
+    throw odataErrors.CHANGED_MEANWHILE({ path, server, text }, { cause: thrown, retry: 'soon' })
+  }
+}
+
+/** The key of an entity stands in its address; some services refuse to be told it twice. */
+function withoutKey(entity: JsonObject, key: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(entity).filter(([name]) => !Object.hasOwn(key, name)))
+}
+
+function receiptOf(
+  at: Surroundings,
+  done: string,
+  what: string,
+  type: EntityType | undefined,
+  { value, etag, headers }: Reply,
+): Receipt {
+  const { version, server } = at.naming
+  const id = headers['odata-entityid'] ?? headers['location']
+  const shown: Json = value === undefined ? {} : readEntity(version, type, value)
+  const marks = { ...(etag !== undefined && { '@odata.etag': etag }), ...(id !== undefined && { '@odata.id': id }) }
+  return {
+    summary: `${done} ${what} at ${server}${id === undefined ? '' : `: ${id}`}`,
+    fields: { ...(etag !== undefined && { etag }), ...(id !== undefined && { location: id }) },
+    ...(id !== undefined && { terms: [id] }),
+    answer: answerOf(isGroup(shown) ? { ...marks, ...shown } : shown, headers),
+  }
+}

@@ -1,0 +1,185 @@
+import type { Effect, Receipt } from '../flow/adapter.ts'
+import { renderValue } from '../flow/value-template.ts'
+import { HubError } from '../kernel/error.ts'
+import type { Json } from '../kernel/json.ts'
+import type { ODataClient } from '../protocols/odata/client.ts'
+import { odataErrors } from '../protocols/odata/errors.ts'
+import { isGroup, readEntity } from '../protocols/odata/json.ts'
+import { fieldString, operationCall, operationOf, queryString } from '../protocols/odata/url.ts'
+import type { ODataConfig } from './odata-config.ts'
+import { checkedNames, pathOf, type Surroundings, typeOf, wholeOf } from './odata-operation.ts'
+import { answerOf, refuseDoubtful } from './odata-receipt.ts'
+
+export async function readEntityByKey(
+  client: ODataClient,
+  at: Surroundings,
+  read: NonNullable<ODataConfig['read']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const { version, server } = at.naming
+  const { path, type } = await pathOf(at, read.set, read.key)
+  const query = queryString(version, checkedNames(at, type, read))
+  try {
+    const { value, etag } = await client.read({ path: path + query, signal: effect.signal })
+    const entity = readEntity(version, type, value ?? null)
+    return {
+      summary: `read ${decodeURIComponent(path)} from ${server}`,
+      ...(etag !== undefined && { fields: { etag } }),
+      answer: answerOf(withEtag(entity, etag)),
+    }
+  } catch (thrown) {
+    if (read.missing === 'fail' || !(await isGone(client, at, read.set, effect.signal, thrown))) throw thrown
+    return { summary: `${server} has no ${decodeURIComponent(path)}`, answer: answerOf(null) }
+  }
+}
+
+export async function queryEntities(
+  client: ODataClient,
+  at: Surroundings,
+  query: NonNullable<ODataConfig['query']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const { version, server } = at.naming
+  const { scope } = effect
+  const type = typeOf(at, query.set)
+  const top = await wholeOf('top', query.top, scope)
+  const options = {
+    ...checkedNames(at, type, query),
+    filter: await query.filter?.render(scope, at.naming, at.model && type),
+    top,
+    skip: await wholeOf('skip', query.skip, scope),
+    count: query.count,
+  }
+  const path = `${encodeURIComponent(query.set)}${queryString(version, options)}`
+  const size = query['page-size']
+  const headers = version === 'v4' && size !== undefined ? { prefer: `odata.maxpagesize=${size}` } : {}
+  const list = new EntityList(at.config['max-answer'], server)
+  let count: number | undefined
+  let pageCount = 0
+  for await (const page of client.pages({ path, headers, signal: effect.signal })) {
+    pageCount += 1
+    count ??= page.count
+    for (const entity of page.entities) list.add(readEntity(version, type, entity))
+    // A service may cut a query with top into pages too, and may go on behind what was asked for.
+    if (top !== undefined && list.size >= top) break
+  }
+  const pages = pageCount === 1 ? '' : ` in ${pageCount} pages`
+  return {
+    summary: `${list.size} of ${query.set} from ${server}${pages}`,
+    fields: { entities: list.size, pages: pageCount, ...(count !== undefined && { count }) },
+    answer: { headers: {}, type: 'application/json', body: list.answer(query.count ? count : undefined, top) },
+  }
+}
+
+export async function callOperation(
+  client: ODataClient,
+  at: Surroundings,
+  call: NonNullable<ODataConfig['call']>,
+  effect: Effect,
+): Promise<Receipt> {
+  const { version, server } = at.naming
+  const { config } = at
+  const known = at.model && operationOf(at.model, call.name, server)
+  const types = Object.entries(config.types)
+  const operation =
+    types.length === 0
+      ? known
+      : {
+          name: call.name,
+          qualifiedName: call.name,
+          method: 'POST' as const,
+          isBound: false,
+          ...known,
+          parameters: new Map([...(known?.parameters ?? []), ...types]),
+        }
+  const parameters: [string, Json][] = []
+  for (const [name, value] of Object.entries(call.parameters)) {
+    parameters.push([name, await renderValue(value, effect.scope)])
+  }
+  const on =
+    call.on && (call.on.key ? (await pathOf(at, call.on.set, call.on.key)).path : encodeURIComponent(call.on.set))
+  const { method, path, fields, body } = operationCall(
+    at.naming,
+    call.name,
+    operation,
+    Object.fromEntries(parameters),
+    {
+      method: call.method,
+      on,
+    },
+  )
+  const target = `${path}${fieldString(fields)}`
+  const summary = `called ${call.name} at ${server}`
+  if (method === 'GET') {
+    const { value } = await client.read({ path: target, signal: effect.signal })
+    return { summary, answer: answerOf(result(at, call.name, value)) }
+  }
+  const isRepeatable = refuseDoubtful(at, effect, false)
+  await effect.intend()
+  const { value, headers } = await client.change({
+    method,
+    path: target,
+    body: version === 'v4' ? JSON.stringify(body) : undefined,
+    isRepeatable,
+    signal: effect.signal,
+  })
+  return { summary, answer: answerOf(value === undefined ? {} : result(at, call.name, value), headers) }
+}
+
+/** V2 puts a single value under the name of its function. */
+function result({ naming }: Surroundings, name: string, value: Json | undefined): Json {
+  const plain = readEntity(naming.version, undefined, value ?? null)
+  if (naming.version !== 'v2' || !isGroup(plain)) return plain
+  const names = Object.keys(plain)
+  return names.length === 1 && names[0] === name ? (plain[name] ?? null) : plain
+}
+
+/** True when the service itself answers and only this entity is not there: an address that is wrong looks alike. */
+export async function isGone(
+  client: ODataClient,
+  { naming }: Surroundings,
+  set: string,
+  signal: AbortSignal,
+  thrown: unknown,
+): Promise<boolean> {
+  if (!(thrown instanceof HubError) || thrown.code !== odataErrors.NOT_FOUND.code) return false
+  const path = `${encodeURIComponent(set)}${queryString(naming.version, { top: 1 })}`
+  for await (const _page of client.pages({ path, signal })) return true
+  return false
+}
+
+function withEtag(entity: Json, etag: string | undefined): Json {
+  return isGroup(entity) && etag !== undefined ? { '@odata.etag': etag, ...entity } : entity
+}
+
+/** Entities as the text of a JSON list, so that each stands in memory once; held to the limit of the answer. */
+class EntityList {
+  readonly #texts: string[] = []
+  readonly #bytesMax: number
+  readonly #server: string
+  #bytes = 0
+
+  constructor(bytesMax: number, server: string) {
+    this.#bytesMax = bytesMax
+    this.#server = server
+  }
+
+  get size(): number {
+    return this.#texts.length
+  }
+
+  add(entity: Json): void {
+    const text = JSON.stringify(entity)
+    this.#bytes += Buffer.byteLength(text) + 1
+    if (this.#bytes > this.#bytesMax) {
+      const what = `${this.#texts.length} entities fit`
+      throw odataErrors.ANSWER_TOO_LARGE({ server: this.#server, bytesMax: this.#bytesMax, limit: 'max-answer', what })
+    }
+    this.#texts.push(text)
+  }
+
+  answer(count: number | undefined, top: number | undefined): Buffer {
+    const head = count === undefined ? '{' : `{"count":${count},`
+    return Buffer.from(`${head}"value":[${this.#texts.slice(0, top).join(',')}]}`)
+  }
+}

@@ -1,0 +1,145 @@
+import { defineErrors } from '../../kernel/error.ts'
+
+/** What an OData service can answer, and what the client refuses of it. `server` is host and port of the service. */
+export const odataErrors = defineErrors('ODATA', {
+  REFUSED: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} refused the request ({status} {code}): {text}',
+    next: 'Read the text of the service: the message, or what the flow makes of it, does not suit it. Correct, then replay.',
+  },
+  NOT_FOUND: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} has nothing at {path} ({code}): {text}',
+    next: 'Check the key and the name of the entity set; a service that is not activated answers the same way.',
+  },
+  LOGIN_REFUSED: {
+    side: 'receiver',
+    retry: 'after-change',
+    means: '{server} does not accept the log-in of this hub (401): {text}',
+    next: 'Check Credentials > {credential}, and that the service knows this user, application or certificate.',
+  },
+  FORBIDDEN: {
+    side: 'receiver',
+    retry: 'after-change',
+    means: '{server} knows this hub but does not let it do this (403 {code}): {text}',
+    next: 'Have the missing authorisation given to the user or application of {credential} at the other side.',
+  },
+  CSRF_REFUSED: {
+    side: 'receiver',
+    retry: 'soon',
+    means: '{server} does not accept the CSRF token that it gave out itself: {text}',
+    next: 'Nothing, the hub tries again; if it goes on, a proxy between drops cookies or spreads calls over servers.',
+  },
+  CHANGED_MEANWHILE: {
+    side: 'receiver',
+    retry: 'never',
+    means: 'Somebody else changed {path} at {server} since it was read (412): {text}',
+    next: 'Read it again and decide anew; etag: current in the flow overwrites whatever stands there.',
+  },
+  ETAG_WANTED: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} changes {path} only for those who say which state of it they mean (428): {text}',
+    next: 'Set etag in the flow: the one that was read before, or current.',
+  },
+  BUSY: {
+    side: 'receiver',
+    retry: 'soon',
+    means: '{server} asks to come back later ({status} {code}): {text}',
+    next: 'Nothing; the hub waits as long as it was asked to.',
+  },
+  SERVER_FAILED: {
+    side: 'receiver',
+    retry: 'soon',
+    means: '{server} failed with {status} {code}: {text}',
+    next: 'Nothing, the hub tries again; if it goes on, look into the error log of the service.',
+  },
+  REDIRECTED: {
+    side: 'receiver',
+    retry: 'after-change',
+    means: '{server} answered with {status} and sends the hub to {location}.',
+    next: 'Use the address of the service itself as url; a log-in page means that the credential is of the wrong kind.',
+  },
+  OUTCOME_UNKNOWN: {
+    side: 'receiver',
+    retry: 'never',
+    isOutcomeUnknown: true,
+    means: 'Whether {server} did what it was asked is not known: {reason}.',
+    next: 'Look at the other side, then skip or replay the message. on-unknown: send-again avoids this where doing it twice does no harm.',
+  },
+  ANSWER_ODD: {
+    side: 'receiver',
+    retry: 'soon',
+    means: '{server} answered with something that is no OData: {reason}.',
+    next: 'Check url and version of the service, and that no proxy or log-in page answers in its place.',
+  },
+  ANSWER_TOO_LARGE: {
+    side: 'receiver',
+    retry: 'never',
+    means: 'The answer of {server} is larger than {bytesMax} bytes ({what}).',
+    next: 'Ask for less with select, filter or top, or raise {limit}.',
+  },
+  TOO_MANY_PAGES: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} still has more after {pagesMax} pages.',
+    next: 'Narrow the query with filter or top, or raise {limit}.',
+  },
+  PAGES_IN_CIRCLE: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} sends the hub in a circle: its page {page} leads back to one that was read.',
+    next: 'Report it to whoever runs the service; a query with top and orderby may get around it.',
+  },
+  NEXT_LINK_FOREIGN: {
+    side: 'receiver',
+    retry: 'after-change',
+    means: 'The next page of {server} would be at {origin}, which is another server.',
+    next: 'Have the service behind the proxy or connector told its outer name, so that its links lead back to {server}.',
+  },
+  METADATA_ODD: {
+    side: 'receiver',
+    retry: 'after-change',
+    means: 'The $metadata of {server} cannot be used: {reason}.',
+    next: 'Check that url is the root of a service of the named version; metadata: none with types goes without it.',
+  },
+  NAME_UNKNOWN: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The service at {server} has no {kind} {name}{hint}.',
+    next: 'Correct the name in the flow; $metadata of the service lists all of them.',
+  },
+  KEY_INCOMPLETE: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The key of {set} is {wanted}, and the flow gives {given}.',
+    next: 'Name each part of the key once.',
+  },
+  VALUE_UNFIT: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The value for {name} does not fit {type}: {reason}.',
+    next: 'Look at the template in the flow and at the part of the message that it takes.',
+  },
+  BATCH_BROKEN: {
+    side: 'receiver',
+    retry: 'never',
+    isOutcomeUnknown: true,
+    means: 'The answer of {server} to a $batch cannot be read: {reason}.',
+    next: 'Look at the other side what was done, then skip or replay the message.',
+  },
+  CREDENTIAL_UNFIT: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The credential {credential} is of kind {kind}, which is no log-in for a service.',
+    next: 'Name a credential of kind basic, secret, certificate or OAuth 2.0 in the flow.',
+  },
+  CA_UNREADABLE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The certificate file {file} cannot be used: {reason}.',
+    next: 'Put a PEM file of the authority there; the path is relative to the flow document.',
+  },
+})

@@ -1,0 +1,257 @@
+import type { Dispatcher } from 'undici'
+import { HubError } from '../../kernel/error.ts'
+import { asNetError, netErrors } from '../net/errors.ts'
+import { odataErrors } from './errors.ts'
+import { odataLimits } from './limits.ts'
+import { failureOf, type ODataAnswer, serviceErrorOf } from './service-error.ts'
+import { ODataSession } from './session.ts'
+
+/** Who the hub is at the service, at this moment. */
+export interface ODataLogIn {
+  /** The connections to use now; others where the client certificate is another. */
+  readonly dispatcher: () => Dispatcher
+  /** Another one for another user: cookies and CSRF tokens are never carried over. */
+  readonly identity: string
+  /** Header that proves it, name in lower case; undefined without one. */
+  readonly header: readonly [name: string, value: string] | undefined
+  /** The token that was used, so that a refused one can be replaced. */
+  readonly token: string | undefined
+}
+
+export interface ExchangeOptions {
+  /** Root of the service with a slash at its end. */
+  readonly root: URL
+  /** Asked before each request. `refused`: a token that the service has just not taken. */
+  readonly logIn: (refused?: string) => Promise<ODataLogIn>
+  /** Name of the credential for people. */
+  readonly credential: string
+  readonly timeoutMs: number
+  readonly now: () => number
+}
+
+export interface ODataRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'MERGE' | 'DELETE'
+  readonly url: URL
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | string | undefined
+  /** Asking changes nothing: no CSRF token is needed, and a lost connection leaves no doubt. */
+  readonly isRead: boolean
+  /** Doing it twice does no harm. */
+  readonly isRepeatable: boolean
+  readonly signal: AbortSignal
+  readonly bytesMax: number
+  /** The limit behind bytesMax, as errors name it. */
+  readonly limit: string
+}
+
+type Streamed = { readonly answer: Omit<ODataAnswer, 'body'>; readonly body: AsyncIterable<Uint8Array> }
+
+/** Requests to one service: log-in, cookies, CSRF token, limits, and errors in the words of the service. */
+export class ODataExchange {
+  readonly #options: ExchangeOptions
+  #session: { readonly of: string; readonly session: ODataSession } | undefined
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+  }
+
+  get server(): string {
+    return this.#options.root.host
+  }
+
+  /** Sends a request and reads its answer, renewing what has expired. Throws ODATA_… and NET_… errors. */
+  async send(request: ODataRequest): Promise<ODataAnswer> {
+    const { answer, body } = await this.stream(request)
+    return { ...answer, body: await collect(body) }
+  }
+
+  /** As `send`, with a body that is read by the caller, up to the limit of the request. */
+  async stream(request: ODataRequest): Promise<Streamed> {
+    const { logIn } = this.#options
+    let login = await logIn()
+    let session = this.#sessionOf(login)
+    let streamed = await this.#once(request, login, session, session.token)
+    if (streamed.answer.status === 401 && login.token !== undefined) {
+      const renewed = await logIn(login.token)
+      if (renewed.token !== login.token) {
+        await drain(streamed)
+        login = renewed
+        session = this.#sessionOf(login)
+        streamed = await this.#once(request, login, session, session.token)
+      }
+    }
+    if (!request.isRead && asksForToken(streamed)) {
+      const refused = session.token
+      await drain(streamed)
+      const token = await session.renewToken(refused, () => this.#fetchToken(request, login, session))
+      streamed = await this.#once(request, login, session, token)
+      if (asksForToken(streamed)) {
+        const { text } = serviceErrorOf(await this.#whole(streamed))
+        throw odataErrors.CSRF_REFUSED({ server: this.server, text })
+      }
+    }
+    if (streamed.answer.status < 300) return streamed
+    throw this.failure(await this.#whole(streamed), request.url)
+  }
+
+  failure(answer: ODataAnswer, url: URL): HubError {
+    const { root, credential, now } = this.#options
+    const path = decodeSoftly(
+      url.pathname.startsWith(root.pathname) ? url.pathname.slice(root.pathname.length) : url.pathname,
+    )
+    return failureOf(answer, { server: this.server, credential, path: path === '' ? url.pathname : path, now: now() })
+  }
+
+  #sessionOf(login: ODataLogIn): ODataSession {
+    const { identity } = login
+    if (this.#session?.of === identity) return this.#session.session
+    const session = new ODataSession()
+    this.#session = { of: identity, session }
+    return session
+  }
+
+  async #fetchToken(request: ODataRequest, login: ODataLogIn, session: ODataSession): Promise<string | undefined> {
+    const { root } = this.#options
+    const url = new URL(root)
+    // The fields that choose the client of the system choose the session too.
+    for (const [name, value] of request.url.searchParams) if (!name.startsWith('$')) url.searchParams.set(name, value)
+    const fetching: ODataRequest = {
+      method: 'GET',
+      url,
+      headers: { accept: 'application/json', 'x-csrf-token': 'Fetch' },
+      isRead: true,
+      isRepeatable: true,
+      signal: request.signal,
+      bytesMax: odataLimits.answerBytes,
+      limit: 'answerBytes',
+    }
+    const streamed = await this.#once(fetching, login, session, undefined)
+    const whole = await this.#whole(streamed)
+    if (whole.status >= 400) throw this.failure(whole, url)
+    const token = whole.headers['x-csrf-token']
+    return token === undefined || /^(fetch|required)$/i.test(token) ? undefined : token
+  }
+
+  async #once(
+    request: ODataRequest,
+    login: ODataLogIn,
+    session: ODataSession,
+    token: string | undefined,
+  ): Promise<Streamed> {
+    const { url, method, body, isRead, signal } = request
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs)
+    const ends = AbortSignal.any([signal, timeout])
+    const headers: Record<string, string> = { ...request.headers }
+    if (login.header) headers[login.header[0]] = login.header[1]
+    if (session.cookie !== undefined) headers['cookie'] = session.cookie
+    if (!isRead && token !== undefined) headers['x-csrf-token'] = token
+    try {
+      const response = await login.dispatcher().request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        // MERGE is a method of V2 only, which the types of undici do not name.
+        method: method as Dispatcher.HttpMethod,
+        headers,
+        signal: ends,
+        ...(body !== undefined && { body }),
+      })
+      session.keep(response.headers['set-cookie'])
+      const answer = { status: response.statusCode, headers: plainHeaders(response.headers) }
+      return { answer, body: this.#limited(response.body, request, timeout) }
+    } catch (thrown) {
+      throw this.#lost(thrown, request, timeout)
+    }
+  }
+
+  async *#limited(
+    body: AsyncIterable<Uint8Array> & { destroy(): unknown; on(event: 'error', listener: () => void): unknown },
+    request: ODataRequest,
+    timeout: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const { bytesMax, limit } = request
+    let bytes = 0
+    body.on('error', () => {})
+    try {
+      for await (const chunk of body) {
+        bytes += chunk.length
+        if (bytes > bytesMax) {
+          const what = request.isRead ? 'it was only asked for' : 'what was asked for is done'
+          throw odataErrors.ANSWER_TOO_LARGE({ server: this.server, bytesMax, limit, what })
+        }
+        yield chunk
+      }
+    } catch (thrown) {
+      throw this.#lost(thrown, request, timeout)
+    } finally {
+      body.destroy()
+    }
+  }
+
+  /** Errors of our own came before the request was sent, or say themselves what became of it. */
+  #lost(thrown: unknown, request: ODataRequest, timeout: AbortSignal): HubError {
+    if (thrown instanceof HubError) return thrown
+    const { url, isRead, isRepeatable, signal } = request
+    const target = { host: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
+    const reason = timeout.aborted
+      ? `no answer within ${this.#options.timeoutMs} ms`
+      : signal.aborted
+        ? 'the attempt was ended'
+        : undefined
+    const options = { cause: thrown }
+    if (!isRead) {
+      const text = reason ?? asNetError(thrown, target).message
+      const retry = isRepeatable ? 'soon' : 'never'
+      return odataErrors.OUTCOME_UNKNOWN({ server: this.server, reason: text }, { ...options, retry })
+    }
+    return reason === undefined ? asNetError(thrown, target) : netErrors.CONNECTION_LOST({ ...target, reason }, options)
+  }
+
+  /** An error body, as far as it is worth reading. */
+  async #whole({ answer, body }: Streamed): Promise<ODataAnswer> {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of body) {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes >= odataLimits.errorBytes) break
+    }
+    return { ...answer, body: Buffer.concat(chunks) }
+  }
+}
+
+function asksForToken({ answer }: Streamed): boolean {
+  return answer.status === 403 && answer.headers['x-csrf-token']?.toLowerCase() === 'required'
+}
+
+async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** Reads an answer that nobody needs to its end, so that its connection can be used again. */
+async function drain({ body }: Streamed): Promise<void> {
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > odataLimits.errorBytes) return
+  }
+}
+
+function plainHeaders(given: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) headers[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ')
+  }
+  return headers
+}
+
+function decodeSoftly(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    // A broken escape is shown as it stands.
+    return path
+  }
+}
