@@ -243,6 +243,19 @@ describe('a delivery that fails', () => {
     expect(link()).toMatchObject({ state: 'up' })
   })
 
+  test('says nothing against its receiver where it is about the one message', async () => {
+    const options = { isAboutMessage: true }
+    const refused = Object.assign(hubErrors.UNEXPECTED({ text: '451 for one recipient' }, options), {
+      side: 'receiver',
+    })
+    const it = await world({ receivers: [() => Promise.reject(refused)] })
+    await it.accept('order')
+    await it.engine().idle()
+    const links = it.engine().flows()[0]?.links
+    expect(links?.find(entry => entry.link === 'to[0]')).toMatchObject({ state: 'up', error: undefined })
+    expect(it.failed()).toMatchObject([{ error: { code: 'HUB_UNEXPECTED' } }])
+  })
+
   test('because a step takes too long is ended and tried again', async () => {
     let count = 0
     const it = await world({

@@ -182,9 +182,9 @@ export class RunningFlow {
     this.#parts.emit({ type: 'link.down', at, flow: this.flow.name, link, error })
   }
 
-  /** A receiver answered (`error` undefined) or failed in a way that says that the link itself is bad. */
+  /** A receiver answered (`error` undefined, or about this message alone), or failed; then the link itself may be bad. */
   onReceiver(link: string, error: ReturnType<typeof asHubError> | undefined): void {
-    if (!error) {
+    if (!error || error.isAboutMessage) {
       if (!this.links.isUp(link)) this.#onUp(link, 'answering')
     } else if (error.side === 'receiver' && error.retry !== 'never') this.#onDown(link, error)
   }

@@ -17,6 +17,8 @@ export interface ErrorSpec {
   readonly next: string
   /** True when the other side may have done it all the same (a connection lost after the point of no return). */
   readonly isOutcomeUnknown?: boolean
+  /** True when the failure is about this one message: the other side answered, so the link to it works. */
+  readonly isAboutMessage?: boolean
 }
 
 type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
@@ -31,6 +33,7 @@ export interface ErrorOptions {
   readonly retryAfterMs?: number
   /** Overrides the class of the error where this one place knows better. */
   readonly retry?: RetryClass
+  readonly isAboutMessage?: boolean
 }
 
 /** The one error of the hub: a code, a side, a retry class, a sentence and a next step. */
@@ -42,6 +45,7 @@ export class HubError extends Error {
   readonly fields: Readonly<Record<string, FieldValue>>
   readonly retryAfterMs: number | undefined
   readonly isOutcomeUnknown: boolean
+  readonly isAboutMessage: boolean
 
   constructor(
     code: string,
@@ -58,14 +62,15 @@ export class HubError extends Error {
     this.fields = fields
     this.retryAfterMs = options.retryAfterMs
     this.isOutcomeUnknown = spec.isOutcomeUnknown ?? false
+    this.isAboutMessage = options.isAboutMessage ?? spec.isAboutMessage ?? false
   }
 
   /** The same failure, for whoever knows better on which side it happened. */
   onSide(side: Side): HubError {
-    const { code, retry, message: means, next, isOutcomeUnknown, cause, retryAfterMs } = this
+    const { code, retry, message: means, next, isOutcomeUnknown, isAboutMessage, cause, retryAfterMs } = this
     const options = { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
     // Filled in already: braces that stand there now are text.
-    const copy = new HubError(code, { side, retry, means, next, isOutcomeUnknown }, {}, options)
+    const copy = new HubError(code, { side, retry, means, next, isOutcomeUnknown, isAboutMessage }, {}, options)
     return Object.assign(copy, { fields: this.fields })
   }
 }
