@@ -46,6 +46,7 @@ const sealedAreas = [
   'credential-sign-in',
   'certificate-authority',
   'service-pepper',
+  'token-key',
 ] as const
 
 const checkArea = 'vault'

@@ -1,0 +1,154 @@
+import { randomBytes, X509Certificate } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { errors, type KoaContext, Provider } from 'oidc-provider'
+import type { GrantType, ServiceInstance, ServiceKey } from '../service/model.ts'
+import type { TokenParts } from './token-server.ts'
+
+/**
+ * Service instances as oidc-provider knows clients. An instance has many keys, so the proof of a caller is checked
+ * against all of them, and the key that it belongs to is kept with the request.
+ */
+export class ClientSource {
+  readonly #parts: TokenParts
+  readonly #proofs = new WeakMap<IncomingMessage, ServiceKey>()
+
+  constructor(parts: TokenParts) {
+    this.#parts = parts
+  }
+
+  /** What oidc-provider reads instead of a stored client; undefined for one that is not there or is disabled. */
+  find(clientId: string): object | undefined {
+    const { users, keys } = this.#parts
+    const instance = users.instanceOfClient(clientId)
+    const context = Provider.ctx
+    if (!instance || instance.disabledAt !== undefined) {
+      // Costs what a known client would cost.
+      users.checkSecret(clientId, 'unknown')
+      return undefined
+    }
+    const isByCertificate = context !== undefined && this.#isByCertificate(context)
+    const redirectUris = instance.grantTypes.includes('authorization_code') ? instance.redirectUris : []
+    return {
+      client_id: clientId,
+      client_name: instance.name,
+      redirect_uris: redirectUris,
+      response_types: redirectUris.length > 0 ? ['code'] : [],
+      grant_types: grantTypesOf(instance, isByCertificate, redirectUris.length > 0),
+      id_token_signed_response_alg: keys.active().algorithm,
+      ...(isByCertificate
+        ? {
+            token_endpoint_auth_method: 'tls_client_auth',
+            tls_client_auth_subject_dn: 'checked by the hub',
+            tls_client_certificate_bound_access_tokens: true,
+          }
+        : { token_endpoint_auth_method: 'client_secret_basic', client_secret: placeholder }),
+    }
+  }
+
+  /** Whether the secret belongs to a key of the client. Throws an error with status 429 after too many wrong ones. */
+  isSecretOf(clientId: string, secret: string): boolean {
+    const { users, secretFailures, log } = this.#parts
+    const context = contextNow()
+    const address = addressOf(context.req)
+    const check = users.checkSecret(clientId, secret)
+    // A certificate is the only way in for an instance that asks for one.
+    const isAllowed = check.ok && !check.instance.grantTypes.includes('client_x509')
+    if (isAllowed) {
+      this.#prove(context, check.key)
+      return true
+    }
+    // Only wrong secrets are counted and slowed down: nobody can lock a client out by guessing.
+    const failure = `${address} ${clientId}`
+    secretFailures.note(failure)
+    const reason = check.ok ? 'certificate-wanted' : check.reason
+    log.info('token.client-refused', { client: clientId, address, reason })
+    const waitMs = secretFailures.waitMs(failure)
+    if (waitMs !== undefined) throw tooMany(context, waitMs)
+    return false
+  }
+
+  /** Whether the connection's certificate belongs to a key of the client that the request names. */
+  isCertificateOfClient(context: KoaContext): boolean {
+    const { users, log } = this.#parts
+    const certificate = this.#certificateOf(context)
+    if (!certificate) return false
+    const check = users.checkCertificate(certificate)
+    const clientId = context.oidc.params['client_id']
+    if (check.ok && check.instance.clientId === clientId) {
+      this.#prove(context, check.key)
+      return true
+    }
+    const reason = check.ok ? 'key-of-other-instance' : check.reason
+    log.info('token.client-refused', { client: clientId, address: addressOf(context.req), reason })
+    return false
+  }
+
+  certificate(context: KoaContext): X509Certificate | undefined {
+    const der = this.#certificateOf(context)
+    return der && new X509Certificate(der)
+  }
+
+  /** The key by which the caller of this request proved who it is. */
+  keyOf(context: KoaContext): ServiceKey {
+    const key = this.#proofs.get(context.req)
+    if (!key) throw new errors.InvalidClientAuth()
+    return key
+  }
+
+  instanceOf(clientId: string): ServiceInstance {
+    const instance = this.#parts.users.instanceOfClient(clientId)
+    if (!instance) throw new errors.InvalidClientAuth()
+    return instance
+  }
+
+  #prove(context: KoaContext, key: ServiceKey): void {
+    this.#proofs.set(context.req, key)
+    this.#parts.users.noteUse(key.id, addressOf(context.req))
+  }
+
+  #isByCertificate(context: KoaContext): boolean {
+    if (!authenticatedRoutes.has(context.oidc.route)) return false
+    const hasSecret = context.headers.authorization !== undefined || context.oidc.params['client_secret'] !== undefined
+    return !hasSecret && this.#certificateOf(context) !== undefined
+  }
+
+  #certificateOf(context: KoaContext): Uint8Array | undefined {
+    const given = this.#parts.certificateOf
+    if (given) return given(context.req)
+    const { socket } = context.req
+    return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined
+  }
+}
+
+/** Routes where a client proves who it is. */
+const authenticatedRoutes = new Set(['token', 'introspection', 'revocation'])
+
+// oidc-provider wants a secret of a client; what counts is `isSecretOf`. Nothing is ever signed with it.
+const placeholder = randomBytes(32).toString('base64url')
+
+/** What the instance lists, in oidc-provider's words. */
+function grantTypesOf(instance: ServiceInstance, isByCertificate: boolean, hasRedirects: boolean): readonly string[] {
+  if (instance.grantTypes.includes('client_x509')) return isByCertificate ? ['client_credentials'] : []
+  const isUsable = (grant: GrantType) => grant !== 'authorization_code' || hasRedirects
+  return instance.grantTypes.filter(isUsable)
+}
+
+export function addressOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? ''
+}
+
+function contextNow(): KoaContext {
+  const context = Provider.ctx
+  if (!context) throw new Error('oidc-provider asked outside of a request')
+  return context
+}
+
+/** 429 with Retry-After in the shape of an OAuth error. */
+export function tooMany(context: KoaContext, waitMs: number): Error {
+  const error = new errors.CustomOIDCProviderError('temporarily_unavailable', 'too many failures, come back later')
+  error.statusCode = 429
+  error.status = 429
+  context.set('retry-after', String(Math.ceil(waitMs / 1000)))
+  return error
+}

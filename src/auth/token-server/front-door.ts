@@ -1,0 +1,96 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { asHubError } from '../../kernel/error.ts'
+import { checkUrlParameters, takeLegacyParameters } from './legacy-request.ts'
+import { LogIn } from './log-in/log-in.ts'
+import { type BuiltProvider, paths } from './provider.ts'
+import type { TokenParts } from './token-server.ts'
+
+/** Takes what is for the token server, and makes every request say the same of where the hub is. */
+export class FrontDoor {
+  readonly #parts: TokenParts
+  readonly #origin: URL
+  #built: BuiltProvider
+  #listener: RequestListener
+  #logIn: LogIn
+
+  constructor(parts: TokenParts, build: () => BuiltProvider) {
+    this.#parts = parts
+    this.#origin = new URL(parts.issuer)
+    this.#built = build()
+    this.#listener = this.#built.provider.callback()
+    this.#logIn = new LogIn(parts, this.#built)
+    parts.keys.onChange(() => {
+      this.#built = build()
+      this.#listener = this.#built.provider.callback()
+      this.#logIn = new LogIn(parts, this.#built)
+    })
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    const [path = ''] = (request.url ?? '').split('?')
+    if (!isOurs(path)) return false
+    this.#answer(path, request, response).catch((thrown: unknown) => {
+      const error = asHubError(thrown)
+      this.#parts.log.error('token.failed', { path, error })
+      if (response.headersSent) response.destroy()
+      else sendError(response, 500, 'server_error', 'the token server could not answer')
+    })
+    return true
+  }
+
+  async #answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader('x-content-type-options', 'nosniff')
+    response.setHeader('referrer-policy', 'same-origin')
+    if (this.#origin.protocol === 'https:') response.setHeader('strict-transport-security', 'max-age=31536000')
+    if (request.headers.expect !== undefined) response.writeContinue()
+    if (path.startsWith(`${paths.signIn}/`)) {
+      this.#placeAtIssuer(request)
+      await this.#logIn.answer(path.slice(paths.signIn.length + 1), request, response)
+      return
+    }
+    if (request.method === 'POST') {
+      const refusal = checkUrlParameters(request)
+      if (refusal) return sendError(response, 400, 'invalid_request', refusal)
+      if (path === paths.token && !(await takeLegacyParameters(request))) {
+        return sendError(response, 400, 'invalid_request', 'the form is too large or not complete')
+      }
+    }
+    // No page of another origin has business here, so nothing is ever allowed to one.
+    delete request.headers.origin
+    this.#placeAtIssuer(request)
+    this.#listener(request, response)
+  }
+
+  /** What a caller or proxy claims of host, scheme and address is replaced by what is configured. */
+  #placeAtIssuer(request: IncomingMessage): void {
+    delete request.headers['x-forwarded-for']
+    request.headers['x-forwarded-proto'] = this.#origin.protocol.slice(0, -1)
+    request.headers['x-forwarded-host'] = this.#origin.host
+    request.headers.host = this.#origin.host
+  }
+}
+
+const exactPaths = new Set<string>([
+  paths.authorize,
+  paths.token,
+  paths.keys,
+  paths.introspect,
+  paths.revoke,
+  `${paths.switchUser}/confirm`,
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+])
+
+function isOurs(path: string): boolean {
+  return exactPaths.has(path) || path.startsWith(`${paths.authorize}/`) || path.startsWith(`${paths.signIn}/`)
+}
+
+/** An error in the shape of RFC 6749 section 5.2. */
+function sendError(response: ServerResponse, status: number, error: string, text: string): void {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    connection: 'close',
+  })
+  response.end(JSON.stringify({ error, error_description: text }))
+}
