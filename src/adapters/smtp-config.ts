@@ -139,8 +139,13 @@ export const smtpConfig = z
     connections: z.number().int().min(1).max(100).default(8).meta({
       description: 'Connections that may be open at the same time.',
     }),
-    'mails-per-connection': z.number().int().min(1).max(100_000).default(100).meta({
-      description: 'Mails after which a connection is closed, so that a new one can meet another server.',
+    'mails-per-connection': z.number().int().min(1).max(100_000).optional().meta({
+      description:
+        'Mails after which a connection is closed. Default: 100; 1 with via, since a connector chooses a server for each connection, and so each mail goes to the one that is well and least busy.',
+    }),
+    'again-at-once': z.number().int().min(0).max(10).default(2).meta({
+      description:
+        'How often a mail is tried again at once, on another connection, when one broke before the mail was handed over; with via also when the server had no time, since there may be others. After that the retry of the flow goes on.',
     }),
     idle: duration.prefault('30s').meta({ description: 'How long an unused connection is kept.' }),
     timeouts,

@@ -49,12 +49,17 @@ export function readTimeouts({ timeouts }: SmtpConfig): SmtpTimeouts {
   }
 }
 
+// A server that is reached directly is the same each time; opening a connection for each mail would gain nothing.
+const mailsPerConnection = { direct: 100, through: 1 }
+
 /** Connections to a server, with the limits of the document. */
 export function openPool(server: SmtpServer, config: SmtpConfig, surroundings: Surroundings): SmtpPool {
   return new SmtpPool({
     server: `${server.host}:${server.port}`,
     connectionsMax: config.connections,
-    mailsPerConnectionMax: config['mails-per-connection'],
+    mailsPerConnectionMax:
+      config['mails-per-connection'] ??
+      (server.via === undefined ? mailsPerConnection.direct : mailsPerConnection.through),
     idleMs: config.idle,
     timeouts: server.timeouts,
     clock: surroundings.clock,

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -76,7 +77,7 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
 
 async function open(
   config: z.input<typeof smtpConfig>,
-  surroundings: { folder?: string; credential?: CredentialValue } = {},
+  surroundings: { folder?: string; credential?: CredentialValue; tunnel?: () => number } = {},
 ): Promise<Receiver> {
   const receiver = await smtp.open({
     config: smtpConfig.parse(config),
@@ -85,7 +86,7 @@ async function open(
     signal: new AbortController().signal,
     clock: systemClock,
     limits: defaultLimits,
-    connect: makeConnect(),
+    connect: makeConnect({ tunnel: async () => net.connect(surroundings.tunnel?.() ?? 0, '127.0.0.1') }),
     credential: async name => {
       if (!surroundings.credential) throw new Error(`no credential ${name}`)
       return surroundings.credential
@@ -237,6 +238,104 @@ describe('a mail on its way to S/4HANA', () => {
     expect(twin.connections().total).toBeGreaterThanOrEqual(7)
     expect(twin.connections().total).toBeLessThan(15)
   })
+})
+
+describe('before a mail is handed over, another connection is tried at once', () => {
+  const strikes: readonly [string, object][] = [
+    ['421 instead of a greeting', { refuse: [{ at: 'banner', code: 421, times: 2 }] }],
+    ['a connection lost at the greeting', { drop: [{ at: 'banner', times: 2 }] }],
+    ['451 at EHLO', { refuse: [{ at: 'ehlo', code: 451, times: 2 }] }],
+    ['452 at MAIL FROM', { refuse: [{ at: 'mail', code: 452, times: 2 }] }],
+    ['421 at RCPT TO', { refuse: [{ at: 'rcpt', code: 421, times: 2 }] }],
+    ['a connection lost at RCPT TO', { drop: [{ at: 'rcpt', times: 2 }] }],
+    ['a connection lost at DATA', { drop: [{ at: 'data', times: 2 }] }],
+  ]
+  test.each(strikes)('%s: the third one takes it, once', async (_name, faults) => {
+    const twin = await s4()
+    twin.setFaults(faults)
+    const receiver = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+    const effect = attempt(message())
+    await receiver.deliver(message(), effect)
+    expect(twin.received).toHaveLength(1)
+    expect(twin.received[0]?.octets?.toString()).toBe(mailText)
+    expect(twin.connections().total).toBe(3)
+    expect(effect.intents).toHaveLength(1)
+  })
+
+  test('a connection lost in the middle of a large mail: the whole mail goes over the next one', async () => {
+    const twin = await s4()
+    twin.setFaults({ drop: [{ at: 'body' }] })
+    const receiver = await open({ ...near, port: twin.port })
+    const text = `${mailText}${'a line of a large mail\r\n'.repeat(200_000)}`
+    await receiver.deliver(message(text), attempt(message(text)))
+    expect(twin.received.map(mail => mail.bytes)).toEqual([text.length])
+  })
+
+  test('a mail that fails on three connections waits for its turn', async () => {
+    const twin = await s4()
+    twin.setFaults({ drop: [{ at: 'rcpt', times: 100 }] })
+    const receiver = await open({ ...near, port: twin.port })
+    expect(await failure(receiver.deliver(message(), attempt(message())))).toMatchObject({
+      code: 'SMTP_CONNECTION_LOST',
+      retry: 'soon',
+    })
+    expect(twin.connections().total).toBe(3)
+    const patient = await open({ ...near, port: twin.port, 'again-at-once': 0 })
+    await failure(patient.deliver(message(), attempt(message())))
+    expect(twin.connections().total).toBe(4)
+  })
+
+  test.each([
+    ['421 as answer to the whole mail', { refuse: [{ at: 'end', code: 421 }] }, 'SMTP_REFUSED_FOR_NOW'],
+    ['no answer to the whole mail', { drop: [{ at: 'end' }] }, 'SMTP_OUTCOME_UNKNOWN'],
+    ['a refusal for good', { refuse: [{ at: 'mail', code: 550 }] }, 'SMTP_REFUSED'],
+    ['one recipient who has to wait', { refuse: [{ at: 'rcpt', code: 451 }] }, 'SMTP_REFUSED_FOR_NOW'],
+  ])('%s is not tried again here', async (_name, faults, code) => {
+    const twin = await s4()
+    twin.setFaults(faults)
+    const receiver = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+    expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe(code)
+    expect(twin.connections().total).toBe(1)
+  })
+
+  test('a server that is reached directly and asks to come back later is believed', async () => {
+    const twin = await s4()
+    twin.setFaults({ refuse: [{ at: 'mail', code: 452 }] })
+    const receiver = await open({ ...near, port: twin.port })
+    expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe('SMTP_REFUSED_FOR_NOW')
+    expect(twin.connections().total).toBe(1)
+  })
+
+  test.each([
+    ['a recipient who has to wait', { at: 'rcpt', code: 451 }, true],
+    ['contents that are looked at later', { at: 'end', code: 451, text: '4.7.1 come again' }, true],
+    ['a full disk', { at: 'end', code: 452, text: '4.3.1 no space' }, false],
+    ['a server that goes', { at: 'rcpt', code: 421, times: 3 }, false],
+    ['a server without room', { at: 'mail', code: 452, times: 3 }, false],
+  ])('%s: whether that is about the mail or about the server', async (_name, fault, isAboutMessage) => {
+    const twin = await s4()
+    twin.setFaults({ refuse: [fault] })
+    const receiver = await open({ ...near, port: twin.port, 'again-at-once': 0 })
+    const error = await failure(receiver.deliver(message(), attempt(message())))
+    expect(error).toMatchObject({ code: 'SMTP_REFUSED_FOR_NOW', retry: 'soon', isAboutMessage })
+    expect(error.message).toContain(String(fault.code))
+  })
+})
+
+test('through a connector each mail has a connection of its own, so that load is spread mail by mail', async () => {
+  const twin = await s4()
+  const direct = await open({ ...near, port: twin.port })
+  const through = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+  const kept = await open(
+    { ...near, port: twin.port, via: 'dc', 'mails-per-connection': 5 },
+    { tunnel: () => twin.port },
+  )
+  const connectionsOf = async (receiver: Receiver) => {
+    const before = twin.connections().total
+    for (let mail = 0; mail < 5; mail++) await receiver.deliver(message(), attempt(message()))
+    return twin.connections().total - before
+  }
+  expect([await connectionsOf(direct), await connectionsOf(through), await connectionsOf(kept)]).toEqual([1, 5, 1])
 })
 
 describe('the envelope', () => {

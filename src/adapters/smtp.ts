@@ -11,7 +11,8 @@ import { smtpErrors } from '../protocols/smtp/errors.ts'
 import type { SmtpPool } from '../protocols/smtp/pool.ts'
 import { formatReply, type Reply } from '../protocols/smtp/reply.ts'
 import { openSession, type SmtpServer } from '../protocols/smtp/session.ts'
-import type { SentMail } from '../protocols/smtp/transaction.ts'
+import type { Mail, SentMail } from '../protocols/smtp/transaction.ts'
+import { isWorthAnother, markAboutMail } from './smtp-again.ts'
 import { isBounced, writeBounce } from './smtp-bounce.ts'
 import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
 import { type MailEnvelope, readEnvelope } from './smtp-envelope.ts'
@@ -91,19 +92,34 @@ class SmtpReceiver implements Receiver {
       content,
       someRefused: config['some-refused'],
       whenUnknown: config['on-unknown'] === 'send-again' ? ('soon' as const) : ('never' as const),
-      beforeCommit: () => effect.intend(),
+      beforeCommit: once(() => effect.intend()),
     }
     let sent: SentMail
     try {
-      sent = await this.#pool.send(mail, effect.signal)
+      sent = await this.#send(mail, effect.signal)
     } catch (thrown) {
-      const error = asHubError(thrown)
+      const error = markAboutMail(thrown)
       const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
       if (isBounced(error)) await this.#bounce(message, envelope, head, refused, effect.signal)
       throw error
     }
     if (sent.refused.length > 0) await this.#bounce(message, envelope, head, sent.refused, effect.signal)
     return describeReceipt(sent, server, clock.now() - since)
+  }
+
+  /** Tries again at once where nothing can have been accepted and another connection may meet a better server. */
+  async #send(mail: Mail, signal: AbortSignal): Promise<SentMail> {
+    const { config, log } = this.#context
+    for (let again = 1; ; again++) {
+      try {
+        return await this.#pool.send(mail, signal)
+      } catch (thrown) {
+        const error = asHubError(thrown)
+        if (again > config['again-at-once'] || signal.aborted || !isWorthAnother(error, config.via !== undefined))
+          throw error
+        log.info('smtp.tried-again', { mail: mail.name, again, code: error.code, text: error.message })
+      }
+    }
   }
 
   async #inspect(message: Message, added: Uint8Array | undefined, server: string) {
@@ -189,6 +205,12 @@ async function readHead(body: Body): Promise<Uint8Array> {
     if (hasWholeHeader(head)) break
   }
   return head
+}
+
+/** What is announced once holds for every connection that is tried. */
+function once(act: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => (running ??= act())
 }
 
 function replyOf(error: HubError): string {

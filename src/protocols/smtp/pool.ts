@@ -58,6 +58,8 @@ export class SmtpPool {
         if (signal?.aborted) abort()
         return await sendMail(connection, { ...mail, beforeCommit }, this.#options.timeouts)
       } catch (error) {
+        // A server that takes no mails now: whoever tries again is to meet another one behind the same name, if any.
+        if (isBusy(error)) void connection.quit()
         // A server may have hung up while the connection rested; that is no failure of this mail. The others that
         // rested are as old, so they go too.
         if (!mayRepeat || !isReused || isCommitted || !isStale(error)) throw error
@@ -187,6 +189,11 @@ export class SmtpPool {
   #dropIdle(): void {
     for (const connection of this.#takeIdle()) void connection.quit()
   }
+}
+
+function isBusy(error: unknown): boolean {
+  if (!(error instanceof HubError)) return false
+  return error.code === smtpErrors.REFUSED_FOR_NOW.code && error.fields['phase'] === 'MAIL FROM'
 }
 
 function isStale(error: unknown): boolean {
