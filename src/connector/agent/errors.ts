@@ -92,6 +92,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     means: 'The answer of the hub at {node} cannot be used: {text}',
     next: 'Check that hub and connector are of versions that fit each other.',
   },
+  QUESTION_WRONG: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The connector cannot answer the question of the hub. {text}',
+    next: 'Check that hub and connector are of versions that fit each other.',
+  },
   NOT_ENROLLED: {
     side: 'caller',
     retry: 'after-change',

@@ -1,5 +1,6 @@
 import net from 'node:net'
 import tls from 'node:tls'
+import { HubError } from '../../kernel/error.ts'
 import { explainTlsFailure } from '../../protocols/net/tls-failure.ts'
 import type { tunnelAlpn } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
@@ -79,7 +80,8 @@ export async function fetchAuthority(
 }
 
 /** Any failure on the way to a node as an error that says whose turn it is. */
-export function explainHubFailure(thrown: unknown, node: string): Error {
+export function explainHubFailure(thrown: unknown, node: string): HubError {
+  if (thrown instanceof HubError) return thrown
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const alert = /^ERR_SSL_(?:TLSV1_|TLSV13_|SSLV3_)ALERT_(.*)$/.exec(code)?.[1] ?? ''

@@ -1,7 +1,5 @@
-// tsyringe, which @peculiar/x509 is built with, refuses to load without it.
-import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
-import { PemConverter, Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
+import { PemConverter, Pkcs10CertificateRequestGenerator } from '../../auth/x509.ts'
 
 export interface KeyRequest {
   /** PKCS #8, PEM. */

@@ -1,0 +1,102 @@
+import net from 'node:net'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+
+/** Two ends as one way: `near` towards the hub, `far` towards the target. */
+export interface Splice {
+  /** Bytes from the hub to the target, and back. */
+  readonly upBytes: () => number
+  readonly downBytes: () => number
+  /** Bytes read from one side that the other has not taken yet. */
+  readonly bytesInFlight: () => number
+  /** performance.now() of the last byte in either direction. */
+  readonly lastByteAt: () => number
+  /** Resets both sides. */
+  cut(because?: 'cut' | 'shed'): void
+}
+
+export interface SpliceEnds {
+  readonly near: Duplex
+  /** What `near` stands on, where it is not the stream of the tunnel itself: its buffers count too. */
+  readonly below: Duplex
+  readonly far: Duplex
+  /** The hub sees a reset. */
+  resetNear(because: SpliceEnd): void
+  /** Once, when both sides are over. */
+  onEnd(how: SpliceEnd): void
+}
+
+/** `shed`: too many bytes waited. */
+export type SpliceEnd = 'done' | 'target reset' | 'hub reset' | 'cut' | 'shed'
+
+/** Moves bytes both ways with backpressure. Each side may end its half alone; a reset of one resets the other. */
+export function splice({ near, below, far, resetNear, onEnd }: SpliceEnds): Splice {
+  const up = { bytes: 0 }
+  const down = { bytes: 0 }
+  let lastByteAt = performance.now()
+  let how: SpliceEnd = 'done'
+  let openSides = 2
+
+  // Sockets end their own half when the other side ends its (node's default); here each half ends by itself.
+  far.allowHalfOpen = true
+  move(near, far, up)
+  move(far, near, down)
+
+  far.on('error', () => fail('target reset'))
+  near.on('error', () => fail('hub reset'))
+  far.once('close', () => {
+    if (!far.readableEnded || !far.writableFinished) fail('target reset')
+    sideIsOver()
+  })
+  near.once('close', () => {
+    if (!near.readableEnded || !near.writableFinished) fail('hub reset')
+    sideIsOver()
+  })
+
+  function move(from: Duplex, to: Duplex, count: { bytes: number }): void {
+    from.on('data', (chunk: Buffer) => {
+      count.bytes += chunk.length
+      lastByteAt = performance.now()
+      if (to.destroyed || to.writableEnded || to.write(chunk)) return
+      from.pause()
+      to.once('drain', () => {
+        lastByteAt = performance.now()
+        from.resume()
+      })
+    })
+    from.once('end', () => {
+      if (!to.destroyed) to.end()
+    })
+  }
+
+  function fail(because: SpliceEnd): void {
+    if (how !== 'done') return
+    how = because
+    if (!near.destroyed) resetNear(because)
+    if (!far.destroyed) resetSocket(far)
+  }
+
+  function sideIsOver(): void {
+    openSides--
+    if (openSides === 0) onEnd(how)
+  }
+
+  return {
+    upBytes: () => up.bytes,
+    downBytes: () => down.bytes,
+    bytesInFlight: () => heldBy(near) + heldBy(far) + (below === near ? 0 : heldBy(below)),
+    lastByteAt: () => lastByteAt,
+    cut: (because = 'cut') => fail(because),
+  }
+}
+
+function heldBy(socket: Duplex): number {
+  return socket.readableLength + socket.writableLength
+}
+
+/** Ends a connection so that the other side sees a reset and not an orderly end. */
+function resetSocket(socket: Duplex): void {
+  const isPlain = socket instanceof net.Socket && !(socket instanceof tls.TLSSocket)
+  if (isPlain && !socket.connecting) socket.resetAndDestroy()
+  else socket.destroy()
+}

@@ -1,0 +1,215 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type net from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { MiB } from '../../kernel/size.ts'
+import { wireHeaders } from '../wire.ts'
+import {
+  auditOf,
+  type ConnectorWorld,
+  openStream,
+  readAll,
+  type StandInHub,
+  startConnector,
+  startStandInHub,
+  startTarget,
+  type Target,
+  waitFor,
+} from './agent-world.ts'
+
+let hub: StandInHub
+let world: ConnectorWorld | undefined
+const targets: Target[] = []
+
+beforeEach(async () => {
+  hub = await startStandInHub()
+})
+
+afterEach(async () => {
+  await world?.close()
+  world = undefined
+  for (const target of targets.splice(0)) await target.close()
+  await hub.close()
+})
+
+async function target(serve: (socket: net.Socket) => void): Promise<Target> {
+  const started = await startTarget(serve)
+  targets.push(started)
+  return started
+}
+
+const echo = (socket: net.Socket) => socket.pipe(socket)
+
+/** No probes: the targets of a test see the streams alone. */
+const host = (name: string, address: string, more = '') =>
+  `  ${name}:\n    protocol: tcp\n    targets: ['${address}']\n    health: { every: 0s }\n${more}`
+
+async function connectorWith(...hosts: string[]): Promise<ConnectorWorld> {
+  world = await startConnector(`virtual-hosts:\n${hosts.join('')}`, hub)
+  return world
+}
+
+test('sixteen MiB go there and back byte for byte, and both ends close in good order', async () => {
+  const server = await target(echo)
+  await connectorWith(host('echo.virtual:7', server.address))
+  const { stream, status, headers } = await openStream(await hub.session(), 'echo.virtual:7')
+  expect(status).toBe(200)
+  expect(headers[wireHeaders.target]).toBe(server.address)
+  const sent = randomBytes(16 * MiB)
+  const back = readAll(stream)
+  await pipeline(Readable.from(slices(sent)), stream, { end: true })
+  const got = await back
+  expect(hashOf(got)).toBe(hashOf(sent))
+  await waitFor(() => stream.closed)
+  expect(stream.rstCode).toBe(0)
+  await waitFor(() => server.sockets.size === 0)
+})
+
+test('each side may end its half alone', async () => {
+  const heard: string[] = []
+  const server = await target(socket => {
+    socket.write('hello')
+    socket.on('data', chunk => heard.push(chunk.toString()))
+    // The server has nothing more to say, and goes on listening.
+    socket.once('data', () => socket.end('bye'))
+  })
+  await connectorWith(host('half.virtual:7', server.address))
+  const { stream } = await openStream(await hub.session(), 'half.virtual:7')
+  const all = readAll(stream)
+  stream.write('one')
+  expect((await all).toString()).toBe('hellobye')
+  stream.write('two')
+  await waitFor(() => heard.join('') === 'onetwo')
+  stream.end('three')
+  await waitFor(() => heard.join('') === 'onetwothree')
+  await waitFor(() => stream.closed)
+  expect(stream.rstCode).toBe(0)
+})
+
+test('a reset of the server is a reset of the stream, and the other way round', async () => {
+  let accepted: net.Socket | undefined
+  const server = await target(socket => {
+    accepted = socket
+    socket.on('data', () => {})
+  })
+  await connectorWith(host('reset.virtual:7', server.address))
+  const session = await hub.session()
+
+  const first = await openStream(session, 'reset.virtual:7')
+  const socket = await waitFor(() => accepted)
+  first.stream.resume()
+  socket.resetAndDestroy()
+  await waitFor(() => first.stream.closed)
+  expect(first.stream.rstCode).toBe(10)
+
+  accepted = undefined
+  const second = await openStream(session, 'reset.virtual:7')
+  const other = await waitFor<net.Socket>(() => accepted)
+  const reset = once(other, 'error')
+  second.stream.close(8)
+  const [error] = (await reset) as [NodeJS.ErrnoException]
+  expect(error.code).toBe('ECONNRESET')
+})
+
+test('what is not on the list is refused with a sentence and audited', async () => {
+  const server = await target(echo)
+  const { folder } = await connectorWith(host('echo.virtual:7', server.address))
+  const session = await hub.session()
+  for (const authority of ['echo.virtual:8', 'other.virtual:7', server.address, '127.0.0.1:22', 'echo.virtual', '']) {
+    const refused = await openStream(session, authority, 'orders').catch(() => undefined)
+    if (authority === '') continue
+    expect(refused?.status, authority).toBe(403)
+    expect(refused?.headers[wireHeaders.error]).toBe('CONNECTOR_NOT_ALLOWED')
+    expect(decodeURIComponent(String(refused?.headers[wireHeaders.text]))).toContain(authority)
+  }
+  // Upper case is the same name.
+  expect((await openStream(session, 'ECHO.virtual:7')).status).toBe(200)
+  const entries = await auditOf(folder, lines => lines.filter(({ action }) => action === 'stream.refused').length >= 5)
+  expect(entries.find(({ action }) => action === 'stream.refused')?.detail).toMatchObject({
+    code: 'CONNECTOR_NOT_ALLOWED',
+    virtualHost: 'echo.virtual:8',
+    purpose: 'orders',
+  })
+})
+
+test('a target that does not answer is told with what it said; the limits of streams answer 429', async () => {
+  const server = await target(echo)
+  const closed = await startTarget(echo)
+  await closed.close()
+  await connectorWith(
+    host('dead.virtual:7', closed.address),
+    host('few.virtual:7', server.address, '    streams-max: 2\n'),
+  )
+  const session = await hub.session()
+  const dead = await openStream(session, 'dead.virtual:7')
+  expect(dead.status).toBe(502)
+  expect(dead.headers[wireHeaders.error]).toBe('CONNECTOR_NO_TARGET')
+  const [first] = await Promise.all([openStream(session, 'few.virtual:7'), openStream(session, 'few.virtual:7')])
+  const third = await openStream(session, 'few.virtual:7')
+  expect(third.status).toBe(429)
+  expect(third.headers[wireHeaders.error]).toBe('CONNECTOR_TOO_MANY_STREAMS')
+  first.stream.close(8)
+  await waitFor(() => world?.agent.status().streams === 1)
+  expect((await openStream(session, 'few.virtual:7')).status).toBe(200)
+})
+
+test('a stream that nobody reads does not hold the others back', async () => {
+  const server = await target(socket => {
+    const piece = Buffer.alloc(64 * 1024)
+    const fill = () => {
+      while (socket.write(piece));
+    }
+    socket.on('drain', fill)
+    fill()
+  })
+  const other = await target(echo)
+  await connectorWith(host('flood.virtual:7', server.address), host('echo.virtual:7', other.address))
+  const session = await hub.session()
+  const floods = await Promise.all(Array.from({ length: 4 }, () => openStream(session, 'flood.virtual:7')))
+  // Nobody reads: each fills its window and stops.
+  for (const { stream } of floods) stream.pause()
+  await waitFor(() => floods.every(({ stream }) => stream.readableLength >= 4 * MiB - 64 * 1024))
+  const sent = randomBytes(8 * MiB)
+  const { stream } = await openStream(session, 'echo.virtual:7')
+  const back = readAll(stream)
+  await pipeline(Readable.from(slices(sent)), stream)
+  expect(hashOf(await back)).toBe(hashOf(sent))
+  for (const flood of floods) flood.stream.close(8)
+})
+
+test('a stream without a byte for the idle time is reset', async () => {
+  const server = await target(echo)
+  await connectorWith(host('idle.virtual:7', server.address, '    idle: 500ms\n'))
+  const { stream } = await openStream(await hub.session(), 'idle.virtual:7')
+  stream.resume()
+  await waitFor(() => stream.closed)
+  expect(stream.rstCode).toBe(8)
+})
+
+test('bytes that wait for slow servers have a limit: the stream that holds most is shed', async () => {
+  const slow = await target(socket => void socket.pause())
+  const other = await target(echo)
+  world = await startConnector(
+    `limits: { bytesInFlight: 6MiB }\nvirtual-hosts:\n${host('slow.virtual:7', slow.address)}${host('echo.virtual:7', other.address)}`,
+    hub,
+  )
+  const session = await hub.session()
+  const waiting = await Promise.all(Array.from({ length: 3 }, () => openStream(session, 'slow.virtual:7')))
+  const good = await openStream(session, 'echo.virtual:7')
+  // Beyond what the kernels on the way take, each holds a window of 4 MiB in the connector.
+  for (const { stream } of waiting) stream.write(randomBytes(16 * MiB))
+  const shed = await waitFor(() => waiting.find(({ stream }) => stream.closed))
+  expect(shed.stream.rstCode).toBe(11)
+  good.stream.end('still here')
+  expect((await readAll(good.stream)).toString()).toBe('still here')
+})
+
+function* slices(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 60_000) yield bytes.subarray(at, at + 60_000)
+}
+
+function hashOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
