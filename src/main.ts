@@ -6,11 +6,16 @@ import type { z } from 'zod'
 import { builtInReceivers, builtInSenders } from './adapters/built-in.ts'
 import { smtp } from './adapters/smtp.ts'
 import { ensureAdminToken } from './api/admin-token.ts'
+import { type EndpointTlsFiles, openEndpointTls } from './api/endpoint-tls.ts'
 import { createFlowCatalog } from './api/flow-catalog.ts'
 import { createFlowEndpoints } from './api/flow-endpoints.ts'
 import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
+import { createLateAuthority } from './auth/late-authority.ts'
+import { createGuard } from './auth/service/guard.ts'
+import type { AccessTokens, ServiceUsers } from './auth/service/model.ts'
+import { openServiceUsers } from './auth/service/service-users.ts'
 import { openVault } from './auth/vault.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
@@ -47,6 +52,16 @@ export interface Address {
   readonly port: number
 }
 
+/** Where the endpoints of flows listen, and how callers reach them. */
+export interface EndpointsAddress extends Address {
+  /** Origin under which callers reach them (`https://hub.contoso.com`); the address itself when left out. */
+  readonly url?: string | undefined
+  /** Files of the certificate; a proxy on another machine that ends TLS; undefined: plain HTTP. */
+  readonly tls?: EndpointTlsFiles | 'by-proxy' | undefined
+  /** PEM texts of authorities whose client certificates service keys may name by subject and issuer. */
+  readonly clientAuthorities?: readonly string[]
+}
+
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
 export type AlertMailServer = z.input<typeof smtp.config>
 
@@ -61,7 +76,7 @@ export interface HubOptions {
   /** Adapters and steps beside the built-in ones. */
   readonly declarations?: Declarations
   readonly admin: Address
-  readonly endpoints: Address
+  readonly endpoints: EndpointsAddress
   readonly publicUrl?: string | undefined
   /** PEM texts of certificate authorities to trust beside the system's. */
   readonly trustedCertificates?: readonly string[]
@@ -74,15 +89,22 @@ export interface HubOptions {
   readonly masterKey?: string | undefined
   readonly clock?: Clock
   /** Runs when everything stands and before the first flow starts. */
-  readonly beforeFlows?: (parts: { readonly credentials: Credentials }) => Promise<void>
+  readonly beforeFlows?: (parts: BeforeFlows) => Promise<void>
   /** The store takes nothing more until a new start: whoever runs the hub should end the process. */
   readonly onLost?: (error: HubError) => void
+}
+
+/** What stands before the first flow starts. */
+export interface BeforeFlows {
+  readonly credentials: Credentials
+  readonly serviceUsers: ServiceUsers
 }
 
 export interface Hub {
   readonly engine: Engine
   readonly store: Store
   readonly credentials: Credentials
+  readonly serviceUsers: ServiceUsers
   readonly monitor: Monitor
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
@@ -112,12 +134,40 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const keyFile = join(dataFolder, 'master.key')
     const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
     const connect = makeConnect()
-    const credentials = openCredentials({ records: store, vault, clock, connect, log })
+    const resealOthers = async () => (await serviceUsers.reseal()) + (await (await authority.load()).resealKeys())
+    const credentials = openCredentials({ records: store, vault, clock, connect, log, resealOthers })
     undo.push(() => credentials.close())
     secretValues = () => [adminToken, ...credentials.secretValues()]
 
-    const endpoints = createFlowEndpoints({ log })
-    const engine = createEngine({
+    const authority = createLateAuthority({ records: store, vault, clock, log })
+    undo.push(() => authority.close())
+    let endpointsOrigin = options.endpoints.url ?? ''
+    const serviceUsers = await openServiceUsers({
+      records: store,
+      vault,
+      clock,
+      log,
+      authority,
+      addresses: () => ({ url: endpointsOrigin, tokenUrl: `${endpointsOrigin}/oauth/token` }),
+      flowsAskingFor: role => flowsAskingFor(engine, role),
+      externalAuthorities: options.endpoints.clientAuthorities ?? [],
+    })
+    undo.push(() => serviceUsers.close())
+    const hasCertificates = serviceUsers
+      .listInstances()
+      .some(({ id }) => serviceUsers.listKeys(id).some(({ kind }) => kind === 'certificate'))
+    if (hasCertificates) await authority.load()
+
+    // The token server needs the address of the endpoints, and the guard of the endpoints the token server.
+    let tokens: AccessTokens | undefined
+    const endpoints = createFlowEndpoints({
+      log,
+      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log }),
+      hasRole: serviceUsers.hasRole,
+      isBehindTls: options.endpoints.tls === 'by-proxy',
+      tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
+    })
+    const engine: Engine = createEngine({
       store,
       clock,
       log,
@@ -129,13 +179,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       mask: text => logBook.mask.text(text),
     })
     undo.push(() => engine.close())
-    credentials.on(({ type }) => {
-      if (type !== 'credential.changed') return
+    const wakeFlows = () => {
       engine.wake().catch((thrown: unknown) => {
         // While the hub stops, nothing has to be woken: it is tried after the next start.
         const error = asHubError(thrown)
         if (error.code !== 'STORE_CLOSED') log.error('engine.wake-failed', { code: error.code, text: error.message })
       })
+    }
+    credentials.on(({ type }) => {
+      if (type === 'credential.changed') wakeFlows()
+    })
+    serviceUsers.on(({ type }) => {
+      // An endpoint may wait for its role.
+      if (type === 'role.changed') wakeFlows()
     })
 
     const catalog = createFlowCatalog({
@@ -173,6 +229,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
       credentials: () => credentials.list(),
       failedFlows: () => failedFlows,
+      documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
 
@@ -188,6 +245,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       store,
       monitor,
       credentials,
+      serviceUsers,
       catalog,
       logBook,
       clock,
@@ -202,9 +260,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const adminUrl = await api.listen(options.admin)
     undo.push(() => endpoints.close())
     const endpointsUrl = await endpoints.listen(options.endpoints)
+    endpointsOrigin ||= new URL(endpointsUrl).origin
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
-    await options.beforeFlows?.({ credentials })
+    await options.beforeFlows?.({ credentials, serviceUsers })
     for (const { name, shouldRun } of await catalog.list()) {
       // A flow that does not start is told of; the others run.
       if (shouldRun)
@@ -219,6 +278,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       engine,
       store,
       credentials,
+      serviceUsers,
       monitor,
       catalog,
       logBook,
@@ -248,6 +308,15 @@ async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
   for (const close of undo.splice(0).toReversed()) await close().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
+}
+
+/** Flows that run and let in only callers with this role. */
+function flowsAskingFor(engine: Engine, role: string): readonly string[] {
+  return engine.flows().flatMap(({ flow }) => {
+    const { config } = flow.from
+    const isAsking = typeof config === 'object' && config !== null && 'role' in config && config.role === role
+    return isAsking ? [flow.name] : []
+  })
 }
 
 function withBuiltIn(more: Declarations | undefined): Declarations {

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openCredentials } from '../auth/credentials.ts'
+import { createLateAuthority } from '../auth/late-authority.ts'
+import { openServiceUsers } from '../auth/service/service-users.ts'
 import { openVault } from '../auth/vault.ts'
 import { engineWorld, type WorldOptions } from '../engine/engine-world.ts'
 import type { Problem } from '../flow/problem.ts'
@@ -32,6 +34,16 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
   const { token } = await ensureAdminToken(folder)
   const vault = await openVault({ records: store, keyFile: join(folder, 'master.key') })
   const credentials = openCredentials({ records: store, vault, clock, connect: makeConnect(), log: silentLog })
+  const authority = createLateAuthority({ records: store, vault, clock, log: silentLog })
+  const serviceUsers = await openServiceUsers({
+    records: store,
+    vault,
+    clock,
+    log: silentLog,
+    authority,
+    addresses: () => ({ url: 'https://hub.example', tokenUrl: 'https://hub.example/oauth/token' }),
+    flowsAskingFor: role => (role === 'ESBMessaging_DE' ? ['costs-de'] : []),
+  })
   const written: string[] = []
   const logBook = createLogBook({
     clock,
@@ -51,6 +63,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     channels: new Map(),
     credentials: () => credentials.list(),
     failedFlows: () => failed,
+    documents: async () => new Set(['orders']),
   })
   const catalog = catalogOf(world.flow)
   let isReady = true
@@ -60,6 +73,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       store,
       monitor,
       credentials,
+      serviceUsers,
       catalog,
       logBook,
       clock,
@@ -100,6 +114,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     monitor,
     failed,
     credentials,
+    serviceUsers,
     openapi: () => api.openapi(),
     setReady(value: boolean) {
       isReady = value
@@ -114,6 +129,8 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     async close() {
       await api.close()
       await monitor.close()
+      await serviceUsers.close()
+      await authority.close()
       await credentials.close()
       await world.close()
       rmSync(folder, { recursive: true, force: true })

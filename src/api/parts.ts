@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Credentials } from '../auth/credentials.ts'
+import type { ServiceUsers } from '../auth/service/model.ts'
 import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
@@ -14,9 +15,10 @@ import type { Store } from '../store/port.ts'
 /** What the admin API stands on. */
 export interface ApiParts {
   readonly engine: Engine
-  readonly store: Pick<Store, 'find' | 'get' | 'counts' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies'>
+  readonly store: Pick<Store, 'find' | 'get' | 'counts' | 'flowNames' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies'>
   readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
   readonly credentials: CredentialAdmin
+  readonly serviceUsers: ServiceUsers
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
   readonly clock: Clock

@@ -17,11 +17,14 @@ import { auditRoutes } from './audit-routes.ts'
 import { credentialRoutes } from './credential-routes.ts'
 import { flowRoutes } from './flow-routes.ts'
 import { healthRoutes } from './health-routes.ts'
+import { instanceRoutes } from './instance-routes.ts'
+import { keyRoutes } from './key-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { messageRoutes } from './message-routes.ts'
 import type { ApiParts, App } from './parts.ts'
 import { problemOf, problemSchema, problemType, retryAfterOf } from './problem.ts'
 import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
+import { roleRoutes } from './role-routes.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
 
@@ -86,6 +89,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
     for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)
+    for (const add of [instanceRoutes, keyRoutes, roleRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })

@@ -88,14 +88,15 @@ export class RunningFlow {
     })
   }
 
-  /** Links that wait after a failure try at once. */
+  /** Links that wait after a failure try at once, and so do endpoints that could not be served. */
   wake(): void {
     const waiting = this.#wake
     this.#wake = new AbortController()
     waiting.abort()
+    this.retryRoutes()
   }
 
-  /** Endpoints whose path another flow had are served if it is free now. */
+  /** Endpoints that could not be served (another flow had the path, the role was missing) are tried again. */
   retryRoutes(): void {
     if (this.state !== 'stopping') this.#routes.retry()
   }

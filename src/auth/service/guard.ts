@@ -22,8 +22,8 @@ export interface GuardOptions {
     ServiceUsers,
     'checkSecret' | 'checkCertificate' | 'checkKey' | 'effectiveRoles' | 'noteUse' | 'instanceOfClient'
   >
-  /** Without a token server no token counts. */
-  readonly tokens?: AccessTokens | undefined
+  /** Without a token server no token counts; asked at each call, since it may open later. */
+  readonly tokens?: () => AccessTokens | undefined
   readonly clock: Clock
   readonly log: Log
   /** Counts refusals for the metrics. */
@@ -90,7 +90,7 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
 
   async function proveByToken(authorization: string, token: string, request: GuardedRequest): Promise<Proof> {
     const isToken = token.length <= guardLimits.tokenBytes && tokenShape.test(token)
-    const claims = isToken ? await tokens?.verifyAccessToken(token) : undefined
+    const claims = isToken ? await tokens?.()?.verifyAccessToken(token) : undefined
     if (!claims) return { ok: false, reason: isToken ? 'token-not-genuine' : 'malformed' }
     const until = Math.min(clock.now() + guardLimits.cacheMs, claims.expiresAt)
     remember(authorization, { by: 'bearer', claims, until })
@@ -101,7 +101,7 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
     const { clientId, keyId, thumbprint } = claims
     const named = { ok: false, keyId, clientId } as const
     if (clock.now() >= claims.expiresAt) return { ...named, reason: 'token-expired' }
-    if (tokens?.isRevoked(claims) !== false) return { ...named, reason: 'token-revoked' }
+    if (tokens?.()?.isRevoked(claims) !== false) return { ...named, reason: 'token-revoked' }
     if (thumbprint !== undefined) {
       const certificate = request.certificate()
       const isItsOwn = certificate !== undefined && thumbprintOf(certificate) === thumbprint
