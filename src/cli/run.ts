@@ -8,6 +8,7 @@ import { defaultUrl } from './hub-client.ts'
 import type { CliIo } from './io.ts'
 import { lintCommands } from './lint-command.ts'
 import { logCommand } from './log-command.ts'
+import { mappingCommands } from './mapping-commands.ts'
 import { messageCommands } from './message-commands.ts'
 import { printableLines } from './print.ts'
 import { referenceCommand } from './reference-command.ts'
@@ -52,6 +53,7 @@ function buildProgram(cli: Cli): Command {
   for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
     add(program, cli)
   }
+  mappingCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
   return program

@@ -62,11 +62,9 @@ export function whyOf(
 ): { readonly steps: readonly TraceStep[]; readonly fault: string | undefined } | undefined {
   if (!mapping.rules.has(field)) return undefined
   const steps: TraceStep[] = []
-  const trace = (of: string, step: TraceStep) => {
-    if (of === field) steps.push(step)
-  }
+  const trace = (_: string, step: TraceStep) => void steps.push(step)
   try {
-    mapping.run(document, { settings, trace })
+    mapping.run(document, { settings, trace, only: field })
     return { steps, fault: undefined }
   } catch (thrown) {
     if (!(thrown instanceof Error)) throw thrown

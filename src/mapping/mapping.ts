@@ -27,6 +27,8 @@ export interface Mapping {
 
 export interface MappingOptions {
   readonly settings?: Readonly<Record<string, string>>
+  /** Reads this one field. */
+  readonly only?: string
   /** Hears every step of every field. */
   readonly trace?: (field: string, step: TraceStep) => void
 }
@@ -60,6 +62,7 @@ export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>)
       const values: Record<string, Json> = {}
       const createOnly: Record<string, Json> = {}
       for (const [name, rule] of rules) {
+        if (options.only !== undefined && options.only !== name) continue
         const scope: RuleScope = {
           node,
           settings: options.settings ?? {},

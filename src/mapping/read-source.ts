@@ -12,8 +12,13 @@ export function readSource(kind: 'idoc' | 'xml', bytes: Uint8Array): SourceNode 
   return idocSource(idoc)
 }
 
+/** Every document of a file: each IDoc of a packet, or the one XML document. */
+export function readDocuments(kind: 'idoc' | 'xml', bytes: Uint8Array): readonly SourceNode[] {
+  return kind === 'xml' ? [parseXmlTree(bytes)] : parseIdocs(bytes).map(idocSource)
+}
+
 /** An IDoc with its control record as the first node (`EDI_DC40/DOCNUM`). */
-export function idocSource(idoc: Idoc): SourceNode {
+function idocSource(idoc: Idoc): SourceNode {
   const control = { name: idocNames.control, fields: idoc.control, children: [] }
   return { ...idoc.data, children: [control, ...idoc.data.children] }
 }
