@@ -60,8 +60,8 @@ export function describeMail(
     body,
     sourceKey: sourceKeyOf(place),
     repeat: { key: id, refuse: isSuspect },
-    // People paste a Message-ID with its angle brackets or without.
-    terms: id === '' ? [] : [id, id.slice(1, -1)],
+    // Without its angle brackets; the search takes those off, too, which people paste.
+    terms: id === '' ? [] : [id.slice(1, -1)],
     ...(probe !== undefined && { probe }),
   }
 }

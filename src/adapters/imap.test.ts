@@ -27,7 +27,7 @@ test('mails are handed over as they came, and moved once they were delivered', a
     text: mail('one', 'Cc: boss@customer.example'),
     sourceKey: 'orders@contoso.com/INBOX/1/1',
     repeat: { key: '<one@customer.example>', refuse: false },
-    terms: ['<one@customer.example>', 'one@customer.example'],
+    terms: ['one@customer.example'],
     attributes: {
       from: 'a@customer.example',
       to: ['orders@contoso.com', 'boss@customer.example'],

@@ -35,6 +35,16 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     return detail
   }
 
+  async function viewDetail(id: string) {
+    const detail = await findMessage(id)
+    // A replay carries the id of what it repeats among its words.
+    const rows = await store.find({ flow: detail.flow, term: detail.id, limit: pageRowsDefault })
+    return viewMessageDetail(
+      detail,
+      rows.filter(row => row.replayOf === detail.id),
+    )
+  }
+
   app.get(
     '/api/messages',
     {
@@ -46,13 +56,15 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       },
     },
     async request => {
-      const { from, to, limit, ...query } = request.query
-      const rows = await store.find({
-        ...query,
-        acceptedFrom: from === undefined ? undefined : Date.parse(from),
-        acceptedTo: to === undefined ? undefined : Date.parse(to),
-        limit,
-      })
+      const { from, to, ...query } = request.query
+      const { limit, term } = query
+      const acceptedFrom = from === undefined ? undefined : Date.parse(from)
+      const acceptedTo = to === undefined ? undefined : Date.parse(to)
+      let rows = await store.find({ ...query, acceptedFrom, acceptedTo })
+      // People paste a Message-ID with its angle brackets or without; of a mail it is kept without.
+      const bare = term?.replace(/^<|>$/g, '')
+      if (rows.length === 0 && bare !== term)
+        rows = await store.find({ ...query, term: bare, acceptedFrom, acceptedTo })
       return { messages: rows.map(viewMessage), next: rows.length === limit ? rows.at(-1)?.id : undefined }
     },
   )
@@ -67,7 +79,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
         response: { 200: messageDetailView },
       },
     },
-    async request => viewMessageDetail(await findMessage(request.params.id)),
+    request => viewDetail(request.params.id),
   )
 
   app.get(
@@ -112,6 +124,8 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       schema: {
         tags,
         summary: 'Lets a message travel again',
+        description:
+          'A set-aside one travels itself, and is set aside no more; one that ended otherwise keeps its end and is repeated as a new message that names it.',
         params: byId,
         response: { 200: z.object({ id: z.string().meta({ description: 'The id that travels now.' }) }) },
       },
@@ -146,7 +160,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       const { headers, body } = request.body
       const bytes = body && bytesOf(body)
       await engine.repair(id, { ...(headers && { headers }), ...(bytes && { body: bytes }) }, whoOf(request))
-      return viewMessageDetail(await findMessage(id))
+      return viewDetail(id)
     },
   )
 
@@ -164,7 +178,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     async request => {
       const { id } = await findMessage(request.params.id)
       await engine.skip(id, request.body.reason, whoOf(request))
-      return viewMessageDetail(await findMessage(id))
+      return viewDetail(id)
     },
   )
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { FlowStatus, LinkStatus } from '../engine/control.ts'
 import type { Alert } from '../monitor/alerts/alert.ts'
@@ -46,7 +47,9 @@ export const flowView = z.object({
   about: z.string().optional(),
   owner: z.string().optional(),
   stage: z.string().optional(),
-  state: z.enum(['starting', 'running', 'stopping', 'stopped']),
+  state: z
+    .enum(['starting', 'running', 'stopping', 'stopped', 'gone'])
+    .meta({ description: 'gone: no document names it any more, and the store still has messages of it.' }),
   shouldRun: z.boolean(),
   file: z.string(),
   revision: z.string().optional(),
@@ -88,6 +91,9 @@ export const messageDetailView = messageView.extend({
   body: bodyView,
   original: z.object({ headers: headersView, body: bodyView }).optional(),
   terms: z.array(z.string()),
+  replays: z
+    .array(z.object({ id: z.string(), state: deliveryState }))
+    .meta({ description: 'Deliveries that repeat this one on somebody’s request, newest first.' }),
   receipts: z.array(
     z.object({
       effect: z.string(),
@@ -155,7 +161,10 @@ export function viewMessage(row: DeliveryRow): z.output<typeof messageView> {
   return { ...rest, attempts: attemptCount, acceptedAt: iso(acceptedAt), at: iso(at) }
 }
 
-export function viewMessageDetail(detail: DeliveryDetail): z.output<typeof messageDetailView> {
+export function viewMessageDetail(
+  detail: DeliveryDetail,
+  replays: readonly DeliveryRow[],
+): z.output<typeof messageDetailView> {
   const { headers, attributes, original, terms } = detail
   return {
     ...viewMessage(detail),
@@ -164,6 +173,7 @@ export function viewMessageDetail(detail: DeliveryDetail): z.output<typeof messa
     body: viewBody(detail.body),
     original: original && { headers: original.headers, body: viewBody(original.body) },
     terms: [...terms],
+    replays: replays.map(({ id, state }) => ({ id, state })),
     receipts: detail.receipts.map(({ answer, at, ...receipt }) => ({
       ...receipt,
       at: iso(at),
@@ -173,8 +183,8 @@ export function viewMessageDetail(detail: DeliveryDetail): z.output<typeof messa
   }
 }
 
-function viewBody({ bytes, type, sha256 }: StoredBody): z.output<typeof bodyView> {
-  return { bytes, type, sha256 }
+function viewBody({ bytes, type, sha256, inline }: StoredBody): z.output<typeof bodyView> {
+  return { bytes, type, sha256: sha256 ?? (inline && hash('sha256', inline)) }
 }
 
 export function viewAlert(alert: Alert): z.output<typeof alertView> {

@@ -95,7 +95,7 @@ export interface Incoming {
   /** Identity at the source (`orders@x/INBOX/1700000000/42`). A second one with the same identity is never accepted. */
   readonly sourceKey?: string
   /**
-   * Tells a repeat (same mail under a new UID) from a resend: the key is remembered together with the body's sha256;
+   * Tells a repeat (same mail under a new UID) from a resend: the key is remembered together with a fingerprint of the body;
    * with `refuse` a message whose pair is known already is a duplicate.
    */
   readonly repeat?: { readonly key: string; readonly refuse: boolean }

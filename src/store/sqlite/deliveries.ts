@@ -21,6 +21,8 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   )
   const defer = database.prepare('update delivery set at = ?, flags = ?, attempts = ?, error = ? where seq = ?')
   const hasten = database.prepare('update delivery set at = ?, flags = ? where seq = ?')
+  const begin = database.prepare('begin')
+  const commit = database.prepare('commit')
   const nextFence = makeFences(parts)
 
   function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
@@ -260,9 +262,15 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     if (!booked) return found
     // A sender lets go of what is known here.
     await committer.durable()
-    for (const key of keys) {
-      const delivery = words.known(booked.number, key)
-      if (delivery) found.set(key, { id: formatId(delivery.seq), state: delivery.state })
+    // Within one transaction: else SQLite takes and gives back its locks for each of a thousand keys.
+    begin.run()
+    try {
+      for (const key of keys) {
+        const delivery = words.known(booked.number, key)
+        if (delivery) found.set(key, { id: formatId(delivery.seq), state: delivery.state })
+      }
+    } finally {
+      commit.run()
     }
     return found
   }

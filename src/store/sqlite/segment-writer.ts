@@ -1,5 +1,5 @@
 import { open, rm } from 'node:fs/promises'
-import { crc32 } from 'node:zlib'
+import { checksumOf } from '../../kernel/checksum.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { storeErrors } from '../errors.ts'
 import { asStoreError } from './failure.ts'
@@ -108,7 +108,7 @@ export class SegmentWriter {
     const { book } = this.#options
     let position = booked.fileBytes
     const pieces = contents.map(content => {
-      const piece = { segment: booked.number, position, bytes: content.length, crc32: crc32(content) }
+      const piece = { segment: booked.number, position, bytes: content.length, crc32: checksumOf(content) }
       position += content.length
       return piece
     })
