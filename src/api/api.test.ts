@@ -121,6 +121,26 @@ test('replay and skip do what they say, and say why not', async () => {
   expect(await world.ask(200, 'GET', `/api/messages/${String(replayed.id)}`)).toMatchObject({ state: 'delivered' })
 })
 
+test('after a replay nothing is set aside any more, and what ended otherwise names the message that repeats it', async () => {
+  const world = await open({ engine: refusing })
+  const { id } = await world.accept('a')
+  await world.engine().idle()
+  expect(await world.ask(200, 'GET', '/api/flows/orders')).toMatchObject({ counts: { setAside: 1, delivered: 0 } })
+  world.setActs(() => ({ summary: '250 ok' }))
+  expect(await world.ask(200, 'POST', `/api/messages/${id}/replay`)).toEqual({ id })
+  await world.engine().idle()
+  expect(await world.ask(200, 'GET', '/api/flows/orders')).toMatchObject({ counts: { setAside: 0, delivered: 1 } })
+  expect(await world.ask(200, 'GET', `/api/messages/${id}`)).toMatchObject({ state: 'delivered', replays: [] })
+  // It has arrived; to send it once more is a message of its own.
+  const { id: again } = await world.ask(200, 'POST', `/api/messages/${id}/replay`)
+  await world.engine().idle()
+  expect(await world.ask(200, 'GET', `/api/messages/${id}`)).toMatchObject({
+    state: 'delivered',
+    replays: [{ id: again, state: 'delivered' }],
+  })
+  expect(await world.ask(200, 'GET', `/api/messages?term=${id}`)).toMatchObject({ messages: [{ id: again }] })
+})
+
 test('a flow is shown, stopped, started and checked; the wish outlives the flow', async () => {
   const world = await open()
   expect(await world.ask(200, 'GET', '/api/flows')).toMatchObject({
@@ -277,6 +297,25 @@ test('health says which link is down, and readiness follows the hub', async () =
   await world.ask(200, 'POST', '/api/flows/orders/stop')
   await world.ask(200, 'POST', '/api/flows/orders/start')
   expect(await world.ask(200, 'GET', '/api/hub')).toMatchObject({ stage: 'test', flows: 1 })
+})
+
+test('a flow of which only messages are left is listed with them, and health says that its document is gone', async () => {
+  const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
+  await world.engine().start({ ...world.flow, name: 'vanished' })
+  const { id } = await world.accept('left over')
+  await world.engine().idle()
+  await world.engine().stop('vanished')
+  const counts = { setAside: 1, queued: 0 }
+  const { flows } = await world.ask(200, 'GET', '/api/flows')
+  expect(flows).toContainEqual(expect.objectContaining({ name: 'vanished', state: 'gone', shouldRun: false }))
+  expect(await world.ask(200, 'GET', '/api/flows/vanished')).toMatchObject({ state: 'gone', counts })
+  expect(await world.ask(200, 'GET', '/api/health')).toMatchObject({
+    status: 'degraded',
+    flows: [{ name: 'orders' }, { name: 'vanished', state: 'gone', counts }],
+  })
+  await world.ask(200, 'POST', `/api/messages/${id}/skip`, { reason: 'nobody wants it' })
+  expect(await world.ask(200, 'GET', '/api/health')).toMatchObject({ status: 'ok', flows: [{ name: 'orders' }] })
+  expect(await world.ask(404, 'GET', '/api/flows/never-was')).toMatchObject({ code: 'API_FLOW_UNKNOWN' })
 })
 
 test('alerts are listed and acknowledged, and health shows them', async () => {

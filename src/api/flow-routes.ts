@@ -17,11 +17,11 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     const status = engine.flows().find(({ flow }) => flow.name === name)
     return {
       name,
-      state: 'stopped',
+      state: entry ? 'stopped' : 'gone',
       links: [],
       running: 0,
       ...(status && viewRunning(status)),
-      shouldRun: entry?.shouldRun ?? true,
+      shouldRun: entry?.shouldRun ?? status !== undefined,
       file: entry?.file ?? status?.flow.file ?? '',
       problems: [...(entry?.problems ?? [])],
       counts: viewCounts(await parts.store.counts(name)),
@@ -31,23 +31,32 @@ export function flowRoutes(app: App, parts: ApiParts): void {
   async function findFlow(name: string): Promise<FlowView> {
     const entry = (await catalog.list()).find(each => each.name === name)
     const isRunning = engine.flows().some(({ flow }) => flow.name === name)
-    if (!entry && !isRunning) throw apiErrors.FLOW_UNKNOWN({ flow: name })
+    const isKept = entry || isRunning || (await parts.store.counts(name)).accepted > 0
+    if (!isKept) throw apiErrors.FLOW_UNKNOWN({ flow: name })
     return viewFlow(name, entry)
   }
 
   app.get(
     '/api/flows',
-    { schema: { tags, summary: 'All flows', response: { 200: z.object({ flows: z.array(flowView) }) } } },
+    {
+      schema: {
+        tags,
+        summary: 'All flows, also those of which only messages are left',
+        response: { 200: z.object({ flows: z.array(flowView) }) },
+      },
+    },
     async () => {
       const entries = await catalog.list()
       const names = new Set([...entries.map(({ name }) => name), ...engine.flows().map(({ flow }) => flow.name)])
-      const views = [...names].toSorted().map(name =>
+      const kept = (await parts.store.flowNames()).filter(name => !names.has(name))
+      const views = [...names, ...kept].toSorted().map(name =>
         viewFlow(
           name,
           entries.find(entry => entry.name === name),
         ),
       )
-      return { flows: await Promise.all(views) }
+      const flows = await Promise.all(views)
+      return { flows: flows.filter(({ state, counts }) => state !== 'gone' || counts.accepted > 0) }
     },
   )
 

@@ -41,6 +41,11 @@ export function healthRoutes(app: App, parts: ApiParts): void {
     }
   }
 
+  /** A flow that does not run: stopped, or gone (no document names it any more). */
+  async function viewIdle(name: string, state: 'stopped' | 'gone') {
+    return { name, state, links: [], counts: viewCounts(await store.counts(name)) }
+  }
+
   const flowHealth = z.object({
     name: z.string(),
     state: z.string(),
@@ -66,22 +71,23 @@ export function healthRoutes(app: App, parts: ApiParts): void {
         })),
       )
       const running = new Set(flows.map(({ name }) => name))
-      const missing = (await catalog.list()).filter(entry => entry.shouldRun && !running.has(entry.name))
-      const failed = await Promise.all(
-        missing.map(async ({ name }) => ({
-          name,
-          state: 'stopped',
-          links: [],
-          counts: viewCounts(await store.counts(name)),
-        })),
+      const entries = await catalog.list()
+      const missing = entries.filter(entry => entry.shouldRun && !running.has(entry.name))
+      const shown = new Set([...running, ...missing.map(({ name }) => name)])
+      const failed = await Promise.all(missing.map(({ name }) => viewIdle(name, 'stopped')))
+      const others = (await store.flowNames()).filter(name => !shown.has(name))
+      const idle = await Promise.all(
+        others.map(name => viewIdle(name, entries.some(entry => entry.name === name) ? 'stopped' : 'gone')),
       )
+      const waiting = idle.filter(({ counts }) => counts.queued + counts.setAside > 0)
       const alerts = monitor.alerts.list().filter(alert => alert.state === 'open')
       const areLinksUp = flows.every(({ links }) => links.every(link => link.state !== 'down'))
-      const isOk = areLinksUp && alerts.length === 0 && failed.length === 0
+      const areAllKnown = waiting.every(({ state }) => state !== 'gone')
+      const isOk = areLinksUp && areAllKnown && alerts.length === 0 && failed.length === 0
       return {
         status: isOk ? ('ok' as const) : ('degraded' as const),
         ready: parts.isReady(),
-        flows: [...flows, ...failed],
+        flows: [...flows, ...failed, ...waiting],
         alerts: alerts.map(viewAlert),
       }
     },

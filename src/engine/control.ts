@@ -15,7 +15,10 @@ export interface Engine {
   check(name: string): Promise<readonly LinkCheck[]>
   /** Sends a message of the hub's own through the whole way; resolves with its end, or undefined after `withinMs`. */
   probe(name: string, withinMs: number): Promise<Outcome | undefined>
-  /** Queues a set-aside delivery again, or accepts a finished one anew. Returns the id that now travels. */
+  /**
+   * A set-aside delivery is queued again in its old place and is set aside no more; one that ended otherwise keeps its
+   * end and is accepted anew, as a delivery that names it and is found by its id. Returns the id that now travels.
+   */
   replay(id: string, who: string): Promise<string>
   /** Queues a set-aside delivery with another body or headers; the original is kept. */
   repair(

@@ -100,7 +100,8 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
         headers,
         attributes,
         body,
-        terms,
+        // By the id of the original its repeats are found.
+        terms: [...terms, detail.id],
         acceptedAt: now,
         isProbe: false,
         replayOf: detail.id,

@@ -7,6 +7,7 @@ import {
   credentialWarnMs,
   findCredential,
   findFlowFailed,
+  findFlowGone,
   findLinkDown,
   findProbe,
   findQueueAge,
@@ -51,13 +52,15 @@ export interface FailedFlow {
 
 export interface ExpectationParts {
   readonly engine: Watched
-  readonly store: Pick<Inspection, 'counts' | 'find'> & Pick<Records, 'read' | 'write'>
+  readonly store: Pick<Inspection, 'counts' | 'find' | 'flowNames'> & Pick<Records, 'read' | 'write'>
   readonly clock: Clock
   readonly log: Log
   readonly book: AlertBook
   readonly policy: AlertPolicy
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   readonly failedFlows: () => readonly FailedFlow[]
+  /** Names of the flows that have a document, whether they run or not. */
+  readonly documents: () => Promise<ReadonlySet<string>>
 }
 
 /** Looks at flows, links, queues and credentials in turn and hands what it finds to the alert book. */
@@ -79,6 +82,7 @@ export function createExpectations(parts: ExpectationParts) {
     probes.keepOnly(running)
     hearings.keepOnly(running)
     for (const status of statuses) await guarded(status.flow.name, () => lookAtFlow(status, report, observed))
+    await guarded('flows that do not run', () => lookAtOthers(running, report))
     for (const failed of parts.failedFlows()) {
       await report(findFlowFailed(failed.name, [], failed.error, failed.since))
     }
@@ -115,6 +119,25 @@ export function createExpectations(parts: ExpectationParts) {
     if (result) await report(findProbe(flow, result))
     // Before the first result nothing is known: an alert from before a restart stays as it is.
     else observed.add(`probe:${flow.name}`)
+  }
+
+  /** What waits in flows that do not run: stopped ones, and those whose document is gone. */
+  async function lookAtOthers(running: ReadonlySet<string>, report: (finding: Finding) => Promise<void>) {
+    let documents: ReadonlySet<string> | undefined
+    for (const name of await store.flowNames()) {
+      const counts = running.has(name) ? undefined : await store.counts(name)
+      if (!counts || counts.queued + counts.setAside === 0) continue
+      // Documents are read from disk, so they are asked for only when something waits.
+      documents ??= await parts.documents()
+      const now = clock.now()
+      const flow = { name, alert: [] }
+      if (!documents.has(name)) await report(findFlowGone(name, counts, counts.oldestQueuedAt ?? now))
+      else {
+        const newest = counts.setAside > 0 ? await newestSetAside(name) : undefined
+        await report(findSetAside(flow, counts.setAside, newest, now))
+        await report(findQueueAge(flow, counts, policy.queueAgeMs, now))
+      }
+    }
   }
 
   /** Probes that were set aside stand among the others, but nobody waits for them. */

@@ -82,7 +82,12 @@ export function findLinkDown(
 }
 
 /** Deliveries that wait for a person. `newest` is the newest one of them. */
-export function findSetAside(flow: WatchedFlow, count: number, newest: DeliveryRow | undefined, now: number): Finding {
+export function findSetAside(
+  flow: Pick<WatchedFlow, 'name' | 'alert'>,
+  count: number,
+  newest: DeliveryRow | undefined,
+  now: number,
+): Finding {
   return finding(
     'set-aside',
     flow,
@@ -98,7 +103,12 @@ export function findSetAside(flow: WatchedFlow, count: number, newest: DeliveryR
 }
 
 /** A queue whose oldest delivery has waited too long. */
-export function findQueueAge(flow: WatchedFlow, counts: FlowCounts, ageMs: number, now: number): Finding {
+export function findQueueAge(
+  flow: Pick<WatchedFlow, 'name' | 'alert'>,
+  counts: FlowCounts,
+  ageMs: number,
+  now: number,
+): Finding {
   const oldest = counts.oldestQueuedAt
   return finding(
     'queue-age',
@@ -133,6 +143,24 @@ export function findFlowFailed(
       turn: turnOf(error.side),
       next: error.next,
       command: `isthmus flow start ${name}`,
+    },
+  )
+}
+
+/** A flow of which deliveries wait, and which no document names any more. */
+export function findFlowGone(name: string, counts: FlowCounts, since: number): Finding {
+  const { queued, setAside } = counts
+  const parts = [queued > 0 ? `${queued} queued` : '', setAside > 0 ? `${setAside} set aside` : '']
+  return finding(
+    'flow-gone',
+    { name, alert: [] },
+    undefined,
+    queued + setAside > 0 && {
+      since,
+      what: `Flow ${name} has no document any more, and deliveries of it wait: ${parts.filter(part => part).join(', ')}.`,
+      turn: 'Whoever took the document away.',
+      next: 'Bring the document back and start the flow, or skip each of its deliveries; nobody delivers them otherwise.',
+      command: `isthmus message find --flow ${name}`,
     },
   )
 }

@@ -15,7 +15,7 @@ export interface Metrics {
 
 export interface MetricsOptions {
   readonly engine: Watched
-  readonly store: Pick<Inspection, 'counts'>
+  readonly store: Pick<Inspection, 'counts' | 'flowNames'>
   readonly clock: Clock
   readonly version: string
   /** How many alerts are open now. */
@@ -145,15 +145,20 @@ function makeGauges(registry: Registry, { engine, store, clock, version, openAle
 
   return async () => {
     const statuses = engine.flows()
-    const counts = await Promise.all(statuses.map(({ flow }) => store.counts(flow.name)))
+    const running = new Set(statuses.map(({ flow }) => flow.name))
+    const names = [...new Set([...running, ...(await store.flowNames())])]
+    const counts = await Promise.all(names.map(name => store.counts(name)))
     for (const each of [flowUp, linkUp, queued, oldest, setAside]) each.reset()
     alerts.set(openAlerts())
-    for (const [index, status] of statuses.entries()) {
-      const flow = status.flow.name
-      flowUp.set({ flow }, status.state === 'running' ? 1 : 0)
-      for (const link of status.links) linkUp.set({ flow, link: link.link }, link.state === 'up' ? 1 : 0)
+    for (const { flow, state, links } of statuses) {
+      flowUp.set({ flow: flow.name }, state === 'running' ? 1 : 0)
+      for (const { link, state: is } of links) linkUp.set({ flow: flow.name, link }, is === 'up' ? 1 : 0)
+    }
+    for (const [index, flow] of names.entries()) {
       const count = counts[index]
-      if (!count) continue
+      // What waits in a flow that does not run is waiting all the same.
+      if (!count || (!running.has(flow) && count.queued + count.setAside === 0)) continue
+      if (!running.has(flow)) flowUp.set({ flow }, 0)
       queued.set({ flow }, count.queued)
       setAside.set({ flow }, count.setAside)
       const ageMs = count.oldestQueuedAt === undefined ? 0 : Math.max(0, clock.now() - count.oldestQueuedAt)

@@ -27,7 +27,16 @@ function watch(startMs?: number) {
   const { clock, pass } = standInClock(startMs)
   const records = standInRecords()
   const stage = standInEngine(clock)
-  const facts: { counts: FlowCounts; rows: DeliveryRow[]; credentials: WatchedCredential[]; failed: FailedFlow[] } = {
+  const facts: {
+    counts: FlowCounts
+    rows: DeliveryRow[]
+    credentials: WatchedCredential[]
+    failed: FailedFlow[]
+    names: string[]
+    documents: ReadonlySet<string>
+  } = {
+    names: ['orders'],
+    documents: new Set(['orders']),
     counts: noCounts,
     rows: [],
     credentials: [],
@@ -46,6 +55,7 @@ function watch(startMs?: number) {
     ...records,
     counts: async () => facts.counts,
     find: async () => facts.rows,
+    flowNames: async () => facts.names,
     purge: async () => 0,
     bodies: { collect: async () => 0, read: () => neverRead(), write: () => neverRead() },
   }
@@ -63,6 +73,7 @@ function watch(startMs?: number) {
       ]),
       credentials: async () => facts.credentials,
       failedFlows: () => facts.failed,
+      documents: async () => facts.documents,
     })
   let monitor = make()
   cleanups.push(() => monitor.close())
@@ -303,6 +314,27 @@ test('set-aside deliveries, an old queue, credentials and flows that do not star
     .map(alert => alert.command)
   expect(commands).toContain('isthmus credential authorise m365')
   expect(commands).toContain('isthmus message find --flow orders --state set-aside')
+})
+
+test('what waits in a flow that does not run is told, and so is that its document is gone', async () => {
+  const world = watch()
+  const now = world.clock.now()
+  world.facts.counts = { ...noCounts, setAside: 1, queued: 2, oldestQueuedAt: now - 2 * HOUR }
+  world.facts.rows = [setAsideRow({ at: now, error: refused })]
+  await world.lookFor(MINUTE)
+  expect(world.told).toEqual([
+    'log: open: 1 delivery of flow orders is set aside; the newest: The server refused.',
+    'log: open: The oldest delivery of flow orders has waited for more than 1h.',
+  ])
+  expect(await world.monitor().metrics.text()).toContain('isthmus_queue_deliveries{flow="orders"} 2')
+  world.told.length = 0
+  world.facts.documents = new Set()
+  await world.lookFor(MINUTE)
+  const gone = 'Flow orders has no document any more, and deliveries of it wait: 2 queued, 1 set aside.'
+  expect(world.told).toEqual([`log: open: ${gone}`])
+  world.facts.counts = { ...noCounts, delivered: 3 }
+  await world.lookFor(15 * MINUTE)
+  expect(world.told).toContain(`log: resolved: ${gone}`)
 })
 
 test('a channel that fails is tried again, also after a restart, and then tells once', async () => {

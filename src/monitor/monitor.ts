@@ -13,7 +13,10 @@ import type { Watched, WatchedCredential } from './watched.ts'
 
 export interface MonitorParts {
   readonly engine: Watched
-  readonly store: Pick<Store, 'counts' | 'find' | 'purge' | 'read' | 'write' | 'list' | 'remove' | 'bodies'>
+  readonly store: Pick<
+    Store,
+    'counts' | 'find' | 'flowNames' | 'purge' | 'read' | 'write' | 'list' | 'remove' | 'bodies'
+  >
   readonly clock: Clock
   readonly log: Log
   readonly version: string
@@ -21,6 +24,8 @@ export interface MonitorParts {
   readonly channels: ReadonlyMap<string, AlertChannel>
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   readonly failedFlows: () => readonly FailedFlow[]
+  /** Names of the flows that have a document, whether they run or not. */
+  readonly documents: () => Promise<ReadonlySet<string>>
 }
 
 /** Watches the hub: log of events, metrics, alerts, retention. */

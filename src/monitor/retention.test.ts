@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Log } from '../kernel/log.ts'
+import { DAY } from '../kernel/time.ts'
 import { purgeAll, retentionLimits } from './retention.ts'
-import { ordersFlow, standInClock, standInEngine } from './stand-ins.ts'
+import { ordersFlow, standInClock, standInEngine, standInRecords } from './stand-ins.ts'
 
 function world(rows: number) {
   const { clock, pass } = standInClock()
@@ -22,6 +23,8 @@ function world(rows: number) {
     clock,
     log,
     store: {
+      ...standInRecords(),
+      flowNames: async (): Promise<readonly string[]> => ['orders'],
       async purge(request: { flow: string; deliveredBefore: number; setAsideBefore: number; max: number }) {
         asked.push(request)
         const count = Math.min(left, request.max)
@@ -41,7 +44,7 @@ function world(rows: number) {
     for (let count = 0; count < 1000; count++) if (await Promise.race([isOver, passOne()])) break
     return round
   }
-  return { parts, asked, lines, finish, clock }
+  return { parts, asked, lines, finish, clock, stage }
 }
 
 test('a round deletes in small batches with pauses between, by the times of the flow, and collects bodies', async () => {
@@ -72,4 +75,18 @@ test('a store that fails is said, and the next round goes on', async () => {
   expect(await finish(purgeAll(failing, new AbortController().signal))).toBe(0)
   expect(lines[0]?.[0]).toBe('retention.failed')
   expect(await finish(purgeAll(parts, new AbortController().signal))).toBe(1)
+})
+
+test('a flow that does not run keeps as long as it said last, and one that never said so as long as others by default', async () => {
+  const { parts, asked, clock, stage } = world(0)
+  const store = { ...parts.store, flowNames: async () => ['orders', 'vanished'] }
+  await purgeAll({ ...parts, store }, new AbortController().signal)
+  stage.halt('orders')
+  asked.length = 0
+  const now = clock.now()
+  await purgeAll({ ...parts, store }, new AbortController().signal)
+  expect(asked).toEqual([
+    { flow: 'orders', deliveredBefore: now - 1000, setAsideBefore: now - 5000, max: 200 },
+    { flow: 'vanished', deliveredBefore: now - 30 * DAY, setAsideBefore: now - 90 * DAY, max: 200 },
+  ])
 })

@@ -1,8 +1,10 @@
+import { z } from 'zod'
+import { defaultRetention, type Retention } from '../flow/document.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Clock, MINUTE } from '../kernel/time.ts'
-import type { BodyStore, Inspection } from '../store/port.ts'
-import type { Watched, WatchedFlow } from './watched.ts'
+import type { BodyStore, Inspection, Records } from '../store/port.ts'
+import type { Watched } from './watched.ts'
 
 export const retentionLimits = {
   everyMs: 5 * MINUTE,
@@ -15,27 +17,40 @@ export const retentionLimits = {
 
 export interface RetentionParts {
   readonly engine: Pick<Watched, 'flows'>
-  readonly store: Pick<Inspection, 'purge'> & { readonly bodies: Pick<BodyStore, 'collect'> }
+  readonly store: Pick<Inspection, 'purge' | 'flowNames'> &
+    Pick<Records, 'read' | 'write'> & { readonly bodies: Pick<BodyStore, 'collect'> }
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Deletes what has been kept long enough until the signal aborts. Flows that do not run keep everything. */
+/** Under which the store remembers how long each flow keeps, for when it does not run any more. */
+const area = 'retention'
+const recordSchema = z.object({ deliveredMs: z.number(), setAsideMs: z.number() })
+
+/** Deletes what has been kept long enough until the signal aborts. */
 export async function keepRetention(parts: RetentionParts, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await purgeAll(parts, signal)
+  for (;;) {
+    // Not at once: a sender that starts may still have to tell its mailbox of what ended before.
     await parts.clock.sleep(retentionLimits.everyMs, signal)
+    if (signal.aborted) return
+    await purgeAll(parts, signal)
   }
 }
 
-/** One round over all flows, in small batches. Returns how many deliveries went. */
+/**
+ * One round over all flows of which there is anything, in small batches; those that do not run, or have no document any
+ * more, keep as long as they said last. Returns how many deliveries went.
+ */
 export async function purgeAll(parts: RetentionParts, signal: AbortSignal): Promise<number> {
-  const { engine, store, log } = parts
+  const { engine, store, clock, log } = parts
+  const now = clock.now()
   try {
     let purged = 0
-    for (const { flow } of engine.flows()) {
-      const count = await purgeFlow(flow, parts, signal)
-      if (count > 0) log.info('retention.purged', { flow: flow.name, count })
+    const running = new Map(engine.flows().map(({ flow }) => [flow.name, flow.keep]))
+    for (const flow of new Set([...running.keys(), ...(await store.flowNames())])) {
+      const keep = await keepOf(flow, running.get(flow), store)
+      const count = await purgeFlow(flow, keep, now, parts, signal)
+      if (count > 0) log.info('retention.purged', { flow, count })
       purged += count
     }
     const bodies = await store.bodies.collect()
@@ -49,12 +64,26 @@ export async function purgeAll(parts: RetentionParts, signal: AbortSignal): Prom
   }
 }
 
-async function purgeFlow(flow: WatchedFlow, { store, clock }: RetentionParts, signal: AbortSignal): Promise<number> {
-  const now = clock.now()
+async function keepOf(flow: string, said: Retention | undefined, store: RetentionParts['store']): Promise<Retention> {
+  const known = recordSchema.safeParse((await store.read(area, flow))?.value)
+  if (!said) return known.success ? known.data : defaultRetention
+  const { deliveredMs, setAsideMs } = said
+  const isKnown = known.data?.deliveredMs === deliveredMs && known.data.setAsideMs === setAsideMs
+  if (!isKnown) await store.write(area, flow, { deliveredMs, setAsideMs })
+  return said
+}
+
+async function purgeFlow(
+  flow: string,
+  keep: Retention,
+  now: number,
+  { store, clock }: RetentionParts,
+  signal: AbortSignal,
+): Promise<number> {
   const request = {
-    flow: flow.name,
-    deliveredBefore: now - flow.keep.deliveredMs,
-    setAsideBefore: now - flow.keep.setAsideMs,
+    flow,
+    deliveredBefore: now - keep.deliveredMs,
+    setAsideBefore: now - keep.setAsideMs,
     max: retentionLimits.batch,
   }
   let purged = 0

@@ -223,6 +223,8 @@ export interface FlowCounts {
 export interface Inspection {
   find(query: DeliveryQuery): Promise<readonly DeliveryRow[]>
   get(id: string): Promise<DeliveryDetail | undefined>
+  /** Names of all flows that ever had a delivery here, running or not, known by a document or not. */
+  flowNames(): Promise<readonly string[]>
   /** Counts of what the store still keeps, without probes. */
   counts(flow: string): Promise<FlowCounts>
   /**

@@ -1,6 +1,15 @@
 import { z } from 'zod'
 
-const alertKinds = ['quiet', 'probe', 'link-down', 'set-aside', 'queue-age', 'credential', 'flow-failed'] as const
+const alertKinds = [
+  'quiet',
+  'probe',
+  'link-down',
+  'set-aside',
+  'queue-age',
+  'credential',
+  'flow-failed',
+  'flow-gone',
+] as const
 export type AlertKind = (typeof alertKinds)[number]
 
 /** What is wrong, in the words in which it is told. */

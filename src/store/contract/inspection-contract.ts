@@ -50,6 +50,18 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await found({ term: '%' })).toEqual([])
     })
 
+    test('flows are known by name as long as the store lives, also when nothing of them is left', async () => {
+      expect(await store.flowNames()).toEqual([])
+      await accept(store, {})
+      await accept(store, { flow: 'invoices' })
+      const [claimed] = await claim(store, { max: 1 })
+      if (claimed) await store.finish(claimed, delivered())
+      await store.purge({ flow: 'orders', deliveredBefore: laterAt, setAsideBefore: laterAt, max: 10 })
+      await world().reopen()
+      expect((await world().store.flowNames()).toSorted()).toEqual(['invoices', 'orders'])
+      expect(await world().store.counts('orders')).toMatchObject({ accepted: 0 })
+    })
+
     test('a clock that was set back does not hide deliveries from a search by time', async () => {
       const late = await accept(store, { acceptedAt: startedAt + 1000 * minute })
       const early = await accept(store, { acceptedAt: startedAt })

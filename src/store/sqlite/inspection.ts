@@ -156,6 +156,9 @@ export function openInspection(parts: StoreParts): Inspection {
       return findDeliveries(parts, query)
     },
     get,
+    async flowNames() {
+      return [...flows.all()].map(({ name }) => name)
+    },
     counts,
     requeue,
     skip,
