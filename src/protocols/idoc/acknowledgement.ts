@@ -1,0 +1,97 @@
+import type { Idoc, Segment } from './idoc.ts'
+
+/** Statuses that a receiving system reports of an IDoc it got (status values of outbound IDocs at SAP). */
+export const idocStatus = {
+  /** In the receiving system. */
+  received: '39',
+  /** Application document not created in the receiving system. */
+  refused: '40',
+  /** Application document created in the receiving system. */
+  created: '41',
+} as const
+
+export type AcknowledgedStatus = (typeof idocStatus)[keyof typeof idocStatus]
+
+/** What became of an IDoc. */
+export interface Acknowledgement {
+  /** Control record of the IDoc that is answered: sender and receiver change places. */
+  readonly control: ReadonlyMap<string, string>
+  readonly status: AcknowledgedStatus
+  /** Key of the object in SAP, as it stands in the application. */
+  readonly objectKey?: string | undefined
+  /** What happened, in words; cut to what the field takes. */
+  readonly text?: string | undefined
+}
+
+type NewIdoc = Pick<Idoc, 'type' | 'control' | 'data'>
+
+/**
+ * ALEAUD01: the audit of ALE. One IDoc says of one other what became of it; SAP moves its status from 12 to 39, 40 or 41
+ * (transaction BDM7, report RBDSTATE).
+ */
+export function aleAudit(answer: Acknowledgement): NewIdoc {
+  const { control, status, objectKey } = answer
+  const state = segment('E1STATE', {
+    DOCNUM: control.get('DOCNUM') ?? '',
+    STATUS: status,
+    ...(status === idocStatus.refused && { STAPA1: cut(answer.text ?? '', variableLength) }),
+  })
+  const object = objectKey === undefined ? [] : [segment('E1PRTOB', { OBJKEY: cut(objectKey, objectKeyLength) })]
+  const header = segment('E1ADHDR', { MESTYP: control.get('MESTYP') ?? '', MESCOD: control.get('MESCOD') ?? '' }, [
+    { ...state, children: object },
+  ])
+  return answerOf(control, { type: 'ALEAUD01', mestyp: 'ALEAUD' }, [header])
+}
+
+/** SYSTAT01: status records for an IDoc, with a text that transaction WE05 shows. */
+export function systemStatus(answer: Acknowledgement): NewIdoc {
+  const { control, status } = answer
+  const text = answer.text ?? ''
+  const stats = segment('E1STATS', {
+    DOCNUM: control.get('DOCNUM') ?? '',
+    STATUS: status,
+    STATYP: status === idocStatus.refused ? 'E' : 'S',
+    STATXT: cut(text, statusTextLength),
+    // What the status text has no room for goes on in its variables.
+    ...Object.fromEntries(
+      ['STAPA1', 'STAPA2', 'STAPA3', 'STAPA4'].map((name, index) => [
+        name,
+        text.slice(statusTextLength + index * variableLength, statusTextLength + (index + 1) * variableLength),
+      ]),
+    ),
+  })
+  return answerOf(control, { type: 'SYSTAT01', mestyp: 'STATUS' }, [stats])
+}
+
+/** Lengths of STATXT, STAPA1 to 4 and of an object key at SAP. */
+const statusTextLength = 70
+const variableLength = 50
+const objectKeyLength = 70
+
+function answerOf(
+  of: ReadonlyMap<string, string>,
+  kind: { readonly type: string; readonly mestyp: string },
+  segments: readonly Segment[],
+): NewIdoc {
+  const control = new Map<string, string>([
+    ['TABNAM', 'EDI_DC40'],
+    ['DIRECT', '2'],
+    ['IDOCTYP', kind.type],
+    ['MESTYP', kind.mestyp],
+  ])
+  for (const field of ['POR', 'PRT', 'PRN']) {
+    control.set(`SND${field}`, of.get(`RCV${field}`) ?? '')
+    control.set(`RCV${field}`, of.get(`SND${field}`) ?? '')
+  }
+  const client = of.get('MANDT')
+  if (client !== undefined) control.set('MANDT', client)
+  return { type: kind.type, control, data: { name: 'IDOC', fields: new Map(), children: segments } }
+}
+
+function segment(name: string, fields: Readonly<Record<string, string>>, children: readonly Segment[] = []): Segment {
+  return { name, fields: new Map(Object.entries(fields).filter(([, value]) => value !== '')), children }
+}
+
+function cut(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')
+}

@@ -1,0 +1,122 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type FlatLayouts, readFlatFile, writeFlatFile } from './flat-file.ts'
+import type { Idoc, Segment } from './idoc.ts'
+
+const layouts: FlatLayouts = {
+  E2MARAM009: {
+    type: 'E1MARAM',
+    fields: [
+      { name: 'MSGFN', offset: 0, length: 3 },
+      { name: 'MATNR', offset: 3, length: 18 },
+      { name: 'MEINS', offset: 30, length: 3 },
+    ],
+  },
+  E2MAKTM001: {
+    type: 'E1MAKTM',
+    fields: [
+      { name: 'SPRAS', offset: 3, length: 1 },
+      { name: 'MAKTX', offset: 4, length: 40 },
+    ],
+  },
+}
+
+const control = (fields: Record<string, string>) => new Map(Object.entries({ TABNAM: 'EDI_DC40', ...fields }))
+
+async function read(lines: readonly string[]): Promise<readonly Idoc[]> {
+  const idocs: Idoc[] = []
+  for await (const idoc of readFlatFile(lines, layouts)) idocs.push(idoc)
+  return idocs
+}
+
+function segment(name: string, fields: Record<string, string>, ...children: Segment[]): Segment {
+  return { name, fields: new Map(Object.entries(fields)), children }
+}
+
+const material = {
+  control: control({
+    MANDT: '400',
+    DOCNUM: '0000000215172311',
+    IDOCTYP: 'MATMAS05',
+    MESTYP: 'MATMAS',
+    SNDPRN: 'S4CLNT400',
+  }),
+  data: segment(
+    'IDOC',
+    {},
+    segment(
+      'E1MARAM',
+      { MSGFN: '005', MATNR: '000000000000004711', MEINS: 'KGM' },
+      segment('E1MAKTM', { SPRAS: 'E', MAKTX: 'Pump' }),
+      segment('E1MAKTM', { SPRAS: 'D', MAKTX: 'Pumpe für Öl' }),
+    ),
+  ),
+}
+
+test('an IDoc is written in the columns of EDI_DC40 and EDI_DD40, and read back', async () => {
+  const lines = [...writeFlatFile(material, layouts)]
+  expect(lines.map(line => line.length)).toEqual([524, 1063, 1063, 1063])
+  expect(lines[0]?.slice(0, 31)).toBe('EDI_DC40  4000000000215172311  ')
+  expect(lines[1]?.slice(0, 63)).toBe(`${'E2MARAM009'.padEnd(30)}400000000021517231100000100000001`)
+  expect(lines[1]?.slice(63, 96)).toBe('005000000000000004711         KGM')
+  expect(lines[3]?.slice(49, 63)).toBe('00000300000102')
+  const [idoc] = await read(lines)
+  expect(idoc).toEqual({ type: 'MATMAS05', ...material, line: 1 })
+})
+
+test('several IDocs in a file, empty lines and missing blanks at the end', async () => {
+  const lines = [...writeFlatFile(material, layouts)].map(line => line.trimEnd())
+  const idocs = await read([...lines, '', ...lines])
+  expect(idocs.map(({ line }) => line)).toEqual([1, 6])
+})
+
+test('an extension gives the type its name', async () => {
+  const [first, ...rest] = writeFlatFile(
+    { ...material, control: control({ IDOCTYP: 'MATMAS05', CIMTYP: 'ZMATMAS05' }) },
+    layouts,
+  )
+  expect((await read([first ?? '', ...rest]))[0]?.type).toBe('ZMATMAS05')
+})
+
+describe('what is wrong is told with its record', () => {
+  const [head = '', maram = '', maktm = ''] = writeFlatFile(material, layouts)
+  test.each([
+    ['nothing', [], 'record 0: there is no IDoc'],
+    ['no control record', [maram], 'record 1: it does not begin with a control record'],
+    ['no type', [head.replace('MATMAS05', '        ')], 'record 1: the control record names no basic type'],
+    ['an unknown segment', [head, `Z2NEW${maram.slice(5)}`], 'record 2: the layout of segment Z2NEWAM009 is not known'],
+    ['a parent that comes later', [head, maktm], 'record 2: its parent 1 does not stand before it'],
+    ['a number twice', [head, maram, maram], 'record 3: the segment number 1 stands twice'],
+    ['a line without end', [head, maram.padEnd(9000, 'x')], 'record 2: it is longer than 8192'],
+  ])('%s', async (_, lines, text) => {
+    await expect(read(lines)).rejects.toThrow(text)
+  })
+
+  test.each([
+    ['a field too long', segment('E1MAKTM', { MAKTX: 'x'.repeat(41) }), 'E1MAKTM/MAKTX takes 40 characters, not 41'],
+    ['a field without a place', segment('E1MAKTM', { TEXT: 'x' }), 'E1MAKTM has no field TEXT in its layout'],
+    ['a segment without a layout', segment('E1MARCM', {}), 'the layout of segment E1MARCM is not known'],
+    ['a line break', segment('E1MAKTM', { MAKTX: 'a\nb' }), 'E1MAKTM/MAKTX has a line break'],
+  ])('writing %s', (_, child, text) => {
+    expect(() => [...writeFlatFile({ control: control({}), data: segment('IDOC', {}, child) }, layouts)]).toThrow(text)
+  })
+})
+
+test('whatever fits its columns comes back', async () => {
+  const value = (length: number) =>
+    fc.string({ maxLength: length, unit: fc.constantFrom('a', '0', 'ä', ' ', '/', '-') }).map(text => text.trimEnd())
+  const maktm = fc.record({ MAKTX: value(40) }).map(fields => segment('E1MAKTM', filled(fields)))
+  const maram = fc
+    .record({ fields: fc.record({ MATNR: value(18), MEINS: value(3) }), children: fc.array(maktm, { maxLength: 3 }) })
+    .map(({ fields, children }) => segment('E1MARAM', filled(fields), ...children))
+  await fc.assert(
+    fc.asyncProperty(fc.array(maram, { maxLength: 4 }), async children => {
+      const idoc = { control: control({ IDOCTYP: 'MATMAS05' }), data: segment('IDOC', {}, ...children) }
+      expect(await read([...writeFlatFile(idoc, layouts)])).toEqual([{ type: 'MATMAS05', ...idoc, line: 1 }])
+    }),
+  )
+})
+
+function filled(fields: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
+}

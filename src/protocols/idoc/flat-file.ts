@@ -1,0 +1,217 @@
+import { idocErrors } from './errors.ts'
+import type { Idoc, Segment } from './idoc.ts'
+
+/** Where the fields of a segment lie in its 1,000 characters, as transaction WE60 prints it for a release. */
+export interface SegmentLayout {
+  /** Segment type (`E1MARAM`), which the XML and the mapping use. */
+  readonly type: string
+  /** Offset and length in characters, from the start of SDATA. */
+  readonly fields: readonly { readonly name: string; readonly offset: number; readonly length: number }[]
+}
+
+/** Layouts by segment definition (`E2MARAM009`). */
+export type FlatLayouts = Readonly<Record<string, SegmentLayout>>
+
+interface Column {
+  readonly name: string
+  readonly length: number
+}
+
+/** The control record EDI_DC40, 524 characters. */
+const controlColumns: readonly Column[] = [
+  { name: 'TABNAM', length: 10 },
+  { name: 'MANDT', length: 3 },
+  { name: 'DOCNUM', length: 16 },
+  { name: 'DOCREL', length: 4 },
+  { name: 'STATUS', length: 2 },
+  { name: 'DIRECT', length: 1 },
+  { name: 'OUTMOD', length: 1 },
+  { name: 'EXPRSS', length: 1 },
+  { name: 'TEST', length: 1 },
+  { name: 'IDOCTYP', length: 30 },
+  { name: 'CIMTYP', length: 30 },
+  { name: 'MESTYP', length: 30 },
+  { name: 'MESCOD', length: 3 },
+  { name: 'MESFCT', length: 3 },
+  { name: 'STD', length: 1 },
+  { name: 'STDVRS', length: 6 },
+  { name: 'STDMES', length: 6 },
+  { name: 'SNDPOR', length: 10 },
+  { name: 'SNDPRT', length: 2 },
+  { name: 'SNDPFC', length: 2 },
+  { name: 'SNDPRN', length: 10 },
+  { name: 'SNDSAD', length: 21 },
+  { name: 'SNDLAD', length: 70 },
+  { name: 'RCVPOR', length: 10 },
+  { name: 'RCVPRT', length: 2 },
+  { name: 'RCVPFC', length: 2 },
+  { name: 'RCVPRN', length: 10 },
+  { name: 'RCVSAD', length: 21 },
+  { name: 'RCVLAD', length: 70 },
+  { name: 'CREDAT', length: 8 },
+  { name: 'CRETIM', length: 6 },
+  { name: 'REFINT', length: 14 },
+  { name: 'REFGRP', length: 14 },
+  { name: 'REFMES', length: 14 },
+  { name: 'ARCKEY', length: 70 },
+  { name: 'SERIAL', length: 20 },
+]
+
+/** What stands before the 1,000 characters of a data record EDI_DD40. */
+const dataColumns: readonly Column[] = [
+  { name: 'SEGNAM', length: 30 },
+  { name: 'MANDT', length: 3 },
+  { name: 'DOCNUM', length: 16 },
+  { name: 'SEGNUM', length: 6 },
+  { name: 'PSGNUM', length: 6 },
+  { name: 'HLEVEL', length: 2 },
+]
+const dataOffset = dataColumns.reduce((sum, { length }) => sum + length, 0)
+const dataLength = 1000
+
+export const flatFileLimits = {
+  /** Data records of one IDoc. */
+  segments: 500_000,
+  /** Characters of one line. */
+  lineLength: 8192,
+} as const
+
+interface OpenSegment {
+  readonly name: string
+  readonly fields: Map<string, string>
+  readonly children: OpenSegment[]
+}
+
+/**
+ * IDocs of a flat file (port type file), one after the other. Lines end with LF or CRLF; trailing blanks of a line may be
+ * missing. Throws IDOC_FLAT_FILE with the number of the record.
+ */
+export async function* readFlatFile(
+  lines: AsyncIterable<string> | Iterable<string>,
+  layouts: FlatLayouts,
+): AsyncGenerator<Idoc> {
+  let record = 0
+  let current:
+    | { readonly control: ReadonlyMap<string, string>; readonly root: OpenSegment; readonly line: number }
+    | undefined
+  let byNumber = new Map<number, OpenSegment>()
+  const wrong = (text: string) => idocErrors.FLAT_FILE({ record, text })
+  const finish = (): Idoc | undefined =>
+    current && { type: typeOf(current.control), control: current.control, data: current.root, line: current.line }
+
+  for await (const line of lines) {
+    record += 1
+    if (line.length > flatFileLimits.lineLength)
+      throw wrong(`it is longer than ${flatFileLimits.lineLength} characters`)
+    if (line.trim() === '') continue
+    if (line.startsWith('EDI_DC40')) {
+      const idoc = finish()
+      if (idoc) yield idoc
+      const control = readColumns(line, controlColumns)
+      if (typeOf(control) === '') throw wrong('the control record names no basic type (IDOCTYP)')
+      current = { control, root: { name: 'IDOC', fields: new Map(), children: [] }, line: record }
+      byNumber = new Map()
+      continue
+    }
+    if (!current) throw wrong('it does not begin with a control record EDI_DC40')
+    const head = readColumns(line, dataColumns)
+    const definition = head.get('SEGNAM') ?? ''
+    const layout = layouts[definition]
+    if (!layout) throw wrong(`the layout of segment ${definition.slice(0, 30)} is not known`)
+    const number = wholeNumber(head.get('SEGNUM')) ?? byNumber.size + 1
+    if (byNumber.has(number)) throw wrong(`the segment number ${number} stands twice`)
+    if (byNumber.size >= flatFileLimits.segments)
+      throw wrong(`the IDoc has more than ${flatFileLimits.segments} segments`)
+    const above = wholeNumber(head.get('PSGNUM')) ?? 0
+    const parent = above === 0 ? current.root : byNumber.get(above)
+    if (!parent) throw wrong(`its parent ${above} does not stand before it`)
+    const segment = { name: layout.type, fields: readData(line, layout), children: [] }
+    parent.children.push(segment)
+    byNumber.set(number, segment)
+  }
+  const idoc = finish()
+  if (!idoc) throw idocErrors.FLAT_FILE({ record, text: 'there is no IDoc in it' })
+  yield idoc
+}
+
+/** The lines of a flat file. Layouts name the definition (`E2MARAM009`) for each segment type. Throws IDOC_CANNOT_WRITE. */
+export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: FlatLayouts): Generator<string> {
+  const definitions = new Map(
+    Object.entries(layouts).map(([definition, layout]) => [layout.type, { definition, layout }]),
+  )
+  yield controlColumns.map(column => fitColumn(idoc.control.get(column.name) ?? '', column)).join('')
+  let number = 0
+  const write = function* (segment: Segment, parent: number, level: number): Generator<string> {
+    const known = definitions.get(segment.name)
+    if (!known) throw idocErrors.CANNOT_WRITE({ text: `the layout of segment ${segment.name} is not known` })
+    number += 1
+    const own = number
+    const head: Readonly<Record<string, string>> = {
+      SEGNAM: known.definition,
+      MANDT: idoc.control.get('MANDT') ?? '',
+      DOCNUM: idoc.control.get('DOCNUM') ?? '',
+      SEGNUM: String(own).padStart(6, '0'),
+      PSGNUM: String(parent).padStart(6, '0'),
+      HLEVEL: String(level).padStart(2, '0'),
+    }
+    yield dataColumns.map(column => fitColumn(head[column.name] ?? '', column)).join('') +
+      writeData(segment, known.layout)
+    for (const child of segment.children) yield* write(child, own, level + 1)
+  }
+  for (const segment of idoc.data.children) yield* write(segment, 0, 1)
+}
+
+function typeOf(control: ReadonlyMap<string, string>): string {
+  return control.get('CIMTYP') || (control.get('IDOCTYP') ?? '')
+}
+
+function readColumns(line: string, columns: readonly Column[]): Map<string, string> {
+  const fields = new Map<string, string>()
+  let offset = 0
+  for (const { name, length } of columns) {
+    const value = line.slice(offset, offset + length).trimEnd()
+    if (value !== '') fields.set(name, value)
+    offset += length
+  }
+  return fields
+}
+
+/** Blanks at the end are filling; a field of blanks alone is empty and is left out, as SAP's XML port does. */
+function readData(line: string, layout: SegmentLayout): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (const { name, offset, length } of layout.fields) {
+    const value = line.slice(dataOffset + offset, dataOffset + offset + length).trimEnd()
+    if (value !== '') fields.set(name, value)
+  }
+  return fields
+}
+
+function writeData(segment: Segment, layout: SegmentLayout): string {
+  const known = new Set(layout.fields.map(({ name }) => name))
+  for (const name of segment.fields.keys()) {
+    if (!known.has(name)) throw idocErrors.CANNOT_WRITE({ text: `${segment.name} has no field ${name} in its layout` })
+  }
+  let data = ''
+  for (const field of layout.fields.toSorted((left, right) => left.offset - right.offset)) {
+    const value = fitColumn(segment.fields.get(field.name) ?? '', {
+      name: `${segment.name}/${field.name}`,
+      length: field.length,
+    })
+    data = data.padEnd(field.offset) + value
+  }
+  if (data.length > dataLength)
+    throw idocErrors.CANNOT_WRITE({ text: `the layout of ${segment.name} is longer than ${dataLength}` })
+  return data.padEnd(dataLength)
+}
+
+function fitColumn(value: string, { name, length }: Column): string {
+  if (value.length > length)
+    throw idocErrors.CANNOT_WRITE({ text: `${name} takes ${length} characters, not ${value.length}` })
+  if (/[\r\n]/.test(value)) throw idocErrors.CANNOT_WRITE({ text: `${name} has a line break` })
+  return value.padEnd(length)
+}
+
+function wholeNumber(text: string | undefined): number | undefined {
+  if (text === undefined || text.trim() === '') return undefined
+  return /^\s*\d+$/.test(text) ? Number(text) : undefined
+}
