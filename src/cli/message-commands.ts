@@ -157,6 +157,7 @@ function describe(message: z.output<typeof messageDetailView>): string {
       [message.state === 'queued' ? 'Due' : 'Ended', message.at],
       ['Held by', message.heldBy],
       ['Replay of', message.replayOf],
+      ['Replayed as', message.replays.map(({ id, state }) => `${id} (${state})`).join(', ')],
       ['Order key', message.orderKey],
       ['Body', `${message.body.bytes} bytes, ${message.body.type}`],
       ['Repaired', message.original && `yes; the original had ${message.original.body.bytes} bytes`],

@@ -1,3 +1,4 @@
+import { DAY } from '../kernel/time.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from './adapter.ts'
 import type { Expression } from './expression.ts'
 import type { StepDeclaration } from './step.ts'
@@ -45,6 +46,9 @@ export interface Retention {
   /** How long a set-aside delivery waits for a person. */
   readonly setAsideMs: number
 }
+
+/** How long a flow keeps that says nothing of it. */
+export const defaultRetention: Retention = { deliveredMs: 30 * DAY, setAsideMs: 90 * DAY }
 
 export interface Expectations {
   /** An alert is raised when nothing was accepted for so long. */

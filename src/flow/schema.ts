@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { duration } from '../kernel/schema.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from './adapter.ts'
-import type { ReceiverNode, StepNode } from './document.ts'
+import { defaultRetention, type ReceiverNode, type StepNode } from './document.ts'
 import { expressionSchema } from './expression-schema.ts'
 import { oneKey } from './one-key.ts'
 import { declaredParam, paramName } from './params.ts'
@@ -80,10 +80,10 @@ const delivery = z.strictObject({
 
 const retention = z.strictObject({
   delivered: duration
-    .default(30 * DAY)
+    .default(defaultRetention.deliveredMs)
     .meta({ description: 'How long a finished delivery and its body are kept.', examples: ['30d'] }),
   'set-aside': duration
-    .default(90 * DAY)
+    .default(defaultRetention.setAsideMs)
     .meta({ description: 'How long a set-aside delivery waits for a person.', examples: ['90d'] }),
 })
 
