@@ -135,3 +135,26 @@ test('a hostile field is read in time that grows with its length only', () => {
     parseAddresses(part.repeat(16_000))
   expect(performance.now() - startedAt).toBeLessThan(3_000)
 })
+
+test('the short way for usual addresses finds what the grammar finds', () => {
+  const part = fc.string({ unit: fc.constantFrom(...'aZ09._-\'+=? <>@,"('), maxLength: 12 })
+  const usual = fc.tuple(part, part, part).map(([name, local, domain]) => `${name} <${local}@${domain}>`)
+  const bare = fc.tuple(part, part).map(([local, domain]) => `${local}@${domain}`)
+  fc.assert(
+    fc.property(fc.oneof(usual, bare, part), value => {
+      // A comment at the end says nothing, and takes the long way.
+      expect(parseAddresses(value)).toEqual(parseAddresses(`${value} (c)`))
+    }),
+    { numRuns: 3000 },
+  )
+  for (const local of ['a'.repeat(64), 'a'.repeat(65)]) {
+    for (const domain of [
+      `${'b'.repeat(63)}.c`,
+      `${'b'.repeat(64)}.c`,
+      `${'b'.repeat(63)}.`.repeat(4) + 'c'.repeat(9),
+    ]) {
+      const value = `Joe O'Neil-X <${local}@${domain}>`
+      expect(parseAddresses(value)).toEqual(parseAddresses(`${value} (c)`))
+    }
+  }
+})

@@ -22,6 +22,8 @@ const addressLimits = {
  * entirely an address gives nothing: `account)@silly.test(his host)>` must never become a MAIL FROM.
  */
 export function parseAddresses(value: string): MailAddress[] {
+  const usual = readUsual(value)
+  if (usual) return [usual]
   const found: MailAddress[] = []
   let entry: Token[] = []
   const endEntry = () => {
@@ -49,6 +51,25 @@ export function parseAddresses(value: string): MailAddress[] {
 export function parseAddress(text: string): string | undefined {
   const [only, ...more] = parseAddresses(text)
   return more.length === 0 ? only?.address : undefined
+}
+
+const word = "[A-Za-z0-9_'-]+"
+const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+const label = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
+const usualPattern = new RegExp(
+  `^((?:${word}(?: ${word})* ?)?<)?(${atom}(?:\\.${atom})*)@(${label}(?:\\.${label})*)(>)?$`,
+)
+const usualLettersMax = 400
+
+/** One address as most are, plain or behind a name of plain words: a search for what the grammar would find, too. */
+function readUsual(value: string): MailAddress | undefined {
+  const match = value.length <= usualLettersMax ? usualPattern.exec(value) : null
+  if (!match) return undefined
+  const [, before, local = '', domain = '', after] = match
+  const isSound = (before === undefined) === (after === undefined)
+  if (!isSound || local.length > addressLimits.localOctets || domain.length > addressLimits.domainOctets)
+    return undefined
+  return { name: before?.slice(0, -1).trimEnd() ?? '', address: `${local}@${domain}` }
 }
 
 interface Token {

@@ -20,6 +20,10 @@ export interface MailHeader {
   readonly isWhole: boolean
 }
 
+// The control characters of Unicode (Cc) without the tab.
+const controlLetter = /[\0-\x08\x0a-\x1f\x7f-\x9f]/
+const controlLetters = /[\0-\x08\x0a-\x1f\x7f-\x9f]/g
+
 const lineFeed = 10
 const carriageReturn = 13
 
@@ -93,7 +97,7 @@ function readField(line: string): [string, string] | undefined {
   // An mbox line (`From x@y Mon 10:00`) and text have blanks before their colon, header names have none.
   if (!/^[!-9;-~]{1,200}$/.test(name) || name === '__proto__') return undefined
   const value = cutAtWord(line.slice(colonAt + 1).trim())
-  return [name, /[^\t\P{Cc}]/u.test(value) ? value.replace(/[^\t\P{Cc}]/gu, ' ') : value]
+  return [name, controlLetter.test(value) ? value.replaceAll(controlLetters, ' ') : value]
 }
 
 /** Cut between words: the beginning of an address is another address. */
