@@ -13,9 +13,13 @@ import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
 import { createLateAuthority } from './auth/late-authority.ts'
+import { openPeople, type People } from './auth/people/people.ts'
 import { createGuard } from './auth/service/guard.ts'
-import type { AccessTokens, ServiceUsers } from './auth/service/model.ts'
+import type { ServiceUsers } from './auth/service/model.ts'
 import { openServiceUsers } from './auth/service/service-users.ts'
+import { createLateTokenServer, type LateTokenServer } from './auth/token-server/late-token-server.ts'
+import type { SigningAlgorithm } from './auth/token-server/token-limits.ts'
+import type { TrustedIssuerInput } from './auth/token-server/trusted-issuers.ts'
 import { openVault } from './auth/vault.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
@@ -62,6 +66,15 @@ export interface EndpointsAddress extends Address {
   readonly clientAuthorities?: readonly string[]
 }
 
+/** How the hub issues tokens. */
+export interface TokenSettings {
+  /** Origin that stands in tokens as issuer; the one of the endpoints when left out. */
+  readonly issuer?: string | undefined
+  readonly algorithm?: SigningAlgorithm
+  /** Identity providers whose assertions about their users count. */
+  readonly trusted?: readonly TrustedIssuerInput[]
+}
+
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
 export type AlertMailServer = z.input<typeof smtp.config>
 
@@ -77,6 +90,7 @@ export interface HubOptions {
   readonly declarations?: Declarations
   readonly admin: Address
   readonly endpoints: EndpointsAddress
+  readonly tokens?: TokenSettings
   readonly publicUrl?: string | undefined
   /** PEM texts of certificate authorities to trust beside the system's. */
   readonly trustedCertificates?: readonly string[]
@@ -98,6 +112,7 @@ export interface HubOptions {
 export interface BeforeFlows {
   readonly credentials: Credentials
   readonly serviceUsers: ServiceUsers
+  readonly people: People
 }
 
 export interface Hub {
@@ -105,6 +120,8 @@ export interface Hub {
   readonly store: Store
   readonly credentials: Credentials
   readonly serviceUsers: ServiceUsers
+  readonly people: People
+  readonly tokens: LateTokenServer
   readonly monitor: Monitor
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
@@ -134,7 +151,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const keyFile = join(dataFolder, 'master.key')
     const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
     const connect = makeConnect()
-    const resealOthers = async () => (await serviceUsers.reseal()) + (await (await authority.load()).resealKeys())
+    const resealOthers = async () =>
+      (await serviceUsers.reseal()) +
+      (await (await authority.load()).resealKeys()) +
+      (await (await tokens.load()).reseal())
     const credentials = openCredentials({ records: store, vault, clock, connect, log, resealOthers })
     undo.push(() => credentials.close())
     secretValues = () => [adminToken, ...credentials.secretValues()]
@@ -148,7 +168,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       clock,
       log,
       authority,
-      addresses: () => ({ url: endpointsOrigin, tokenUrl: `${endpointsOrigin}/oauth/token` }),
+      addresses: () => ({ url: endpointsOrigin, tokenUrl: `${options.tokens?.issuer ?? endpointsOrigin}/oauth/token` }),
       flowsAskingFor: role => flowsAskingFor(engine, role),
       externalAuthorities: options.endpoints.clientAuthorities ?? [],
     })
@@ -158,8 +178,19 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       .some(({ id }) => serviceUsers.listKeys(id).some(({ kind }) => kind === 'certificate'))
     if (hasCertificates) await authority.load()
 
-    // The token server needs the address of the endpoints, and the guard of the endpoints the token server.
-    let tokens: AccessTokens | undefined
+    const people = await openPeople({ records: store, clock })
+    const tokens = createLateTokenServer({
+      issuer: () => options.tokens?.issuer ?? endpointsOrigin,
+      records: store,
+      vault,
+      users: serviceUsers,
+      people,
+      trusted: await readTrust(options.tokens?.trusted ?? []),
+      clock,
+      log,
+      ...(options.tokens?.algorithm && { algorithm: options.tokens.algorithm }),
+    })
+    undo.push(() => tokens.close())
     const endpoints = createFlowEndpoints({
       log,
       guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log }),
@@ -167,6 +198,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       isBehindTls: options.endpoints.tls === 'by-proxy',
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
     })
+    endpoints.mount(tokens.handle)
     const engine: Engine = createEngine({
       store,
       clock,
@@ -263,7 +295,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     endpointsOrigin ||= new URL(endpointsUrl).origin
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
-    await options.beforeFlows?.({ credentials, serviceUsers })
+    await options.beforeFlows?.({ credentials, serviceUsers, people })
     for (const { name, shouldRun } of await catalog.list()) {
       // A flow that does not start is told of; the others run.
       if (shouldRun)
@@ -279,6 +311,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       store,
       credentials,
       serviceUsers,
+      people,
+      tokens,
       monitor,
       catalog,
       logBook,
@@ -301,6 +335,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 /** For the whole process: sign-in servers, mail servers and webhooks alike. */
 function trustAuthorities(pems: readonly string[]): void {
   if (pems.length > 0) tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...pems])
+}
+
+/** Who trusts nobody need not load what reads keys. */
+async function readTrust(inputs: readonly TrustedIssuerInput[]) {
+  if (inputs.length === 0) return new Map()
+  const { readTrustedIssuers } = await import('./auth/token-server/trusted-issuers.ts')
+  return readTrustedIssuers(inputs)
 }
 
 /** Last opened, first closed; one that fails does not keep the others open. */

@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { signingAlgorithms } from '../auth/token-server/token-limits.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
@@ -73,6 +74,47 @@ const alerts = z.strictObject({
     .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
 })
 
+const trustedIssuer = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
+    .meta({ description: 'Stands in tokens as idp.', examples: ['contoso-adfs'] }),
+  issuer: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'Entity id (SAML) or issuer (JWT).',
+      examples: ['https://adfs.contoso.com/adfs/services/trust'],
+    }),
+  certificates: z
+    .array(z.string())
+    .default([])
+    .meta({ description: 'PEM files of the certificates that sign its SAML assertions.' }),
+  jwks: z.string().optional().meta({ description: 'File with the keys (JWK set) that sign its JWT assertions.' }),
+  roles: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'The most that its users may have; all roles of the instance when left out.' }),
+})
+
+const tokens = z.strictObject({
+  issuer: z
+    .url({ protocol: /^https?$/ })
+    .refine(text => URL.parse(text)?.origin === text.replace(/\/$/, ''), {
+      error: 'it must be an origin, without a path',
+    })
+    .optional()
+    .meta({ description: 'Origin under which callers reach the endpoints.', examples: ['https://hub.contoso.com'] }),
+  algorithm: z
+    .enum(signingAlgorithms)
+    .default('ES256')
+    .meta({ description: 'What tokens are signed with; RS256 for receivers that know nothing newer.' }),
+  trusted: z
+    .array(trustedIssuer)
+    .default([])
+    .meta({ description: 'Identity providers whose assertions about their users count.' }),
+})
+
 /** isthmus.yaml: what a hub is, apart from its flows and credentials. Paths are relative to the file. */
 export const hubConfig = z.strictObject({
   stage: z
@@ -101,6 +143,7 @@ export const hubConfig = z.strictObject({
     .strictObject({ host: listenHost.default('127.0.0.1'), port: port.or(z.literal(0)).default(8081) })
     .prefault({})
     .meta({ description: 'Where the endpoints of flows listen.' }),
+  tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),
   trust: z
     .array(z.string())
     .default([])

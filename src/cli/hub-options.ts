@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
-import type { AlertMailServer, HubOptions } from '../main.ts'
+import type { AlertMailServer, HubOptions, TokenSettings } from '../main.ts'
 import { batchOutput } from '../monitor/batched-output.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
@@ -26,6 +26,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each))),
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: config.endpoints,
+    tokens: tokenSettings(config, folder),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
     limits: knownLimits(config),
@@ -75,6 +76,18 @@ function readConfig(
 
 function adaptersOf(config: HubConfig, folder: string): Promise<Declarations | undefined> {
   return loadAdapters(config.adapters.map(each => resolve(folder, each)))
+}
+
+function tokenSettings({ tokens }: HubConfig, folder: string): TokenSettings {
+  return {
+    issuer: tokens.issuer?.replace(/\/$/, ''),
+    algorithm: tokens.algorithm,
+    trusted: tokens.trusted.map(({ certificates, jwks, ...rest }) => ({
+      ...rest,
+      certificates: certificates.map(file => readText(resolve(folder, file))),
+      jwks: jwks === undefined ? undefined : readText(resolve(folder, jwks)),
+    })),
+  }
 }
 
 function readText(file: string): string {

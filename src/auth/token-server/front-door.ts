@@ -2,7 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { asHubError } from '../../kernel/error.ts'
 import { checkUrlParameters, takeLegacyParameters } from './legacy-request.ts'
 import { LogIn } from './log-in/log-in.ts'
-import { type BuiltProvider, paths } from './provider.ts'
+import { isTokenPath, paths } from './paths.ts'
+import type { BuiltProvider } from './provider.ts'
 import type { TokenParts } from './token-server.ts'
 
 /** Takes what is for the token server, and makes every request say the same of where the hub is. */
@@ -28,7 +29,7 @@ export class FrontDoor {
 
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const [path = ''] = (request.url ?? '').split('?')
-    if (!isOurs(path)) return false
+    if (!isTokenPath(path)) return false
     this.#answer(path, request, response).catch((thrown: unknown) => {
       const error = asHubError(thrown)
       this.#parts.log.error('token.failed', { path, error })
@@ -68,21 +69,6 @@ export class FrontDoor {
     request.headers['x-forwarded-host'] = this.#origin.host
     request.headers.host = this.#origin.host
   }
-}
-
-const exactPaths = new Set<string>([
-  paths.authorize,
-  paths.token,
-  paths.keys,
-  paths.introspect,
-  paths.revoke,
-  `${paths.switchUser}/confirm`,
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-])
-
-function isOurs(path: string): boolean {
-  return exactPaths.has(path) || path.startsWith(`${paths.authorize}/`) || path.startsWith(`${paths.signIn}/`)
 }
 
 /** An error in the shape of RFC 6749 section 5.2. */

@@ -6,6 +6,7 @@ import { registerGrants } from './grants/grants.ts'
 import { answerForJwt } from './jwt-answers.ts'
 import { Consents } from './log-in/consents.ts'
 import { errorPage, sendPage } from './log-in/pages.ts'
+import { paths } from './paths.ts'
 import { openidScopes, TokenScope } from './scope.ts'
 import { audienceOf, tokenLimits } from './token-limits.ts'
 import type { TokenParts } from './token-server.ts'
@@ -16,17 +17,6 @@ export interface BuiltProvider {
   readonly scopes: TokenScope
   readonly consents: Consents
 }
-
-/** Where the token server answers; the names are those of SAP's (`/oauth/token`, `/token_keys`). */
-export const paths = {
-  authorize: '/oauth/authorize',
-  token: '/oauth/token',
-  signIn: '/oauth/sign-in',
-  switchUser: '/oauth/switch-user',
-  keys: '/token_keys',
-  introspect: '/introspect',
-  revoke: '/revoke',
-} as const
 
 /** oidc-provider with the hub's clients, people, keys and grants. Its keys are fixed, so a rotation builds a new one. */
 export function buildProvider(parts: TokenParts): BuiltProvider {

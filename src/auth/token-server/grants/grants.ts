@@ -3,6 +3,10 @@ import type { ClientSource } from '../client-source.ts'
 import type { TokenScope } from '../scope.ts'
 import type { TokenParts } from '../token-server.ts'
 import { clientCredentials } from './client-credentials.ts'
+import { jwtBearer } from './jwt-bearer.ts'
+import { password } from './password.ts'
+import { samlBearer } from './saml-bearer.ts'
+import { userToken } from './user-token.ts'
 
 /** What a grant works with. */
 export interface GrantParts extends TokenParts {
@@ -18,7 +22,7 @@ export interface TokenGrant {
 }
 
 /** Grants of the hub's own; authorization_code and refresh_token are oidc-provider's. */
-const grants: readonly TokenGrant[] = [clientCredentials]
+const grants: readonly TokenGrant[] = [clientCredentials, password, samlBearer, jwtBearer, userToken]
 
 export function registerGrants(provider: Provider, parts: GrantParts): void {
   for (const { grantType, parameters, issue } of grants) {
