@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { z } from 'zod'
 import { DAY } from '../kernel/time.ts'
 import { type ApiWorld, apiWorld } from './api-world.ts'
+import { instanceView } from './service-views.ts'
+
+type InstanceAnswer = z.output<typeof instanceView>
 
 let world: ApiWorld
 beforeEach(async () => {
@@ -8,8 +12,9 @@ beforeEach(async () => {
 })
 afterEach(() => world.close())
 
-async function makeInstance(parameters: unknown = { roles: ['ESBMessaging.send'] }): Promise<Record<string, unknown>> {
-  return world.ask(201, 'POST', '/api/service-instances', { name: 'cpi-user-secret', parameters })
+async function makeInstance(parameters: unknown = { roles: ['ESBMessaging.send'] }): Promise<InstanceAnswer> {
+  const made = await world.ask(201, 'POST', '/api/service-instances', { name: 'cpi-user-secret', parameters })
+  return instanceView.parse(made)
 }
 
 test('from a role to a key: each answer shows what was made, and the secret once', async () => {
@@ -28,13 +33,13 @@ test('from a role to a key: each answer shows what was made, and the secret once
     parameters: { roles: ['ESBMessaging_DE'], 'grant-types': ['client_credentials'], 'token-validity': 3600 },
     keys: 0,
   })
-  const created = await world.ask(201, 'POST', `/api/service-instances/${instance['id']}/keys`, { name: 'postman' })
+  const created = await world.ask(201, 'POST', `/api/service-instances/${instance.id}/keys`, { name: 'postman' })
   const { key, document } = created as { key: { id: string }; document: { oauth: Record<string, string> } }
   const secret = document.oauth['clientsecret'] ?? ''
-  expect(document.oauth).toMatchObject({ clientid: instance['clientId'], tokenurl: 'https://hub.example/oauth/token' })
-  expect(world.serviceUsers.checkSecret(String(instance['clientId']), secret).ok).toBe(true)
+  expect(document.oauth).toMatchObject({ clientid: instance.clientId, tokenurl: 'https://hub.example/oauth/token' })
+  expect(world.serviceUsers.checkSecret(instance.clientId, secret).ok).toBe(true)
 
-  const listed = await world.ask(200, 'GET', `/api/service-instances/${instance['id']}/keys`)
+  const listed = await world.ask(200, 'GET', `/api/service-instances/${instance.id}/keys`)
   expect(listed).toMatchObject({ keys: [{ id: key.id, name: 'postman', kind: 'secret', state: 'active' }] })
   const audit = await world.ask(200, 'GET', '/api/audit')
   expect(audit).toMatchObject({
@@ -46,7 +51,7 @@ test('from a role to a key: each answer shows what was made, and the secret once
 
 test('rotate, revoke, last use and what ends soon', async () => {
   const instance = await makeInstance()
-  const path = `/api/service-instances/${instance['id']}/keys`
+  const path = `/api/service-instances/${instance.id}/keys`
   const { key } = (await world.ask(201, 'POST', path, {
     name: 'old',
     parameters: { 'key-type': 'secret', validity: 20 },
@@ -76,7 +81,7 @@ test('rotate, revoke, last use and what ends soon', async () => {
 
 test('a certificate key comes with certificate and private key, and with its end', async () => {
   const instance = await makeInstance({ roles: ['ESBMessaging.send'], 'grant-types': ['client_x509'] })
-  const created = await world.ask(201, 'POST', `/api/service-instances/${instance['id']}/keys`, {
+  const created = await world.ask(201, 'POST', `/api/service-instances/${instance.id}/keys`, {
     name: 'first',
     parameters: { 'key-type': 'certificate', validity: 30, 'key-length': 2048 },
   })
@@ -94,7 +99,7 @@ test('a certificate key comes with certificate and private key, and with its end
 
 test('a change shows what it was and what it is in the audit log', async () => {
   const instance = await makeInstance()
-  const path = `/api/service-instances/${instance['id']}`
+  const path = `/api/service-instances/${instance.id}`
   await world.ask(200, 'PATCH', path, { parameters: { roles: ['API.invoke'] }, disabled: true, revision: 1 })
   await world.ask(409, 'PATCH', path, { disabled: false, revision: 1 })
   expect(await world.ask(200, 'GET', path)).toMatchObject({ effectiveRoles: ['API.invoke'], revision: 2 })

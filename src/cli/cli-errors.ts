@@ -70,4 +70,10 @@ export const cliErrors = defineErrors('CLI', {
     means: 'Standard input holds no {what}.',
     next: 'Pipe it in, or name a file.',
   },
+  FILE_NOT_MADE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The file {file} cannot be made, so no key was made: {text}',
+    next: 'Name a file that is not there yet, in a folder where you may write.',
+  },
 })

@@ -15,7 +15,7 @@ export interface HubAddress {
 /** Talks to the admin API of a running hub. Throws CLI_… errors, and those that the hub answers with. */
 export interface HubClient {
   get(path: string, query?: Query): Promise<unknown>
-  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
   /** The answer as it comes. */
   open(path: string, query?: Query): Promise<Response>
 }

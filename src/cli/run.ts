@@ -5,13 +5,16 @@ import { exitCodes } from './cli-errors.ts'
 import { credentialCommands } from './credential-commands.ts'
 import { flowCommands } from './flow-commands.ts'
 import { defaultUrl } from './hub-client.ts'
+import { instanceCommands } from './instance-commands.ts'
 import type { CliIo } from './io.ts'
+import { keyCommands } from './key-commands.ts'
 import { lintCommands } from './lint-command.ts'
 import { logCommand } from './log-command.ts'
 import { mappingCommands } from './mapping-commands.ts'
 import { messageCommands } from './message-commands.ts'
 import { printableLines } from './print.ts'
 import { referenceCommand } from './reference-command.ts'
+import { roleCommands } from './role-commands.ts'
 import { serveCommand } from './serve-command.ts'
 import { watchCommands } from './watch-commands.ts'
 
@@ -53,6 +56,7 @@ function buildProgram(cli: Cli): Command {
   for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
     add(program, cli)
   }
+  for (const add of [instanceCommands, keyCommands, roleCommands]) add(program, cli)
   mappingCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
