@@ -17,6 +17,8 @@ export interface ConnectRequest {
   readonly tls?: TlsWish | undefined
   /** Location of the on-premise connector that opens the connection; undefined opens it from here. */
   readonly via?: string | undefined
+  /** What it is for (the name of a flow), for the audit log of the on-premise connector. */
+  readonly purpose?: string | undefined
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
 }
@@ -26,6 +28,12 @@ export interface Connect {
   (request: ConnectRequest): Promise<Duplex>
   /** TLS on a connection that stands already (STARTTLS). */
   upgrade(socket: Duplex, request: ConnectRequest & { readonly tls: TlsWish }): Promise<Duplex>
+}
+
+/** The same way to the outside, with the purpose on each request. */
+export function connectFor(purpose: string, connect: Connect): Connect {
+  const { upgrade } = connect
+  return Object.assign((request: ConnectRequest) => connect({ purpose, ...request }), { upgrade })
 }
 
 /** What a check found: the link works now (with what the other side said), or the error that explains why not. */

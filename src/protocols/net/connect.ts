@@ -76,9 +76,15 @@ function startTls(socket: Duplex, request: ConnectRequest, wish: TlsWish, timeou
   })
   // Some streams below (a tunnel) end in the handshake without a word to TLS. Only then: later, bytes that were not
   // read yet would be lost with them.
-  const hangUp = () => secure.destroy()
-  socket.once('close', hangUp)
-  return established(secure, 'secureConnect', request, timeoutMs).finally(() => socket.off('close', hangUp))
+  // What a tunnel says of its end (the connector refused) is the error, not that TLS was cut.
+  const hangUp = (error?: Error) => secure.destroy(error)
+  const onClose = () => hangUp()
+  socket.prependOnceListener('error', hangUp)
+  socket.once('close', onClose)
+  return established(secure, 'secureConnect', request, timeoutMs).finally(() => {
+    socket.off('error', hangUp)
+    socket.off('close', onClose)
+  })
 }
 
 function established(

@@ -1,0 +1,67 @@
+import { KiB } from '../../kernel/size.ts'
+import { hubLimits } from './limits.ts'
+import type { Tunnel } from './tunnel.ts'
+
+/** So many waiting bytes weigh as much as one open stream. */
+const bytesPerStream = 64 * KiB
+const suspectWeight = 1_000_000
+
+/** The tunnels to this node, and which of them takes the next stream. */
+export class TunnelRegistry {
+  readonly #tunnels = new Set<Tunnel>()
+
+  /** Takes a tunnel in; those of an earlier process of the same connector are cut, since it cannot live any more. */
+  add(tunnel: Tunnel): void {
+    const { connector } = tunnel.owner
+    const earlier = this.ofConnector(connector)
+    for (const other of earlier) {
+      if (other.hello.run !== tunnel.hello.run) other.destroy('the connector was started anew')
+    }
+    if (earlier.length >= hubLimits.tunnelsPerConnector) {
+      tunnel.destroy(`more than ${hubLimits.tunnelsPerConnector} tunnels of one connector`)
+      return
+    }
+    this.#tunnels.add(tunnel)
+    void tunnel.closed().then(() => this.#tunnels.delete(tunnel))
+  }
+
+  all(): readonly Tunnel[] {
+    return [...this.#tunnels]
+  }
+
+  ofConnector(connector: string): readonly Tunnel[] {
+    return this.all().filter(tunnel => tunnel.isAlive && tunnel.owner.connector === connector)
+  }
+
+  ofLocation(location: string): readonly Tunnel[] {
+    return this.all().filter(tunnel => tunnel.isAlive && tunnel.owner.location === location)
+  }
+
+  /**
+   * Tunnels that may carry a stream to a virtual host:port, the best first: of active connectors, or of shadows while
+   * no active one is there; those that list it before those that do not (their list may be newer than what we know of
+   * it); the least loaded first, and of each connector its best one before the second of any.
+   */
+  candidates(location: string, address: string): readonly Tunnel[] {
+    const there = this.ofLocation(location)
+    const active = there.filter(tunnel => tunnel.hello.mode === 'active')
+    const usable = (active.length > 0 ? active : there).filter(tunnel => tunnel.isUsable)
+    const ranked = usable.toSorted((a, b) => weightOf(a) - weightOf(b))
+    const seen = new Map<string, number>()
+    const rounds = ranked.map(tunnel => {
+      const round = seen.get(tunnel.owner.connector) ?? 0
+      seen.set(tunnel.owner.connector, round + 1)
+      return { tunnel, round, lists: tunnel.lists(address) }
+    })
+    return rounds
+      .toSorted(
+        (a, b) => Number(b.lists) - Number(a.lists) || a.round - b.round || weightOf(a.tunnel) - weightOf(b.tunnel),
+      )
+      .map(({ tunnel }) => tunnel)
+  }
+}
+
+function weightOf(tunnel: Tunnel): number {
+  const load = tunnel.openCount + tunnel.load.waitingBytes / bytesPerStream
+  return tunnel.isSuspect ? load + suspectWeight : load
+}
