@@ -110,6 +110,7 @@ export const https = defineSender({
     },
   ],
   errors: httpsErrors,
+  attributes: ['method', 'path', 'query', 'caller'],
   open: async context => new HttpsSender(context, await StatusLinks.open(context)),
 })
 

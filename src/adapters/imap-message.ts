@@ -12,6 +12,23 @@ export interface MailPlace {
 
 const probeHeader = 'x-isthmus-probe'
 
+/** What a message of a mailbox has beside its headers. The compiler holds the table complete. */
+const attributeTable: { readonly [K in keyof MailFacts | 'mailbox' | 'folder' | 'uid']: true } = {
+  from: true,
+  to: true,
+  cc: true,
+  subject: true,
+  messageId: true,
+  date: true,
+  returnPath: true,
+  receivedCount: true,
+  isAutomatic: true,
+  mailbox: true,
+  folder: true,
+  uid: true,
+}
+export const mailAttributes: readonly string[] = Object.keys(attributeTable)
+
 /** Identity of a mail at its source. */
 export function sourceKeyOf({ mailbox, folder, uidValidity, uid }: MailPlace): string {
   return `${mailbox}/${folder}/${uidValidity}/${uid}`

@@ -5,6 +5,7 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { appendMail, selectFolder } from '../protocols/imap/folder.ts'
 import { imapConfig } from './imap-config.ts'
 import { MailboxReader } from './imap-mailbox.ts'
+import { mailAttributes } from './imap-message.ts'
 import { composeProbe, rememberProbe } from './imap-probe.ts'
 import { type ImapContext, openSession } from './imap-session.ts'
 
@@ -43,6 +44,7 @@ export const imap = defineSender({
     },
   ],
   errors: imapErrors,
+  attributes: mailAttributes,
   async open(context): Promise<Sender> {
     const mailboxes = [context.config.user].flat()
     const closing = new AbortController()

@@ -70,6 +70,7 @@ export const timer = defineSender({
     { title: 'On the last day of each month', config: { at: '22:00', on: 'last', body: '{"period":"closed"}' } },
   ],
   errors: timerErrors,
+  attributes: ['due'],
   open: async context => new TimerSender(context),
 })
 

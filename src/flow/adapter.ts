@@ -45,6 +45,11 @@ interface AdapterContext<Config> {
 export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends string = string>
   extends Declaration<C, Id> {
   readonly kind: 'sender'
+  /**
+   * Names of the attributes that its messages can have, for the lint of expressions; left out where only the other side
+   * knows them, and every name passes then.
+   */
+  readonly attributes?: readonly string[]
   open(context: SenderContext<z.output<C>>): Promise<Sender>
 }
 

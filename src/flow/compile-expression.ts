@@ -14,6 +14,8 @@ export interface ExpressionNames {
   readonly locals?: readonly string[]
   /** Declared parameters; undefined where they are not known, which lets every name pass. */
   readonly params?: readonly string[] | undefined
+  /** Attributes that the message can have; undefined where they are not known, which lets every name pass. */
+  readonly attributes?: readonly string[] | undefined
 }
 
 /** An expression, and whether its value depends on the message (or on what a step offers). */

@@ -180,22 +180,26 @@ class TreeWalk {
     if (name === 'body') this.#needs.body = true
     if (name === 'attachments') this.#needs.attachments = true
     if (reservedNames.includes(name)) return
-    // Attributes have open names, so only what cannot be meant is refused.
+    const { attributes } = this.#names
+    if (attributes?.includes(name)) return
+    // Where nobody knows which attributes there are, only what cannot be meant is refused.
     const near = reservedNames.find(
       known => known.toLowerCase() === name.toLowerCase() || (known.length > 3 && editDistance(known, name) === 1),
     )
     const other = Object.hasOwn(otherWords, name.toLowerCase()) ? otherWords[name.toLowerCase()] : undefined
-    if (!near && !other) return
-    const meant = near ? `message.${near}` : other
-    throw new ExpressionFault(`a message has no "${name}"`, `Did you mean ${meant}?`, offset, name.length)
+    if (near || other) {
+      const meant = near ? `message.${near}` : other
+      throw new ExpressionFault(`a message has no "${name}"`, `Did you mean ${meant}?`, offset, name.length)
+    }
+    if (attributes) this.#closedMember('message', name, [...attributes, ...reservedNames], offset, 'a message')
   }
 
-  #closedMember(owner: string, name: string, known: readonly string[], offset: number): void {
+  #closedMember(owner: string, name: string, known: readonly string[], offset: number, called = owner): void {
     if (known.includes(name)) return
     const near = nearestName(name, known)
     const declare = owner === 'params' ? ' Declare it under params, or correct the name.' : ''
     const hint = near ? `Did you mean ${owner}.${near}?` : `${owner} has ${listNames(known)}.${declare}`
-    throw new ExpressionFault(`${owner} has no "${name}"`, hint, offset, name.length)
+    throw new ExpressionFault(`${called} has no "${name}"`, hint, offset, name.length)
   }
 
   #function(_node: ASTNode, name: string, offset: number): void {

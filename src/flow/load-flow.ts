@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { readAttributeNames } from './attribute-names.ts'
 import { listNames, nearestName } from './did-you-mean.ts'
 import type { DeliveryPolicy, Expectations, LoadedFlow, ReceiverNode } from './document.ts'
-import { withDeclaredParams } from './expression-schema.ts'
+import { withDeclaredNames } from './expression-schema.ts'
 import { doubts, lintSteps } from './flow-lint.ts'
 import { wordIssues } from './issue-words.ts'
 import { placeNodes } from './node-places.ts'
@@ -73,7 +74,8 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   const names = isPlainObject(written) ? Object.keys(written) : []
   const unknown = unknownParams(references, plain, names)
   const schema = flowSchema(request)
-  const parsed = withDeclaredParams(names, () => schema.safeParse(source.value, parseOptions))
+  const attributes = readAttributeNames(plain.value, request)
+  const parsed = withDeclaredNames({ params: names, attributes }, () => schema.safeParse(source.value, parseOptions))
   const problems = [...resolved.problems, ...unknown]
   if (!parsed.success) {
     // A parameter without a value leaves its reference standing; that the reference fits nowhere is no second mistake.

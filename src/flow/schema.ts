@@ -3,7 +3,7 @@ import { duration } from '../kernel/schema.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from './adapter.ts'
 import { defaultRetention, type ReceiverNode, type StepNode } from './document.ts'
-import { expressionSchema } from './expression-schema.ts'
+import { intakeExpressionSchema } from './expression-schema.ts'
 import { oneKey } from './one-key.ts'
 import { declaredParam, paramName } from './params.ts'
 import type { SchemaParts, StepDeclaration } from './step.ts'
@@ -49,11 +49,11 @@ const retry = z.strictObject({
 })
 
 const delivery = z.strictObject({
-  'once-by': expressionSchema.optional().meta({
+  'once-by': intakeExpressionSchema.optional().meta({
     description: 'What a message is recognised by; a second one with the same value is not accepted.',
     examples: ["message.headers['message-id']"],
   }),
-  'order-by': expressionSchema.optional().meta({
+  'order-by': intakeExpressionSchema.optional().meta({
     description: 'Messages with the same value are delivered one after the other, in their order.',
     examples: ['message.from'],
   }),

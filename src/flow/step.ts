@@ -33,6 +33,11 @@ export interface StepDeclaration<C extends z.ZodType = z.ZodType, Id extends str
   readonly errors: ErrorTable
   /** Id of a step that must stand before this one in the same list (`split` for `gather`). */
   readonly after?: string
+  /**
+   * Names of attributes that it gives to messages, out of what stands under its key in the document, read before it is
+   * parsed; undefined: that cannot be told. Left out: it gives none.
+   */
+  attributes?(written: Readonly<Record<string, unknown>>): readonly string[] | undefined
   /** True when no message goes on behind this step. */
   endsWay?(config: z.output<C>): boolean
   /** Looks at what the schema cannot see, such as files beside the document. */

@@ -58,6 +58,7 @@ export const call = defineStep({
     },
   ],
   errors: callErrors,
+  attributes: ({ into }) => (typeof into === 'string' ? [into] : []),
   async prepare({ config, receiver }) {
     const target = await receiver('call', config.to)
     return {

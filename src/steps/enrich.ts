@@ -61,6 +61,7 @@ export const enrich = defineStep({
     },
   ],
   errors: enrichErrors,
+  attributes: ({ into }) => (typeof into === 'string' ? [into] : []),
   async prepare({ config, receiver }) {
     const source = await receiver('enrich', config.from)
     return {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import type { Scope, Template } from '../flow/expression.ts'
 import { templateSchema } from '../flow/expression-schema.ts'
+import { isPlainObject } from '../flow/plain-object.ts'
 import { defineStep } from '../flow/step.ts'
 import { renderValue, type ValueTemplate, valueTemplate } from '../flow/value-template.ts'
 import { heldBody } from '../kernel/body.ts'
@@ -86,6 +87,12 @@ export const map = defineStep({
     { title: 'An IDoc as a record', config: { spec: './product.ts', with: { uom: '${params.uom}' } } },
   ],
   errors: mapErrors,
+  attributes({ set: changes, module, json }) {
+    // A function that gets whole messages may give them anything.
+    if (module !== undefined && json !== true) return undefined
+    const given = isPlainObject(changes) ? changes['attributes'] : undefined
+    return isPlainObject(given) ? Object.keys(given) : []
+  },
   async lint(config, folder) {
     const key = config.spec === undefined ? 'module' : 'spec'
     const name = config[key]

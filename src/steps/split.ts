@@ -64,6 +64,7 @@ export const split = defineStep({
     { title: 'A large file, a hundred lines at a time', config: { each: 'lines', batch: 100, steps: [] } },
   ],
   errors: { ...splitErrors, ...conditionErrors },
+  attributes: ({ as }) => ['part', ...(typeof as === 'string' ? [as] : [])],
   async prepare({ config, limits, block }) {
     const to = config.to === undefined ? [] : Array.isArray(config.to) ? config.to : [config.to]
     const inner = await block('each', config.steps, to)

@@ -28,9 +28,11 @@ export function declarationPages(declarations: Declarations): ReadonlyMap<string
 function adapterPage(declaration: SenderDeclaration | ReceiverDeclaration): string {
   const { id, kind, title, summary, config, examples, errors } = declaration
   const key = kind === 'sender' ? 'from' : 'to'
+  const attributes = declaration.kind === 'sender' ? declaration.attributes : undefined
+  const named = attributes?.map(name => `\`message.${name}\``).join(', ')
   return page(
     `${title} (${kind} \`${id}\`)`,
-    summary,
+    named === undefined ? summary : `${summary}\n\nExpressions find there: ${named}.`,
     config,
     examples.map(each => ({ ...each, config: { [key]: { [id]: each.config } } })),
     errors,
