@@ -18,8 +18,10 @@ export interface Splice {
 export interface SpliceEnds {
   readonly near: Duplex
   /** What `near` stands on, where it is not the stream of the tunnel itself: its buffers count too. */
-  readonly below: Duplex
+  readonly below?: Duplex
   readonly far: Duplex
+  /** True when the hub reset the stream: node shows that as an orderly end first. */
+  isReset?(): boolean
   /** The hub sees a reset. */
   resetNear(because: SpliceEnd): void
   /** Once, when both sides are over. */
@@ -30,7 +32,7 @@ export interface SpliceEnds {
 export type SpliceEnd = 'done' | 'target reset' | 'hub reset' | 'cut' | 'shed'
 
 /** Moves bytes both ways with backpressure. Each side may end its half alone; a reset of one resets the other. */
-export function splice({ near, below, far, resetNear, onEnd }: SpliceEnds): Splice {
+export function splice({ near, below = near, far, isReset = () => false, resetNear, onEnd }: SpliceEnds): Splice {
   const up = { bytes: 0 }
   const down = { bytes: 0 }
   let lastByteAt = performance.now()
@@ -48,8 +50,10 @@ export function splice({ near, below, far, resetNear, onEnd }: SpliceEnds): Spli
     if (!far.readableEnded || !far.writableFinished) fail('target reset')
     sideIsOver()
   })
+  // At once, and not only when the target has taken what came before.
+  below.once('aborted', () => fail('hub reset'))
   near.once('close', () => {
-    if (!near.readableEnded || !near.writableFinished) fail('hub reset')
+    if (isReset() || !near.readableEnded || !near.writableFinished) fail('hub reset')
     sideIsOver()
   })
 
@@ -65,8 +69,15 @@ export function splice({ near, below, far, resetNear, onEnd }: SpliceEnds): Spli
       })
     })
     from.once('end', () => {
-      if (!to.destroyed) to.end()
+      // node's hub sends an orderly end right before each reset; only when the reset stays out the end is meant.
+      if (from === near) setImmediate(endFar)
+      else if (!to.destroyed) to.end()
     })
+  }
+
+  function endFar(): void {
+    if (isReset()) fail('hub reset')
+    else if (!far.destroyed) far.end()
   }
 
   function fail(because: SpliceEnd): void {
@@ -97,6 +108,8 @@ function heldBy(socket: Duplex): number {
 /** Ends a connection so that the other side sees a reset and not an orderly end. */
 function resetSocket(socket: Duplex): void {
   const isPlain = socket instanceof net.Socket && !(socket instanceof tls.TLSSocket)
-  if (isPlain && !socket.connecting) socket.resetAndDestroy()
+  // A socket whose end is under way takes no reset (libuv).
+  const isEnding = socket.writableEnded && !socket.writableFinished
+  if (isPlain && !isEnding) socket.resetAndDestroy()
   else socket.destroy()
 }

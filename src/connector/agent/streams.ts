@@ -148,6 +148,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       near,
       below: stream,
       far: socket,
+      isReset: () => stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       resetNear: because => {
         stream.close(resetCodes[because])
         if (near !== stream) near.destroy()
