@@ -42,6 +42,9 @@ export interface Mapped {
   readonly warnings: readonly string[]
 }
 
+/** Key under which a record below a record has the fields that only a new one takes. */
+export const createOnlyKey = '@create'
+
 /** Faults that one error names; a document that is wrong throughout would fill the log. */
 const faultsMax = 5
 const faultTextMax = 300
@@ -124,11 +127,14 @@ function readList(
   return value.map((item, index) => {
     if (!(item instanceof EachRecord)) throw new RuleFault('the rule gives a list that is not made with each')
     const record: Record<string, Json> = {}
+    const createOnly: Record<string, Json> = {}
     for (const [name, rule] of item.rules) {
       const field = target.of[name]
+      const into = rule.isCreateOnly ? createOnly : record
       if (field)
-        readInto(record, { name, place: `${place}[${index}].${name}`, rule, target: field, scope: item.scope, faults })
+        readInto(into, { name, place: `${place}[${index}].${name}`, rule, target: field, scope: item.scope, faults })
     }
+    if (Object.keys(createOnly).length > 0) record[createOnlyKey] = createOnly
     return record
   })
 }

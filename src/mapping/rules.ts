@@ -16,23 +16,31 @@ export function field(path: SourcePath): TextRule {
   })
 }
 
-/** One node of several: the first for which the condition holds, else the first of all (or none). */
+/**
+ * One node of several: the first for which the field has one of the values, else the first of all (or none). A value
+ * may be a rule, for example a setting of the flow.
+ */
 export function pick(
   path: SourcePath,
-  choice: { readonly where: readonly [field: string, ...values: string[]]; readonly else?: 'first' | 'none' },
+  choice: {
+    readonly where: readonly [field: string, ...values: (string | Rule<string>)[]]
+    readonly else?: 'first' | 'none'
+  },
 ): { field(name: string): TextRule } {
   const names = path.split('/')
   const [conditionField, ...values] = choice.where
+  const wantedWords = values.map(value => (typeof value === 'string' ? value : describe(value))).join(' or ')
   return {
     field(name) {
       const last = choice.else === 'none' ? '' : ', else the first'
       return new TextRule({
         sources: [`${path}/${name}`, `${path}/${conditionField}`],
-        words: [`${path}/${name} where ${conditionField} is ${values.join(' or ')}${last}`],
+        words: [`${path}/${name} where ${conditionField} is ${wantedWords}${last}`],
         read(scope) {
           const nodes = nodesAt(scope.node, names)
           const wanted = values
-            .map(value => nodes.find(node => node.fields.get(conditionField) === value))
+            .map(value => (typeof value === 'string' ? value : value.read(scope)))
+            .map(value => nodes.find(node => value !== undefined && node.fields.get(conditionField) === value))
             .find(node => node !== undefined)
           const node = wanted ?? (choice.else === 'none' ? undefined : nodes[0])
           return node && readField(scope, node, [], name, `${path}/${name}`)

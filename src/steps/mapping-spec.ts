@@ -3,14 +3,11 @@ import { readBody } from '../kernel/body.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
-import type { Mapping } from '../mapping/mapping.ts'
+import { createOnlyKey, type Mapping } from '../mapping/mapping.ts'
 import { readSource } from '../mapping/read-source.ts'
 import { withJson } from './change-message.ts'
 import { mapErrors } from './mapping-module.ts'
 import { offerOwnModules } from './own-modules.ts'
-
-/** Key of the fields that only a new record takes, beside the others in the body. */
-export const createOnlyKey = '@create'
 
 /** Loads what defineMapping made. Throws MAP_MODULE_BROKEN. */
 export async function loadMappingSpec(file: string, name: string): Promise<Mapping> {

@@ -1,0 +1,39 @@
+import { anyOf, defineMapping, field, join, pick, setting } from 'isthmus/mapping'
+import { account } from './dynamics-tables.ts'
+
+const sales = pick('E1KNA1M/E1KNVVM', { where: ['VKORG', setting('sales-organization')] })
+
+/** DEBMAS06/07 → account. One sales area is taken: that of the sales organization that the flow names, else the first. */
+export default defineMapping({
+  name: 'customer to account',
+  source: 'idoc',
+  target: account,
+  fields: {
+    accountnumber: field('E1KNA1M/KUNNR').alpha().required(),
+    name: join(' ', field('E1KNA1M/NAME1').trim(), field('E1KNA1M/NAME2').trim()).cut(160),
+    description: join(' ', field('E1KNA1M/NAME3').trim(), field('E1KNA1M/NAME4').trim()),
+    address1_line1: field('E1KNA1M/STRAS').trim(),
+    address1_city: field('E1KNA1M/ORT01').trim(),
+    address1_county: field('E1KNA1M/ORT02').trim(),
+    address1_postalcode: field('E1KNA1M/PSTLZ'),
+    address1_stateorprovince: field('E1KNA1M/REGIO'),
+    address1_country: field('E1KNA1M/LAND1'),
+    address1_postofficebox: field('E1KNA1M/PFACH'),
+    telephone1: field('E1KNA1M/TELF1').trim(),
+    fax: field('E1KNA1M/TELFX').trim(),
+    new_vatid: field('E1KNA1M/STCEG'),
+    industrycode: field('E1KNA1M/BRSCH').choose({ MACH: 10, TRAD: 31, SERV: 9 }),
+    customertypecode: field('E1KNA1M/KTOKD').choose({ KUNA: 3, DEBI: 3, '0001': 3, '0002': 12 }, { default: 3 }),
+    new_sapblocked: anyOf(
+      field('E1KNA1M/AUFSD'),
+      field('E1KNA1M/LIFSD'),
+      field('E1KNA1M/FAKSD'),
+      field('E1KNA1M/SPERR'),
+    ),
+    // A deletion flag never deletes: the account stays, inactive, with its history.
+    statecode: field('E1KNA1M/LOEVM').choose({ X: 1, '': 0 }),
+    statuscode: field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 }),
+    transactioncurrencyid: sales.field('WAERS').key(),
+    paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
+  },
+})
