@@ -1,0 +1,59 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { enrol } from '../../connector/agent/enrolment.ts'
+import { readConnectorConfig } from '../../connector/agent/read-config.ts'
+import { readText } from '../input.ts'
+import { facts } from '../print.ts'
+import type { ConnectorCli } from './run.ts'
+
+interface EnrolCommandOptions {
+  readonly hub: string
+  readonly tokenFile: string
+  readonly name: string
+  readonly config: string
+  readonly data?: string
+  readonly again?: boolean
+}
+
+/** enrol: the token comes from a file or standard input, never as an argument that everybody on the machine can see. */
+export function enrolCommand(program: Command, cli: ConnectorCli): void {
+  program
+    .command('enrol')
+    .description('gets a certificate from the hub with the one-time token of isthmus connector enrol')
+    .requiredOption('--hub <host:port>', 'where the hub takes connectors')
+    .requiredOption('--token-file <file>', 'file with the token; - reads standard input')
+    .option('--name <name>', 'what people call this connector', hostname())
+    .option('--config <file>', 'connector.yaml; says where the data folder is', 'connector.yaml')
+    .option('--data <folder>', 'data folder, where there is no connector.yaml yet')
+    .option('--again', 'replace the certificate that is there')
+    .action(async (options: EnrolCommandOptions, command: Command) => {
+      const { io } = cli
+      const dataFolder =
+        options.data === undefined
+          ? (await readConnectorConfig(resolve(io.cwd, options.config))).config.dataFolder
+          : resolve(io.cwd, options.data)
+      const identity = await enrol({
+        node: options.hub,
+        token: await readText(options.tokenFile, io),
+        name: options.name,
+        dataFolder,
+        isAgain: options.again === true,
+        signal: io.signal,
+      })
+      const { connector, location, name, nodes, endsAt } = identity
+      const result = { connector, location, name, nodes, certificateEndsAt: new Date(endsAt).toISOString() }
+      cli.show(
+        command,
+        result,
+        () =>
+          `${facts([
+            ['Connector', connector],
+            ['Location', location],
+            ['Name', name],
+            ['Hub', nodes.join(' ')],
+            ['Certificate', `until ${result.certificateEndsAt}, renewed by itself`],
+          ])}Next: isthmus-connector run\n`,
+      )
+    })
+}
