@@ -115,7 +115,13 @@ export function buildProvider(parts: TokenParts): BuiltProvider {
         // An opaque token is a refresh token: nobody but its client has business with it.
         allowedPolicy: (_context: KoaContext, client: Client, token: Token) => token.clientId === client.clientId,
       },
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy(_context: KoaContext, client: Client, token: Token) {
+          if (token.clientId === client.clientId) return true
+          throw new errors.InvalidRequest('the token belongs to another client')
+        },
+      },
       mTLS: {
         enabled: true,
         certificateBoundAccessTokens: true,
