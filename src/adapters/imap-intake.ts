@@ -3,7 +3,7 @@ import { asHubError, type HubError } from '../kernel/error.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import type { FetchedMail } from '../protocols/imap/fetch.ts'
 import { describeMail, isSynthetic, type MailHead, type MailPlace, peelHead, readHead } from './imap-message.ts'
-import { recogniseProbe } from './imap-probe.ts'
+import { recogniseProbe, useProbe } from './imap-probe.ts'
 import type { ImapContext } from './imap-session.ts'
 
 const intakeLimits = {
@@ -71,7 +71,11 @@ async function takeHead(
   }
   warnOfCutHeader(context, head, place)
   const probe = await recogniseProbe(context.memory, head.claimedProbe)
-  const { id } = await context.intake.accept(describeMail(place, head, body, isSuspect, probe))
+  // The same mail once more is no new one; another mail with a used token is a mail like any other.
+  const isRepeat = isSuspect || probe?.state === 'used'
+  const token = probe?.state === 'open' ? probe.token : undefined
+  const { id } = await context.intake.accept(describeMail(place, head, body, isRepeat, token))
+  if (token !== undefined) await useProbe(context.memory, token)
   return { what: 'accepted', id }
 }
 

@@ -1,20 +1,51 @@
 import type { SenderMemory } from '../flow/adapter.ts'
 
-const memoryName = 'probes'
-/** Probes of ours that may still be on their way. */
+const openName = 'probes'
+const usedName = 'probes-used'
+/** Probes of ours that may still be on their way, and those that came, which are remembered. */
 const rememberedMax = 50
 const tokenPattern = /^[A-Za-z0-9._-]{1,100}$/
 
+/**
+ * What a token in a mail is worth: `open` for a probe that is awaited, `used` when one came with it already, undefined
+ * when it is none of ours (anybody can write a header).
+ */
+export type ProbeToken = { readonly token: string; readonly state: 'open' | 'used' } | undefined
+
 /** Remembers a probe before it is sent: a mail counts as a probe only if the hub itself sent it. */
-export async function rememberProbe(memory: SenderMemory, token: string): Promise<void> {
-  const tokens = await readTokens(memory)
-  await memory.set(memoryName, [...tokens, token].slice(-rememberedMax))
+export function rememberProbe(memory: SenderMemory, token: string): Promise<void> {
+  return inTurn(memory, () => addToken(memory, openName, token))
 }
 
-/** The token when it is one of ours: anybody can write a header. */
-export async function recogniseProbe(memory: SenderMemory, claimed: string | undefined): Promise<string | undefined> {
+export async function recogniseProbe(memory: SenderMemory, claimed: string | undefined): Promise<ProbeToken> {
   if (claimed === undefined || !tokenPattern.test(claimed)) return undefined
-  return (await readTokens(memory)).includes(claimed) ? claimed : undefined
+  if ((await readTokens(memory, openName)).includes(claimed)) return { token: claimed, state: 'open' }
+  return (await readTokens(memory, usedName)).includes(claimed) ? { token: claimed, state: 'used' } : undefined
+}
+
+/** The probe came through: whatever comes with its token from now on is no success of it. */
+export function useProbe(memory: SenderMemory, token: string): Promise<void> {
+  return inTurn(memory, async () => {
+    await addToken(memory, usedName, token)
+    const open = await readTokens(memory, openName)
+    await memory.set(
+      openName,
+      open.filter(each => each !== token),
+    )
+  })
+}
+
+const turns = new WeakMap<SenderMemory, Promise<void>>()
+
+/** Mailboxes of one flow share its memory; what one writes must not undo what another just wrote. */
+function inTurn(memory: SenderMemory, work: () => Promise<void>): Promise<void> {
+  const turn = (turns.get(memory) ?? Promise.resolve()).then(work, work)
+  turns.set(memory, turn)
+  return turn
+}
+
+async function addToken(memory: SenderMemory, name: string, token: string): Promise<void> {
+  await memory.set(name, [...(await readTokens(memory, name)), token].slice(-rememberedMax))
 }
 
 /** The probe as a mail from a mailbox to itself. */
@@ -37,7 +68,7 @@ export function composeProbe(mailbox: string, token: string, now: number): Buffe
   return Buffer.from(lines.join('\r\n'))
 }
 
-async function readTokens(memory: SenderMemory): Promise<string[]> {
-  const stored = await memory.get(memoryName)
+async function readTokens(memory: SenderMemory, name: string): Promise<string[]> {
+  const stored = await memory.get(name)
   return Array.isArray(stored) ? stored.filter((token): token is string => typeof token === 'string') : []
 }

@@ -449,6 +449,21 @@ test('a probe of ours comes through as a probe; a header that somebody else wrot
   await soon(() => world.uids()).toEqual([])
 })
 
+test('the token of a probe is good for one mail', async () => {
+  await world.start(archive)
+  const sender = await imap.open(world.context())
+  await sender.probe?.('T-1')
+  await soon(() => world.accepted.map(taken => taken.probe)).toEqual(['T-1'])
+  await soon(() => world.uids()).toEqual([])
+  const bytes = world.accepted[0]?.text ?? ''
+  // The very mail once more is none; another one with its token is a mail like any other.
+  world.server.receive(bytes)
+  world.server.receive(mail('order', 'X-Isthmus-Probe: T-1'))
+  await soon(() => world.uids()).toEqual([])
+  expect(world.accepted.map(taken => taken.probe)).toEqual(['T-1', undefined])
+  expect(world.subjects()).toEqual(['Isthmus probe', 'order'])
+})
+
 test('the examples are valid', () => {
   for (const { config } of imap.examples) expect(imap.config.safeParse(config).error).toBeUndefined()
 })

@@ -589,6 +589,17 @@ test('a probe travels the whole way and is not counted as traffic', async () => 
   expect(await it.store().counts('orders')).toMatchObject({ accepted: 0, delivered: 0, lastAcceptedAt: undefined })
 })
 
+test('a probe that comes twice is one success', async () => {
+  const it = await world()
+  const first = await it.accept('probe', { probe: 't1', sourceKey: 'inbox/1' })
+  expect(await it.accept('probe, changed on the way', { probe: 't1', sourceKey: 'inbox/2' })).toEqual({
+    id: first.id,
+    duplicate: true,
+  })
+  await it.engine().idle()
+  expect(it.ended()).toHaveLength(1)
+})
+
 test('probes that were on their way over a restart take no place in the queue of real messages', async () => {
   let isHung = true
   const it = await world({

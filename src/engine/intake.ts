@@ -62,6 +62,8 @@ export function makeIntake(options: IntakeOptions): Intake {
     const keys: string[] = []
     const remember: string[] = []
     if (incoming.sourceKey !== undefined) keys.push(sourceKeyOf(incoming.sourceKey))
+    // A token is good for one success, whoever sends it again.
+    if (incoming.probe !== undefined) keys.push(`probe ${incoming.probe}`)
     if (incoming.repeat) {
       const list = incoming.repeat.refuse ? keys : remember
       list.push(`repeat ${incoming.repeat.key} ${fingerprintOf(body)}`)

@@ -106,7 +106,7 @@ export interface Incoming {
   readonly repeat?: { readonly key: string; readonly refuse: boolean }
   /** Words by which people look for this message: Message-ID, DOCNUM. */
   readonly terms?: readonly string[]
-  /** Token of a probe of ours that came through; such a message is not counted as traffic. */
+  /** Token of a probe of ours that came through; such a message is not counted as traffic, and a second one refused. */
   readonly probe?: string
 }
 
