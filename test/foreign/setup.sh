@@ -3,7 +3,7 @@
 # Debian or Ubuntu, as root. Running it again is quick: only what is missing is installed. No system service is started.
 set -euo pipefail
 
-packages=(dovecot-imapd dovecot-auth-lua postfix swaks fetchmail getmail6 openssl curl)
+packages=(dovecot-imapd dovecot-auth-lua postfix swaks fetchmail getmail6 haproxy openssl curl)
 
 version_of() { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
 

@@ -7,7 +7,7 @@ import { Target } from './target.ts'
 /** A server under simulated time. */
 interface SimulatedServer {
   readonly weight?: number
-  /** Time of one mail. */
+  /** Milliseconds of one mail; 20 where nothing else is said. */
   readonly answerMs?: number | ((now: number) => number)
   readonly isUp?: (now: number) => boolean
 }
@@ -74,7 +74,7 @@ export function simulate({ servers, concurrency, untilMs, seed }: Simulation): S
       })
       return
     }
-    const usualMs = typeof server?.answerMs === 'function' ? server.answerMs(now) : (server?.answerMs ?? 5)
+    const usualMs = typeof server?.answerMs === 'function' ? server.answerMs(now) : (server?.answerMs ?? 20)
     const ms = usualMs * (0.8 + 0.4 * random())
     plan(now + ms, at => {
       target.open--

@@ -8,10 +8,12 @@ export const balanceLimits = {
   failurePenalty: 4,
   failurePenaltyTimes: 4,
   failurePenaltyFadeMs: 5 * SECOND,
-  /** A slower answer counts at once, a faster one with at least this share ... */
+  /** An answer counts with at least this share in the average, a faster and a slower one ... */
   fasterShare: 0.2,
+  slowerShare: 0.02,
   /** ... and with more of it the longer ago the last one was. */
   fadeMs: 10 * SECOND,
+  riseMs: SECOND,
   /** Without any news for so long an old slowness begins to be forgotten, so that the target is tried again. */
   silentMs: 15 * SECOND,
   /** Two targets whose cost differs by less are equally good; chance decides, by weight. */

@@ -10,6 +10,7 @@ const proofs = {
   swaks: { files: ['/usr/bin/swaks'], asRoot: false },
   fetchmail: { files: ['/usr/bin/fetchmail'], asRoot: false },
   getmail6: { files: ['/usr/bin/getmail'], asRoot: false },
+  haproxy: { files: ['/usr/sbin/haproxy'], asRoot: false },
   openssl: { files: ['/usr/bin/openssl'], asRoot: false },
   curl: { files: ['/usr/bin/curl'], asRoot: false },
 } as const
