@@ -161,7 +161,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
     const authority = createLateAuthority({ records: store, vault, clock, log })
     undo.push(() => authority.close())
-    let endpointsOrigin = options.endpoints.url ?? ''
+    let endpointsOrigin = options.endpoints.url ?? options.tokens?.issuer ?? ''
     const serviceUsers = await openServiceUsers({
       records: store,
       vault,
@@ -278,6 +278,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       monitor,
       credentials,
       serviceUsers,
+      people,
+      tokens,
       catalog,
       logBook,
       clock,

@@ -74,6 +74,20 @@ const alerts = z.strictObject({
     .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
 })
 
+const origin = z.url({ protocol: /^https?$/ }).refine(text => URL.parse(text)?.origin === text.replace(/\/$/, ''), {
+  error: 'it must be an origin, without a path',
+})
+
+const endpointTls = z.union([
+  z.literal('by-proxy').meta({ description: 'A proxy on another machine ends TLS and adds no callers of its own.' }),
+  z.strictObject({
+    certificate: z
+      .string()
+      .meta({ description: 'PEM file, the chain after the certificate; renewed ones count at once.' }),
+    key: z.string().meta({ description: 'PEM file of its private key.' }),
+  }),
+])
+
 const trustedIssuer = z.strictObject({
   name: z
     .string()
@@ -98,11 +112,7 @@ const trustedIssuer = z.strictObject({
 })
 
 const tokens = z.strictObject({
-  issuer: z
-    .url({ protocol: /^https?$/ })
-    .refine(text => URL.parse(text)?.origin === text.replace(/\/$/, ''), {
-      error: 'it must be an origin, without a path',
-    })
+  issuer: origin
     .optional()
     .meta({ description: 'Origin under which callers reach the endpoints.', examples: ['https://hub.contoso.com'] }),
   algorithm: z
@@ -140,9 +150,25 @@ export const hubConfig = z.strictObject({
     .prefault({})
     .meta({ description: 'Where the admin API listens; put TLS before it where it leaves the machine.' }),
   endpoints: z
-    .strictObject({ host: listenHost.default('127.0.0.1'), port: port.or(z.literal(0)).default(8081) })
+    .strictObject({
+      host: listenHost.default('127.0.0.1'),
+      port: port.or(z.literal(0)).default(8081),
+      url: origin.optional().meta({
+        description:
+          'Origin under which callers reach them; stands in service keys. Default: tokens.issuer, or else the address.',
+        examples: ['https://hub.contoso.com'],
+      }),
+      tls: endpointTls.optional().meta({
+        description:
+          'Listens with HTTPS and takes client certificates. Without it, callers with a role are let in from this machine only.',
+      }),
+      'client-authorities': z
+        .array(z.string())
+        .default([])
+        .meta({ description: 'PEM files of authorities of client certificates that keys name by subject and issuer.' }),
+    })
     .prefault({})
-    .meta({ description: 'Where the endpoints of flows listen.' }),
+    .meta({ description: 'Where the endpoints of flows and the token server listen.' }),
   tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),
   trust: z
     .array(z.string())

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
-import type { AlertMailServer, HubOptions, TokenSettings } from '../main.ts'
+import type { AlertMailServer, EndpointsAddress, HubOptions, TokenSettings } from '../main.ts'
 import { batchOutput } from '../monitor/batched-output.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
@@ -25,7 +25,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     stage: config.stage,
     flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each))),
     admin: { host: config.admin.host, port: config.admin.port },
-    endpoints: config.endpoints,
+    endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
@@ -76,6 +76,18 @@ function readConfig(
 
 function adaptersOf(config: HubConfig, folder: string): Promise<Declarations | undefined> {
   return loadAdapters(config.adapters.map(each => resolve(folder, each)))
+}
+
+function endpointsAddress({ endpoints }: HubConfig, folder: string): EndpointsAddress {
+  const { host, port, url, tls } = endpoints
+  return {
+    host,
+    port,
+    url: url?.replace(/\/$/, ''),
+    tls:
+      typeof tls === 'object' ? { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) } : tls,
+    clientAuthorities: endpoints['client-authorities'].map(file => readText(resolve(folder, file))),
+  }
 }
 
 function tokenSettings({ tokens }: HubConfig, folder: string): TokenSettings {
