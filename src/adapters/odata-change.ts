@@ -1,13 +1,12 @@
 import type { Effect, Receipt } from '../flow/adapter.ts'
-import { HubError } from '../kernel/error.ts'
 import type { Json, JsonObject } from '../kernel/json.ts'
 import type { Change, ODataClient, Reply } from '../protocols/odata/client.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
 import { isGroup, readEntity } from '../protocols/odata/json.ts'
 import type { EntityType } from '../protocols/odata/model.ts'
 import type { ODataConfig } from './odata-config.ts'
+import { answers, isFailure } from './odata-gone.ts'
 import { entityJson, entityOf, pathOf, type Surroundings, typeOf } from './odata-operation.ts'
-import { isGone } from './odata-read.ts'
 import { answerOf, refuseDoubtful } from './odata-receipt.ts'
 
 /** Creates, updates, upserts or deletes, whichever the flow names. */
@@ -53,8 +52,8 @@ async function updateEntity(
 }
 
 /**
- * V4 creates what a PATCH does not find (OData Protocol 4.01 section 11.4.4). V2 knows no such thing: what is not there
- * is created, with the key in the entity.
+ * V4 creates what a PATCH does not find (OData Protocol 4.01 section 11.4.4), though not every service does. Where it is
+ * not created, it is created with the key in the entity. If-Match: * says that any state of it will do.
  */
 async function upsertEntity(
   client: ODataClient,
@@ -66,13 +65,18 @@ async function upsertEntity(
   const { path, type, values } = await pathOf(at, upsert.set, upsert.key)
   const entity = withoutKey(await entityOf(at, upsert.body), values)
   const { signal } = effect
+  const patch: Change = { method: 'PATCH', path, body: entityJson(at, type, entity), isRepeatable, signal }
+  const anyState: Change = { ...patch, headers: { 'if-match': '*' } }
   await effect.intend()
   try {
-    const change: Change = { method: 'PATCH', path, body: entityJson(at, type, entity), isRepeatable, signal }
-    const reply = await client.change(change)
+    const reply = await client.change(at.naming.version === 'v2' ? anyState : patch).catch((thrown: unknown) => {
+      if (isFailure(thrown, odataErrors.ETAG_WANTED)) return client.change(anyState)
+      throw thrown
+    })
     return receiptOf(at, reply.status === 201 ? 'created' : 'updated', decodeURIComponent(path), type, reply)
   } catch (thrown) {
-    if (at.naming.version === 'v4' || !(await isGone(client, at, upsert.set, signal, thrown))) throw thrown
+    const isNotThere = isFailure(thrown, odataErrors.NOT_FOUND) || isFailure(thrown, odataErrors.CHANGED_MEANWHILE)
+    if (!isNotThere || !(await answers(client, at, upsert.set, signal))) throw thrown
   }
   const body = entityJson(at, type, { ...entity, ...values })
   const reply = await client.change({
@@ -96,7 +100,8 @@ async function deleteEntity(
     const reply = await changeState(client, at, effect, { method: 'DELETE', path }, remove.etag)
     return receiptOf(at, 'deleted', decodeURIComponent(path), type, reply)
   } catch (thrown) {
-    if (remove.missing === 'fail' || !(await isGone(client, at, remove.set, effect.signal, thrown))) throw thrown
+    const mayBeGone = remove.missing === 'ok' && isFailure(thrown, odataErrors.NOT_FOUND)
+    if (!mayBeGone || !(await answers(client, at, remove.set, effect.signal))) throw thrown
     const summary = `${decodeURIComponent(path)} is not there any more at ${at.naming.server}`
     return { summary, answer: answerOf({}) }
   }
@@ -125,7 +130,7 @@ async function changeState(
     const headers = etag === undefined ? {} : { 'if-match': etag }
     return await client.change({ ...change, headers, isRepeatable, signal })
   } catch (thrown) {
-    if (!isCurrent || !(thrown instanceof HubError) || thrown.code !== odataErrors.CHANGED_MEANWHILE.code) throw thrown
+    if (!isCurrent || !isFailure(thrown, odataErrors.CHANGED_MEANWHILE)) throw thrown
     const { path = '', server = '', text = '' } = thrown.fields
     throw odataErrors.CHANGED_MEANWHILE({ path, server, text }, { cause: thrown, retry: 'soon' })
   }

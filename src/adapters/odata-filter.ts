@@ -31,7 +31,8 @@ export class FilterTemplate {
     return undefined
   }
 
-  async render(scope: Scope, naming: Naming, type: EntityType | undefined): Promise<string> {
+  /** `isWhole`: the type has all properties, so that a name it does not have is a mistake. */
+  async render(scope: Scope, naming: Naming, type: EntityType | undefined, isWhole: boolean): Promise<string> {
     let text = ''
     for (const [index, piece] of this.#pieces.entries()) {
       if ('literal' in piece) {
@@ -42,7 +43,7 @@ export class FilterTemplate {
       const after = next && 'literal' in next ? next.literal : ''
       const place = placeOf(text, after)
       const value = await piece.template.render(scope)
-      text += written(naming, place, typeAt(place, type, naming.server, this.text), value)
+      text += written(naming, place, typeAt(place, type, isWhole, naming.server, this.text), value)
     }
     return text
   }
@@ -69,6 +70,7 @@ function placeOf(before: string, after: string): Place {
 function typeAt(
   { property, isText }: Place,
   type: EntityType | undefined,
+  isWhole: boolean,
   server: string,
   text: string,
 ): EdmType | undefined {
@@ -77,7 +79,7 @@ function typeAt(
   // In any(…) and all(…) the first name is a variable.
   const first = property.split('/')[0] ?? ''
   if (new RegExp(`\\b(?:any|all)\\(\\s*${first}\\s*:`).test(text)) return undefined
-  return propertyTypeOf(type, property, server)
+  return isWhole ? propertyTypeOf(type, property, server) : type.properties.get(property)
 }
 
 function written(naming: Naming, place: Place, type: EdmType | undefined, value: Json): string {

@@ -38,12 +38,7 @@ export async function pathOf(
   const type = typeOf(surroundings, set)
   const values: Record<string, Json> = {}
   for (const [name, template] of Object.entries(key)) values[name] = await renderValue(template, surroundings.scope)
-  return { path: entityPath(surroundings.naming, set, keyed(surroundings, type), values), values, type }
-}
-
-/** Types alone, without a key of their own, do not say what a whole key is. */
-function keyed({ model }: Surroundings, type: EntityType | undefined): EntityType | undefined {
-  return type && { ...type, key: model ? type.key : [] }
+  return { path: entityPath(surroundings.naming, set, type, values), values, type }
 }
 
 /** Select, expand and order in the words of the flow, their names checked where the service says which there are. */

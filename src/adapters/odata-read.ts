@@ -1,12 +1,12 @@
 import type { Effect, Receipt } from '../flow/adapter.ts'
 import { renderValue } from '../flow/value-template.ts'
-import { HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { ODataClient } from '../protocols/odata/client.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
 import { isGroup, readEntity } from '../protocols/odata/json.ts'
 import { fieldString, operationCall, operationOf, queryString } from '../protocols/odata/url.ts'
 import type { ODataConfig } from './odata-config.ts'
+import { answers, isFailure } from './odata-gone.ts'
 import { checkedNames, pathOf, type Surroundings, typeOf, wholeOf } from './odata-operation.ts'
 import { answerOf, refuseDoubtful } from './odata-receipt.ts'
 
@@ -28,7 +28,8 @@ export async function readEntityByKey(
       answer: answerOf(withEtag(entity, etag)),
     }
   } catch (thrown) {
-    if (read.missing === 'fail' || !(await isGone(client, at, read.set, effect.signal, thrown))) throw thrown
+    const mayBeGone = read.missing === 'null' && isFailure(thrown, odataErrors.NOT_FOUND)
+    if (!mayBeGone || !(await answers(client, at, read.set, effect.signal))) throw thrown
     return { summary: `${server} has no ${decodeURIComponent(path)}`, answer: answerOf(null) }
   }
 }
@@ -45,7 +46,7 @@ export async function queryEntities(
   const top = await wholeOf('top', query.top, scope)
   const options = {
     ...checkedNames(at, type, query),
-    filter: await query.filter?.render(scope, at.naming, at.model && type),
+    filter: await query.filter?.render(scope, at.naming, type, at.model !== undefined),
     top,
     skip: await wholeOf('skip', query.skip, scope),
     count: query.count,
@@ -132,20 +133,6 @@ function result({ naming }: Surroundings, name: string, value: Json | undefined)
   if (naming.version !== 'v2' || !isGroup(plain)) return plain
   const names = Object.keys(plain)
   return names.length === 1 && names[0] === name ? (plain[name] ?? null) : plain
-}
-
-/** True when the service itself answers and only this entity is not there: an address that is wrong looks alike. */
-export async function isGone(
-  client: ODataClient,
-  { naming }: Surroundings,
-  set: string,
-  signal: AbortSignal,
-  thrown: unknown,
-): Promise<boolean> {
-  if (!(thrown instanceof HubError) || thrown.code !== odataErrors.NOT_FOUND.code) return false
-  const path = `${encodeURIComponent(set)}${queryString(naming.version, { top: 1 })}`
-  for await (const _page of client.pages({ path, signal })) return true
-  return false
 }
 
 function withEtag(entity: Json, etag: string | undefined): Json {

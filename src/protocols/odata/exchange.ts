@@ -71,20 +71,22 @@ export class ODataExchange {
     const { logIn } = this.#options
     let login = await logIn()
     let session = this.#sessionOf(login)
-    let streamed = await this.#once(request, login, session, session.token)
+    // Kept from before: by the time of the answer another request may have renewed it.
+    let used = session.token
+    let streamed = await this.#once(request, login, session, used)
     if (streamed.answer.status === 401 && login.token !== undefined) {
       const renewed = await logIn(login.token)
       if (renewed.token !== login.token) {
         await drain(streamed)
         login = renewed
         session = this.#sessionOf(login)
-        streamed = await this.#once(request, login, session, session.token)
+        used = session.token
+        streamed = await this.#once(request, login, session, used)
       }
     }
     if (!request.isRead && asksForToken(streamed)) {
-      const refused = session.token
       await drain(streamed)
-      const token = await session.renewToken(refused, () => this.#fetchToken(request, login, session))
+      const token = await session.renewToken(used, () => this.#fetchToken(request, login, session))
       streamed = await this.#once(request, login, session, token)
       if (asksForToken(streamed)) {
         const { text } = serviceErrorOf(await this.#whole(streamed))

@@ -34,29 +34,25 @@ export function entityPath(naming: Naming, set: string, type: EntityType | undef
 
 function keyPredicate({ version, server }: Naming, set: string, type: EntityType | undefined, key: KeyValues): string {
   const names = Object.keys(key)
-  // V4 knows alternate keys beside the one that the type names.
-  const isOwnKey = type === undefined || names.every(name => type.key.includes(name))
-  if (names.length === 0 || (type && isOwnKey && names.length !== type.key.length)) {
-    throw odataErrors.KEY_INCOMPLETE({
-      set,
-      wanted: type?.key.join(', ') ?? 'not empty',
-      given: names.join(', ') || 'nothing',
-    })
+  // A type that only tells types of properties has no key to hold this one against.
+  const own = type && type.key.length > 0 ? type.key : undefined
+  const isOwn = own !== undefined && names.every(name => own.includes(name))
+  const given = names.join(', ') || 'nothing'
+  if (names.length === 0 || (isOwn && names.length !== own.length)) {
+    throw odataErrors.KEY_INCOMPLETE({ set, wanted: own?.join(', ') ?? 'not empty', given })
   }
-  if (type && !isOwnKey) {
-    if (version === 'v2') {
-      throw odataErrors.KEY_INCOMPLETE({ set, wanted: type.key.join(', '), given: names.join(', ') })
-    }
-    const unknown = names.find(name => !type.properties.has(name))
-    if (unknown !== undefined) throw nameUnknown('property', unknown, type.properties.keys(), server)
+  if (own && !isOwn) {
+    // V4 knows alternate keys beside the one that the type names.
+    if (version === 'v2') throw odataErrors.KEY_INCOMPLETE({ set, wanted: own.join(', '), given })
+    const unknown = names.find(name => !type?.properties.has(name))
+    if (unknown !== undefined) throw nameUnknown('property', unknown, type?.properties.keys() ?? [], server)
   }
-  const ordered = type && isOwnKey ? type.key : names
+  const ordered = isOwn ? own : names
   const parts = ordered.map(name => {
     const value = key[name] ?? null
     if (value === null) throw odataErrors.KEY_INCOMPLETE({ set, wanted: `not empty in ${name}`, given: 'null' })
     const literal = encodeURIComponent(literalOf(version, type?.properties.get(name), value, name))
-    const isAlone = ordered.length === 1 && isOwnKey && type !== undefined
-    return isAlone ? literal : `${encodeURIComponent(name)}=${literal}`
+    return isOwn && ordered.length === 1 ? literal : `${encodeURIComponent(name)}=${literal}`
   })
   return parts.join(',')
 }
