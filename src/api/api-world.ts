@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openCredentials } from '../auth/credentials.ts'
 import { createLateAuthority } from '../auth/late-authority.ts'
+import { openPeople } from '../auth/people/people.ts'
 import { openServiceUsers } from '../auth/service/service-users.ts'
+import { createLateTokenServer } from '../auth/token-server/late-token-server.ts'
 import { openVault } from '../auth/vault.ts'
 import { engineWorld, type WorldOptions } from '../engine/engine-world.ts'
 import type { Problem } from '../flow/problem.ts'
@@ -44,6 +46,16 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     addresses: () => ({ url: 'https://hub.example', tokenUrl: 'https://hub.example/oauth/token' }),
     flowsAskingFor: role => (role === 'ESBMessaging_DE' ? ['costs-de'] : []),
   })
+  const people = await openPeople({ records: store, clock })
+  const tokens = createLateTokenServer({
+    issuer: () => 'https://hub.example',
+    records: store,
+    vault,
+    users: serviceUsers,
+    people,
+    clock,
+    log: silentLog,
+  })
   const written: string[] = []
   const logBook = createLogBook({
     clock,
@@ -74,6 +86,8 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       monitor,
       credentials,
       serviceUsers,
+      people,
+      tokens,
       catalog,
       logBook,
       clock,
@@ -128,6 +142,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     },
     async close() {
       await api.close()
+      await tokens.close()
       await monitor.close()
       await serviceUsers.close()
       await authority.close()

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Credentials } from '../auth/credentials.ts'
+import type { People } from '../auth/people/people.ts'
 import type { ServiceUsers } from '../auth/service/model.ts'
+import type { LateTokenServer } from '../auth/token-server/late-token-server.ts'
 import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
@@ -19,6 +21,8 @@ export interface ApiParts {
   readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
   readonly credentials: CredentialAdmin
   readonly serviceUsers: ServiceUsers
+  readonly people: People
+  readonly tokens: Pick<LateTokenServer, 'load'>
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
   readonly clock: Clock

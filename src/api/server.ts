@@ -27,6 +27,8 @@ import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
 import { roleRoutes } from './role-routes.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
+import { tokenRoutes } from './token-routes.ts'
+import { userRoutes } from './user-routes.ts'
 
 export const apiLimits = {
   /** Bodies of admin calls; a repair may bring more (repairBytesMax). */
@@ -89,7 +91,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
     for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)
-    for (const add of [instanceRoutes, keyRoutes, roleRoutes]) add(routes, parts)
+    for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })

@@ -16,6 +16,8 @@ import { printableLines } from './print.ts'
 import { referenceCommand } from './reference-command.ts'
 import { roleCommands } from './role-commands.ts'
 import { serveCommand } from './serve-command.ts'
+import { tokenCommands } from './token-commands.ts'
+import { userCommands } from './user-commands.ts'
 import { watchCommands } from './watch-commands.ts'
 
 /** Runs one command line (without node and script) and resolves with its exit code. Never throws. */
@@ -56,7 +58,7 @@ function buildProgram(cli: Cli): Command {
   for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
     add(program, cli)
   }
-  for (const add of [instanceCommands, keyCommands, roleCommands]) add(program, cli)
+  for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, tokenCommands]) add(program, cli)
   mappingCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)

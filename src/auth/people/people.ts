@@ -48,6 +48,8 @@ export interface PersonChange {
 export interface People {
   list(): readonly Person[]
   find(name: string): Person | undefined
+  /** Throws USER_UNKNOWN. */
+  get(name: string): Person
   create(input: NewPerson): Promise<Person>
   update(name: string, change: PersonChange): Promise<Person>
   delete(name: string): Promise<void>
@@ -94,6 +96,7 @@ export async function openPeople({ records, clock }: PeopleOptions): Promise<Peo
       const stored = people.get(name)
       return stored && personOf(stored)
     },
+    get: name => personOf(known(name)),
     async create(input) {
       const name = nameOf(input.name)
       check(name, input)
