@@ -21,12 +21,15 @@ import { createLateTokenServer, type LateTokenServer } from './auth/token-server
 import type { SigningAlgorithm } from './auth/token-server/token-limits.ts'
 import type { TrustedIssuerInput } from './auth/token-server/trusted-issuers.ts'
 import { openVault } from './auth/vault.ts'
+import type { ConnectorListen, Connectors } from './connector/hub/connectors.ts'
+import type { TunnelRequest } from './connector/hub/open-stream.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
 import type { LoadedFlow } from './flow/document.ts'
+import { locationsOf } from './flow/locations.ts'
 import type { Declarations } from './flow/schema.ts'
 import { heldBody } from './kernel/body.ts'
-import { asHubError, type HubError } from './kernel/error.ts'
+import { asHubError, type HubError, hubErrors } from './kernel/error.ts'
 import { defaultLimits, type Limits } from './kernel/limit.ts'
 import type { Connect } from './kernel/socket.ts'
 import { type Clock, systemClock } from './kernel/time.ts'
@@ -35,6 +38,7 @@ import { type ChannelSettings, createChannels, type SendMail } from './monitor/a
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
+import type { WatchedServiceKey } from './monitor/service-key-findings.ts'
 import { makeConnect } from './protocols/net/connect.ts'
 import { builtInSteps } from './steps/built-in.ts'
 import type { Store } from './store/port.ts'
@@ -91,6 +95,8 @@ export interface HubOptions {
   readonly admin: Address
   readonly endpoints: EndpointsAddress
   readonly tokens?: TokenSettings
+  /** Where on-premise connectors come in; undefined: this hub takes none. */
+  readonly connectors?: ConnectorListen | undefined
   readonly publicUrl?: string | undefined
   /** PEM texts of certificate authorities to trust beside the system's. */
   readonly trustedCertificates?: readonly string[]
@@ -121,12 +127,16 @@ export interface Hub {
   readonly credentials: Credentials
   readonly serviceUsers: ServiceUsers
   readonly people: People
+  /** Undefined where this hub takes no connectors. */
+  readonly connectors: Connectors | undefined
   readonly tokens: LateTokenServer
   readonly monitor: Monitor
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
   readonly adminUrl: string
   readonly endpointsUrl: string
+  /** host:port where connectors come in. */
+  readonly connectorsAddress: string | undefined
   readonly adminToken: string
   /** Flows that should run but could not be started. */
   readonly failedFlows: readonly { readonly name: string; readonly error: HubError }[]
@@ -150,7 +160,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const { token: adminToken } = await ensureAdminToken(dataFolder)
     const keyFile = join(dataFolder, 'master.key')
     const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
-    const connect = makeConnect()
+    let connectors: Connectors | undefined
+    const tunnel = (request: TunnelRequest) => connectors?.tunnel(request) ?? Promise.reject(hubErrors.STOPPING())
+    const connect = makeConnect(options.connectors ? { tunnel } : {})
     const resealOthers = async () =>
       (await serviceUsers.reseal()) +
       (await (await authority.load()).resealKeys()) +
@@ -178,6 +190,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       .some(({ id }) => serviceUsers.listKeys(id).some(({ kind }) => kind === 'certificate'))
     if (hasCertificates) await authority.load()
 
+    if (options.connectors) {
+      // Loaded only where connectors come in: it brings HTTP/2 and the libraries of the authority.
+      const { createConnectors } = await import('./connector/hub/connectors.ts')
+      const opened = await authority.load()
+      connectors = await createConnectors({ records: store, authority: opened, clock, log, listen: options.connectors })
+      undo.push(async () => connectors?.close())
+    }
+
     const people = await openPeople({ records: store, clock })
     const tokens = createLateTokenServer({
       issuer: () => options.tokens?.issuer ?? endpointsOrigin,
@@ -191,9 +211,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...(options.tokens?.algorithm && { algorithm: options.tokens.algorithm }),
     })
     undo.push(() => tokens.close())
+    let countRefusal = (_reason: string) => {}
     const endpoints = createFlowEndpoints({
       log,
-      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log }),
+      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log, onRefused: countRefusal }),
       hasRole: serviceUsers.hasRole,
       isBehindTls: options.endpoints.tls === 'by-proxy',
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
@@ -260,10 +281,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       policy: { ...defaultAlertPolicy, ...options.alertPolicy },
       channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
       credentials: () => credentials.list(),
+      serviceKeys: () => watchedKeys(serviceUsers),
       failedFlows: () => failedFlows,
+      connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
+    countRefusal = monitor.metrics.callerRefused
 
     let isReady = false
     const endWatch = watchStore(store, clock, error => {
@@ -289,12 +313,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       adminToken,
       isReady: () => isReady,
       repairBytesMax: limits.parseBytes,
+      connectors,
     })
     undo.push(() => api.close())
     const adminUrl = await api.listen(options.admin)
     undo.push(() => endpoints.close())
     const endpointsUrl = await endpoints.listen(options.endpoints)
     endpointsOrigin ||= new URL(endpointsUrl).origin
+    const connectorsAddress = await connectors?.start()
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
     await options.beforeFlows?.({ credentials, serviceUsers, people })
@@ -320,6 +346,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       logBook,
       adminUrl,
       endpointsUrl,
+      connectors,
+      connectorsAddress,
       adminToken,
       failedFlows,
       async close() {
@@ -332,6 +360,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await closeAll(undo)
     throw error
   }
+}
+
+/** Names of the running flows that go through each location. */
+function flowsByLocation(engine: Pick<Engine, 'flows'>): ReadonlyMap<string, readonly string[]> {
+  const used = new Map<string, string[]>()
+  for (const { flow } of engine.flows()) {
+    for (const location of locationsOf(flow)) used.set(location, [...(used.get(location) ?? []), flow.name])
+  }
+  return used
 }
 
 /** For the whole process: sign-in servers, mail servers and webhooks alike. */
@@ -351,6 +388,17 @@ async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
   for (const close of undo.splice(0).toReversed()) await close().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
+}
+
+/** Keys of callers that have an end, for the monitor. */
+function watchedKeys(users: ServiceUsers): readonly WatchedServiceKey[] {
+  return users.listInstances().flatMap(({ id: instanceId, name: instance }) =>
+    users.listKeys(instanceId).flatMap(({ id, name, expiresAt, revokedAt, replacedBy }) => {
+      if (expiresAt === undefined || revokedAt !== undefined) return []
+      const isReplaced = replacedBy !== undefined
+      return [{ id, name, instance, expiresAt, isReplaced, lastUsedAt: users.lastUseOf(id)?.at }]
+    }),
+  )
 }
 
 /** Flows that run and let in only callers with this role. */

@@ -5,6 +5,7 @@ import type { Credentials } from '../auth/credentials.ts'
 import type { People } from '../auth/people/people.ts'
 import type { ServiceUsers } from '../auth/service/model.ts'
 import type { LateTokenServer } from '../auth/token-server/late-token-server.ts'
+import type { Connectors } from '../connector/hub/connectors.ts'
 import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
@@ -21,6 +22,8 @@ export interface ApiParts {
   readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
   readonly credentials: CredentialAdmin
   readonly serviceUsers: ServiceUsers
+  /** Undefined where this hub takes no on-premise connectors. */
+  readonly connectors?: Connectors | undefined
   readonly people: People
   readonly tokens: Pick<LateTokenServer, 'load'>
   readonly catalog: FlowCatalog

@@ -14,6 +14,7 @@ import { createTokenCheck } from './admin-token.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { apiErrors } from './api-errors.ts'
 import { auditRoutes } from './audit-routes.ts'
+import { connectorRoutes } from './connector-routes.ts'
 import { credentialRoutes } from './credential-routes.ts'
 import { flowRoutes } from './flow-routes.ts'
 import { healthRoutes } from './health-routes.ts'
@@ -93,6 +94,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
+    connectorRoutes(routes, parts)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })
 

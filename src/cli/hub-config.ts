@@ -6,6 +6,7 @@ import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
+import { connectorsSection } from './connectors-section.ts'
 
 export const configErrors = defineErrors('CONFIG', {
   WRONG: {
@@ -169,6 +170,7 @@ export const hubConfig = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Where the endpoints of flows and the token server listen.' }),
+  connectors: connectorsSection,
   tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),
   trust: z
     .array(z.string())

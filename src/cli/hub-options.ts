@@ -6,6 +6,7 @@ import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { AlertMailServer, EndpointsAddress, HubOptions, TokenSettings } from '../main.ts'
 import { batchOutput } from '../monitor/batched-output.ts'
+import { connectorListen } from './connectors-section.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 
@@ -27,6 +28,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),
+    connectors: connectorListen(config.connectors),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
     limits: knownLimits(config),

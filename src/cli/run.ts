@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { asHubError } from '../kernel/error.ts'
 import { type Cli, makeCli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { connectorCommands } from './connector-commands.ts'
 import { credentialCommands } from './credential-commands.ts'
 import { flowCommands } from './flow-commands.ts'
 import { defaultUrl } from './hub-client.ts'
@@ -60,6 +61,7 @@ function buildProgram(cli: Cli): Command {
   }
   for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, tokenCommands]) add(program, cli)
   mappingCommands(program, cli)
+  connectorCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
   return program

@@ -3,7 +3,7 @@ import type { LoadedFlow } from '../flow/document.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
-import type { CheckResult } from '../kernel/socket.ts'
+import { type CheckResult, connectFor } from '../kernel/socket.ts'
 import type { FlowStatus } from './control.ts'
 import type { EngineParts } from './engine.ts'
 import { FlowRoutes } from './flow-routes.ts'
@@ -49,7 +49,8 @@ export class RunningFlow {
 
   /** Opens receivers and steps; the sender follows with `receive`, when the deliveries already waiting can run. */
   static async prepare(parts: EngineParts, flow: LoadedFlow): Promise<RunningFlow> {
-    const { log, clock, limits, connect, credential, store } = parts
+    const { log, clock, limits, credential, store } = parts
+    const connect = connectFor(flow.name, parts.connect)
     const { queued } = await store.counts(flow.name)
     const stop = new AbortController()
     const prepared = await prepareFlow({
@@ -129,7 +130,8 @@ export class RunningFlow {
   }
 
   #senderContext(config: unknown, intake: Intake): SenderContext<unknown> {
-    const { clock, limits, connect, credential, store } = this.#parts
+    const { clock, limits, credential, store } = this.#parts
+    const connect = connectFor(this.flow.name, this.#parts.connect)
     const memoryId = (name: string) => `${this.flow.name}/${name}`
     return {
       config,

@@ -15,8 +15,17 @@ import {
   findSetAside,
 } from './findings.ts'
 import { Hearings } from './hearing.ts'
+import { findConnector, findLocation } from './location-findings.ts'
 import { Probes } from './probes.ts'
-import type { Watched, WatchedCredential, WatchedError, WatchedLink, WatchedStatus } from './watched.ts'
+import { findServiceKey, type WatchedServiceKey } from './service-key-findings.ts'
+import type {
+  Watched,
+  WatchedConnectors,
+  WatchedCredential,
+  WatchedError,
+  WatchedLink,
+  WatchedStatus,
+} from './watched.ts'
 
 /** When trouble becomes an alert. */
 export interface AlertPolicy {
@@ -58,7 +67,11 @@ export interface ExpectationParts {
   readonly book: AlertBook
   readonly policy: AlertPolicy
   readonly credentials: () => Promise<readonly WatchedCredential[]>
+  /** Keys of callers that have an end and were not revoked. */
+  readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
+  /** Undefined where this hub takes no connectors. */
+  readonly connectors?: WatchedConnectors | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -91,7 +104,23 @@ export function createExpectations(parts: ExpectationParts) {
         await report(findCredential(credential, policy.credentialEndsMs, clock.now()))
       }
     })
+    await guarded('connectors', async () => lookAtConnectors(report))
+    await guarded('service keys', async () => {
+      for (const key of parts.serviceKeys?.() ?? []) {
+        for (const finding of findServiceKey(key, clock.now())) await report(finding)
+      }
+    })
     await book.resolveOthers(observed)
+  }
+
+  async function lookAtConnectors(report: (finding: Finding) => Promise<void>): Promise<void> {
+    const { connectors } = parts
+    if (!connectors) return
+    const locations = new Map(connectors.locations().map(each => [each.location, each]))
+    for (const [name, flows] of connectors.usedBy()) {
+      await report(findLocation(name, locations.get(name), flows, clock.now()))
+    }
+    for (const connector of connectors.list()) await report(findConnector(connector, clock.now()))
   }
 
   async function lookAtFlow(

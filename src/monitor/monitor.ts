@@ -9,7 +9,8 @@ import { logEvents } from './event-log.ts'
 import { type AlertPolicy, createExpectations, type FailedFlow } from './expectations.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { keepRetention } from './retention.ts'
-import type { Watched, WatchedCredential } from './watched.ts'
+import type { WatchedServiceKey } from './service-key-findings.ts'
+import type { Watched, WatchedConnectors, WatchedCredential } from './watched.ts'
 
 export interface MonitorParts {
   readonly engine: Watched
@@ -23,7 +24,11 @@ export interface MonitorParts {
   readonly policy: AlertPolicy
   readonly channels: ReadonlyMap<string, AlertChannel>
   readonly credentials: () => Promise<readonly WatchedCredential[]>
+  /** Keys of callers that have an end and were not revoked. */
+  readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
+  /** Undefined where this hub takes no connectors. */
+  readonly connectors?: WatchedConnectors | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -47,7 +52,14 @@ export function createMonitor(parts: MonitorParts): Monitor {
   const expectations = createExpectations({ ...parts, book })
   const endLog = logEvents(engine, log)
   const openAlerts = () => book.list().filter(alert => alert.state === 'open').length
-  const metrics = createMetrics({ engine, store, clock, version: parts.version, openAlerts })
+  const metrics = createMetrics({
+    engine,
+    store,
+    clock,
+    version: parts.version,
+    openAlerts,
+    connectors: parts.connectors,
+  })
   const loops: Promise<void>[] = []
 
   let telling: Promise<void> | undefined

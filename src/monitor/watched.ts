@@ -16,6 +16,42 @@ export interface Watched extends Pick<Engine, 'probe' | 'on'> {
   flows(): readonly WatchedStatus[]
 }
 
+/** What the monitor sees of a location of on-premise connectors. */
+export interface WatchedLocation {
+  readonly location: string
+  readonly enrolled: number
+  readonly connected: number
+  readonly tunnels: number
+  readonly openStreams: number
+  /** Since when no connector is connected; undefined while one is. */
+  readonly awaySince: number | undefined
+}
+
+export interface WatchedConnector {
+  readonly id: string
+  readonly name: string
+  readonly location: string
+  readonly state: 'connected' | 'away' | 'revoked'
+  readonly certificateEndsAt: number
+}
+
+/** What the monitor sees of on-premise connectors. */
+export interface WatchedConnectors {
+  locations(): readonly WatchedLocation[]
+  list(): readonly WatchedConnector[]
+  traffic(): readonly {
+    readonly location: string
+    readonly opened: number
+    /** By error code. */
+    readonly refused: Readonly<Record<string, number>>
+    readonly tunnelsLost: number
+    readonly sentBytes: number
+    readonly receivedBytes: number
+  }[]
+  /** Names of the running flows that go through each location. */
+  usedBy(): ReadonlyMap<string, readonly string[]>
+}
+
 /** What the monitor sees of a credential. */
 export interface WatchedCredential {
   readonly name: string

@@ -223,7 +223,7 @@ describe('a connection that is not opened says why', () => {
   test('no connector enrolled, none connected, and silence', async () => {
     await expect(open()).rejects.toMatchObject({ code: 'NET_NO_CONNECTOR' })
     await enrolAt(hub, 'dc-frankfurt')
-    await expect(open()).rejects.toMatchObject({ code: 'LOCATION_NOT_CONNECTED', retry: 'soon' })
+    await expect(open({ timeoutMs: 200 })).rejects.toMatchObject({ code: 'LOCATION_NOT_CONNECTED', retry: 'soon' })
     await connector('dc-frankfurt', { onConnect: () => {} })
     await expect(open({ timeoutMs: 200 })).rejects.toMatchObject({ code: 'NET_CONNECT_TIMEOUT' })
     const stop = new AbortController()
@@ -321,6 +321,13 @@ describe('of several connectors', () => {
     await until(() => hub.connectors.get(identity.connector).tunnels.length === 1)
     ;(await open()).destroy()
     expect(after.asked).toHaveLength(1)
+  })
+
+  test('a connection waits a moment for a connector that is about to come back', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const opening = open()
+    standIns.push(await startStandIn(hub, identity))
+    ;(await opening).destroy()
   })
 
   test('one that says goodbye gets no new streams, and what it carries goes on', async () => {

@@ -192,6 +192,12 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     tunnel: request =>
       openStream(request, {
         candidates: (location, address) => registry.candidates(location, address),
+        awaitTunnel: async ({ via }, waitMs, signal) => {
+          const since = awaySince.get(via) ?? startedAt
+          const isEnrolled = book.list().some(each => each.location === via && !each.revoked)
+          if (isClosing || !isEnrolled || clock.now() - since > hubLimits.recentlyMs) return false
+          return registry.awaitTunnel(via, clock, Math.min(waitMs, hubLimits.comingBackMs), signal)
+        },
         noTunnel: target => {
           const error = noTunnel(target)
           traffic.refused(target.via, error.code)

@@ -33,6 +33,9 @@ export const hubLimits = {
   idlePingMs: 10 * SECOND,
   /** Pings that stay without a sign of life until a tunnel is dead. */
   missesMax: 2,
+  /** A connection waits this long for a connector that was there until a minute ago, or that a new start awaits. */
+  comingBackMs: 10 * SECOND,
+  recentlyMs: MINUTE,
   /** How often the allow-list that connectors report is read anew. */
   helloMs: 30 * SECOND,
   /** How often records that other nodes of the hub write are read. */

@@ -13,7 +13,9 @@ export type TunnelRequest = ConnectRequest & { readonly via: string }
 export interface Opener {
   /** Tunnels that may carry it, the best first. */
   candidates(location: string, address: string): readonly Tunnel[]
-  /** Throws why a location without a tunnel has none. */
+  /** Waits a moment for a connector that was there just now; true: look again. */
+  awaitTunnel(target: StreamTarget, waitMs: number, signal: AbortSignal): Promise<boolean>
+  /** Why a location without a tunnel has none. */
   noTunnel(target: StreamTarget): HubError
   onOpened(target: StreamTarget, tunnel: Tunnel): void
   onRefused(target: StreamTarget, tunnel: Tunnel, error: HubError): void
@@ -44,7 +46,7 @@ export async function openStream(request: TunnelRequest, opener: Opener): Promis
     // Whoever waits for the promise is told by it, and not by the stream it never got.
     stream.on('error', () => {})
     try {
-      await openSomewhere(stream, target, request.purpose, opener)
+      await openSomewhere(stream, target, request, opener)
       return stream
     } catch (thrown) {
       stream.destroy(asHubError(thrown))
@@ -59,9 +61,11 @@ export async function openStream(request: TunnelRequest, opener: Opener): Promis
 async function openSomewhere(
   stream: TunnelStream,
   target: StreamTarget,
-  purpose: string | undefined,
+  { purpose, timeoutMs }: Pick<TunnelRequest, 'purpose' | 'timeoutMs'>,
   opener: Opener,
 ): Promise<void> {
+  const gone = new AbortController()
+  stream.once('close', () => gone.abort())
   const address = authorityOf(target.host, target.port)
   const tried = new Set<Tunnel>()
   const refusedBy = new Set<string>()
@@ -71,7 +75,13 @@ async function openSomewhere(
     const next = opener
       .candidates(target.via, address)
       .find(tunnel => !tried.has(tunnel) && !refusedBy.has(tunnel.owner.connector) && mayTry(tunnel, address, refusal))
-    if (!next) throw refusal ?? opener.noTunnel(target)
+    if (!next) {
+      const isUnheard = refusal === undefined || refusal.code === locationErrors.TUNNEL_LOST.code
+      // Half of the time at most, so that what is told is the reason and not that time ran out.
+      if (isUnheard && (await opener.awaitTunnel(target, timeoutMs / 2, gone.signal))) continue
+      if (stream.destroyed) throw stream.errored ?? hubErrors.STOPPING()
+      throw refusal ?? opener.noTunnel(target)
+    }
     tried.add(next)
     const outcome = await tryTunnel(stream, next, target, purpose)
     if (outcome === undefined) {

@@ -1,4 +1,5 @@
 import { KiB } from '../../kernel/size.ts'
+import type { Clock } from '../../kernel/time.ts'
 import { hubLimits } from './limits.ts'
 import type { Tunnel } from './tunnel.ts'
 
@@ -9,6 +10,7 @@ const suspectWeight = 1_000_000
 /** The tunnels to this node, and which of them takes the next stream. */
 export class TunnelRegistry {
   readonly #tunnels = new Set<Tunnel>()
+  readonly #waiting = new Set<(location: string) => void>()
 
   /** Takes a tunnel in; those of an earlier process of the same connector are cut, since it cannot live any more. */
   add(tunnel: Tunnel): void {
@@ -22,7 +24,26 @@ export class TunnelRegistry {
       return
     }
     this.#tunnels.add(tunnel)
+    for (const tell of this.#waiting) tell(tunnel.owner.location)
     void tunnel.closed().then(() => this.#tunnels.delete(tunnel))
+  }
+
+  /** Resolves with true when a tunnel of the location came in, with false when time or the signal ended the wait. */
+  awaitTunnel(location: string, clock: Pick<Clock, 'after'>, waitMs: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false)
+    return new Promise(resolve => {
+      const end = (hasCome: boolean) => {
+        this.#waiting.delete(tell)
+        cancel()
+        signal.removeEventListener('abort', onAbort)
+        resolve(hasCome)
+      }
+      const tell = (of: string) => of === location && end(true)
+      const onAbort = () => end(false)
+      const cancel = clock.after(waitMs, () => end(false))
+      this.#waiting.add(tell)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
   }
 
   all(): readonly Tunnel[] {

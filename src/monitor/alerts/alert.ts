@@ -9,6 +9,9 @@ const alertKinds = [
   'credential',
   'flow-failed',
   'flow-gone',
+  'service-key',
+  'location',
+  'connector',
 ] as const
 export type AlertKind = (typeof alertKinds)[number]
 
