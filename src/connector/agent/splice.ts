@@ -83,7 +83,7 @@ export function splice({ near, below = near, far, isReset = () => false, resetNe
   function fail(because: SpliceEnd): void {
     if (how !== 'done') return
     how = because
-    if (!near.destroyed) resetNear(because)
+    if (!near.destroyed || !below.destroyed) resetNear(because)
     if (!far.destroyed) resetSocket(far)
   }
 
