@@ -38,7 +38,6 @@ import { type ChannelSettings, createChannels, type SendMail } from './monitor/a
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
-import type { WatchedServiceKey } from './monitor/service-key-findings.ts'
 import { makeConnect } from './protocols/net/connect.ts'
 import { builtInSteps } from './steps/built-in.ts'
 import type { Store } from './store/port.ts'
@@ -211,10 +210,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...(options.tokens?.algorithm && { algorithm: options.tokens.algorithm }),
     })
     undo.push(() => tokens.close())
-    let countRefusal = (_reason: string) => {}
     const endpoints = createFlowEndpoints({
       log,
-      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log, onRefused: countRefusal }),
+      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log }),
       hasRole: serviceUsers.hasRole,
       isBehindTls: options.endpoints.tls === 'by-proxy',
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
@@ -281,13 +279,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       policy: { ...defaultAlertPolicy, ...options.alertPolicy },
       channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
       credentials: () => credentials.list(),
-      serviceKeys: () => watchedKeys(serviceUsers),
       failedFlows: () => failedFlows,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
-    countRefusal = monitor.metrics.callerRefused
 
     let isReady = false
     const endWatch = watchStore(store, clock, error => {
@@ -388,17 +384,6 @@ async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
   for (const close of undo.splice(0).toReversed()) await close().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
-}
-
-/** Keys of callers that have an end, for the monitor. */
-function watchedKeys(users: ServiceUsers): readonly WatchedServiceKey[] {
-  return users.listInstances().flatMap(({ id: instanceId, name: instance }) =>
-    users.listKeys(instanceId).flatMap(({ id, name, expiresAt, revokedAt, replacedBy }) => {
-      if (expiresAt === undefined || revokedAt !== undefined) return []
-      const isReplaced = replacedBy !== undefined
-      return [{ id, name, instance, expiresAt, isReplaced, lastUsedAt: users.lastUseOf(id)?.at }]
-    }),
-  )
 }
 
 /** Flows that run and let in only callers with this role. */

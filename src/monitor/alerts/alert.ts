@@ -9,7 +9,6 @@ const alertKinds = [
   'credential',
   'flow-failed',
   'flow-gone',
-  'service-key',
   'location',
   'connector',
 ] as const
