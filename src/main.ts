@@ -15,6 +15,7 @@ import { type Credentials, openCredentials } from './auth/credentials.ts'
 import { createLateAuthority } from './auth/late-authority.ts'
 import { openPeople, type People } from './auth/people/people.ts'
 import { createGuard } from './auth/service/guard.ts'
+import { keysWithAnEnd } from './auth/service/keys-with-an-end.ts'
 import type { ServiceUsers } from './auth/service/model.ts'
 import { openServiceUsers } from './auth/service/service-users.ts'
 import { createLateTokenServer, type LateTokenServer } from './auth/token-server/late-token-server.ts'
@@ -210,9 +211,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...(options.tokens?.algorithm && { algorithm: options.tokens.algorithm }),
     })
     undo.push(() => tokens.close())
+    let countRefusal = (_reason: string) => {}
     const endpoints = createFlowEndpoints({
       log,
-      guard: createGuard({ users: serviceUsers, tokens: () => tokens, clock, log }),
+      guard: createGuard({
+        users: serviceUsers,
+        tokens: () => tokens,
+        clock,
+        log,
+        onRefused: reason => countRefusal(reason),
+      }),
       hasRole: serviceUsers.hasRole,
       isBehindTls: options.endpoints.tls === 'by-proxy',
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
@@ -279,11 +287,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       policy: { ...defaultAlertPolicy, ...options.alertPolicy },
       channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
       credentials: () => credentials.list(),
+      serviceKeys: () => keysWithAnEnd(serviceUsers),
       failedFlows: () => failedFlows,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
+    countRefusal = reason => monitor.metrics.callerRefused(reason)
 
     let isReady = false
     const endWatch = watchStore(store, clock, error => {

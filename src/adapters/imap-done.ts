@@ -5,6 +5,7 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { addFlags, createFolder, hasFolder } from '../protocols/imap/folder.ts'
 import { canExpunge, deleteMails, moveMails } from '../protocols/imap/move.ts'
 import type { ImapConfig } from './imap-config.ts'
+import type { Leftovers } from './imap-leftovers.ts'
 import type { ImapContext } from './imap-session.ts'
 
 /** How a mail ended, as far as the mailbox is concerned. */
@@ -57,10 +58,14 @@ export class DonePile {
   #notBefore = 0
   #commandsLeft = 0
   #hasToldLeftovers = false
+  readonly #leftovers: Leftovers
+  /** Whether the server refuses now; not known before the first round. */
+  #isStuck: boolean | undefined
 
-  constructor(context: ImapContext, link: Link) {
+  constructor(context: ImapContext, link: Link, leftovers: Leftovers) {
     this.#context = context
     this.#link = link
+    this.#leftovers = leftovers
   }
 
   get count(): number {
@@ -82,31 +87,46 @@ export class DonePile {
 
   /** Tells the server, in batches. A refusal is shown and tried again later; what ends the session is thrown. */
   async flush(connection: ImapConnection): Promise<void> {
+    if (this.#waiting.size === 0) return this.#settled()
     if (!this.isDue(this.#context.clock.now())) return
     this.#commandsLeft = doneLimits.commandsPerRound
+    let refusal: HubError | undefined
     for (const ending of ['done', 'failed'] as const) {
       const uids = [...this.#waiting].filter(([, how]) => how === ending).map(([uid]) => uid)
-      if (uids.length > 0) await this.#settle(connection, uids, ending)
+      if (uids.length > 0) refusal = (await this.#settle(connection, uids, ending)) ?? refusal
     }
+    if (!refusal) return this.#settled()
+    this.#notBefore = this.#context.clock.now() + this.#context.config.every
+    await this.#leftovers.keep(this.#waiting)
+    this.#isStuck = true
+    this.#link.stuck(refusal)
   }
 
-  async #settle(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
+  /** Remembers what the next session must still tell the server, or the next start after a long stop. */
+  async remember(working: Iterable<number>): Promise<void> {
+    await this.#leftovers.keep([...[...working].map((uid): [number, Ending] => [uid, 'done']), ...this.#waiting])
+  }
+
+  async #settled(): Promise<void> {
+    if (this.#isStuck !== false) this.#link.stuck(undefined)
+    this.#isStuck = false
+    if (!this.#leftovers.isEmpty) await this.#leftovers.keep(this.#waiting)
+  }
+
+  /** The refusal as people are told of it; undefined when all went well. */
+  async #settle(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<HubError | undefined> {
     const refused: number[] = []
     const refusal = await this.#applyApart(connection, uids, ending, refused)
-    if (!refusal) return
-    const { config, clock } = this.#context
-    this.#notBefore = clock.now() + config.every
-    this.#link.trouble(
-      imapErrors.DONE_REFUSED(
-        {
-          user: connection.options.names.user,
-          count: refused.length,
-          action: describeAction(config, ending),
-          answer: String(refusal.fields['answer'] ?? refusal.message),
-          uids: refused.slice(0, 20).join(','),
-        },
-        { cause: refusal },
-      ),
+    if (!refusal) return undefined
+    return imapErrors.DONE_REFUSED(
+      {
+        user: connection.options.names.user,
+        count: refused.length,
+        action: describeAction(this.#context.config, ending),
+        answer: String(refusal.fields['answer'] ?? refusal.message),
+        uids: refused.slice(0, 20).join(','),
+      },
+      { cause: refusal },
     )
   }
 

@@ -8,6 +8,7 @@ import { imapLimits } from '../protocols/imap/limits.ts'
 import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/windows.ts'
 import { DonePile, leftoverCriteria } from './imap-done.ts'
 import { refusedMail, takeIn } from './imap-intake.ts'
+import type { Leftovers } from './imap-leftovers.ts'
 import { type MailPlace, sourceKeyOf } from './imap-message.ts'
 import type { OddMails } from './imap-odd-mails.ts'
 import type { ImapContext, ImapSession } from './imap-session.ts'
@@ -44,6 +45,7 @@ export class FolderReader {
   readonly #suspectBelow: number
   readonly #mailbox: string
   readonly #odd: OddMails
+  readonly #leftovers: Leftovers
   readonly #onProgress: () => void
   readonly #signal: AbortSignal
   /** Mails on their way through the flow. */
@@ -64,6 +66,7 @@ export class FolderReader {
       readonly suspectBelow: number
       readonly mailbox: string
       readonly odd: OddMails
+      readonly leftovers: Leftovers
       readonly signal: AbortSignal
       onProgress(): void
     },
@@ -77,7 +80,8 @@ export class FolderReader {
     this.#odd = options.odd
     this.#onProgress = options.onProgress
     this.#signal = options.signal
-    this.pile = new DonePile(context, link)
+    this.#leftovers = options.leftovers
+    this.pile = new DonePile(context, link, options.leftovers)
   }
 
   /** Looks for mails that the hub has not finished; what it knows already is not fetched again. */
@@ -94,13 +98,21 @@ export class FolderReader {
       const known = await intake.known(batch.map(uid => this.#keyOf(uid)))
       for (const uid of batch) {
         const entry = known.get(this.#keyOf(uid))
-        if (!entry) fresh.push(uid)
+        // Its delivery may have been purged since.
+        const left = entry ? undefined : this.#leftovers.ending(uid)
+        if (left) this.pile.add(uid, left)
+        else if (!entry) fresh.push(uid)
         else if (entry.state === 'working') this.#follow(uid, entry.id)
         else this.pile.add(uid, endingOf(entry.state))
       }
     }
     const due = fresh.filter(uid => !this.#odd.isResting(this.#keyOf(uid), clock.now()))
     this.#backlog = config.order === 'oldest-first' ? due : due.toReversed()
+  }
+
+  /** Call it when the session ends: what was taken in and not marked yet is told to the server by a later one. */
+  remember(): Promise<void> {
+    return this.pile.remember(this.#working)
   }
 
   /** True when there are mails to fetch and places for them. */

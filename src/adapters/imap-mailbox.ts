@@ -7,6 +7,7 @@ import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
 import { prepareFolders } from './imap-done.ts'
 import { FolderReader } from './imap-folder.ts'
+import { Leftovers } from './imap-leftovers.ts'
 import { OddMails } from './imap-odd-mails.ts'
 import { type ImapContext, type ImapSession, openSession } from './imap-session.ts'
 
@@ -70,12 +71,15 @@ export class MailboxReader {
     const selected = await selectFolder(connection, config.folder)
     const suspectBelow = await this.#rememberUidValidity(selected)
     await prepareFolders(this.#context, connection, link)
+    const { folder, uidValidity } = selected
+    const leftovers = await Leftovers.open(this.#context.memory, `${this.#mailbox}/${folder}`, uidValidity)
     const nap = new Nap(clock)
     const reader: FolderReader = new FolderReader(this.#context, link, session, {
       selected,
       suspectBelow,
       mailbox: this.#mailbox,
       odd: this.#odd,
+      leftovers,
       signal,
       onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(flushDelayMs)),
     })
@@ -85,6 +89,7 @@ export class MailboxReader {
       await this.#loop(link, session, reader, nap, canIdle)
     } finally {
       nap.close()
+      await reader.remember()
     }
   }
 

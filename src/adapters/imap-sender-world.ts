@@ -23,6 +23,8 @@ export class SenderWorld {
   readonly accepted: TakenIn[] = []
   readonly troubles: HubError[] = []
   readonly downs: HubError[] = []
+  /** What stays undone now. */
+  stuck: HubError | undefined
   readonly ups: string[] = []
   readonly memory = new Map<string, Json>()
   readonly known = new Map<string, Known>()
@@ -153,6 +155,10 @@ export class SenderWorld {
           signal: this.#stop.signal,
           up: detail => void this.ups.push(detail),
           trouble: error => void this.troubles.push(error),
+          stuck: error => {
+            if (error) this.troubles.push(error)
+            this.stuck = error
+          },
         })
       } catch (thrown) {
         const error = asHubError(thrown)

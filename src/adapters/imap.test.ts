@@ -139,6 +139,65 @@ test('a refused move is shown, tried again, and never forgotten', async () => {
   expect(world.accepted.length).toBe(2)
 })
 
+describe('a mailbox that refuses every move', () => {
+  const purge = () => world.known.clear()
+
+  test('is not read again, however long its deliveries are gone and however the hub ended', async () => {
+    world.server.receive(mail('one'))
+    world.server.receive(mail('two'))
+    world.server.when(/^UID MOVE/, 'NO [OVERQUOTA] full', 1000)
+    await world.start(archive)
+    await soon(() => world.stuck).toMatchObject({ code: 'IMAP_DONE_REFUSED', side: 'sender', fields: { count: 2 } })
+    // What was written until here is all that a killed hub leaves.
+    const written = new Map(world.memory)
+    await world.stop()
+    purge()
+    world.memory.clear()
+    for (const [name, value] of written) world.memory.set(name, value)
+    world.server.receive(mail('three'))
+    await world.start(archive)
+    await soon(() => world.subjects()).toEqual(['one', 'two', 'three'])
+    await soon(() => world.troubles.at(-1)?.fields['count']).toBe(3)
+    // Freed, it moves them all, and they are forgotten.
+    world.server.forgive()
+    await soon(() => world.uids('Processed')).toEqual([1, 2, 3])
+    await soon(() => world.stuck).toBeUndefined()
+    await world.stop()
+    expect([...world.memory.entries()].filter(([name]) => name.startsWith('leftovers'))).toMatchObject([
+      [expect.any(String), { done: '', failed: '' }],
+    ])
+    expect(world.subjects()).toEqual(['one', 'two', 'three'])
+  })
+
+  test('under another UIDVALIDITY means other mails by the same numbers', async () => {
+    world.server.receive(mail('one'))
+    world.server.when(/^UID MOVE/, 'NO [OVERQUOTA] full', 1000)
+    await world.start(archive)
+    await soon(() => world.stuck).toBeDefined()
+    await world.stop()
+    purge()
+    world.server.folder('INBOX').uidValidity++
+    world.server.folder('INBOX').mails.splice(0)
+    world.server.forgive()
+    world.server.receive(mail('other'))
+    await world.start(archive)
+    await soon(() => world.subjects()).toEqual(['one', 'other'])
+  })
+})
+
+test('a mail that was on its way when the flow stopped for long is not taken in again', async () => {
+  world.ending = () => undefined
+  world.server.receive(mail('one'))
+  await world.start(archive)
+  await soon(() => world.accepted.length).toBe(1)
+  await world.stop()
+  // It was delivered, kept for its time, and purged while nobody looked into the mailbox.
+  world.known.clear()
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  expect(world.accepted).toHaveLength(1)
+})
+
 test('one mail that the server will not move does not hold back the others', async () => {
   for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
   const isAsked = (line: string) => {

@@ -111,7 +111,7 @@ class World {
         set: async (name: string, value: Json) => void this.memory.set(name, value),
       },
       supervise: async (_link: string, run: (link: object) => Promise<void>) => {
-        const link = { signal, up() {}, trouble: (error: HubError) => this.troubles.push(error) }
+        const link = { signal, up() {}, stuck() {}, trouble: (error: HubError) => this.troubles.push(error) }
         while (!signal.aborted) {
           await run(link).catch(() => this.clock.sleep(10 * SECOND, signal))
         }

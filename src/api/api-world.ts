@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { openCredentials } from '../auth/credentials.ts'
 import { createLateAuthority } from '../auth/late-authority.ts'
 import { openPeople } from '../auth/people/people.ts'
+import { keysWithAnEnd } from '../auth/service/keys-with-an-end.ts'
 import { openServiceUsers } from '../auth/service/service-users.ts'
 import { createLateTokenServer } from '../auth/token-server/late-token-server.ts'
 import { openVault } from '../auth/vault.ts'
@@ -74,6 +75,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     policy: defaultAlertPolicy,
     channels: new Map(),
     credentials: () => credentials.list(),
+    serviceKeys: () => keysWithAnEnd(serviceUsers),
     failedFlows: () => failed,
     documents: async () => new Set(['orders']),
   })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { z } from 'zod'
-import { DAY } from '../kernel/time.ts'
+import { DAY, MINUTE } from '../kernel/time.ts'
 import { type ApiWorld, apiWorld } from './api-world.ts'
 import { instanceView } from './service-views.ts'
 
@@ -141,6 +141,38 @@ test('roles in use stay unless forced, and spaces hold as many instances as thei
     ],
   })
   await world.ask(204, 'DELETE', '/api/spaces/dev')
+})
+
+test('a key that ends soon raises an alert at 30, 7 and 1 days, shows in the metrics, and is well once rotated', async () => {
+  const instance = await makeInstance()
+  const path = `/api/service-instances/${instance.id}/keys`
+  await world.ask(201, 'POST', path, { name: 'postman', parameters: { 'key-type': 'secret', validity: 40 } })
+  const alerts = async () => {
+    await world.monitor.look()
+    const { alerts: all } = (await world.ask(200, 'GET', '/api/alerts')) as { alerts: { id: string; what: string }[] }
+    return all.filter(each => 'state' in each && each.state === 'open')
+  }
+  expect(await alerts()).toEqual([])
+  await world.clock.advance(11 * DAY)
+  const [first, ...others] = await alerts()
+  expect(first?.what).toMatch(/^The service key postman of cpi-user-secret ends on \d{4}-/)
+  expect(others).toEqual([])
+  const metrics = await (await world.call('GET', '/metrics')).text()
+  expect(metrics).toMatch(/^isthmus_service_key_rest_seconds\{instance="cpi-user-secret",.*name="postman"\} 2505600$/m)
+  await world.clock.advance(23 * DAY)
+  // The farther warning is resolved once the nearer one has stood for a while.
+  await alerts()
+  await world.clock.advance(10 * MINUTE)
+  const second = await alerts()
+  expect(second.map(({ id }) => id.replace(/^service-key:[0-9a-f]+:/, ''))).toEqual(['7d'])
+  const key = second[0]?.id.split(':')[1] ?? ''
+  await world.ask(201, 'POST', `/api/service-keys/${key}/rotate`, { overlap: '1d' })
+  await alerts()
+  await world.clock.advance(10 * MINUTE)
+  expect(await alerts()).toEqual([])
+  // Somebody goes on with the old one.
+  world.serviceUsers.noteUse(key, '10.0.0.9')
+  expect((await alerts()).map(({ what }) => what)[0]).toMatch(/^The old service key postman .* still uses it\.$/)
 })
 
 const refused: readonly [string, string, unknown, number, RegExp][] = [

@@ -22,14 +22,9 @@ export const connectorsSection = z
       description: 'host:port that connectors dial, where it is another than host and port.',
       examples: ['hub.contoso.com:8443'],
     }),
-    nodes: z
-      .array(hostPort)
-      .min(1)
-      .max(64)
-      .optional()
-      .meta({
-        description: 'host:port of every node, where the hub has several; each connector keeps tunnels to all.',
-      }),
+    nodes: z.array(hostPort).min(1).max(64).optional().meta({
+      description: 'host:port of every node, where the hub has several; each connector keeps tunnels to all.',
+    }),
   })
   .refine(({ host, address, nodes }) => !everyAddress.has(host) || address !== undefined || nodes !== undefined, {
     path: ['address'],

@@ -44,6 +44,8 @@ export interface LinkStatus {
   readonly since: number
   readonly detail: string
   readonly error: StoredError | undefined
+  /** What stays undone although the link works, and since when. */
+  readonly stuck?: { readonly since: number; readonly error: StoredError } | undefined
 }
 
 export interface FlowStatus {

@@ -20,7 +20,7 @@ export class Links {
     const before = this.#links.get(link)
     const isChange = before?.state !== 'up'
     const since = isChange || !before ? now : before.since
-    this.#links.set(link, { link, state: 'up', since, detail, error: undefined })
+    this.#links.set(link, { link, state: 'up', since, detail, error: undefined, stuck: before?.stuck })
     return isChange
   }
 
@@ -33,7 +33,16 @@ export class Links {
     const before = this.#links.get(link)
     const isChange = before?.state !== 'down' || before.error?.code !== error.code
     const since = before?.state === 'down' ? before.since : now
-    this.#links.set(link, { link, state: 'down', since, detail: error.message, error: storedErrorOf(error) })
+    const stored = storedErrorOf(error)
+    this.#links.set(link, { link, state: 'down', since, detail: error.message, error: stored, stuck: before?.stuck })
     return isChange
+  }
+
+  /** Something stays undone on a link that works; undefined: it is over. */
+  stuck(link: string, now: number, error: HubError | undefined): void {
+    const before = this.#links.get(link)
+    if (!before) return
+    const stuck = error && { since: before.stuck?.since ?? now, error: storedErrorOf(error) }
+    this.#links.set(link, { ...before, stuck })
   }
 }

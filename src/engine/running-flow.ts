@@ -1,6 +1,6 @@
 import type { Intake, Sender, SenderContext } from '../flow/adapter.ts'
 import type { LoadedFlow } from '../flow/document.ts'
-import { asHubError } from '../kernel/error.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
 import { type CheckResult, connectFor } from '../kernel/socket.ts'
@@ -161,9 +161,11 @@ export class RunningFlow {
             wakeSignal: () => this.#wake.signal,
             onUp: detail => this.#onUp(link, detail),
             onDown: error => this.#onDown(link, senderError(error)),
-            onTrouble: trouble => {
-              const error = senderError(trouble)
-              this.#parts.emit({ type: 'link.trouble', at: clock.now(), flow: this.flow.name, link, error })
+            onTrouble: trouble => this.#onTrouble(link, senderError(trouble)),
+            onStuck: trouble => {
+              const error = trouble && senderError(trouble)
+              this.links.stuck(link, clock.now(), error)
+              if (error) this.#onTrouble(link, error)
             },
             random: this.#parts.random,
           },
@@ -183,6 +185,10 @@ export class RunningFlow {
     const at = this.#parts.clock.now()
     if (!this.links.down(link, at, error)) return
     this.#parts.emit({ type: 'link.down', at, flow: this.flow.name, link, error })
+  }
+
+  #onTrouble(link: string, error: HubError): void {
+    this.#parts.emit({ type: 'link.trouble', at: this.#parts.clock.now(), flow: this.flow.name, link, error })
   }
 
   /** A receiver answered (`error` undefined, or about this message alone), or failed; then the link itself may be bad. */

@@ -20,6 +20,7 @@ export interface Supervision {
   onUp(detail: string): void
   onDown(error: HubError): void
   onTrouble(error: HubError): void
+  onStuck(error: HubError | undefined): void
   /** Between 0 and 1; a parameter so that tests are repeatable. */
   random(): number
 }
@@ -44,6 +45,7 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
             supervision.onUp(detail)
           },
           trouble: supervision.onTrouble,
+          stuck: supervision.onStuck,
         }),
       )
       if (signal.aborted) return

@@ -75,6 +75,11 @@ export interface Link {
   up(detail: string): void
   /** The link works, but this went wrong (a message that could not be read); shown and counted, not retried. */
   trouble(error: HubError): void
+  /**
+   * The link works, but something stays undone until somebody changes something (mails that may not be moved): shown
+   * for as long as it lasts, and an alert when that is long. Undefined: it is over.
+   */
+  stuck(error: HubError | undefined): void
 }
 
 export interface Sender {

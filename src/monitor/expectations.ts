@@ -17,6 +17,7 @@ import {
 import { Hearings } from './hearing.ts'
 import { findConnector, findLocation } from './location-findings.ts'
 import { Probes } from './probes.ts'
+import { findServiceKey, type WatchedServiceKey } from './service-key-findings.ts'
 import type {
   Watched,
   WatchedConnectors,
@@ -66,6 +67,8 @@ export interface ExpectationParts {
   readonly book: AlertBook
   readonly policy: AlertPolicy
   readonly credentials: () => Promise<readonly WatchedCredential[]>
+  /** Keys of callers that have an end and were not revoked. */
+  readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
@@ -102,6 +105,11 @@ export function createExpectations(parts: ExpectationParts) {
       }
     })
     await guarded('connectors', async () => lookAtConnectors(report))
+    await guarded('service keys', async () => {
+      for (const key of parts.serviceKeys?.() ?? []) {
+        for (const finding of findServiceKey(key, clock.now())) await report(finding)
+      }
+    })
     await book.resolveOthers(observed)
   }
 

@@ -2,7 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { HubError } from '../kernel/error.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Inspection } from '../store/port.ts'
+import { addCallerMeters } from './caller-meters.ts'
 import { addConnectorMeters } from './connector-meters.ts'
+import type { WatchedServiceKey } from './service-key-findings.ts'
 import type { Watched, WatchedConnectors, WatchedEvent } from './watched.ts'
 
 /** What Prometheus reads from the hub. */
@@ -11,6 +13,8 @@ export interface Metrics {
   text(): Promise<string>
   /** Counts that a named limit was reached. */
   limitReached(limit: string, flow?: string): void
+  /** Counts a call that the guard refused. */
+  callerRefused(reason: string): void
   close(): void
 }
 
@@ -21,6 +25,7 @@ export interface MetricsOptions {
   readonly version: string
   /** How many alerts are open now. */
   readonly openAlerts: () => number
+  readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
 }
@@ -36,6 +41,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
   const meters = makeMeters(registry)
   const readGauges = makeGauges(registry, options)
+  const callers = addCallerMeters(registry, options.clock)
   const readConnectors = options.connectors && addConnectorMeters(registry, options.connectors)
   collectDefaultMetrics({ register: registry, prefix: 'isthmus_' })
 
@@ -52,11 +58,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   async function text(): Promise<string> {
     await readGauges()
+    callers.readKeys(options.serviceKeys?.() ?? [])
     readConnectors?.()
     return registry.metrics()
   }
 
-  return { type: registry.contentType, text, limitReached, close: end }
+  return { type: registry.contentType, text, limitReached, callerRefused: callers.refused, close: end }
 }
 
 type Meters = ReturnType<typeof makeMeters>

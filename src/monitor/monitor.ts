@@ -9,6 +9,7 @@ import { logEvents } from './event-log.ts'
 import { type AlertPolicy, createExpectations, type FailedFlow } from './expectations.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { keepRetention } from './retention.ts'
+import type { WatchedServiceKey } from './service-key-findings.ts'
 import type { Watched, WatchedConnectors, WatchedCredential } from './watched.ts'
 
 export interface MonitorParts {
@@ -23,6 +24,8 @@ export interface MonitorParts {
   readonly policy: AlertPolicy
   readonly channels: ReadonlyMap<string, AlertChannel>
   readonly credentials: () => Promise<readonly WatchedCredential[]>
+  /** Keys of callers that have an end and were not revoked. */
+  readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
@@ -55,6 +58,7 @@ export function createMonitor(parts: MonitorParts): Monitor {
     clock,
     version: parts.version,
     openAlerts,
+    serviceKeys: parts.serviceKeys,
     connectors: parts.connectors,
   })
   const loops: Promise<void>[] = []

@@ -1,7 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { asHubError } from '../../kernel/error.ts'
-import { checkUrlParameters, takeLegacyParameters } from './legacy-request.ts'
+import { exchangeUserToken } from './grants/user-token.ts'
+import { bearerOf, checkUrlParameters, isLegacyRequest, readLegacyForm, replaceForm } from './legacy-request.ts'
 import { LogIn } from './log-in/log-in.ts'
+import { isOAuthError } from './oauth-error.ts'
 import { isTokenPath, paths } from './paths.ts'
 import type { BuiltProvider } from './provider.ts'
 import type { TokenParts } from './token-server.ts'
@@ -52,14 +54,32 @@ export class FrontDoor {
     if (request.method === 'POST') {
       const refusal = checkUrlParameters(request)
       if (refusal) return sendError(response, 400, 'invalid_request', refusal)
-      if (path === paths.token && !(await takeLegacyParameters(request))) {
-        return sendError(response, 400, 'invalid_request', 'the form is too large or not complete')
+      if (path === paths.token && isLegacyRequest(request)) {
+        const form = await readLegacyForm(request)
+        if (!form) return sendError(response, 400, 'invalid_request', 'the form is too large or not complete')
+        if (form.get('grant_type') === 'user_token' && bearerOf(request)) {
+          return this.#exchange(bearerOf(request), form, response)
+        }
+        replaceForm(request, form)
       }
     }
     // No page of another origin has business here, so nothing is ever allowed to one.
     delete request.headers.origin
     this.#placeAtIssuer(request)
     this.#listener(request, response)
+  }
+
+  /** The grant user_token in the spelling of the UAA: the user's token stands where clients prove themselves. */
+  async #exchange(token: string | undefined, form: URLSearchParams, response: ServerResponse): Promise<void> {
+    const { provider, clients, scopes } = this.#built
+    const wish = { token, otherId: form.get('client_id') ?? undefined, scope: form.get('scope') ?? undefined }
+    try {
+      const answer = await exchangeUserToken(provider, { ...this.#parts, clients, scopes }, wish)
+      sendJson(response, 200, answer)
+    } catch (thrown) {
+      if (!isOAuthError(thrown)) throw thrown
+      sendError(response, thrown.statusCode, thrown.error, thrown.error_description ?? '')
+    }
   }
 
   /** What a caller or proxy claims of host, scheme and address is replaced by what is configured. */
@@ -73,10 +93,11 @@ export class FrontDoor {
 
 /** An error in the shape of RFC 6749 section 5.2. */
 function sendError(response: ServerResponse, status: number, error: string, text: string): void {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-    connection: 'close',
-  })
-  response.end(JSON.stringify({ error, error_description: text }))
+  response.setHeader('connection', 'close')
+  sendJson(response, status, { error, error_description: text })
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' })
+  response.end(JSON.stringify(body))
 }

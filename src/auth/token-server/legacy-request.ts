@@ -26,26 +26,40 @@ export function checkUrlParameters(request: IncomingMessage): string | undefined
   return twice === undefined ? undefined : `${twice} stands twice in the URL`
 }
 
-/**
- * `POST /oauth/token?grant_type=client_credentials` with an empty body is how SAP documents the call, and how senders
- * made for it ask. Puts such parameters into the form, where the form itself does not say otherwise. False: the form
- * could not be read.
- */
-export async function takeLegacyParameters(request: IncomingMessage): Promise<boolean> {
+/** True for a request whose form has to be read before oidc-provider sees it. */
+export function isLegacyRequest(request: IncomingMessage): boolean {
   const query = queryOf(request)
-  const given = urlParameters.filter(name => query.has(name))
-  if (given.length === 0) return true
+  return urlParameters.some(name => query.has(name)) || bearerOf(request) !== undefined
+}
+
+/**
+ * The form, completed with parameters of the URL where it does not say otherwise: `POST
+ * /oauth/token?grant_type=client_credentials` with an empty body is how SAP documents the call, and how senders made for
+ * it ask. Undefined when the form is too large or not complete.
+ */
+export async function readLegacyForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  const query = queryOf(request)
   const form = await readForm(request, tokenLimits.formBytes)
-  if (!form) return false
-  for (const name of given) if (!form.has(name)) form.set(name, query.get(name) ?? '')
+  for (const name of urlParameters) {
+    const value = query.get(name)
+    if (form && value !== null && !form.has(name)) form.set(name, value)
+  }
+  return form
+}
+
+/** Whoever reads the request next gets this form. */
+export function replaceForm(request: IncomingMessage, form: URLSearchParams): void {
   const body = Buffer.from(form.toString())
   request.headers['content-type'] = 'application/x-www-form-urlencoded'
   request.headers['content-length'] = String(body.length)
   delete request.headers['transfer-encoding']
-  // The form was read to its end; whoever reads the request next gets the completed one.
   Object.defineProperty(request, 'readable', { value: true, configurable: true })
   request.iterator = () => Readable.from([body]).iterator()
-  return true
+}
+
+/** The access token in place of a client's proof, as the UAA takes it for the grant user_token. */
+export function bearerOf(request: IncomingMessage): string | undefined {
+  return /^bearer +([^ ]+)$/i.exec(request.headers.authorization ?? '')?.[1]
 }
 
 function queryOf(request: IncomingMessage): URLSearchParams {

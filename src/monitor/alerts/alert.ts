@@ -9,6 +9,7 @@ const alertKinds = [
   'credential',
   'flow-failed',
   'flow-gone',
+  'service-key',
   'location',
   'connector',
 ] as const

@@ -11,10 +11,7 @@ const declarationBytes = 256
  * Bytes of an XML document as text, chunk by chunk. Encoding: byte order mark, then `charset` (of the Content-Type,
  * RFC 7303 section 3), then the XML declaration, then UTF-8. Throws XML_ENCODING.
  */
-export async function* decodeXml(
-  source: AsyncIterable<Uint8Array>,
-  charset?: string,
-): AsyncGenerator<string> {
+export async function* decodeXml(source: AsyncIterable<Uint8Array>, charset?: string): AsyncGenerator<string> {
   let decoder: TextDecoder | undefined
   let first: Uint8Array = new Uint8Array()
   for await (const chunk of source) {

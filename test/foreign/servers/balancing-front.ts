@@ -30,9 +30,11 @@ export async function startBalancingFront(targetPorts: readonly number[]): Promi
     clients.add(client)
     client.once('close', () => clients.delete(client)).on('error', () => {})
     const gone = new AbortController()
-    client.once('close', () => gone.abort())
+    const onGone = () => gone.abort()
+    client.once('close', onGone)
     pool.open(virtual, { signal: gone.signal, timeoutMs: 10_000 }).then(
       ({ socket }) => {
+        client.off('close', onGone)
         if (client.destroyed) socket.destroy()
         else join(client, socket)
       },

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction, type OIDCProviderError } from 'oidc-provider'
 import { addressOf } from '../client-source.ts'
+import { isOAuthError } from '../oauth-error.ts'
 import { checkPassword } from '../password-check.ts'
 import { paths } from '../paths.ts'
 import type { BuiltProvider } from '../provider.ts'
@@ -30,7 +31,7 @@ export class LogIn {
       else sendPage(response, 405, errorPage('This address takes GET and POST only.'))
     } catch (thrown) {
       // What oidc-provider says here is for the person at the browser: too late, another browser, no cookie.
-      if (!isOwnError(thrown)) throw thrown
+      if (!isOAuthError(thrown)) throw thrown
       sendPage(response, thrown.statusCode, errorPage(sentenceOf(thrown)))
     }
   }
@@ -131,10 +132,6 @@ const openidWords: Readonly<Record<string, string>> = {
 function originOf(url: string | undefined): string | undefined {
   const origin = url === undefined ? undefined : URL.parse(url)?.origin
   return origin === 'null' ? undefined : origin
-}
-
-function isOwnError(thrown: unknown): thrown is OIDCProviderError {
-  return thrown instanceof Error && 'statusCode' in thrown && 'error_description' in thrown
 }
 
 function sentenceOf(error: OIDCProviderError): string {
