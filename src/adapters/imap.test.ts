@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import { imap } from './imap.ts'
 import { mail, SenderWorld } from './imap-sender-world.ts'
@@ -141,11 +141,15 @@ test('a refused move is shown, tried again, and never forgotten', async () => {
 
 describe('a mailbox that refuses every move', () => {
   const purge = () => world.known.clear()
+  let isRefusing = true
+  beforeEach(() => {
+    isRefusing = true
+    world.server.when(/^UID MOVE/, tag => (isRefusing ? `${tag} NO [OVERQUOTA] full` : undefined))
+  })
 
   test('is not read again, however long its deliveries are gone and however the hub ended', async () => {
     world.server.receive(mail('one'))
     world.server.receive(mail('two'))
-    world.server.when(/^UID MOVE/, 'NO [OVERQUOTA] full', 1000)
     await world.start(archive)
     await soon(() => world.stuck).toMatchObject({ code: 'IMAP_DONE_REFUSED', side: 'sender', fields: { count: 2 } })
     // What was written until here is all that a killed hub leaves.
@@ -159,7 +163,7 @@ describe('a mailbox that refuses every move', () => {
     await soon(() => world.subjects()).toEqual(['one', 'two', 'three'])
     await soon(() => world.troubles.at(-1)?.fields['count']).toBe(3)
     // Freed, it moves them all, and they are forgotten.
-    world.server.forgive()
+    isRefusing = false
     await soon(() => world.uids('Processed')).toEqual([1, 2, 3])
     await soon(() => world.stuck).toBeUndefined()
     await world.stop()
@@ -171,14 +175,12 @@ describe('a mailbox that refuses every move', () => {
 
   test('under another UIDVALIDITY means other mails by the same numbers', async () => {
     world.server.receive(mail('one'))
-    world.server.when(/^UID MOVE/, 'NO [OVERQUOTA] full', 1000)
     await world.start(archive)
     await soon(() => world.stuck).toBeDefined()
     await world.stop()
     purge()
-    world.server.folder('INBOX').uidValidity++
-    world.server.folder('INBOX').mails.splice(0)
-    world.server.forgive()
+    world.server.folders.set('INBOX', { uidValidity: 2, uidNext: 1, mails: [] })
+    isRefusing = false
     world.server.receive(mail('other'))
     await world.start(archive)
     await soon(() => world.subjects()).toEqual(['one', 'other'])
