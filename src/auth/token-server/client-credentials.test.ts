@@ -121,6 +121,13 @@ describe('a request is refused', () => {
   })
 })
 
+test('a form that is too large is refused and leaves the server well', async () => {
+  const caller = await world.caller('orders')
+  const { status, body } = await world.ask(caller, { ...grant, assertion: 'x'.repeat(60_000) })
+  expect([status, body.error]).toEqual([400, 'invalid_request'])
+  expect((await world.ask(caller, grant)).status).toBe(200)
+})
+
 describe('senders made for SAP', () => {
   test('name the grant in the URL and send no form', async () => {
     const caller = await world.caller('orders')

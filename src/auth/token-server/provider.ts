@@ -168,17 +168,24 @@ function policy() {
 }
 
 function noteEvents(provider: Provider, log: TokenParts['log']): void {
-  const refused = (context: KoaContext, error: { error?: string; error_detail?: string; error_description?: string }) =>
+  const refused = (
+    context: KoaContext,
+    error: { error?: string; error_detail?: string; error_description?: string },
+  ) => {
+    // Not there yet for a request whose form could not be read.
+    const params: Readonly<Record<string, string | undefined>> | undefined = context.oidc.params
     log.info('token.refused', {
-      client: context.oidc.params['client_id'] ?? context.oidc.client?.clientId,
-      grant: context.oidc.params['grant_type'],
+      client: params?.['client_id'] ?? context.oidc.client?.clientId,
+      grant: params?.['grant_type'],
       error: error.error,
       detail: error.error_detail ?? error.error_description,
     })
+  }
   for (const event of ['grant.error', 'introspection.error', 'revocation.error', 'authorization.error']) {
     provider.on(event, refused)
   }
-  provider.on('server_error', (context: KoaContext, error: Error) =>
-    log.error('token.failed', { path: context.path, error }),
-  )
+  const failed = (path: string, error: Error) => log.error('token.failed', { path, error })
+  provider.on('server_error', (context: KoaContext, error: Error) => failed(context.path, error))
+  // Without a listener, what goes wrong outside of oidc-provider's own handling would be written to standard error.
+  provider.on('error', (error: Error, context: KoaContext | undefined) => failed(context?.path ?? '', error))
 }

@@ -78,7 +78,7 @@ test('a user of an issuer is never taken for a person of the hub with the same n
 test('an assertion counts once, also when it comes twice at the same moment', async () => {
   const xml = good()
   const statuses = (await Promise.all([sendXml(xml), sendXml(xml)])).map(({ status }) => status)
-  expect(statuses.toSorted()).toEqual([200, 400])
+  expect(statuses.toSorted((left, right) => left - right)).toEqual([200, 400])
   await world.restart()
   await expectRefused(xml, /used before/)
 })
@@ -333,7 +333,7 @@ describe('XML that two readers could read in two ways is refused', () => {
     ['something after the root', xml => `${xml}<x/>`, /broken/],
     ['a comment after the root', xml => `${xml}<!--x-->`, /a comment/],
     ['a control character', xml => xml.replace('anna', '\u0001'), /broken/],
-    ['depth without end', () => '<a>'.repeat(50_000), /too deep/],
+    ['depth without end', () => '<a>'.repeat(7000), /too deep/],
     ['elements without end', () => `<a>${'<b></b>'.repeat(4000)}</a>`, /too many elements/],
     ['too many bytes', xml => xml.replace('anna', 'a'.repeat(40_000)), /too large/],
     ['nothing at all', () => ' ', /broken|empty|base64/],
