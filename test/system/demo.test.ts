@@ -28,9 +28,11 @@ function demo(...args: string[]) {
 test('the demo delivers for a while, says how each flow did and ends with 0', async () => {
   const run = demo('--for', '9s')
   expect(await run.ended, run.output()).toBe(0)
-  const line = /^mail-o365-to-s4: (\d+) accepted, (\d+) delivered, 0 set aside$/m.exec(run.output())
-  expect(Number(line?.[1])).toBeGreaterThan(0)
-  expect(line?.[2]).toBe(line?.[1])
+  for (const flow of ['mail-o365-to-s4', 'cost-centres']) {
+    const line = new RegExp(`^${flow}: (\\d+) accepted, (\\d+) delivered, 0 set aside$`, 'm').exec(run.output())
+    expect(Number(line?.[1]), flow).toBeGreaterThan(0)
+    expect(line?.[2]).toBe(line?.[1])
+  }
 })
 
 test('Ctrl-C ends it cleanly', async () => {

@@ -6,6 +6,7 @@ import { type Hub, startHub } from '../../main.ts'
 import { startTwinAdmin } from '../../twins/admin.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import type { Output } from '../io.ts'
+import { costCentreScenario } from './cost-centre-scenario.ts'
 import { mailScenario } from './mail-scenario.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -34,7 +35,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   mkdirSync(folder, { recursive: true })
   const { cert, key, ca } = await makeTwinCertificate()
 
-  const scenarios: Scenario[] = [await mailScenario({ tls: { cert, key } })]
+  const tls = { cert, key }
+  const scenarios: Scenario[] = [await mailScenario({ tls }), await costCentreScenario({ tls })]
   const twins = scenarios.flatMap(scenario => scenario.twins)
   const twinAdmin = await startTwinAdmin(twins, await freePort(wishedPorts.twins))
   const params = Object.fromEntries(scenarios.map(scenario => [scenario.flow, scenario.params]))
@@ -48,10 +50,11 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
     endpoints: { host: '127.0.0.1', port: await freePort(wishedPorts.endpoints) },
     log: { level: 'info', format: 'text', output: options.output, colours: options.output.isTTY === true },
-    beforeFlows: async ({ credentials }) => {
-      for (const scenario of scenarios) await scenario.prepare(credentials)
+    beforeFlows: async parts => {
+      for (const scenario of scenarios) await scenario.prepare(parts)
     },
   })
+  for (const scenario of scenarios) scenario.begin?.(hub)
   hub.engine.on(event => {
     const count = counts.get(event.flow)
     if (!count) return

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { Credentials } from '../../auth/credentials.ts'
 import { defineErrors } from '../../kernel/error.ts'
 import { SECOND } from '../../kernel/time.ts'
 import { startExchangeImap } from '../../twins/exchange-imap/exchange-imap.ts'
@@ -43,7 +42,7 @@ export async function mailScenario({ tls }: ScenarioWorld): Promise<Scenario> {
     everyMs: 3 * SECOND,
     params: { imapPort: imap.port, smtpPort: s4.port },
 
-    async prepare(credentials: Credentials) {
+    async prepare({ credentials }) {
       await credentials.create('m365-mail', {
         kind: 'oauth2-authorization-code',
         provider: { microsoft365: { tenant: 'contoso.com', authority: signIn.origin } },

@@ -1,4 +1,4 @@
-import type { Credentials } from '../../auth/credentials.ts'
+import type { BeforeFlows, Hub } from '../../main.ts'
 import type { Twin } from '../../twins/twin.ts'
 
 /** One example flow with the twins around it, and somebody who uses it. */
@@ -9,7 +9,9 @@ export interface Scenario {
   /** Parameters that only the running twins know. */
   readonly params: Readonly<Record<string, unknown>>
   /** Creates what the flow names, before it starts. */
-  prepare(credentials: Credentials): Promise<void>
+  prepare(parts: BeforeFlows): Promise<void>
+  /** The hub stands and its flows run; for those who call it. */
+  begin?(hub: Pick<Hub, 'endpointsUrl'>): void
   /** Lets one thing happen at the outside; returns a line for the terminal. */
   act(): string
   /** How long between two of them, milliseconds. */
