@@ -89,7 +89,10 @@ export class MailboxReader {
       await this.#loop(link, session, reader, nap, canIdle)
     } finally {
       nap.close()
-      await reader.remember()
+      await reader.remember().catch((thrown: unknown) => {
+        // What ended the session counts; as long as their deliveries are kept, the hub knows these mails anyway.
+        this.#context.log.warn('imap.not-remembered', { mailbox: this.#mailbox, text: asHubError(thrown).message })
+      })
     }
   }
 

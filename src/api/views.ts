@@ -17,6 +17,10 @@ export const linkView = z.object({
   since: time,
   detail: z.string(),
   error: errorView.optional(),
+  stuck: z
+    .object({ since: time, error: errorView })
+    .optional()
+    .meta({ description: 'What stays undone although the link works.' }),
 })
 
 export const countsView = z.object({
@@ -132,8 +136,8 @@ export function isoMaybe(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : iso(ms)
 }
 
-export function viewLink({ since, ...link }: LinkStatus): z.output<typeof linkView> {
-  return { ...link, since: iso(since) }
+export function viewLink({ since, stuck, ...link }: LinkStatus): z.output<typeof linkView> {
+  return { ...link, since: iso(since), ...(stuck && { stuck: { ...stuck, since: iso(stuck.since) } }) }
 }
 
 export function viewCounts(counts: FlowCounts): z.output<typeof countsView> {

@@ -68,7 +68,9 @@ const alerts = z.strictObject({
   channels: z.record(z.string(), channel).default({}).meta({ description: 'Channels by name; log is always there.' }),
   default: z.array(z.string()).default(['log']).meta({ description: 'Channels for flows that name none.' }),
   'look-every': duration.default(defaultAlertPolicy.lookEveryMs).meta({ description: 'How often all is looked at.' }),
-  'link-down': duration.default(defaultAlertPolicy.linkDownMs).meta({ description: 'How long a link may be down.' }),
+  'link-down': duration
+    .default(defaultAlertPolicy.linkDownMs)
+    .meta({ description: 'How long a link may be down, or something stay undone on it.' }),
   'queue-age': duration.default(defaultAlertPolicy.queueAgeMs).meta({ description: 'How long a delivery may wait.' }),
   'credential-ends': duration
     .default(defaultAlertPolicy.credentialEndsMs)

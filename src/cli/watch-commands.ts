@@ -43,7 +43,7 @@ export function watchCommands(program: Command, cli: Cli): void {
             link.link,
             link.state,
             ...counts,
-            link.error?.message ?? link.detail,
+            link.error?.message ?? link.stuck?.error.message ?? link.detail,
           ])
         })
         const head = facts([

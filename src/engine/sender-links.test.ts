@@ -65,6 +65,33 @@ test('the network of a sender is the sending side, on its link, in a check and i
   await expect(it.engine().probe('mails', MINUTE)).rejects.toMatchObject(sided)
 })
 
+test('what stays undone on a link is shown beside its state until it is over', async () => {
+  const it = await world()
+  const over = Promise.withResolvers<void>()
+  const flow = flowWith(it, 'mails', ({ supervise, signal }) => ({
+    receive: () =>
+      supervise('box', async link => {
+        link.up('reading')
+        link.stuck(netErrors.CONNECT_REFUSED({ host: 'imap.example', port: 993, reason: 'no room' }))
+        await over.promise
+        link.stuck(undefined)
+        await until(signal)
+      }),
+    check: async () => ({ ok: true, detail: '' }),
+    close: async () => {},
+  }))
+  await it.engine().start(flow)
+  const link = () =>
+    it
+      .engine()
+      .flows()
+      .find(({ flow: { name } }) => name === 'mails')?.links[0]
+  await vi.waitFor(() => expect(link()).toMatchObject({ state: 'up', stuck: { error: { side: 'sender' } } }))
+  expect(it.events).toContainEqual(expect.objectContaining({ type: 'link.trouble', link: 'box' }))
+  over.resolve()
+  await vi.waitFor(() => expect(link()).toMatchObject({ state: 'up', stuck: undefined }))
+})
+
 test('of two flows with one path the second is down and says why, and is served once the first stops', async () => {
   const routes = new RouteTable()
   const it = await world({ serve: route => routes.add(route) })

@@ -9,6 +9,7 @@ import {
   findFlowFailed,
   findFlowGone,
   findLinkDown,
+  findLinkStuck,
   findProbe,
   findQueueAge,
   findQuiet,
@@ -139,6 +140,7 @@ export function createExpectations(parts: ExpectationParts) {
     }
     for (const link of status.links) {
       await report(findLinkDown(flow, link.link, asDown(flow.name, link), policy.linkDownMs, now))
+      await report(findLinkStuck(flow, link, policy.linkDownMs, now))
     }
     await report(findSetAside(flow, counts.setAside, newest, now))
     await report(findQueueAge(flow, counts, policy.queueAgeMs, now))

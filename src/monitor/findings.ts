@@ -81,6 +81,23 @@ export function findLinkDown(
   )
 }
 
+/** A link that works, but on which something has stayed undone for longer than the grace time. */
+export function findLinkStuck(flow: WatchedFlow, { link, stuck }: WatchedLink, graceMs: number, now: number): Finding {
+  return finding(
+    'link-stuck',
+    flow,
+    link,
+    stuck !== undefined &&
+      now - stuck.since >= graceMs && {
+        since: stuck.since,
+        what: `On link ${link} of flow ${flow.name} something stays undone: ${stuck.error.message}`,
+        turn: turnOf(stuck.error.side),
+        next: stuck.error.next,
+        command: `isthmus flow show ${flow.name}`,
+      },
+  )
+}
+
 /** Deliveries that wait for a person. `newest` is the newest one of them. */
 export function findSetAside(
   flow: Pick<WatchedFlow, 'name' | 'alert'>,

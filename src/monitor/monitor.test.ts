@@ -337,6 +337,25 @@ test('what waits in a flow that does not run is told, and so is that its documen
   expect(world.told).toContain(`log: resolved: ${gone}`)
 })
 
+test('what stays undone on a link that works raises an alert when it lasts, and is over when it is done', async () => {
+  const world = watch()
+  const at = world.clock.now()
+  const error = { code: 'IMAP_DONE_REFUSED', side: 'sender', message: 'Mails cannot be moved.', next: 'Make room.' }
+  const link: WatchedLink = { link: 'a@b.c', state: 'up', since: at, detail: '', error: undefined }
+  world.run(ordersFlow, [{ ...link, stuck: { since: at, error } }])
+  await world.lookFor(4 * MINUTE)
+  expect(world.told).toEqual([])
+  await world.lookFor(2 * MINUTE)
+  const what = 'On link a@b.c of flow orders something stays undone: Mails cannot be moved.'
+  expect(world.told).toEqual([`log: open: ${what}`])
+  expect(world.monitor().alerts.list()).toMatchObject([
+    { turn: expect.stringContaining('sending'), next: 'Make room.' },
+  ])
+  world.run(ordersFlow, [link])
+  await world.lookFor(5 * MINUTE)
+  expect(world.told.slice(1)).toEqual([`log: resolved: ${what}`])
+})
+
 test('a channel that fails is tried again, also after a restart, and then tells once', async () => {
   const world = watch()
   world.facts.failed = [{ name: 'broken', since: 0, error: refused }]

@@ -4,6 +4,7 @@ const alertKinds = [
   'quiet',
   'probe',
   'link-down',
+  'link-stuck',
   'set-aside',
   'queue-age',
   'credential',
