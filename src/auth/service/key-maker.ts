@@ -59,7 +59,10 @@ export async function makeKey(
     case 'certificate_external': {
       const x509 = readCertificate(name, settings['X.509'])
       const certificate = certificateFacts(x509, settings['pin-certificate'])
-      if (x509.ca) throw serviceErrors.KEY_INVALID({ key: name, reason: 'X.509 is of an authority, not of a caller' })
+      // Self-signed ones of openssl say that they are authorities; pinned, only their own key counts all the same.
+      if (x509.ca && !certificate.isPinned) {
+        throw serviceErrors.KEY_INVALID({ key: name, reason: 'X.509 is of an authority, not of a caller' })
+      }
       if (certificate.notAfter <= now) {
         const ended = new Date(certificate.notAfter).toISOString()
         throw serviceErrors.KEY_INVALID({ key: name, reason: `X.509 ended on ${ended}` })
