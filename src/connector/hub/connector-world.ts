@@ -5,6 +5,7 @@ import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHt
 import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import tls, { type TLSSocket } from 'node:tls'
 import { type CertificateAuthority, openCertificateAuthority } from '../../auth/certificate-authority.ts'
 import { MemoryRecords } from '../../auth/records-world.ts'
@@ -198,10 +199,9 @@ export async function startStandIn(
     },
     async close() {
       if (session.destroyed && socket.destroyed) return
-      const closed = once(socket, 'close')
       session.destroy()
       socket.destroy()
-      await closed
+      await over(socket)
     },
   }
   session.on('stream', (stream, headers) => {
@@ -230,4 +230,11 @@ export async function until(isSo: () => boolean | Promise<boolean>, withinMs = 1
     if (Date.now() > endsAt) throw new Error(`it did not become so within ${withinMs} ms: ${isSo.toString()}`)
     await new Promise(resolve => setTimeout(resolve, 10))
   }
+}
+
+/** Resolves when the connection is over, however it ended. */
+export function over(socket: Duplex): Promise<void> {
+  if (socket.closed) return Promise.resolve()
+  socket.on('error', () => {}).resume()
+  return new Promise(resolve => socket.once('close', () => resolve()))
 }

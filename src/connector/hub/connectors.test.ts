@@ -343,3 +343,52 @@ describe('of several connectors', () => {
     expect((await readAll(stream)).toString()).toBe('to the end')
   })
 })
+
+describe('a check of a path says where it ends', () => {
+  const check = async (virtualHost?: string) => {
+    const { ok, steps } = await hub.connectors.check('dc-frankfurt', virtualHost)
+    return { ok, words: steps.map(step => `${step.ok ? 'ok' : 'FAIL'} ${step.what}`), next: steps.at(-1)?.next }
+  }
+
+  test('nobody enrolled, nobody connected, nothing listed', async () => {
+    expect(await check()).toMatchObject({ ok: false, words: [expect.stringMatching(/^FAIL No connector is enrolled/)] })
+    await enrolAt(hub, 'dc-frankfurt')
+    expect(await check()).toMatchObject({
+      ok: false,
+      words: [
+        expect.stringMatching(/^ok 1 enrolled/),
+        expect.stringMatching(/^FAIL None is connected.*never connected/),
+      ],
+    })
+    await connector('dc-frankfurt', { virtualHosts: [] })
+    expect((await check()).words.at(-1)).toMatch(/^FAIL The connectors of dc-frankfurt list no virtual host/)
+  })
+
+  test('not on the allow-list', async () => {
+    await connector()
+    const { ok, words, next } = await check('db.intern:5432')
+    expect(ok).toBe(false)
+    expect(words.at(-1)).toMatch(/FAIL db.intern:5432 is not on the allow-list.*They list s4-smtp.virtual:25/)
+    expect(next).toContain('connector.yaml')
+  })
+
+  test('one of two targets does not greet', async () => {
+    const targets = [
+      { address: '10.0.0.7:25', ok: true, detail: '220 s4 ESMTP', ms: 3 },
+      { address: '10.0.0.8:25', ok: false, detail: 'connected, but no 220 banner came', ms: 5000 },
+    ]
+    await connector('dc-frankfurt', { check: { ok: false, targets } })
+    const { ok, words } = await check('S4-SMTP.virtual:25')
+    expect(ok).toBe(false)
+    expect(words.slice(2)).toEqual([
+      expect.stringMatching(/^ok s4-smtp.virtual:25 through c-.*: 10.0.0.7:25 220 s4 ESMTP/),
+      expect.stringMatching(/^FAIL .*10.0.0.8:25 connected, but no 220 banner came/),
+    ])
+  })
+
+  test('all is well', async () => {
+    const targets = [{ address: '10.0.0.7:25', ok: true, detail: '220 s4 ESMTP', ms: 3 }]
+    await connector('dc-frankfurt', { check: { ok: true, targets } })
+    expect((await check()).ok).toBe(true)
+  })
+})

@@ -14,7 +14,7 @@ export const hubLimits = {
   /** TLS handshake of a connection that comes in. */
   handshakeMs: 10 * SECOND,
   /** An enrolment or renewal, from the end of the handshake to the answer. */
-  requestMs: 15 * SECOND,
+  requestMs: 10 * SECOND,
   requestBytes: 32 * KiB,
   headerBytes: 8 * KiB,
   /** Enrolments and renewals of one address within a minute; more are answered with 429. */
@@ -24,6 +24,8 @@ export const hubLimits = {
   connections: 8000,
   /** Tunnels of one connector to this node. */
   tunnelsPerConnector: 16,
+  /** Until a connector that came in has said who it is. */
+  greetingMs: 5 * SECOND,
   /** Requests to a connector over its tunnel (hello, status, drain). */
   controlMs: 10 * SECOND,
   /** A check of a path, whose probes may wait for silent targets. */

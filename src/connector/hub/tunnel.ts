@@ -132,7 +132,7 @@ export class Tunnel {
 
   /** Asks the connector who it is and what it lists. */
   async greet(): Promise<Hello> {
-    this.hello = await this.ask(wirePaths.hello, hello)
+    this.hello = await this.ask(wirePaths.hello, hello, { timeoutMs: hubLimits.greetingMs })
     this.helloAt = this.#clock.now()
     this.#listed = new Set(this.hello.virtualHosts)
     return this.hello
