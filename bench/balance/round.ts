@@ -16,6 +16,8 @@ export interface RoundResult {
   /** Mails by server: good, slow, flapping. */
   readonly spread: readonly number[]
   readonly errors: number
+  /** Codes of the errors, each once. */
+  readonly errorCodes: readonly string[]
   /** Taken twice; must be none. */
   readonly doubled: number
   /** Answered with 250 and not there; must be none. */
@@ -62,6 +64,7 @@ export async function runRound(
       mails: tries.length,
       spread: taken.map(ids => ids.length),
       errors: tries.filter(({ error }) => error !== undefined).length,
+      errorCodes: [...new Set(tries.flatMap(({ error }) => (error === undefined ? [] : [error])))],
       doubled: all.length - known.size,
       lost: tries.filter(({ id, error }) => error === undefined && !known.has(id)).length,
       p50Ms: times[Math.floor(times.length * 0.5)] ?? Number.NaN,

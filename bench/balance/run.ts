@@ -9,6 +9,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '200' },
     seconds: { type: 'string', default: '24' },
     rounds: { type: 'string', default: '3' },
+    only: { type: 'string', default: 'isthmus,haproxy' },
   },
 })
 const missing = missingNeeds(['haproxy'])
@@ -21,7 +22,8 @@ const seconds = Number(values.seconds)
 console.log(
   `${perSecond} mails/s for ${seconds} s a round, ${cpus().length} cores. Spread: good / slow / flapping server.\n`,
 )
-const contestants: readonly ContestantName[] = ['isthmus', 'haproxy']
+const all: readonly ContestantName[] = ['isthmus', 'haproxy']
+const contestants = all.filter(contestant => values.only.split(',').includes(contestant))
 const results: RoundResult[] = []
 for (let round = 0; round < Number(values.rounds); round++) {
   for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
@@ -40,6 +42,7 @@ for (const contestant of contestants) {
       mails: of(({ mails }) => mails),
       spread: [0, 1, 2].map(server => of(({ spread }) => spread[server] ?? 0)),
       errors: of(({ errors }) => errors),
+      errorCodes: [...new Set(own.flatMap(({ errorCodes }) => errorCodes))],
       doubled: of(({ doubled }) => doubled),
       lost: of(({ lost }) => lost),
       p50Ms: of(({ p50Ms }) => p50Ms),
@@ -56,7 +59,7 @@ function lineOf(result: RoundResult): string {
   return [
     result.contestant.padEnd(8),
     spread.padEnd(26),
-    `errors ${result.errors} of ${result.mails}`,
+    `errors ${result.errors} of ${result.mails} ${result.errorCodes.join(', ')}`.trimEnd(),
     `lost ${result.lost}, doubled ${result.doubled}`,
     `p50 ${result.p50Ms.toFixed(1)} ms`,
     `p99 ${result.p99Ms.toFixed(1)} ms`,

@@ -26,11 +26,14 @@ const sessionLimits = {
   tokenLifePart: 0.75,
   /** A session is renewed at least this often, so that a changed UIDVALIDITY is noticed. */
   lifeMs: HOUR,
+  /** Tokens that may end, one after the other, while the server is shown them. */
+  logInTries: 4,
 }
 
 /**
  * Connects and logs in. `oldToken` is replaced by a new one where the credential has one. Throws AUTH_REFUSED after
- * one try with a fresh token, CONNECTED_NOT_AUTHORISED, THROTTLED and the errors of the network.
+ * one try with a fresh token, TOKEN_EXPIRED when tokens end faster than the server reads them,
+ * CONNECTED_NOT_AUTHORISED, THROTTLED and the errors of the network.
  */
 export async function openSession(
   context: ImapContext,
@@ -75,7 +78,7 @@ async function logIn(
     return { connection, renewAt: lifeEndsAt, token: undefined }
   }
   if (credential.kind !== 'oauth2') throw imapErrors.CREDENTIAL_KIND({ credential: auth, kind: credential.kind })
-  const token = await logInWithAnyToken(connection, mailbox, credential, oldToken)
+  const token = await logInWithAnyToken(context, connection, mailbox, credential, oldToken)
   const now = context.clock.now()
   // A credential that has no newer token yet is asked again when the server ends the session, not in a circle.
   const isRenewable = token.value !== oldToken
@@ -84,21 +87,31 @@ async function logIn(
 }
 
 async function logInWithAnyToken(
+  { clock, config }: ImapContext,
   connection: ImapConnection,
   mailbox: string,
   credential: TokenCredential,
   oldToken: string | undefined,
 ): Promise<{ readonly value: string; readonly expiresAt: number }> {
-  const token = await credential.token(oldToken)
-  try {
-    await logInWithToken(connection, mailbox, token.value)
-    return token
-  } catch (error) {
-    if (asHubError(error).code !== imapErrors.AUTH_REFUSED.code || connection.isOver) throw error
-    // The server may have withdrawn a token before its time; one fresh one is tried, and no more.
-    const fresh = await credential.token(token.value)
-    if (fresh.value === token.value) throw error
-    await logInWithToken(connection, mailbox, fresh.value)
-    return fresh
+  let token = await credential.token(oldToken)
+  let isRefused = false
+  for (let tries = 1; ; tries++) {
+    try {
+      await logInWithToken(connection, mailbox, token.value)
+      return token
+    } catch (error) {
+      if (asHubError(error).code !== imapErrors.AUTH_REFUSED.code) throw error
+      // On a slow way, or a slow server, a token may end before it is read: that says nothing about the rights.
+      const isOfAge = clock.now() >= token.expiresAt
+      if (isOfAge && (connection.isOver || tries >= sessionLimits.logInTries)) {
+        throw imapErrors.TOKEN_EXPIRED({ user: mailbox, credential: config.auth }, { cause: error })
+      }
+      if (connection.isOver || (isRefused && !isOfAge)) throw error
+      isRefused ||= !isOfAge
+      // The server may have withdrawn a token before its time; one fresh one is tried, and no more.
+      const fresh = await credential.token(token.value)
+      if (fresh.value === token.value) throw error
+      token = fresh
+    }
   }
 }

@@ -475,6 +475,42 @@ test('a refused token is replaced once, not in a circle', async () => {
   expect(giver.asked.slice(0, 2)).toEqual([undefined, 'T1'])
 })
 
+describe('tokens that end before a slow server has read them', () => {
+  /** Tokens below this number are of age when the answer comes. */
+  function giveSlowTokens(firstGood: number): void {
+    const giver = giveTokens()
+    const { credential } = world
+    if (credential.kind !== 'oauth2') throw new Error('tokens are given')
+    world.credential = {
+      ...credential,
+      async token(refused) {
+        const { value } = await credential.token(refused)
+        return { value, expiresAt: Date.now() + (Number(value.slice(1)) < firstGood ? 0 : giver.lifeMs) }
+      },
+    }
+    const isEarly = (line: string) => {
+      const shown = Buffer.from(line.split(' ')[2] ?? '', 'base64').toString()
+      return Number(/Bearer T(\d+)/.exec(shown)?.[1] ?? 0) < firstGood
+    }
+    world.server.when(/^AUTHENTICATE/, (tag, line) => (isEarly(line) ? `${tag} NO AUTHENTICATE failed.` : undefined))
+  }
+
+  test('are no refusal: the next one is shown on the same connection', async () => {
+    giveSlowTokens(4)
+    await world.start()
+    await soon(() => world.ups.length).toBe(1)
+    expect(shownTokens().map(shown => shown.split(' ')[1])).toEqual(['T1', 'T2', 'T3', 'T4'])
+    expect(world.downs).toEqual([])
+  })
+
+  test('are said to have ended when there is no end of them, which is tried again soon', async () => {
+    giveSlowTokens(1000)
+    await world.start()
+    await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_TOKEN_EXPIRED', retry: 'soon' })
+    expect(shownTokens().length).toBeGreaterThanOrEqual(4)
+  })
+})
+
 test('"authenticated but not connected" is an error of its own: slow, and without a new token', async () => {
   const giver = giveTokens()
   world.server.when(/^SELECT/, 'BAD User is authenticated but not connected.')

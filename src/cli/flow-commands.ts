@@ -97,7 +97,10 @@ function describe(flow: FlowAnswer): string {
   const { counts } = flow
   const links = table(
     ['LINK', 'STATE', 'SINCE', 'DETAIL', 'NEXT'],
-    flow.links.map(link => [link.link, link.state, link.since, link.error?.message ?? link.detail, link.error?.next]),
+    flow.links.map(link => {
+      const error = link.error ?? link.stuck?.error
+      return [link.link, link.state, link.since, error?.message ?? link.detail, error?.next]
+    }),
   )
   const problems = flow.problems.map(each => `${each.file}:${each.line}:${each.column}  ${each.message}`)
   const about = facts([

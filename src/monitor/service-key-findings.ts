@@ -34,7 +34,7 @@ export function findServiceKey(key: WatchedServiceKey, now: number): readonly Fi
 
 function wordsOf({ name, instance, expiresAt, isReplaced }: WatchedServiceKey, restMs: number) {
   const at = new Date(expiresAt).toISOString()
-  const what = `${restMs > 0 ? `ends on ${at}` : `ended on ${at}`}`
+  const what = restMs > 0 ? `ends on ${at}` : `ended on ${at}`
   if (isReplaced) {
     return {
       what: `The old service key ${name} of ${instance} ${what}, and somebody still uses it.`,

@@ -2,9 +2,6 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** Scanners for leaked secrets find ours by it. */
 export const secretPrefix = 'hubk'
-/** What a secret looks like, for scanners and masks. */
-export const secretPattern = /hubk[0-9a-f]{12}[0-9A-Za-z]{43}/g
-
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const secretShape = /^hubk([0-9a-f]{12})[0-9A-Za-z]{43}$/
 

@@ -125,7 +125,7 @@ test('a refused request behind others waits for their answers, and nothing after
 })
 
 test('a request in single letters is the same request', async () => {
-  const text = await talk(...get('/sap/bc/ping', 'Connection: close\r\n'))
+  const text = await talk(...Array.from(get('/sap/bc/ping', 'Connection: close\r\n')))
   expect(text).toContain('answer to /sap/bc/ping')
 })
 

@@ -55,7 +55,11 @@ export async function writeIdentity(
   }
   await rename(`${file}.new`, file)
   const folder = await open(dataFolder, 'r')
-  await folder.sync().finally(() => folder.close())
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
   return identity
 }
 

@@ -113,7 +113,8 @@ function flatten(issue: z.core.$ZodIssue): readonly Finding[] {
     const meant = branches.find(isDeep) ?? branches[0] ?? []
     return meant.map(({ path, message }) => ({ path: [...issue.path, ...path], message }))
   }
-  return [{ path: issue.path, message: issue.message }]
+  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+  return [{ path: issue.path, message: isMissing ? 'this key is missing' : issue.message }]
 }
 
 function keyRange(parent: unknown, name: PropertyKey | undefined): number | undefined {

@@ -190,7 +190,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   }
 
   function enforce(): void {
-    for (const entry of [...open]) {
+    for (const entry of Array.from(open)) {
       if (isListed(entry)) continue
       audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because: 'not listed' })
       entry.cut()
@@ -250,7 +250,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
           })
         })
       }
-      for (const entry of [...open]) entry.cut()
+      for (const entry of Array.from(open)) entry.cut()
       endLook()
       refused.close()
     },

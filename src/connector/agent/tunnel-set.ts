@@ -84,7 +84,7 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
       if (failure === 'replace') continue
       const waitMs = waitBefore(slot.attempt++, failure)
       // A successor that could not be opened leaves the present one in its place.
-      if (slot.tunnel?.session.closed !== false) {
+      if (!slot.tunnel || isOver(slot.tunnel)) {
         slot.tunnel = undefined
         setStatus(slot, 'waiting', failure)
       }
@@ -151,7 +151,7 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
   return {
     apply(nodes, tunnelsPerNode) {
       const wanted = [...new Set(nodes)]
-      for (const slot of [...slots]) {
+      for (const slot of Array.from(slots)) {
         const ofNode = [...slots].filter(({ node }) => node === slot.node)
         if (wanted.includes(slot.node) && ofNode.length <= tunnelsPerNode) continue
         slots.delete(slot)
@@ -185,6 +185,10 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
       await Promise.all([...all.map(({ done }) => done), ...tunnels.map(({ ended }) => ended)])
     },
   }
+}
+
+function isOver({ session }: Tunnel): boolean {
+  return session.closed || session.destroyed
 }
 
 function wordsOf(failure: HubError | undefined): Record<string, string> {

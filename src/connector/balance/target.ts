@@ -36,6 +36,8 @@ export class Target {
   #rampSince: number | undefined
   #lastFailure = ''
   #lastProbe: { readonly at: number; readonly text: string } | undefined
+  /** What the last probe said that failed. */
+  #lastBadProbe = ''
 
   constructor(setting: TargetSetting) {
     this.setting = setting
@@ -107,6 +109,7 @@ export class Target {
   probed(isGood: boolean, text: string, ms: number, now: number): boolean {
     this.#lastProbe = { at: now, text }
     if (isGood) this.#opening.add(ms, now)
+    else this.#lastBadProbe = text
     const wasDown = this.#probes.state === 'down'
     const isChange = this.#probes.took(isGood, this.setting.probe)
     if (isChange && wasDown) this.#rampSince = now
@@ -129,7 +132,7 @@ export class Target {
       case 'drained':
         return 'taken out by an operator'
       case 'down':
-        return this.#lastProbe?.text ?? 'probes fail'
+        return this.#lastBadProbe
       case 'ejected':
         return `left out for ${Math.ceil(this.ejectedForMs(now) / 1000)} s after failures: ${this.#lastFailure}`
       case 'up':

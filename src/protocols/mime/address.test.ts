@@ -137,7 +137,7 @@ test('a hostile field is read in time that grows with its length only', () => {
 })
 
 test('the short way for usual addresses finds what the grammar finds', () => {
-  const part = fc.string({ unit: fc.constantFrom(...'aZ09._-\'+=? <>@,"('), maxLength: 12 })
+  const part = fc.string({ unit: fc.constantFrom(...Array.from('aZ09._-\'+=? <>@,"(')), maxLength: 12 })
   const usual = fc.tuple(part, part, part).map(([name, local, domain]) => `${name} <${local}@${domain}>`)
   const bare = fc.tuple(part, part).map(([local, domain]) => `${local}@${domain}`)
   fc.assert(

@@ -153,7 +153,7 @@ export class ODataExchange {
         origin: url.origin,
         path: url.pathname + url.search,
         // MERGE is a method of V2 only, which the types of undici do not name.
-        method: method as Dispatcher.HttpMethod,
+        method,
         headers,
         signal: ends,
         ...(body !== undefined && { body }),

@@ -6,13 +6,9 @@ export function escapeText(text: string): string {
     : text
 }
 
-export function escapeAttribute(text: string): string {
-  return text.replace(/[&<>"\t\r\n]/g, character => entities[character] ?? `&#${character.charCodeAt(0)};`)
-}
-
 /** Whether XML 1.0 can hold every character (section 2.2: no controls but tab and line ends, no half surrogates). */
 export function isXmlText(text: string): boolean {
   return !/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text)
 }
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }

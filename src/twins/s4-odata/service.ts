@@ -280,9 +280,8 @@ class ResourceRequest {
     for (const [name, json] of Object.entries(document)) {
       if (name === '__metadata' || name.startsWith('@')) continue
       const property = propertyOf(kind, name, this.#version)
-      const digits = digitsOf(json as Json)
-      values[name] =
-        digits === undefined ? valueInBody(this.#version, property, json as Json) : valueOfDigits(property, digits)
+      const digits = digitsOf(json)
+      values[name] = digits === undefined ? valueInBody(this.#version, property, json) : valueOfDigits(property, digits)
     }
     return values
   }

@@ -25,20 +25,17 @@ export function answerToken(
     basic === undefined ? [form.get('client_id') ?? '', form.get('client_secret') ?? ''] : splitBasic(basic)
   if (!guard.client(id, secret))
     return answer(401, { error: 'invalid_client', error_description: 'Client authentication failed' })
-  switch (form.get('grant_type')) {
-    case 'client_credentials':
-      return given(guard.issueToken(id), expiresInS)
-    case 'urn:ietf:params:oauth:grant-type:saml2-bearer': {
-      if (!readAssertion) break
-      try {
-        return given(guard.issueToken(readAssertion(form.get('assertion') ?? '')), expiresInS)
-      } catch (thrown) {
-        const text = thrown instanceof Error ? thrown.message : String(thrown)
-        return answer(400, {
-          error: 'invalid_grant',
-          error_description: `Provided authorization grant is invalid. ${text}`,
-        })
-      }
+  const grant = form.get('grant_type')
+  if (grant === 'client_credentials') return given(guard.issueToken(id), expiresInS)
+  if (grant === 'urn:ietf:params:oauth:grant-type:saml2-bearer' && readAssertion) {
+    try {
+      return given(guard.issueToken(readAssertion(form.get('assertion') ?? '')), expiresInS)
+    } catch (thrown) {
+      const text = thrown instanceof Error ? thrown.message : String(thrown)
+      return answer(400, {
+        error: 'invalid_grant',
+        error_description: `Provided authorization grant is invalid. ${text}`,
+      })
     }
   }
   return answer(400, { error: 'unsupported_grant_type', error_description: 'Grant type is not supported' })

@@ -38,7 +38,10 @@ export async function startBalancingFront(targetPorts: readonly number[]): Promi
         if (client.destroyed) socket.destroy()
         else join(client, socket)
       },
-      () => client.resetAndDestroy(),
+      e => {
+        console.error(String(e).slice(0, 150))
+        client.resetAndDestroy()
+      },
     )
   })
   server.listen(0, '127.0.0.1')

@@ -1,0 +1,82 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type StandInHub, startStandInHub } from './agent-world.ts'
+import { parseEnrolToken } from './enrol-token.ts'
+import { enrol } from './enrolment.ts'
+import { readIdentity } from './identity.ts'
+
+let hub: StandInHub
+let folder: string
+
+beforeEach(async () => {
+  hub = await startStandInHub()
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-enrol-'))
+})
+
+afterEach(async () => {
+  await hub.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const enrolNow = (more: Partial<Parameters<typeof enrol>[0]> = {}) =>
+  enrol({ node: `localhost:${hub.port}`, token: hub.token, name: 'rack 4', dataFolder: join(folder, 'data'), ...more })
+
+test('a token becomes a certificate; the key is made here and stays here', async () => {
+  const identity = await enrolNow()
+  expect(identity).toMatchObject({ connector: 'connector-1', location: 'dc-frankfurt', authorities: [hub.authority] })
+  expect(hub.requests).toMatchObject([{ body: { name: 'rack 4', token: hub.token } }])
+  expect(JSON.stringify(hub.requests)).not.toContain('PRIVATE KEY')
+  const file = join(folder, 'data/identity.json')
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  expect(await readFile(file, 'utf8')).not.toContain(hub.token)
+  expect(await readIdentity(join(folder, 'data'))).toEqual(identity)
+})
+
+test('a hub that is not the one of the token never hears the token', async () => {
+  const other = await startStandInHub()
+  try {
+    await expect(enrolNow({ token: other.token })).rejects.toMatchObject({ code: 'CONNECTOR_HUB_NOT_TRUSTED' })
+    expect(hub.requests).toEqual([])
+  } finally {
+    await other.close()
+  }
+})
+
+test('a token that was used is told in the words of the hub', async () => {
+  const token = hub.token.replace('0123456789ab', 'ba9876543210')
+  const refused = await enrolNow({ token }).catch((error: unknown) => error)
+  expect(refused).toMatchObject({
+    code: 'CONNECTOR_HUB_REFUSED',
+    message: 'The hub refused: The token was used already. (403)',
+    next: 'Get a new one.',
+  })
+})
+
+test('a certificate is not replaced by accident', async () => {
+  await enrolNow()
+  await expect(enrolNow()).rejects.toMatchObject({ code: 'CONNECTOR_ALREADY_ENROLLED' })
+  const again = await enrolNow({ isAgain: true })
+  expect((await readIdentity(join(folder, 'data')))?.certificate).toBe(again.certificate)
+})
+
+test('nothing answers', async () => {
+  await expect(enrolNow({ node: 'localhost:1' })).rejects.toMatchObject({ code: 'CONNECTOR_HUB_UNREACHABLE' })
+})
+
+test.each([
+  [''],
+  ['isthmus-enrol'],
+  ['isthmus-enrol.0123456789ab.short.0'],
+  [`isthmus-enrol.0123456789ab.${'x'.repeat(43)}.${'g'.repeat(64)}`],
+  [`isthmus-enrol.0123456789ab.${'x'.repeat(43)}.${'0'.repeat(64)}.more`],
+  [`isthmus-enrol.0123456789ab.${'-'.repeat(43)}.${'0'.repeat(64)}`],
+])('%j is no token, and the message does not repeat it', text => {
+  expect(() => parseEnrolToken(text)).toThrow(/^This is no enrolment token: /)
+  try {
+    parseEnrolToken(text)
+  } catch (thrown) {
+    if (text !== '') expect(String(thrown)).not.toContain(text)
+  }
+})
