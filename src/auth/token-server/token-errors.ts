@@ -5,7 +5,7 @@ export const tokenErrors = defineErrors('TOKEN', {
     side: 'hub',
     retry: 'after-change',
     means: 'The signing key {kid} of the token server cannot be read: {reason}',
-    next: 'Restore the master key that sealed it, or rotate the signing keys (isthmus token-keys rotate --now).',
+    next: 'Start the hub with the master key that sealed it.',
   },
   ALGORITHM_UNKNOWN: {
     side: 'caller',
