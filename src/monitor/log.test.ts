@@ -140,3 +140,11 @@ test('only the newest lines are kept', () => {
   expect(counts).toHaveLength(logLimits.keptLines)
   expect(counts.at(-1)).toBe(3 * logLimits.keptLines - 1)
 })
+
+test('a secret of a service key is masked by its shape, since its value is kept nowhere', () => {
+  const { log, written } = logTo('json')
+  const secret = `hubk0123456789ab${'aZ9'.repeat(14)}x`
+  log.info('caller.odd', { url: `/flows/x?secret=${secret}`, user: secret, other: 'hubk is no secret' })
+  expect(written.join('')).not.toContain(secret.slice(16))
+  expect(written.join('')).toContain('hubk is no secret')
+})
