@@ -69,7 +69,7 @@ test('the hub hears who the connector is, what it lists, and how its targets are
 
 test('a change of connector.yaml acts at once: what it removes is cut, what it keeps goes on', async () => {
   const world = await connector(hosts('a.virtual:1', 'b.virtual:2'))
-  await waitFor(() => upCount(world) === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
   const before = [...hub.sessions]
   const session = await hub.session()
   const removed = await openStream(session, 'a.virtual:1')
@@ -127,7 +127,7 @@ test('a link that dies without a word is found within seconds, and comes back by
   closing.push(() => relay.close())
   hub.nodes = [`127.0.0.1:${relay.port}`]
   const world = await connector(hosts('a.virtual:1'))
-  await waitFor(() => upCount(world) === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
   const session = await hub.session()
   await openStream(session, 'a.virtual:1')
   await waitFor(() => target.sockets.size === 1)
@@ -145,16 +145,15 @@ test('a link that dies without a word is found within seconds, and comes back by
 
 test('a hub that goes away is dialled until it is back', async () => {
   const world = await connector(hosts('a.virtual:1'))
-  await waitFor(() => upCount(world) === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
   for (const session of Array.from(hub.sessions)) session.destroy()
   await waitFor(() => world.lines.filter(({ event }) => event === 'tunnel.opened').length >= 4)
-  await waitFor(() => upCount(world) === 2)
-  await waitFor(() => hub.sessions.size === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
 })
 
 test('a connector that is turned away says why, and asks seldom', async () => {
   const world = await connector(hosts('a.virtual:1'))
-  await waitFor(() => upCount(world) === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
   hub.turnAwayWith = 'The certificate was revoked: notebook stolen.'
   for (const session of Array.from(hub.sessions)) session.destroy()
   const tunnel = await waitFor(() => {
@@ -218,7 +217,7 @@ test('a stop lets streams end, refuses new ones, and leaves nothing behind', asy
 
 test('a second connector on the same data folder does not start; its status is told over the socket', async () => {
   const world = await connector(hosts('a.virtual:1'))
-  await waitFor(() => upCount(world) === 2)
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
   const dataFolder = join(world.folder, 'data')
   expect((await stat(join(dataFolder, 'connector.sock'))).mode & 0o777).toBe(0o600)
   expect(await askStatus(dataFolder)).toMatchObject({ connector: 'connector-1', location: 'dc-frankfurt', streams: 0 })

@@ -192,7 +192,5 @@ function isOver({ session }: Tunnel): boolean {
 }
 
 function wordsOf(failure: HubError | undefined): Record<string, string> {
-  return failure
-    ? { code: failure.code, text: failure.message, next: failure.next }
-    : { text: 'The hub ended it in good order.' }
+  return failure ? { code: failure.code, text: failure.message, next: failure.next } : { text: 'The hub ended it.' }
 }
