@@ -1,6 +1,8 @@
 import { tokenLimits } from '../../api/admin-token.ts'
 import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
+import { guardLimits } from '../../auth/service/guard-limits.ts'
+import { serviceLimits } from '../../auth/service/service-limits.ts'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
 import { formatDuration } from '../../kernel/time.ts'
@@ -27,6 +29,31 @@ const ofHttp: { readonly [K in keyof typeof httpLimits]: string } = {
   connections: 'Connections at the same time.',
 }
 
+const ofTheGuard: { readonly [K in keyof typeof guardLimits]: string } = {
+  failuresPerAddress: 'Wrong credentials from one address (IPv6: from one /64) within `failuresWithinMs`; then 429.',
+  failuresPerClient: 'Wrong credentials for one client from one address within `failuresWithinMs`; then 429.',
+  failuresWithinMs: 'The time in which they are counted. The right credential always passes.',
+  addressesRemembered: 'Addresses whose failures are remembered; the oldest is forgotten first.',
+  cacheMs: 'How long a right credential is not computed again; whether it still counts is asked at every call.',
+  cacheEntries: 'Right credentials that are remembered.',
+  tokenBytes: 'The longest token that is looked at.',
+  basicBytes: 'The longest client id and secret that are looked at, as base64.',
+}
+
+const ofServices: { readonly [K in keyof typeof serviceLimits]: string } = {
+  instancesPerPlan: 'Service instances of one plan in a space that has no quota of its own.',
+  spaces: 'Spaces.',
+  roles: 'Roles, those of the hub included.',
+  rolesPerInstance: 'Roles of one service instance.',
+  redirectUrisPerInstance: 'Redirect URIs of one service instance.',
+  keysPerInstance: 'Keys of one service instance that can be used.',
+  endedKeysKept: 'Keys of one service instance that ended and are still listed.',
+  overlapMs: 'The longest time for which an old key works on after a rotation.',
+  certificateDays: 'Days for which a certificate of the hub may be valid.',
+  secretDays: 'Days for which a secret with an end may be valid.',
+  secretLetters: 'Letters of a secret that are looked at.',
+}
+
 /** Every limit with its name, its default and what it is for. */
 export function limitsPage(): string {
   return `# Limits
@@ -38,6 +65,12 @@ ${tableOf(defaultLimits, ofTheHub)}
 Limits of the HTTP servers (admin API and endpoints of flows). They are fixed.
 
 ${tableOf(httpLimits, ofHttp)}
+Limits of the check of callers. They are fixed.
+
+${tableOf(guardLimits, ofTheGuard)}
+Limits of service instances and their keys. They are fixed; \`isthmus space write\` sets quotas.
+
+${tableOf(serviceLimits, ofServices)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `
