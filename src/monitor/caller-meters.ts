@@ -1,5 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import { type Clock, SECOND } from '../kernel/time.ts'
+import { Counter, Gauge } from './meters.ts'
 import type { WatchedServiceKey } from './service-key-findings.ts'
 
 /** Meters of those who call the hub: refusals as they come, the ends of keys when Prometheus asks. */

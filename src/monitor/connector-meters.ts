@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
+import { Counter, Gauge } from './meters.ts'
 import type { WatchedConnectors } from './watched.ts'
 
 /** Meters of on-premise connectors; they are read when Prometheus asks. */

@@ -1,9 +1,10 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Registry as PromRegistry } from 'prom-client'
 import type { HubError } from '../kernel/error.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Inspection } from '../store/port.ts'
 import { addCallerMeters } from './caller-meters.ts'
 import { addConnectorMeters } from './connector-meters.ts'
+import { Counter, collectProcessMeters, Gauge, Histogram, Registry } from './meters.ts'
 import type { WatchedServiceKey } from './service-key-findings.ts'
 import type { Watched, WatchedConnectors, WatchedEvent } from './watched.ts'
 
@@ -43,7 +44,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const readGauges = makeGauges(registry, options)
   const callers = addCallerMeters(registry, options.clock)
   const readConnectors = options.connectors && addConnectorMeters(registry, options.connectors)
-  collectDefaultMetrics({ register: registry, prefix: 'isthmus_' })
+  let hasProcessMeters = false
 
   function limitReached(limit: string, flow = ''): void {
     meters.limits.inc({ limit, flow })
@@ -57,6 +58,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const end = options.engine.on(event => countEvent(meters, event, countError))
 
   async function text(): Promise<string> {
+    if (!hasProcessMeters) collectProcessMeters(registry, 'isthmus_')
+    hasProcessMeters = true
     await readGauges()
     callers.readKeys(options.serviceKeys?.() ?? [])
     readConnectors?.()
@@ -68,7 +71,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
 type Meters = ReturnType<typeof makeMeters>
 
-function makeMeters(registry: Registry) {
+function makeMeters(registry: PromRegistry) {
   const counter = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
     new Counter({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
   return {
@@ -144,7 +147,7 @@ function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: stri
 }
 
 /** Gauges are read when Prometheus asks; flows and links that are gone leave no values behind. */
-function makeGauges(registry: Registry, { engine, store, clock, version, openAlerts }: MetricsOptions) {
+function makeGauges(registry: PromRegistry, { engine, store, clock, version, openAlerts }: MetricsOptions) {
   const gauge = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
     new Gauge({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
   const flowUp = gauge('flow_running', '1 while the flow runs.', ['flow'])
