@@ -14,6 +14,26 @@ const statusView = z.object({
   expiresAt: z.string().optional(),
   authorisedAt: z.string().optional(),
   lastRefreshAt: z.string().optional(),
+  certificate: z
+    .object({
+      subject: z.string(),
+      issuer: z.string(),
+      notBefore: z.string(),
+      endsAt: z.string(),
+      thumbprint: z.string().meta({ description: 'base64url of the SHA-256 of its DER form (x5t#S256).' }),
+    })
+    .optional(),
+  hosts: z
+    .array(
+      z.object({
+        hosts: z.string(),
+        keyType: z.string(),
+        fingerprint: z.string(),
+        marker: z.enum(['revoked', 'cert-authority']).optional(),
+      }),
+    )
+    .optional()
+    .meta({ description: 'Of kind known-hosts.' }),
   error: z.object({ code: z.string(), message: z.string(), next: z.string(), at: z.string().optional() }).optional(),
 })
 
@@ -32,7 +52,7 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
   const { credentials } = parts
 
   function view(credential: CredentialView): z.output<typeof credentialView> {
-    const { error, ...status } = credential.status
+    const { error, certificate, hosts, ...status } = credential.status
     // The view holds no secrets; the mask is the second lock.
     const settings = parts.logBook.mask.value(credential.settings)
     return {
@@ -45,6 +65,12 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
         expiresAt: isoMaybe(status.expiresAt),
         authorisedAt: isoMaybe(status.authorisedAt),
         lastRefreshAt: isoMaybe(status.lastRefreshAt),
+        certificate: certificate && {
+          ...certificate,
+          notBefore: iso(certificate.notBefore),
+          endsAt: iso(certificate.endsAt),
+        },
+        hosts: hosts && [...hosts],
         error: error && { ...error, at: isoMaybe(error.at) },
       },
     }

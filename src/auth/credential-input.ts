@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { credentialName, location } from '../kernel/schema.ts'
 import { certificateProblem } from '../protocols/oauth/client-authentication.ts'
+import { keyPairProblem } from './certificate-facts.ts'
 import { credentialErrors } from './errors.ts'
+import { readKnownHosts } from './known-hosts.ts'
 
 const secretText = z.string().min(1).max(16_384)
 const about = z.string().max(500).optional().meta({ description: 'What it is for.' })
@@ -39,7 +41,7 @@ const provider = z.union([
 
 const reservedParameters = new Set(
   (
-    'client_id client_secret client_assertion client_assertion_type grant_type scope code code_verifier redirect_uri ' +
+    'assertion client_id client_secret client_assertion client_assertion_type grant_type scope code code_verifier redirect_uri ' +
     'refresh_token state code_challenge code_challenge_method response_type'
   ).split(' '),
 )
@@ -67,6 +69,32 @@ const application = {
   ca: pem.optional().meta({ description: 'Certificate of the authority of the token server (PEM).' }),
 }
 
+/** Letters that XML can carry (XML 1.0 section 2.2), without line breaks. */
+const xmlText = z
+  .string()
+  .min(1)
+  .max(500)
+  .regex(/^[\x20-\ud7ff\ue000-\ufffd]+$/u, 'no control letters and no line breaks')
+
+/** What the hub says, and signs, in an assertion (RFC 7522 section 3). */
+const assertion = z.strictObject({
+  issuer: xmlText.meta({ description: 'Name of the hub, as the other side trusts it.' }),
+  subject: xmlText.meta({ description: 'The user that the hub acts as (NameID).' }),
+  audience: xmlText.meta({ description: 'Name of the other side.', examples: ['https://my300123.crm.ondemand.com'] }),
+  recipient: xmlText.optional().meta({ description: 'Address that may take it; default: the token URL.' }),
+  nameIdFormat: xmlText
+    .default('urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified')
+    .meta({ description: 'What kind of name the subject is.' }),
+  attributes: z
+    .record(xmlText, xmlText)
+    .refine(given => Object.keys(given).length <= 20, 'at most 20 attributes')
+    .default({})
+    .meta({ description: 'Further statements about the subject.' }),
+  lifeSeconds: z.coerce.number().int().min(30).max(3600).default(300),
+})
+
+const { assertionAudience: _clientAssertions, ...bearerApplication } = application
+
 /** A credential as a person enters it. Secrets may be left out in a change: the kept ones stay. */
 export const credentialInput = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -75,7 +103,30 @@ export const credentialInput = z.discriminatedUnion('kind', [
     user: z.string().min(1).max(255),
     password: secretText.optional(),
   }),
-  z.strictObject({ kind: z.literal('secret'), about, secret: secretText.optional() }),
+  z
+    .strictObject({ kind: z.literal('secret'), about, secret: secretText.optional() })
+    .meta({ description: 'One secret value: an API key, a token. SAP calls it a secure parameter.' }),
+  z
+    .strictObject({
+      kind: z.literal('certificate'),
+      about,
+      certificate: pem.meta({ description: 'The certificate, then those that lead to its authority (PEM).' }),
+      privateKey: pem.optional().meta({ description: 'Private key of the certificate (PEM, no passphrase); sealed.' }),
+    })
+    .meta({ description: 'A key pair: shown in TLS handshakes.' }),
+  z
+    .strictObject({
+      kind: z.literal('known-hosts'),
+      about,
+      knownHosts: z
+        .string()
+        .min(1)
+        .max(262_144)
+        .optional()
+        .meta({ description: 'Lines of a known_hosts file; sealed.' }),
+    })
+    .meta({ description: 'Host keys of SSH servers.' }),
+  z.strictObject({ kind: z.literal('oauth2-saml-bearer'), ...bearerApplication, assertion }),
   z.strictObject({ kind: z.literal('oauth2-client-credentials'), ...application }),
   z.strictObject({
     kind: z.literal('oauth2-authorization-code'),
@@ -90,7 +141,7 @@ export type CredentialSettings = z.output<typeof credentialInput>
 export type CredentialKind = CredentialSettings['kind']
 export type ApplicationSettings = Extract<CredentialSettings, { clientId: string }>
 
-export const secretFields = ['password', 'secret', 'clientSecret', 'privateKey'] as const
+export const secretFields = ['password', 'secret', 'clientSecret', 'privateKey', 'knownHosts'] as const
 export type SecretField = (typeof secretFields)[number]
 export type Secrets = { readonly [field in SecretField]?: string }
 
@@ -119,6 +170,14 @@ export function parseCredential(
 function whatIsMissing(given: CredentialSettings, secrets: Secrets): string | undefined {
   if (given.kind === 'basic') return secrets.password === undefined ? 'the password is missing' : undefined
   if (given.kind === 'secret') return secrets.secret === undefined ? 'the secret is missing' : undefined
+  if (given.kind === 'known-hosts') return hostsProblem(secrets.knownHosts)
+  if (given.kind === 'certificate') {
+    if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
+    return keyPairProblem(given.certificate, secrets.privateKey)
+  }
+  if (given.kind === 'oauth2-saml-bearer' && given.certificate === undefined) {
+    return 'certificate and private key are missing: the hub signs its assertions with them'
+  }
   if (given.certificate !== undefined) {
     if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
     return certificateProblem(given.certificate, secrets.privateKey)
@@ -129,6 +188,16 @@ function whatIsMissing(given: CredentialSettings, secrets: Secrets): string | un
   return 'generic' in given.provider && given.provider.generic.authorizeUrl === undefined
     ? 'provider.generic.authorizeUrl is missing: people sign in there'
     : undefined
+}
+
+function hostsProblem(text: string | undefined): string | undefined {
+  if (text === undefined) return 'the known hosts are missing'
+  try {
+    readKnownHosts(text)
+    return undefined
+  } catch (thrown) {
+    return `known hosts, ${thrown instanceof Error ? thrown.message : String(thrown)}`
+  }
 }
 
 function isSecureOrLocal(text: string): boolean {

@@ -1,7 +1,9 @@
 import type { AccessToken } from '../kernel/credential.ts'
 import type { HubError } from '../kernel/error.ts'
+import { type CertificateFacts, certificateFacts } from './certificate-facts.ts'
 import { bindingOf, type StoredCredential, type StoredGrant } from './credential-store.ts'
 import { credentialErrors } from './errors.ts'
+import { type KnownHost, readKnownHosts } from './known-hosts.ts'
 import { endpointsOf } from './provider.ts'
 
 type CredentialState =
@@ -22,6 +24,10 @@ export interface CredentialStatus {
   readonly expiresAt: number | undefined
   readonly authorisedAt: number | undefined
   readonly lastRefreshAt: number | undefined
+  /** The certificate that is kept, without its key. */
+  readonly certificate: CertificateFacts | undefined
+  /** Servers of a credential of kind known-hosts. */
+  readonly hosts: readonly KnownHost[] | undefined
   /** What went wrong the last time, and what to do. */
   readonly error:
     | { readonly code: string; readonly message: string; readonly next: string; readonly at: number | undefined }
@@ -32,16 +38,26 @@ export interface StatusFacts {
   readonly grant: StoredGrant | undefined
   readonly token: AccessToken | undefined
   readonly failure: { readonly error: HubError; readonly at: number } | undefined
+  readonly now: number
 }
 
 /** What people are told about a credential. */
-export function statusOf(stored: StoredCredential, { grant, token, failure }: StatusFacts): CredentialStatus {
+export function statusOf(stored: StoredCredential, { grant, token, failure, now }: StatusFacts): CredentialStatus {
   const settings = stored.settings()
+  const pem = 'certificate' in settings ? settings.certificate : undefined
+  const certificate = pem === undefined ? undefined : certificateFacts(pem)
   const facts = {
+    certificate,
+    hosts: settings.kind === 'known-hosts' ? readKnownHosts(stored.secrets().knownHosts ?? '') : undefined,
     user: grant?.user,
     expiresAt: token?.expiresAt,
     authorisedAt: grant?.authorisedAt,
     lastRefreshAt: grant?.refreshedAt,
+  }
+  if (certificate && certificate.endsAt <= now) {
+    const day = new Date(certificate.endsAt).toISOString().slice(0, 10)
+    const ended = credentialErrors.CERTIFICATE_ENDED({ credential: stored.name, day })
+    return { ...facts, state: 'refused', error: { ...wordsOf(ended), at: certificate.endsAt } }
   }
   const error = failure ? { ...wordsOf(failure.error), at: failure.at } : grant?.refusal
   if (settings.kind === 'oauth2-authorization-code') {

@@ -123,7 +123,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     const known = lives.get(name)
     if (known?.version === stored.version) return known
     const secrets = stored.secrets()
-    mask.remember(name, ...Object.values(secrets))
+    mask.remember(name, ...maskedSecrets(secrets))
     const settings = stored.settings()
     const user = 'provider' in settings ? (await store.readGrant(name))?.user : undefined
     // While the grant was read another caller may have made it.
@@ -147,6 +147,15 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     }
     if (settings.kind === 'secret') {
       return { value: { kind: 'secret', secret: secrets.secret ?? '' }, source: undefined, cache: undefined }
+    }
+    if (settings.kind === 'certificate') {
+      const { certificate } = settings
+      const value = { kind: 'certificate' as const, certificate, privateKey: secrets.privateKey ?? '' }
+      return { value, source: undefined, cache: undefined }
+    }
+    if (settings.kind === 'known-hosts') {
+      const value = { kind: 'known-hosts' as const, knownHosts: secrets.knownHosts ?? '' }
+      return { value, source: undefined, cache: undefined }
     }
     const source = sourceOf(name, settings, secrets)
     const cache = makeTokenCache({
@@ -204,6 +213,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       grant: 'provider' in settings ? await store.readGrant(name) : undefined,
       token: lives.get(name)?.cache?.current(),
       failure: failures.get(name),
+      now: clock.now(),
     })
     return {
       name,
@@ -229,7 +239,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     async create(name, input) {
       const { settings, secrets } = parseCredential(name, input)
       if (await store.read(name)) throw credentialErrors.EXISTS({ credential: name })
-      mask.remember(name, ...Object.values(secrets))
+      mask.remember(name, ...maskedSecrets(secrets))
       await store.write(name, settings, secrets, clock.now(), 0)
       return written(name)
     },
@@ -242,7 +252,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       const kept = stored.kind === input.kind ? stored.secrets() : {}
       const { settings, secrets } = parseCredential(name, input, kept)
       refuseSecretForOtherServer(name, stored.settings(), settings, input)
-      mask.remember(name, ...Object.values(secrets))
+      mask.remember(name, ...maskedSecrets(secrets))
       await store.write(name, settings, secrets, clock.now(), stored.revision)
       return written(name)
     },
@@ -321,6 +331,11 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       await source.close()
     }
   }
+}
+
+/** Host keys are public; they are sealed so that nobody can change them unseen. */
+function maskedSecrets({ knownHosts: _public, ...secrets }: Secrets): readonly (string | undefined)[] {
+  return Object.values(secrets)
 }
 
 // Whoever may edit a credential must not be able to read its secret by sending it to a server of their own.

@@ -43,6 +43,12 @@ export const credentialErrors = defineErrors('CREDENTIAL', {
     means: 'The new refresh token of {credential} could not be stored, so its access token is not used: {reason}',
     next: 'Make the store writable again (disk full?); the hub keeps the new token in memory until it is stored.',
   },
+  CERTIFICATE_ENDED: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The certificate of credential {credential} ended on {day}.',
+    next: 'Have it renewed, and store the new one with its key (isthmus credential update {credential}).',
+  },
   NO_REFRESH_TOKEN: {
     side: 'caller',
     retry: 'never',

@@ -56,9 +56,11 @@ export function tokenClientOf(credential: string, settings: ApplicationSettings,
 }
 
 function authenticationOf(settings: ApplicationSettings, secrets: Secrets): ClientAuthentication {
-  const { certificate, assertionAudience } = settings
-  if (certificate !== undefined && secrets.privateKey !== undefined) {
-    return { method: 'certificate', certificate, privateKey: secrets.privateKey, audience: assertionAudience }
+  const { certificate } = settings
+  // Of a bearer of assertions the key signs those; the application shows itself by its secret.
+  if (settings.kind !== 'oauth2-saml-bearer' && certificate !== undefined && secrets.privateKey !== undefined) {
+    const audience = settings.assertionAudience
+    return { method: 'certificate', certificate, privateKey: secrets.privateKey, audience }
   }
   if (secrets.clientSecret === undefined) return { method: 'none' }
   return { method: settings.authentication, secret: secrets.clientSecret }

@@ -3,6 +3,7 @@ import { KiB } from '../kernel/size.ts'
 import type { Connect } from '../kernel/socket.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import { makeFetch, makeHttpAgent } from '../protocols/net/http-client.ts'
+import { signAssertion } from '../protocols/oauth/saml-assertion.ts'
 import { type Grant, requestToken, type TokenAnswer } from '../protocols/oauth/token-request.ts'
 import type { ApplicationSettings, Secrets } from './credential-input.ts'
 import { bindingOf, type CredentialStore, type NewGrant, type StoredGrant } from './credential-store.ts'
@@ -53,12 +54,26 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
   // A new refresh token that the store would not take; the old one may be worth nothing any more.
   let unsaved: { readonly grant: NewGrant; readonly expected: number; readonly token: FetchedToken } | undefined
 
-  function ask(grant: Grant): Promise<TokenAnswer> {
+  function ask(grant: Grant | (() => Grant)): Promise<TokenAnswer> {
     return askPatiently(clock, stop.signal, () => {
       // A socket waits in real time, also where the clock is simulated.
       const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(requestTimeoutMs)])
-      return requestToken(client, grant, { fetch, now: () => clock.now(), signal })
+      return requestToken(client, typeof grant === 'function' ? grant() : grant, {
+        fetch,
+        now: () => clock.now(),
+        signal,
+      })
     })
+  }
+
+  /** The grant of a credential that nobody signs in for; an assertion is made anew for each try. */
+  function grantOf(): Grant {
+    if (settings.kind !== 'oauth2-saml-bearer') return { type: 'client_credentials', scopes }
+    const { recipient = client.tokenUrl, lifeSeconds, ...wish } = settings.assertion
+    const { certificate = '' } = settings
+    const { privateKey = '' } = options.secrets
+    const signed = { ...wish, recipient, lifeMs: lifeSeconds * SECOND, certificate, privateKey }
+    return { type: 'saml2-bearer', assertion: signAssertion(signed, clock.now()), scopes }
   }
 
   async function refresh(isSecondTry = false): Promise<FetchedToken> {
@@ -122,7 +137,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
   return {
     async fetchToken() {
       if (settings.kind === 'oauth2-authorization-code') return options.inTurn(() => refresh())
-      const token = fetchedFrom(await ask({ type: 'client_credentials', scopes }))
+      const token = fetchedFrom(await ask(grantOf))
       mask.rememberTokens(name, token.value)
       return token
     },

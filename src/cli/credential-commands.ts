@@ -21,6 +21,10 @@ const credentialAnswer = z.object({
     expiresAt: z.string().optional(),
     authorisedAt: z.string().optional(),
     lastRefreshAt: z.string().optional(),
+    certificate: z
+      .object({ subject: z.string(), issuer: z.string(), endsAt: z.string(), thumbprint: z.string() })
+      .optional(),
+    hosts: z.array(z.object({ hosts: z.string(), keyType: z.string(), fingerprint: z.string() })).optional(),
     error: z.object({ code: z.string(), message: z.string(), next: z.string() }).optional(),
   }),
 })
@@ -28,6 +32,7 @@ const credentialAnswer = z.object({
 interface ChangeOptions {
   readonly from?: string
   readonly set: readonly string[]
+  readonly file: readonly string[]
   readonly secret?: string
   readonly secretFile: readonly string[]
 }
@@ -81,6 +86,7 @@ export function credentialCommands(program: Command, cli: Cli): void {
         collect,
         [],
       )
+      .option('--file <field=file>', 'read this setting from a file, for example certificate=hub.pem', collect, [])
       .option('--secret <field>', 'read this secret from standard input')
       .option('--secret-file <field=file>', 'read this secret from a file', collect, [])
       .action(async (name: string, options: ChangeOptions, command: Command) => {
@@ -132,6 +138,13 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
     const [field, value] = splitPair(each, '--set')
     if (isSecret(field)) throw cliErrors.SECRET_IN_ARGUMENTS({ field })
     setAt(settings, field.split('.'), value)
+  }
+  for (const each of options.file) {
+    const [field, file] = splitPair(each, '--file')
+    if (isSecret(field)) {
+      throw cliErrors.ARGUMENT_WRONG({ text: `${field} is a secret: --secret-file takes it.`, command: 'credential' })
+    }
+    setAt(settings, field.split('.'), await readText(file, cli.io))
   }
   for (const each of options.secretFile) {
     const [field, file] = splitPair(each, '--secret-file')
@@ -191,6 +204,10 @@ function describe({ name, kind, changedAt, secrets, settings, status }: z.output
     ['Authorised', status.authorisedAt],
     ['Last renewed', status.lastRefreshAt],
     ['Token until', status.expiresAt],
+    ['Certificate', status.certificate && `${status.certificate.subject}, issued by ${status.certificate.issuer}`],
+    ['Certificate until', status.certificate?.endsAt],
+    ['Thumbprint', status.certificate?.thumbprint],
+    ['Hosts', status.hosts?.map(host => `${host.hosts} ${host.keyType} ${host.fingerprint}`).join('\n  ')],
     ['Changed', changedAt],
     ['Secrets kept', secrets.join(', ')],
     ['Settings', settings],

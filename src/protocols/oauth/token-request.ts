@@ -6,6 +6,7 @@ import {
   clientCredentialsGrantRequest,
   clockSkew,
   customFetch,
+  genericTokenEndpointRequest,
   processGenericTokenEndpointResponse,
   refreshTokenGrantRequest,
   validateAuthResponse,
@@ -34,6 +35,8 @@ export type Grant =
       readonly redirectUri: string
       readonly codeVerifier: string
     }
+  /** RFC 7522 section 2.1; `assertion` is XML. */
+  | { readonly type: 'saml2-bearer'; readonly assertion: string; readonly scopes: readonly string[] }
 
 export interface TokenAnswer {
   readonly accessToken: string
@@ -53,7 +56,7 @@ export interface TokenTransport {
 }
 
 /**
- * One request at a token endpoint (RFC 6749 sections 4.1.3, 4.4, 6). Throws OAUTH_… errors, and NET_… when there is
+ * One request at a token endpoint (RFC 6749 sections 4.1.3, 4.4, 6; RFC 7522). Throws OAUTH_… errors, and NET_… when there is
  * no connection.
  */
 export async function requestToken(client: TokenClient, grant: Grant, transport: TokenTransport): Promise<TokenAnswer> {
@@ -66,6 +69,8 @@ export async function requestToken(client: TokenClient, grant: Grant, transport:
     throw asOauthError(thrown, client)
   }
 }
+
+const saml2Bearer = 'urn:ietf:params:oauth:grant-type:saml2-bearer'
 
 async function send(client: TokenClient, grant: Grant, transport: TokenTransport): Promise<Response> {
   const server = serverOf(client)
@@ -90,6 +95,17 @@ async function send(client: TokenClient, grant: Grant, transport: TokenTransport
   if (grant.type === 'refresh_token') {
     const additionalParameters = { ...parameters, ...scope }
     return refreshTokenGrantRequest(server, application, auth, grant.refreshToken, { ...options, additionalParameters })
+  }
+  if (grant.type === 'saml2-bearer') {
+    const assertion = Buffer.from(grant.assertion).toString('base64url')
+    return genericTokenEndpointRequest(
+      server,
+      application,
+      auth,
+      saml2Bearer,
+      { ...parameters, ...scope, assertion },
+      options,
+    )
   }
   const code = new URLSearchParams({ code: grant.code })
   const answer = validateAuthResponse(server, application, code)

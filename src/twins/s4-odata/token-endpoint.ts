@@ -21,8 +21,10 @@ export function answerToken(
 ): ServiceAnswer {
   const form = new URLSearchParams(body)
   const [, basic] = /^Basic (\S+)$/i.exec(request.headers.authorization ?? '') ?? []
-  const [id, secret] =
-    basic === undefined ? [form.get('client_id') ?? '', form.get('client_secret') ?? ''] : splitBasic(basic)
+  const [id = '', secret = ''] =
+    basic === undefined
+      ? [form.get('client_id') ?? '', form.get('client_secret') ?? '']
+      : splitBasic(basic).map(formDecoded)
   if (!guard.client(id, secret))
     return answer(401, { error: 'invalid_client', error_description: 'Client authentication failed' })
   const grant = form.get('grant_type')
@@ -39,6 +41,16 @@ export function answerToken(
     }
   }
   return answer(400, { error: 'unsupported_grant_type', error_description: 'Grant type is not supported' })
+}
+
+/** RFC 6749 section 2.3.1: both parts are form-encoded; those that came raw are understood too. */
+function formDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    // A raw per cent sign: the client did not encode at all.
+    return text
+  }
 }
 
 function given(token: string, expiresInS: number): ServiceAnswer {
