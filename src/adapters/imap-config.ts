@@ -18,7 +18,7 @@ const done = z
     delete: z.literal(true).optional().meta({ description: 'Deletes them.' }),
     failed: folderName.optional().meta({
       description:
-        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged.',
+        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged. The hub never reads it: a mail stays there when its message is replayed later.',
     }),
   })
   .superRefine((value, check) => {

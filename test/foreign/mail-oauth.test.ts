@@ -20,7 +20,7 @@ const ofTheApp = 'invoices@contoso.com'
 const stranger = 'eve@contoso.com'
 /** So short that many tokens come of age while mails travel. */
 const tokenLifeS = 3
-const waitMs = 30_000
+const waitMs = 60_000
 
 interface CredentialSeen {
   readonly status: { readonly state: string; readonly user?: string; readonly lastRefreshAt?: string }
@@ -93,17 +93,19 @@ describeForeign(
 
     test('tokens come of age while mails travel: they are renewed, rotated and nobody notices', async () => {
       const renewals = new Set<string>()
+      const wanted = 4
       const loginsOf = (mailbox: string) => dovecot.log().split(`Login: user=<${mailbox}>, method=XOAUTH2`).length - 1
       const loginsBefore = loginsOf(shared)
       const troublesBefore = hub.log().length
-      for (let round = 0; round < 6; round++) {
+      // How often that happens in a round depends on the machine; a refresh token is worth nothing after its use, so
+      // each renewal used the one that the last one brought.
+      const isEnough = () => renewals.size >= wanted && loginsOf(shared) - loginsBefore >= wanted
+      for (let round = 0; round < 20 && !isEnough(); round++) {
         await Promise.all([own, shared, ofTheApp].map(mailbox => expectArrivals(mailbox, 5)))
         renewals.add((await credential('delegate')).status.lastRefreshAt ?? '')
         await sleep((tokenLifeS * 1000) / 2)
       }
-      // A refresh token is worth nothing after its use, so each of these used the one that the last one brought.
-      expect(renewals.size).toBeGreaterThanOrEqual(4)
-      expect(loginsOf(shared) - loginsBefore).toBeGreaterThanOrEqual(4)
+      expect([renewals.size, loginsOf(shared) - loginsBefore].map(count => count >= wanted)).toEqual([true, true])
       expect(hub.log().slice(troublesBefore)).toEqual([])
       expect(await credential('delegate')).toMatchObject({ status: { state: 'ready' } })
     })
