@@ -138,7 +138,9 @@ export class FolderReader {
   /** Fetches the next mails, as many as there are places. Throws what ended the session or what ails the hub. */
   async takeNext(): Promise<void> {
     const { config } = this.#context
-    const room = Math.min(config['per-poll'], config.ahead - this.#working.size)
+    // While nothing is under way everybody waits for the first mails: sizes of a few are told sooner than those of many.
+    const atOnce = this.#working.size === 0 ? windowLimits.uids : Number.POSITIVE_INFINITY
+    const room = Math.min(config['per-poll'], config.ahead - this.#working.size, atOnce)
     const uids = this.#backlog.splice(0, Math.max(0, room))
     if (uids.length === 0) return
     const readable = uids.filter(uid => !this.#isBreaker(uid))
