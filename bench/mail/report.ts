@@ -15,6 +15,9 @@ export interface Summary {
   readonly megabytesPerSecond: number
   /** How many times faster isthmus was, by medians; undefined when it did not run. */
   readonly timesSlowerThanOwn: number | undefined
+  /** From the first mail to the last at the sink, and the ratio of that. */
+  readonly flowSecondsMedian: number
+  readonly flowTimesSlowerThanOwn: number | undefined
   readonly cpuSecondsMedian: number
   readonly cpuMsPerMail: number
 }
@@ -24,10 +27,12 @@ export function summarize(results: readonly RoundResult[], mailCount: number, to
   const names = [...new Set(results.map(result => result.contestant))]
   const validOf = (name: string) => results.filter(({ contestant, invalid }) => contestant === name && !invalid)
   const ownSeconds = median(validOf(ownName).map(({ seconds }) => seconds))
+  const ownFlowSeconds = median(validOf(ownName).map(({ flowSeconds }) => flowSeconds))
   return names.map(contestant => {
     const valid = validOf(contestant)
     const seconds = valid.map(result => result.seconds)
     const secondsMedian = median(seconds)
+    const flowSecondsMedian = median(valid.map(result => result.flowSeconds))
     const cpuSecondsMedian = median(valid.map(result => result.cpuSeconds))
     return {
       contestant,
@@ -37,6 +42,8 @@ export function summarize(results: readonly RoundResult[], mailCount: number, to
       mailsPerSecond: mailCount / secondsMedian,
       megabytesPerSecond: totalBytes / 1e6 / secondsMedian,
       timesSlowerThanOwn: Number.isNaN(ownSeconds) ? undefined : secondsMedian / ownSeconds,
+      flowSecondsMedian,
+      flowTimesSlowerThanOwn: Number.isNaN(ownFlowSeconds) ? undefined : flowSecondsMedian / ownFlowSeconds,
       cpuSecondsMedian,
       cpuMsPerMail: (cpuSecondsMedian * 1000) / mailCount,
     }
@@ -44,7 +51,19 @@ export function summarize(results: readonly RoundResult[], mailCount: number, to
 }
 
 export function throughputTable(summaries: readonly Summary[]): string {
-  const head = ['contestant', 'rounds', 's median', 's min', 'mails/s', 'MB/s', `x ${ownName}`, 'CPU s', 'CPU ms/mail']
+  const head = [
+    'contestant',
+    'rounds',
+    's median',
+    's min',
+    'mails/s',
+    'MB/s',
+    `x ${ownName}`,
+    'flow s',
+    'x flow',
+    'CPU s',
+    'CPU ms/mail',
+  ]
   const rows = summaries.map(row => [
     row.contestant,
     String(row.validRounds),
@@ -60,6 +79,8 @@ function figures(row: Summary): string[] {
     row.mailsPerSecond.toFixed(0),
     row.megabytesPerSecond.toFixed(1),
     row.timesSlowerThanOwn?.toFixed(2) ?? '-',
+    row.flowSecondsMedian.toFixed(2),
+    row.flowTimesSlowerThanOwn?.toFixed(2) ?? '-',
     row.cpuSecondsMedian.toFixed(2),
     row.cpuMsPerMail.toFixed(2),
   ]

@@ -20,6 +20,8 @@ export interface RoundResult {
   readonly contestant: string
   /** From the start of the process to the arrival of the last mail. */
   readonly seconds: number
+  /** From the arrival of the first mail to that of the last: without the start of the process and the log-in. */
+  readonly flowSeconds: number
   /** All CPU time of the process and its children, start and end included. */
   readonly cpuSeconds: number
   readonly receivedCount: number
@@ -51,6 +53,7 @@ export async function runRound(
     return {
       contestant: contestant.name,
       seconds: ((sink.lastArrivalMs() ?? Number.NaN) - startedMs) / 1000,
+      flowSeconds: ((sink.lastArrivalMs() ?? Number.NaN) - (sink.firstArrivalMs() ?? Number.NaN)) / 1000,
       cpuSeconds: endedChildrenCpuSeconds() - cpuBefore,
       receivedCount,
       ...(invalid === undefined ? {} : { invalid: `${invalid}; ${client.output().slice(-500)}` }),

@@ -9,6 +9,8 @@ export interface SmtpSink {
   readonly port: number
   /** Mails that arrived since the start. */
   receivedCount(): number
+  /** When the first one arrived (performance.now()); undefined before it. */
+  firstArrivalMs(): number | undefined
   /** When the last one arrived (performance.now()); undefined before the first. */
   lastArrivalMs(): number | undefined
   stop(): Promise<void>
@@ -17,6 +19,7 @@ export interface SmtpSink {
 /** Postfix's smtp-sink: takes mail into memory and forgets it. No CHUNKING. With `lmtp` it speaks LMTP. */
 export async function startSmtpSink(options: { readonly lmtp?: boolean } = {}): Promise<SmtpSink> {
   let receivedCount = 0
+  let firstArrivalMs: number | undefined
   let lastArrivalMs: number | undefined
   // With -c it writes its counters at each final dot: "sess=1 quit=0 mesg=17".
   const watch = (chunk: string) => {
@@ -25,6 +28,7 @@ export async function startSmtpSink(options: { readonly lmtp?: boolean } = {}): 
     if (count === receivedCount) return
     receivedCount = count
     lastArrivalMs = performance.now()
+    firstArrivalMs ??= lastArrivalMs
   }
   const { server, port } = await withFreshPorts(startTries, async () => {
     const port = (await freePorts(1))[0] ?? 0
@@ -45,6 +49,7 @@ export async function startSmtpSink(options: { readonly lmtp?: boolean } = {}): 
   return {
     port,
     receivedCount: () => receivedCount,
+    firstArrivalMs: () => firstArrivalMs,
     lastArrivalMs: () => lastArrivalMs,
     stop: () => server.stop(),
   }
