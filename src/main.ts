@@ -11,16 +11,12 @@ import { createFlowCatalog } from './api/flow-catalog.ts'
 import { createFlowEndpoints } from './api/flow-endpoints.ts'
 import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
+import { openCallers, type TokenSettings } from './auth/callers.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
-import { createLateAuthority } from './auth/late-authority.ts'
-import { openPeople, type People } from './auth/people/people.ts'
-import { createGuard } from './auth/service/guard.ts'
+import type { People } from './auth/people/people.ts'
 import { keysWithAnEnd } from './auth/service/keys-with-an-end.ts'
 import type { ServiceUsers } from './auth/service/model.ts'
-import { openServiceUsers } from './auth/service/service-users.ts'
-import { createLateTokenServer, type LateTokenServer } from './auth/token-server/late-token-server.ts'
-import type { SigningAlgorithm } from './auth/token-server/token-limits.ts'
-import type { TrustedIssuerInput } from './auth/token-server/trusted-issuers.ts'
+import type { LateTokenServer } from './auth/token-server/late-token-server.ts'
 import { openVault } from './auth/vault.ts'
 import type { ConnectorListen, Connectors } from './connector/hub/connectors.ts'
 import type { TunnelRequest } from './connector/hub/open-stream.ts'
@@ -68,15 +64,6 @@ export interface EndpointsAddress extends Address {
   readonly tls?: EndpointTlsFiles | 'by-proxy' | undefined
   /** PEM texts of authorities whose client certificates service keys may name by subject and issuer. */
   readonly clientAuthorities?: readonly string[]
-}
-
-/** How the hub issues tokens. */
-export interface TokenSettings {
-  /** Origin that stands in tokens as issuer; the one of the endpoints when left out. */
-  readonly issuer?: string | undefined
-  readonly algorithm?: SigningAlgorithm
-  /** Identity providers whose assertions about their users count. */
-  readonly trusted?: readonly TrustedIssuerInput[]
 }
 
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
@@ -163,64 +150,35 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     let connectors: Connectors | undefined
     const tunnel = (request: TunnelRequest) => connectors?.tunnel(request) ?? Promise.reject(hubErrors.STOPPING())
     const connect = makeConnect(options.connectors ? { tunnel } : {})
-    const resealOthers = async () =>
-      (await serviceUsers.reseal()) +
-      (await (await authority.load()).resealKeys()) +
-      (await (await tokens.load()).reseal())
+    const resealOthers = () => callers.reseal()
     const credentials = openCredentials({ records: store, vault, clock, connect, log, resealOthers })
     undo.push(() => credentials.close())
     secretValues = () => [adminToken, ...credentials.secretValues()]
 
-    const authority = createLateAuthority({ records: store, vault, clock, log })
-    undo.push(() => authority.close())
-    let endpointsOrigin = options.endpoints.url ?? options.tokens?.issuer ?? ''
-    const serviceUsers = await openServiceUsers({
+    const callers = await openCallers({
       records: store,
       vault,
       clock,
       log,
-      authority,
-      addresses: () => ({ url: endpointsOrigin, tokenUrl: `${options.tokens?.issuer ?? endpointsOrigin}/oauth/token` }),
+      url: options.endpoints.url,
+      clientAuthorities: options.endpoints.clientAuthorities ?? [],
+      tokens: options.tokens,
       flowsAskingFor: role => flowsAskingFor(engine, role),
-      externalAuthorities: options.endpoints.clientAuthorities ?? [],
     })
-    undo.push(() => serviceUsers.close())
-    const hasCertificates = serviceUsers
-      .listInstances()
-      .some(({ id }) => serviceUsers.listKeys(id).some(({ kind }) => kind === 'certificate'))
-    if (hasCertificates) await authority.load()
+    undo.push(() => callers.close())
+    const { users: serviceUsers, people, tokens } = callers
 
     if (options.connectors) {
       // Loaded only where connectors come in: it brings HTTP/2 and the libraries of the authority.
       const { createConnectors } = await import('./connector/hub/connectors.ts')
-      const opened = await authority.load()
-      connectors = await createConnectors({ records: store, authority: opened, clock, log, listen: options.connectors })
+      const authority = await callers.authority.load()
+      connectors = await createConnectors({ records: store, authority, clock, log, listen: options.connectors })
       undo.push(async () => connectors?.close())
     }
 
-    const people = await openPeople({ records: store, clock })
-    const tokens = createLateTokenServer({
-      issuer: () => options.tokens?.issuer ?? endpointsOrigin,
-      records: store,
-      vault,
-      users: serviceUsers,
-      people,
-      trusted: await readTrust(options.tokens?.trusted ?? []),
-      clock,
-      log,
-      ...(options.tokens?.algorithm && { algorithm: options.tokens.algorithm }),
-    })
-    undo.push(() => tokens.close())
-    let countRefusal = (_reason: string) => {}
     const endpoints = createFlowEndpoints({
       log,
-      guard: createGuard({
-        users: serviceUsers,
-        tokens: () => tokens,
-        clock,
-        log,
-        onRefused: reason => countRefusal(reason),
-      }),
+      guard: callers.guard,
       hasRole: serviceUsers.hasRole,
       isBehindTls: options.endpoints.tls === 'by-proxy',
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
@@ -293,7 +251,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
-    countRefusal = reason => monitor.metrics.callerRefused(reason)
+    callers.onRefused(reason => monitor.metrics.callerRefused(reason))
 
     let isReady = false
     const endWatch = watchStore(store, clock, error => {
@@ -325,7 +283,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const adminUrl = await api.listen(options.admin)
     undo.push(() => endpoints.close())
     const endpointsUrl = await endpoints.listen(options.endpoints)
-    endpointsOrigin ||= new URL(endpointsUrl).origin
+    callers.listensAt(new URL(endpointsUrl).origin)
     const connectorsAddress = await connectors?.start()
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
@@ -383,12 +341,6 @@ function trustAuthorities(pems: readonly string[]): void {
 }
 
 /** Who trusts nobody need not load what reads keys. */
-async function readTrust(inputs: readonly TrustedIssuerInput[]) {
-  if (inputs.length === 0) return new Map()
-  const { readTrustedIssuers } = await import('./auth/token-server/trusted-issuers.ts')
-  return readTrustedIssuers(inputs)
-}
-
 /** Last opened, first closed; one that fails does not keep the others open. */
 async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
