@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the real mail servers and clients that the foreign tests and the mail bench start themselves.
+# Installs the real servers and clients that the foreign tests and the mail bench start themselves.
 # Debian or Ubuntu, as root. Running it again is quick: only what is missing is installed. No system service is started.
 set -euo pipefail
 
-packages=(dovecot-imapd dovecot-auth-lua postfix swaks fetchmail getmail6 haproxy openssl curl)
+packages=(dovecot-imapd dovecot-auth-lua postfix swaks fetchmail getmail6 haproxy openssl curl
+  apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 python3-authlib python3-requests xmlsec1)
 
 version_of() { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
 

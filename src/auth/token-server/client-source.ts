@@ -104,6 +104,7 @@ export class ClientSource {
 
   #prove(context: KoaContext, key: ServiceKey): void {
     this.#proofs.set(context.req, key)
+    dropOfflineAccess(context)
     this.#parts.users.noteUse(key.id, addressOf(context.req))
   }
 
@@ -119,6 +120,16 @@ export class ClientSource {
     const { socket } = context.req
     return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined
   }
+}
+
+/**
+ * MSAL asks for offline_access again with each refresh. OpenID Connect has it granted only where somebody is asked for
+ * consent, so oidc-provider may have left it out at the log-in and would refuse it here; a refresh token is what it means.
+ */
+function dropOfflineAccess({ oidc: { params } }: KoaContext): void {
+  if (params['grant_type'] !== 'refresh_token' || params['scope'] === undefined) return
+  const rest = params['scope'].split(' ').filter(scope => scope !== 'offline_access')
+  params['scope'] = rest.length > 0 ? rest.join(' ') : undefined
 }
 
 /** Routes where a client proves who it is. */

@@ -13,6 +13,14 @@ const proofs = {
   haproxy: { files: ['/usr/sbin/haproxy'], asRoot: false },
   openssl: { files: ['/usr/bin/openssl'], asRoot: false },
   curl: { files: ['/usr/bin/curl'], asRoot: false },
+  apache2: { files: ['/usr/sbin/apache2'], asRoot: true },
+  mod_auth_openidc: { files: ['/usr/lib/apache2/modules/mod_auth_openidc.so'], asRoot: false },
+  mod_oauth2: { files: ['/usr/lib/apache2/modules/mod_oauth2.so'], asRoot: false },
+  'python3-authlib': {
+    files: ['/usr/lib/python3/dist-packages/authlib/__init__.py', '/usr/bin/python3'],
+    asRoot: false,
+  },
+  xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
 } as const
 
 export type Need = keyof typeof proofs

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { request } from 'undici'
 
 /** A page as a browser shows it. */
 interface Shown {
@@ -9,9 +10,9 @@ interface Shown {
 }
 
 interface Sending {
-  readonly method: string
+  readonly method: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: URLSearchParams
+  readonly form?: URLSearchParams
 }
 
 interface Cookie {
@@ -23,9 +24,12 @@ interface Cookie {
 export class FormBrowser {
   readonly #cookies = new Map<string, Cookie>()
   readonly #origin: string
+  readonly #origins: readonly string[]
 
-  constructor(origin: string) {
+  /** `others`: origins to which redirects are followed too. */
+  constructor(origin: string, others: readonly string[] = []) {
     this.#origin = origin
+    this.#origins = [origin, ...others]
   }
 
   /** Opens an address; a redirect to another origin is not followed, its address is what the page is. */
@@ -40,8 +44,8 @@ export class FormBrowser {
     const csrf = /name="csrf" value="([^"]*)"/.exec(page.text)?.[1] ?? ''
     return this.#follow(new URL(action, page.url).href, {
       method: 'POST',
-      headers: { origin: this.#origin, 'sec-fetch-site': 'same-origin', ...headers },
-      body: new URLSearchParams({ csrf, answer: 'go', ...fields }),
+      headers: { origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin', ...headers },
+      form: new URLSearchParams({ csrf, answer: 'go', ...fields }),
     })
   }
 
@@ -51,22 +55,38 @@ export class FormBrowser {
 
   async #follow(start: string, first: Sending): Promise<Shown> {
     let url = start
-    let init: Sending = first
+    let sending: Sending = first
     for (let redirects = 0; redirects < 10; redirects++) {
-      const response = await fetch(url, {
-        ...init,
-        redirect: 'manual',
-        headers: { accept: 'text/html', ...init.headers, cookie: this.#cookiesFor(url) },
-      })
-      this.#keep(response.headers.getSetCookie())
-      const text = await response.text()
-      const location = response.headers.get('location')
-      if (location === null) return { url, status: response.status, headers: response.headers, text }
+      const page = await this.#ask(url, sending)
+      const location = page.headers.get('location')
+      if (location === null) return page
       url = new URL(location, url).href
-      init = { method: 'GET' }
-      if (!url.startsWith(`${this.#origin}/`)) return { url, status: response.status, headers: response.headers, text }
+      if (!this.#origins.includes(new URL(url).origin)) return { ...page, url }
+      sending = { method: 'GET' }
     }
     throw new Error('The pages go round in circles.')
+  }
+
+  /** Not `fetch`, which says of itself that it is a script and not a person who goes from page to page. */
+  async #ask(url: string, { method, headers, form }: Sending): Promise<Shown> {
+    const response = await request(url, {
+      method,
+      headers: {
+        accept: 'text/html',
+        'sec-fetch-mode': 'navigate',
+        'sec-fetch-dest': 'document',
+        ...(form && { 'content-type': 'application/x-www-form-urlencoded' }),
+        ...headers,
+        cookie: this.#cookiesFor(url),
+      },
+      body: form?.toString() ?? null,
+    })
+    const lines = Object.entries(response.headers).flatMap(([name, value]) =>
+      (Array.isArray(value) ? value : [value ?? '']).map((each): [string, string] => [name, each]),
+    )
+    const shown = new Headers(lines)
+    this.#keep(shown.getSetCookie())
+    return { url, status: response.statusCode, headers: shown, text: await response.body.text() }
   }
 
   #cookiesFor(url: string): string {
