@@ -101,14 +101,26 @@ export class MailboxReader {
     const { config, clock } = this.#context
     const { connection } = session
     let searchAt = clock.now()
+    // A mail that arrives while another command runs is told of in its answer, and in no IDLE after it.
+    let mailCount = -1
+    let isNews = false
+    connection.onNews = (name, count) => {
+      if (name !== 'EXISTS' || count === mailCount) return
+      mailCount = count
+      isNews = true
+    }
     while (!link.signal.aborted) {
-      if (clock.now() >= searchAt) {
+      if (isNews || clock.now() >= searchAt) {
+        isNews = false
         await reader.search()
         searchAt = clock.now() + config.every
       }
       while (reader.isHungry && !reader.isRenewalDue && !link.signal.aborted) await reader.takeNext()
+      // Moving mails away lowers the count, so that the next mail may bring it back to what it was.
+      if (reader.pile.count > 0) mailCount = -1
       await reader.pile.flush(connection)
       if (reader.isRenewalDue) return
+      if (isNews) continue
       const stop = nap.begin(Math.min(searchAt, session.renewAt, reader.resumeAt) - clock.now())
       const why = canIdle ? await idle(connection, stop) : await sleepOn(session, stop)
       if (why === 'news') searchAt = clock.now()

@@ -57,7 +57,7 @@ export class ImapConnection {
   /** Upper case, as last announced. */
   capabilities: ReadonlySet<string> = new Set()
   /** Told of untagged data and status lines (EXISTS, EXPUNGE, OK [ALERT]) that no command asked for. */
-  onNews: ((name: string) => void) | undefined
+  onNews: ((name: string, number: number) => void) | undefined
   /** Resolves once the connection is over; it never rejects. */
   readonly ended: Promise<HubError>
   #socket: Duplex
@@ -243,7 +243,7 @@ export class ImapConnection {
     }
     if (response.name === 'CAPABILITY') this.#learn(textOf(response.rest))
     for (const { command } of this.#flying) if (command.onData?.(response)) return
-    this.onNews?.(response.name)
+    this.onNews?.(response.name, response.number)
   }
 
   #takeGreeting(response: Response, parts: readonly ResponsePart[]): void {
