@@ -6,7 +6,7 @@ import { type ContestantName, type RoundResult, runRound } from './round.ts'
 
 const { values } = parseArgs({
   options: {
-    rate: { type: 'string', default: '200' },
+    rate: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '24' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: 'isthmus,haproxy' },
