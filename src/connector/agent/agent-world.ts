@@ -181,14 +181,17 @@ export async function startStandInHub(): Promise<StandInHub> {
 /** A connector with its folder, its file and the lines of its log. */
 export interface ConnectorWorld {
   readonly folder: string
-  readonly hub: StandInHub
   readonly lines: { readonly level: string; readonly event: string; readonly fields: LogFields }[]
   readonly agent: Agent
   write(yaml: string): Promise<void>
   close(): Promise<void>
 }
 
-export async function startConnector(yaml: string, hub: StandInHub): Promise<ConnectorWorld> {
+/** Enrols at this hub (a stand-in, or the real one) and runs. */
+export async function startConnector(
+  yaml: string,
+  hub: { readonly port: number; readonly token: string },
+): Promise<ConnectorWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-connector-'))
   const configFile = join(folder, 'connector.yaml')
   const lines: ConnectorWorld['lines'] = []
@@ -204,7 +207,6 @@ export async function startConnector(yaml: string, hub: StandInHub): Promise<Con
   })
   return {
     folder,
-    hub,
     lines,
     agent,
     write: text => writeFile(configFile, text),

@@ -16,6 +16,9 @@ export const tunnelLimits = {
   pingsMissed: 2,
   /** What nghttp2 itself may hold for one tunnel; streams above it would be refused. */
   sessionMegabytes: 1000,
+  /** Resets of the hub at once and in a second; nghttp2 alone ends a tunnel after 1000, and 33 in a second. */
+  resetBurst: 100_000,
+  resetsPerSecond: 10_000,
 } as const
 
 /** One HTTP/2 session on a socket that we dialled. */
@@ -60,6 +63,9 @@ export async function openTunnel(node: string, parts: TunnelParts, signal: Abort
 
   const session = http2.performServerHandshake(socket, {
     maxSessionMemory: tunnelLimits.sessionMegabytes,
+    // The hub is nobody's browser: whoever destroys a connection there resets its stream, and that is no attack.
+    streamResetBurst: tunnelLimits.resetBurst,
+    streamResetRate: tunnelLimits.resetsPerSecond,
     settings: {
       initialWindowSize: wireLimits.streamWindowBytes,
       maxConcurrentStreams: wireLimits.streams,

@@ -1,0 +1,106 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { MiB } from '../../kernel/size.ts'
+import { type HubWorld, startHubSide } from '../hub/connector-world.ts'
+import {
+  auditOf,
+  type ConnectorWorld,
+  readAll,
+  startConnector,
+  startTarget,
+  type Target,
+  waitFor,
+} from './agent-world.ts'
+
+/** The connector against the hub's own side of it. */
+let hub: HubWorld
+let target: Target
+let world: ConnectorWorld | undefined
+
+beforeEach(async () => {
+  hub = await startHubSide()
+  target = await startTarget(socket => socket.pipe(socket))
+})
+
+afterEach(async () => {
+  await world?.close()
+  world = undefined
+  await target.close()
+  await hub.close()
+})
+
+async function connect(): Promise<{ readonly world: ConnectorWorld; readonly token: string }> {
+  const { text: token } = await hub.connectors.makeToken('dc-frankfurt', undefined)
+  const yaml = `virtual-hosts:\n  echo.virtual:7: { protocol: tcp, targets: ['${target.address}'], health: { every: 0s } }\n`
+  const started = await startConnector(yaml, { port: hub.port, token })
+  world = started
+  await waitFor(() => hub.connectors.locations()[0]?.tunnels === 2)
+  return { world: started, token }
+}
+
+const open = (host: string, port: number): Promise<Duplex> =>
+  hub.connectors.tunnel({ via: 'dc-frankfurt', host, port, timeoutMs: 10_000, purpose: 'flow orders' })
+
+test('enrolment, tunnel, and eight MiB there and back', async () => {
+  await connect()
+  const stream = await open('echo.virtual', 7)
+  const sent = randomBytes(8 * MiB)
+  const back = readAll(stream)
+  stream.end(sent)
+  const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  expect(hash(await back)).toBe(hash(sent))
+  await waitFor(() => target.sockets.size === 0)
+})
+
+test('what the connector does not list is refused, and audited on both sides', async () => {
+  const { world } = await connect()
+  await expect(open('10.0.0.1', 22)).rejects.toMatchObject({ message: expect.stringContaining('10.0.0.1:22') })
+  const entries = await auditOf(world.folder, lines => lines.some(({ action }) => action === 'stream.refused'))
+  expect(entries.find(({ action }) => action === 'stream.refused')?.detail).toMatchObject({
+    virtualHost: '10.0.0.1:22',
+    purpose: 'flow orders',
+  })
+  await waitFor(() => hub.records.entries.some(({ detail }) => JSON.stringify(detail).includes('10.0.0.1')))
+})
+
+test('status, drain and check reach the connector', async () => {
+  await connect()
+  const id = hub.connectors.list()[0]?.id ?? ''
+  expect((await hub.connectors.status(id)).virtualHosts[0]?.targets[0]?.address).toBe(target.address)
+  const drained = { virtualHost: 'echo.virtual:7', target: target.address, drained: true }
+  expect((await hub.connectors.drain(id, drained)).virtualHosts[0]?.targets[0]?.state).toBe('drained')
+  await expect(open('echo.virtual', 7)).rejects.toMatchObject({ retry: 'soon' })
+  await hub.connectors.drain(id, { ...drained, drained: false })
+  expect(await hub.connectors.check('dc-frankfurt', 'echo.virtual:7')).toMatchObject({ ok: true })
+})
+
+test('a token is good once; a revoked connector is cut at once and knows why', async () => {
+  const { world, token } = await connect()
+  const again = startConnector('virtual-hosts: {}\n', { port: hub.port, token })
+  await expect(again).rejects.toMatchObject({ code: 'CONNECTOR_HUB_REFUSED' })
+  const stream = await open('echo.virtual', 7)
+  stream.on('error', () => {})
+  stream.resume()
+  await hub.connectors.revoke(hub.connectors.list()[0]?.id ?? '', 'the machine was sold', 'admin')
+  await waitFor(() => stream.closed)
+  await waitFor(() => target.sockets.size === 0)
+  const told = await waitFor(() => world.agent.status().tunnels.find(({ error }) => error?.code.includes('REFUSED')))
+  expect(told.error?.message).toContain('does not take the certificate of this connector')
+})
+
+test('a reset of either side reaches the other side as one', async () => {
+  await connect()
+  const stream = await open('echo.virtual', 7)
+  stream.on('error', () => {})
+  const [socket] = target.sockets
+  socket?.resetAndDestroy()
+  await waitFor(() => stream.errored)
+  const second = await open('echo.virtual', 7)
+  second.on('error', () => {})
+  const other = await waitFor(() => [...target.sockets].find(each => !each.destroyed))
+  let failure: NodeJS.ErrnoException | undefined
+  other.on('error', (error: NodeJS.ErrnoException) => (failure = error))
+  second.destroy(new Error('given up'))
+  expect((await waitFor(() => failure)).code).toBe('ECONNRESET')
+})
