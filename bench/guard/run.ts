@@ -11,8 +11,8 @@ import { sendLoad } from './load.ts'
 const bar = 1.25
 const { values } = parseArgs({
   options: {
-    requests: { type: 'string', default: '20000' },
-    rounds: { type: 'string', default: '9' },
+    requests: { type: 'string', default: '3000' },
+    rounds: { type: 'string', default: '25' },
     connections: { type: 'string', default: '16' },
     bytes: { type: 'string', default: '1024' },
   },

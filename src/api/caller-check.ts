@@ -46,7 +46,7 @@ export function admitCaller(
 ): Caller | Promise<Caller> {
   if (!guard) throw flowEndpointErrors.NO_GUARD({ role })
   const { authorization } = incoming.headers
-  if (!isBehindTls && !isPrivate(incoming)) throw flowEndpointErrors.PLAIN_HTTP()
+  if (!isBehindTls) refusePlainHttp(incoming)
   // A browser sends passwords and certificates along whatever page asks for it; a token only the page that has it.
   const isAmbient = !/^bearer /i.test(authorization ?? '')
   if (isAmbient && isDrivenByOtherSite(incoming.headers)) throw flowEndpointErrors.CROSS_SITE()
@@ -77,6 +77,11 @@ function errorOf({ status, correlationId: correlation, retryAfterMs = 0 }: Refus
   if (status === 403) return flowEndpointErrors.FORBIDDEN({ correlation })
   const wait = formatDuration(retryAfterMs)
   return flowEndpointErrors.TOO_MANY_FAILURES({ wait, correlation }, { retryAfterMs })
+}
+
+/** Throws where somebody on the way could read along. */
+export function refusePlainHttp(incoming: IncomingMessage): void {
+  if (!isPrivate(incoming)) throw flowEndpointErrors.PLAIN_HTTP()
 }
 
 /** Nobody on the way can read along: the connection is encrypted, or does not leave this machine. */

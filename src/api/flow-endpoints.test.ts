@@ -192,6 +192,8 @@ test('what is mounted is asked first, behind the same limits, and leaves the res
   })
   const origin = new URL(url).origin
   expect(await (await fetch(`${origin}/oauth/token`)).text()).toBe('token')
+  const overHttp = await fetch(`${origin}/oauth/token`, { headers: { 'x-forwarded-proto': 'http' } })
+  expect(await overHttp.json()).toMatchObject({ code: 'ENDPOINT_PLAIN_HTTP', status: 403 })
   expect((await fetch(`${url}/orders`, { method: 'POST' })).status).toBe(202)
   expect(await sendRaw(port, 'GET //x/oauth/token HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
 })

@@ -8,7 +8,7 @@ import { bodyErrors } from '../kernel/body.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
 import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
-import { admitCaller, findOutsider } from './caller-check.ts'
+import { admitCaller, findOutsider, refusePlainHttp } from './caller-check.ts'
 import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
@@ -68,6 +68,8 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     try {
       const malformed = findMalformed(incoming)
       if (malformed) throw malformed
+      // Secrets and tokens go to and fro there, so nobody on the way may read along.
+      if (!url.startsWith(`${prefix}/`) && !options.isBehindTls) refusePlainHttp(incoming)
       if (mounted(incoming, response)) return
       const route = findRoute(incoming)
       const admitted = admit(incoming, response, route)
