@@ -161,19 +161,18 @@ describe('OAuth 2.0 with SAML assertions', () => {
   beforeEach(async () => {
     pair = await makeTwinCertificate(['hub'], { keys: 'rsa' })
   })
-  const bearer = (more: object = {}): CredentialInput =>
-    ({
-      kind: 'oauth2-saml-bearer',
-      provider: { generic: { tokenUrl: `${server.url}/oauth2/token` } },
-      clientId: s4Client.clientId,
-      clientSecret: s4Client.clientSecret,
-      authentication: 'header',
-      scopes: ['UIWC:CC_HOME'],
-      certificate: pair.cert,
-      privateKey: pair.key,
-      assertion: { issuer: 'isthmus', subject: 'INTEGRATION', audience: 'https://my300123.crm.ondemand.com' },
-      ...more,
-    }) as CredentialInput
+  const bearer = (more: object = {}): CredentialInput => ({
+    kind: 'oauth2-saml-bearer',
+    provider: { generic: { tokenUrl: `${server.url}/oauth2/token` } },
+    clientId: s4Client.clientId,
+    clientSecret: s4Client.clientSecret,
+    authentication: 'header',
+    scopes: ['UIWC:CC_HOME'],
+    certificate: pair.cert,
+    privateKey: pair.key,
+    assertion: { issuer: 'isthmus', subject: 'INTEGRATION', audience: 'https://my300123.crm.ondemand.com' },
+    ...more,
+  })
   const tokenOf = async (name: string, refused?: string) => {
     const value = await credentials.lookup(name)
     return value.kind === 'oauth2' ? (await value.token(refused)).value : expect.unreachable('no token credential')
