@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Effect, Receiver } from '../flow/adapter.ts'
 import type { Body } from '../kernel/body.ts'
@@ -114,6 +115,54 @@ test('GET sends no body and announces nothing', async () => {
   expect(service.requests[0]?.body.length).toBe(0)
   expect(service.requests[0]?.headers['content-type']).toBeUndefined()
   expect(effect.intents).toEqual([])
+})
+
+test('a client certificate is shown to the host of the flow and to no other, and a new one acts at once', async () => {
+  const server = await makeTwinCertificate(['localhost'])
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-http-'))
+  await writeFile(join(folder, 'ca.pem'), server.ca)
+  const shown: string[] = []
+  const listen = async (answer: (url: string) => string | undefined) => {
+    const options = { cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false }
+    const tls = createTlsServer(options, (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate()
+      shown.push(String(subject?.CN ?? 'nobody'))
+      const location = answer(request.url ?? '')
+      response.writeHead(location === undefined ? 200 : 307, location === undefined ? {} : { location }).end()
+    })
+    await new Promise<void>(resolve => tls.listen(0, '127.0.0.1', resolve))
+    const address = tls.address()
+    return { tls, port: typeof address === 'object' && address ? address.port : 0 }
+  }
+  const other = await listen(() => undefined)
+  const home = await listen(url => (url === '/away' ? `https://localhost:${other.port}/` : undefined))
+  let pair = await makeTwinCertificate(['hub-1'])
+  const credential = async () => ({ kind: 'certificate' as const, certificate: pair.cert, privateKey: pair.key })
+  const config = {
+    url: `https://localhost:${home.port}/\${message.path}`,
+    method: 'GET',
+    auth: 'client',
+    ca: 'ca.pem',
+    redirects: 1,
+    allow: ['localhost', '127.0.0.0/8'],
+  }
+  const receiver = await http.open({ ...httpContext(config, credential), folder })
+  opened.push(receiver)
+  const ask = (path: string) => {
+    const message = messageOf('x', { attributes: { path } })
+    return receiver.deliver(message, effectOf(message))
+  }
+  await ask('here')
+  await ask('away')
+  pair = await makeTwinCertificate(['hub-2'])
+  await ask('here')
+  expect(shown).toEqual(['hub-1', 'hub-1', 'nobody', 'hub-2'])
+  expect(await receiver.check()).toMatchObject({ ok: true })
+  for (const { tls } of [home, other]) {
+    tls.closeAllConnections()
+    tls.close()
+  }
+  await rm(folder, { recursive: true })
 })
 
 test('TLS with an authority of the flow', async () => {

@@ -233,7 +233,7 @@ export async function openCertificateAuthority(options: CertificateAuthorityOpti
     verify(certificate, usage) {
       const subject = subjectOf(certificate)
       const serial = normalSerial(certificate.serialNumber)
-      const named = { subject: subject.name || 'nobody' }
+      const named = { subject: subject.name.slice(0, subjectCharactersMax) || 'nobody' }
       // The signature is checked, not only the name: anybody can write our name into an authority of his own.
       const isOurs = trusted().some(({ x509 }) => certificate.checkIssued(x509) && certificate.verify(x509.publicKey))
       if (!isOurs) throw certificateErrors.NOT_OURS({ ...named, reason: 'no authority of this hub signed it' })

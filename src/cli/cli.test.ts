@@ -12,6 +12,7 @@ import { timer } from '../adapters/timer.ts'
 import { type ApiWorld, apiWorld } from '../api/api-world.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { builtInSteps } from '../steps/built-in.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { CliIo, HubProgram } from './io.ts'
 import { run } from './run.ts'
 
@@ -149,6 +150,22 @@ test('a secret comes from standard input or a file and never from the arguments'
   expect((await isthmus(['credential', 'list'], { world })).out).not.toContain('other')
   expect((await isthmus(['credential', 'create', 'evil', '--set', '__proto__.kind=basic'], { world })).code).toBe(4)
   expect((await isthmus(['credential', 'delete', 'relay'], { world })).out).toBe('Credential relay is deleted.\n')
+})
+
+test('a key pair comes from two files; its end and thumbprint are shown, its key never', async () => {
+  const world = await open()
+  const cwd = await temporaryFolder()
+  const { cert, key } = await makeTwinCertificate(['hub.example'])
+  await writeFile(join(cwd, 'hub.pem'), cert)
+  await writeFile(join(cwd, 'hub.key'), key)
+  const args = ['credential', 'create', 's4-client', '--set', 'kind=certificate', '--file', 'certificate=hub.pem']
+  const created = await isthmus([...args, '--secret-file', 'privateKey=hub.key'], { world, cwd })
+  expect(created).toMatchObject({ code: 0, out: expect.stringMatching(/^Certificate: +CN=hub\.example, issued by/m) })
+  expect(created.out).toMatch(/^Certificate until: +\d{4}-/m)
+  expect(created.out).not.toContain('PRIVATE KEY')
+  expect(await world.credentials.lookup('s4-client')).toMatchObject({ kind: 'certificate', certificate: cert })
+  const wrongWay = await isthmus(['credential', 'create', 'x', '--file', 'privateKey=hub.key'], { world, cwd })
+  expect([wrongWay.code, wrongWay.err]).toEqual([2, expect.stringContaining('--secret-file takes it')])
 })
 
 test('settings of a credential come from YAML, and a sign-in begins with an address', async () => {

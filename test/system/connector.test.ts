@@ -225,6 +225,19 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s of one of two connectors under lo
   }
 })
 
+test('thousands of connections that the hub breaks off do not cost the tunnel', async () => {
+  const world = await worldWith()
+  const { id } = await connector(world, 'vm-17')
+  const connectors = world.hub.connectors
+  const before = connectors?.get(id).tunnels.map(({ address }) => address)
+  const request = { via: 'dc-frankfurt', host: 's4-smtp.virtual', port: 25, timeoutMs: 20_000 }
+  for (let turn = 0; turn < 100; turn++) {
+    const streams = await Promise.all(Array.from({ length: 30 }, () => connectors?.tunnel(request)))
+    for (const stream of streams) stream?.destroy()
+  }
+  expect(connectors?.get(id).tunnels.map(({ address }) => address)).toEqual(before)
+})
+
 test('a hub that starts anew has its connectors back within seconds, and the mails go on', async () => {
   const [port = 0] = await freePorts(1)
   const world = await mailWorld({ flows: [via], hub: { connectors: { ...listen, port } } })

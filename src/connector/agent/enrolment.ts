@@ -10,7 +10,7 @@ import { parseEnrolToken } from './enrol-token.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub, explainHubFailure, fetchAuthority } from './hub-node.ts'
 import { type Identity, readIdentity, writeIdentity } from './identity.ts'
-import { makeKeyRequest } from './key-request.ts'
+import type { KeyRequest } from './key-request.ts'
 
 export const enrolmentLimits = {
   /** One request to the hub, connection and answer together. */
@@ -69,6 +69,12 @@ export async function renewIdentity(
     }
   }
   throw failure ?? connectorErrors.HUB_UNREACHABLE({ node: 'any node', text: 'none is known.' })
+}
+
+/** Loaded for the one moment in months that needs it; at rest the connector goes without the certificate library. */
+async function makeKeyRequest(name: string): Promise<KeyRequest> {
+  const { makeKeyRequest: make } = await import('./key-request.ts')
+  return make(name)
 }
 
 async function writeAnswer(

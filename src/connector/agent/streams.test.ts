@@ -13,6 +13,7 @@ import {
   readAll,
   type StandInHub,
   startConnector,
+  startRelay,
   startStandInHub,
   startTarget,
   type Target,
@@ -213,3 +214,24 @@ function* slices(bytes: Buffer): Generator<Buffer> {
 function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
+
+test('over a distance of 100 ms the windows carry it, in both directions', async () => {
+  const relay = await startRelay(hub.port, 50)
+  try {
+    hub.nodes = [`127.0.0.1:${relay.port}`]
+    const bytes = 12 * MiB
+    const server = await target(socket => {
+      socket.on('data', () => {})
+      socket.once('end', () => socket.end(Buffer.alloc(bytes)))
+    })
+    await connectorWith(host('far.virtual:7', server.address))
+    const { stream } = await openStream(await hub.session(), 'far.virtual:7')
+    const begun = performance.now()
+    stream.end(Buffer.alloc(bytes))
+    expect((await readAll(stream)).length).toBe(bytes)
+    // With windows of 64 KiB each way alone takes 12 MiB / 64 KiB * 100 ms = 19 s; with 4 MiB it is below a second.
+    expect(performance.now() - begun).toBeLessThan(15_000)
+  } finally {
+    await relay.close()
+  }
+})

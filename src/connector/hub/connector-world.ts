@@ -183,6 +183,8 @@ export async function startStandIn(
   const session = http2.performServerHandshake(socket, {
     settings: { initialWindowSize: wireLimits.streamWindowBytes, maxConcurrentStreams: wireLimits.streams },
     maxSessionMemory: 256,
+    streamResetBurst: 100_000,
+    streamResetRate: 10_000,
   })
   session.on('error', () => {})
   session.once('connect', () => session.setLocalWindowSize(wireLimits.connectionWindowBytes))

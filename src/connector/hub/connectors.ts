@@ -97,9 +97,11 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     log,
     hosts: hostsOf(options.listen),
     onTunnel: takeIn,
-    onRefused: (error, address) => {
+    onRefused: (error, address, isOurs) => {
       log.warn('connector.refused', { address, code: error.code, text: error.message })
-      refusals.note(`certificate\n${error.message}`, `unknown@${address}`, 'connector.certificate-refused', {
+      // A stranger could put another name into each certificate; he gets one entry a minute.
+      const kind = `certificate\n${isOurs ? error.message : address}`
+      refusals.note(kind, `unknown@${address}`, 'connector.certificate-refused', {
         code: error.code,
         text: error.message,
       })

@@ -299,6 +299,13 @@ describe('a tunnel', () => {
     expect(hub.connectors.locations().every(({ connected }) => connected === 0)).toBe(true)
   })
 
+  test('of strangers, each with another name, fills no audit log', async () => {
+    foreign = await startHubSide()
+    for (const location of ['dc-a', 'dc-b', 'dc-c']) await refusalOf(await enrolAt(foreign, location))
+    await until(() => hub.records.actions().includes('connector.certificate-refused'))
+    expect(hub.records.actions().filter(action => action === 'connector.certificate-refused')).toHaveLength(1)
+  })
+
   test('is cut at once when its connector is revoked, with every stream in it, and does not come back', async () => {
     const identity = await enrolAt(hub, 'dc-frankfurt')
     const standIn = await startStandIn(hub, identity)

@@ -28,7 +28,8 @@ export interface ListenerOptions {
   readonly hosts: readonly string[]
   /** A tunnel whose connector has said who it is. */
   readonly onTunnel: (tunnel: Tunnel) => void
-  readonly onRefused: (error: HubError, address: string) => void
+  /** `isOurs`: an authority of this hub signed the certificate, so what it says is no stranger's text. */
+  readonly onRefused: (error: HubError, address: string, isOurs: boolean) => void
 }
 
 /** The one port for connectors: TLS 1.3, and ALPN says whether it is an enrolment or a tunnel. */
@@ -112,7 +113,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   function refuse(socket: TLSSocket, thrown: unknown): void {
     const error = asHubError(thrown)
-    options.onRefused(error, socket.remoteAddress ?? '')
+    options.onRefused(error, socket.remoteAddress ?? '', socket.authorized)
     // Only to one whose certificate comes from us: with others no further word is spoken.
     if (socket.authorized && !socket.destroyed) turnAway(socket, error.message)
     else socket.destroy()
