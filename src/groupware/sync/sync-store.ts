@@ -1,0 +1,131 @@
+import type { Side } from '../drivers.ts'
+import type { ItemKind } from '../plan/items.ts'
+import type { Stamps } from '../plan/stamps.ts'
+
+/**
+ * What the sync remembers, durably: which items belong together, their last common state, what it is about to do, and up
+ * to where each side was read. `write` is one transaction, durable when its promise resolves. The SQLite store behind it
+ * (sqlite-sync-store.ts) is a file of its own, see docs/adr/0011-groupware-store.md. It never holds what stands in an
+ * item: states are kept as stamps (plan/stamps.ts).
+ */
+export interface SyncStore {
+  readScope(scope: ScopeKey): Promise<ScopeState>
+  /** The links of these items of a side, in no order. */
+  findLinks(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Link[]>
+  /** Links that wait for something: `dirty` for the next merge, `held` for the word of a person (mass deletion). */
+  openLinks(scope: ScopeKey, which: 'dirty' | 'held'): Promise<readonly Link[]>
+  /** All links by rising key, for full listings; the next page begins after the last key of this one. */
+  listLinks(scope: ScopeKey, after: string | undefined, limit: number): Promise<readonly Link[]>
+  /** Links of other mailboxes of the organization to the same items of the CRM. */
+  linksElsewhere(scope: ScopeKey, crmIds: readonly string[]): Promise<readonly LinkElsewhere[]>
+  countLinks(scope: ScopeKey): Promise<{ readonly all: number; readonly held: number; readonly dirty: number }>
+  intents(scope: ScopeKey): Promise<readonly Intent[]>
+  findGhosts(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Ghost[]>
+  /** Items that failed alone and are due for another try. */
+  dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
+  listWaiting(scope: ScopeKey, limit: number): Promise<readonly Waiting[]>
+  write(scope: ScopeKey, change: SyncWrite): Promise<void>
+  /** Forgets everything about a scope: the next round is a first one, which finds its links again by their marks. */
+  forget(scope: ScopeKey): Promise<void>
+  /** Takes ghosts away that are older than `before`. Returns how many. */
+  purgeGhosts(before: number): Promise<number>
+  close(): Promise<void>
+}
+
+export interface ScopeKey {
+  readonly organization: string
+  readonly mailbox: string
+  readonly kind: ItemKind
+}
+
+export interface ScopeState {
+  /** Up to where each side was read and everything was done about it. */
+  readonly tokens: { readonly exchange: string | undefined; readonly crm: string | undefined }
+  /** When all keys of a side that tells no deletions were last compared. */
+  readonly keysComparedAt: number | undefined
+  /** When the first round ended; undefined before. */
+  readonly firstRoundAt: number | undefined
+  /** True when a person let held deletions pass: the next round does them all. */
+  readonly isBrakeReleased: boolean
+}
+
+export interface LinkEnd {
+  readonly id: string
+  /** The version we last wrote or compared; '' when we do not know which one is the common state. */
+  readonly version: string
+  readonly identity: string | null
+}
+
+/** Two items that are one. */
+export interface Link {
+  readonly key: string
+  readonly exchange: LinkEnd
+  readonly crm: LinkEnd
+  /** The last common state, in the form that both sides can hold. */
+  readonly base: Stamps
+  /** All our writes since then of which no answer came: a value of these is ours and not a user's edit. */
+  readonly pending: { readonly exchange: PendingStamps; readonly crm: PendingStamps }
+  /** To be merged again although no side tells of a change. */
+  readonly isDirty: boolean
+  /** Only the leading mailbox writes to an item of the CRM that several mailboxes have (a meeting). */
+  readonly role: 'lead' | 'follower'
+  /** The side on which it is gone, while the brake holds the deletion back. */
+  readonly heldSide: Side | undefined
+}
+
+export type PendingStamps = Readonly<Record<string, readonly string[]>>
+
+export interface LinkElsewhere {
+  readonly mailbox: string
+  readonly key: string
+  readonly crmId: string
+  readonly role: Link['role']
+}
+
+/** An item that we are about to create, or may have created before a crash or a lost answer. */
+export interface Intent {
+  readonly key: string
+  readonly to: Side
+  readonly source: LinkEnd
+  /** The mark that the new item carries; null where its side holds none. */
+  readonly mark: string | null
+  readonly base: Stamps
+  readonly at: number
+}
+
+/** An item that must not be taken for a new one: we deleted it, or the other side did and it was let go. */
+export interface Ghost {
+  readonly side: Side
+  readonly id: string
+  /** Its last version: with another one it lives again. Null: it stays a stranger whatever its version. */
+  readonly version: string | null
+  readonly reason: 'deleted' | 'released'
+  readonly at: number
+}
+
+/** An item that a side refused alone. */
+export interface Waiting {
+  readonly side: Side
+  readonly id: string
+  /** Version that was refused; undefined: not known. Another version is tried at once. */
+  readonly version: string | undefined
+  readonly attemptCount: number
+  /** Undefined: only a new version or a person brings it up again. */
+  readonly dueAt: number | undefined
+  readonly at: number
+  readonly error: { readonly code: string; readonly side: string; readonly message: string; readonly next: string }
+}
+
+export interface SyncWrite {
+  readonly putLinks?: readonly Link[]
+  readonly dropLinks?: readonly string[]
+  /** Makes links of other mailboxes followers, by mailbox and link key. */
+  readonly demote?: readonly { readonly mailbox: string; readonly key: string }[]
+  readonly putIntents?: readonly Intent[]
+  readonly dropIntents?: readonly string[]
+  readonly putGhosts?: readonly Ghost[]
+  readonly dropGhosts?: readonly { readonly side: Side; readonly id: string }[]
+  readonly putWaiting?: readonly Waiting[]
+  readonly dropWaiting?: readonly { readonly side: Side; readonly id: string }[]
+  readonly state?: ScopeState
+}
