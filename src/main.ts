@@ -106,6 +106,8 @@ export interface BeforeFlows {
   readonly credentials: Credentials
   readonly serviceUsers: ServiceUsers
   readonly people: People
+  /** Undefined where this hub takes no connectors; it listens already. */
+  readonly connectors: Connectors | undefined
 }
 
 export interface Hub {
@@ -287,7 +289,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const connectorsAddress = await connectors?.start()
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
-    await options.beforeFlows?.({ credentials, serviceUsers, people })
+    await options.beforeFlows?.({ credentials, serviceUsers, people, connectors })
     for (const { name, shouldRun } of await catalog.list()) {
       // A flow that does not start is told of; the others run.
       if (shouldRun)

@@ -19,7 +19,8 @@ async function startFlow() {
   closing.push(twins.stop)
   const world = await simulate({
     flowFile: join(folder, 'flow.yaml'),
-    params: { imapPort: twins.mailbox.port, smtpPort: twins.s4.port },
+    params: { imapPort: twins.mailbox.port },
+    virtualHosts: { 's4-smtp.virtual:25': twins.s4.port },
     credentials: { 'm365-mail': twins.credential },
     clock: twins.clock,
     trust: twins.trust,

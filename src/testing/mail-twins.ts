@@ -10,7 +10,7 @@ import { SimulatedClock } from './simulated-clock.ts'
 /** Stand-ins for Exchange Online and S/4HANA that share a simulated clock with a flow under test. */
 export interface MailTwins {
   readonly clock: SimulatedClock
-  /** PEM of the authority of their certificates. */
+  /** PEM of the authority of their certificates, which are good for the virtual host s4-smtp.virtual too. */
   readonly trust: string
   readonly mailbox: ExchangeImapTwin
   readonly s4: S4SmtpTwin
@@ -24,7 +24,7 @@ const delegate = 'svc@contoso.com'
 /** Starts them with these mailboxes, to each of which the delegate svc@contoso.com has full access. */
 export async function startMailTwins(mailboxes: readonly string[]): Promise<MailTwins> {
   const clock = new SimulatedClock()
-  const { cert, key, ca } = await makeTwinCertificate()
+  const { cert, key, ca } = await makeTwinCertificate(['localhost', '127.0.0.1', 's4-smtp.virtual'])
   const tls = { cert, key }
   const signIn = await startSignIn({ clock, tenants: [contoso()] })
   const seeds = mailboxes.map(address => [address, { fullAccess: [delegate] }] as const)

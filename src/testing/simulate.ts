@@ -11,6 +11,7 @@ import type { CredentialValue } from '../kernel/credential.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
+import type { Connect } from '../kernel/socket.ts'
 import { parseDuration } from '../kernel/time.ts'
 import { makeConnect } from '../protocols/net/connect.ts'
 import { builtInSteps } from '../steps/built-in.ts'
@@ -28,6 +29,8 @@ export interface SimulateOptions {
   readonly params?: Readonly<Record<string, unknown>>
   /** The credentials that the flow names. */
   readonly credentials?: Readonly<Record<string, CredentialValue>>
+  /** What stands behind the virtual hosts that the flow reaches with `via`: `{ 's4-smtp.virtual:25': s4.port }`. */
+  readonly virtualHosts?: Readonly<Record<string, number>>
   /** PEM of the authority behind the certificates of the twins. */
   readonly trust?: string
   /** One that twins share, so that their tokens come of age with the hub. */
@@ -69,6 +72,12 @@ export const simulationErrors = defineErrors('SIMULATION', {
     means: 'The flow asks for a credential {credential}, which the test does not give.',
     next: 'Name it under credentials in simulate().',
   },
+  VIRTUAL_HOST_MISSING: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The flow goes through location {via} to {address}, behind which the test puts nothing.',
+    next: 'Name it under virtualHosts in simulate().',
+  },
 })
 
 /** Turns of the event loop in which the work of a timer shows whether it needs a socket. */
@@ -83,7 +92,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulatedWorld
   const flow = await readFlow(options)
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-simulation-'))
-  const traffic = new Traffic(makeConnect(), options.trust)
+  const traffic = new Traffic(connectWithin(options.virtualHosts ?? {}), options.trust)
   const events: EngineEvent[] = []
   let store: Store
   let engine: Engine
@@ -162,6 +171,19 @@ export async function simulate(options: SimulateOptions): Promise<SimulatedWorld
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Where a connector would choose a server on premise, the port on this machine is taken that the test names. */
+function connectWithin(virtualHosts: Readonly<Record<string, number>>): Connect {
+  const direct = makeConnect()
+  return makeConnect({
+    tunnel: async ({ tls: _tls, via, host, port, ...request }) => {
+      const address = `${host}:${port}`
+      const behind = virtualHosts[address]
+      if (behind === undefined) throw simulationErrors.VIRTUAL_HOST_MISSING({ via, address })
+      return direct({ ...request, host: '127.0.0.1', port: behind })
+    },
+  })
 }
 
 async function readFlow({ flowFile, stage = 'dev', params, declarations }: SimulateOptions): Promise<LoadedFlow> {

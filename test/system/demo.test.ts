@@ -33,6 +33,11 @@ test('the demo delivers for a while, says how each flow did and ends with 0', as
     expect(Number(line?.[1]), flow).toBeGreaterThan(0)
     expect(line?.[2]).toBe(line?.[1])
   }
+  // The way leads through a connector, and one of the three servers behind it goes away meanwhile.
+  expect(run.output()).toMatch(/^ {2}connector {3}vm-17 \(c-\w+\) of location dc-frankfurt: enrolled, 2 tunnels/m)
+  expect(run.output()).toMatch(/s4-smtp\.virtual:25 leads to (127\.0\.0\.1:\d+ up(, )?){3}/)
+  expect(run.output()).toMatch(/s4-app2 goes away[\s\S]*target\.down machine=vm-17/)
+  expect(run.output()).toMatch(/through the connector to s4-app1: \d+, s4-app2: \d+, s4-app3: \d+/)
 })
 
 test('Ctrl-C ends it cleanly', async () => {

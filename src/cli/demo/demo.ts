@@ -1,14 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
-import { SECOND } from '../../kernel/time.ts'
+import { SECOND, systemClock } from '../../kernel/time.ts'
 import { type Hub, startHub } from '../../main.ts'
+import { createLogBook, type LogOptions } from '../../monitor/log.ts'
 import { startTwinAdmin } from '../../twins/admin.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import type { Output } from '../io.ts'
 import { costCentreScenario } from './cost-centre-scenario.ts'
 import { mailScenario } from './mail-scenario.ts'
-import type { Scenario } from './scenario.ts'
+import type { Scenario, ScenarioWorld } from './scenario.ts'
 
 export interface DemoOptions {
   /** Ends by itself after this time; undefined: with the signal. */
@@ -19,7 +20,9 @@ export interface DemoOptions {
 }
 
 /** Ports that people can remember; another one is taken where somebody has it already. */
-const wishedPorts = { admin: 7070, endpoints: 7071, twins: 7072 }
+const wishedPorts = { admin: 7070, endpoints: 7071, twins: 7072, connectors: 7073 }
+/** Names in the certificate of the twins: under one of them S/4HANA is reached through a connector. */
+const twinNames = ['localhost', '127.0.0.1', 's4-smtp.virtual']
 /** With `--for`, nothing new is sent in the last part of the time, so that all can arrive. */
 const settleMs = 5 * SECOND
 const settleTriesMax = 300
@@ -33,10 +36,20 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const folder = resolve(options.dataFolder)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  const { cert, key, ca } = await makeTwinCertificate()
+  const { cert, key, ca } = await makeTwinCertificate(twinNames)
 
-  const tls = { cert, key }
-  const scenarios: Scenario[] = [await mailScenario({ tls }), await costCentreScenario({ tls })]
+  const log = {
+    level: 'info',
+    format: 'text',
+    output: options.output,
+    colours: options.output.isTTY === true,
+  } satisfies Partial<LogOptions>
+  const world: ScenarioWorld = {
+    tls: { cert, key },
+    folder,
+    logOf: machine => createLogBook({ ...log, clock: systemClock, secretValues: () => [] }).log.with({ machine }),
+  }
+  const scenarios: Scenario[] = [await mailScenario(world), await costCentreScenario(world)]
   const twins = scenarios.flatMap(scenario => scenario.twins)
   const twinAdmin = await startTwinAdmin(twins, await freePort(wishedPorts.twins))
   const params = Object.fromEntries(scenarios.map(scenario => [scenario.flow, scenario.params]))
@@ -49,7 +62,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     trustedCertificates: [ca],
     admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
     endpoints: { host: '127.0.0.1', port: await freePort(wishedPorts.endpoints) },
-    log: { level: 'info', format: 'text', output: options.output, colours: options.output.isTTY === true },
+    connectors: { host: '127.0.0.1', port: await freePort(wishedPorts.connectors), nodes: [] },
+    log,
     beforeFlows: async parts => {
       for (const scenario of scenarios) await scenario.prepare(parts)
     },
@@ -64,6 +78,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     else count.delivered++
   })
   tellWhereToLook(say, hub, twinAdmin.origin, folder)
+  for (const scenario of scenarios) for (const line of scenario.tellSetting?.() ?? []) say(`  ${line}`)
 
   await letThingsHappen(scenarios, options, say)
   for (let tries = 0; tries < settleTriesMax && options.forMs !== undefined; tries++) {
@@ -71,6 +86,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     await pause(100)
   }
   await hub.close()
+  for (const scenario of scenarios) await scenario.close?.()
   await twinAdmin.stop()
   await Promise.all(twins.map(twin => twin.stop()))
 
@@ -80,7 +96,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const { accepted, delivered, setAside } = counts.get(scenario.flow) ?? { accepted: 0, delivered: 0, setAside: 0 }
     say(`${scenario.flow}: ${accepted} accepted, ${delivered} delivered, ${setAside} set aside`)
     const findings = scenario.findings()
-    for (const finding of findings) say(`  ${finding}`)
+    for (const line of [...(scenario.tellOutcome?.() ?? []), ...findings]) say(`  ${line}`)
     const isComplete = delivered > 0 && delivered === accepted && accepted === scenario.sent() && findings.length === 0
     if (!isComplete) isWell = false
   }
@@ -119,14 +135,17 @@ function tellWhereToLook(say: (line?: string) => void, hub: Hub, twinsUrl: strin
   say(`  its token   ${join(folder, 'admin.token')}`)
   say(`  endpoints   ${hub.endpointsUrl}`)
   say(`  twins       ${twinsUrl}/twins   (faults: POST /twins/NAME/faults)`)
+  say(`  connectors  ${hub.connectorsAddress}`)
   say()
   say('  In another terminal:')
   say(`    export ISTHMUS_URL=${hub.adminUrl} ISTHMUS_TOKEN_FILE=${join(folder, 'admin.token')}`)
   say('    npm run isthmus -- flow list')
   say('    npm run isthmus -- message find')
   say('    npm run isthmus -- log --follow')
+  say('    npm run isthmus -- connector check dc-frankfurt')
   say()
   say('  Ctrl-C stops.')
+  say()
 }
 
 /** The wished port, or any free one. */

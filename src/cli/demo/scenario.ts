@@ -1,3 +1,4 @@
+import type { Log } from '../../kernel/log.ts'
 import type { BeforeFlows, Hub } from '../../main.ts'
 import type { Twin } from '../../twins/twin.ts'
 
@@ -12,6 +13,8 @@ export interface Scenario {
   prepare(parts: BeforeFlows): Promise<void>
   /** The hub stands and its flows run; for those who call it. */
   begin?(hub: Pick<Hub, 'endpointsUrl'>): void
+  /** What stands between the hub and the twins, for the lines at the start. */
+  tellSetting?(): readonly string[]
   /** Lets one thing happen at the outside; returns a line for the terminal. */
   act(): string
   /** How long between two of them, milliseconds. */
@@ -20,9 +23,17 @@ export interface Scenario {
   sent(): number
   /** Things that are not (yet) where they belong, changed, or there twice; empty when all is well. */
   findings(): readonly string[]
+  /** What is worth a line at the end beside the counts. */
+  tellOutcome?(): readonly string[]
+  /** Ends what the scenario started beside its twins; the hub has ended by then. */
+  close?(): Promise<void>
 }
 
 export interface ScenarioWorld {
   /** PEM of the certificate that every twin shows; its authority is trusted by this process. */
   readonly tls: { readonly cert: string; readonly key: string }
+  /** For what a scenario keeps on the disk. */
+  readonly folder: string
+  /** The log of a machine beside the hub. */
+  logOf(machine: string): Log
 }

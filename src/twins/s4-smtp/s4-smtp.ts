@@ -20,6 +20,8 @@ interface S4Client {
 }
 
 export interface S4SmtpOptions {
+  /** What the twin is called, where several stand side by side as application servers. */
+  readonly name?: string
   readonly clients?: readonly S4Client[]
   readonly hostName?: string
   /** PEM; with it STARTTLS is announced, like `TLS=1` of icm/server_port. */
@@ -81,7 +83,8 @@ const icmExtensions: SmtpServerExtensions = {
 export async function startS4Smtp(options: S4SmtpOptions = {}): Promise<S4SmtpTwin> {
   const clients = options.clients ?? defaultClients
   const host = options.hostName ?? 's4app01.example'
-  const faults = new SmtpFaults('s4-smtp')
+  const name = options.name ?? 's4-smtp'
+  const faults = new SmtpFaults(name)
   const received: S4Mail[] = []
   const counts: Record<string, number> = {}
   const servers: { readonly client: string; readonly server: SmtpTwinServer }[] = []
@@ -132,7 +135,7 @@ export async function startS4Smtp(options: S4SmtpOptions = {}): Promise<S4SmtpTw
     }
   }
   return {
-    name: 's4-smtp',
+    name,
     about: 'Inbound mail of S/4HANA: SAPconnect behind the SMTP plug-in of the ICM, a port for each client.',
     port: servers[0]?.server.port ?? 0,
     ports: Object.fromEntries(servers.map(({ client, server }) => [`client ${client}`, server.port])),
