@@ -6,6 +6,12 @@ export function escapeText(text: string): string {
     : text
 }
 
+/** Text as it stands in an attribute between double quotes. */
+export function escapeAttribute(text: string): string {
+  // Tabs and line ends would become blanks when read (XML 1.0 section 3.3.3).
+  return text.replace(/[&<>"\t\n\r]/g, letter => entities[letter] ?? `&#${letter.charCodeAt(0)};`)
+}
+
 /** Whether XML 1.0 can hold every character (section 2.2: no controls but tab and line ends, no half surrogates). */
 export function isXmlText(text: string): boolean {
   return !/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text)
