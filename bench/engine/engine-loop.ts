@@ -72,10 +72,12 @@ export async function runEngineLoop(request: LoopRequest): Promise<LoopResult> {
     delivery: {
       onceBy: header('number'),
       orderBy: header('key'),
+      onlyNewer: undefined,
       whenSetAside: 'hold',
       retry: { everyMs: MINUTE, upToMs: HOUR, forMs: DAY },
       parallel: workers,
     },
+    answer: undefined,
     keep: { deliveredMs: DAY, setAsideMs: DAY },
     expect: { quietMs: undefined, probe: undefined },
     alert: [],

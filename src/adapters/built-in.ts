@@ -1,4 +1,5 @@
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
+import { answers } from './answers.ts'
 import { http } from './http.ts'
 import { https } from './https.ts'
 import { imap } from './imap.ts'
@@ -7,7 +8,7 @@ import { smtp } from './smtp.ts'
 import { timer } from './timer.ts'
 
 /** The senders that come with the hub. */
-export const builtInSenders = [imap, https, timer] as readonly SenderDeclaration[]
+export const builtInSenders = [imap, https, timer, answers] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
 export const builtInReceivers = [smtp, http, odata] as readonly ReceiverDeclaration[]

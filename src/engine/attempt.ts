@@ -3,16 +3,17 @@ import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
 import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
 import { asHubError, type HubError, hubErrors } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { PreparedBlock, PreparedFlow, PreparedReceiver } from './prepared-flow.ts'
-import { messageOf } from './stored-message.ts'
+import { messageOf, unreadableOf } from './stored-message.ts'
 
 export type AttemptEnd =
-  | { readonly state: Exclude<Outcome['state'], 'skipped'>; readonly summary: string; readonly result: Message }
+  | { readonly state: Outcome['state']; readonly summary: string; readonly result: Message }
   | {
       readonly state: 'failed'
       readonly error: HubError
@@ -29,6 +30,8 @@ export interface AttemptOptions {
   readonly store: Pick<Store, 'receipt' | 'bodies'>
   readonly clock: Clock
   readonly limits: Limits
+  /** Says why the message must not be delivered any more, where a newer one was before it. */
+  overtaken?(message: Message): Promise<string | undefined>
   /** A receiver answered or failed; for its state in health. */
   onReceiver(receiver: PreparedReceiver, error: HubError | undefined): void
 }
@@ -50,6 +53,7 @@ export class Attempt {
   #intended: string[] = []
   #terms: string[] = []
   #summary = ''
+  #lastFields: JsonObject | undefined
   #reject: ((error: HubError) => void) | undefined
   #expiry: HubError | undefined
   #isOver = false
@@ -96,13 +100,22 @@ export class Attempt {
     return { receipts, terms: this.#terms }
   }
 
+  /** What the last receiver that took it said. */
+  get lastFields(): JsonObject | undefined {
+    return this.#lastFields
+  }
+
   /** Intents of which nothing is known: when the failure says that nothing happened they are withdrawn. */
   openIntents(): readonly string[] {
     return this.#intended
   }
 
   async #travel(): Promise<AttemptEnd> {
+    const unreadable = unreadableOf(this.claimed)
+    if (unreadable) throw unreadable
     const message = messageOf(this.claimed, this.#options.store.bodies)
+    const overtaken = await this.#options.overtaken?.(message)
+    if (overtaken !== undefined) return { state: 'skipped', summary: overtaken, result: message }
     const result = await this.#runBlock(this.#options.prepared.top, message, '')
     // A flow whose top level has no receiver ends well when its steps did.
     if ('next' in result) return { state: 'delivered', summary: this.#summary || 'all steps done', result: result.next }
@@ -161,6 +174,7 @@ export class Attempt {
     const recorded = this.#receipts.get(path)
     if (recorded?.state === 'done') {
       this.#summary = recorded.summary
+      this.#lastFields = recorded.fields
       this.#terms.push(...termsOf(recorded))
       return receiptOf(recorded)
     }
@@ -201,6 +215,7 @@ export class Attempt {
     this.#forgetIntent(path)
     if (receipt.terms) this.#terms.push(...receipt.terms)
     this.#summary = receipt.summary
+    this.#lastFields = receipt.fields
     return receipt
   }
 

@@ -34,7 +34,9 @@ export interface WorldOptions {
   readonly steps?: readonly Step[]
   readonly onceBy?: string
   readonly orderBy?: string
+  readonly onlyNewer?: string
   readonly whenSetAside?: 'hold' | 'pass'
+  readonly answer?: LoadedFlow['answer']
   readonly limits?: Partial<Limits>
   readonly probe?: (token: string, intake: Intake) => Promise<void>
   readonly log?: Log
@@ -114,10 +116,12 @@ export async function engineWorld(options: WorldOptions = {}) {
     delivery: {
       onceBy: options.onceBy === undefined ? undefined : header(options.onceBy),
       orderBy: options.orderBy === undefined ? undefined : header(options.orderBy),
+      onlyNewer: options.onlyNewer === undefined ? undefined : header(options.onlyNewer),
       whenSetAside: options.whenSetAside ?? 'hold',
       retry: { everyMs: MINUTE, upToMs: HOUR, forMs: 2 * DAY },
       parallel: 16,
     },
+    answer: options.answer,
     keep: { deliveredMs: DAY, setAsideMs: 30 * DAY },
     expect: { quietMs: undefined, probe: undefined },
     alert: [],

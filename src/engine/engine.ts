@@ -8,13 +8,15 @@ import type { Log } from '../kernel/log.ts'
 import type { Connect } from '../kernel/socket.ts'
 import { type Clock, formatDuration, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { Claimed, FinishedState, Store, StoredError } from '../store/port.ts'
+import type { Claimed, FinishedState, Store, StoredError, StoredReceipt } from '../store/port.ts'
+import { Answers } from './answers.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { engineErrors } from './errors.ts'
 import { offerPlaces, type PlaceTaker } from './fair-places.ts'
 import { makeIntake } from './intake.ts'
+import { newestDelivered } from './newest-delivered.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
 import { persist } from './persist.ts'
@@ -75,6 +77,7 @@ export function createEngine(options: EngineOptions): Engine {
   watchLater()
   const closing = new AbortController()
   const persistence = { clock, log, signal: closing.signal }
+  const answers = new Answers({ parts, persistence, find: name => flows.get(name), travelling })
   /** How often somebody said that something has changed, for all flows and by flow. */
   const wakes = new Map<string | undefined, number>()
   /** Starts and stops of one flow happen one after the other. */
@@ -114,12 +117,14 @@ export function createEngine(options: EngineOptions): Engine {
       await store.release(claimed).catch(reportUnlessFenced(claimed))
       return
     }
+    const newest = newestDelivered({ claimed, flow: running.flow, store, limits })
     const attempt = new Attempt({
       claimed,
       prepared: running.prepared,
       store,
       clock,
       limits,
+      ...(newest && { overtaken: newest.overtaken }),
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
     })
     const wakesBefore = wakesOf(claimed.flow)
@@ -128,7 +133,12 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       const end = await attempt.run()
       if (end.state === 'failed') await afterFailure(running, attempt, end, wakesBefore)
-      else await finish(running, attempt, withReason(end, attempt.where))
+      else {
+        if (end.state === 'delivered' && newest) {
+          await persist(persistence, 'newest', () => newest.remember(messageOf(claimed, store.bodies)))
+        }
+        await finish(running, attempt, withReason(end, attempt.where))
+      }
     } catch (thrown) {
       reportUnlessFenced(claimed)(thrown)
     } finally {
@@ -149,6 +159,12 @@ export function createEngine(options: EngineOptions): Engine {
     const at = clock.now()
     const error = end.error ? maskedErrorOf(end.error) : undefined
     const summary = parts.mask(end.summary)
+    if (answers.isAsked(running, claimed, end.state)) {
+      // The answer must not speak of what a crash could still undo, nor be forgotten by one: so it stands between.
+      await saveReceipts(claimed, receipts)
+      const facts = { state: end.state, at, summary, error, receipt: attempt.lastFields, since: claimed.since }
+      await answers.give(running, { ...facts, message: claimed.id, attributes: claimed.attributes })
+    }
     await persist(persistence, 'finish', () =>
       store.finish(claimed, { state: end.state, at, summary, error, receipts, terms }),
     )
@@ -185,7 +201,7 @@ export function createEngine(options: EngineOptions): Engine {
     const isKnown = !end.error.isOutcomeUnknown && end.error.code !== hubErrors.UNEXPECTED.code
     const isStopping = end.expiry?.code === hubErrors.STOPPING.code
     const error = end.expiry ?? end.error
-    const kept = keepReceipts(attempt)
+    const kept = saveReceipts(claimed, attempt.takeUnsaved().receipts)
     const withdrawn = isKnown ? attempt.openIntents() : []
     const now = clock.now()
     for (const effect of withdrawn) {
@@ -229,11 +245,8 @@ export function createEngine(options: EngineOptions): Engine {
     await finish(running, attempt, { state: 'set-aside', summary: last.message, error: last, result })
   }
 
-  async function keepReceipts(attempt: Attempt): Promise<void> {
-    const { receipts } = attempt.takeUnsaved()
-    await Promise.all(
-      receipts.map(receipt => persist(persistence, 'receipt', () => store.receipt(attempt.claimed, receipt))),
-    )
+  async function saveReceipts(claimed: Claimed, receipts: readonly StoredReceipt[]): Promise<void> {
+    await Promise.all(receipts.map(receipt => persist(persistence, 'receipt', () => store.receipt(claimed, receipt))))
   }
 
   function reportUnlessFenced(claimed: Claimed): (thrown: unknown) => void {
@@ -285,6 +298,7 @@ export function createEngine(options: EngineOptions): Engine {
       outcomes,
       queued: () => running.queuedCount,
       isTravelling: id => travelling.has(id),
+      answer: (id, incoming) => answers.accepted(running, id, incoming),
       onAccepted(accepted, bytes, isProbe) {
         const at = clock.now()
         if (accepted.duplicate) {
@@ -339,6 +353,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** A path may have become free that another flow waits for. */
   function retryRoutes(): void {
     for (const running of flows.values()) running.retryRoutes()
+    answers.recheck(flows.values())
   }
 
   /** Waits for running attempts, and cuts those short that take longer than the grace time. */
@@ -386,6 +401,7 @@ export function createEngine(options: EngineOptions): Engine {
       parts,
       outcomes,
       travelling,
+      answers,
       runningFlow,
       find: name => flows.get(name),
       on,

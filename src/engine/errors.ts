@@ -38,6 +38,12 @@ export const engineErrors = defineErrors('ENGINE', {
     means: 'The sender of flow {flow} cannot send a probe.',
     next: 'Use expect.quiet for this flow instead.',
   },
+  ANSWER_WAITS: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'What flow {flow} has to answer waits, since flow {to} does not run.',
+    next: 'Start it (isthmus flow start {to}), or correct answer.to; what waits there then goes out by itself.',
+  },
   ENDED_BY_STEP: {
     side: 'flow',
     retry: 'never',

@@ -11,7 +11,7 @@ import { storeErrors } from '../store/errors.ts'
 import type { DeliveryState, Store, StoredBody } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { Outcomes } from './outcomes.ts'
-import { bodyOf } from './stored-message.ts'
+import { bodyOf, withUnreadable } from './stored-message.ts'
 
 const queueFullWaitMs = 30 * SECOND
 const fingerprintHeadBytes = 4 * KiB
@@ -27,6 +27,8 @@ export interface IntakeOptions {
   /** True while the delivery is known to travel in this process. */
   isTravelling(id: string): boolean
   onAccepted(accepted: Accepted, bytes: number, isProbe: boolean): void
+  /** Answers for a message that is durable, or was so before; must not answer twice. */
+  answer(id: string, incoming: Incoming): Promise<void>
 }
 
 /** The hub's side of one flow's sender: takes messages in, durably and once. */
@@ -69,7 +71,7 @@ export function makeIntake(options: IntakeOptions): Intake {
       list.push(`repeat ${incoming.repeat.key} ${fingerprintOf(body)}`)
     }
     let orderKey: string | undefined
-    if (onceBy || orderBy) {
+    if ((onceBy || orderBy) && !incoming.unreadable) {
       const message = messageBefore(incoming, body, acceptedAt)
       const once = await keyOf(onceBy, message)
       if (once !== undefined) keys.push(`once ${once}`)
@@ -82,7 +84,7 @@ export function makeIntake(options: IntakeOptions): Intake {
       orderKey,
       holds: orderKey !== undefined && whenSetAside === 'hold',
       headers: incoming.headers,
-      attributes: incoming.attributes,
+      attributes: incoming.unreadable ? withUnreadable(incoming.attributes, incoming.unreadable) : incoming.attributes,
       body,
       terms: incoming.probe === undefined ? (incoming.terms ?? []) : [...(incoming.terms ?? []), incoming.probe],
       acceptedAt,
@@ -90,6 +92,8 @@ export function makeIntake(options: IntakeOptions): Intake {
       replayOf: undefined,
     })
     options.onAccepted(accepted, body.bytes, incoming.probe !== undefined)
+    // Also for a duplicate: the process may have ended between its acceptance and the answer.
+    await options.answer(accepted.id, incoming)
     return accepted
   }
 

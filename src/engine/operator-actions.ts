@@ -1,6 +1,7 @@
 import type { Outcome } from '../flow/adapter.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { DeliveryDetail } from '../store/port.ts'
+import type { Answers } from './answers.ts'
 import type { Engine } from './control.ts'
 import type { EngineParts } from './engine.ts'
 import { engineErrors } from './errors.ts'
@@ -13,6 +14,7 @@ export interface OperatorOptions {
   readonly parts: EngineParts
   readonly outcomes: Outcomes
   readonly travelling: Set<string>
+  readonly answers: Answers
   /** Throws ENGINE_FLOW_UNKNOWN. */
   runningFlow(name: string): RunningFlow
   find(name: string): RunningFlow | undefined
@@ -22,7 +24,7 @@ export interface OperatorOptions {
 
 /** What people do to single deliveries: probe, replay, repair, skip. Each leaves an entry in the audit log. */
 export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' | 'replay' | 'repair' | 'skip'> {
-  const { parts, outcomes, travelling, runningFlow } = options
+  const { parts, outcomes, travelling, answers, runningFlow } = options
   const { store, clock, limits } = parts
 
   async function detailOf(id: string): Promise<DeliveryDetail> {
@@ -135,6 +137,10 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     if (running && detail.state === 'queued' && !detail.isProbe) running.queuedCount--
     travelling.delete(detail.id)
     outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
+    if (running && answers.isAsked(running, detail, 'skipped')) {
+      const facts = { message: detail.id, state: 'skipped', at: now, summary: reason, since: now } as const
+      await answers.give(running, { ...facts, error: undefined, receipt: undefined, attributes: detail.attributes })
+    }
     await store.audit({ at: now, who, action: 'message.skip', detail: { delivery: detail.id, reason } })
     parts.emit({
       type: 'delivery.ended',

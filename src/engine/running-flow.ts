@@ -191,6 +191,13 @@ export class RunningFlow {
     this.#parts.emit({ type: 'link.trouble', at: this.#parts.clock.now(), flow: this.flow.name, link, error })
   }
 
+  /** Whether the flow that gets its answers runs; undefined: it does. */
+  onAnswer(to: string, error: HubError | undefined): void {
+    const link = 'answer'
+    if (error) this.#onDown(link, error)
+    else if (this.links.list().some(known => known.link === link)) this.#onUp(link, to)
+  }
+
   /** A receiver answered (`error` undefined, or about this message alone), or failed; then the link itself may be bad. */
   onReceiver(link: string, error: ReturnType<typeof asHubError> | undefined): void {
     if (!error || error.isAboutMessage) {

@@ -50,6 +50,8 @@ export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends s
    * knows them, and every name passes then.
    */
   readonly attributes?: readonly string[]
+  /** Expressions for what `delivery` leaves unsaid in the document. */
+  readonly delivery?: { readonly 'order-by'?: string; readonly 'only-newer'?: string }
   open(context: SenderContext<z.output<C>>): Promise<Sender>
 }
 
@@ -111,6 +113,11 @@ export interface Incoming {
   readonly repeat?: { readonly key: string; readonly refuse: boolean }
   /** Words by which people look for this message: Message-ID, DOCNUM. */
   readonly terms?: readonly string[]
+  /**
+   * Why the sender cannot make messages of it: the bytes are kept as a message that is set aside at once with this error
+   * and passes no step.
+   */
+  readonly unreadable?: HubError
   /** Token of a probe of ours that came through; such a message is not counted as traffic, and a second one refused. */
   readonly probe?: string
 }

@@ -33,11 +33,24 @@ export interface RetryPolicy {
 export interface DeliveryPolicy {
   readonly onceBy: Expression | undefined
   readonly orderBy: Expression | undefined
+  /** Of messages with the same order key, one with a smaller value than the last delivered one is skipped. */
+  readonly onlyNewer: Expression | undefined
   /** What a set-aside delivery does to its successors with the same order key. */
   readonly whenSetAside: 'hold' | 'pass'
   readonly retry: RetryPolicy
   /** Deliveries of this flow that may run at the same time. */
   readonly parallel: number
+}
+
+/** What becomes of a message, as far as another flow may be told. */
+export const answeredStates = ['accepted', 'delivered', 'set-aside', 'rejected', 'dropped', 'skipped'] as const
+
+export type AnsweredState = (typeof answeredStates)[number]
+
+/** The flow that gets a message for what became of each message of this one. */
+export interface AnswerPolicy {
+  readonly to: string
+  readonly on: readonly AnsweredState[]
 }
 
 export interface Retention {
@@ -68,6 +81,7 @@ export interface LoadedFlow {
   readonly steps: readonly StepNode[]
   readonly to: readonly ReceiverNode[]
   readonly delivery: DeliveryPolicy
+  readonly answer: AnswerPolicy | undefined
   readonly keep: Retention
   readonly expect: Expectations
   /** Names of alert channels from isthmus.yaml; empty: the default ones. */

@@ -1,5 +1,5 @@
 import { DAY, formatDuration, MINUTE } from '../kernel/time.ts'
-import type { StepNode } from './document.ts'
+import type { LoadedFlow, StepNode } from './document.ts'
 import { isNode } from './node-places.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { Problem } from './problem.ts'
@@ -71,8 +71,20 @@ async function lintInside(value: unknown, path: Path, source: YamlSource, folder
   return inside.flat()
 }
 
-function contradictions({ delivery, expect }: FlowDocument, source: YamlSource): readonly Problem[] {
+function contradictions(document: FlowDocument, source: YamlSource): readonly Problem[] {
+  const { answer, delivery, expect } = document
   const problems: Problem[] = []
+  const sender = (document.from as LoadedFlow['from']).declaration
+  if (answer && (answer.to === document.flow || sender.id === 'answers')) {
+    const message = 'An answer would be answered, and so on without an end.'
+    const next = 'Name another flow, whose sender is answers and which has no answer of its own.'
+    problems.push(source.atKey(['answer'], 'FLOW_VALUE', message, next))
+  }
+  if (delivery['only-newer'] && !delivery['order-by'] && !sender.delivery?.['order-by']) {
+    const message = 'only-newer compares messages with the same order-by value, and there is none.'
+    const next = 'Say with order-by what belongs together.'
+    problems.push(source.atKey(['delivery', 'only-newer'], 'FLOW_VALUE', message, next))
+  }
   const onceBy = delivery['once-by']
   if (onceBy && !onceBy.dependsOnMessage) {
     const next = "Write what tells messages apart, for example message.headers['message-id']."

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { readAttributeNames } from './attribute-names.ts'
+import { compileExpression } from './compile-expression.ts'
 import { listNames, nearestName } from './did-you-mean.ts'
 import type { DeliveryPolicy, Expectations, LoadedFlow, ReceiverNode } from './document.ts'
 import { withDeclaredNames } from './expression-schema.ts'
@@ -111,6 +112,7 @@ function toFlow(
     steps: document.steps,
     to: receiversOf(document),
     delivery: deliveryOf(document),
+    answer: document.answer,
     keep: { deliveredMs: document.keep.delivered, setAsideMs: document.keep['set-aside'] },
     expect: expectationsOf(document),
     alert: typeof document.alert === 'string' ? [document.alert] : document.alert,
@@ -122,11 +124,15 @@ function receiversOf(document: FlowDocument): readonly ReceiverNode[] {
   return Array.isArray(document.to) ? document.to : [document.to]
 }
 
-function deliveryOf({ delivery }: FlowDocument): DeliveryPolicy {
+function deliveryOf({ delivery, from }: FlowDocument): DeliveryPolicy {
   const { retry } = delivery
+  const unsaid = (from as LoadedFlow['from']).declaration.delivery
+  const orderBy = delivery['order-by'] ?? unsaid?.['order-by']
+  const onlyNewer = delivery['only-newer'] ?? unsaid?.['only-newer']
   return {
     onceBy: delivery['once-by'],
-    orderBy: delivery['order-by'],
+    orderBy: typeof orderBy === 'string' ? compileExpression(orderBy) : orderBy,
+    onlyNewer: typeof onlyNewer === 'string' ? compileExpression(onlyNewer) : onlyNewer,
     whenSetAside: delivery['when-set-aside'],
     retry: { everyMs: retry.every, upToMs: retry['up-to'], forMs: retry.for },
     parallel: delivery.parallel,

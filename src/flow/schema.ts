@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { duration } from '../kernel/schema.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from './adapter.ts'
-import { defaultRetention, type ReceiverNode, type StepNode } from './document.ts'
+import { answeredStates, defaultRetention, type ReceiverNode, type StepNode } from './document.ts'
 import { intakeExpressionSchema } from './expression-schema.ts'
 import { oneKey } from './one-key.ts'
 import { declaredParam, paramName } from './params.ts'
@@ -57,6 +57,11 @@ const delivery = z.strictObject({
     description: 'Messages with the same value are delivered one after the other, in their order.',
     examples: ['message.from'],
   }),
+  'only-newer': intakeExpressionSchema.optional().meta({
+    description:
+      'Of messages with the same order-by value, one with a smaller value here (a number that grows) than the last delivered one is skipped: what is older never overwrites what is newer.',
+    examples: ['message.docnum'],
+  }),
   'when-set-aside': z
     .enum(['hold', 'pass'])
     .default('hold')
@@ -76,6 +81,18 @@ const delivery = z.strictObject({
         'Deliveries of this flow that run at the same time. More than the receiver has connections is well: some wait for the disk while others send.',
       examples: [32],
     }),
+})
+
+const answer = z.strictObject({
+  to: name('the name of a flow', 's4-acknowledgements').meta({
+    description: 'Flow that gets a message for what became of each message of this one; its sender is answers.',
+    examples: ['s4-acknowledgements'],
+  }),
+  on: z
+    .array(z.enum(answeredStates))
+    .min(1)
+    .default(answeredStates.filter(state => state !== 'accepted'))
+    .meta({ description: 'What is answered.', examples: [['accepted', 'delivered', 'set-aside']] }),
 })
 
 const retention = z.strictObject({
@@ -134,6 +151,9 @@ export function flowSchema(declarations: Declarations, naming: Naming = parsing)
       .optional()
       .meta({ description: 'Where messages go: a receiver, or a list of them that all get it.' }),
     delivery: delivery.prefault({}).meta({ description: 'Once, in order, and how failures are tried again.' }),
+    answer: answer
+      .optional()
+      .meta({ description: 'Tells another flow, durably, what became of each message; that flow tells the sender.' }),
     keep: retention.prefault({}).meta({ description: 'How long finished deliveries are kept.' }),
     alert: z
       .union([z.string(), z.array(z.string())])

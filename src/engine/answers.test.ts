@@ -1,0 +1,171 @@
+import { afterEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { answers } from '../adapters/answers.ts'
+import { defineReceiver } from '../flow/adapter.ts'
+import type { AnsweredState, LoadedFlow } from '../flow/document.ts'
+import { readBody } from '../kernel/body.ts'
+import { defineErrors, hubErrors } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { DAY } from '../kernel/time.ts'
+import { type Act, type EngineWorld, engineWorld } from './engine-world.ts'
+
+const crm = defineErrors('CRM', {
+  REFUSED: { side: 'receiver', retry: 'never', means: 'The name is too long.', next: 'Shorten it.' },
+})
+
+let it: EngineWorld
+let told: { readonly outcome: unknown; readonly docnum: unknown; readonly body: JsonObject }[] = []
+afterEach(async () => {
+  await it.close()
+  told = []
+})
+
+async function world(receiver: Act, on: readonly AnsweredState[]): Promise<void> {
+  it = await engineWorld({ receivers: [receiver], answer: { to: 'acks', on } })
+}
+
+const listener = defineReceiver({
+  id: 'listener',
+  title: 'Listener',
+  summary: 'Keeps what it is told.',
+  answers: false,
+  config: z.strictObject({}),
+  examples: [],
+  errors: {},
+  open: async () => ({
+    async deliver({ attributes, body }) {
+      const text = Buffer.from(await readBody(body, 1e6, 'test')).toString()
+      const { outcome, docnum } = attributes
+      told.push({ outcome, docnum, body: JSON.parse(text) as JsonObject })
+      return { summary: 'told' }
+    },
+    check: async () => ({ ok: true as const, detail: '' }),
+    close: async () => {},
+  }),
+})
+
+function acks(): LoadedFlow {
+  return {
+    ...it.flow,
+    name: 'acks',
+    from: { declaration: answers, config: {} },
+    to: [{ declaration: listener, config: {}, path: 'to' }],
+    answer: undefined,
+  }
+}
+
+const outcomes = () => told.map(({ outcome }) => outcome)
+
+test('another flow is told what the receiver said, with the attributes of the message', async () => {
+  await world(() => ({ summary: '204 updated', fields: { operation: 'updated', status: 204 } }), ['delivered'])
+  await it.engine().start(acks())
+  const { id } = await it.accept('x', { attributes: { docnum: '4711' } })
+  await it.engine().idle()
+  expect(told).toEqual([
+    {
+      outcome: 'delivered',
+      docnum: '4711',
+      body: {
+        flow: 'orders',
+        message: id,
+        state: 'delivered',
+        at: expect.stringMatching(/^\d{4}-.*Z$/),
+        summary: '204 updated',
+        error: null,
+        receipt: { operation: 'updated', status: 204 },
+      },
+    },
+  ])
+  expect(await it.store().find({ flow: 'acks', term: id, limit: 5 })).toHaveLength(1)
+})
+
+test('that it was accepted is told first, also when it has ended before', async () => {
+  await world(() => ({ summary: 'ok' }), ['accepted', 'delivered'])
+  await it.engine().start(acks())
+  for (let count = 0; count < 5; count += 1) await it.accept('x', { attributes: { docnum: String(count) } })
+  await it.engine().idle()
+  for (let count = 0; count < 5; count += 1) {
+    const own = told.filter(({ docnum }) => docnum === String(count)).map(({ outcome }) => outcome)
+    expect(own).toEqual(['accepted', 'delivered'])
+  }
+})
+
+test('one that is set aside, then replayed, is told of twice: refused, then delivered', async () => {
+  let isRefusing = true
+  await world(() => {
+    if (isRefusing) throw crm.REFUSED()
+    return { summary: 'ok' }
+  }, ['delivered', 'set-aside'])
+  await it.engine().start(acks())
+  const { id } = await it.accept('x')
+  await it.engine().idle()
+  expect(told[0]?.body['error']).toMatchObject({
+    code: 'CRM_REFUSED',
+    side: 'receiver',
+    message: 'The name is too long.',
+  })
+  isRefusing = false
+  await it.engine().replay(id, 'operator')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['set-aside', 'delivered'])
+})
+
+test('one that is skipped by hand is told of', async () => {
+  await world(() => {
+    throw crm.REFUSED()
+  }, ['skipped'])
+  await it.engine().start(acks())
+  const { id } = await it.accept('x')
+  await it.engine().idle()
+  await it.engine().skip(id, 'not needed', 'operator')
+  await it.engine().idle()
+  expect(told.map(({ body }) => body['summary'])).toEqual(['not needed'])
+})
+
+test('while the other flow does not run the answers wait, and health says so', async () => {
+  await world(() => ({ summary: 'ok' }), ['delivered'])
+  await it.accept('x')
+  await it.engine().idle()
+  const linkOf = () =>
+    it
+      .engine()
+      .flows()
+      .find(({ flow }) => flow.name === 'orders')
+      ?.links.find(({ link }) => link === 'answer')
+  expect(linkOf()).toMatchObject({ state: 'down', error: { code: 'ENGINE_ANSWER_WAITS' } })
+  expect(it.ended()).toMatchObject([{ flow: 'orders', state: 'delivered' }])
+  await it.engine().start(acks())
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered'])
+  expect(linkOf()).toMatchObject({ state: 'up' })
+})
+
+test('a crash before the end is recorded neither loses the answer nor gives it twice', async () => {
+  await world(() => ({ summary: 'ok' }), ['delivered'])
+  const store = it.store()
+  const finish = store.finish.bind(store)
+  // The process dies between the answer and the end.
+  store.finish = () => Promise.reject(hubErrors.STOPPING())
+  await it.accept('x')
+  await expect.poll(async () => (await store.find({ flow: 'acks', limit: 5 })).length).toBe(1)
+  store.finish = finish
+  await it.crash()
+  await it.engine().start(acks())
+  await it.advance(DAY / 24)
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered'])
+})
+
+test('what its sender could not read is set aside with the reason, passes no step and is not answered', async () => {
+  await world(() => ({ summary: 'ok' }), ['accepted', 'set-aside', 'delivered'])
+  await it.engine().start(acks())
+  const unreadable = crm.REFUSED()
+  const { id } = await it.accept('<broken', { unreadable, sourceKey: 'bytes/1', attributes: { docnum: '1' } })
+  await it.engine().idle()
+  expect(await it.store().get(id)).toMatchObject({
+    state: 'set-aside',
+    error: { code: 'CRM_REFUSED', next: 'Shorten it.' },
+  })
+  expect(told).toEqual([])
+  expect(await it.accept('<broken', { unreadable, sourceKey: 'bytes/1' })).toEqual({ id, duplicate: true })
+})
