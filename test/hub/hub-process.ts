@@ -8,6 +8,8 @@ export interface HubSettings {
   readonly params?: HubOptions['params']
   readonly limits?: HubOptions['limits']
   readonly adminPort?: number
+  /** Where connectors come in; a port that stays the same lets them find the hub again. */
+  readonly connectors?: HubOptions['connectors']
   /** Credentials by name; created at the first start. */
   readonly basic?: Readonly<Record<string, { readonly user: string; readonly password: string }>>
   /** Credentials of any kind, by name; created at the first start. */
@@ -24,6 +26,7 @@ if (import.meta.main) {
     endpoints: { host: '127.0.0.1', port: 0 },
     log: { level: 'warn', format: 'json', output: process.stderr },
     ...(settings.params && { params: settings.params }),
+    connectors: settings.connectors,
     ...(settings.limits && { limits: settings.limits }),
     async beforeFlows({ credentials }) {
       const known = new Set((await credentials.list()).map(({ name }) => name))
