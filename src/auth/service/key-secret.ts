@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** Scanners for leaked secrets find ours by it. */
 export const secretPrefix = 'hubk'
@@ -25,7 +25,7 @@ export function keyIdIn(secret: string): string | undefined {
 }
 
 /** What is stored of a secret: HMAC-SHA256 under the pepper. 256 random bits need no slow hash. */
-export function macOf(pepper: Buffer, secret: string): Buffer {
+export function macOf(pepper: KeyObject, secret: string): Buffer {
   return createHmac('sha256', pepper).update(secret).digest()
 }
 

@@ -11,14 +11,17 @@ import type { TokenParts } from './token-server.ts'
 /** Takes what is for the token server, and makes every request say the same of where the hub is. */
 export class FrontDoor {
   readonly #parts: TokenParts
-  readonly #origin: URL
+  readonly #host: string
+  readonly #scheme: string
   #built: BuiltProvider
   #listener: RequestListener
   #logIn: LogIn
 
   constructor(parts: TokenParts, build: () => BuiltProvider) {
     this.#parts = parts
-    this.#origin = new URL(parts.issuer)
+    const { host, protocol } = new URL(parts.issuer)
+    this.#host = host
+    this.#scheme = protocol.slice(0, -1)
     this.#built = build()
     this.#listener = this.#built.provider.callback()
     this.#logIn = new LogIn(parts, this.#built)
@@ -44,7 +47,7 @@ export class FrontDoor {
   async #answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader('x-content-type-options', 'nosniff')
     response.setHeader('referrer-policy', 'same-origin')
-    if (this.#origin.protocol === 'https:') response.setHeader('strict-transport-security', 'max-age=31536000')
+    if (this.#scheme === 'https') response.setHeader('strict-transport-security', 'max-age=31536000')
     if (request.headers.expect !== undefined) response.writeContinue()
     if (path.startsWith(`${paths.signIn}/`)) {
       this.#placeAtIssuer(request)
@@ -85,9 +88,9 @@ export class FrontDoor {
   /** What a caller or proxy claims of host, scheme and address is replaced by what is configured. */
   #placeAtIssuer(request: IncomingMessage): void {
     delete request.headers['x-forwarded-for']
-    request.headers['x-forwarded-proto'] = this.#origin.protocol.slice(0, -1)
-    request.headers['x-forwarded-host'] = this.#origin.host
-    request.headers.host = this.#origin.host
+    request.headers['x-forwarded-proto'] = this.#scheme
+    request.headers['x-forwarded-host'] = this.#host
+    request.headers.host = this.#host
   }
 }
 
