@@ -12,10 +12,10 @@ export default defineMapping({
   fields: {
     productnumber: materialNumber.required(),
     new_sapkey: materialNumber.escaped(),
+    // Not required: an IDoc out of change pointers has the texts only when one of them changed.
     name: pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', setting('language')] })
       .field('MAKTX')
-      .trim()
-      .required(),
+      .trim(),
     producttypecode: field('E1MARAM/MTART').choose({
       FERT: 1,
       HALB: 1,

@@ -1,0 +1,272 @@
+import type { Idoc, Segment } from '../../protocols/idoc/idoc.ts'
+import { strike } from '../twin.ts'
+import type { AleFaults } from './faults.ts'
+import type { IdocDatabase, OwnSystem } from './idoc-database.ts'
+
+/** A partner and the message types that are taken from it (transaction WE20, inbound parameters). */
+export interface InboundPartner {
+  readonly name: string
+  readonly messageTypes: readonly string[]
+}
+
+export interface InboundWorld {
+  readonly system: OwnSystem
+  readonly database: IdocDatabase
+  readonly partners: readonly InboundPartner[]
+  faults(): AleFaults
+}
+
+/** Takes an IDoc in: kept in any case, then checked and posted. Its number here. */
+export function takeIdoc(world: InboundWorld, idoc: Idoc): string {
+  const { database } = world
+  const docnum = database.addInbound(idoc)
+  const wrong = faultOfControl(world, idoc)
+  if (wrong !== undefined) {
+    database.addStatus(docnum, '56', wrong)
+    return docnum
+  }
+  database.addStatus(docnum, '50')
+  const syntax = faultOfSyntax(idoc)
+  if (syntax !== undefined) {
+    database.addStatus(docnum, '60', syntax)
+    return docnum
+  }
+  database.addStatus(docnum, '64')
+  repost(world, docnum)
+  return docnum
+}
+
+/** Posts an inbound IDoc, for the first time or once more (transaction BD87). */
+export function repost(world: InboundWorld, docnum: string): void {
+  const { database } = world
+  const stored = database.get(docnum)
+  if (!stored) return
+  database.addStatus(docnum, '62')
+  if (strike(world.faults().locked)) {
+    database.addStatus(docnum, '51', 'Object is currently locked by another user')
+    return
+  }
+  const found = readStates(stored.idoc.data)
+  const wrong = found.map(state => faultOfState(world, stored.idoc, state)).find(text => text !== undefined)
+  if (wrong !== undefined) {
+    database.addStatus(docnum, '51', wrong)
+    return
+  }
+  for (const { of, status, text } of found) database.addStatus(of, status, text)
+  database.addStatus(docnum, '53')
+}
+
+interface ReportedState {
+  /** Number of the IDoc that it speaks of. */
+  readonly of: string
+  readonly status: string
+  readonly text: string | undefined
+  /** Message type that the answer names; SYSTAT01 names none. */
+  readonly messageType: string | undefined
+}
+
+function readStates({ children }: Segment): readonly ReportedState[] {
+  return children.flatMap((segment): readonly ReportedState[] => {
+    const { fields } = segment
+    if (segment.name === 'E1STATS') {
+      const parts = ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4'].map(name => fields.get(name) ?? '')
+      return [
+        {
+          of: fields.get('DOCNUM') ?? '',
+          status: fields.get('STATUS') ?? '',
+          text: parts.join('').trim() || undefined,
+          messageType: undefined,
+        },
+      ]
+    }
+    return segment.children
+      .filter(({ name }) => name === 'E1STATE')
+      .map(state => {
+        const key = state.children.find(({ name }) => name === 'E1PRTOB')?.fields.get('OBJKEY')
+        const words = [key === undefined ? undefined : `Object ${key}`, state.fields.get('STAPA1')]
+        return {
+          of: state.fields.get('DOCNUM') ?? '',
+          status: state.fields.get('STATUS') ?? '',
+          text: words.filter(word => word !== undefined && word !== '').join(': ') || undefined,
+          messageType: fields.get('MESTYP'),
+        }
+      })
+  })
+}
+
+/** Statuses that another system may report of an IDoc that it got. */
+const reportable = new Set(['39', '40', '41'])
+/** Statuses in which an IDoc has left and can be answered. */
+const answerable = new Set(['02', '03', '12', '39', '40', '41'])
+
+function faultOfState(
+  { database }: InboundWorld,
+  { control }: Pick<Idoc, 'control'>,
+  { of, status, messageType }: ReportedState,
+): string | undefined {
+  const known = database.get(of)
+  if (known?.direction !== 'out') return `IDoc ${of} does not exist`
+  if (!reportable.has(status)) return `Status ${status} cannot be set from outside`
+  if (known.idoc.control.get('RCVPRN') !== control.get('SNDPRN')) return `IDoc ${of} was not sent to this partner`
+  if (messageType !== undefined && messageType !== known.messageType) {
+    return `IDoc ${of} is of message type ${known.messageType}, not ${messageType}`
+  }
+  // An IDoc whose transfer failed from here may have arrived nevertheless; one never sent cannot be answered.
+  if (!known.statuses.some(record => answerable.has(record.status))) return `IDoc ${of} has not been sent`
+  return undefined
+}
+
+function faultOfControl(
+  { system, partners }: InboundWorld,
+  { type, control }: Pick<Idoc, 'type' | 'control'>,
+): string | undefined {
+  const of = (name: string) => control.get(name) ?? ''
+  for (const [name, value] of control) {
+    const length = controlLengths[name]
+    if (length === undefined) return `EDI_DC40 has no field ${name}`
+    if (value.length > length) return `EDI_DC40-${name} is longer than ${length}`
+  }
+  if (of('TABNAM') !== 'EDI_DC40') return `Control record ${of('TABNAM')} is not known`
+  if (of('MANDT') !== '' && of('MANDT') !== system.client) return `Client ${of('MANDT')} is not this one`
+  if (of('DIRECT') !== '2') return `Direction ${of('DIRECT')} is not inbound`
+  if ((of('CIMTYP') || of('IDOCTYP')) !== type) return `IDoc type ${of('IDOCTYP')} does not fit the element ${type}`
+  if (of('RCVPRT') !== 'LS' || of('RCVPRN') !== system.logicalSystem)
+    return `Recipient ${of('RCVPRT')}/${of('RCVPRN')} is not this system`
+  const partner = partners.find(({ name }) => of('SNDPRT') === 'LS' && name === of('SNDPRN'))
+  if (!partner) return `EDI: Partner profile not available for ${of('SNDPRT')}/${of('SNDPRN')}`
+  if (!partner.messageTypes.includes(of('MESTYP')))
+    return `EDI: Partner profile inbound not available for ${of('MESTYP')}`
+  return undefined
+}
+
+/** Fields of EDI_DC40 and their lengths. */
+const controlLengths: Readonly<Record<string, number>> = {
+  TABNAM: 10,
+  MANDT: 3,
+  DOCNUM: 16,
+  DOCREL: 4,
+  STATUS: 2,
+  DIRECT: 1,
+  OUTMOD: 1,
+  EXPRSS: 1,
+  TEST: 1,
+  IDOCTYP: 30,
+  CIMTYP: 30,
+  MESTYP: 30,
+  MESCOD: 3,
+  MESFCT: 3,
+  STD: 1,
+  STDVRS: 6,
+  STDMES: 6,
+  SNDPOR: 10,
+  SNDPRT: 2,
+  SNDPFC: 2,
+  SNDPRN: 10,
+  SNDSAD: 21,
+  SNDLAD: 70,
+  RCVPOR: 10,
+  RCVPRT: 2,
+  RCVPFC: 2,
+  RCVPRN: 10,
+  RCVSAD: 21,
+  RCVLAD: 70,
+  CREDAT: 8,
+  CRETIM: 6,
+  REFINT: 14,
+  REFGRP: 14,
+  REFMES: 14,
+  ARCKEY: 70,
+  SERIAL: 20,
+}
+
+interface SegmentShape {
+  readonly fields: Readonly<Record<string, number>>
+  readonly required: readonly string[]
+  readonly children: Readonly<Record<string, SegmentShape>>
+}
+
+/** The types that the twin takes in, as transaction WE30 and WE31 show them. */
+const shapes: Readonly<Record<string, Readonly<Record<string, SegmentShape>>>> = {
+  ALEAUD01: {
+    E1ADHDR: {
+      fields: { MESTYP: 30, MESCOD: 3, MESFCT: 3, MESTYP_LNG: 30 },
+      required: ['MESTYP'],
+      children: {
+        E1STATE: {
+          fields: {
+            DOCNUM: 16,
+            STATUS: 2,
+            STACOD: 8,
+            STAPA1: 50,
+            STAPA2: 50,
+            STAPA3: 50,
+            STAPA4: 50,
+            STATYP: 1,
+            STAMQU: 3,
+            STAMID: 20,
+            STAMNO: 3,
+          },
+          required: ['DOCNUM', 'STATUS'],
+          children: { E1PRTOB: { fields: { LOGSYS: 10, OBJTYPE: 10, OBJKEY: 70 }, required: [], children: {} } },
+        },
+      },
+    },
+  },
+  SYSTAT01: {
+    E1STATS: {
+      fields: {
+        TABNAM: 10,
+        MANDT: 3,
+        DOCNUM: 16,
+        LOGDAT: 8,
+        LOGTIM: 6,
+        STATUS: 2,
+        UNAME: 12,
+        REPID: 30,
+        ROUTID: 30,
+        STACOD: 8,
+        STATXT: 70,
+        STAPA1: 50,
+        STAPA2: 50,
+        STAPA3: 50,
+        STAPA4: 50,
+        STATYP: 1,
+        STAMQU: 3,
+        STAMID: 20,
+        STAMNO: 3,
+        REFINT: 14,
+        REFGRP: 14,
+        REFMES: 14,
+      },
+      required: ['DOCNUM', 'STATUS'],
+      children: {},
+    },
+  },
+}
+
+function faultOfSyntax({ type, data }: Pick<Idoc, 'type' | 'data'>): string | undefined {
+  const shape = shapes[type]
+  if (!shape) return `IDoc type ${type} is not known`
+  if (data.children.length === 0) return 'The IDoc has no data records'
+  return faultOfSegments(data.children, shape)
+}
+
+function faultOfSegments(
+  segments: readonly Segment[],
+  allowed: Readonly<Record<string, SegmentShape>>,
+): string | undefined {
+  for (const { name, fields, children } of segments) {
+    const shape = allowed[name]
+    if (!shape) return `Segment ${name} is not allowed here`
+    for (const [field, value] of fields) {
+      const length = shape.fields[field]
+      if (length === undefined) return `Segment ${name} has no field ${field}`
+      if (value.length > length) return `${name}-${field} is longer than ${length}`
+    }
+    const missing = shape.required.find(field => (fields.get(field) ?? '') === '')
+    if (missing !== undefined) return `${name}-${missing} is missing`
+    const below = faultOfSegments(children, shape.children)
+    if (below !== undefined) return below
+  }
+  return undefined
+}
