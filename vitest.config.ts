@@ -5,7 +5,10 @@ import { defineConfig } from 'vitest/config'
 const retry = process.env['CI'] ? 1 : 0
 
 // As src/steps/own-modules.ts offers it to modules beside flow documents.
-const alias = { 'isthmus/mapping': fileURLToPath(new URL('src/mapping/define.ts', import.meta.url)) }
+const alias = {
+  'isthmus/documents': fileURLToPath(new URL('src/mapping/documents.ts', import.meta.url)),
+  'isthmus/mapping': fileURLToPath(new URL('src/mapping/define.ts', import.meta.url)),
+}
 
 const project = (name: string, include: string[], testTimeout: number) => ({
   resolve: { alias },

@@ -3,22 +3,25 @@ import { mappingErrors, RuleFault } from './errors.ts'
 import { fitValue } from './fit.ts'
 import { describe, EachRecord, type Rule, type RuleScope, show, type TraceStep } from './rule.ts'
 import type { RulesFor } from './rules.ts'
-import type { SourceNode } from './source.ts'
+import type { SourceKind, SourceNode } from './source.ts'
 import type { TargetField, TargetTable } from './target.ts'
 
 /** A mapping as its author writes it. */
 export interface MappingSpec<T extends TargetTable> {
   /** Name in messages and documentation. */
   readonly name: string
-  /** How the body is read. In an `idoc`, a field that is `/` alone is left as it is in the target. */
-  readonly source: 'idoc' | 'xml'
+  /**
+   * How the body is read. In an `idoc`, a field that is `/` alone is left as it is in the target. A `document` is XML or
+   * JSON, as callers choose.
+   */
+  readonly source: SourceKind
   readonly target: T
   readonly fields: RulesFor<NoInfer<T>>
 }
 
 export interface Mapping {
   readonly name: string
-  readonly source: 'idoc' | 'xml'
+  readonly source: SourceKind
   readonly target: TargetTable
   readonly rules: ReadonlyMap<string, Rule<unknown>>
   /** Throws MAPPING_FAILED that names every field that got no right value. */

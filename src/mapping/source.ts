@@ -9,6 +9,9 @@ export interface SourceNode {
   readonly children: readonly SourceNode[]
 }
 
+/** An IDoc, XML, or either XML or JSON. */
+export type SourceKind = 'idoc' | 'xml' | 'document'
+
 /** `E1MARAM/E1MAKTM/MAKTX`: names of nodes, and at the end the name of a field or of a node. */
 export type SourcePath = string
 

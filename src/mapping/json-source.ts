@@ -1,0 +1,61 @@
+import { bodyErrors } from '../kernel/body.ts'
+import type { SourceNode } from './source.ts'
+
+/** True when the first letter is one with which JSON begins, and XML does not. */
+export function isJson(bytes: Uint8Array): boolean {
+  const at = bytes.findIndex(byte => !blanks.has(byte))
+  return bytes[at] === brace || bytes[at] === bracket
+}
+
+const blanks = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf])
+const brace = 0x7b
+const bracket = 0x5b
+/** Groups inside each other, as many as XML may have. */
+const depthMax = 100
+
+/**
+ * JSON as mappings read it: values are fields, groups are children, and a list is its items one after the other. Null is
+ * a field without a value. Numbers keep the letters they have: 12.50 stays 12.50. Throws BODY_NOT_TEXT.
+ */
+export function readJsonSource(bytes: Uint8Array): SourceNode {
+  let value: unknown
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    value = JSON.parse(text, keepNumber)
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw bodyErrors.NOT_TEXT({ format: 'JSON', text }, { cause })
+  }
+  if (!isGroup(value)) throw bodyErrors.NOT_TEXT({ format: 'JSON', text: 'a group of names and values is wanted' })
+  return nodeOf('', value, 0)
+}
+
+/** The source text of a number: 0.1 and 12.50 are amounts, and no binary number comes near them. */
+function keepNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? String(value)) : value
+}
+
+function nodeOf(name: string, group: Readonly<Record<string, unknown>>, depth: number): SourceNode {
+  if (depth > depthMax) throw bodyErrors.NOT_TEXT({ format: 'JSON', text: 'its groups are too deep inside each other' })
+  const fields = new Map<string, string>()
+  const children: SourceNode[] = []
+  for (const [key, value] of Object.entries(group)) {
+    for (const item of Array.isArray(value) ? (value as readonly unknown[]) : [value]) {
+      if (isGroup(item)) children.push(nodeOf(key, item, depth + 1))
+      else if (Array.isArray(item)) throw bodyErrors.NOT_TEXT({ format: 'JSON', text: `${key} is a list of lists` })
+      else if (!fields.has(key)) fields.set(key, textOf(item))
+      else children.push({ name: key, fields: new Map([['#text', textOf(item)]]), children: [] })
+    }
+  }
+  return { name, fields, children }
+}
+
+/** `true` is the flag X of SAP. */
+function textOf(value: unknown): string {
+  if (value === null || value === false) return ''
+  return value === true ? 'X' : String(value)
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
