@@ -6,9 +6,11 @@ import { imap } from './imap.ts'
 import { odata } from './odata.ts'
 import { smtp } from './smtp.ts'
 import { timer } from './timer.ts'
+import { xiReceiver } from './xi-receiver.ts'
+import { xiSender } from './xi-sender.ts'
 
 /** The senders that come with the hub. */
-export const builtInSenders = [imap, https, timer, answers] as readonly SenderDeclaration[]
+export const builtInSenders = [imap, https, timer, xiSender, answers] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
-export const builtInReceivers = [smtp, http, odata] as readonly ReceiverDeclaration[]
+export const builtInReceivers = [smtp, http, odata, xiReceiver] as readonly ReceiverDeclaration[]

@@ -16,6 +16,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { engineErrors } from './errors.ts'
 import { offerPlaces, type PlaceTaker } from './fair-places.ts'
 import { makeIntake } from './intake.ts'
+import { keepResult } from './kept-result.ts'
 import { newestDelivered } from './newest-delivered.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
@@ -157,6 +158,8 @@ export function createEngine(options: EngineOptions): Engine {
     const { claimed } = attempt
     const { receipts, terms } = attempt.takeUnsaved()
     const at = clock.now()
+    const isGood = end.state === 'delivered' && end.result !== undefined
+    const kept = isGood ? await keepResult(running.flow, claimed, { result: end.result, at, limits }) : undefined
     const error = end.error ? maskedErrorOf(end.error) : undefined
     const summary = parts.mask(end.summary)
     if (answers.isAsked(running, claimed, end.state)) {
@@ -166,7 +169,14 @@ export function createEngine(options: EngineOptions): Engine {
       await answers.give(running, { ...facts, message: claimed.id, attributes: claimed.attributes })
     }
     await persist(persistence, 'finish', () =>
-      store.finish(claimed, { state: end.state, at, summary, error, receipts, terms }),
+      store.finish(claimed, {
+        state: end.state,
+        at,
+        summary,
+        error,
+        receipts: kept ? [...receipts, kept] : receipts,
+        terms,
+      }),
     )
     if (!claimed.isProbe) running.queuedCount--
     travelling.delete(claimed.id)

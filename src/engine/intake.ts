@@ -10,6 +10,7 @@ import { type Clock, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { DeliveryState, Store, StoredBody } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
+import { keptResult } from './kept-result.ts'
 import type { Outcomes } from './outcomes.ts'
 import { bodyOf, withUnreadable } from './stored-message.ts'
 
@@ -124,7 +125,9 @@ export function makeIntake(options: IntakeOptions): Intake {
 
     async outcome(id, signal): Promise<Outcome | undefined> {
       const recent = outcomes.recent(id)
-      if (recent) return recent
+      // A large result is not held in memory, but it may be kept in the store.
+      const isElsewhere = recent?.state === 'delivered' && !recent.result && flow.from.declaration.keepsResult
+      if (recent && !isElsewhere) return recent
       if (options.isTravelling(id)) return outcomes.wait(id, signal)
       // Asked for before the store is, so that an end in between is not missed; given up when it is known already.
       const known = new AbortController()
@@ -134,7 +137,8 @@ export function makeIntake(options: IntakeOptions): Intake {
       known.abort()
       if (!row) throw storeErrors.NOT_FOUND({ id })
       const { state, summary = '', error } = row
-      return { id, state, summary, ...(error && { error }) }
+      const result = state === 'delivered' ? keptResult(row) : undefined
+      return { id, state, summary, ...(error && { error }), ...(result && { result }) }
     },
   }
 }

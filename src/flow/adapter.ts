@@ -52,6 +52,11 @@ export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends s
   readonly attributes?: readonly string[]
   /** Expressions for what `delivery` leaves unsaid in the document. */
   readonly delivery?: { readonly 'order-by'?: string; readonly 'only-newer'?: string }
+  /**
+   * True when whoever sent a message with these attributes waits for its result: that is then kept with the delivery, so
+   * that the same question after a lost connection or a restart gets the same answer.
+   */
+  keepsResult?(config: z.output<C>, attributes: JsonObject): boolean
   open(context: SenderContext<z.output<C>>): Promise<Sender>
 }
 

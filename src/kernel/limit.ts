@@ -17,6 +17,8 @@ export const defaultLimits = {
   runningDeliveries: 128,
   /** The longest one step or receiver may take; above the 10 minutes that RFC 5321 gives a server for its answer. */
   stepMs: 15 * MINUTE,
+  /** The largest result that is kept for a caller who asks again. */
+  keptResultBytes: 4 * MiB,
   /** Parts that one split may make. */
   splitParts: 100_000,
 } as const

@@ -38,6 +38,7 @@ if (import.meta.main) {
       }
     },
   })
-  process.stdout.write(`${JSON.stringify({ adminUrl: hub.adminUrl, adminToken: hub.adminToken })}\n`)
+  const { adminUrl, adminToken, endpointsUrl } = hub
+  process.stdout.write(`${JSON.stringify({ adminUrl, adminToken, endpointsUrl })}\n`)
   process.once('SIGTERM', () => void hub.close().then(() => process.exit(0)))
 }

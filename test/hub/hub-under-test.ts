@@ -47,6 +47,7 @@ export class HubUnderTest {
   readonly #settings: HubSettings
   #process: ServerProcess | undefined
   #adminUrl = ''
+  #endpointsUrl = ''
   #adminToken = ''
 
   constructor(settings: HubSettings) {
@@ -69,9 +70,10 @@ export class HubUnderTest {
       if (line === '' && !started.isRunning()) throw new Error(`The hub ended: ${started.output()}`)
       return line !== ''
     })
-    const { adminUrl, adminToken } = JSON.parse(line) as { adminUrl: string; adminToken: string }
-    this.#adminUrl = adminUrl
-    this.#adminToken = adminToken
+    const { adminUrl, adminToken, endpointsUrl } = JSON.parse(line) as Record<string, string | undefined>
+    this.#adminUrl = adminUrl ?? ''
+    this.#endpointsUrl = endpointsUrl ?? ''
+    this.#adminToken = adminToken ?? ''
   }
 
   get pid(): number {
@@ -92,6 +94,10 @@ export class HubUnderTest {
 
   async stop(): Promise<void> {
     await this.#process?.stop()
+  }
+
+  get endpointsUrl(): string {
+    return this.#endpointsUrl
   }
 
   get adminUrl(): string {

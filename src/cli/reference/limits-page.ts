@@ -17,6 +17,8 @@ const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
   runningDeliveries:
     'Deliveries that run at the same time in one hub. Half of them are divided among the flows in advance, so that one whose receiver hangs leaves the others their share.',
   stepMs: 'The longest one step or receiver may take.',
+  keptResultBytes:
+    'The largest result that is kept with a delivery for a caller who asks again; a larger one is given once.',
   splitParts: 'Parts that one split may make.',
 }
 

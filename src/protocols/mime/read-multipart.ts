@@ -82,19 +82,14 @@ export class MultipartReader {
       throw multipartErrors.TOO_LARGE({ limit: 'parts', max: multipartLimits.parts })
     }
     const headers = await this.#readHeader()
-    const number = this.#partCount
-    const reader = this
-    return {
-      headers,
-      body: {
-        async *[Symbol.asyncIterator]() {
-          while (reader.#partCount === number) {
-            const piece = await reader.#piece()
-            if (!piece) return
-            if (piece.length > 0) yield piece
-          }
-        },
-      },
+    return { headers, body: this.#pieces(this.#partCount) }
+  }
+
+  async *#pieces(number: number): AsyncGenerator<Uint8Array> {
+    while (this.#partCount === number) {
+      const piece = await this.#piece()
+      if (!piece) return
+      if (piece.length > 0) yield piece
     }
   }
 

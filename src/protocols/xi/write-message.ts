@@ -48,11 +48,11 @@ export function writeXiMessage(header: XiHeader, payloads: readonly XiPayloadOut
   pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`))
   return {
     type: `multipart/related; boundary="${boundary}"; type="text/xml"; start="<${rootId}>"`,
-    bytes: pieces.reduce((sum, piece) => sum + (piece instanceof Buffer ? piece.length : piece.bytes), 0),
+    bytes: pieces.reduce((sum, piece) => sum + ('stream' in piece ? piece.bytes : piece.length), 0),
     async *stream() {
       for (const piece of pieces) {
-        if (piece instanceof Buffer) yield piece
-        else yield* piece.stream()
+        if ('stream' in piece) yield* piece.stream()
+        else yield piece
       }
     },
   }

@@ -1,0 +1,7 @@
+import type { HttpCaller } from '../kernel/http-exchange.ts'
+import type { JsonObject } from '../kernel/json.ts'
+
+/** What a flow sees of who called: the client, and the user for whom it acts where there is one. */
+export function callerOf({ clientId, instance, subject }: HttpCaller): JsonObject {
+  return { client: clientId, instance, ...(subject !== clientId && { user: subject }) }
+}

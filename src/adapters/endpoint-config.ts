@@ -1,0 +1,21 @@
+import { z } from 'zod'
+
+/** Settings that every sender has which serves an endpoint below /flows. */
+
+export const endpointPath = z
+  .string()
+  .regex(
+    /^(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+(\/\*)?$/,
+    'a path begins with a slash: /orders, or /orders/* for all below',
+  )
+  .refine(path => !/^\/status(\/|$)/.test(path), '/status is taken: callers ask there how a message ended')
+
+export const endpointRole = z
+  .string()
+  .regex(/^[A-Za-z0-9_.]{1,100}$/, 'letters, digits, dot and underscore')
+  .optional()
+  .meta({
+    description:
+      'Role that callers need; they send client id and secret, a token or a certificate of a service instance that has it. Without a role only callers on the machine of the hub are let in.',
+    examples: ['ESBMessaging.send'],
+  })

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import type { Outcome } from '../flow/adapter.ts'
+import type { HubError } from '../kernel/error.ts'
+import type { HttpResponse } from '../kernel/http-exchange.ts'
+import { writeXiEnvelope, writeXiFault, writeXiMessage } from '../protocols/xi/write-message.ts'
+import type { XiError, XiHeader } from '../protocols/xi/xi.ts'
+
+/** The message is safe: SystemAck, as Process Orchestration gives it. The same for one that was taken before. */
+export function acknowledge(asked: XiHeader, now: number): HttpResponse {
+  const { type, text } = writeXiEnvelope({ ...answerTo(asked, now), messageClass: 'SystemAck', ack: { status: 'OK' } })
+  return { status: 200, headers: { 'content-type': type }, body: text }
+}
+
+/** The answer to a query: ApplicationResponse with the body of the result as its main document. */
+export function respond(asked: XiHeader, { body }: NonNullable<Outcome['result']>, now: number): HttpResponse {
+  const header: XiHeader = {
+    ...answerTo(asked, now),
+    messageClass: 'ApplicationResponse',
+    isSynchronous: true,
+    quality: 'BestEffort',
+  }
+  const written = writeXiMessage(header, [
+    { name: 'MainDocument', kind: 'Application', type: body.type, bytes: body.bytes, stream: () => body.stream() },
+  ])
+  return {
+    status: 200,
+    headers: { 'content-type': written.type, 'content-length': String(written.bytes) },
+    body: written.stream(),
+  }
+}
+
+/**
+ * A refusal. SOAP 1.1 section 6.2 wants status 500 for every fault; what may succeed later is 503, which makes the queue
+ * of the sender try again by itself.
+ */
+export function refuse(error: HubError): HttpResponse {
+  const isTemporary = error.retry === 'soon'
+  const { type, text } = writeXiFault({
+    code: error.side === 'sender' || error.side === 'caller' ? 'Client' : 'Server',
+    text: plain(error.message),
+    error: xiErrorOf(error),
+  })
+  const waitMs = error.retryAfterMs
+  return {
+    status: isTemporary ? 503 : 500,
+    headers: {
+      'content-type': type,
+      ...(isTemporary && waitMs !== undefined && { 'retry-after': String(Math.ceil(waitMs / 1000)) }),
+    },
+    body: text,
+  }
+}
+
+/** How SAP's monitors show an error of the hub. */
+export function xiErrorOf(error: { code: string; message: string; retry?: string; side?: string }): XiError {
+  return {
+    category: error.side === 'sender' || error.side === 'caller' ? 'XIProtocol' : 'XIServer',
+    area: 'ISTHMUS',
+    code: error.code,
+    parameters: [],
+    text: plain(error.message),
+    retry: error.retry === 'soon' ? 'A' : 'M',
+  }
+}
+
+/** Who answered is who was asked. */
+function answerTo(asked: XiHeader, now: number): XiHeader {
+  return {
+    messageClass: 'SystemAck',
+    isSynchronous: true,
+    messageId: newMessageId(),
+    refToMessageId: asked.messageId,
+    timeSent: timeOf(now),
+    sender: asked.receiver,
+    receiver: asked.sender,
+    interface: asked.interface,
+    acksWanted: [],
+    dynamic: [],
+    hops: [],
+  }
+}
+
+export function newMessageId(): string {
+  return randomUUID().replaceAll('-', '')
+}
+
+/** A time as XI headers have it: seconds, in UTC. */
+export function timeOf(now: number): string {
+  return `${new Date(now).toISOString().slice(0, 19)}Z`
+}
+
+/** Letters that XML cannot hold become question marks: an error must always be tellable. */
+function plain(text: string): string {
+  return text.replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '?').slice(0, 2000)
+}

@@ -1,0 +1,148 @@
+import type { Incoming } from '../flow/adapter.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import type { XiMessageReader, XiPart } from '../protocols/xi/read-message.ts'
+import { hyphenate, type XiHeader, type XiPayload, type XiQuality } from '../protocols/xi/xi.ts'
+import { xiSenderErrors } from './xi-errors.ts'
+
+/** Attributes of messages that come by XI. */
+export const xiAttributes = [
+  'messageClass',
+  'messageId',
+  'refToMessageId',
+  'qos',
+  'queueId',
+  'serialisation',
+  'interface',
+  'namespace',
+  'senderService',
+  'senderParty',
+  'receiverService',
+  'receiverParty',
+  'timeSent',
+  'acksWanted',
+  'dynamic',
+  'payloads',
+  'ackStatus',
+  'caller',
+] as const
+
+const shortQuality: Readonly<Record<XiQuality, string>> = {
+  BestEffort: 'BE',
+  ExactlyOnce: 'EO',
+  ExactlyOnceInOrder: 'EOIO',
+}
+
+/** The head of a message as flows see it. What is not there is empty, so that expressions need not ask. */
+export function attributesOf(header: XiHeader, payloads: readonly XiPayload[]): JsonObject {
+  const { messageClass, messageId, refToMessageId, queueId, sender, receiver, timeSent, acksWanted, dynamic } = header
+  const qos = shortQuality[header.quality ?? (header.isSynchronous ? 'BestEffort' : 'ExactlyOnce')]
+  return {
+    messageClass,
+    messageId,
+    refToMessageId: refToMessageId ?? '',
+    qos,
+    queueId: queueId ?? '',
+    serialisation: qos === 'EOIO' ? serialisationOf(header) : '',
+    interface: header.interface.name,
+    namespace: header.interface.namespace,
+    senderService: sender.service,
+    senderParty: sender.party?.name ?? '',
+    receiverService: receiver.service,
+    receiverParty: receiver.party?.name ?? '',
+    timeSent: timeSent ?? '',
+    acksWanted,
+    dynamic: dynamic.map(({ namespace, name, value }) => ({ namespace, name, value })),
+    payloads: payloads.map(({ name, kind }) => ({ name, kind })),
+    ackStatus: header.ack?.status ?? '',
+  }
+}
+
+/** What messages in order go in order by: the queue, for one sender and one receiver. */
+function serialisationOf({ queueId = '', sender, receiver }: XiHeader): string {
+  const ends = [sender, receiver].map(({ party, service }) => `${party?.name ?? ''}|${service}`)
+  return [queueId, ...ends].join('/')
+}
+
+/** The id as people may know it: as the hub writes it, as SXMB_MONI shows it, as messages carry it. */
+export function messageTerms(id: string): readonly string[] {
+  return [id, id.toUpperCase(), hyphenate(id)]
+}
+
+/** An acknowledgement or an error that came for a message sent earlier: its facts as JSON. */
+export function acknowledgementOf(header: XiHeader): Pick<Incoming, 'type' | 'body'> {
+  const { messageClass, messageId, refToMessageId, ack, error } = header
+  const facts = {
+    messageClass,
+    messageId,
+    refToMessageId,
+    status: ack?.status ?? (error ? 'Error' : ''),
+    category: ack?.category ?? '',
+    error: error ?? null,
+  }
+  return { type: 'application/json', body: Buffer.from(JSON.stringify(facts)) }
+}
+
+/**
+ * The document of a message as body. The rest is read behind it, so that a message counts as taken only when it came
+ * whole. Throws XI_ATTACHMENTS_REFUSED, XI_PAYLOAD_UNCLEAR.
+ */
+export async function documentOf(
+  { envelope, nextPart }: XiMessageReader,
+  attachments: 'refuse' | 'drop',
+): Promise<Pick<Incoming, 'type' | 'body'>> {
+  const { payloads } = envelope
+  const main = mainOf(payloads)
+  if (!main && payloads.length > 1) throw xiSenderErrors.PAYLOAD_UNCLEAR({ count: payloads.length })
+  if (payloads.length > 1 && attachments === 'refuse') {
+    throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: payloads.length - 1 })
+  }
+  for (let part = await nextPart(); part; part = await nextPart()) {
+    if (part.payload && part.payload === main) return { type: part.type, body: restAfter(part, nextPart) }
+  }
+  return { type: 'application/xml', body: Buffer.alloc(0) }
+}
+
+async function* restAfter(part: XiPart, nextPart: XiMessageReader['nextPart']): AsyncGenerator<Uint8Array> {
+  yield* part.body
+  for (let more = await nextPart(); more; more = await nextPart());
+}
+
+/** The document of the interface; an attachment that comes alone takes its place. */
+function mainOf(payloads: readonly XiPayload[]): XiPayload | undefined {
+  const documents = payloads.filter(({ kind }) => kind === 'Application')
+  const named = documents.find(({ name }) => name === 'MainDocument')
+  return named ?? documents[0] ?? (payloads.length === 1 ? payloads[0] : undefined)
+}
+
+/** Keeps the bytes that a reader takes from a source, so that the message can be handed on as it came. */
+export class Recording {
+  #kept: Uint8Array[] = []
+  readonly #source: AsyncIterable<Uint8Array>
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#source) {
+      this.#kept.push(Buffer.from(chunk))
+      yield chunk
+    }
+  }
+
+  /** What was read since it was last taken. */
+  *#take(): Generator<Uint8Array> {
+    const kept = this.#kept
+    this.#kept = []
+    yield* kept
+  }
+
+  /** All bytes, those read already first; ends with an error when the message did not come whole. */
+  async *wholeMessage({ nextPart }: XiMessageReader): AsyncGenerator<Uint8Array> {
+    for (let part = await nextPart(); part; part = await nextPart()) {
+      yield* this.#take()
+      for await (const _ of part.body) yield* this.#take()
+    }
+    yield* this.#take()
+  }
+}

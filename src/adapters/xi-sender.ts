@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
+import { asHubError } from '../kernel/error.ts'
+import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import { duration, size } from '../kernel/schema.ts'
+import { formatDuration } from '../kernel/time.ts'
+import { openXiMessage, type XiMessageReader } from '../protocols/xi/read-message.ts'
+import type { XiHeader, XiMessageClass } from '../protocols/xi/xi.ts'
+import { callerOf } from './caller.ts'
+import { endpointPath, endpointRole } from './endpoint-config.ts'
+import { acknowledge, refuse, respond } from './xi-answer.ts'
+import { xiSenderErrors } from './xi-errors.ts'
+import { acknowledgementOf, attributesOf, documentOf, messageTerms, Recording, xiAttributes } from './xi-intake.ts'
+
+const config = z.strictObject({
+  path: endpointPath.meta({ description: 'Path below /flows.', examples: ['/xi'] }),
+  role: endpointRole,
+  takes: z.enum(['messages', 'acknowledgements']).default('messages').meta({
+    description:
+      'messages: what applications send, asynchronous or as queries. acknowledgements: what comes back later for messages that the xi receiver sent.',
+  }),
+  interfaces: z
+    .array(z.strictObject({ name: z.string().min(1).max(120), namespace: z.string().min(1).max(255).optional() }))
+    .min(1)
+    .optional()
+    .meta({
+      description: 'Interfaces that this flow takes, as a sender agreement names them; all of them when left out.',
+      examples: [[{ name: 'SI_Credit_Out', namespace: 'urn:contoso:crm' }]],
+    }),
+  within: duration.prefault('60s').meta({
+    description:
+      'How long a query (BestEffort) waits for its answer; then it is refused, the message goes on, and a query with the same message id gets the answer that is kept.',
+  }),
+  take: z.enum(['document', 'message']).default('document').meta({
+    description:
+      'document: the body is the main document. message: the body is the XI message as it came, with envelope and attachments.',
+  }),
+  attachments: z.enum(['refuse', 'drop']).default('refuse').meta({
+    description: 'What happens to a message with attachments when only its document is taken.',
+  }),
+  'max-size': size
+    .optional()
+    .meta({ description: 'The largest message that is taken. Default: the limit of the hub.' }),
+})
+
+type XiSenderConfig = z.output<typeof config>
+
+export const xiSender = defineSender({
+  id: 'xi',
+  title: 'XI proxy messages',
+  summary:
+    'Takes messages of the XI 3.0 protocol, as ABAP proxies and Process Orchestration send them: once, in order by queue, or as queries that are answered in the same call.',
+  config,
+  examples: [
+    { title: 'Every proxy message of an S/4HANA', config: { path: '/xi', role: 'ESBMessaging.send' } },
+    {
+      title: 'A query with its answer',
+      config: {
+        path: '/xi/check-user',
+        role: 'CRM_User.check',
+        interfaces: [{ name: 'SI_CheckUser_Out', namespace: 'urn:contoso:crm' }],
+        within: '20s',
+      },
+    },
+    {
+      title: 'Acknowledgements for messages that were sent',
+      config: { path: '/xi/acks', role: 'ESBMessaging.send', takes: 'acknowledgements' },
+    },
+  ],
+  errors: xiSenderErrors,
+  attributes: xiAttributes,
+  delivery: { 'order-by': 'message.serialisation' },
+  keepsResult: (_, { qos }) => qos === 'BE',
+  open: async context => new XiSender(context),
+})
+
+const acknowledgements: ReadonlySet<XiMessageClass> = new Set([
+  'SystemAck',
+  'ApplicationAck',
+  'SystemError',
+  'ApplicationError',
+])
+
+class XiSender implements Sender {
+  readonly #context: SenderContext<XiSenderConfig>
+
+  constructor(context: SenderContext<XiSenderConfig>) {
+    this.#context = context
+  }
+
+  async receive(): Promise<void> {
+    const { config, flow, limits, serve, signal } = this.#context
+    const { path, role } = config
+    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
+    const route: HttpRoute = {
+      flow,
+      path,
+      role,
+      methods: ['POST'],
+      bodyBytesMax,
+      handle: request => this.#answer(request),
+    }
+    const remove = serve(route)
+    try {
+      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+    } finally {
+      remove()
+    }
+  }
+
+  /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
+  async check() {
+    return { ok: true as const, detail: `POST /flows${this.#context.config.path}` }
+  }
+
+  async close(): Promise<void> {}
+
+  /** Systems that speak XI read faults, not problem documents. */
+  async #answer(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await this.#take(request)
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (error.code === 'ENDPOINT_CALLER_LEFT' || error.code === 'HUB_UNEXPECTED') throw error
+      this.#context.log.info('xi.refused', { code: error.code, text: error.message })
+      return refuse(error)
+    }
+  }
+
+  async #take(request: HttpRequest): Promise<HttpResponse> {
+    const { clock, config, intake } = this.#context
+    const recording = config.take === 'message' ? new Recording(request.body) : undefined
+    const type = request.headers['content-type'] ?? ''
+    const reader = await openXiMessage(recording ?? request.body, type)
+    const { header, payloads } = reader.envelope
+    this.#checkTaken(header)
+    const content = recording ? { type, body: recording.wholeMessage(reader) } : await this.#contentOf(header, reader)
+    const { id } = await intake.accept({
+      headers: { 'content-type': content.type },
+      attributes: { ...attributesOf(header, payloads), ...(request.caller && { caller: callerOf(request.caller) }) },
+      ...content,
+      sourceKey: `xi/${header.messageId}`,
+      terms: [...messageTerms(header.messageId), ...(header.refToMessageId ? messageTerms(header.refToMessageId) : [])],
+    })
+    if (!header.isSynchronous || acknowledgements.has(header.messageClass)) return acknowledge(header, clock.now())
+    const outcome = await this.#waitForEnd(id, request.signal)
+    return this.#answerTo(header, id, outcome)
+  }
+
+  #checkTaken(header: XiHeader | undefined): asserts header is XiHeader {
+    const { takes, interfaces } = this.#context.config
+    const messageClass = header?.messageClass ?? 'Fault'
+    const isTaken =
+      takes === 'messages'
+        ? messageClass === 'ApplicationMessage'
+        : messageClass !== 'Fault' && acknowledgements.has(messageClass)
+    if (!header || !isTaken) throw xiSenderErrors.CLASS_REFUSED({ takes, class: messageClass })
+    if (takes === 'acknowledgements') return
+    const { name, namespace } = header.interface
+    const isKnown = interfaces?.some(
+      known => known.name === name && (known.namespace === undefined || known.namespace === namespace),
+    )
+    if (isKnown === false) throw xiSenderErrors.INTERFACE_REFUSED({ interface: name, namespace })
+  }
+
+  async #contentOf(header: XiHeader, reader: XiMessageReader) {
+    if (header.messageClass === 'ApplicationMessage') return documentOf(reader, this.#context.config.attachments)
+    for (let part = await reader.nextPart(); part; part = await reader.nextPart());
+    return acknowledgementOf(header)
+  }
+
+  async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {
+    const { clock, config, intake } = this.#context
+    const late = new AbortController()
+    const cancel = clock.after(config.within, () => late.abort())
+    try {
+      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]))
+    } finally {
+      cancel()
+    }
+  }
+
+  #answerTo(header: XiHeader, id: string, outcome: Outcome | undefined): HttpResponse {
+    const { clock, config } = this.#context
+    if (!outcome) throw xiSenderErrors.LATE({ id, within: formatDuration(config.within) })
+    const { state, summary, result, error } = outcome
+    if (state === 'delivered' && result) return respond(header, result, clock.now())
+    if (state === 'delivered') throw xiSenderErrors.ANSWER_GONE({ id })
+    // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
+    if (error?.side === 'receiver') throw xiSenderErrors.FAILED({ id, code: error.code })
+    throw xiSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })
+  }
+}
