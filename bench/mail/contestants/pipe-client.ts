@@ -3,11 +3,12 @@ import { ImapFlow } from 'imapflow'
 import { createTransport } from 'nodemailer'
 import type { Course } from '../contestant.ts'
 
-/** How many mails one FETCH asks for, and how many SMTP connections share the sending. */
+/** How many mails one FETCH asks for. */
 const windowMails = 100
-const connections = 16
 
 const course = JSON.parse(process.argv[2] ?? '{}') as Course
+/** SMTP connections that share the sending; nodemailer's own default when it is not said. */
+const connections = process.argv[3] === undefined ? undefined : Number(process.argv[3])
 const client = new ImapFlow({
   host: '127.0.0.1',
   port: course.imapsPort,
@@ -20,7 +21,7 @@ const smtp = createTransport({
   host: '127.0.0.1',
   port: course.sinkPort,
   pool: true,
-  maxConnections: connections,
+  ...(connections !== undefined && { maxConnections: connections }),
   maxMessages: Number.POSITIVE_INFINITY,
   ignoreTLS: true,
 })
