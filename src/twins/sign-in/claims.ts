@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { rolesAt } from './scope.ts'
 import type { Claims } from './token.ts'
 import type { AccessTokenWish, IdTokenWish } from './world.ts'
 
@@ -14,6 +15,7 @@ export function accessClaims(
   const nowS = Math.floor(nowMs / 1000)
   const expiresS = nowS + Math.floor(expiresInMs / 1000)
   const id = objectId(user ?? app.clientId)
+  const roles = rolesAt(wish.audience, wish.roles ?? [])
   return {
     aud: wish.audience,
     iss: `${origin}/${tenant.id}/`,
@@ -29,7 +31,7 @@ export function accessClaims(
     uti: `${sequence}.${randomUUID().slice(0, 8)}`,
     ver: '1.0',
     ...(user === undefined
-      ? { idtyp: 'app', ...(wish.roles?.length ? { roles: wish.roles } : {}) }
+      ? { idtyp: 'app', ...(roles.length > 0 ? { roles } : {}) }
       : { idtyp: 'user', upn: user, unique_name: user, scp: (wish.names ?? []).join(' ') }),
   }
 }

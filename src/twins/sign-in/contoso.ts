@@ -1,4 +1,5 @@
 import type { TenantSeed } from './directory.ts'
+import { graphRoles } from './scope.ts'
 
 /** Client id of the app registration that the hub uses towards contoso. */
 export const contosoClientId = '6c7d1f0e-2f4b-4b0c-9a55-1d2e3f4a5b6c'
@@ -22,7 +23,7 @@ export function contoso(redirectUris: readonly string[] = [], certificates: read
         redirectUris,
         secrets: [contosoSecret],
         certificates,
-        roles: ['IMAP.AccessAsApp', 'SMTP.SendAsApp'],
+        roles: ['IMAP.AccessAsApp', 'SMTP.SendAsApp', ...graphRoles],
       },
     ],
   }

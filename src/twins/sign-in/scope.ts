@@ -12,6 +12,17 @@ export const permissions: Readonly<Record<string, string>> = {
 
 /** Names under which Exchange Online is known; the token names the one that was asked for. */
 const exchangeResources = ['https://outlook.office.com', 'https://outlook.office365.com', 'https://ps.outlook.com']
+const graphResource = 'https://graph.microsoft.com'
+const resources = [...exchangeResources, graphResource]
+/** Application permissions of Microsoft Graph; all others are of Exchange. */
+export const graphRoles: readonly string[] = [
+  'Mail.ReadWrite',
+  'Calendars.ReadWrite',
+  'Contacts.ReadWrite',
+  'Tasks.ReadWrite.All',
+  'MailboxSettings.ReadWrite',
+  'User.ReadBasic.All',
+]
 const signInScopes = ['openid', 'profile', 'email', 'offline_access']
 
 /** A `scope` parameter, understood. */
@@ -25,7 +36,7 @@ export interface ScopeRequest {
 
 /** Reads a `scope` parameter; throws the refusals of Entra for scopes it does not know or cannot mix. */
 export function readScope(text: string, tenant: string): ScopeRequest {
-  const resources = new Set<string>()
+  const wanted = new Set<string>()
   const names: string[] = []
   let isDefault = false
   for (const scope of text.split(/\s+/).filter(part => part !== '')) {
@@ -36,18 +47,23 @@ export function readScope(text: string, tenant: string): ScopeRequest {
     const match = /^(https:\/\/[^/]+)\/+([A-Za-z.]+)$/.exec(scope)
     if (!match) throw refuse('SCOPE_INVALID', { scope })
     const [, resource = '', name = ''] = match
-    if (!exchangeResources.includes(resource)) throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
-    resources.add(resource)
+    if (!resources.includes(resource)) throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
+    wanted.add(resource)
     if (name === '.default') isDefault = true
     else if (name in permissions) names.push(name)
     else throw refuse('SCOPE_INVALID', { scope })
   }
-  if (resources.size > 1) throw refuse('RESOURCES_MIXED')
+  if (wanted.size > 1) throw refuse('RESOURCES_MIXED')
   if (names.length === 0 && !isDefault) throw refuse('SCOPE_INVALID', { scope: text })
-  return { resource: [...resources][0], names: [...new Set(names)], isDefault }
+  return { resource: [...wanted][0], names: [...new Set(names)], isDefault }
 }
 
 /** Splits what the app may do for a user into the part that the token names and the part that is about signing in. */
 export function resourceScopes(names: readonly string[]): readonly string[] {
   return names.filter(name => !signInScopes.includes(name))
+}
+
+/** A token names only the permissions at the resource that it is for. */
+export function rolesAt(audience: string, roles: readonly string[]): readonly string[] {
+  return roles.filter(role => graphRoles.includes(role) === (audience === graphResource))
 }

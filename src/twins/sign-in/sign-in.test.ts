@@ -169,7 +169,7 @@ test.each([
   ['no secret', { client_secret: '' }, 'invalid_client', 7000218],
   ['a certificate nobody registered', { client_assertion: 'a.b.c' }, 'invalid_client', 700027],
   ['a delegated scope', { scope: 'https://outlook.office.com/SMTP.Send' }, 'invalid_scope', 1002012],
-  ['another resource', { scope: 'https://graph.microsoft.com/.default' }, 'invalid_resource', 500011],
+  ['another resource', { scope: 'https://management.azure.com/.default' }, 'invalid_resource', 500011],
   ['a form that is too large', { padding: 'x'.repeat(70_000) }, 'invalid_request', 9002313],
   ['an unknown grant', { grant_type: 'password' }, 'unsupported_grant_type', 70003],
   ['a refresh token of nobody', { grant_type: 'refresh_token', refresh_token: 'x' }, 'invalid_grant', 9002313],

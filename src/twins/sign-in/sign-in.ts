@@ -39,7 +39,7 @@ export interface SignInOptions {
 interface TokenWish {
   readonly user?: string
   readonly clientId?: string
-  /** As in a token request; for a user. */
+  /** As in a token request; for an app it names the resource. */
   readonly scope?: string
   /** For an app. */
   readonly roles?: readonly string[]
@@ -149,7 +149,11 @@ export async function startSignIn(options: SignInOptions = {}): Promise<SignInTw
       const expiry = wish.expiresInMs === undefined ? {} : { expiresInMs: wish.expiresInMs }
       const holder =
         wish.user === undefined
-          ? { roles: wish.roles ?? app.roles, audience: 'https://outlook.office365.com', proof: '2' as const }
+          ? {
+              roles: wish.roles ?? app.roles,
+              audience: (wish.scope && scope.resource) ?? 'https://outlook.office365.com',
+              proof: '2' as const,
+            }
           : {
               user: wish.user,
               names: resourceScopes(scope.names),

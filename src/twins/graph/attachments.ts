@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { JsonObject } from '../../kernel/json.ts'
+import { MiB } from '../../kernel/size.ts'
+import { refusals } from './graph-error.ts'
+import type { StoredAttachment, StoredItem } from './mailbox.ts'
+import type { GraphReply, Visit } from './service.ts'
+
+/** What Graph takes of an attachment inside JSON. */
+const inlineBytesMax = 3 * MiB
+
+const fileShape = z.strictObject({
+  '@odata.type': z.literal('#microsoft.graph.fileAttachment'),
+  name: z.string().min(1),
+  contentType: z.string().optional(),
+  contentBytes: z.base64(),
+  isInline: z.boolean().optional(),
+})
+
+/** Attachments of a message or an event. `rest` is what follows behind `attachments`. */
+export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly string[], area: string): GraphReply {
+  const { mailbox, request, world } = visit
+  const [id, below] = rest
+  if (id === undefined) {
+    if (request.method === 'GET')
+      return { status: 200, body: { value: [...item.attachments.values()].map(each => show(each, false)) } }
+    if (request.method !== 'POST') throw refusals.notAllowed(request.method)
+    const parsed = fileShape.safeParse(request.body)
+    if (!parsed.success) throw refusals.wrongValue(parsed.error.issues[0]?.message ?? '')
+    const { name, contentType = 'application/octet-stream', contentBytes, isInline = false } = parsed.data
+    const bytes = Buffer.from(contentBytes, 'base64')
+    if (bytes.length > inlineBytesMax) throw refusals.tooLarge()
+    const attachment = { id: `AAMkAT${randomBytes(18).toString('base64url')}=`, name, contentType, bytes, isInline }
+    item.attachments.set(attachment.id, attachment)
+    mailbox.touch(item)
+    world.subscriptions.notify(mailbox.address, area, 'updated', item.id)
+    return { status: 201, body: show(attachment, true) }
+  }
+  const attachment = item.attachments.get(id)
+  if (!attachment) throw refusals.noItem()
+  if (request.method === 'GET') {
+    if (below === '$value')
+      return { status: 200, headers: { 'content-type': attachment.contentType }, bytes: attachment.bytes }
+    return { status: 200, body: show(attachment, true) }
+  }
+  if (request.method !== 'DELETE') throw refusals.notAllowed(request.method)
+  item.attachments.delete(id)
+  mailbox.touch(item)
+  return { status: 204 }
+}
+
+function show({ id, name, contentType, bytes, isInline }: StoredAttachment, isWhole: boolean): JsonObject {
+  return {
+    '@odata.type': '#microsoft.graph.fileAttachment',
+    id,
+    name,
+    contentType,
+    size: bytes.length,
+    isInline,
+    ...(isWhole && { contentBytes: bytes.toString('base64') }),
+  }
+}
