@@ -1,5 +1,6 @@
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
 import { answers } from './answers.ts'
+import { dataverse } from './dataverse.ts'
 import { http } from './http.ts'
 import { https } from './https.ts'
 import { imap } from './imap.ts'
@@ -13,4 +14,4 @@ import { xiSender } from './xi-sender.ts'
 export const builtInSenders = [imap, https, timer, xiSender, answers] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
-export const builtInReceivers = [smtp, http, odata, xiReceiver] as readonly ReceiverDeclaration[]
+export const builtInReceivers = [smtp, http, odata, xiReceiver, dataverse] as readonly ReceiverDeclaration[]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hubErrors } from '../kernel/error.ts'
+import { HubError, hubErrors } from '../kernel/error.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import { engineErrors } from './errors.ts'
 import { planRetry } from './retry-plan.ts'
@@ -29,6 +29,14 @@ test('the other side may ask for more time, never for less', () => {
   const hasty = hubErrors.UNEXPECTED({ text: 'busy' }, { retryAfterMs: 1 })
   expect(planRetry(policy, { attemptCount: 1, since: 0, now: 0, error: patient })?.dueAt).toBe(10 * MINUTE)
   expect(planRetry(policy, { attemptCount: 1, since: 0, now: 0, error: hasty })?.dueAt).toBe(MINUTE)
+})
+
+test('who is only asked to wait loses no chance, however often and long', () => {
+  const spec = { side: 'receiver', retry: 'soon', means: 'Slow down.', next: 'Nothing.', isThrottling: true } as const
+  const asked = new HubError('CRM_THROTTLED', spec, {}, { retryAfterMs: 5 * MINUTE })
+  const late = { attemptCount: 99, since: 0, now: 3 * DAY }
+  expect(planRetry(policy, { ...late, error: asked })?.dueAt).toBe(3 * DAY + 5 * MINUTE)
+  expect(planRetry(policy, { ...late, error: new HubError('CRM_THROTTLED', spec) })?.dueAt).toBe(3 * DAY + MINUTE)
 })
 
 test('after the policy’s time there is no further attempt', () => {

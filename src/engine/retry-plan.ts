@@ -22,6 +22,8 @@ export function planRetry(
   { attemptCount, since, now, error }: FailedAttempt,
 ): NextAttempt | undefined {
   if (error.retry === 'never') return undefined
+  // Who only asked to wait has refused nothing: neither the waits grow with it, nor does the time run out.
+  if (error.isThrottling) return { dueAt: now + (error.retryAfterMs ?? policy.everyMs), awaitsChange: false }
   const awaitsChange = error.retry === 'after-change'
   // What awaits a change gains nothing from haste: it goes straight to the longest wait.
   const doubledMs = awaitsChange ? policy.upToMs : policy.everyMs * 2 ** Math.min(attemptCount - 1, 30)

@@ -3,6 +3,7 @@ import type { CredentialLookup } from '../kernel/credential.ts'
 import type { ErrorTable, HubError } from '../kernel/error.ts'
 import type { ServeRoute } from '../kernel/http-exchange.ts'
 import type { Json, JsonObject } from '../kernel/json.ts'
+import type { KeyMap, KeyMapWrite } from '../kernel/key-map.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
@@ -36,6 +37,8 @@ interface AdapterContext<Config> {
   readonly limits: Limits
   readonly connect: Connect
   readonly credential: CredentialLookup
+  /** What flows keep of a key over messages; undefined where a receiver stands outside of a flow (alert mails). */
+  readonly keyMap?: KeyMap
   /** Folder of the flow document; modules and files it names are relative to it. */
   readonly folder: string
 }
@@ -215,6 +218,8 @@ export interface Receipt {
   readonly fields?: JsonObject
   /** Ids the other side gave, to find the message from that end. */
   readonly terms?: readonly string[]
+  /** Written into the key maps of the hub, in one commit with this receipt. */
+  readonly remember?: readonly KeyMapWrite[]
   /** The answer of a request (http), for call and enrich. */
   readonly answer?: {
     readonly headers: Readonly<Record<string, string>>

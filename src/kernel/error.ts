@@ -19,6 +19,8 @@ export interface ErrorSpec {
   readonly isOutcomeUnknown?: boolean
   /** True when the failure is about this one message: the other side answered, so the link to it works. */
   readonly isAboutMessage?: boolean
+  /** True when the other side did nothing but ask to wait: it costs a delivery none of its chances. */
+  readonly isThrottling?: boolean
 }
 
 type Placeholder<S extends string> = S extends `${string}{${infer Name}}${infer Rest}`
@@ -46,6 +48,7 @@ export class HubError extends Error {
   readonly retryAfterMs: number | undefined
   readonly isOutcomeUnknown: boolean
   readonly isAboutMessage: boolean
+  readonly isThrottling: boolean
 
   constructor(
     code: string,
@@ -63,14 +66,21 @@ export class HubError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.isOutcomeUnknown = spec.isOutcomeUnknown ?? false
     this.isAboutMessage = options.isAboutMessage ?? spec.isAboutMessage ?? false
+    this.isThrottling = spec.isThrottling ?? false
   }
 
   /** The same failure, for whoever knows better on which side it happened. */
   onSide(side: Side): HubError {
-    const { code, retry, message: means, next, isOutcomeUnknown, isAboutMessage, cause, retryAfterMs } = this
+    const { code, retry, message: means, next, isOutcomeUnknown, isAboutMessage, isThrottling } = this
+    const { cause, retryAfterMs } = this
     const options = { cause, ...(retryAfterMs !== undefined && { retryAfterMs }) }
     // Filled in already: braces that stand there now are text.
-    const copy = new HubError(code, { side, retry, means, next, isOutcomeUnknown, isAboutMessage }, {}, options)
+    const copy = new HubError(
+      code,
+      { side, retry, means, next, isOutcomeUnknown, isAboutMessage, isThrottling },
+      {},
+      options,
+    )
     return Object.assign(copy, { fields: this.fields })
   }
 }

@@ -47,7 +47,9 @@ export function multipartBatch(parts: readonly BatchPart[], host: string, basePa
 }
 
 function requestLines({ method, path, headers, body }: BatchRequest, host: string, basePath: string): string[] {
-  const lines = [`${method} ${basePath}${path} HTTP/1.1`, `Host: ${host}`]
+  // `$1/…` is the entity that request 1 of the same changeset makes (V2: MS-ODATA 2.2.7.2; V4: Protocol 11.7.7.1).
+  const target = /^\$\d/.test(path) ? path : `${basePath}${path}`
+  const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host}`]
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
   if (body === undefined) return [...lines, '', '']
   return [...lines, `Content-Length: ${Buffer.byteLength(body)}`, '', body]

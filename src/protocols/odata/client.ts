@@ -141,7 +141,13 @@ export class ODataClient {
    */
   async batch(
     parts: readonly BatchPart[],
-    how: { readonly signal: AbortSignal; readonly form?: 'multipart' | 'json'; readonly isRepeatable?: boolean },
+    how: {
+      readonly signal: AbortSignal
+      readonly form?: 'multipart' | 'json'
+      readonly isRepeatable?: boolean
+      /** Names in lower case. */
+      readonly headers?: Readonly<Record<string, string>>
+    },
   ): Promise<readonly BatchResult[]> {
     const { server } = this.naming
     const count = parts.reduce((sum, part) => sum + ('request' in part ? 1 : part.changeset.length), 0)
@@ -156,6 +162,7 @@ export class ODataClient {
       url: this.#url('$batch'),
       headers: {
         ...this.#headers(),
+        ...how.headers,
         accept: how.form === 'json' ? 'application/json' : 'multipart/mixed',
         'content-type': form.type,
       },

@@ -3,7 +3,7 @@ import { HubError } from '../../kernel/error.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
 import { odataErrors } from './errors.ts'
 import { odataLimits } from './limits.ts'
-import { failureOf, type ODataAnswer, serviceErrorOf } from './service-error.ts'
+import { type FailureContext, failureOf, type ODataAnswer, serviceErrorOf } from './service-error.ts'
 import { ODataSession } from './session.ts'
 
 /** Who the hub is at the service, at this moment. */
@@ -27,6 +27,10 @@ export interface ExchangeOptions {
   readonly credential: string
   readonly timeoutMs: number
   readonly now: () => number
+  /** How an answer that is no success is told; a service with codes of its own has words of its own. */
+  readonly failureOf?: ((answer: ODataAnswer, context: FailureContext) => HubError) | undefined
+  /** False: cookies are thrown away. A cookie that binds to one server of many keeps its limits for the caller alone. */
+  readonly keepsCookies?: boolean | undefined
 }
 
 export interface ODataRequest {
@@ -102,7 +106,8 @@ export class ODataExchange {
     const path = decodeSoftly(
       url.pathname.startsWith(root.pathname) ? url.pathname.slice(root.pathname.length) : url.pathname,
     )
-    return failureOf(answer, { server: this.server, credential, path: path === '' ? url.pathname : path, now: now() })
+    const context = { server: this.server, credential, path: path === '' ? url.pathname : path, now: now() }
+    return (this.#options.failureOf ?? failureOf)(answer, context)
   }
 
   #sessionOf(login: ODataLogIn): ODataSession {
@@ -158,7 +163,7 @@ export class ODataExchange {
         signal: ends,
         ...(body !== undefined && { body }),
       })
-      session.keep(response.headers['set-cookie'])
+      if (this.#options.keepsCookies !== false) session.keep(response.headers['set-cookie'])
       const answer = { status: response.statusCode, headers: plainHeaders(response.headers) }
       return { answer, body: this.#limited(response.body, request, timeout) }
     } catch (thrown) {

@@ -44,10 +44,10 @@ export function readScope(text: string, tenant: string): ScopeRequest {
       names.push(scope)
       continue
     }
-    const match = /^(https:\/\/[^/]+)\/+([A-Za-z.]+)$/.exec(scope)
+    const match = /^(https?:\/\/[^/]+)\/+([A-Za-z.]+)$/.exec(scope)
     if (!match) throw refuse('SCOPE_INVALID', { scope })
     const [, resource = '', name = ''] = match
-    if (!resources.includes(resource)) throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
+    if (!resources.includes(resource) && !isDynamics(resource)) throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
     wanted.add(resource)
     if (name === '.default') isDefault = true
     else if (name in permissions) names.push(name)
@@ -58,6 +58,11 @@ export function readScope(text: string, tenant: string): ScopeRequest {
   return { resource: [...wanted][0], names: [...new Set(names)], isDefault }
 }
 
+/** Environments of Dynamics 365 are known under their own address; the one on loopback is the twin's. */
+function isDynamics(resource: string): boolean {
+  return /^https:\/\/[a-z0-9-]+\.(api\.)?crm\d{0,2}\.dynamics\.com$|^https?:\/\/127\.0\.0\.1:\d+$/.test(resource)
+}
+
 /** Splits what the app may do for a user into the part that the token names and the part that is about signing in. */
 export function resourceScopes(names: readonly string[]): readonly string[] {
   return names.filter(name => !signInScopes.includes(name))
@@ -65,5 +70,7 @@ export function resourceScopes(names: readonly string[]): readonly string[] {
 
 /** A token names only the permissions at the resource that it is for. */
 export function rolesAt(audience: string, roles: readonly string[]): readonly string[] {
+  // In Dynamics 365 the roles of the application user decide, and the token names none.
+  if (isDynamics(audience)) return []
   return roles.filter(role => graphRoles.includes(role) === (audience === graphResource))
 }

@@ -1,0 +1,200 @@
+import type { Receipt } from '../flow/adapter.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { type Changed, type DataverseChange, isFailure } from '../protocols/dataverse/client.ts'
+import { dataverseErrors } from '../protocols/dataverse/errors.ts'
+import { keyText, type RecordKey, recordPath } from '../protocols/dataverse/key.ts'
+import { fieldsOf, withoutColumns } from '../protocols/dataverse/record.ts'
+import { findRecord } from './dataverse-check.ts'
+import {
+  type Done,
+  groupOf,
+  headersOf,
+  idColumnOf,
+  type Job,
+  keyOf,
+  receiptOf,
+  refuseDoubtful,
+} from './dataverse-job.ts'
+import { RecordMemory } from './dataverse-memory.ts'
+
+/** A record on its way, its key apart from its fields. */
+export interface RecordToWrite {
+  readonly key: RecordKey | undefined
+  /** Without the columns of the key. */
+  readonly values: JsonObject
+  /** What a new record has beside the values, the columns of the key among it. */
+  readonly forNew: JsonObject
+  readonly createOnly: JsonObject
+}
+
+export interface Written {
+  readonly done: Done
+  readonly id: string | undefined
+}
+
+/** upsert, check-then-write, create and update of the one record that the message is about. */
+export async function writeRecord(job: Job): Promise<Receipt> {
+  const { operation } = job.config
+  const body = await groupOf(job)
+  const record = recordOf(await keyOf(job, body), body)
+  const { key } = record
+  const text = key === undefined ? '' : keyText(key)
+  const memory = key && (await RecordMemory.of(job, text, body))
+  if (memory?.isUnchanged) return receiptOf(job, 'skipped', { key: text, id: memory.id })
+  const { done, id } =
+    operation === 'create'
+      ? await create(job, record)
+      : operation === 'update'
+        ? await update(job, record)
+        : operation === 'upsert'
+          ? await upsert(job, record)
+          : await checkThenWrite(job, record, memory?.id)
+  const receipt = receiptOf(job, done, { key: key === undefined ? (id ?? 'new') : text, id: id ?? memory?.id })
+  return memory ? { ...receipt, remember: memory.writes(id) } : receipt
+}
+
+export function recordOf(key: RecordKey | undefined, body: JsonObject): RecordToWrite {
+  const { values, createOnly } = fieldsOf(body)
+  const columns = key && 'columns' in key ? key.columns : {}
+  const names = Object.keys(columns)
+  // What an address calls _name_value is no column that a body can have.
+  const own = Object.fromEntries(Object.entries(columns).filter(([name]) => !/^_\w+_value$/.test(name)))
+  const bare = withoutColumns(createOnly, names)
+  return { key, values: withoutColumns(values, names), createOnly: bare, forNew: { ...own, ...values, ...bare } }
+}
+
+/**
+ * One atomic PATCH. Where the flow has fields for new records only: the PATCH of an existing one first, and where there is
+ * none, the PATCH that makes one. Somebody else may come between: then once more.
+ */
+export async function upsert(job: Job, record: RecordToWrite): Promise<Written> {
+  const { set = '' } = job.config
+  const path = recordPath(set, record.key ?? { id: '' })
+  const patch = { ...(await changeOf(job, true)), method: 'PATCH' as const, path }
+  const hasMore = Object.keys(record.createOnly).length > 0
+  if (!hasMore) return writtenOf(await orParent(job.client.change({ ...patch, body: record.values })))
+  const both = { ...record.values, ...record.createOnly }
+  for (let isLast = false; ; isLast = true) {
+    const missing = await job.client.change({ ...patch, body: record.values, ifMatch: '*' }).then(
+      changed => ({ changed }),
+      (thrown: unknown) => {
+        if (isFailure(thrown, dataverseErrors.NOT_FOUND)) return { thrown }
+        throw thrown
+      },
+    )
+    if ('changed' in missing) return { done: 'updated', id: missing.changed.id }
+    try {
+      const { id } = await orParent(job.client.change({ ...patch, body: both, ifNoneMatch: '*' }))
+      return { done: 'created', id }
+    } catch (thrown) {
+      if (!isFailure(thrown, dataverseErrors.EXISTS_ALREADY)) throw thrown
+      // It is there, and still the change found something missing: what it refers to.
+      if (isLast) throw parentMissing(missing.thrown)
+    }
+  }
+}
+
+async function create(job: Job, record: RecordToWrite): Promise<Written> {
+  const { client, effect, config } = job
+  const { set = '' } = config
+  const hasKey = record.key !== undefined
+  const isRepeatable = refuseDoubtful(job, hasKey)
+  const base = await changeOf(job, isRepeatable)
+  await effect.intend()
+  if (record.key === undefined) {
+    const posted = { ...base, method: 'POST' as const, path: encodeURIComponent(set), body: record.forNew }
+    return { done: 'created', id: (await orParent(client.change(posted))).id }
+  }
+  const path = recordPath(set, record.key)
+  const body = { ...record.values, ...record.createOnly }
+  try {
+    const made = await orParent(client.change({ ...base, method: 'PATCH', path, body, ifNoneMatch: '*' }))
+    return { done: 'created', id: made.id }
+  } catch (thrown) {
+    if (!effect.isUnknown || !isFailure(thrown, dataverseErrors.EXISTS_ALREADY)) throw thrown
+    // An earlier attempt of ours ended without an answer: this is what it made.
+    const found = await findRecord(job, record.key, [])
+    return { done: 'created', id: found?.id }
+  }
+}
+
+async function update(job: Job, record: RecordToWrite): Promise<Written> {
+  const { client, config } = job
+  const { set = '' } = config
+  const { key = { id: '' } } = record
+  const base = { ...(await changeOf(job, true)), method: 'PATCH' as const, ifMatch: '*', body: record.values }
+  try {
+    const { id } = await client.change({ ...base, path: recordPath(set, key) })
+    return { done: 'updated', id: id ?? ('id' in key ? key.id : undefined) }
+  } catch (thrown) {
+    // The record, or one that it refers to: a look tells which.
+    if (!isFailure(thrown, dataverseErrors.NOT_FOUND) || !hasReference(record.values)) throw thrown
+    if (!(await findRecord(job, key, []))) throw thrown
+    throw parentMissing(thrown)
+  }
+}
+
+/** As SAP PO does it: look, then PATCH by the id or POST. Works without an alternate key, with any characters. */
+async function checkThenWrite(job: Job, record: RecordToWrite, remembered: string | undefined): Promise<Written> {
+  const { client, config } = job
+  const { set = '' } = config
+  const { key = { id: '' } } = record
+  const base = await changeOf(job, true)
+  let known = remembered
+  for (let round = 1; ; round += 1) {
+    const id = known ?? (await findRecord(job, key, []))?.id
+    try {
+      if (id !== undefined) {
+        await client.change({
+          ...base,
+          method: 'PATCH',
+          path: recordPath(set, { id }),
+          ifMatch: '*',
+          body: record.values,
+        })
+        return { done: 'updated', id }
+      }
+      const posted = { ...base, method: 'POST' as const, path: encodeURIComponent(set), body: record.forNew }
+      return { done: 'created', id: (await orParent(client.change(posted))).id }
+    } catch (thrown) {
+      const isGone = id !== undefined && isFailure(thrown, dataverseErrors.NOT_FOUND)
+      const isThere = id === undefined && isFailure(thrown, dataverseErrors.EXISTS_ALREADY)
+      if (!isGone && !isThere) throw thrown
+      if (isGone && known === undefined && round > 1) throw parentMissing(thrown)
+      if (round > 2) throw thrown
+      known = undefined
+    }
+  }
+}
+
+/** What all changes of a job have alike. */
+export async function changeOf(
+  job: Job,
+  isRepeatable: boolean,
+): Promise<Pick<DataverseChange, 'tell' | 'headers' | 'isRepeatable' | 'signal'>> {
+  const tell = job.config['tell-id'] ? await idColumnOf(job) : undefined
+  return { tell, headers: headersOf(job), isRepeatable, signal: job.effect.signal }
+}
+
+function writtenOf({ status, id }: Changed): Written {
+  return { done: status === 201 ? 'created' : status === 200 ? 'updated' : 'upserted', id }
+}
+
+/** A change that may make its record finds nothing missing but what the record refers to. */
+async function orParent(change: Promise<Changed>): Promise<Changed> {
+  try {
+    return await change
+  } catch (thrown) {
+    throw isFailure(thrown, dataverseErrors.NOT_FOUND) ? parentMissing(thrown) : thrown
+  }
+}
+
+function parentMissing(thrown: unknown) {
+  const fields = isFailure(thrown, dataverseErrors.NOT_FOUND) ? thrown.fields : {}
+  const { server, path, code, text } = fields
+  return dataverseErrors.PARENT_MISSING({ server, path, code, text }, { cause: thrown })
+}
+
+function hasReference(values: JsonObject): boolean {
+  return Object.keys(values).some(name => name.endsWith('@odata.bind'))
+}

@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Effect, Receipt, Receiver } from '../flow/adapter.ts'
+import type { Json } from '../kernel/json.ts'
+import { type DataverseTwin, startDataverse } from '../twins/dataverse/dataverse.ts'
+import { dataverse } from './dataverse.ts'
+import { bodyOf, dataverseContext, HeldKeyMap } from './dataverse-world.ts'
+import { effectOf, messageOf } from './http-world.ts'
+
+let twin: DataverseTwin
+const opened: Receiver[] = []
+beforeEach(async () => {
+  twin = await startDataverse()
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map(receiver => receiver.close()))
+  await twin.stop()
+})
+
+const accounts = { set: 'accounts', key: ['accountnumber'] }
+
+async function receiver(config: object, more: Parameters<typeof dataverseContext>[1] = {}): Promise<Receiver> {
+  const open = await dataverse.open(dataverseContext({ url: twin.origin, ...config }, more))
+  opened.push(open)
+  return open
+}
+
+async function send(config: object, body: Json, effect: Partial<Effect> = {}, more = {}): Promise<Receipt> {
+  return deliver(await receiver(config, more), body, effect)
+}
+
+function deliver(to: Receiver, body: Json, effect: Partial<Effect> = {}): Promise<Receipt> {
+  const message = messageOf(JSON.stringify(body))
+  return to.deliver(message, effectOf(message, effect))
+}
+
+const answerOf = ({ answer }: Receipt): unknown => JSON.parse(Buffer.from(answer?.body ?? '').toString())
+const changes = () => twin.requests.filter(({ method }) => method !== 'GET')
+
+describe('upsert', () => {
+  test('makes a record in one request, then changes it, and says which and its id', async () => {
+    const to = await receiver(accounts)
+    const made = await deliver(to, { accountnumber: '1001', name: 'ACME', creditlimit: 50000.5 })
+    const [account] = twin.records('account')
+    expect(account).toMatchObject({ accountnumber: '1001', name: 'ACME', creditlimit: 50000.5 })
+    expect(made.fields).toEqual({ operation: 'created', set: 'accounts', key: '1001', id: account?.['accountid'] })
+    const changed = await deliver(to, { accountnumber: '1001', name: 'ACME SE' })
+    expect(changed.fields).toMatchObject({ operation: 'updated', id: account?.['accountid'] })
+    expect(twin.records('account')).toHaveLength(1)
+    expect(changes().map(({ method, url }) => `${method} ${decodeURIComponent(url)}`)).toEqual([
+      "PATCH /api/data/v9.2/accounts(accountnumber='1001')?$select=accountid",
+      "PATCH /api/data/v9.2/accounts(accountnumber='1001')?$select=accountid",
+    ])
+    // The key stands in the address alone.
+    expect(changes().map(bodyOf)).toEqual([{ name: 'ACME', creditlimit: 50000.5 }, { name: 'ACME SE' }])
+    expect(changes()[0]?.headers).toMatchObject({
+      'odata-version': '4.0',
+      'odata-maxversion': '4.0',
+      accept: 'application/json',
+      'content-type': 'application/json',
+      'if-none-match': 'null',
+    })
+  })
+
+  test('asks nothing back where the flow wants speed', async () => {
+    const { fields } = await send({ ...accounts, 'tell-id': false }, { accountnumber: '1001', name: 'ACME' })
+    expect(fields).toEqual({ operation: 'upserted', set: 'accounts', key: '1001' })
+    expect(twin.requests.map(({ method, status }) => [method, status])).toEqual([['PATCH', 204]])
+  })
+
+  test('fields under @create go into new records only', async () => {
+    const to = await receiver({ set: 'invoices', key: ['new_sapkey'] })
+    twin.put('account', { accountnumber: '1001' })
+    const invoice = {
+      new_sapkey: '9000001519',
+      name: 'Invoice',
+      'customerid_account@odata.bind': "/accounts(accountnumber='1001')",
+      '@create': { invoicenumber: '9000001519' },
+    }
+    expect((await deliver(to, invoice)).fields).toMatchObject({ operation: 'created' })
+    expect((await deliver(to, { ...invoice, name: 'Invoice 2' })).fields).toMatchObject({ operation: 'updated' })
+    expect(twin.records('invoice')).toMatchObject([{ invoicenumber: '9000001519', name: 'Invoice 2' }])
+    expect(changes().map(({ headers, status }) => [headers['if-match'], headers['if-none-match'], status])).toEqual([
+      ['*', undefined, 404],
+      [undefined, '*', 201],
+      ['*', undefined, 200],
+    ])
+  })
+
+  test('a record that refers to one that is not there yet waits for it', async () => {
+    const invoice = { new_sapkey: '1', name: 'I', 'customerid_account@odata.bind': "/accounts(accountnumber='7')" }
+    const config = { set: 'invoices', key: ['new_sapkey'] }
+    for (const body of [invoice, { ...invoice, '@create': { invoicenumber: '1' } }]) {
+      await expect(send(config, body)).rejects.toMatchObject({ code: 'DATAVERSE_PARENT_MISSING', retry: 'soon' })
+    }
+  })
+})
+
+describe('check-then-write', () => {
+  test('looks first, then POST or PATCH by id; the id stays in the key map', async () => {
+    const keyMap = new HeldKeyMap()
+    const to = await receiver({ set: 'products', key: ['productnumber'], operation: 'check-then-write' }, { keyMap })
+    const product = {
+      productnumber: 'BAR303/00',
+      name: 'Bar',
+      'defaultuomid@odata.bind': "/uoms(name='Each')",
+      'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')",
+      '@create': { productstructure: 1 },
+    }
+    const made = await deliver(to, product)
+    keyMap.apply(made.remember)
+    const changed = await deliver(to, { ...product, name: 'Bar 2' })
+    const [record] = twin.records('product')
+    expect(record).toMatchObject({ productnumber: 'BAR303/00', name: 'Bar 2', productstructure: 1 })
+    expect([made, changed].map(({ fields }) => fields)).toMatchObject([
+      { operation: 'created', id: record?.['productid'] },
+      { operation: 'updated', id: record?.['productid'] },
+    ])
+    const steps = twin.requests.map(({ method, url }) => `${method} ${decodeURIComponent(url).split('?')[0]}`)
+    expect(steps.filter(step => !step.includes('EntityDefinitions'))).toEqual([
+      'GET /api/data/v9.2/products',
+      'POST /api/data/v9.2/products',
+      `PATCH /api/data/v9.2/products(${String(record?.['productid'])})`,
+    ])
+    expect(changed.remember).toEqual([])
+  })
+
+  test('a remembered record that is gone is looked for and made again', async () => {
+    const keyMap = new HeldKeyMap()
+    const to = await receiver({ ...accounts, operation: 'check-then-write' }, { keyMap })
+    const gone = '11111111-2222-4333-8444-555555555555'
+    keyMap.apply([{ map: `accounts@${new URL(twin.origin).host}`, key: '1001', value: { id: gone } }])
+    const made = await deliver(to, { accountnumber: '1001', name: 'ACME' })
+    expect(made.fields).toMatchObject({ operation: 'created' })
+    expect(made.remember).toMatchObject([{ key: '1001', value: { id: twin.records('account')[0]?.['accountid'] } }])
+  })
+})
+
+test('create refuses what is there, update what is not; both take no part of the other', async () => {
+  const body = { accountnumber: '1001', name: 'ACME' }
+  await expect(send({ ...accounts, operation: 'update' }, body)).rejects.toMatchObject({ code: 'DATAVERSE_NOT_FOUND' })
+  expect((await send({ ...accounts, operation: 'create' }, body)).fields).toMatchObject({ operation: 'created' })
+  await expect(send({ ...accounts, operation: 'create' }, body)).rejects.toMatchObject({
+    code: 'DATAVERSE_EXISTS_ALREADY',
+  })
+  expect((await send({ ...accounts, operation: 'update' }, body)).fields).toMatchObject({ operation: 'updated' })
+  expect(twin.records('account')).toHaveLength(1)
+})
+
+test('check answers with the id and what it was asked for, or that nothing was found', async () => {
+  const id = twin.put('account', { accountnumber: '1001', name: 'ACME', creditonhold: true })
+  const config = { set: 'accounts', key: { accountnumber: '${message.body.number}' }, operation: 'check' }
+  const found = await send({ ...config, select: ['creditonhold'] }, { number: '1001' })
+  expect(answerOf(found)).toMatchObject({ found: true, operation: 'found', id, accountid: id, creditonhold: true })
+  expect(answerOf(await send(config, { number: '1002' }))).toMatchObject({ found: false, operation: 'missing' })
+  await expect(send({ ...config, missing: 'fail' }, { number: '1002' })).rejects.toMatchObject({
+    code: 'DATAVERSE_NOT_FOUND',
+  })
+  const user = {
+    set: 'systemusers',
+    key: { domainname: '${message.body.user}' },
+    operation: 'check',
+    select: ['isdisabled'],
+  }
+  expect(answerOf(await send(user, { user: 'ben@contoso.com' }))).toMatchObject({ found: true, isdisabled: true })
+})
+
+test('skip-unchanged sends nothing twice', async () => {
+  const keyMap = new HeldKeyMap()
+  const to = await receiver({ ...accounts, 'skip-unchanged': true }, { keyMap })
+  const made = await deliver(to, { accountnumber: '1001', name: 'ACME', fax: '1' })
+  keyMap.apply(made.remember)
+  const same = await deliver(to, { fax: '1', name: 'ACME', accountnumber: '1001' })
+  expect(same.fields).toEqual({ ...made.fields, operation: 'skipped' })
+  expect(changes()).toHaveLength(1)
+  expect((await deliver(to, { accountnumber: '1001', name: 'ACME', fax: '2' })).fields).toMatchObject({
+    operation: 'updated',
+  })
+})
+
+describe('when the connection is lost after the change', () => {
+  test('an upsert is sent again and leaves one record', async () => {
+    twin.setFaults({ dropAfter: { times: 1, method: 'PATCH' } })
+    const to = await receiver(accounts)
+    const body = { accountnumber: '1001', name: 'ACME' }
+    await expect(deliver(to, body)).rejects.toMatchObject({ code: 'ODATA_OUTCOME_UNKNOWN', retry: 'soon' })
+    expect((await deliver(to, body, { attempt: 2 })).fields).toMatchObject({ operation: 'updated' })
+    expect(twin.records('account')).toHaveLength(1)
+  })
+
+  test('check-then-write finds what it made', async () => {
+    twin.setFaults({ dropAfter: { times: 1, method: 'POST' } })
+    const to = await receiver({ ...accounts, operation: 'check-then-write' })
+    const body = { accountnumber: '1001', name: 'ACME' }
+    await expect(deliver(to, body)).rejects.toMatchObject({ retry: 'soon' })
+    expect((await deliver(to, body, { attempt: 2 })).fields).toMatchObject({ operation: 'updated' })
+    expect(twin.records('account')).toHaveLength(1)
+  })
+
+  test('a create with a key knows its own record again', async () => {
+    twin.setFaults({ dropAfter: { times: 1, method: 'PATCH' } })
+    const to = await receiver({ ...accounts, operation: 'create' })
+    const body = { accountnumber: '1001', name: 'ACME' }
+    await expect(deliver(to, body)).rejects.toMatchObject({ retry: 'soon' })
+    const again = await deliver(to, body, { attempt: 2, isUnknown: true })
+    expect(again.fields).toMatchObject({ operation: 'created', id: twin.records('account')[0]?.['accountid'] })
+  })
+
+  test('a create without a key is a case for a person', async () => {
+    twin.setFaults({ dropAfter: { times: 1, method: 'POST' } })
+    const to = await receiver({ set: 'accounts', operation: 'create' })
+    await expect(deliver(to, { name: 'ACME' })).rejects.toMatchObject({ retry: 'never', isOutcomeUnknown: true })
+    await expect(deliver(to, { name: 'ACME' }, { isUnknown: true })).rejects.toMatchObject({
+      code: 'ODATA_OUTCOME_UNKNOWN',
+    })
+    expect(twin.records('account')).toHaveLength(1)
+  })
+})
+
+test('a 429 costs no attempt: the request goes again after Retry-After', async () => {
+  twin.setFaults({ throttle: { times: 3, retryAfterS: 0 } })
+  const { fields } = await send(accounts, { accountnumber: '1001', name: 'ACME' })
+  expect(fields).toMatchObject({ operation: 'created' })
+  expect(twin.requests.filter(({ status }) => status === 429)).toHaveLength(3)
+})
+
+test('a token that the environment refuses is renewed once', async () => {
+  const asked: (string | undefined)[] = []
+  const tokens = ['stale', 'dataverse-twin-token']
+  const credential = async () => ({
+    kind: 'oauth2' as const,
+    user: undefined,
+    token: async (refused?: string) => {
+      asked.push(refused)
+      return { value: tokens[refused === 'stale' || asked.length > 2 ? 1 : 0] ?? '', expiresAt: 0 }
+    },
+  })
+  const { fields } = await send({ ...accounts, id: 'accountid' }, { accountnumber: '1', name: 'A' }, {}, { credential })
+  expect(fields).toMatchObject({ operation: 'created' })
+  expect(asked).toEqual([undefined, 'stale'])
+})
+
+test('the check proves token, application user and alternate key', async () => {
+  expect(await (await receiver(accounts)).check()).toMatchObject({ ok: true })
+  expect(await (await receiver({ set: 'accounts', key: ['name'] })).check()).toMatchObject({
+    ok: false,
+    error: { code: 'DATAVERSE_KEY_NOT_THERE' },
+  })
+  expect(await (await receiver({ set: 'acounts', key: ['name'] })).check()).toMatchObject({
+    ok: false,
+    error: { code: 'DATAVERSE_TABLE_UNKNOWN' },
+  })
+})

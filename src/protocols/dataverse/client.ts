@@ -1,0 +1,233 @@
+import { HubError } from '../../kernel/error.ts'
+import type { Json, JsonObject } from '../../kernel/json.ts'
+import { HOUR, MINUTE } from '../../kernel/time.ts'
+import type { BatchAnswer, BatchPart, BatchResult } from '../odata/batch.ts'
+import { ODataClient, type Reply } from '../odata/client.ts'
+import type { ExchangeOptions } from '../odata/exchange.ts'
+import { isGroup, isList } from '../odata/json.ts'
+import { fieldString } from '../odata/url.ts'
+import { dataverseErrors } from './errors.ts'
+import { dataverseFailure } from './failure.ts'
+import type { Gate } from './gate.ts'
+import { isGuid } from './key.ts'
+
+export interface DataverseClientOptions extends Omit<ExchangeOptions, 'root' | 'failureOf' | 'keepsCookies'> {
+  /** Address of the environment, `https://contoso.crm4.dynamics.com`. */
+  readonly environment: URL
+  /** `v9.2` */
+  readonly version: string
+  readonly gate: Gate
+  readonly answerBytesMax: number
+  /** Hears of each time that the environment asked to slow down. */
+  readonly onThrottled?: (wait: { readonly waitMs: number; readonly concurrent: number; readonly code: string }) => void
+}
+
+export interface DataverseChange {
+  readonly method: 'POST' | 'PATCH' | 'DELETE'
+  /** Behind the root, percent-encoded, without a query. */
+  readonly path: string
+  readonly body?: Json | undefined
+  readonly ifMatch?: string | undefined
+  readonly ifNoneMatch?: string | undefined
+  /** Column whose value shall come back with the answer; it also makes 201 and 200 tell created from updated. */
+  readonly tell?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly isRepeatable: boolean
+  readonly signal: AbortSignal
+}
+
+/** What a change did, as far as the answer says. */
+export interface Changed {
+  readonly status: number
+  /** The id of the record; undefined where the answer names only its alternate key. */
+  readonly id: string | undefined
+  readonly value: Json | undefined
+}
+
+/** What a table says of itself. */
+export interface TableFacts {
+  readonly logicalName: string
+  readonly idColumn: string
+  readonly keys: readonly { readonly columns: readonly string[]; readonly state: string }[]
+}
+
+/** How long one call may wait for its turn in all; below the time that the hub gives a receiver (stepMs). */
+const patienceMs = 10 * MINUTE
+const factsLifeMs = HOUR
+/** If-None-Match that keeps proxies from answering out of a cache (Microsoft, "Compose HTTP requests"). */
+const noCache = 'null'
+const fresh = { 'if-none-match': noCache } as const
+
+/** A client of the Web API of one Dataverse environment. Whatever it asks goes through the gate of the environment. */
+export class DataverseClient {
+  readonly #options: DataverseClientOptions
+  readonly #client: ODataClient
+  readonly #facts = new Map<string, { readonly facts: Promise<TableFacts>; readonly readAt: number }>()
+
+  constructor(options: DataverseClientOptions) {
+    const { environment, version, answerBytesMax } = options
+    this.#options = options
+    this.#client = new ODataClient({
+      ...options,
+      root: new URL(`/api/data/${version}/`, environment),
+      version: 'v4',
+      headers: { 'odata-maxversion': '4.0' },
+      failureOf: dataverseFailure,
+      keepsCookies: false,
+      limits: { answerBytes: answerBytesMax },
+    })
+  }
+
+  get server(): string {
+    return this.#options.environment.host
+  }
+
+  /** One record, or the result of a function. Throws DATAVERSE_NOT_FOUND. */
+  async read(path: string, fields: readonly (readonly [string, string])[], signal: AbortSignal): Promise<Json> {
+    const ask = { path: `${path}${fieldString(fields)}`, headers: fresh, signal }
+    return (await this.#through(signal, () => this.#client.read(ask))).value ?? null
+  }
+
+  /** The records of a query; one page of it. */
+  async query(
+    set: string,
+    fields: readonly (readonly [string, string])[],
+    signal: AbortSignal,
+  ): Promise<readonly JsonObject[]> {
+    const path = `${encodeURIComponent(set)}${fieldString(fields)}`
+    const { value } = await this.#through(signal, () => this.#client.read({ path, headers: fresh, signal }))
+    return isList(value) ? value.filter(isGroup) : []
+  }
+
+  async change(change: DataverseChange): Promise<Changed> {
+    const { method, body, tell, ifMatch, ifNoneMatch, isRepeatable, signal } = change
+    const path = tell === undefined ? change.path : `${change.path}${fieldString([['$select', tell]])}`
+    const headers = {
+      ...change.headers,
+      ...(ifMatch === undefined ? { 'if-none-match': ifNoneMatch ?? noCache } : { 'if-match': ifMatch }),
+      ...(tell !== undefined && { prefer: 'return=representation' }),
+    }
+    const sent = {
+      method,
+      path,
+      headers,
+      isRepeatable,
+      signal,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    }
+    const reply = await this.#through(signal, () => this.#client.change(sent))
+    return changedOf(reply, tell)
+  }
+
+  /** Several requests in one; each changeset is done whole or not at all. */
+  batch(
+    parts: readonly BatchPart[],
+    how: { readonly signal: AbortSignal; readonly isRepeatable: boolean; readonly continueOnError: boolean },
+  ): Promise<readonly BatchResult[]> {
+    const headers = how.continueOnError ? { ...fresh, prefer: 'odata.continue-on-error' } : fresh
+    return this.#through(how.signal, () => this.#client.batch(parts, { ...how, headers }))
+  }
+
+  /** An answer inside a batch that is no success, in words. */
+  failure(answer: BatchAnswer, path: string): HubError {
+    const { credential, now } = this.#options
+    return dataverseFailure(answer, { server: this.server, credential, path, now: now() })
+  }
+
+  /** The id in the headers of a change; undefined where they name only the alternate key. */
+  idIn(headers: Readonly<Record<string, string>>): string | undefined {
+    return idOf(headers)
+  }
+
+  /** What the table behind an entity set says of itself; asked once an hour, and once for callers at the same time. */
+  facts(set: string, signal: AbortSignal): Promise<TableFacts> {
+    const now = this.#options.now()
+    const known = this.#facts.get(set)
+    if (known && now - known.readAt < factsLifeMs) return known.facts
+    const reading = { facts: this.#readFacts(set, signal), readAt: now }
+    this.#facts.set(set, reading)
+    reading.facts.catch(() => {
+      if (this.#facts.get(set) === reading) this.#facts.delete(set)
+    })
+    return reading.facts
+  }
+
+  /** The user that the environment takes this hub for. */
+  async whoAmI(signal: AbortSignal): Promise<string> {
+    const answer = await this.read('WhoAmI', [], signal)
+    const user = isGroup(answer) ? answer['UserId'] : undefined
+    return typeof user === 'string' ? user : 'an unnamed user'
+  }
+
+  async #readFacts(set: string, signal: AbortSignal): Promise<TableFacts> {
+    const [definition] = await this.query(
+      'EntityDefinitions',
+      [
+        ['$select', 'LogicalName,PrimaryIdAttribute'],
+        ['$filter', `EntitySetName eq '${set.replaceAll("'", "''")}'`],
+        ['$expand', 'Keys($select=KeyAttributes,EntityKeyIndexStatus)'],
+      ],
+      signal,
+    )
+    const logicalName = definition?.['LogicalName']
+    const idColumn = definition?.['PrimaryIdAttribute']
+    if (typeof logicalName !== 'string' || typeof idColumn !== 'string') {
+      const text = 'no table has this name of its entity set'
+      throw dataverseErrors.TABLE_UNKNOWN({ server: this.server, path: set, code: 'EntityDefinitions', text })
+    }
+    const keys = isList(definition?.['Keys']) ? definition['Keys'].filter(isGroup) : []
+    return {
+      logicalName,
+      idColumn,
+      keys: keys.map(key => ({
+        columns: isList(key['KeyAttributes']) ? key['KeyAttributes'].map(String) : [],
+        state: String(key['EntityKeyIndexStatus'] ?? ''),
+      })),
+    }
+  }
+
+  /** Sends when it is its turn, and again when it was turned away: that was no attempt. */
+  async #through<T>(signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+    const { gate, now, onThrottled } = this.#options
+    const until = now() + patienceMs
+    for (;;) {
+      const turn = await gate.enter(signal, until)
+      try {
+        const result = await send()
+        turn.end()
+        return result
+      } catch (thrown) {
+        const wish = slowerWish(thrown)
+        if (!wish) {
+          turn.end()
+          throw thrown
+        }
+        const waitMs = turn.turnedAway(wish.retryAfterMs)
+        onThrottled?.({ waitMs, concurrent: gate.concurrent, code: String(wish.fields.code ?? '') })
+        if (now() + waitMs > until) throw thrown
+      }
+    }
+  }
+}
+
+/** The errors that ask for a slower pace: 429, and 503 that names a time. Neither was carried out. */
+function slowerWish(thrown: unknown): HubError | undefined {
+  if (!(thrown instanceof HubError)) return undefined
+  if (thrown.isThrottling) return thrown
+  const isPause = isFailure(thrown, dataverseErrors.UNAVAILABLE) && thrown.retryAfterMs !== undefined
+  return isPause ? thrown : undefined
+}
+
+function changedOf({ status, headers, value }: Reply, tell: string | undefined): Changed {
+  const told = tell !== undefined && isGroup(value) ? value[tell] : undefined
+  return { status, value, id: isGuid(told) ? told : idOf(headers) }
+}
+
+function idOf(headers: Readonly<Record<string, string>>): string | undefined {
+  const named = /\(([^()]*)\)$/.exec(headers['odata-entityid'] ?? '')?.[1]
+  return isGuid(named) ? named : undefined
+}
+
+export function isFailure(thrown: unknown, error: { readonly code: string }): thrown is HubError {
+  return thrown instanceof HubError && thrown.code === error.code
+}

@@ -1,0 +1,74 @@
+import type { ErrorOptions, HubError } from '../../kernel/error.ts'
+import { retryAfterMs } from '../net/retry-after.ts'
+import { type FailureContext, type ODataAnswer, serviceErrorOf } from '../odata/service-error.ts'
+import { dataverseErrors as errors } from './errors.ts'
+
+/**
+ * An answer of Dataverse that is no success, in words. The status decides first: the code in the body is often empty
+ * and not tied to it (Microsoft, "Compose HTTP requests and handle errors").
+ */
+export function dataverseFailure(answer: ODataAnswer, context: FailureContext): HubError {
+  const { status, headers } = answer
+  const { server, credential, path, now } = context
+  const { code, text } = serviceErrorOf(answer)
+  const waitMs = retryAfterMs(headers['retry-after'], now)
+  const options: ErrorOptions = waitMs === undefined ? {} : { retryAfterMs: waitMs }
+  const fields = { server, credential, path, status, code, text }
+  if (status >= 300 && status < 400) {
+    return errors.REDIRECTED({ ...fields, location: headers['location'] ?? 'nowhere' })
+  }
+  switch (status) {
+    case 400:
+      return badRequest(code)(fields)
+    case 401:
+      return errors.LOGIN_REFUSED(fields, options)
+    case 403:
+      return errors.FORBIDDEN(fields, options)
+    case 404:
+      return isSegmentUnknown(code, text) ? errors.TABLE_UNKNOWN(fields) : errors.NOT_FOUND(fields)
+    case 409:
+    case 412:
+      return conflict(code, text)(fields)
+    case 413:
+      return errors.TOO_LARGE(fields)
+    case 429:
+      return errors.THROTTLED(fields, options)
+    case 408:
+    case 503:
+      return errors.UNAVAILABLE(fields, options)
+    default:
+      return status >= 500 ? errors.SERVER_FAILED(fields, options) : errors.REFUSED(fields, options)
+  }
+}
+
+/** Codes that say more than their status. In lower case, as Dataverse writes them. */
+const codes = {
+  columnUnknown: new Set(['0x80048d19', '0x80060888']),
+  plugin: new Set(['0x80040265', '0x80045040']),
+  refused: new Set(['0x80040216']),
+  segmentUnknown: new Set(['0x8006088a', '0x80060888']),
+  exists: new Set(['0x80060892', '0x80040237', '0x80040234']),
+  version: new Set(['0x80060882']),
+  duplicate: new Set(['0x80040333']),
+}
+
+function badRequest(code: string) {
+  const low = code.toLowerCase()
+  if (codes.columnUnknown.has(low)) return errors.COLUMN_UNKNOWN
+  if (codes.plugin.has(low)) return errors.PLUGIN_REFUSED
+  return codes.refused.has(low) || !low.startsWith('0x') ? errors.REFUSED : errors.VALUE_REFUSED
+}
+
+function isSegmentUnknown(code: string, text: string): boolean {
+  return codes.segmentUnknown.has(code.toLowerCase()) || /resource not found for the segment/i.test(text)
+}
+
+function conflict(code: string, text: string) {
+  const low = code.toLowerCase()
+  if (codes.duplicate.has(low)) return errors.DUPLICATE_SUSPECTED
+  if (codes.exists.has(low) || /matching key values|key values? already|violate.*key/i.test(text)) {
+    return errors.EXISTS_ALREADY
+  }
+  if (!codes.version.has(low) && /duplicate record/i.test(text)) return errors.DUPLICATE_SUSPECTED
+  return errors.CHANGED_MEANWHILE
+}

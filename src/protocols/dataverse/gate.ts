@@ -1,0 +1,220 @@
+import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import { dataverseErrors } from './errors.ts'
+
+/**
+ * Service protection limits of Dataverse (Microsoft, "Service protection API limits"): per user and web server 6,000
+ * requests and 20 minutes of execution in 5 minutes, and 52 requests at the same time.
+ */
+export const gateLimits = { concurrent: 52, requests: 6000, windowMs: 5 * MINUTE } as const
+
+export interface GateOptions {
+  readonly server: string
+  readonly clock: Pick<Clock, 'now' | 'after'>
+  /** Requests under way at the same time, at most. */
+  readonly concurrent?: number
+  /** Requests in any five minutes, at most. */
+  readonly requests?: number
+}
+
+/** A request that may go; whoever has it says how it ended, exactly once. */
+export interface Turn {
+  /** It was answered, well or not, without a word of slowing down. */
+  end(): void
+  /** It was turned away: fewer at a time from now on, and none before the wait is over. Returns the wait. */
+  turnedAway(retryAfterMs: number | undefined): number
+}
+
+interface Waiter {
+  readonly go: (turn: Turn) => void
+  readonly until: number
+  readonly giveUp: (waitMs: number) => void
+}
+
+const startConcurrent = 10
+/** What is waited where the other side names no time; it doubles while nothing gets through. */
+const firstWaitMs = SECOND
+const longestWaitMs = 5 * MINUTE
+/** The window is counted in slices of this length. */
+const sliceMs = SECOND
+
+/**
+ * All requests to one environment in the name of one application user go through one gate, whichever flow sends them.
+ * It lets more through at a time while all goes well and half as many after a 429 (additive increase, multiplicative
+ * decrease), waits as long as Retry-After says, since sending on makes that time longer, and keeps the budget of five
+ * minutes of its own accord.
+ */
+export class Gate {
+  readonly #options: Required<GateOptions>
+  readonly #waiting = new Set<Waiter>()
+  readonly #sent = new Map<number, number>()
+  #sentCount = 0
+  #limit: number
+  #running = 0
+  #pausedUntil = 0
+  /** Requests that began before the last cut say nothing about the new pace. */
+  #cutAt = Number.NEGATIVE_INFINITY
+  #waitMs = firstWaitMs
+  #cancelTimer = () => {}
+
+  constructor(options: GateOptions) {
+    this.#options = { concurrent: gateLimits.concurrent, requests: gateLimits.requests, ...options }
+    this.#limit = Math.min(startConcurrent, this.#options.concurrent)
+  }
+
+  /** How many may be under way now. */
+  get concurrent(): number {
+    return Math.floor(this.#limit)
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /**
+   * Waits for a turn, first come, first served. Throws DATAVERSE_THROTTLED when it would not come before `until`, and
+   * DATAVERSE_INTERRUPTED when the signal aborts.
+   */
+  enter(signal: AbortSignal, until: number): Promise<Turn> {
+    const { server, clock } = this.#options
+    return new Promise((resolve, reject) => {
+      let cancelTimer = () => {}
+      const interrupted = () => {
+        this.#waiting.delete(waiter)
+        cancelTimer()
+        reject(dataverseErrors.INTERRUPTED({ server }))
+      }
+      const settle = (act: () => void) => {
+        cancelTimer()
+        signal.removeEventListener('abort', interrupted)
+        act()
+      }
+      const waiter: Waiter = {
+        until,
+        go: turn => settle(() => resolve(turn)),
+        giveUp: waitMs => {
+          const text = `no turn for this request within the next ${Math.ceil(waitMs / SECOND)} s`
+          settle(() =>
+            reject(dataverseErrors.THROTTLED({ server, code: 'kept back here', text }, { retryAfterMs: waitMs })),
+          )
+        },
+      }
+      if (signal.aborted) return interrupted()
+      signal.addEventListener('abort', interrupted, { once: true })
+      this.#waiting.add(waiter)
+      this.#admit()
+      if (!this.#waiting.has(waiter)) return
+      cancelTimer = clock.after(Math.max(0, until - clock.now()), () => {
+        if (this.#waiting.delete(waiter)) waiter.giveUp(firstWaitMs)
+      })
+    })
+  }
+
+  #admit(): void {
+    const { clock } = this.#options
+    for (const waiter of this.#waiting) {
+      const now = clock.now()
+      const readyAt = Math.max(this.#pausedUntil, this.#budgetFreeAt(now))
+      if (readyAt > now) {
+        this.#giveUpBefore(readyAt, now)
+        this.#lookAgainAt(readyAt, now)
+        return
+      }
+      if (this.#running >= this.concurrent) return
+      this.#waiting.delete(waiter)
+      this.#running += 1
+      this.#count(now)
+      waiter.go(this.#turnFrom(now))
+    }
+  }
+
+  #giveUpBefore(readyAt: number, now: number): void {
+    for (const waiter of this.#waiting) {
+      if (waiter.until >= readyAt) continue
+      this.#waiting.delete(waiter)
+      waiter.giveUp(readyAt - now)
+    }
+  }
+
+  #lookAgainAt(readyAt: number, now: number): void {
+    this.#cancelTimer()
+    if (this.#waiting.size > 0) this.#cancelTimer = this.#options.clock.after(readyAt - now, () => this.#admit())
+  }
+
+  #turnFrom(begunAt: number): Turn {
+    let isOver = false
+    const leave = (act: () => void) => {
+      if (isOver) return
+      isOver = true
+      this.#running -= 1
+      act()
+      // The answer is handed on first; the next request follows in a turn of its own.
+      queueMicrotask(() => this.#admit())
+    }
+    return {
+      end: () => leave(() => this.#speedUp(begunAt)),
+      turnedAway: retryAfterMs => {
+        const now = this.#options.clock.now()
+        leave(() => this.#slowDown(begunAt, now, retryAfterMs))
+        return Math.max(0, this.#pausedUntil - now)
+      },
+    }
+  }
+
+  #speedUp(begunAt: number): void {
+    if (begunAt < this.#cutAt) return
+    this.#waitMs = firstWaitMs
+    this.#limit = Math.min(this.#options.concurrent, this.#limit + 1 / this.#limit)
+  }
+
+  #slowDown(begunAt: number, now: number, retryAfterMs: number | undefined): void {
+    if (begunAt >= this.#cutAt) {
+      this.#limit = Math.max(1, this.#limit / 2)
+      this.#cutAt = now
+      if (retryAfterMs === undefined) this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
+    }
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? this.#waitMs))
+  }
+
+  #count(now: number): void {
+    const slice = Math.floor(now / sliceMs)
+    this.#sent.set(slice, (this.#sent.get(slice) ?? 0) + 1)
+    this.#sentCount += 1
+  }
+
+  /** When the next request would not be one too many in its window. */
+  #budgetFreeAt(now: number): number {
+    const first = Math.floor((now - gateLimits.windowMs) / sliceMs)
+    for (const [slice, count] of this.#sent) {
+      if (slice > first) break
+      this.#sent.delete(slice)
+      this.#sentCount -= count
+    }
+    if (this.#sentCount < this.#options.requests) return now
+    const [oldest = first] = this.#sent.keys()
+    return (oldest + 1) * sliceMs + gateLimits.windowMs
+  }
+}
+
+const gates = new Map<string, { readonly gate: Gate; users: number }>()
+
+/** The gate of an environment and a credential, for as long as somebody uses it. */
+export function shareGate(credential: string, options: GateOptions): { readonly gate: Gate; release(): void } {
+  const name = `${credential}\n${options.server}\n${options.concurrent ?? ''}\n${options.requests ?? ''}`
+  const shared = gates.get(name) ?? { gate: new Gate(options), users: 0 }
+  shared.users += 1
+  gates.set(name, shared)
+  let isReleased = false
+  return {
+    gate: shared.gate,
+    release() {
+      if (isReleased) return
+      isReleased = true
+      shared.users -= 1
+      if (shared.users === 0) gates.delete(name)
+    },
+  }
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { times } from '../twin.ts'
+
+const method = z
+  .enum(['GET', 'POST', 'PATCH', 'DELETE'])
+  .optional()
+  .meta({ description: 'Strikes these requests only.' })
+
+/** The faults of the Dynamics 365 twin. */
+export const dataverseFaults = z.strictObject({
+  throttle: z
+    .strictObject({
+      times,
+      code: z.enum(['0x80072322', '0x80072321', '0x80072326']).default('0x80072322'),
+      retryAfterS: z.number().min(0).max(3600).default(1),
+    })
+    .optional()
+    .meta({ description: 'Requests answered with 429 and Retry-After.' }),
+  unavailable: z
+    .strictObject({ times, retryAfterS: z.number().min(0).max(3600).optional() })
+    .optional()
+    .meta({ description: 'Requests answered with 503.' }),
+  fail: z
+    .strictObject({
+      times,
+      method,
+      status: z.int().min(400).max(599).default(500),
+      code: z.string().default('0x80040224'),
+      message: z.string().default('An unexpected error occurred.'),
+    })
+    .optional()
+    .meta({ description: 'Requests answered with an error, such as that of a plug-in (400, 0x80040265).' }),
+  slowMs: z.int().min(0).max(600_000).optional().meta({ description: 'Every answer comes this much later.' }),
+  dropBefore: z
+    .strictObject({ times, method })
+    .optional()
+    .meta({ description: 'Connections cut before the request is carried out.' }),
+  dropAfter: z
+    .strictObject({ times, method })
+    .optional()
+    .meta({ description: 'Connections cut after the request was carried out.' }),
+  truncate: z.strictObject({ times }).optional().meta({ description: 'Answers of which only the first half is sent.' }),
+  html: z.strictObject({ times }).optional().meta({ description: 'Requests answered with a log-in page and 200.' }),
+  duplicates: z
+    .strictObject({ times })
+    .optional()
+    .meta({ description: 'Writes held for doubles, where the request asks for duplicate detection.' }),
+  expireTokens: z.literal(true).optional().meta({ description: 'Once: tokens seen so far are refused.' }),
+  emptyCodes: z.literal(true).optional().meta({ description: 'Errors without a code, as many real ones are.' }),
+})
+export type DataverseFaultDocument = z.input<typeof dataverseFaults>
+export type DataverseFaults = z.output<typeof dataverseFaults>
