@@ -345,6 +345,20 @@ test.each(mistakes)('%s', async (_title, marked, sentence) => {
   expect(errors).toHaveLength(1)
 })
 
+test('flows of one folder share values; a flow takes those that it declares, and its own win', async () => {
+  const document = `${base}params: { host: { type: host }, set: { type: text, default: none }, name: { type: text } }
+`
+  const result = await load({
+    'flow.yaml': document,
+    'globals/dev.yaml': 'host: crm.example\nname: shared\nother: 4\n',
+    'params/dev.yaml': 'name: own\n',
+  })
+  expect('flow' in result && result.flow.params).toEqual({ host: 'crm.example', set: 'none', name: 'own' })
+  const wrong = await load({ 'flow.yaml': document, 'globals/dev.yaml': 'host: crm.example\nname: 7\n' })
+  const [problem] = ('problems' in wrong ? wrong.problems : []).filter(({ severity }) => severity === 'error')
+  expect([problem?.file.endsWith('globals/dev.yaml'), problem?.line, problem?.column]).toEqual([true, 2, 7])
+})
+
 const inStage: readonly [title: string, stage: string, sentence: RegExp][] = [
   ['an unknown parameter', 'wait: 1h\n▶wiat: 2h\n', /declares no parameter "wiat".*wait\?/],
   ['a value of the wrong type', 'wait: ▶often\n', /"often" does not fit the parameter wait.*duration/],

@@ -20,7 +20,7 @@ export interface LoadRequest extends Declarations {
   readonly file: string
   /** The document itself, where it is not (yet) what stands in the file. */
   readonly text?: string
-  /** Values come from `params/<stage>.yaml` beside the document. */
+  /** Values come from `params/<stage>.yaml` beside the document, and from `globals/<stage>.yaml` for all documents there. */
   readonly stage: string
   /** Values that win over the stage's; for tests and trials. */
   readonly params?: Readonly<Record<string, unknown>>
@@ -48,7 +48,8 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(request.stage)) {
     return { problems: [unreadable(stageFile, `"${request.stage}" cannot be the name of a stage.`)] }
   }
-  const stageText = await readText(stageFile)
+  const sharedFile = path.join(folder, 'globals', `${request.stage}.yaml`)
+  const [stageText, sharedText] = await Promise.all([readText(stageFile), readText(sharedFile)])
 
   const references: Reference[] = []
   const plain = new YamlSource(file, text, (value, at) => {
@@ -56,7 +57,8 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
     return undefined
   })
   const stageSource = stageText === undefined ? undefined : new YamlSource(stageFile, stageText)
-  const unparsed = [...plain.problems, ...(stageSource?.problems ?? [])]
+  const sharedSource = sharedText === undefined ? undefined : new YamlSource(sharedFile, sharedText)
+  const unparsed = [...plain.problems, ...(stageSource?.problems ?? []), ...(sharedSource?.problems ?? [])]
   if (unparsed.length > 0) return { problems: unparsed }
   if (!isPlainObject(plain.value)) {
     const next = 'A flow document has the keys flow, from, steps and to.'
@@ -64,7 +66,11 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   }
 
   const declared = readDeclarations(plain.value)
-  const stage = { file: stageFile, name: request.stage, source: stageSource }
+  const stage = {
+    name: request.stage,
+    own: { file: stageFile, source: stageSource },
+    all: { file: sharedFile, source: sharedSource },
+  }
   const resolved = resolveParams(declared, plain, stage, request.params)
   const used = new Set<string>()
   const source = new YamlSource(file, text, (value, at) =>

@@ -85,35 +85,38 @@ export interface StageValues {
   readonly problems: readonly Problem[]
 }
 
+/** A file with values, or the place where there could be one. */
+export interface ValueFile {
+  readonly file: string
+  readonly source: YamlSource | undefined
+}
+
+/** Where values for a stage stand: for this document alone, and for all documents of the folder. */
+export interface StageFiles {
+  readonly name: string
+  readonly own: ValueFile
+  readonly all: ValueFile
+}
+
 /**
- * The value of each declared parameter: from the caller, the stage's file, or the default. `stageSource` is undefined
- * where `params/<stage>.yaml` is not there.
+ * The value of each declared parameter: from the caller, the stage's file of the document, that of all documents beside
+ * it, or the default. Only the shared file may have values that the document does not declare.
  */
 export function resolveParams(
   declared: ReadonlyMap<string, DeclaredParam>,
   flowSource: YamlSource,
-  stage: { readonly file: string; readonly name: string; readonly source: YamlSource | undefined },
+  stage: StageFiles,
   given: Readonly<Record<string, unknown>> = {},
 ): StageValues {
   const values: Record<string, unknown> = {}
   const problems: Problem[] = []
-  const written = stage.source?.value ?? {}
-  const inStage = isPlainObject(written) ? written : {}
-  if (stage.source && !isPlainObject(written) && written !== null) {
-    problems.push(
-      stage.source.atValue(
-        [],
-        'FLOW_PARAM',
-        'A parameter file gives names and values.',
-        'Write name: value, one on each line.',
-      ),
-    )
-  }
-  for (const name of Object.keys(inStage)) {
-    if (declared.has(name) || !stage.source) continue
+  const own = valuesIn(stage.own, problems)
+  const all = valuesIn(stage.all, problems)
+  for (const name of Object.keys(own)) {
+    if (declared.has(name) || !stage.own.source) continue
     const near = nearestName(name, declared.keys())
     const next = near ? `Did you mean ${near}?` : `${flowSource.file} declares ${listNames(declared.keys())}.`
-    problems.push(stage.source.atKey([name], 'FLOW_PARAM', `The flow declares no parameter "${name}".`, next))
+    problems.push(stage.own.source.atKey([name], 'FLOW_PARAM', `The flow declares no parameter "${name}".`, next))
   }
   for (const name of Object.keys(given)) {
     if (declared.has(name)) continue
@@ -127,20 +130,22 @@ export function resolveParams(
   }
   for (const [name, param] of declared) {
     const isGiven = Object.hasOwn(given, name)
-    const isInStage = !isGiven && Object.hasOwn(inStage, name)
-    const value = isGiven ? given[name] : isInStage ? inStage[name] : param.default
+    const from = isGiven ? undefined : [stage.own, stage.all].find((_, at) => Object.hasOwn(at === 0 ? own : all, name))
+    const inFile = from === stage.own ? own[name] : all[name]
+    const value = isGiven ? given[name] : from ? inFile : param.default
     const report = (message: string, next: string) =>
       problems.push(
-        isInStage && stage.source && value === null
-          ? stage.source.atKey([name], 'FLOW_PARAM', message, next)
-          : isInStage && stage.source
-            ? stage.source.atValue([name], 'FLOW_PARAM', message, next)
+        from?.source && value === null
+          ? from.source.atKey([name], 'FLOW_PARAM', message, next)
+          : from?.source
+            ? from.source.atValue([name], 'FLOW_PARAM', message, next)
             : param.default !== undefined && !isGiven
               ? flowSource.atValue(['params', name, 'default'], 'FLOW_PARAM', message, next)
               : flowSource.atKey(['params', name], 'FLOW_PARAM', message, next),
       )
     if (value === undefined || value === null) {
-      const where = stage.source ? `Add ${name}: … to ${stage.file}` : `Make ${stage.file} with ${name}: …`
+      const { file, source } = stage.own.source || !stage.all.source ? stage.own : stage.all
+      const where = source ? `Add ${name}: … to ${file}` : `Make ${file} with ${name}: …`
       report(`The parameter ${name} has no value for the stage ${stage.name}.`, `${where}, or give it a default.`)
       continue
     }
@@ -151,6 +156,16 @@ export function resolveParams(
     else values[name] = value
   }
   return { values, problems }
+}
+
+function valuesIn({ source }: ValueFile, problems: Problem[]): Readonly<Record<string, unknown>> {
+  const written = source?.value ?? {}
+  if (isPlainObject(written)) return written
+  if (source && written !== null) {
+    const next = 'Write name: value, one on each line.'
+    problems.push(source.atValue([], 'FLOW_PARAM', 'A parameter file gives names and values.', next))
+  }
+  return {}
 }
 
 const reference = /(?<!\$)\$\{\s*params\.([A-Za-z0-9_]+)\s*\}/g

@@ -140,7 +140,10 @@ export function flowSchema(declarations: Declarations, naming: Naming = parsing)
     params: z
       .record(paramName, declaredParam)
       .default({})
-      .meta({ description: 'Values that differ between stages; they stand in params/<stage>.yaml.' }),
+      .meta({
+        description:
+          'Values that differ between stages; they stand in params/<stage>.yaml, or in globals/<stage>.yaml for all documents of the folder.',
+      }),
     from: naming.sender(declarations.senders).meta({ description: 'Where messages come from.' }),
     expect: expectation
       .default({ quiet: undefined, probe: undefined })
