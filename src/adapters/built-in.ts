@@ -3,6 +3,8 @@ import { answers } from './answers.ts'
 import { dataverse } from './dataverse.ts'
 import { http } from './http.ts'
 import { https } from './https.ts'
+import { idocSender } from './idoc.ts'
+import { idocReceiver } from './idoc-receiver.ts'
 import { imap } from './imap.ts'
 import { odata } from './odata.ts'
 import { smtp } from './smtp.ts'
@@ -11,7 +13,14 @@ import { xiReceiver } from './xi-receiver.ts'
 import { xiSender } from './xi-sender.ts'
 
 /** The senders that come with the hub. */
-export const builtInSenders = [imap, https, timer, xiSender, answers] as readonly SenderDeclaration[]
+export const builtInSenders = [imap, https, timer, idocSender, xiSender, answers] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
-export const builtInReceivers = [smtp, http, odata, xiReceiver, dataverse] as readonly ReceiverDeclaration[]
+export const builtInReceivers = [
+  smtp,
+  http,
+  odata,
+  idocReceiver,
+  xiReceiver,
+  dataverse,
+] as readonly ReceiverDeclaration[]

@@ -57,6 +57,9 @@ const controlColumns: readonly Column[] = [
   { name: 'SERIAL', length: 20 },
 ]
 
+/** Fields of the control record, in its order. */
+export const controlFieldNames: readonly string[] = controlColumns.map(({ name }) => name)
+
 /** What stands before the 1,000 characters of a data record EDI_DD40. */
 const dataColumns: readonly Column[] = [
   { name: 'SEGNAM', length: 30 },

@@ -15,6 +15,8 @@ export interface Idoc {
   readonly data: Segment
   /** Where it begins in the document. */
   readonly line: number
+  /** Present when it stood in a SOAP body: the namespace of the element around it, `''` for none. */
+  readonly soapNamespace?: string
 }
 
 /** The control fields that name an IDoc, with blanks trimmed; undefined where they are absent or empty. */

@@ -1,4 +1,5 @@
 import { decodeXml, decodeXmlBytes } from '../xml/decode-xml.ts'
+import { createMender, type MendMode } from '../xml/mend-characters.ts'
 import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, idocNames, type Segment } from './idoc.ts'
@@ -7,6 +8,8 @@ export interface ReadIdocOptions {
   /** Charset of the Content-Type. */
   readonly charset?: string | undefined
   readonly limits?: Partial<XmlLimits>
+  /** Takes characters out of the way that XML cannot hold; without it they are refused. */
+  readonly mend?: MendMode | undefined
 }
 
 /**
@@ -18,12 +21,15 @@ export async function* readIdocs(
   options: ReadIdocOptions = {},
 ): AsyncGenerator<Idoc> {
   const builder = createIdocBuilder(options.limits)
-  for await (const text of decodeXml(source, options.charset)) {
+  const mend = options.mend && createMender(options.mend)
+  for await (const decoded of decodeXml(source, options.charset)) {
+    const text = mend ? mend(decoded) : decoded
     for (let at = 0; at < text.length; at += pieceLength) {
       builder.write(text.slice(at, at + pieceLength))
       yield* builder.take()
     }
   }
+  if (mend) builder.write(mend('', true))
   builder.end()
   yield* builder.take()
 }
@@ -34,7 +40,8 @@ const pieceLength = 64 * 1024
 /** All IDocs of a document that lies in memory. */
 export function parseIdocs(bytes: Uint8Array, options: ReadIdocOptions = {}): readonly Idoc[] {
   const builder = createIdocBuilder(options.limits)
-  builder.write(decodeXmlBytes(bytes, options.charset))
+  const text = decodeXmlBytes(bytes, options.charset)
+  builder.write(options.mend ? createMender(options.mend)(text, true) : text)
   builder.end()
   return builder.take()
 }
@@ -54,6 +61,7 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
   const around: string[] = []
   const open: OpenSegment[] = []
   let line = 0
+  let namespace = ''
   let isAnyFound = false
 
   const reader = createXmlReader(
@@ -63,6 +71,7 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
         const above = open.at(-1)
         if (!above && own !== idocNames.record) {
           around.push(own)
+          namespace = namespaceOf(name, attributes)
           if (around.length > aroundMax) throw wrong(`<${own}> stands where <IDOC> is wanted`)
           return
         }
@@ -114,7 +123,13 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
     }
     isAnyFound = true
     const type = around.at(-1) ?? ''
-    finished.push({ type, control: control.fields, data: { name, fields, children: segments }, line })
+    finished.push({
+      type,
+      control: control.fields,
+      data: { name, fields, children: segments },
+      line,
+      ...(around[0] === 'Envelope' && { soapNamespace: namespace }),
+    })
   }
 
   return {
@@ -130,6 +145,12 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
       return taken
     },
   }
+}
+
+/** The namespace that an element declares for itself; SAP declares it there. */
+function namespaceOf(name: string, attributes: Readonly<Record<string, string>>): string {
+  const prefix = name.slice(0, Math.max(0, name.indexOf(':')))
+  return attributes[prefix === '' ? 'xmlns' : `xmlns:${prefix}`] ?? ''
 }
 
 /** Elements around an IDoc: SOAP envelope, body, type. */

@@ -57,14 +57,36 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     if (waiting.length > textLength) throw tooLarge('textLength', textLength)
   }
 
+  // Whoever reads on behind an & that begins no reference swallows tags until the next semicolon, and then complains of
+  // something far away: so the place of such an & is kept until the reader has come past it in good order.
+  let bareAmpersand: { readonly position: number; readonly line: number; readonly column: number } | undefined
+  const passed = () => {
+    if (bareAmpersand && parser.position > bareAmpersand.position) bareAmpersand = undefined
+  }
+  const lookForAmpersand = (text: string) => {
+    if (bareAmpersand || !text.includes('&')) return
+    const at = text.search(bareAmpersandPattern)
+    if (at < 0) return
+    const before = text.slice(0, at)
+    const lineBreak = before.lastIndexOf('\n')
+    const line = parser.line + (before.match(/\n/g)?.length ?? 0)
+    const column = lineBreak < 0 ? parser.column + at : at - lineBreak - 1
+    bareAmpersand = { position: parser.position + at, line, column }
+  }
+
   parser.on('error', error => {
     if (error instanceof HubError) throw error
+    if (bareAmpersand) {
+      const { line, column } = bareAmpersand
+      throw xmlErrors.MALFORMED({ line, column, text: 'an & that begins no reference; write &amp;' }, { cause: error })
+    }
     throw xmlErrors.MALFORMED({ ...place(), text: plainText(error.message) }, { cause: error })
   })
   parser.on('doctype', () => {
     throw xmlErrors.REFUSED({ what: 'a document type declaration', ...place() })
   })
   parser.on('opentag', tag => {
+    passed()
     giveText()
     depth += 1
     elementCount += 1
@@ -85,6 +107,7 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
   parser.on('text', hearText)
   parser.on('cdata', hearText)
   parser.on('closetag', tag => {
+    passed()
     giveText()
     depth -= 1
     listener.close(tag.name)
@@ -92,6 +115,7 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
 
   return {
     write(text: string): void {
+      lookForAmpersand(text)
       parser.write(text)
     },
     /** The document ends here; throws when it must not. */
@@ -106,6 +130,9 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     },
   }
 }
+
+/** An & behind which neither a reference stands nor, cut by the end of a piece, the beginning of one. */
+const bareAmpersandPattern = /&(?!(?:#[0-9]+|#x[0-9a-fA-F]+|[A-Za-z_:][\w:.-]*);|[#\w:.-]*$)/
 
 /** `12:7: unclosed tag: b` without the place, which the error says itself. */
 function plainText(message: string): string {

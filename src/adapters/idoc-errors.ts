@@ -1,0 +1,29 @@
+import { defineErrors } from '../kernel/error.ts'
+
+export const idocAdapterErrors = defineErrors('IDOC', {
+  MEDIA_TYPE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The request is of type {type}, and this endpoint takes {wanted}.',
+    next: 'Correct the content type in the RFC destination (SM59) or in the program that sends.',
+  },
+  LAYOUTS_UNREADABLE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The layouts in {file} cannot be used: {reason}.',
+    next: 'Put a JSON file there with the segment definitions of the release (transaction WE60); the path is relative to the flow document.',
+  },
+  BODY_UNFIT: {
+    side: 'flow',
+    retry: 'never',
+    means: 'No IDoc can be made of the message: {text}.',
+    next: 'Look at the message (isthmus message show) and at the step that made its body, then replay it.',
+  },
+  REFUSED_BY_SAP: {
+    side: 'receiver',
+    retry: 'never',
+    isAboutMessage: true,
+    means: '{server} took the request and refused the IDoc: {text}',
+    next: 'Look into transactions SRT_UTIL and WE02 of the SAP system; correct partner profile, port or IDoc, then replay.',
+  },
+})

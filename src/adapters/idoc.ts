@@ -1,0 +1,215 @@
+import { isUtf8 } from 'node:buffer'
+import { defineSender, type Incoming, type Sender, type SenderContext } from '../flow/adapter.ts'
+import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { idocErrors } from '../protocols/idoc/errors.ts'
+import { type FlatLayouts, readFlatFile } from '../protocols/idoc/flat-file.ts'
+import { readLines } from '../protocols/idoc/flat-lines.ts'
+import type { Idoc } from '../protocols/idoc/idoc.ts'
+import { readIdocs } from '../protocols/idoc/read-idocs.ts'
+import { writeIdocs } from '../protocols/idoc/write-idoc.ts'
+import { xmlErrors } from '../protocols/xml/errors.ts'
+import { callerOf } from './caller.ts'
+import { answerProblem } from './https-answer.ts'
+import { answerTaken, answerUnreadable, type TakenIdoc } from './idoc-answer.ts'
+import { idocAdapterErrors } from './idoc-errors.ts'
+import { factsOf, identityOf, idocAttributes, type ObjectKeys, usualObjectKeys } from './idoc-facts.ts'
+import { readLayouts } from './idoc-layouts.ts'
+import { IdocPacket, type ReadPacket } from './idoc-packet.ts'
+import { type IdocSenderConfig, idocSenderConfig } from './idoc-sender-config.ts'
+
+export const idocSender = defineSender({
+  id: 'idoc',
+  title: 'IDocs',
+  summary:
+    'Takes IDocs that SAP sends over HTTP: one message per IDoc, once by its number, in order by object, and never an older one after a newer.',
+  config: idocSenderConfig,
+  examples: [
+    { title: 'Materials and customers of an S/4HANA', config: { path: '/idoc', role: 'SAP_IDoc.send' } },
+    {
+      title: 'A type of your own',
+      config: { path: '/idoc/stock', 'object-key': { ZCUSTSTOCK: 'Z1STOCK/MATNR + Z1STOCK/KUNNR' } },
+    },
+    { title: 'Flat files', config: { path: '/idoc/flat', format: 'flat-file', layouts: './layouts.json' } },
+  ],
+  errors: { ...idocAdapterErrors, ...idocErrors, ...xmlErrors },
+  attributes: idocAttributes,
+  delivery: { 'order-by': 'message.orderKey', 'only-newer': 'message.docnum' },
+  async open(context) {
+    const { config, folder } = context
+    return new IdocSender(context, config.layouts === undefined ? {} : await readLayouts(folder, config.layouts))
+  },
+})
+
+/** IDocs of one packet that are being made durable at the same time. */
+const acceptedAtOnce = 32
+
+const oneIdocType = 'application/x-sap.idoc'
+const xmlTypes: readonly string[] = [oneIdocType, 'text/xml', 'application/xml', 'application/soap+xml']
+const flatTypes: readonly string[] = ['text/plain', 'application/octet-stream']
+
+class IdocSender implements Sender {
+  readonly #context: SenderContext<IdocSenderConfig>
+  readonly #layouts: FlatLayouts
+  readonly #objectKeys: ObjectKeys
+
+  constructor(context: SenderContext<IdocSenderConfig>, layouts: FlatLayouts) {
+    this.#context = context
+    this.#layouts = layouts
+    const own = Object.entries(context.config['object-key'])
+    this.#objectKeys = { ...usualObjectKeys, ...Object.fromEntries(own.map(([type, paths]) => [type, [paths].flat()])) }
+  }
+
+  async receive(): Promise<void> {
+    const { config, flow, limits, serve, signal } = this.#context
+    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
+    const { path, role } = config
+    const route: HttpRoute = {
+      flow,
+      path,
+      methods: ['POST'],
+      role,
+      bodyBytesMax,
+      handle: request => this.#take(request),
+    }
+    const remove = serve(route)
+    try {
+      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+    } finally {
+      remove()
+    }
+  }
+
+  /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
+  async check() {
+    return { ok: true as const, detail: `POST /flows${this.#context.config.path}` }
+  }
+
+  async close(): Promise<void> {}
+
+  async #take(request: HttpRequest): Promise<HttpResponse> {
+    const { config } = this.#context
+    const { type, charset } = contentTypeOf(request.headers['content-type'] ?? '')
+    const wanted = config.format === 'xml' ? xmlTypes : flatTypes
+    if (!wanted.includes(type)) {
+      const shown = type === '' ? 'none' : type.slice(0, 100)
+      return answerProblem(idocAdapterErrors.MEDIA_TYPE({ type: shown, wanted: wanted.join(', ') }), 415)
+    }
+    const countMax = type === oneIdocType ? 1 : Number.POSITIVE_INFINITY
+    const packet = await IdocPacket.receive(request.body, this.#reader(charset), countMax)
+    try {
+      if (packet.fault) {
+        const isSoap = 'soapaction' in request.headers || type === 'application/soap+xml'
+        return answerUnreadable(packet.fault, await this.#keepUnreadable(packet, request), isSoap)
+      }
+      const { type: idocType, taken } = await this.#acceptAll(packet, request, charset)
+      const { soapNamespace } = packet
+      return answerTaken(idocType, taken, soapNamespace === undefined ? undefined : { namespace: soapNamespace })
+    } finally {
+      await packet.close()
+    }
+  }
+
+  #reader(charset: string | undefined): ReadPacket {
+    const { format, 'invalid-characters': invalid } = this.#context.config
+    if (format === 'flat-file') return source => readFlatFile(readLines(source, charset), this.#layouts)
+    const mend = invalid === 'error' ? undefined : invalid
+    return source => readIdocs(source, { charset, mend })
+  }
+
+  /** Resolves when every IDoc is durable. A failure leaves open which were taken: whoever sends all again doubles none. */
+  async #acceptAll(packet: IdocPacket, request: HttpRequest, charset: string | undefined) {
+    const { intake, limits } = this.#context
+    const common = request.caller ? { caller: callerOf(request.caller) } : {}
+    const messageId = messageIdOf(request.query)
+    const results: Promise<TakenIdoc>[] = []
+    let waiting = new Set<Promise<unknown>>()
+    let type = ''
+    let hasFailed = false
+    const calm = async () => {
+      await Promise.allSettled(waiting)
+      waiting = new Set()
+    }
+    try {
+      for await (const idoc of packet.idocs()) {
+        if (hasFailed) break
+        type = idoc.type
+        const incoming = this.#incoming(idoc, common, this.#bytesOf(idoc, packet, charset))
+        if (incoming.sourceKey === undefined && messageId !== undefined) {
+          incoming.sourceKey = `idoc-message/${messageId}/${results.length}`
+        }
+        // What does not fit into the database takes longer, and must neither overtake nor be overtaken.
+        const isLarge = incoming.body.length > limits.inlineBytes
+        if (isLarge || waiting.size >= acceptedAtOnce) await calm()
+        const docnum = String(incoming.attributes['docnum'])
+        const accepted = intake.accept(incoming).then(({ id }) => ({ docnum, id }))
+        accepted.catch(() => {
+          hasFailed = true
+        })
+        results.push(accepted)
+        waiting.add(accepted)
+        if (isLarge) await calm()
+      }
+    } finally {
+      await calm()
+    }
+    return { type, taken: await Promise.all(results) }
+  }
+
+  #incoming(idoc: Idoc, common: JsonObject, body: Uint8Array) {
+    const facts = factsOf(idoc, this.#objectKeys)
+    const sourceKey = identityOf(idoc, this.#context.config.identity)
+    const words = [facts['docnum'], facts['objectKey']].filter(word => typeof word === 'string' && word !== '')
+    const incoming: Incoming & { sourceKey?: string; readonly body: Uint8Array } = {
+      headers: {},
+      attributes: { ...facts, ...common },
+      type: 'application/xml',
+      body,
+      terms: words as string[],
+      ...(sourceKey !== undefined && { sourceKey }),
+    }
+    return incoming
+  }
+
+  /** The document as it came where it is one plain IDoc in UTF-8; else the IDoc written anew, as a document of its own. */
+  #bytesOf(idoc: Idoc, packet: IdocPacket, charset: string | undefined): Uint8Array {
+    const { format, 'invalid-characters': invalid } = this.#context.config
+    const isPlain = packet.count === 1 && idoc.soapNamespace === undefined && format === 'xml' && invalid === 'error'
+    const held = isPlain ? packet.heldBytes : undefined
+    return held && isUtf8Document(held, charset) ? held : Buffer.from(writeIdocs([idoc]))
+  }
+
+  async #keepUnreadable(packet: IdocPacket, request: HttpRequest): Promise<string> {
+    const empty = Object.fromEntries(idocAttributes.map(name => [name, '']))
+    const { id } = await this.#context.intake.accept({
+      headers: {},
+      attributes: { ...empty, ...(request.caller && { caller: callerOf(request.caller) }) },
+      type: request.headers['content-type'] ?? 'application/octet-stream',
+      body: packet.bytes(),
+      sourceKey: `idoc-unreadable/${await packet.checksum()}`,
+      ...(packet.fault && { unreadable: packet.fault }),
+    })
+    return id
+  }
+}
+
+function contentTypeOf(header: string): { readonly type: string; readonly charset: string | undefined } {
+  const charset = /;\s*charset\s*=\s*"?([A-Za-z0-9._-]+)/i.exec(header)?.[1]
+  return { type: (header.split(';')[0] ?? '').trim().toLowerCase(), charset }
+}
+
+/** SAP RM names the message in the query, a GUID with or without hyphens; the same for each repeat. */
+function messageIdOf(query: Readonly<Record<string, string>>): string | undefined {
+  const given = Object.entries(query).find(([name]) => name.toLowerCase() === 'messageid')?.[1]
+  const hex = given?.replaceAll('-', '').toLowerCase()
+  return hex !== undefined && /^[0-9a-f]{32}$/.test(hex) ? hex : undefined
+}
+
+/** Whoever reads the body later knows nothing of the charset in the header of the request. */
+function isUtf8Document(bytes: Uint8Array, charset: string | undefined): boolean {
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) return false
+  const declared = /^[^>]*\sencoding\s*=\s*["']([^"']*)/.exec(
+    Buffer.from(bytes.subarray(0, 200)).toString('latin1'),
+  )?.[1]
+  return (declared === undefined || /^utf-?8$/i.test(declared)) && isUtf8(bytes)
+}
