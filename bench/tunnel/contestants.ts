@@ -99,14 +99,12 @@ export async function startSsh({ folder, targetPort, line }: Way): Promise<Conte
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
   const server = startProcess('/usr/sbin/sshd', ['-D', '-e', '-f', join(own, 'sshd_config')])
   await waitFor('sshd', startMs, () => isListening(sshdPort))
-  const options = ['StrictHostKeyChecking=no', `UserKnownHostsFile=${join(own, 'known')}`, 'ExitOnForwardFailure=yes']
-  const client = startProcess('ssh', [
-    '-N',
-    // The fastest that both sides have.
-    ...['-c', 'aes128-gcm@openssh.com', '-F', 'none', '-i', join(own, 'user'), '-p', String(await line(sshdPort))],
-    ...options.flatMap(option => ['-o', option]),
-    ...['-R', `127.0.0.1:${port}:127.0.0.1:${targetPort}`, `${userInfo().username}@127.0.0.1`],
-  ])
+  const settings = ['StrictHostKeyChecking=no', `UserKnownHostsFile=${join(own, 'known')}`, 'ExitOnForwardFailure=yes']
+  const options = settings.flatMap(setting => ['-o', setting])
+  // The fastest cipher that both sides have.
+  options.push('-N', '-F', 'none', '-c', 'aes128-gcm@openssh.com', '-i', join(own, 'user'))
+  options.push('-p', String(await line(sshdPort)), '-R', `127.0.0.1:${port}:127.0.0.1:${targetPort}`)
+  const client = startProcess('ssh', [...options, `${userInfo().username}@127.0.0.1`])
   await waitFor('ssh -R', startMs, () => {
     if (!client.isRunning()) throw new Error(`${client.output()}\n${server.output()}`)
     return isListening(port)

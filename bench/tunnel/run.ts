@@ -40,6 +40,7 @@ try {
   const targetPort = await portOf(target)
   console.log(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(1)}; medians of ${rounds} rounds`)
   const near = await startAll('near', targetPort, async port => port)
+  await measureIdle(near.find(({ name }) => name === 'isthmus'))
   const figures = {
     'new connections/s': measure(contestant => connectionsPerSecond(contestant.open, { count: 200, lanes: 8 })),
     'small requests/s': measure(contestant => questionsPerSecond(contestant.open, { count: 4000, lanes: 16 })),
@@ -54,7 +55,6 @@ try {
   for (const what of Object.keys(figures).filter(each => each.includes('MB/s'))) {
     atLeast(what, results.get(what), 'ssh', bars.bulkShare)
   }
-  await measureIdle(near.find(({ name }) => name === 'isthmus'))
   for (const contestant of near) await contestant.stop()
 
   const far = await startAll('far', targetPort, startLine)
@@ -101,7 +101,7 @@ function measure(once: (contestant: Contestant) => Promise<number>) {
     }
     const medians = new Map([...seen].map(([name, figures]) => [name, median(figures)]))
     const columns = [...seen].map(([name, figures]) => {
-      const [least = 0, most = 0] = [Math.min(...figures), Math.max(...figures)]
+      const [least, most] = [Math.min(...figures), Math.max(...figures)]
       return `${name} ${shown(medians.get(name) ?? 0)} (${shown(least)} to ${shown(most)})`
     })
     console.log(`${what.padEnd(28)} ${columns.join('   ')}`)

@@ -27,7 +27,8 @@ export async function questionsPerSecond(open: Open, options: { count: number; l
   const lanes = streams.values()
   const rate = await perSecond(options.count, options.lanes, async () => {
     const stream = lanes.next().value
-    while (stream && left-- > 0) await ask(stream, false)
+    if (!stream) return
+    while (left-- > 0) await ask(stream, false)
   })
   for (const stream of streams) stream.destroy()
   return rate

@@ -37,6 +37,10 @@ export function referenceCommand(program: Command, cli: Cli, wholeProgram: () =>
     })
 }
 
+const exitCodeWords =
+  'Exit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 the hub does not answer; 4 the hub refused;\n' +
+  '70 something unforeseen.'
+
 /** Every page of docs/reference by its file name. */
 async function referencePages(
   declarations: Declarations,
@@ -44,14 +48,16 @@ async function referencePages(
   program: Command,
 ): Promise<ReadonlyMap<string, string>> {
   // Loaded here alone: the pages speak of everything, and a hub that starts needs none of it.
-  const [{ declarationPages }, { cliPage }, { flowJsonSchema }] = await Promise.all([
+  const [{ declarationPages }, { cliPage }, { connectorPages }, { flowJsonSchema }] = await Promise.all([
     import('./reference/pages.ts'),
     import('./reference/cli-page.ts'),
+    import('./reference/connector-pages.ts'),
     import('../flow/flow-json-schema.ts'),
   ])
   return new Map([
     ...declarationPages(declarations),
-    ['cli.md', cliPage(program)],
+    ...connectorPages(io),
+    ['cli.md', cliPage(program, 'Commands', exitCodeWords)],
     ['flow.schema.json', `${JSON.stringify(flowJsonSchema(declarations), null, 2)}\n`],
     ['openapi.json', `${JSON.stringify(await readOpenapi(await io.program(), io), null, 2)}\n`],
   ])

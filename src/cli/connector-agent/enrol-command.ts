@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { enrol } from '../../connector/agent/enrolment.ts'
 import { readConnectorConfig } from '../../connector/agent/read-config.ts'
 import { readText } from '../input.ts'
@@ -23,7 +23,9 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
     .description('gets a certificate from the hub with the one-time token of isthmus connector enrol')
     .requiredOption('--hub <host:port>', 'where the hub takes connectors')
     .requiredOption('--token-file <file>', 'file with the token; - reads standard input')
-    .option('--name <name>', 'what people call this connector', hostname())
+    .addOption(
+      new Option('--name <name>', 'what people call this connector').default(hostname(), 'name of the machine'),
+    )
     .option('--config <file>', 'connector.yaml; says where the data folder is', 'connector.yaml')
     .option('--data <folder>', 'data folder, where there is no connector.yaml yet')
     .option('--again', 'replace the certificate that is there')

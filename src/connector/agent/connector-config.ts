@@ -1,7 +1,5 @@
 import { z } from 'zod'
 import { duration, host, size } from '../../kernel/schema.ts'
-import { MiB } from '../../kernel/size.ts'
-import { MINUTE, SECOND } from '../../kernel/time.ts'
 import { virtualHostProtocol } from '../wire.ts'
 
 const hostPort = z
@@ -27,8 +25,8 @@ const tls = z.strictObject({
 })
 
 const health = z.strictObject({
-  every: duration.default(5 * SECOND).meta({ description: 'Time between two probes of a target; 0s: none.' }),
-  timeout: duration.default(5 * SECOND).meta({ description: 'The longest a probe may take.' }),
+  every: duration.prefault('5s').meta({ description: 'Time between two probes of a target; 0s: none.' }),
+  timeout: duration.prefault('5s').meta({ description: 'The longest a probe may take.' }),
   'down-after': count.default(3).meta({ description: 'Failed probes in a row until a target is down.' }),
   'up-after': count.default(2).meta({ description: 'Good probes in a row until it is up again.' }),
   path: z.string().startsWith('/').optional().meta({ description: 'http: what a probe asks for with GET.' }),
@@ -37,8 +35,8 @@ const health = z.strictObject({
 
 const ejection = z.strictObject({
   after: count.default(3).meta({ description: 'Failures in a row of real connections until a target is ejected.' }),
-  first: duration.default(10 * SECOND).meta({ description: 'The first ejection; each further one takes longer.' }),
-  'up-to': duration.default(5 * MINUTE).meta({ description: 'The longest ejection.' }),
+  first: duration.prefault('10s').meta({ description: 'The first ejection; each further one takes longer.' }),
+  'up-to': duration.prefault('5m').meta({ description: 'The longest ejection.' }),
   'at-most': z.number().min(0).max(1).default(0.5).meta({ description: 'Share of the targets that may be ejected.' }),
 })
 
@@ -61,13 +59,13 @@ const virtualHost = z
     }),
     targets: z.array(target).min(1).max(100).meta({ description: 'Internal servers, host:port or with more words.' }),
     'streams-max': count.max(4000).default(500).meta({ description: 'Streams at the same time.' }),
-    timeout: duration.default(10 * SECOND).meta({ description: 'Until a target has taken the connection.' }),
-    idle: duration.default(15 * MINUTE).meta({ description: 'A stream without a byte for so long is reset.' }),
+    timeout: duration.prefault('10s').meta({ description: 'Until a target has taken the connection.' }),
+    idle: duration.prefault('15m').meta({ description: 'A stream without a byte for so long is reset.' }),
     tls: tls.optional().meta({ description: 'tcp-tls and http: TLS to the targets.' }),
     allow: z.array(allowedPath).min(1).max(1000).optional().meta({ description: 'http: what may be asked for.' }),
     health: health.prefault({}).meta({ description: 'How targets are looked at.' }),
     ejection: ejection.prefault({}).meta({ description: 'When a target that fails is left out for a while.' }),
-    'slow-start': duration.default(30 * SECOND).meta({ description: 'Time in which the share of a new target rises.' }),
+    'slow-start': duration.prefault('30s').meta({ description: 'Time in which the share of a new target rises.' }),
   })
   .refine(each => each.tls === undefined || each.protocol === 'tcp-tls' || each.protocol === 'http', {
     path: ['tls'],
@@ -109,9 +107,9 @@ export const connectorConfig = z.strictObject({
     .strictObject({
       streams: count.max(16_000).default(4000).meta({ description: 'Streams of all virtual hosts together.' }),
       bytesInFlight: size
-        .default(256 * MiB)
+        .prefault('256MiB')
         .meta({ description: 'Bytes that wait for slow targets; above it the slowest stream is reset.' }),
-      auditBytes: size.default(16 * MiB).meta({ description: 'Size at which a new file of the audit log begins.' }),
+      auditBytes: size.prefault('16MiB').meta({ description: 'Size at which a new file of the audit log begins.' }),
       auditFiles: count.max(10_000).default(64).meta({ description: 'Files of the audit log that are kept.' }),
     })
     .prefault({})
