@@ -41,7 +41,7 @@ export interface SideDriver {
    * Creates items, each with its mark in the same request where the side holds marks. Where the protocol knows an
    * idempotency key (event.transactionId, CheckAppointmentByGroupwareID) `key` is it: the same for each repetition.
    */
-  create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]>
   /** Changes items only if they still have `version`. */
   update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
   /** Removes items; one that is gone already is `done`. `version` is a condition where the protocol has one. */
@@ -162,6 +162,8 @@ export type WriteOutcome =
   | { readonly state: 'gone' }
   /** The side will not take this one item. */
   | { readonly state: 'refused'; readonly error: HubError }
+
+export type CreateOutcome = Extract<WriteOutcome, { readonly state: 'done' | 'refused' }>
 
 export interface WatchRequest {
   readonly mailboxes: readonly string[]

@@ -12,17 +12,21 @@ export interface SyncStore {
   readScope(scope: ScopeKey): Promise<ScopeState>
   /** The links of these items of a side, in no order. */
   findLinks(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Link[]>
+  /** The links whose item in the mailbox has one of these identities. */
+  findByIdentity(scope: ScopeKey, identities: readonly string[]): Promise<readonly Link[]>
   /** Links that wait for something: `dirty` for the next merge, `held` for the word of a person (mass deletion). */
   openLinks(scope: ScopeKey, which: 'dirty' | 'held'): Promise<readonly Link[]>
   /** All links by rising key, for full listings; the next page begins after the last key of this one. */
   listLinks(scope: ScopeKey, after: string | undefined, limit: number): Promise<readonly Link[]>
   /** Links of other mailboxes of the organization to the same items of the CRM. */
   linksElsewhere(scope: ScopeKey, crmIds: readonly string[]): Promise<readonly LinkElsewhere[]>
-  countLinks(scope: ScopeKey): Promise<{ readonly all: number; readonly held: number; readonly dirty: number }>
+  countLinks(scope: ScopeKey): Promise<number>
+  countHeld(scope: ScopeKey): Promise<number>
   intents(scope: ScopeKey): Promise<readonly Intent[]>
   findGhosts(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Ghost[]>
   /** Items that failed alone and are due for another try. */
   dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
+  findWaiting(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Waiting[]>
   listWaiting(scope: ScopeKey, limit: number): Promise<readonly Waiting[]>
   write(scope: ScopeKey, change: SyncWrite): Promise<void>
   /** Forgets everything about a scope: the next round is a first one, which finds its links again by their marks. */
@@ -43,6 +47,8 @@ export interface ScopeState {
   readonly tokens: { readonly exchange: string | undefined; readonly crm: string | undefined }
   /** When all keys of a side that tells no deletions were last compared. */
   readonly keysComparedAt: number | undefined
+  /** When this was last written. */
+  readonly storedAt: number | undefined
   /** When the first round ended; undefined before. */
   readonly firstRoundAt: number | undefined
   /** True when a person let held deletions pass: the next round does them all. */
@@ -127,5 +133,6 @@ export interface SyncWrite {
   readonly dropGhosts?: readonly { readonly side: Side; readonly id: string }[]
   readonly putWaiting?: readonly Waiting[]
   readonly dropWaiting?: readonly { readonly side: Side; readonly id: string }[]
-  readonly state?: ScopeState
+  /** What is named here changes; the rest stays. */
+  readonly state?: Partial<ScopeState>
 }

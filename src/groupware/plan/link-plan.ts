@@ -1,0 +1,120 @@
+import type { Side, SideItem } from '../drivers.ts'
+import type { Item } from './items.ts'
+import { type Merge, mergeItems } from './merge.ts'
+import { fieldsOf, withParts } from './parts.ts'
+import { isPrivate, type KindRules, type SyncRules, winnerOf } from './rules.ts'
+import type { Stamps } from './stamps.ts'
+
+/** What the plan needs to know of two items that are one. */
+export interface LinkFacts {
+  readonly exchange: { readonly version: string; readonly identity: string | null }
+  readonly crm: { readonly id: string; readonly version: string }
+  readonly base: Stamps
+  readonly pending: {
+    readonly exchange: Readonly<Record<string, readonly string[]>>
+    readonly crm: Readonly<Record<string, readonly string[]>>
+  }
+  readonly isDirty: boolean
+  readonly role: 'lead' | 'follower'
+}
+
+export interface PlanContext {
+  readonly rules: SyncRules
+  /** The item in the form that both sides can hold. */
+  readonly common: (item: Item) => Item
+  /** Whether the CRM keeps the mark of items of this kind; otherwise the mailbox must. */
+  readonly crmHoldsMark: boolean
+}
+
+export interface PlannedWrite {
+  readonly after: Item
+  readonly fields: readonly string[]
+  /** Paths of the parts that are written. */
+  readonly parts: readonly string[]
+  readonly mark: string | undefined
+}
+
+export type LinkPlan =
+  /** Both sides are as we left them. */
+  | { readonly do: 'nothing' }
+  /** Neither is there any more. */
+  | { readonly do: 'forget' }
+  /** The other one is gone: this one goes, too. */
+  | { readonly do: 'remove'; readonly from: Side }
+  /** The other one is gone: this one stays, on its own. */
+  | { readonly do: 'part'; readonly stays: Side }
+  | {
+      readonly do: 'merge'
+      readonly exchange: PlannedWrite | undefined
+      readonly crm: PlannedWrite | undefined
+      readonly base: Stamps
+      readonly conflicts: readonly string[]
+      readonly winner: Side
+    }
+  /** Not compared while it is so (private); what changes meanwhile counts later. */
+  | { readonly do: 'leave'; readonly reason: 'private' }
+
+/** What becomes of two linked items, from their last common state and what they are now (undefined: not there). */
+export function planLink(
+  link: LinkFacts,
+  exchange: SideItem | undefined,
+  crm: SideItem | undefined,
+  context: PlanContext,
+): LinkPlan {
+  const here = exchange ?? crm
+  if (!here) return { do: 'forget' }
+  const kindRules = context.rules.kinds[here.item.kind]
+  if (kindRules.direction === 'off') return { do: 'nothing' }
+  if (!exchange || !crm) return planLoneHalf(link, exchange ? 'exchange' : 'crm', kindRules)
+  if (!link.isDirty && exchange.version === link.exchange.version && crm.version === link.crm.version) {
+    return { do: 'nothing' }
+  }
+  // Nothing of a private item leaves its side, not even that it moved.
+  if (isPrivate(exchange.item) || isPrivate(crm.item)) return { do: 'leave', reason: 'private' }
+  if (link.role === 'follower') return settled(link.base)
+  const isMarkedInCrm = context.crmHoldsMark && exchange.identity !== null
+  const winner = winnerOf(kindRules.conflict, exchange, crm)
+  const merge = mergeItems({
+    base: link.base,
+    exchange: context.common(exchange.item),
+    crm: context.common(crm.item),
+    pending: link.pending,
+    winner,
+    onlyFrom: sourceOf(kindRules.direction),
+  })
+  return {
+    do: 'merge',
+    exchange: planWrite(exchange, merge.toExchange, isMarkedInCrm ? undefined : missingMark(exchange, crm.id)),
+    crm: planWrite(crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined),
+    base: merge.base,
+    conflicts: merge.conflicts,
+    winner,
+  }
+}
+
+/** One half is gone. A deletion beats an edit of the other half. */
+function planLoneHalf(link: LinkFacts, stays: Side, { direction, deletions }: KindRules): LinkPlan {
+  const goesThisWay = direction === 'both' || direction === (stays === 'exchange' ? 'to-exchange' : 'to-crm')
+  // An attendee who deletes the meeting has not cancelled it.
+  if (link.role === 'follower' || deletions === 'keep' || !goesThisWay) return { do: 'part', stays }
+  return { do: 'remove', from: stays }
+}
+
+function sourceOf(direction: KindRules['direction']): Side | undefined {
+  if (direction === 'to-crm') return 'exchange'
+  return direction === 'to-exchange' ? 'crm' : undefined
+}
+
+function settled(base: Stamps): LinkPlan {
+  return { do: 'merge', exchange: undefined, crm: undefined, base, conflicts: [], winner: 'crm' }
+}
+
+function planWrite(item: SideItem, changes: Merge['toCrm'], mark: string | undefined): PlannedWrite | undefined {
+  if (changes.size === 0 && mark === undefined) return undefined
+  const parts = [...changes.keys()]
+  return { after: withParts(item.item, changes), fields: fieldsOf(item.item.kind, parts), parts, mark }
+}
+
+function missingMark(item: SideItem, mark: string | null): string | undefined {
+  return mark !== null && item.mark !== mark ? mark : undefined
+}

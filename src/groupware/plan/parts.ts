@@ -1,0 +1,155 @@
+import type { Json, JsonObject } from '../../kernel/json.ts'
+import type { Appointment, Attendee, Exception, Item } from './items.ts'
+
+/**
+ * An item as parts, each of which is merged for itself. What makes sense only together is one part: `when` (start, end,
+ * whole day, zone and recurrence: the start of one side with the end of the other could end before it begins), `progress`
+ * and `days` of a task. Lists without order are a part per member: `attendees/<address>`, `attendees/<address>/response`,
+ * `categories/<name>`, `phones/<which>`, `exceptions/<original start>/<what>`. Every other field is one part.
+ */
+export type Parts = ReadonlyMap<string, Json>
+/** What becomes of parts: a value, or undefined where the part goes. */
+export type PartChanges = ReadonlyMap<string, Json | undefined>
+
+/** Fields that are one part together. */
+const groups: Partial<Record<Item['kind'], Readonly<Record<string, readonly string[]>>>> = {
+  appointment: { when: ['start', 'end', 'isAllDay', 'zone', 'recurrence'] },
+  task: { progress: ['status', 'percentComplete', 'completedDay'], days: ['startDay', 'dueDay', 'recurrence'] },
+}
+const exceptionGroup = ['start', 'end'] as const
+
+type Fields = Record<string, Json>
+
+export function partsOf(item: Item): Parts {
+  const fields = item as unknown as Readonly<Fields>
+  const parts = new Map<string, Json>()
+  const grouped = new Set(['kind'])
+  for (const [part, members] of Object.entries(groups[item.kind] ?? {})) {
+    parts.set(part, pick(fields, members))
+    for (const member of members) grouped.add(member)
+  }
+  for (const [field, value] of Object.entries(fields)) {
+    if (grouped.has(field)) continue
+    if (field === 'categories') for (const name of value as readonly string[]) parts.set(`categories/${name}`, true)
+    else if (field === 'phones') addMembers(parts, field, value as JsonObject)
+    else if (field === 'attachments') parts.set(field, (value as readonly JsonObject[]).map(withoutId))
+    else if (item.kind === 'appointment' && field === 'attendees') addAttendees(parts, item.attendees)
+    else if (item.kind === 'appointment' && field === 'exceptions') addExceptions(parts, item.exceptions)
+    else parts.set(field, value)
+  }
+  return parts
+}
+
+/** The item with other values for some parts. */
+export function withParts<I extends Item>(item: I, changes: PartChanges): I {
+  if (changes.size === 0) return item
+  const fields: Fields = { ...(item as unknown as Fields) }
+  for (const [path, value] of changes) {
+    const [field = '', ...rest] = path.split('/')
+    const members = groups[item.kind]?.[field]
+    if (members) Object.assign(fields, value)
+    else if (field === 'categories') fields[field] = withMember(fields[field], rest.join('/'), value !== undefined)
+    else if (field === 'phones') fields[field] = { ...(fields[field] as JsonObject), [rest.join('/')]: value ?? '' }
+    else if (field !== 'attendees' && field !== 'exceptions' && value !== undefined) fields[field] = value
+  }
+  if (item.kind === 'appointment') {
+    fields['attendees'] = attendeesWith(item.attendees, changes) as unknown as Json
+    fields['exceptions'] = exceptionsWith(item.exceptions, changes) as unknown as Json
+  }
+  return fields as unknown as I
+}
+
+/** What turns the parts of one state into those of another. */
+export function changesBetween(before: Parts, after: Parts, isEqual: (path: string) => boolean): PartChanges {
+  const changes = new Map<string, Json | undefined>()
+  for (const [path, value] of after) if (!before.has(path) || !isEqual(path)) changes.set(path, value)
+  for (const path of before.keys()) if (!after.has(path)) changes.set(path, undefined)
+  return changes
+}
+
+/** Names of the item's fields that these parts belong to. */
+export function fieldsOf(kind: Item['kind'], paths: Iterable<string>): readonly string[] {
+  const fields = new Set<string>()
+  for (const path of paths) {
+    const part = path.split('/', 1)[0] ?? path
+    for (const field of groups[kind]?.[part] ?? [part]) fields.add(field)
+  }
+  return [...fields].sort()
+}
+
+function addMembers(parts: Map<string, Json>, field: string, value: JsonObject): void {
+  for (const [member, content] of Object.entries(value)) parts.set(`${field}/${member}`, content)
+}
+
+function addAttendees(parts: Map<string, Json>, attendees: readonly Attendee[]): void {
+  for (const { address, name, role, response } of attendees) {
+    parts.set(`attendees/${address}`, { name, role })
+    // Without an answer the part is not there, so that an attendee who is taken away leaves nothing behind.
+    if (response !== 'none') parts.set(`attendees/${address}/response`, response)
+  }
+}
+
+function addExceptions(parts: Map<string, Json>, exceptions: Appointment['exceptions']): void {
+  for (const [original, exception] of Object.entries(exceptions)) {
+    const path = `exceptions/${original}`
+    if (exception.isDeleted) {
+      parts.set(`${path}/isDeleted`, true)
+      continue
+    }
+    const when = pick(exception as Fields, exceptionGroup)
+    if (Object.keys(when).length > 0) parts.set(`${path}/when`, when)
+    for (const [field, value] of Object.entries(exception) as [string, Json][]) {
+      const isOther = field !== 'isDeleted' && field !== 'start' && field !== 'end'
+      if (isOther && value !== undefined) parts.set(`${path}/${field}`, value)
+    }
+  }
+}
+
+function attendeesWith(attendees: readonly Attendee[], changes: PartChanges): readonly Attendee[] {
+  const byAddress = new Map(attendees.map(attendee => [attendee.address, attendee]))
+  for (const [path, value] of changes) {
+    const [field, address = '', what] = path.split('/')
+    if (field !== 'attendees' || what !== undefined) continue
+    const { response = 'none' } = byAddress.get(address) ?? {}
+    if (value === undefined) byAddress.delete(address)
+    else byAddress.set(address, { ...(value as { name: string; role: Attendee['role'] }), address, response })
+  }
+  for (const [path, value] of changes) {
+    const [field, address = '', what] = path.split('/')
+    const attendee = byAddress.get(address)
+    if (field !== 'attendees' || what !== 'response' || !attendee) continue
+    byAddress.set(address, { ...attendee, response: (value ?? 'none') as Attendee['response'] })
+  }
+  return [...byAddress.values()]
+}
+
+function exceptionsWith(exceptions: Appointment['exceptions'], changes: PartChanges): Appointment['exceptions'] {
+  const byStart = new Map(Object.entries(exceptions).map(([start, exception]) => [start, { ...exception } as Fields]))
+  for (const [path, value] of changes) {
+    const [field, original = '', what = ''] = path.split('/')
+    if (field !== 'exceptions') continue
+    const exception = byStart.get(original) ?? {}
+    if (what === 'when') {
+      for (const member of exceptionGroup) delete exception[member]
+      Object.assign(exception, value)
+    } else if (value === undefined) delete exception[what]
+    else exception[what] = value
+    byStart.set(original, exception)
+  }
+  const left = [...byStart].filter(([, exception]) => Object.keys(exception).length > 0)
+  return Object.fromEntries(left) as Readonly<Record<string, Exception>>
+}
+
+function withMember(list: Json | undefined, member: string, isThere: boolean): Json {
+  const others = ((list ?? []) as readonly string[]).filter(name => name !== member)
+  return isThere ? [...others, member] : others
+}
+
+function pick(fields: Readonly<Fields>, names: readonly string[]): JsonObject {
+  const entries = names.flatMap(name => (fields[name] === undefined ? [] : [[name, fields[name]] as const]))
+  return Object.fromEntries(entries)
+}
+
+function withoutId({ name, type, bytes }: JsonObject): JsonObject {
+  return { name: name ?? '', type: type ?? '', bytes: bytes ?? 0 }
+}

@@ -1,0 +1,170 @@
+import { DAY } from '../../kernel/time.ts'
+import type { Side } from '../drivers.ts'
+import type { Item, ItemKind } from './items.ts'
+
+/** What an organization, its profile or a user wants to have synced. */
+export interface SyncRules {
+  readonly kinds: Readonly<Record<ItemKind, KindRules>>
+  /** The category that shows people which items are synced; drivers set and clear it with the mark. It is not compared. */
+  readonly markCategory: string
+  /** Mail addresses, and domains as `x.example`: mail and appointments with nobody but these stay out. */
+  readonly blocked: readonly string[]
+  /** Mail domains of the company itself: mail among colleagues alone stays out. */
+  readonly ownDomains: readonly string[]
+  readonly brake: BrakeRules
+}
+
+export interface KindRules {
+  readonly direction: 'off' | 'both' | 'to-crm' | 'to-exchange'
+  /** Whose value stands where both sides changed the same part. */
+  readonly conflict: 'newest' | 'exchange' | 'crm'
+  /** `mirror`: what is deleted on one side is deleted on the other one; `keep`: the two only part. */
+  readonly deletions: 'mirror' | 'keep'
+  /** Only items of the mailbox that somebody marked so come to the CRM; undefined: all. */
+  readonly onlyCategory: string | undefined
+  readonly onlyFolder: string | undefined
+  /** Items before and after now by more than this are not taken in; undefined: no end. Links stay. */
+  readonly pastMs: number | undefined
+  readonly futureMs: number | undefined
+}
+
+export interface BrakeRules {
+  /** Up to so many deletions in a round pass whatever their share. */
+  readonly freeCount: number
+  /** Share of the linked items (0 to 1) above which deletions are held back. */
+  readonly share: number
+}
+
+const usual = {
+  direction: 'both',
+  conflict: 'newest',
+  deletions: 'mirror',
+  pastMs: undefined,
+  futureMs: undefined,
+} as const
+const anything = { onlyCategory: undefined, onlyFolder: undefined } as const
+
+const markCategory = 'SAP Cloud for Customer'
+
+/** What a careful administrator would start with. */
+export const defaultRules: SyncRules = {
+  kinds: {
+    // Mail goes to the CRM only when somebody says so, and a mailbox that is tidied up does not empty the CRM.
+    mail: {
+      ...usual,
+      direction: 'to-crm',
+      deletions: 'keep',
+      onlyCategory: markCategory,
+      onlyFolder: undefined,
+      pastMs: 30 * DAY,
+    },
+    appointment: { ...usual, ...anything, pastMs: 30 * DAY },
+    contact: { ...usual, ...anything },
+    task: { ...usual, ...anything },
+  },
+  markCategory,
+  blocked: [],
+  ownDomains: [],
+  brake: { freeCount: 10, share: 0.2 },
+}
+
+export type SkipReason =
+  | 'kind-off'
+  | 'wrong-direction'
+  | 'private'
+  | 'service-mail'
+  | 'blocked'
+  | 'not-marked'
+  | 'other-folder'
+  | 'outside-window'
+  | 'cancelled'
+  | 'copy'
+  | 'deleted-before'
+  | 'released'
+  | 'other-mailbox-leads'
+  | 'refused-before'
+
+/** Each reason as a sentence for the person who asks why an item did not come over. */
+export const skipWords: Readonly<Record<SkipReason, string>> = {
+  'kind-off': 'Items of this kind are switched off.',
+  'wrong-direction': 'Items of this kind go the other way only.',
+  private: 'The item is private or confidential; such items stay in the mailbox.',
+  'service-mail': 'The mail was written by a machine (a receipt, a response to a meeting, a bounce).',
+  blocked: 'Everybody on it is on the block list or works for the company itself.',
+  'not-marked': 'It does not carry the category that brings items of this kind to the CRM.',
+  'other-folder': 'It does not lie in the folder that brings items of this kind to the CRM.',
+  'outside-window': 'It is older or lies further ahead than the window that is synced.',
+  cancelled: 'The meeting is cancelled.',
+  copy: 'It is a copy of an item that is synced already.',
+  'deleted-before': 'It was deleted by the sync and has not changed since.',
+  released: 'It was let go when its other half was deleted; mark it anew to sync it again.',
+  'other-mailbox-leads': "It belongs to a meeting that another mailbox syncs; this mailbox's copy only follows.",
+  'refused-before': 'The other side refused it; it is tried again later, or when it changes.',
+}
+
+export interface RuleContext {
+  readonly rules: SyncRules
+  readonly now: number
+}
+
+/** Why a new item of a side stays out, or undefined when it comes over. */
+export function skipReason(
+  side: Side,
+  { item, folder }: { readonly item: Item; readonly folder: string | null },
+  { rules, now }: RuleContext,
+): SkipReason | undefined {
+  const kind = rules.kinds[item.kind]
+  if (kind.direction === 'off') return 'kind-off'
+  if (kind.direction === (side === 'exchange' ? 'to-exchange' : 'to-crm')) return 'wrong-direction'
+  if (isPrivate(item)) return 'private'
+  if (item.kind === 'mail' && item.nature === 'service') return 'service-mail'
+  if (item.kind === 'appointment' && item.isCancelled) return 'cancelled'
+  if (side === 'exchange') {
+    if (isBlocked(item, rules)) return 'blocked'
+    if (kind.onlyCategory !== undefined && !item.categories.includes(kind.onlyCategory)) return 'not-marked'
+    if (kind.onlyFolder !== undefined && folder !== kind.onlyFolder) return 'other-folder'
+  }
+  return isOutside(item, kind, now) ? 'outside-window' : undefined
+}
+
+/** Whose value stands where both sides changed a part. */
+export function winnerOf(
+  rule: KindRules['conflict'],
+  exchange: { readonly modifiedAt: number | null },
+  crm: { readonly modifiedAt: number | null },
+): Side {
+  if (rule !== 'newest') return rule
+  // Where a side does not say when, and where both say the same, the CRM's word counts: more people see it.
+  return (exchange.modifiedAt ?? 0) > (crm.modifiedAt ?? Number.MAX_SAFE_INTEGER) ? 'exchange' : 'crm'
+}
+
+export function isPrivate(item: Item): boolean {
+  return item.sensitivity === 'private' || item.sensitivity === 'confidential'
+}
+
+/** True when nobody outside the company and its block list is on it. A letter to one free address is not blocked. */
+function isBlocked(item: Item, { blocked, ownDomains }: SyncRules): boolean {
+  const addresses = addressesOf(item)
+  if (addresses.length === 0) return false
+  const isListed = (list: readonly string[], address: string) =>
+    list.includes(address) || list.some(domain => address.endsWith(`@${domain}`))
+  if (item.kind !== 'mail') return addresses.every(address => isListed(blocked, address))
+  return addresses.every(address => isListed(blocked, address) || isListed(ownDomains, address))
+}
+
+function addressesOf(item: Item): readonly string[] {
+  if (item.kind === 'mail') {
+    return [...(item.from ? [item.from] : []), ...item.to, ...item.cc].map(person => person.address)
+  }
+  if (item.kind === 'appointment') return item.attendees.map(attendee => attendee.address)
+  return item.kind === 'contact' ? item.emails : []
+}
+
+function isOutside(item: Item, { pastMs, futureMs }: KindRules, now: number): boolean {
+  const isTooOld = (at: string | null) => pastMs !== undefined && at !== null && Date.parse(at) < now - pastMs
+  if (item.kind === 'mail') return isTooOld(item.sentAt)
+  if (item.kind !== 'appointment') return false
+  if (futureMs !== undefined && Date.parse(item.start) > now + futureMs) return true
+  if (!item.recurrence) return isTooOld(item.end)
+  return isTooOld(item.recurrence.lastDay)
+}

@@ -1,0 +1,107 @@
+import type { Side, SideItem } from '../drivers.ts'
+import type { Candidate } from '../plan/new-plan.ts'
+import { chunksOf, otherSide } from './context.ts'
+import { readItems } from './pull.ts'
+import type { Round } from './round-state.ts'
+
+/**
+ * For each new item of a side the items of the other side that may be its other half: the one that its mark names, and
+ * those that carry its name as their mark.
+ */
+export async function findCandidates(
+  round: Round,
+  side: Side,
+  items: readonly SideItem[],
+): Promise<ReadonlyMap<string, readonly Candidate[]>> {
+  const found = side === 'exchange' ? await inCrm(round, items) : await inMailbox(round, items)
+  const all = [...found.values()].flat()
+  const { store, scope } = round.context
+  const other = otherSide(side)
+  const ids = [...new Set(all.map(item => item.id))]
+  const links = await store.findLinks(scope, other, ids)
+  const byOther = new Map(links.map(link => [link[other].id, link]))
+  const halves = await readItems(
+    round,
+    side,
+    links.map(link => link[side].id),
+  )
+  const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
+  const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
+  const candidates = new Map<string, readonly Candidate[]>()
+  for (const [id, others] of found) {
+    candidates.set(
+      id,
+      others.map(item => {
+        const link = byOther.get(item.id)
+        const is = !link ? 'free' : halves.has(link[side].id) ? 'taken' : 'orphaned'
+        return { item, is, linkKey: link?.key, leader: leaders.get(item.id) }
+      }),
+    )
+  }
+  return candidates
+}
+
+type Found = Map<string, SideItem[]>
+
+async function inCrm(round: Round, items: readonly SideItem[]): Promise<Found> {
+  const { scope, drivers, signal } = round.context
+  const { holdsMark, batch } = drivers.crm.abilities(scope.kind)
+  const found: Found = new Map()
+  if (holdsMark) {
+    for (const chunk of chunksOf(withIdentity(items), batch.find)) {
+      const answers = await drivers.crm.findByMark(
+        scope,
+        chunk.map(entry => entry.identity),
+        signal,
+      )
+      for (const [index, { item }] of chunk.entries()) found.set(item.id, [...(answers[index] ?? [])])
+    }
+  }
+  // Only then by the mark in the mailbox: a copied appointment has the mark of its original, but an identity of its own.
+  const marked = items.flatMap(item =>
+    item.mark === null || found.get(item.id)?.length ? [] : [{ item, mark: item.mark }],
+  )
+  const byId = await readItems(
+    round,
+    'crm',
+    marked.map(({ mark }) => mark),
+  )
+  for (const { item, mark } of marked) {
+    const named = byId.get(mark)
+    if (named) found.set(item.id, [named])
+  }
+  return found
+}
+
+async function inMailbox(round: Round, items: readonly SideItem[]): Promise<Found> {
+  const { scope, drivers, signal } = round.context
+  const { holdsMark, batch } = drivers.exchange.abilities(scope.kind)
+  const found: Found = new Map()
+  if (holdsMark) {
+    for (const chunk of chunksOf(items, batch.find)) {
+      const answers = await drivers.exchange.findByMark(
+        scope,
+        chunk.map(item => item.id),
+        signal,
+      )
+      for (const [index, item] of chunk.entries()) found.set(item.id, [...(answers[index] ?? [])])
+    }
+  }
+  // The mark in the CRM is the identity of the item in the mailbox.
+  const named = items.flatMap(item =>
+    item.mark === null || found.get(item.id)?.length ? [] : [{ item, mark: item.mark }],
+  )
+  for (const chunk of chunksOf(named, batch.find)) {
+    const answers = await drivers.exchange.findByIdentity(
+      scope,
+      chunk.map(({ mark }) => mark),
+      signal,
+    )
+    for (const [index, { item }] of chunk.entries()) found.set(item.id, [...(answers[index] ?? [])])
+  }
+  return found
+}
+
+function withIdentity(items: readonly SideItem[]): readonly { readonly item: SideItem; readonly identity: string }[] {
+  return items.flatMap(item => (item.identity === null ? [] : [{ item, identity: item.identity }]))
+}

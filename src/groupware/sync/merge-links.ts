@@ -1,0 +1,227 @@
+import type { Side, SideItem, Update, WriteOutcome } from '../drivers.ts'
+import { type LinkPlan, type PlannedWrite, planLink } from '../plan/link-plan.ts'
+import { absentStamp, type Stamps } from '../plan/stamps.ts'
+import { waitingFor, writeBatch } from './batches.ts'
+import { chunksOf } from './context.ts'
+import { readItems } from './pull.ts'
+import { note, type Round, stopIfAsked } from './round-state.ts'
+import type { Ghost, Link, PendingStamps, Waiting } from './sync-store.ts'
+
+type MergePlan = Extract<LinkPlan, { do: 'merge' }>
+
+/** A link with both halves, and how far its merge has come. */
+interface Job {
+  link: Link
+  readonly exchange: SideItem
+  readonly crm: SideItem
+  readonly plan: MergePlan
+  /** Undefined while nothing stands against it. */
+  failure: Exclude<WriteOutcome, { state: 'done' }> | undefined
+  failedAt: Side
+}
+
+interface Endings {
+  readonly putLinks: Link[]
+  readonly dropLinks: string[]
+  readonly putGhosts: Ghost[]
+  readonly putWaiting: Waiting[]
+  readonly dropWaiting: { side: Side; id: string }[]
+}
+
+/** Compares linked items and writes what must be written; deletions are only collected, for the brake. */
+export async function mergeLinks(round: Round, links: readonly Link[]): Promise<void> {
+  const { limits } = round.context
+  for (const chunk of chunksOf(links, limits.chunkItems)) {
+    stopIfAsked(round)
+    await mergeChunk(round, chunk)
+  }
+}
+
+async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
+  const { store, scope, drivers } = round.context
+  const exchangeItems = await readItems(
+    round,
+    'exchange',
+    links.map(link => link.exchange.id),
+  )
+  const crmItems = await readItems(
+    round,
+    'crm',
+    links.map(link => link.crm.id),
+  )
+  const waiting = await waitingOf(round, links)
+  const endings: Endings = { putLinks: [], dropLinks: [], putGhosts: [], putWaiting: [], dropWaiting: [] }
+  const jobs: Job[] = []
+  for (const link of links) {
+    const exchange = exchangeItems.get(link.exchange.id)
+    const crm = crmItems.get(link.crm.id)
+    const plan = planLink(link, exchange, crm, round.plan)
+    if (plan.do === 'merge' && exchange && crm) {
+      if (!isStillRefused(round, waiting, exchange, crm)) {
+        jobs.push({ link, exchange, crm, plan, failure: undefined, failedAt: 'crm' })
+      }
+    } else settleWithoutMerge(round, link, plan, { exchange, crm }, endings)
+  }
+  const writing = jobs.filter(job => job.plan.exchange ?? job.plan.crm)
+  if (writing.length > 0) {
+    // Written down before anything is sent: after a crash our own values must not pass for a user's.
+    for (const job of writing) job.link = { ...job.link, pending: withPending(job.link, job.plan) }
+    await store.write(scope, { putLinks: writing.map(job => job.link) })
+    for (const side of ['exchange', 'crm'] as const) {
+      const batchSize = drivers[side].abilities(scope.kind).batch.write
+      const due = writing.filter(job => job.plan[side] !== undefined && job.failure === undefined)
+      for (const batch of chunksOf(due, batchSize)) await writeHalves(round, side, batch)
+    }
+  }
+  for (const job of jobs) settleJob(round, job, waiting, endings)
+  await store.write(scope, endings)
+}
+
+async function writeHalves(round: Round, side: Side, jobs: readonly Job[]): Promise<void> {
+  const { drivers, scope, signal } = round.context
+  const outcomes = await writeBatch(round, side, jobs, batch =>
+    drivers[side].update(
+      scope,
+      batch.flatMap(job => updateOf(job, side)),
+      signal,
+    ),
+  )
+  for (const [index, job] of jobs.entries()) {
+    const outcome = outcomes[index]
+    if (outcome?.state === 'done') {
+      job.link = { ...job.link, [side]: { ...job.link[side], id: outcome.id, version: outcome.version } }
+    } else if (outcome) {
+      job.failure = outcome
+      job.failedAt = side
+    }
+  }
+}
+
+function updateOf(job: Job, side: Side): readonly Update[] {
+  const planned: PlannedWrite | undefined = job.plan[side]
+  if (!planned) return []
+  const { id, version, item: before } = job[side]
+  return [{ id, version, before, after: planned.after, fields: planned.fields, mark: planned.mark }]
+}
+
+/** What remains of a merge: the new common state, or what stands against it. */
+function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>, endings: Endings): void {
+  const { link, exchange, crm, plan, failure } = job
+  const items = { exchange, crm }
+  if (failure === undefined) {
+    endings.putLinks.push({
+      ...link,
+      exchange: { ...link.exchange, version: plan.exchange ? link.exchange.version : exchange.version },
+      crm: { ...link.crm, version: plan.crm ? link.crm.version : crm.version },
+      base: plan.base,
+      pending: { exchange: {}, crm: {} },
+      isDirty: false,
+      heldSide: undefined,
+    })
+    for (const side of ['exchange', 'crm'] as const) {
+      if (waiting.has(`${side} ${job[side].id}`)) endings.dropWaiting.push({ side, id: job[side].id })
+      if (!plan[side]) continue
+      round.report.updated[side] += 1
+      note(round, 'updated', side, items, { fields: plan[side].fields })
+    }
+    if (plan.conflicts.length > 0) {
+      round.report.conflicts += 1
+      note(round, 'conflict', plan.winner, items, { fields: plan.conflicts, winner: plan.winner })
+    }
+    return
+  }
+  if (failure.state === 'refused') {
+    const { failedAt } = job
+    const source = failedAt === 'exchange' ? crm : exchange
+    const side: Side = failedAt === 'exchange' ? 'crm' : 'exchange'
+    round.report.refused += 1
+    const refused = { side, id: source.id, version: source.version }
+    endings.putWaiting.push(waitingFor(round, refused, failure.error, waiting.get(`${side} ${source.id}`)))
+    note(round, 'refused', failedAt, items, { error: failure.error })
+    // The old common state stands, so that the difference is seen when its time comes.
+    endings.putLinks.push({ ...link, exchange: job.link.exchange, crm: job.link.crm, isDirty: false })
+    return
+  }
+  round.report.isUnfinished = true
+  note(round, 'postponed', job.failedAt, items)
+  endings.putLinks.push({ ...link, isDirty: true })
+}
+
+function settleWithoutMerge(
+  round: Round,
+  link: Link,
+  plan: LinkPlan,
+  items: { readonly exchange: SideItem | undefined; readonly crm: SideItem | undefined },
+  endings: Endings,
+): void {
+  if (plan.do === 'forget') endings.dropLinks.push(link.key)
+  if (plan.do === 'remove') {
+    const item = items[plan.from]
+    if (item) round.removals.push({ link, from: plan.from, item })
+  }
+  if (plan.do === 'part') {
+    const at = round.context.clock.now()
+    endings.dropLinks.push(link.key)
+    endings.putGhosts.push({ side: plan.stays, id: link[plan.stays].id, version: null, reason: 'released', at })
+    note(round, 'parted', plan.stays, items)
+  }
+  if (plan.do === 'leave') {
+    round.report.skipped += 1
+    note(round, 'left', 'exchange', items, { reason: plan.reason })
+  }
+}
+
+/** All attempts are remembered, not the last one: any of them may be what the other side has. */
+function withPending(link: Link, plan: MergePlan): Link['pending'] {
+  return {
+    exchange: addPending(link.pending.exchange, plan.exchange, plan.base),
+    crm: addPending(link.pending.crm, plan.crm, plan.base),
+  }
+}
+
+function addPending(pending: PendingStamps, write: PlannedWrite | undefined, merged: Stamps): PendingStamps {
+  if (!write) return pending
+  const added: Record<string, readonly string[]> = { ...pending }
+  for (const path of write.parts) {
+    const stamp = merged[path] ?? absentStamp
+    const earlier = added[path] ?? []
+    if (!earlier.includes(stamp)) added[path] = [...earlier, stamp]
+  }
+  return added
+}
+
+async function waitingOf(round: Round, links: readonly Link[]): Promise<ReadonlyMap<string, Waiting>> {
+  const { store, scope } = round.context
+  const found = [
+    ...(await store.findWaiting(
+      scope,
+      'exchange',
+      links.map(link => link.exchange.id),
+    )),
+    ...(await store.findWaiting(
+      scope,
+      'crm',
+      links.map(link => link.crm.id),
+    )),
+  ]
+  return new Map(found.map(waiting => [`${waiting.side} ${waiting.id}`, waiting]))
+}
+
+/** True while a half is as it was when the other side refused it, and its time has not come. */
+function isStillRefused(
+  round: Round,
+  waiting: ReadonlyMap<string, Waiting>,
+  exchange: SideItem,
+  crm: SideItem,
+): boolean {
+  const now = round.context.clock.now()
+  return (
+    [
+      ['exchange', exchange],
+      ['crm', crm],
+    ] as const
+  ).some(([side, { id, version }]) => {
+    const row = waiting.get(`${side} ${id}`)
+    return row !== undefined && row.version === version && (row.dueAt === undefined || row.dueAt > now)
+  })
+}

@@ -1,0 +1,512 @@
+import { defineErrors, HubError } from '../../kernel/error.ts'
+import { silentLog } from '../../kernel/log.ts'
+import { systemClock } from '../../kernel/time.ts'
+import type { Scope, Side } from '../drivers.ts'
+import type { Appointment, Item } from '../plan/items.ts'
+import { partsOf } from '../plan/parts.ts'
+import { defaultRules, type SyncRules } from '../plan/rules.ts'
+import { stampsOf } from '../plan/stamps.ts'
+import { type Decision, type RoundContext, syncLimits } from './context.ts'
+import { runRound } from './round.ts'
+import { appointment, calm, type Held, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
+import type { SyncStore } from './sync-store.ts'
+
+/**
+ * The model-based run: the product's own planner, rounds and store between a mailbox and a CRM in memory. A schedule is
+ * thirty random steps: edits and deletions on both sides, moves and copies, lost tokens, rounds that crash between any
+ * two effects, lost answers, requests that are carried out late, feeds that are late, doubled and out of order, edits that
+ * race inside a round. At the end both sides must be equal, and nothing lost, doubled, resurrected or written for ever.
+ */
+export interface ScheduleOptions {
+  readonly steps?: number
+  /** Only these steps are done (for shrinking); the others are passed over with the same randomness. */
+  readonly only?: ReadonlySet<number>
+  /** Breaks the sides or the store in one respect, to show that the run would notice. */
+  readonly broken?: Broken
+}
+
+export type Broken =
+  | 'no-marks'
+  | 'no-versions'
+  | 'no-overlap'
+  | 'no-keys'
+  | 'tokens-first'
+  | 'no-intents'
+  | 'no-pending'
+  | 'no-base'
+
+export interface Verdict {
+  /** What is wrong at the end; empty when all is well. */
+  readonly faults: readonly string[]
+  /** What happened, a line per step. */
+  readonly story: readonly string[]
+}
+
+const modelErrors = defineErrors('MODEL', {
+  CUT: { side: 'receiver', retry: 'soon', means: 'The answer was lost.', next: 'Nothing.', isOutcomeUnknown: true },
+})
+
+class Crash extends Error {}
+
+const lagMsMax = 2000
+const lateMs = 5000
+const attendees = ['b@x.example', 'c@x.example'] as const
+const occurrences = ['2026-11-30T08:00:00Z', '2026-12-07T08:00:00Z'] as const
+
+/** What people did to an item since both sides were last known to be equal. */
+interface Doings {
+  settled: Readonly<Record<string, string>> | undefined
+  readonly exchange: Map<string, string>
+  readonly crm: Map<string, string>
+  deletedIn: Side | undefined
+}
+
+/** Runs one schedule on a store; its scope is forgotten afterwards. */
+export async function runSchedule(store: SyncStore, seed: number, options: ScheduleOptions = {}): Promise<Verdict> {
+  const schedule = new Schedule(store, seed, options)
+  return schedule.run()
+}
+
+class Schedule {
+  readonly #random: () => number
+  readonly #around: Surroundings
+  readonly #mailbox: WorldMailbox
+  readonly #crm: WorldCrm
+  readonly #store: SyncStore
+  readonly #scope: Scope
+  readonly #rules: SyncRules
+  readonly #options: ScheduleOptions
+  readonly #story: string[] = []
+  readonly #doings = new Map<string, Doings>()
+  #late: { readonly at: number; readonly write: () => void }[] = []
+  #value = 0
+  /** Effects until the crash; 0: none. */
+  #crashIn = 0
+  #race: { in: number; left: number } | undefined
+  #cutIn = 0
+
+  constructor(store: SyncStore, seed: number, options: ScheduleOptions) {
+    this.#random = xorshift(seed)
+    this.#options = options
+    this.#around = {
+      ...calm(),
+      random: this.#random,
+      onRequest: (side, name) => this.#effect(`${side} ${name}`),
+      cutAfter: (_side, count) => this.#cutAfter(count),
+      delays: (_side, write) => this.#delays(write),
+    }
+    this.#mailbox = new WorldMailbox(this.#around)
+    this.#crm = new WorldCrm(this.#around)
+    this.#crm.staleMs = this.#random() < 0.3 ? 1500 : 0
+    const mailbox = `${seed}@x.example`
+    const place = { organization: 'model', mailbox, owner: mailbox, folders: [], from: null, to: null }
+    this.#scope = { ...place, kind: 'appointment' }
+    const conflict = (['newest', 'exchange', 'crm'] as const)[Math.floor(this.#random() * 3)] ?? 'crm'
+    const kinds = {
+      ...defaultRules.kinds,
+      appointment: { ...defaultRules.kinds.appointment, conflict, pastMs: undefined },
+    }
+    this.#rules = { ...defaultRules, kinds, brake: { freeCount: 1000, share: 1 } }
+    this.#store = options.broken ? brokenStore(store, options.broken) : store
+    if (options.broken) breakSides(this.#mailbox, this.#crm, options.broken)
+  }
+
+  async run(): Promise<Verdict> {
+    const { steps = 30, only } = this.#options
+    for (let step = 0; step < steps; step += 1) {
+      // Each step has randomness of its own, so that leaving one out changes no other.
+      const random = xorshift(Math.floor(this.#random() * 2 ** 32))
+      if (only && !only.has(step)) continue
+      await this.#step(step, random)
+    }
+    this.#around.now += lagMsMax + lateMs
+    await this.#settle(7)
+    const before = this.#mailbox.writeCount + this.#crm.writeCount
+    await this.#settle(2)
+    const writes = this.#mailbox.writeCount + this.#crm.writeCount - before
+    const faults = [...new Set([...(writes > 0 ? ['writes for ever'] : []), ...this.#judge()])]
+    await this.#store.forget(this.#scope)
+    return { faults, story: this.#story }
+  }
+
+  async #step(step: number, random: () => number): Promise<void> {
+    this.#around.now += Math.floor(random() * 1500)
+    this.#runLate()
+    const dice = random()
+    const tell = (text: string) => this.#story.push(`${step}: ${text}`)
+    if (dice < 0.14) tell(this.#addSome(random))
+    else if (dice < 0.52) tell(this.#editSome(random, random() < 0.5 ? this.#mailbox : this.#crm))
+    else if (dice < 0.58) tell(this.#dropSome(random))
+    else if (dice < 0.61) {
+      this.#mailbox.loseState()
+      tell('exchange loses its SyncState')
+    } else if (dice < 0.63) tell(this.#moveSome(random))
+    else if (dice < 0.64) tell(this.#copySome(random))
+    else if (dice < 0.71) {
+      tell('rounds until all is settled')
+      this.#around.now += lagMsMax + lateMs
+      await this.#settle(7)
+      this.#markSettled()
+    } else {
+      this.#crashIn = random() < 0.5 ? 1 + Math.floor(random() * 40) : 0
+      this.#cutIn = random() < 0.2 ? 1 + Math.floor(random() * 3) : 0
+      this.#race =
+        random() < 0.5 ? { in: 1 + Math.floor(random() * 24), left: 1 + Math.floor(random() * 2) } : undefined
+      this.#mailbox.isDisorderly = random() < 0.3
+      const plan = { crashIn: this.#crashIn, cutIn: this.#cutIn, race: this.#race?.in }
+      tell(`a round ${JSON.stringify(plan)}`)
+      await this.#round()
+      this.#crashIn = 0
+      this.#cutIn = 0
+      this.#race = undefined
+      this.#mailbox.isDisorderly = false
+    }
+  }
+
+  // ---- rounds
+
+  async #round(): Promise<void> {
+    try {
+      await runRound(this.#context())
+    } catch (thrown) {
+      if (thrown instanceof Crash) return void this.#story.push(`   crashed ${thrown.message}`)
+      if (!(thrown instanceof HubError)) throw thrown
+      this.#story.push(`   ended with ${thrown.code}`)
+    }
+  }
+
+  #context(): RoundContext {
+    const clock = { ...systemClock, now: () => this.#around.now }
+    return {
+      scope: this.#scope,
+      drivers: { exchange: this.#mailbox, crm: this.#crm },
+      store: this.#watchedStore(),
+      rules: this.#rules,
+      clock,
+      signal: new AbortController().signal,
+      newKey: () => this.#next('L'),
+      limits: { ...syncLimits, keysEveryMs: 0, tokenRestMs: 3000, lateMs, chunkItems: 4 },
+      log: silentLog,
+      journal: decision => this.#story.push(`   ${describeDecision(decision)}`),
+    }
+  }
+
+  async #settle(rounds: number): Promise<void> {
+    for (let count = 0; count < rounds; count += 1) {
+      this.#around.now += 4000
+      this.#runLate()
+      await this.#round()
+    }
+  }
+
+  /** The store, whose writes are effects, too. */
+  #watchedStore(): SyncStore {
+    const store = this.#store
+    return {
+      ...store,
+      write: async (scope, change) => {
+        this.#effect('store write')
+        await store.write(scope, change)
+        this.#effect('store write')
+      },
+    }
+  }
+
+  #effect(name: string): void {
+    if (this.#race && this.#race.left > 0) {
+      this.#race.in -= 1
+      if (this.#race.in <= 0) {
+        this.#race.left -= 1
+        this.#story.push(
+          `   meanwhile ${this.#editSome(this.#random, this.#random() < 0.5 ? this.#mailbox : this.#crm)}`,
+        )
+      }
+    }
+    if (this.#crashIn === 0) return
+    this.#crashIn -= 1
+    if (this.#crashIn === 0) throw new Crash(`at ${name}`)
+  }
+
+  #cutAfter(count: number): number | undefined {
+    if (this.#cutIn === 0) return undefined
+    this.#cutIn -= 1
+    if (this.#cutIn > 0) return undefined
+    const done = Math.floor(this.#random() * (count + 1))
+    this.#cut = true
+    return done
+  }
+
+  #cut = false
+
+  #delays(write: () => void): boolean {
+    if (!this.#cut) return false
+    this.#cut = false
+    const isLate = this.#random() < 0.5
+    if (isLate) this.#late.push({ at: this.#around.now + 1 + Math.floor(this.#random() * (lateMs - 1000)), write })
+    else write()
+    throw modelErrors.CUT()
+  }
+
+  #runLate(): void {
+    const due = this.#late.filter(({ at }) => at <= this.#around.now)
+    this.#late = this.#late.filter(({ at }) => at > this.#around.now)
+    for (const { write } of due) {
+      this.#story.push('   a late request is carried out')
+      write()
+    }
+  }
+
+  // ---- what people do
+
+  #addSome(random: () => number): string {
+    const tag = this.#next('t')
+    const item = appointment({
+      organizer: { address: tag, name: '' },
+      subject: this.#next('s'),
+      location: this.#next('l'),
+      body: { type: 'text', content: this.#next('n') },
+      attendees: random() < 0.5 ? [attendee(attendees[0], 'none')] : [],
+    })
+    const side = random() < 0.5 ? this.#mailbox : this.#crm
+    const held = side.add(item, Math.floor(random() * lagMsMax))
+    const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
+    for (const [path, stamp] of Object.entries(this.#stamps(held))) doings[side.side].set(path, stamp)
+    this.#doings.set(tag, doings)
+    return `${side.side} has a new ${held.id} ${tag}`
+  }
+
+  #editSome(random: () => number, side: WorldMailbox | WorldCrm): string {
+    const held = pick(random, [...side.held.values()])
+    if (!held) return `${side.side} is empty`
+    const before = this.#stamps(held)
+    side.edit(held.id, item => this.#edited(random, item as Appointment), Math.floor(random() * lagMsMax))
+    const after = this.#stamps(held)
+    const doings = this.#doings.get(tagOf(held.item))
+    const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+      path => before[path] !== after[path],
+    )
+    for (const path of paths) doings?.[side.side].set(path, after[path] ?? '-')
+    return `${side.side} edits ${held.id} ${tagOf(held.item)}: ${paths.join(', ')}`
+  }
+
+  #edited(random: () => number, item: Appointment): Item {
+    const value = this.#next('v')
+    switch (Math.floor(random() * 8)) {
+      case 0:
+        return { ...item, subject: value }
+      case 1:
+        return { ...item, location: `${value}  ${value} ` }
+      case 2:
+        return { ...item, body: { type: 'text', content: value } }
+      case 3: {
+        const hour = String(8 + (this.#value % 10)).padStart(2, '0')
+        const day = String(1 + (this.#value % 28)).padStart(2, '0')
+        return { ...item, start: `2026-12-${day}T${hour}:00:00Z`, end: `2026-12-${day}T${hour}:30:00Z` }
+      }
+      case 4:
+        return { ...item, categories: [...item.categories, value], reminderMinutes: this.#value }
+      case 5:
+      case 6: {
+        const address = pick(random, attendees) ?? attendees[0]
+        const others = item.attendees.filter(one => one.address !== address)
+        if (others.length < item.attendees.length && random() < 0.4) return { ...item, attendees: others }
+        const response = random() < 0.5 ? 'accepted' : 'declined'
+        return { ...item, attendees: [...others, attendee(address, response)] }
+      }
+      default: {
+        const start = pick(random, occurrences) ?? occurrences[0]
+        const exception = random() < 0.3 ? { isDeleted: true } : { subject: value }
+        return { ...item, exceptions: { ...item.exceptions, [start]: exception } }
+      }
+    }
+  }
+
+  #dropSome(random: () => number): string {
+    const side = random() < 0.5 ? this.#mailbox : this.#crm
+    const held = pick(random, [...side.held.values()])
+    if (!held) return `${side.side} is empty`
+    side.drop(held.id)
+    const doings = this.#doings.get(tagOf(held.item))
+    if (doings) doings.deletedIn = side.side
+    return `${side.side} deletes ${held.id} ${tagOf(held.item)}`
+  }
+
+  #moveSome(random: () => number): string {
+    const held = pick(random, [...this.#mailbox.held.values()])
+    if (!held) return 'exchange is empty'
+    const before = held.id
+    this.#mailbox.move(before)
+    return `exchange moves ${before}, now ${held.id}`
+  }
+
+  /** A copy carries the mark of its original. It becomes an item of its own (with a tag by which we know it). */
+  #copySome(random: () => number): string {
+    const held = pick(random, [...this.#mailbox.held.values()])
+    if (!held) return 'exchange is empty'
+    const tag = this.#next('t')
+    const copy = this.#mailbox.add({ ...(held.item as Appointment), organizer: { address: tag, name: '' } })
+    copy.mark = held.mark
+    const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
+    for (const [path, stamp] of Object.entries(this.#stamps(copy))) doings.exchange.set(path, stamp)
+    this.#doings.set(tag, doings)
+    return `exchange copies ${held.id} to ${copy.id} ${tag}`
+  }
+
+  // ---- the verdict
+
+  #markSettled(): void {
+    for (const [tag, doings] of this.#doings) {
+      const held = [...this.#mailbox.held.values()].find(one => tagOf(one.item) === tag)
+      doings.exchange.clear()
+      doings.crm.clear()
+      doings.deletedIn = undefined
+      doings.settled = held ? this.#stamps(held) : undefined
+      if (!held) this.#doings.delete(tag)
+    }
+  }
+
+  #judge(): readonly string[] {
+    const faults: string[] = []
+    const inMailbox = this.#byTag(this.#mailbox.held)
+    const inCrm = this.#byTag(this.#crm.held)
+    for (const tag of new Set([...inMailbox.keys(), ...inCrm.keys()])) {
+      const [exchange, ...moreInMailbox] = inMailbox.get(tag) ?? []
+      const [crm, ...moreInCrm] = inCrm.get(tag) ?? []
+      if (moreInMailbox.length + moreInCrm.length > 0) faults.push(`doubled`)
+      if (!exchange || !crm) faults.push(`only on one side`)
+      else if (!areEqual(this.#stamps(exchange), this.#stamps(crm))) faults.push(`sides differ`)
+    }
+    for (const [tag, doings] of this.#doings) {
+      const [exchange] = inMailbox.get(tag) ?? []
+      if (!exchange) {
+        if (!doings.deletedIn) faults.push(`item lost`)
+        continue
+      }
+      const { deletedIn, settled } = doings
+      if (deletedIn && settled && doings[deletedIn === 'exchange' ? 'crm' : 'exchange'].size === 0)
+        faults.push('undead')
+      faults.push(...this.#lostUpdates(exchange, doings))
+    }
+    return faults
+  }
+
+  #lostUpdates(held: Held, { exchange, crm, settled }: Doings): readonly string[] {
+    const now = this.#stamps(held)
+    const lost: string[] = []
+    for (const path of new Set([
+      ...Object.keys(now),
+      ...Object.keys(settled ?? {}),
+      ...exchange.keys(),
+      ...crm.keys(),
+    ])) {
+      if (goesWithItsWhole(path, now)) continue
+      const wanted = [exchange.get(path), crm.get(path)].filter(stamp => stamp !== undefined)
+      if (wanted.length === 0 && settled) wanted.push(settled[path] ?? '-')
+      if (wanted.length > 0 && !wanted.includes(now[path] ?? '-')) lost.push(`update lost`)
+    }
+    return lost
+  }
+
+  #byTag(held: ReadonlyMap<string, Held>): ReadonlyMap<string, Held[]> {
+    const byTag = new Map<string, Held[]>()
+    for (const one of held.values()) byTag.set(tagOf(one.item), [...(byTag.get(tagOf(one.item)) ?? []), one])
+    return byTag
+  }
+
+  #stamps({ item }: Held): Readonly<Record<string, string>> {
+    return stampsOf(partsOf(this.#crm.normalise(item)))
+  }
+
+  #next(letter: string): string {
+    this.#value += 1
+    return `${letter}${this.#value}`
+  }
+}
+
+/** An answer without its attendee, a change of an occurrence that is deleted: they go with what they belong to. */
+function goesWithItsWhole(path: string, now: Readonly<Record<string, string>>): boolean {
+  const [field, name, what] = path.split('/')
+  if (field === 'attendees' && what === 'response') return now[`attendees/${name}`] === undefined
+  return field === 'exceptions' && what !== 'isDeleted' && now[`exceptions/${name}/isDeleted`] !== undefined
+}
+
+function breakSides(mailbox: WorldMailbox, crm: WorldCrm, broken: Broken): void {
+  const none = { findByMark: async () => [[]], findByIdentity: async () => [[]] }
+  if (broken === 'no-marks') {
+    Object.assign(mailbox, none)
+    Object.assign(crm, none, { read: crm.read.bind(crm) })
+  }
+  if (broken === 'no-overlap') crm.overlapMs = 0
+  if (broken === 'no-keys') Object.assign(crm, { keys: undefined })
+  if (broken === 'no-versions') {
+    for (const side of [mailbox, crm]) {
+      const update = side.update.bind(side)
+      const blind: typeof update = (scope, changes) =>
+        update(
+          scope,
+          changes.map(change => ({ ...change, version: String(side.held.get(change.id)?.version) })),
+        )
+      Object.assign(side, { update: blind })
+    }
+  }
+}
+
+/** The store with one promise taken back. */
+function brokenStore(store: SyncStore, broken: Broken): SyncStore {
+  return {
+    ...store,
+    write(scope, change) {
+      if (broken === 'no-intents') return store.write(scope, { ...change, putIntents: [] })
+      const putLinks = (change.putLinks ?? []).map(link => ({
+        ...link,
+        ...(broken === 'no-pending' && { pending: { exchange: {}, crm: {} } }),
+        ...(broken === 'no-base' && { base: {} }),
+      }))
+      return store.write(scope, { ...change, putLinks })
+    },
+    async readScope(scope) {
+      const state = await store.readScope(scope)
+      if (broken !== 'tokens-first') return state
+      // As if the next tokens had been stored when the last ones were read.
+      const tokens = {
+        ...state.tokens,
+        exchange: state.tokens.exchange?.replace(/:(\d+)$/, (_, at) => `:${Number(at) + 2}`),
+      }
+      return { ...state, tokens }
+    },
+  }
+}
+
+function describeDecision({ what, side, exchangeId, crmId, reason, fields, winner, error }: Decision): string {
+  const rest = [reason, fields?.join(' '), winner && `${winner} wins`, error?.code].filter(Boolean).join(', ')
+  return `${what} in ${side} ${exchangeId ?? '?'} ~ ${crmId ?? '?'} ${rest}`
+}
+
+function attendee(address: string, response: 'none' | 'accepted' | 'declined') {
+  return { address, name: '', role: 'required', response } as const
+}
+
+function tagOf(item: Item): string {
+  return item.kind === 'appointment' ? (item.organizer?.address ?? '') : ''
+}
+
+function pick<T>(random: () => number, list: readonly T[]): T | undefined {
+  return list[Math.floor(random() * list.length)]
+}
+
+function areEqual(left: Readonly<Record<string, string>>, right: Readonly<Record<string, string>>): boolean {
+  const paths = new Set([...Object.keys(left), ...Object.keys(right)])
+  return [...paths].every(path => left[path] === right[path])
+}
+
+function xorshift(seed: number): () => number {
+  let state = Math.imul(seed, 2654435761) >>> 0 || 1
+  return () => {
+    state ^= state << 13
+    state >>>= 0
+    state ^= state >>> 17
+    state ^= state << 5
+    state >>>= 0
+    return state / 2 ** 32
+  }
+}

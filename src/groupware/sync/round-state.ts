@@ -1,0 +1,87 @@
+import { hubErrors } from '../../kernel/error.ts'
+import type { Side, SideItem } from '../drivers.ts'
+import type { PlanContext } from '../plan/link-plan.ts'
+import type { Decision, RoundContext } from './context.ts'
+import { titleOf } from './context.ts'
+import type { Intent, Link } from './sync-store.ts'
+
+/** What a round has in its hands while it runs. */
+export interface Round {
+  readonly context: RoundContext
+  readonly plan: PlanContext
+  readonly report: RoundReport
+  /** Intents of earlier rounds that are not settled, by key. */
+  readonly intents: Map<string, Intent>
+  /** Items that changes brought whole. */
+  readonly brought: { readonly exchange: Map<string, SideItem>; readonly crm: Map<string, SideItem> }
+  /** Items that have to be looked at besides those that changed. */
+  readonly recalled: { readonly exchange: Set<string>; readonly crm: Set<string> }
+  /** Deletions to be carried over, once all of them are known. */
+  readonly removals: PlannedRemoval[]
+}
+
+export interface PlannedRemoval {
+  readonly link: Link
+  readonly from: Side
+  readonly item: SideItem
+}
+
+export interface RoundReport {
+  /** Changes that the sides told. */
+  told: { exchange: number; crm: number }
+  created: { exchange: number; crm: number }
+  updated: { exchange: number; crm: number }
+  removed: { exchange: number; crm: number }
+  linked: number
+  skipped: number
+  conflicts: number
+  refused: number
+  /** Deletions that wait for the word of a person. */
+  held: number
+  /** Something is left that another round can do at once. */
+  isUnfinished: boolean
+  /** All of a side was listed: the first round, or one after its token was lost. */
+  isFull: boolean
+}
+
+export function emptyReport(): RoundReport {
+  return {
+    told: { exchange: 0, crm: 0 },
+    created: { exchange: 0, crm: 0 },
+    updated: { exchange: 0, crm: 0 },
+    removed: { exchange: 0, crm: 0 },
+    linked: 0,
+    skipped: 0,
+    conflicts: 0,
+    refused: 0,
+    held: 0,
+    isUnfinished: false,
+    isFull: false,
+  }
+}
+
+/** Writes into the journal what became of an item. */
+export function note(
+  { context }: Round,
+  what: Decision['what'],
+  side: Side,
+  items: { readonly exchange?: SideItem | undefined; readonly crm?: SideItem | undefined },
+  more: Pick<Decision, 'reason' | 'fields' | 'winner' | 'error'> & { readonly otherId?: string } = {},
+): void {
+  const { otherId, ...rest } = more
+  const item = items.exchange ?? items.crm
+  context.journal({
+    at: context.clock.now(),
+    what,
+    side,
+    exchangeId: items.exchange?.id ?? (items.crm ? otherId : undefined),
+    crmId: items.crm?.id ?? (items.exchange ? otherId : undefined),
+    title: item ? titleOf(item.item) : '',
+    ...rest,
+  })
+}
+
+/** Between two pieces of work: the hub stops here, with everything done so far written down. */
+export function stopIfAsked({ context }: Round): void {
+  if (context.signal.aborted) throw hubErrors.STOPPING()
+}

@@ -1,0 +1,140 @@
+import type { Side } from '../drivers.ts'
+import { planContextOf, type RoundContext } from './context.ts'
+import { mergeLinks } from './merge-links.ts'
+import { type Pulled, pullChanges } from './pull.ts'
+import { removeItems } from './remove-items.ts'
+import { replayIntents } from './replay.ts'
+import { emptyReport, type Round, type RoundReport } from './round-state.ts'
+import type { Link, ScopeState } from './sync-store.ts'
+import { takeIn } from './take-in.ts'
+
+/**
+ * One round of one kind of one mailbox: settle what an earlier round left open, ask both sides what changed, merge what
+ * belongs together, take in what is new, carry deletions over. How far each side was read is stored last: a round that
+ * is cut off anywhere is repeated, and what it did is recognised. Throws the failure that stopped it.
+ */
+export async function runRound(context: RoundContext): Promise<RoundReport> {
+  const { store, scope } = context
+  const round: Round = {
+    context,
+    plan: planContextOf(context),
+    report: emptyReport(),
+    intents: new Map(),
+    brought: { exchange: new Map(), crm: new Map() },
+    recalled: { exchange: new Set(), crm: new Set() },
+    removals: [],
+  }
+  const state = await store.readScope(scope)
+  await replayIntents(round)
+  const exchange = await pullChanges(round, 'exchange', state.tokens.exchange)
+  const crm = await pullChanges(round, 'crm', state.tokens.crm)
+  round.report.isFull = exchange.isFull || crm.isFull
+  await recallWaiting(round)
+  const keysComparedAt = await compareKeys(round, { exchange, crm }, state)
+
+  const work = await findWork(round, { exchange, crm }, state.isBrakeReleased)
+  await mergeLinks(round, work.links)
+  await takeIn(round, 'exchange', work.unlinked.exchange)
+  await takeIn(round, 'crm', work.unlinked.crm)
+  await removeItems(round, state.isBrakeReleased)
+  round.report.held = await store.countHeld(scope)
+  await storeState(round, state, { exchange, crm }, keysComparedAt)
+  return round.report
+}
+
+/** The last write of a round. A quiet one only moves tokens, whose older ones serve as well for a while. */
+async function storeState(
+  round: Round,
+  state: ScopeState,
+  { exchange, crm }: Readonly<Record<Side, Pulled>>,
+  keysComparedAt: number | undefined,
+): Promise<void> {
+  const { store, scope, clock, limits } = round.context
+  const now = clock.now()
+  const { told } = round.report
+  const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
+  const isFresh = state.storedAt !== undefined && now - state.storedAt < limits.tokenRestMs
+  if (isQuiet && isFresh && !round.report.isFull && !state.isBrakeReleased) return
+  await store.write(scope, {
+    state: {
+      tokens: { exchange: exchange.token, crm: crm.token },
+      keysComparedAt,
+      storedAt: now,
+      firstRoundAt: state.firstRoundAt ?? now,
+      ...(state.isBrakeReleased && { isBrakeReleased: false }),
+    },
+  })
+}
+
+async function recallWaiting(round: Round): Promise<void> {
+  const { store, scope, clock } = round.context
+  for (const { side, id } of await store.dueWaiting(scope, clock.now())) round.recalled[side].add(id)
+}
+
+/**
+ * Finds what may have gone without a word: after a full listing all links whose item was not listed, and from time to
+ * time all links whose key a side without deletions no longer has. Whether it is gone, reading it says.
+ */
+async function compareKeys(
+  round: Round,
+  pulled: Readonly<Record<Side, Pulled>>,
+  state: ScopeState,
+): Promise<number | undefined> {
+  const { scope, drivers, clock, limits, signal } = round.context
+  let keysComparedAt = state.keysComparedAt
+  const present: Partial<Record<Side, ReadonlySet<string> | ReadonlyMap<string, unknown>>> = {}
+  for (const side of ['exchange', 'crm'] as const) {
+    if (pulled[side].isFull) present[side] = pulled[side].touched
+    const driver = drivers[side]
+    const isDue = keysComparedAt === undefined || clock.now() - keysComparedAt >= limits.keysEveryMs
+    if (driver.abilities(scope.kind).tellsDeletions || !driver.keys || (!isDue && !pulled[side].isFull)) continue
+    present[side] = await driver.keys(scope, signal)
+    keysComparedAt = clock.now()
+  }
+  if (present.exchange || present.crm) {
+    for await (const link of allLinks(round)) {
+      for (const side of ['exchange', 'crm'] as const) {
+        if (present[side] && !present[side].has(link[side].id)) round.recalled[side].add(link[side].id)
+      }
+    }
+  }
+  return keysComparedAt
+}
+
+/** Which links have to be compared, and which items have none. */
+async function findWork(
+  round: Round,
+  pulled: Readonly<Record<Side, Pulled>>,
+  isBrakeReleased: boolean,
+): Promise<{ readonly links: readonly Link[]; readonly unlinked: Readonly<Record<Side, readonly string[]>> }> {
+  const { store, scope } = round.context
+  const links = new Map<string, Link>()
+  const unlinked: Record<Side, string[]> = { exchange: [], crm: [] }
+  for (const link of await store.openLinks(scope, 'dirty')) links.set(link.key, link)
+  if (isBrakeReleased) for (const link of await store.openLinks(scope, 'held')) links.set(link.key, link)
+  for (const side of ['exchange', 'crm'] as const) {
+    const ids = [...new Set([...pulled[side].touched.keys(), ...round.recalled[side]])]
+    const found = new Map((await store.findLinks(scope, side, ids)).map(link => [link[side].id, link]))
+    for (const id of ids) {
+      const link = found.get(id)
+      if (!link) unlinked[side].push(id)
+      else if (!isOwnEcho(round, side, link, pulled[side].touched.get(id))) links.set(link.key, link)
+    }
+  }
+  return { links: [...links.values()], unlinked }
+}
+
+/** The change that we made ourselves comes back: its version is the one that our write was answered with. */
+function isOwnEcho(round: Round, side: Side, link: Link, version: string | undefined): boolean {
+  const isRecalled = round.recalled[side].has(link[side].id)
+  return !link.isDirty && !isRecalled && version !== undefined && version === link[side].version
+}
+
+async function* allLinks({ context: { store, scope, limits } }: Round): AsyncGenerator<Link> {
+  let after: string | undefined
+  do {
+    const page = await store.listLinks(scope, after, limits.chunkItems * 10)
+    yield* page
+    after = page.length < limits.chunkItems * 10 ? undefined : page.at(-1)?.key
+  } while (after !== undefined)
+}

@@ -1,0 +1,200 @@
+import type { Side, SideItem } from '../drivers.ts'
+import { planNew } from '../plan/new-plan.ts'
+import { type SkipReason, skipReason } from '../plan/rules.ts'
+import { type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
+import { findCandidates } from './candidates.ts'
+import { chunksOf, commonParts, otherSide } from './context.ts'
+import { createItems } from './create-items.ts'
+import { readItems } from './pull.ts'
+import { note, type Round, stopIfAsked } from './round-state.ts'
+import type { Ghost, Intent, Link, LinkEnd, Waiting } from './sync-store.ts'
+
+/** Looks at items that have no other half: links them with one that is there already, or has one created. */
+export async function takeIn(round: Round, side: Side, ids: readonly string[]): Promise<void> {
+  for (const chunk of chunksOf(ids, round.context.limits.chunkItems)) {
+    stopIfAsked(round)
+    await takeInChunk(round, side, chunk)
+  }
+}
+
+async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Promise<void> {
+  const { store, scope, clock, rules } = round.context
+  const read = [...(await readItems(round, side, ids)).values()]
+  const items = side === 'exchange' ? await renameMoved(round, read) : read
+  const ghosts = mapById(await store.findGhosts(scope, side, ids))
+  const waiting = mapById(await store.findWaiting(scope, side, ids))
+  const open: SideItem[] = []
+  const skips = new Map<string, SkipReason | undefined>()
+  for (const item of items) {
+    const intent = intentThatMade(round, side, item)
+    if (intent) {
+      await linkByIntent(round, intent, item)
+      continue
+    }
+    // Its create is under way, or was: replayIntents waits for it.
+    if (round.intents.has(intentKey(otherSide(side), item.id))) continue
+    const skip = standsAgainst(item, ghosts.get(item.id), waiting.get(item.id), clock.now())
+    skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }))
+    const mayBeKnown = skip === undefined && item.mark !== null
+    if (skips.get(item.id) === undefined || mayBeKnown) open.push(item)
+    else skipItem(round, side, item, skips.get(item.id))
+  }
+  const candidates = await findCandidates(round, side, open)
+  const creations: SideItem[] = []
+  const taken = new Set<string>()
+  for (const item of open) {
+    const found = (candidates.get(item.id) ?? []).map(candidate =>
+      taken.has(candidate.item.id) ? { ...candidate, is: 'taken' as const, linkKey: undefined } : candidate,
+    )
+    const plan = planNew(side, item, { skip: skips.get(item.id), candidates: found, mailbox: scope.mailbox })
+    if (plan.do === 'skip') skipItem(round, side, item, plan.reason)
+    if (plan.do === 'create') creations.push(item)
+    if (plan.do === 'link') {
+      taken.add(plan.with.id)
+      await linkPair(round, side, item, plan)
+    }
+    if (plan.do === 'rename') {
+      const renamed = found.find(candidate => candidate.linkKey === plan.linkKey)
+      if (renamed) taken.add(renamed.item.id)
+      const [link] = await store.findLinks(scope, otherSide(side), [renamed?.item.id ?? ''])
+      if (link) await renameHalf(round, side, item, link)
+    }
+  }
+  await createItems(round, side, withoutTwins(round, side, creations), waiting)
+}
+
+/** What is known against an item from earlier rounds. */
+function standsAgainst(
+  { version }: SideItem,
+  ghost: Ghost | undefined,
+  waiting: Waiting | undefined,
+  now: number,
+): SkipReason | undefined {
+  if (ghost?.reason === 'released') return 'released'
+  if (ghost && ghost.version === version) return 'deleted-before'
+  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= now
+  return waiting && waiting.version === version && !isDue ? 'refused-before' : undefined
+}
+
+/** The open intent whose create made this item: it carries the mark, or, where the side holds none, looks the same. */
+function intentThatMade(round: Round, side: Side, item: SideItem): Intent | undefined {
+  let stamps: Stamps | undefined
+  for (const intent of round.intents.values()) {
+    if (intent.to !== side) continue
+    if (intent.mark !== null) {
+      if (intent.mark === item.mark) return intent
+      continue
+    }
+    stamps ??= stampsOf(commonParts(round.plan, item.item))
+    if (areEqual(stamps, intent.base)) return intent
+  }
+  return undefined
+}
+
+/** Links what an earlier attempt created; the common state is what was written then. */
+export async function linkByIntent(round: Round, intent: Intent, made: SideItem): Promise<void> {
+  const { store, scope } = round.context
+  const source = otherSide(intent.to)
+  const [known] = await store.findLinks(scope, source, [intent.source.id])
+  const [knownMade] = await store.findLinks(scope, intent.to, [made.id])
+  round.intents.delete(intent.key)
+  if (known ?? knownMade) {
+    await store.write(scope, { dropIntents: [intent.key] })
+    return
+  }
+  const end: LinkEnd = { id: made.id, version: '', identity: made.identity }
+  const link = linkOf(round, source, intent.source, end, intent.base)
+  await store.write(scope, { putLinks: [link], dropIntents: [intent.key] })
+  round.report.linked += 1
+  round.report.isUnfinished = true
+  note(round, 'linked', intent.to, { [intent.to]: made }, { otherId: intent.source.id })
+}
+
+async function linkPair(
+  round: Round,
+  side: Side,
+  item: SideItem,
+  plan: { readonly with: SideItem; readonly role: Link['role']; readonly takesOver: boolean },
+): Promise<void> {
+  const { store, scope } = round.context
+  const base = sharedStamps(
+    stampsOf(commonParts(round.plan, item.item)),
+    stampsOf(commonParts(round.plan, plan.with.item)),
+  )
+  const ends = [item, plan.with].map(half => ({ id: half.id, version: '', identity: half.identity }))
+  const [own, other] = ends
+  if (!own || !other) return
+  const link = { ...linkOf(round, side, own, other, base), role: plan.role }
+  const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [link.crm.id]) : []
+  const demote = elsewhere.filter(({ role }) => role === 'lead').map(({ mailbox, key }) => ({ mailbox, key }))
+  await store.write(scope, { putLinks: [link], demote, dropWaiting: [{ side, id: item.id }] })
+  round.report.linked += 1
+  round.report.isUnfinished = true
+  note(round, 'linked', side, { [side]: item, [otherSide(side)]: plan.with })
+}
+
+/** Items that were moved have another id but the identity of a link whose half is gone. Returns the others. */
+async function renameMoved(round: Round, items: readonly SideItem[]): Promise<readonly SideItem[]> {
+  const { store, scope } = round.context
+  const identities = items.flatMap(({ identity }) => (identity === null ? [] : [identity]))
+  const links = await store.findByIdentity(scope, identities)
+  if (links.length === 0) return items
+  const living = await readItems(
+    round,
+    'exchange',
+    links.map(link => link.exchange.id),
+  )
+  const lost = new Map(links.filter(link => !living.has(link.exchange.id)).map(link => [link.exchange.identity, link]))
+  const others: SideItem[] = []
+  for (const item of items) {
+    const link = lost.get(item.identity)
+    if (link) await renameHalf(round, 'exchange', item, link)
+    else others.push(item)
+    lost.delete(item.identity)
+  }
+  return others
+}
+
+/** The same item under another id: the link goes on, nothing is created or deleted. */
+async function renameHalf(round: Round, side: Side, item: SideItem, link: Link): Promise<void> {
+  const { store, scope } = round.context
+  const end: LinkEnd = { id: item.id, version: '', identity: item.identity ?? link[side].identity }
+  await store.write(scope, { putLinks: [{ ...link, [side]: end, isDirty: true, heldSide: undefined }] })
+  round.report.isUnfinished = true
+  note(round, 'renamed', side, { [side]: item }, { otherId: link[otherSide(side)].id })
+}
+
+/** Of new items with one identity (a mail that lies there twice) the first is created; the others wait for it. */
+function withoutTwins(round: Round, side: Side, items: readonly SideItem[]): readonly SideItem[] {
+  const seen = new Set<string>()
+  return items.filter(item => {
+    if (side === 'crm' || item.identity === null) return true
+    if (!seen.has(item.identity)) return Boolean(seen.add(item.identity))
+    skipItem(round, side, item, 'copy')
+    return false
+  })
+}
+
+function skipItem(round: Round, side: Side, item: SideItem, reason: SkipReason | undefined): void {
+  round.report.skipped += 1
+  note(round, 'skipped', side, { [side]: item }, reason ? { reason } : {})
+}
+
+function linkOf(round: Round, side: Side, own: LinkEnd, other: LinkEnd, base: Stamps): Link {
+  const ends = side === 'exchange' ? { exchange: own, crm: other } : { exchange: other, crm: own }
+  const pending = { exchange: {}, crm: {} }
+  return { key: round.context.newKey(), ...ends, base, pending, isDirty: true, role: 'lead', heldSide: undefined }
+}
+
+export function intentKey(to: Side, sourceId: string): string {
+  return `${to} ${sourceId}`
+}
+
+function areEqual(left: Stamps, right: Stamps): boolean {
+  const paths = Object.keys(left)
+  return paths.length === Object.keys(right).length && paths.every(path => left[path] === right[path])
+}
+
+function mapById<T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(rows.map(row => [row.id, row]))
+}
