@@ -8,12 +8,22 @@ import { idocReceiver } from './idoc-receiver.ts'
 import { imap } from './imap.ts'
 import { odata } from './odata.ts'
 import { smtp } from './smtp.ts'
+import { soapReceiver } from './soap-receiver.ts'
+import { soapSender } from './soap-sender.ts'
 import { timer } from './timer.ts'
 import { xiReceiver } from './xi-receiver.ts'
 import { xiSender } from './xi-sender.ts'
 
 /** The senders that come with the hub. */
-export const builtInSenders = [imap, https, timer, idocSender, xiSender, answers] as readonly SenderDeclaration[]
+export const builtInSenders = [
+  imap,
+  https,
+  timer,
+  idocSender,
+  soapSender,
+  xiSender,
+  answers,
+] as readonly SenderDeclaration[]
 
 /** The receivers that come with the hub. */
 export const builtInReceivers = [
@@ -21,6 +31,7 @@ export const builtInReceivers = [
   http,
   odata,
   idocReceiver,
+  soapReceiver,
   xiReceiver,
   dataverse,
 ] as readonly ReceiverDeclaration[]

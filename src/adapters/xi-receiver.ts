@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
 import type { Template } from '../flow/expression.ts'
@@ -7,6 +6,7 @@ import type { Message } from '../kernel/message.ts'
 import type { WrittenXi } from '../protocols/xi/write-message.ts'
 import { writeXiEnvelope, writeXiMessage } from '../protocols/xi/write-message.ts'
 import { normaliseMessageId, type XiEnd, type XiHeader, type XiQuality } from '../protocols/xi/xi.ts'
+import { effectGuid } from './effect-guid.ts'
 import { httpErrors } from './http-errors.ts'
 import { Post } from './post.ts'
 import { checkCleartext, postFields, postUrl } from './post-config.ts'
@@ -154,7 +154,7 @@ class XiReceiver implements Receiver {
 
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
     const { config } = this.#context
-    const messageId = messageIdOf(this.#context.flow, effect)
+    const messageId = effectGuid(this.#context.flow, effect)
     const written = config.acknowledge
       ? this.#acknowledgement(config.acknowledge, message, messageId)
       : await this.#message(message, effect, messageId)
@@ -239,11 +239,6 @@ class XiReceiver implements Receiver {
 
 /** Systems of SAP route by it when several services share a port. */
 const soapAction = 'http://sap.com/xi/WebService/soap1.1'
-
-/** The same over all attempts, and after a crash: the other side takes each id once. */
-function messageIdOf(flow: string, { key, scope }: Effect): string {
-  return hash('sha256', `${scope.flow.stage} ${flow} ${key}`).slice(0, 32)
-}
 
 async function endOf(
   end: XiReceiverConfig['sender'],
