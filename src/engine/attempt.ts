@@ -209,6 +209,7 @@ export class Attempt {
       // The words stand with the receipt, so that a later attempt knows them too.
       fields: receipt.terms ? { ...receipt.fields, terms: receipt.terms } : receipt.fields,
       answer: receipt.answer,
+      ...(receipt.remember && { remember: receipt.remember }),
     }
     this.#receipts.set(path, stored)
     this.#unsaved.push(stored)

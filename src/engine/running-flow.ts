@@ -65,6 +65,7 @@ export class RunningFlow {
         limits,
         connect,
         credential,
+        keyMap: { get: (map, key) => store.recall(map, key) },
         folder: flow.folder,
       },
     })

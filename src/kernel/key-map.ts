@@ -1,4 +1,5 @@
 import type { Json } from './json.ts'
+import { KiB } from './size.ts'
 
 /**
  * What flows keep of one key over messages: the id that another system gave to a customer, a hash of what was sent last.
@@ -8,6 +9,9 @@ import type { Json } from './json.ts'
 export interface KeyMap {
   get(map: string, key: string): Promise<KeyMapEntry | undefined>
 }
+
+/** Reaching one is an error of the step, or a call that is refused. */
+export const keyMapLimits = { mapLetters: 128, keyLetters: 1024, valueBytes: 64 * KiB } as const
 
 export interface KeyMapEntry {
   readonly value: Json

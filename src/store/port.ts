@@ -1,10 +1,11 @@
 import type { Json, JsonObject } from '../kernel/json.ts'
+import type { KeyMapEntry, KeyMapWrite } from '../kernel/key-map.ts'
 
 /**
  * What the hub asks of a store. Two stores stand behind it (SQLite, PostgreSQL); `contract.ts` says in tests what both
  * must do. Every promise of a write resolves after the commit; writes that are asked for together commit together.
  */
-export interface Store extends DeliveryStore, Inspection, Records {
+export interface Store extends DeliveryStore, Inspection, Records, KeyMaps {
   readonly bodies: BodyStore
   close(): Promise<void>
 }
@@ -62,6 +63,8 @@ export interface NewDelivery {
   readonly isProbe: boolean
   /** The delivery that this one repeats on an operator's request. */
   readonly replayOf: string | undefined
+  /** Not claimed before this time; a start of the store may bring it forward. Left out: due at once. */
+  readonly dueAt?: number
 }
 
 export interface Claimed {
@@ -95,6 +98,8 @@ export interface StoredReceipt {
   readonly summary: string
   readonly fields: JsonObject | undefined
   readonly answer: StoredAnswer | undefined
+  /** Writes into key maps that commit together with this receipt; they are not kept with it. */
+  readonly remember?: readonly KeyMapWrite[]
 }
 
 export interface StoredAnswer {
@@ -278,6 +283,26 @@ export interface Records {
   /** Takes or prolongs a lease for one poller; its fencing number, or undefined while another owner has it. */
   lease(name: string, owner: string, leaseMs: number, now: number): Promise<number | undefined>
   endLease(name: string, owner: string): Promise<void>
+}
+
+// ---- key maps ------------------------------------------------------------------------------------------------------
+
+export interface KeyMaps {
+  recall(map: string, key: string): Promise<KeyMapEntry | undefined>
+  /** Entries of a map by their keys, beginning with `prefix`, behind the key `after`. */
+  keyMapEntries(query: {
+    readonly map: string
+    readonly prefix?: string | undefined
+    readonly after?: string | undefined
+    readonly limit: number
+  }): Promise<readonly (KeyMapEntry & { readonly key: string })[]>
+  /** Names of all maps that have entries. */
+  keyMaps(): Promise<readonly { readonly map: string; readonly entries: number }[]>
+  /**
+   * A write by hand. With `expected` (0: there must be none) it is refused with STORE_CHANGED_MEANWHILE when the revision
+   * is another. Returns the new revision; for a key that is forgotten the last one it had, 0 for none.
+   */
+  rewrite(write: KeyMapWrite & { readonly at: number; readonly expected?: number | undefined }): Promise<number>
 }
 
 export interface AuditEntry {

@@ -3,6 +3,7 @@ import { describeAccept } from './contract/accept-contract.ts'
 import { describeBodies } from './contract/bodies-contract.ts'
 import { describeClaims } from './contract/claims-contract.ts'
 import { describeInspection } from './contract/inspection-contract.ts'
+import { describeKeyMaps } from './contract/key-maps-contract.ts'
 import { describeRandomRuns } from './contract/lives-contract.ts'
 import { describeOrder } from './contract/order-contract.ts'
 import { describePurge } from './contract/purge-contract.ts'
@@ -24,6 +25,7 @@ export function describeStoreContract(name: string, open: OpenWorld): void {
       describeInspection(() => world)
       describePurge(() => world)
       describeRecords(() => world)
+      describeKeyMaps(() => world)
     })
     describeBodies(open)
     describeRandomRuns(open)

@@ -11,7 +11,8 @@ import type { Piece } from './segment-book.ts'
 
 /** The hot path: every method here is a handful of prepared statements, and a claim is none at all. */
 export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'> {
-  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies, placing } = parts
+  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies, placing, keyMaps } =
+    parts
   const insert = database.prepare(`
     insert into delivery (seq, flow, state, at, order_key, flags, attempts, since, accepted_at, bytes, type, sha256,
       once_keys, terms, replay_of)
@@ -53,7 +54,9 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         bodies.settle(delivery.body)
         if (duplicate) return
         contents.remember(seq, delivery)
-        queue.add(newEntry(seq, delivery))
+        const entry = newEntry(seq, delivery)
+        entry.dueAt = delivery.dueAt ?? 0
+        queue.add(entry)
         parts.announceWork()
       },
     )
@@ -73,7 +76,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     insert.run(
       seq,
       flow,
-      acceptedAt,
+      delivery.dueAt === undefined ? acceptedAt : Math.round(delivery.dueAt),
       delivery.orderKey ?? null,
       flagsOf(delivery, false),
       acceptedAt,
@@ -163,6 +166,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       () => {
         const attempt = entry.attemptCount + 1
         const rowReceipts = receipts.putAtEnd(seq, finish.receipts)
+        keyMaps.apply(finish.receipts)
         const { error } = finish
         end.run(
           stateNumbers[finish.state],
@@ -213,7 +217,10 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     const entry = claimOf(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     return committer.commit(
-      () => receipts.put(entry.seq, stored),
+      () => {
+        receipts.put(entry.seq, stored)
+        keyMaps.apply([stored])
+      },
       () => {
         entry.mayHaveReceipts = true
       },

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { storeErrors } from '../errors.ts'
 import { schemaV1 } from './schema-v1.ts'
+import { schemaV2 } from './schema-v2.ts'
 
 /** What brings a database from version n to n + 1, in order; the first makes an empty one version 1. */
-const migrations: readonly string[] = [schemaV1]
+const migrations: readonly string[] = [schemaV1, schemaV2]
 
 export const schemaVersion = migrations.length
 

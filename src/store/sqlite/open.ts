@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { type Clock, systemClock } from '../../kernel/time.ts'
 import { storeErrors } from '../errors.ts'
-import type { BodyStore, Store } from '../port.ts'
+import type { BodyStore, KeyMaps, Store } from '../port.ts'
 import { Attempts } from './attempts.ts'
 import { openAudit } from './audit.ts'
 import { openBodies } from './bodies.ts'
@@ -15,6 +15,7 @@ import { Facts } from './facts.ts'
 import { asStoreError } from './failure.ts'
 import { FlowBook } from './flow-book.ts'
 import { openInspection } from './inspection.ts'
+import { KeyMapTable } from './key-maps.ts'
 import { openLeases } from './leases.ts'
 import { type SqliteLimits, sqliteLimits } from './limits.ts'
 import { lockFolder } from './lock.ts'
@@ -126,6 +127,7 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
     words: new Words(database, limits),
     receipts: new Receipts(database, limits.rowReceipts),
     attempts: new Attempts(database, limits.attempts),
+    keyMaps: new KeyMapTable(database, committer),
     bodies: openBodies(database, bodyFolder, limits, clock, () => committer.durable()),
     segments,
     segmentFolder,
@@ -142,6 +144,7 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
       ...openRecords(parts),
       ...openAudit(parts),
       ...openLeases(parts),
+      ...openKeyMaps(parts.keyMaps),
       bodies: openBodyPort(parts),
     },
     /** Everything asked for before is durable, and nothing more is taken. */
@@ -150,6 +153,16 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
       await committer.close()
       await segmentWriter.close()
     },
+  }
+}
+
+/** The port is spread, and methods of a class do not come along. */
+function openKeyMaps(table: KeyMapTable): KeyMaps {
+  return {
+    recall: (map, key) => table.recall(map, key),
+    keyMapEntries: query => table.keyMapEntries(query),
+    keyMaps: () => table.keyMaps(),
+    rewrite: write => table.rewrite(write),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Committer } from './committer.ts'
 import type { Contents } from './contents.ts'
 import type { Facts } from './facts.ts'
 import type { FlowBook } from './flow-book.ts'
+import type { KeyMapTable } from './key-maps.ts'
 import type { SqliteLimits } from './limits.ts'
 import type { BodyPlacing } from './placing.ts'
 import type { DeliveryQueue } from './queue.ts'
@@ -27,6 +28,7 @@ export interface StoreParts {
   readonly words: Words
   readonly receipts: Receipts
   readonly attempts: Attempts
+  readonly keyMaps: KeyMapTable
   readonly bodies: BodyFolder
   readonly segments: SegmentBook
   readonly segmentFolder: string

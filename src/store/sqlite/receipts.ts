@@ -65,7 +65,7 @@ export class Receipts {
   putAtEnd(seq: number, receipts: readonly StoredReceipt[]): string | null {
     if (receipts.length === 0) return null
     const isSmall = receipts.length <= this.#rowReceiptsMax && receipts.every(receipt => receipt.answer === undefined)
-    if (isSmall) return JSON.stringify(receipts)
+    if (isSmall) return JSON.stringify(receipts.map(({ remember: _, ...kept }) => kept))
     for (const receipt of receipts) this.put(seq, receipt)
     return null
   }
