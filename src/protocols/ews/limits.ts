@@ -1,0 +1,26 @@
+import { KiB, MiB } from '../../kernel/size.ts'
+
+/** Limits of the EWS client. */
+export const ewsLimits = {
+  /** One answer, a mail with its attachments included. */
+  answerBytes: 150 * MiB,
+  /** What is read of an answer that is an error. */
+  errorBytes: 256 * KiB,
+  /** Elements inside each other, and letters of one name. */
+  depth: 100,
+  nameLength: 300,
+  /** Elements of one answer: 512 changes of a page need about 2,000. */
+  elements: 2_000_000,
+  /** Changes of one page of SyncFolderItems; Exchange takes 1 to 512. */
+  syncPage: 512,
+  /** Items of one batch that is read or written; above 50 Exchange throttles by the time of the whole batch. */
+  batchItems: 50,
+  /** Subscriptions that one GetStreamingEvents carries. */
+  streamSubscriptions: 200,
+  /** Minutes that one GetStreamingEvents stays open; Exchange takes 1 to 30. */
+  streamMinutes: 29,
+  /** One envelope of a stream of notifications. */
+  streamEnvelopeBytes: 4 * MiB,
+  /** Redirects that Autodiscover follows. */
+  autodiscoverHops: 10,
+} as const
