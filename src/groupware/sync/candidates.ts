@@ -20,11 +20,14 @@ export async function findCandidates(
   const ids = [...new Set(all.map(item => item.id))]
   const links = await store.findLinks(scope, other, ids)
   const byOther = new Map(links.map(link => [link[other].id, link]))
-  const halves = await readItems(
-    round,
-    side,
-    links.map(link => link[side].id),
-  )
+  const halves =
+    side === 'crm'
+      ? await readItems(
+          round,
+          side,
+          links.map(link => link[side].id),
+        )
+      : new Map()
   const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
   const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
   const candidates = new Map<string, readonly Candidate[]>()
@@ -33,7 +36,8 @@ export async function findCandidates(
       id,
       others.map(item => {
         const link = byOther.get(item.id)
-        const is = !link ? 'free' : halves.has(link[side].id) ? 'taken' : 'orphaned'
+        // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy.
+        const is = !link ? 'free' : side === 'exchange' || halves.has(link[side].id) ? 'taken' : 'orphaned'
         return { item, is, linkKey: link?.key, leader: leaders.get(item.id) }
       }),
     )

@@ -5,7 +5,7 @@ import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf } from './context.ts'
 import { readItems } from './pull.ts'
 import { note, type Round, stopIfAsked } from './round-state.ts'
-import type { Ghost, Link, PendingStamps, Waiting } from './sync-store.ts'
+import type { Link, PendingStamps, Waiting } from './sync-store.ts'
 
 type MergePlan = Extract<LinkPlan, { do: 'merge' }>
 
@@ -22,13 +22,11 @@ interface Job {
 
 interface Endings {
   readonly putLinks: Link[]
-  readonly dropLinks: string[]
-  readonly putGhosts: Ghost[]
   readonly putWaiting: Waiting[]
   readonly dropWaiting: { side: Side; id: string }[]
 }
 
-/** Compares linked items and writes what must be written; deletions are only collected, for the brake. */
+/** Compares linked items and writes what must be written; links with a lost half are only collected. */
 export async function mergeLinks(round: Round, links: readonly Link[]): Promise<void> {
   const { limits } = round.context
   for (const chunk of chunksOf(links, limits.chunkItems)) {
@@ -50,7 +48,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
     links.map(link => link.crm.id),
   )
   const waiting = await waitingOf(round, links)
-  const endings: Endings = { putLinks: [], dropLinks: [], putGhosts: [], putWaiting: [], dropWaiting: [] }
+  const endings: Endings = { putLinks: [], putWaiting: [], dropWaiting: [] }
   const jobs: Job[] = []
   for (const link of links) {
     const exchange = exchangeItems.get(link.exchange.id)
@@ -60,7 +58,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
       if (!isStillRefused(round, waiting, exchange, crm)) {
         jobs.push({ link, exchange, crm, plan, failure: undefined, failedAt: 'crm' })
       }
-    } else settleWithoutMerge(round, link, plan, { exchange, crm }, endings)
+    } else settleWithoutMerge(round, link, plan, { exchange, crm })
   }
   const writing = jobs.filter(job => job.plan.exchange ?? job.plan.crm)
   if (writing.length > 0) {
@@ -152,19 +150,10 @@ function settleWithoutMerge(
   link: Link,
   plan: LinkPlan,
   items: { readonly exchange: SideItem | undefined; readonly crm: SideItem | undefined },
-  endings: Endings,
 ): void {
-  if (plan.do === 'forget') endings.dropLinks.push(link.key)
-  if (plan.do === 'remove') {
-    const item = items[plan.from]
-    if (item) round.removals.push({ link, from: plan.from, item })
-  }
-  if (plan.do === 'part') {
-    const at = round.context.clock.now()
-    endings.dropLinks.push(link.key)
-    endings.putGhosts.push({ side: plan.stays, id: link[plan.stays].id, version: null, reason: 'released', at })
-    note(round, 'parted', plan.stays, items)
-  }
+  if (plan.do === 'forget') round.lone.push({ link, do: 'forget', side: 'crm', item: undefined })
+  if (plan.do === 'remove') round.lone.push({ link, do: 'remove', side: plan.from, item: items[plan.from] })
+  if (plan.do === 'part') round.lone.push({ link, do: 'part', side: plan.stays, item: items[plan.stays] })
   if (plan.do === 'leave') {
     round.report.skipped += 1
     note(round, 'left', 'exchange', items, { reason: plan.reason })

@@ -8,6 +8,7 @@ import { defaultRules, type SyncRules } from '../plan/rules.ts'
 import { stampsOf } from '../plan/stamps.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
 import { runRound } from './round.ts'
+import type { RoundReport } from './round-state.ts'
 import { appointment, calm, type Held, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
 import type { SyncStore } from './sync-store.ts'
 
@@ -120,9 +121,10 @@ class Schedule {
       await this.#step(step, random)
     }
     this.#around.now += lagMsMax + lateMs
-    await this.#settle(7)
+    await this.#settle(8)
     const before = this.#mailbox.writeCount + this.#crm.writeCount
-    await this.#settle(2)
+    await this.#settle(1)
+    await this.#settle(1)
     const writes = this.#mailbox.writeCount + this.#crm.writeCount - before
     const faults = [...new Set([...(writes > 0 ? ['writes for ever'] : []), ...this.#judge()])]
     await this.#store.forget(this.#scope)
@@ -165,13 +167,14 @@ class Schedule {
 
   // ---- rounds
 
-  async #round(): Promise<void> {
+  async #round(): Promise<RoundReport | undefined> {
     try {
-      await runRound(this.#context())
+      return await runRound(this.#context())
     } catch (thrown) {
-      if (thrown instanceof Crash) return void this.#story.push(`   crashed ${thrown.message}`)
-      if (!(thrown instanceof HubError)) throw thrown
-      this.#story.push(`   ended with ${thrown.code}`)
+      if (thrown instanceof Crash) this.#story.push(`   crashed ${thrown.message}`)
+      else if (thrown instanceof HubError) this.#story.push(`   ended with ${thrown.code}`)
+      else throw thrown
+      return undefined
     }
   }
 
@@ -191,11 +194,19 @@ class Schedule {
     }
   }
 
-  async #settle(rounds: number): Promise<void> {
-    for (let count = 0; count < rounds; count += 1) {
+  /** Rounds in calm until one has nothing to do; at most so many. */
+  async #settle(roundsMax: number): Promise<void> {
+    for (let count = 0; count < roundsMax; count += 1) {
       this.#around.now += 4000
       this.#runLate()
-      await this.#round()
+      const written = this.#mailbox.writeCount + this.#crm.writeCount
+      const report = await this.#round()
+      const isQuiet =
+        report &&
+        !report.isUnfinished &&
+        report.openIntents === 0 &&
+        this.#mailbox.writeCount + this.#crm.writeCount === written
+      if (isQuiet && this.#late.length === 0) return
     }
   }
 

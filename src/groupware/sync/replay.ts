@@ -73,8 +73,11 @@ async function giveUp(round: Round, intent: Intent): Promise<void> {
   // A request whose answer was lost may still be carried out: creating again now would double the item.
   if (!isLinked && clock.now() - intent.at < limits.lateMs) return
   round.intents.delete(intent.key)
-  if (!isLinked) round.recalled[otherSide(intent.to)].add(intent.source.id)
-  await store.write(scope, { dropIntents: [intent.key] })
+  const side = otherSide(intent.to)
+  const at = clock.now()
+  // Remembered until something came of it, since no token will bring the source up again.
+  const again = { side, id: intent.source.id, version: undefined, attemptCount: 0, dueAt: at, at, error: undefined }
+  await store.write(scope, { dropIntents: [intent.key], putWaiting: isLinked ? [] : [again] })
 }
 
 function stampsText(intent: Intent): string {

@@ -16,14 +16,16 @@ export interface Round {
   readonly brought: { readonly exchange: Map<string, SideItem>; readonly crm: Map<string, SideItem> }
   /** Items that have to be looked at besides those that changed. */
   readonly recalled: { readonly exchange: Set<string>; readonly crm: Set<string> }
-  /** Deletions to be carried over, once all of them are known. */
-  readonly removals: PlannedRemoval[]
+  /** Links that have lost a half, decided when all is known: it may have moved, and deletions may be too many. */
+  readonly lone: LoneHalf[]
 }
 
-export interface PlannedRemoval {
+export interface LoneHalf {
   readonly link: Link
-  readonly from: Side
-  readonly item: SideItem
+  /** `remove`: the other half goes, too; `part`: it stays on its own; `forget`: there is none. */
+  readonly do: 'remove' | 'part' | 'forget'
+  readonly side: Side
+  readonly item: SideItem | undefined
 }
 
 export interface RoundReport {
@@ -38,6 +40,8 @@ export interface RoundReport {
   refused: number
   /** Deletions that wait for the word of a person. */
   held: number
+  /** Creates whose answer was lost, which may still be carried out; they are settled a few minutes later. */
+  openIntents: number
   /** Something is left that another round can do at once. */
   isUnfinished: boolean
   /** All of a side was listed: the first round, or one after its token was lost. */
@@ -55,6 +59,7 @@ export function emptyReport(): RoundReport {
     conflicts: 0,
     refused: 0,
     held: 0,
+    openIntents: 0,
     isUnfinished: false,
     isFull: false,
   }

@@ -1,8 +1,8 @@
 import type { Side } from '../drivers.ts'
 import { planContextOf, type RoundContext } from './context.ts'
+import { settleLoneHalves } from './lone-halves.ts'
 import { mergeLinks } from './merge-links.ts'
 import { type Pulled, pullChanges } from './pull.ts'
-import { removeItems } from './remove-items.ts'
 import { replayIntents } from './replay.ts'
 import { emptyReport, type Round, type RoundReport } from './round-state.ts'
 import type { Link, ScopeState } from './sync-store.ts'
@@ -22,7 +22,7 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
     intents: new Map(),
     brought: { exchange: new Map(), crm: new Map() },
     recalled: { exchange: new Set(), crm: new Set() },
-    removals: [],
+    lone: [],
   }
   const state = await store.readScope(scope)
   await replayIntents(round)
@@ -36,7 +36,8 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
   await mergeLinks(round, work.links)
   await takeIn(round, 'exchange', work.unlinked.exchange)
   await takeIn(round, 'crm', work.unlinked.crm)
-  await removeItems(round, state.isBrakeReleased)
+  await settleLoneHalves(round, state.isBrakeReleased)
+  round.report.openIntents = round.intents.size
   round.report.held = await store.countHeld(scope)
   await storeState(round, state, { exchange, crm }, keysComparedAt)
   return round.report

@@ -79,7 +79,7 @@ export function waitingOf(row: Row): Waiting {
     attemptCount: Number(row['attempt_count']),
     dueAt: optionalNumber(row['due_at']),
     at: Number(row['at']),
-    error: JSON.parse(text(row['error'])) as Waiting['error'],
+    error: row['error'] === null ? undefined : (JSON.parse(text(row['error'])) as Waiting['error']),
   }
 }
 

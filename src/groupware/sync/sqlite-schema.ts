@@ -38,7 +38,7 @@ const steps: readonly string[] = [
   create index ghost_at on ghost (at) where reason = 'deleted';
   create table waiting (
     scope integer not null, side text not null, id text not null,
-    version text, attempt_count integer not null, due_at integer, at integer not null, error text not null,
+    version text, attempt_count integer not null, due_at integer, at integer not null, error text,
     primary key (scope, side, id)
   ) strict, without rowid;
   create index waiting_due on waiting (scope, due_at) where due_at is not null`,

@@ -183,7 +183,16 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       }
       for (const { side, id } of change.dropWaiting ?? []) dropWaiting.run(number, side, id)
       for (const { side, id, version, attemptCount, dueAt, at, error } of change.putWaiting ?? []) {
-        putWaiting.run(number, side, id, version ?? null, attemptCount, dueAt ?? null, at, JSON.stringify(error))
+        putWaiting.run(
+          number,
+          side,
+          id,
+          version ?? null,
+          attemptCount,
+          dueAt ?? null,
+          at,
+          error ? JSON.stringify(error) : null,
+        )
       }
       if (change.state) writeState(number, change.state)
     },

@@ -109,7 +109,7 @@ export interface Ghost {
   readonly at: number
 }
 
-/** An item that a side refused alone. */
+/** An item that has to be looked at again: a side refused it alone, or what became of its create was never known. */
 export interface Waiting {
   readonly side: Side
   readonly id: string
@@ -119,7 +119,10 @@ export interface Waiting {
   /** Undefined: only a new version or a person brings it up again. */
   readonly dueAt: number | undefined
   readonly at: number
-  readonly error: { readonly code: string; readonly side: string; readonly message: string; readonly next: string }
+  /** Why it was refused, where it was. */
+  readonly error:
+    | { readonly code: string; readonly side: string; readonly message: string; readonly next: string }
+    | undefined
 }
 
 export interface SyncWrite {

@@ -60,7 +60,30 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
       if (link) await renameHalf(round, side, item, link)
     }
   }
-  await createItems(round, side, withoutTwins(round, side, creations), waiting)
+  const due = withoutTwins(round, side, creations)
+  await dropSettled(round, side, [...waiting.values()], { items, skips, due })
+  await createItems(round, side, due, waiting)
+}
+
+/** Items that waited for another look and got it: they are gone, or the rules keep them out. */
+async function dropSettled(
+  round: Round,
+  side: Side,
+  waiting: readonly Waiting[],
+  chunk: {
+    readonly items: readonly SideItem[]
+    readonly skips: ReadonlyMap<string, SkipReason | undefined>
+    readonly due: readonly SideItem[]
+  },
+): Promise<void> {
+  const living = new Set(chunk.items.map(item => item.id))
+  const created = new Set(chunk.due.map(item => item.id))
+  const settled = waiting.filter(({ id }) => {
+    if (!living.has(id)) return true
+    const isOpen = round.intents.has(intentKey(otherSide(side), id)) || chunk.skips.get(id) === 'refused-before'
+    return !isOpen && !created.has(id)
+  })
+  await round.context.store.write(round.context.scope, { dropWaiting: settled.map(({ id }) => ({ side, id })) })
 }
 
 /** What is known against an item from earlier rounds. */
@@ -133,26 +156,45 @@ async function linkPair(
   note(round, 'linked', side, { [side]: item, [otherSide(side)]: plan.with })
 }
 
-/** Items that were moved have another id but the identity of a link whose half is gone. Returns the others. */
+/**
+ * Items that were moved have another id, but the identity of a link whose half is gone, or, where the kind has no
+ * identities, its mark. Returns the others.
+ */
 async function renameMoved(round: Round, items: readonly SideItem[]): Promise<readonly SideItem[]> {
   const { store, scope } = round.context
-  const identities = items.flatMap(({ identity }) => (identity === null ? [] : [identity]))
-  const links = await store.findByIdentity(scope, identities)
+  const links = [
+    ...(await store.findByIdentity(
+      scope,
+      items.flatMap(({ identity }) => identity ?? []),
+    )),
+    ...(await store.findLinks(
+      scope,
+      'crm',
+      items.flatMap(({ mark }) => mark ?? []),
+    )),
+  ]
   if (links.length === 0) return items
   const living = await readItems(
     round,
     'exchange',
     links.map(link => link.exchange.id),
   )
-  const lost = new Map(links.filter(link => !living.has(link.exchange.id)).map(link => [link.exchange.identity, link]))
+  const lost = new Map(links.flatMap(link => (living.has(link.exchange.id) ? [] : [[link.key, link]])))
   const others: SideItem[] = []
   for (const item of items) {
-    const link = lost.get(item.identity)
-    if (link) await renameHalf(round, 'exchange', item, link)
-    else others.push(item)
-    lost.delete(item.identity)
+    const link = [...lost.values()].find(one => isSameItem(item, one))
+    if (!link) others.push(item)
+    else {
+      await renameHalf(round, 'exchange', item, link)
+      lost.delete(link.key)
+    }
   }
   return others
+}
+
+/** Whether an item of the mailbox is the half of a link under another id; a copy has the mark, but another identity. */
+function isSameItem({ identity, mark }: SideItem, { exchange, crm }: Link): boolean {
+  return identity === null || exchange.identity === null ? mark === crm.id : identity === exchange.identity
 }
 
 /** The same item under another id: the link goes on, nothing is created or deleted. */

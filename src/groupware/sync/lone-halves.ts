@@ -1,0 +1,94 @@
+import type { Removal, Side } from '../drivers.ts'
+import { brakesDeletions } from '../plan/brake.ts'
+import { waitingFor, writeBatch } from './batches.ts'
+import { chunksOf, otherSide } from './context.ts'
+import { type LoneHalf, note, type Round } from './round-state.ts'
+import type { Ghost, Link, Waiting } from './sync-store.ts'
+
+/**
+ * Decides about links that have lost a half: deletions are carried over, or held back when they are suspiciously many. It
+ * comes last in a round, since what looks deleted may have been found again under another id meanwhile.
+ */
+export async function settleLoneHalves(round: Round, isBrakeReleased: boolean): Promise<void> {
+  if (round.lone.length === 0) return
+  const { store, scope, rules } = round.context
+  const lone = await withoutRenamed(round)
+  await partHalves(round, lone)
+  const removals = lone.filter(({ do: what }) => what === 'remove')
+  if (removals.length === 0) return
+  // Those that are held stay so until a person lets them pass.
+  const due = isBrakeReleased ? removals : removals.filter(({ link }) => link.heldSide === undefined)
+  const deletions = due.length + (await store.countHeld(scope))
+  const links = await store.countLinks(scope)
+  if (!isBrakeReleased && brakesDeletions(rules.brake, { deletions, links })) return holdAll(round, due)
+  for (const side of ['exchange', 'crm'] as const) {
+    const ofSide = due.filter(one => one.side === side)
+    await removeFrom(round, side, ofSide)
+  }
+}
+
+async function withoutRenamed(round: Round): Promise<readonly LoneHalf[]> {
+  const { store, scope } = round.context
+  const ids = round.lone.map(({ link }) => link.crm.id)
+  const links = new Map((await store.findLinks(scope, 'crm', ids)).map(link => [link.key, link]))
+  return round.lone.filter(({ link }) => links.get(link.key)?.exchange.id === link.exchange.id)
+}
+
+/** Ends links without a deletion; a half that stays is a stranger from now on, not a new item. */
+async function partHalves(round: Round, lone: readonly LoneHalf[]): Promise<void> {
+  const { store, scope, clock } = round.context
+  const parting = lone.filter(({ do: what }) => what !== 'remove')
+  const putGhosts = parting.flatMap(({ do: what, link, side }): readonly Ghost[] =>
+    what === 'part' ? [{ side, id: link[side].id, version: null, reason: 'released', at: clock.now() }] : [],
+  )
+  await store.write(scope, { dropLinks: parting.map(({ link }) => link.key), putGhosts })
+  for (const { do: what, side, item } of parting) if (what === 'part') note(round, 'parted', side, { [side]: item })
+}
+
+async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[]): Promise<void> {
+  const { drivers, scope, store, signal, clock } = round.context
+  for (const batch of chunksOf(removals, drivers[side].abilities(scope.kind).batch.write)) {
+    const outcomes = await writeBatch(round, side, batch, part =>
+      drivers[side].remove(scope, part.map(removalOf), signal),
+    )
+    const putLinks: Link[] = []
+    const dropLinks: string[] = []
+    const putGhosts: Ghost[] = []
+    const putWaiting: Waiting[] = []
+    for (const [index, half] of batch.entries()) {
+      const { link, item } = half
+      const { id, version } = removalOf(half)
+      const outcome = outcomes[index]
+      if (outcome?.state === 'done' || outcome?.state === 'gone') {
+        dropLinks.push(link.key)
+        putGhosts.push({ side, id, version, reason: 'deleted', at: clock.now() })
+        round.report.removed[side] += 1
+        note(round, 'removed', side, { [side]: item }, { otherId: link[otherSide(side)].id })
+      } else if (outcome?.state === 'refused') {
+        const refused = { side, id, version }
+        const [earlier] = await store.findWaiting(scope, side, [id])
+        putWaiting.push(waitingFor(round, refused, outcome.error, earlier))
+        round.report.refused += 1
+        note(round, 'refused', side, { [side]: item }, { error: outcome.error })
+      } else {
+        // It was edited this very moment; a deletion beats the edit, with the version it has now.
+        putLinks.push({ ...link, isDirty: true })
+        round.report.isUnfinished = true
+      }
+    }
+    await store.write(scope, { putLinks, dropLinks, putGhosts, putWaiting })
+  }
+}
+
+async function holdAll(round: Round, removals: readonly LoneHalf[]): Promise<void> {
+  const { store, scope } = round.context
+  const putLinks = removals.map(({ link, side }): Link => ({ ...link, isDirty: false, heldSide: otherSide(side) }))
+  await store.write(scope, { putLinks })
+  for (const { side, item, link } of removals) {
+    note(round, 'held', side, { [side]: item }, { otherId: link[otherSide(side)].id })
+  }
+}
+
+function removalOf({ item, link, side }: LoneHalf): Removal {
+  return { id: link[side].id, version: item?.version ?? link[side].version }
+}
