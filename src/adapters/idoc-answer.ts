@@ -63,7 +63,8 @@ export function answerUnreadable(error: HubError, id: string, isSoap: boolean): 
   }
 }
 
-function inEnvelope(content: string): string {
+/** Content as body of a SOAP 1.1 envelope. */
+export function inEnvelope(content: string): string {
   return `<soap:Envelope xmlns:soap="${soapNamespace}"><soap:Body>${content}</soap:Body></soap:Envelope>`
 }
 

@@ -19,6 +19,24 @@ export const idocAdapterErrors = defineErrors('IDOC', {
     means: 'No IDoc can be made of the message: {text}.',
     next: 'Look at the message (isthmus message show) and at the step that made its body, then replay it.',
   },
+  LATE: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'There is no answer to message {id} within {within}.',
+    next: 'Ask again with the same IDoc: the message goes on, and its answer is kept.',
+  },
+  NOT_ANSWERED: {
+    side: 'flow',
+    retry: 'never',
+    means: 'Message {id} ended without an answer: {why}',
+    next: 'Whoever runs the hub finds it by its id: isthmus message show {id}.',
+  },
+  ANSWER_GONE: {
+    side: 'hub',
+    retry: 'never',
+    means: 'Message {id} was answered before, and the answer is not kept any more.',
+    next: 'Ask anew, with another IDoc.',
+  },
   REFUSED_BY_SAP: {
     side: 'receiver',
     retry: 'never',

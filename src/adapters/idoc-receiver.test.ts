@@ -281,7 +281,9 @@ describe('what SAP is told of its IDocs', () => {
 
   test('nothing of an IDoc without a number; and a message that tells nothing is an error', async () => {
     const receiver = await open({ acknowledge: 'SYSTAT01' })
-    expect(await deliver(receiver, json({ state: 'delivered' }))).toMatchObject({ summary: expect.stringMatching(/^nothing to acknowledge/) })
+    expect(await deliver(receiver, json({ state: 'delivered' }))).toMatchObject({
+      summary: expect.stringMatching(/^nothing to acknowledge/),
+    })
     expect(await codeOf(deliver(receiver, json({ hello: 1 }, attributes)))).toBe('IDOC_BODY_UNFIT never')
     expect(sap.requests).toEqual([])
   })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { size } from '../kernel/schema.ts'
+import { duration, size } from '../kernel/schema.ts'
 import { endpointPath, endpointRole } from './endpoint-config.ts'
 
 const fieldPath = z
@@ -16,6 +16,11 @@ export const idocSenderConfig = z
   .strictObject({
     path: endpointPath.default('/idoc').meta({ description: 'Path below /flows.', examples: ['/idoc/materials'] }),
     role: endpointRole,
+    answer: z.enum(['taken', 'result']).default('taken').meta({
+      description:
+        'taken: 200 as soon as every IDoc is safe. result: each request is a question, one IDoc; the answer is what the flow made of it, and the same IDoc again gets the same answer.',
+    }),
+    within: duration.prefault('60s').meta({ description: 'How long a question waits for its answer.' }),
     format: z.enum(['xml', 'flat-file']).default('xml').meta({
       description:
         'xml: application/x-sap.idoc holds one IDoc, text/xml any number, also in a SOAP body. flat-file: records EDI_DC40 and EDI_DD40; messages hold XML all the same.',

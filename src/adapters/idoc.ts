@@ -16,6 +16,7 @@ import { idocAdapterErrors } from './idoc-errors.ts'
 import { factsOf, identityOf, idocAttributes, type ObjectKeys, usualObjectKeys } from './idoc-facts.ts'
 import { readLayouts } from './idoc-layouts.ts'
 import { IdocPacket, type ReadPacket } from './idoc-packet.ts'
+import { answerQuestion } from './idoc-question.ts'
 import { type IdocSenderConfig, idocSenderConfig } from './idoc-sender-config.ts'
 
 export const idocSender = defineSender({
@@ -30,11 +31,16 @@ export const idocSender = defineSender({
       title: 'A type of your own',
       config: { path: '/idoc/stock', 'object-key': { ZCUSTSTOCK: 'Z1STOCK/MATNR + Z1STOCK/KUNNR' } },
     },
+    {
+      title: 'A question with its answer',
+      config: { path: '/idoc/check-product', role: 'CRM_Product.check', answer: 'result', within: '20s' },
+    },
     { title: 'Flat files', config: { path: '/idoc/flat', format: 'flat-file', layouts: './layouts.json' } },
   ],
   errors: { ...idocAdapterErrors, ...idocErrors, ...xmlErrors },
   attributes: idocAttributes,
   delivery: { 'order-by': 'message.orderKey', 'only-newer': 'message.docnum' },
+  keepsResult: ({ answer }) => answer === 'result',
   async open(context) {
     const { config, folder } = context
     return new IdocSender(context, config.layouts === undefined ? {} : await readLayouts(folder, config.layouts))
@@ -95,7 +101,8 @@ class IdocSender implements Sender {
       const shown = type === '' ? 'none' : type.slice(0, 100)
       return answerProblem(idocAdapterErrors.MEDIA_TYPE({ type: shown, wanted: wanted.join(', ') }), 415)
     }
-    const countMax = type === oneIdocType ? 1 : Number.POSITIVE_INFINITY
+    const isQuestion = config.answer === 'result'
+    const countMax = type === oneIdocType || isQuestion ? 1 : Number.POSITIVE_INFINITY
     const packet = await IdocPacket.receive(request.body, this.#reader(charset), countMax)
     try {
       if (packet.fault) {
@@ -104,6 +111,12 @@ class IdocSender implements Sender {
       }
       const { type: idocType, taken } = await this.#acceptAll(packet, request, charset)
       const { soapNamespace } = packet
+      const [first] = taken
+      if (isQuestion && first) {
+        const { signal } = request
+        const isSoap = soapNamespace !== undefined
+        return await answerQuestion(this.#context, { id: first.id, isSoap, withinMs: config.within, signal })
+      }
       return answerTaken(idocType, taken, soapNamespace === undefined ? undefined : { namespace: soapNamespace })
     } finally {
       await packet.close()

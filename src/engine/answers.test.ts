@@ -20,8 +20,8 @@ afterEach(async () => {
   told = []
 })
 
-async function world(receiver: Act, on: readonly AnsweredState[]): Promise<void> {
-  it = await engineWorld({ receivers: [receiver], answer: { to: 'acks', on } })
+async function world(receiver: Act, on: readonly AnsweredState[], afterMs = 0): Promise<void> {
+  it = await engineWorld({ receivers: [receiver], answer: { to: 'acks', on, afterMs } })
 }
 
 const listener = defineReceiver({
@@ -168,4 +168,15 @@ test('what its sender could not read is set aside with the reason, passes no ste
   })
   expect(told).toEqual([])
   expect(await it.accept('<broken', { unreadable, sourceKey: 'bytes/1' })).toEqual({ id, duplicate: true })
+})
+
+test('an answer waits as long as the flow says, so that it does not overtake the answer to the call', async () => {
+  await world(() => ({ summary: 'ok' }), ['accepted', 'delivered'], 5000)
+  await it.engine().start(acks())
+  await it.accept('x')
+  await it.engine().idle()
+  await it.advance(4000)
+  expect(told).toEqual([])
+  await it.advance(2000)
+  expect(outcomes()).toEqual(['accepted', 'delivered'])
 })

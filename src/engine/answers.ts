@@ -1,5 +1,5 @@
 import type { Incoming } from '../flow/adapter.ts'
-import type { AnsweredState } from '../flow/document.ts'
+import type { AnsweredState, AnswerPolicy } from '../flow/document.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { NewDelivery, StoredError } from '../store/port.ts'
 import type { EngineParts } from './engine.ts'
@@ -57,7 +57,7 @@ export class Answers {
     // A message can end before the intake comes to say that it was accepted: who is told must hear that first.
     if (facts.state !== 'accepted' && on.includes('accepted')) await this.give(running, asAccepted(facts))
     const { parts, persistence, travelling } = this.#options
-    const delivery = answerDelivery(flow.name, to, facts)
+    const delivery = answerDelivery(flow.name, flow.answer, facts)
     const accepted = await persist(persistence, 'answer', () => parts.store.accept(delivery))
     const target = this.#options.find(to)
     running.onAnswer(to, target ? undefined : engineErrors.ANSWER_WAITS({ flow: flow.name, to }))
@@ -101,7 +101,7 @@ function asAccepted({ message, attributes, at }: Pick<AnswerFacts, 'message' | '
  * The message that tells flow `to` of it: attributes of the message it is about, with `outcome`; a JSON body with the
  * rest. Its key makes that it is told once; answers about one message go one after the other.
  */
-function answerDelivery(flow: string, to: string, facts: AnswerFacts): NewDelivery {
+function answerDelivery(flow: string, { to, afterMs }: AnswerPolicy, facts: AnswerFacts): NewDelivery {
   const { message, state, at, summary, error, receipt, attributes, since } = facts
   const body: JsonObject = {
     flow,
@@ -127,5 +127,6 @@ function answerDelivery(flow: string, to: string, facts: AnswerFacts): NewDelive
     acceptedAt: at,
     isProbe: false,
     replayOf: undefined,
+    ...(afterMs > 0 && { dueAt: at + afterMs }),
   }
 }

@@ -51,6 +51,8 @@ export type AnsweredState = (typeof answeredStates)[number]
 export interface AnswerPolicy {
   readonly to: string
   readonly on: readonly AnsweredState[]
+  /** How long an answer waits, so that it does not overtake what the sender is told in the call itself. */
+  readonly afterMs: number
 }
 
 export interface Retention {

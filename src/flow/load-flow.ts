@@ -118,7 +118,7 @@ function toFlow(
     steps: document.steps,
     to: receiversOf(document),
     delivery: deliveryOf(document),
-    answer: document.answer,
+    answer: document.answer && { to: document.answer.to, on: document.answer.on, afterMs: document.answer.after },
     keep: { deliveredMs: document.keep.delivered, setAsideMs: document.keep['set-aside'] },
     expect: expectationsOf(document),
     alert: typeof document.alert === 'string' ? [document.alert] : document.alert,

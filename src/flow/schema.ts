@@ -93,6 +93,10 @@ const answer = z.strictObject({
     .min(1)
     .default(answeredStates.filter(state => state !== 'accepted'))
     .meta({ description: 'What is answered.', examples: [['accepted', 'delivered', 'set-aside']] }),
+  after: duration.prefault('5s').meta({
+    description:
+      'How long an answer waits, so that it does not overtake what the sender is told in the call itself: SAP writes the status of an IDoc that was sent only then.',
+  }),
 })
 
 const retention = z.strictObject({
@@ -137,13 +141,10 @@ export function flowSchema(declarations: Declarations, naming: Naming = parsing)
       .string()
       .optional()
       .meta({ description: 'Who is asked when something is wrong with it.', examples: ['order-to-cash'] }),
-    params: z
-      .record(paramName, declaredParam)
-      .default({})
-      .meta({
-        description:
-          'Values that differ between stages; they stand in params/<stage>.yaml, or in globals/<stage>.yaml for all documents of the folder.',
-      }),
+    params: z.record(paramName, declaredParam).default({}).meta({
+      description:
+        'Values that differ between stages; they stand in params/<stage>.yaml, or in globals/<stage>.yaml for all documents of the folder.',
+    }),
     from: naming.sender(declarations.senders).meta({ description: 'Where messages come from.' }),
     expect: expectation
       .default({ quiet: undefined, probe: undefined })

@@ -4,6 +4,7 @@ import {
   accept,
   claim,
   claimOne,
+  claimWithDue,
   delivered,
   ids,
   newDelivery,
@@ -127,6 +128,19 @@ export function describeAccept(world: () => StoreWorld): void {
       expect(await store.accept(newDelivery({ keys: [`${key}!`] }))).toMatchObject({ duplicate: false })
       expect(await store.accept(newDelivery({ keys: [key] }))).toEqual({ id: first.id, duplicate: true })
       expect((await store.known('orders', [key])).get(key)).toEqual({ id: first.id, state: 'queued' })
+    })
+
+    test('one that is due later waits until then, and keeps its place in its order key', async () => {
+      const late = await accept(store, { orderKey: 'k', dueAt: startedAt + 5000 })
+      const next = await accept(store, { orderKey: 'k' })
+      const other = await accept(store)
+      const { deliveries, nextDueAt } = await claimWithDue(store)
+      expect([ids(deliveries), nextDueAt]).toEqual([[other], startedAt + 5000])
+      expect(await claim(store, { now: startedAt + 4999 })).toEqual([])
+      const claimed = await claimOne(store, { now: startedAt + 5000 })
+      expect(claimed).toMatchObject({ id: late, acceptedAt: startedAt, attemptCount: 0 })
+      await store.finish(claimed, delivered())
+      expect((await claimOne(store, { now: startedAt + 5000 })).id).toBe(next)
     })
 
     test('known tells the state of deliveries by their keys', async () => {
