@@ -1,0 +1,293 @@
+import type { HubError } from '../../kernel/error.ts'
+import { asHubError } from '../../kernel/error.ts'
+import type { Json, JsonObject } from '../../kernel/json.ts'
+import type { BatchAnswer, BatchPart, BatchRequest, BatchResult } from '../odata/batch.ts'
+import { ODataClient } from '../odata/client.ts'
+import type { ExchangeOptions } from '../odata/exchange.ts'
+import { isGroup, isList, parseExact, readEntity, writeEntity } from '../odata/json.ts'
+import { formatLiteral } from '../odata/literal.ts'
+import type { EntityType } from '../odata/model.ts'
+import { failureOf } from '../odata/service-error.ts'
+import { type QueryOptions, queryString } from '../odata/url.ts'
+import { c4cErrors } from './errors.ts'
+import { explain } from './explain.ts'
+import { type C4CEntity, c4cTypes, setOf } from './types.ts'
+
+/** An entity with plain values; `ObjectID` is its key. */
+export interface C4CRow {
+  readonly id: string
+  readonly etag: string
+  readonly values: JsonObject
+}
+
+export type C4CWrite =
+  | { readonly kind: 'create'; readonly entity: C4CEntity; readonly body: JsonObject }
+  /** `entity` may be that of a part below (AppointmentTextCollection), named by its parent's navigation. */
+  | {
+      readonly kind: 'create-below'
+      readonly entity: C4CEntity
+      readonly id: string
+      readonly part: string
+      readonly body: JsonObject
+    }
+  | {
+      readonly kind: 'update'
+      readonly entity: C4CEntity
+      readonly id: string
+      readonly etag: string
+      readonly body: JsonObject
+    }
+  | {
+      readonly kind: 'update-below'
+      readonly entity: C4CEntity
+      readonly part: string
+      readonly id: string
+      readonly body: JsonObject
+    }
+  | { readonly kind: 'remove'; readonly entity: C4CEntity; readonly id: string; readonly etag?: string | undefined }
+  | { readonly kind: 'remove-below'; readonly part: string; readonly id: string }
+
+export interface C4CQuery {
+  /** With literals already; `and` of comparisons, as the service knows it. */
+  readonly filter?: string | undefined
+  readonly select?: readonly string[] | undefined
+  readonly expand?: readonly string[] | undefined
+  readonly top?: number | undefined
+  readonly orderby?: readonly string[] | undefined
+}
+
+/** A client of the OData service of SAP Cloud for Customer. Throws C4C_…, ODATA_… and NET_… errors. */
+export class C4CClient {
+  readonly #odata: ODataClient
+  readonly #credential: string
+  readonly #now: () => number
+
+  constructor(options: ExchangeOptions) {
+    // No descriptions beside codes: they double the size of an answer, and nobody reads them here.
+    this.#odata = new ODataClient({ ...options, version: 'v2', headers: { 'odata-no-codedescs': 'true' } })
+    this.#credential = options.credential
+    this.#now = options.now
+  }
+
+  get server(): string {
+    return this.#odata.naming.server
+  }
+
+  /** The service stands and knows the credential. */
+  async check(signal: AbortSignal): Promise<string> {
+    return this.#explained('', () => this.#odata.check(signal))
+  }
+
+  /** The entities of a query, page by page as the service cuts them. */
+  async *list(entity: C4CEntity, query: C4CQuery, signal: AbortSignal): AsyncGenerator<C4CRow> {
+    const path = listPath(entity, query)
+    try {
+      for await (const page of this.#odata.pages({ path, signal })) {
+        for (const each of page.entities) yield rowOf(c4cTypes[entity], each, setOf(entity))
+      }
+    } catch (thrown) {
+      throw explain(thrown, setOf(entity))
+    }
+  }
+
+  /** ObjectIDs of everything there is: a census, by which deletions are found. */
+  async keys(entity: C4CEntity, filter: string | undefined, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const keys = new Set<string>()
+    for await (const row of this.list(entity, { filter, select: ['ObjectID'] }, signal)) keys.add(row.id)
+    return keys
+  }
+
+  /** Entities by ObjectID, many in one request; undefined for those that are not there. */
+  async read(
+    entity: C4CEntity,
+    ids: readonly string[],
+    expand: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (C4CRow | undefined)[]> {
+    if (ids.length === 0) return []
+    const requests = ids.map((id): BatchRequest => {
+      const path = `${entityUrl(entity, id)}${queryString('v2', { expand })}`
+      return { method: 'GET', path: withJson(path), headers: { accept: 'application/json' } }
+    })
+    const results = await this.#batch(
+      requests.map(request => ({ request })),
+      setOf(entity),
+      signal,
+      true,
+    )
+    return results.map((result, index) => {
+      const answer = answerOf(result)
+      if (answer.status === 404) return undefined
+      const path = `${setOf(entity)}('${ids[index] ?? ''}')`
+      if (answer.status >= 300) throw this.#refusal(answer, path)
+      return rowOf(c4cTypes[entity], this.#document(answer, path), path, answer.headers['etag'])
+    })
+  }
+
+  /** Many queries in one request; the first page of each. */
+  async find(
+    entity: C4CEntity,
+    queries: readonly C4CQuery[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly C4CRow[])[]> {
+    if (queries.length === 0) return []
+    const requests = queries.map((query): BatchPart => {
+      return { request: { method: 'GET', path: listPath(entity, query), headers: { accept: 'application/json' } } }
+    })
+    const results = await this.#batch(requests, setOf(entity), signal, true)
+    return results.map(result => {
+      const answer = answerOf(result)
+      if (answer.status >= 300) throw this.#refusal(answer, setOf(entity))
+      const list = this.#document(answer, setOf(entity))
+      if (!isList(list)) throw odd(setOf(entity), 'a list was asked for, and it is none')
+      return list.map(each => rowOf(c4cTypes[entity], each, setOf(entity)))
+    })
+  }
+
+  /**
+   * Writes in one request, each done or not done for itself; in their order the entity where one came back, undefined
+   * where none does, or why it was refused. A thrown error says nothing about what of them was done.
+   */
+  async write(writes: readonly C4CWrite[], signal: AbortSignal): Promise<readonly (C4CRow | undefined | HubError)[]> {
+    if (writes.length === 0) return []
+    const parts = writes.map((write): BatchPart => ({ changeset: [requestOf(write)] }))
+    const results = await this.#batch(parts, '$batch', signal, false)
+    return results.map((result, index) => {
+      const write = writes[index]
+      const answer = answerOf(result)
+      const path = write ? pathOf(write) : ''
+      if (answer.status >= 300) return this.#refusal(answer, path)
+      if (answer.status === 204 || answer.body.length === 0 || !write) return undefined
+      const type = typeOf(write)
+      return rowOf(type, this.#document(answer, path), path, answer.headers['etag'])
+    })
+  }
+
+  /** True where the service has an item of that GroupwareItemID already; cheaper than looking for it. */
+  async isKnown(entity: 'Appointment' | 'EMail', groupwareId: string, signal: AbortSignal): Promise<boolean> {
+    const name = entity === 'EMail' ? 'CheckEmailByGroupwareID' : 'CheckAppointmentByGroupwareID'
+    const literal = formatLiteral('v2', 'Edm.String', groupwareId, 'GroupwareItemID')
+    const path = withJson(`${name}?GroupwareItemID=${encodeURIComponent(literal)}`)
+    const change = { method: 'POST', path, signal, isRepeatable: true } as const
+    const { value } = await this.#explained(name, () => this.#odata.change(change))
+    const bare = isGroup(value) ? (value['results'] ?? value[name]) : value
+    if (typeof bare !== 'boolean') throw odd(name, 'neither yes nor no')
+    return bare
+  }
+
+  async #batch(
+    parts: readonly BatchPart[],
+    path: string,
+    signal: AbortSignal,
+    isRead: boolean,
+  ): Promise<readonly BatchResult[]> {
+    const results = await this.#explained(path, () => this.#odata.batch(parts, { signal, isRepeatable: isRead }))
+    if (results.length === parts.length) return results
+    const reason = `${results.length} answers came for ${parts.length} requests`
+    throw isRead ? odd(path, reason) : c4cErrors.OUTCOME_UNKNOWN({ path, reason })
+  }
+
+  async #explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (thrown) {
+      throw explain(thrown, path)
+    }
+  }
+
+  #refusal(answer: BatchAnswer, path: string): HubError {
+    const failure = failureOf(answer, { server: this.server, credential: this.#credential, path, now: this.#now() })
+    return asHubError(explain(failure, path))
+  }
+
+  /** What stands in the wrap `d`, and in `results`, which this service puts around a single entity too. */
+  #document({ body }: BatchAnswer, path: string): Json {
+    try {
+      const document = parseExact(new TextDecoder('utf-8', { fatal: true }).decode(body))
+      const inner = isGroup(document) ? document['d'] : undefined
+      const value = isGroup(inner) && 'results' in inner ? inner['results'] : inner
+      if (value !== undefined) return value
+    } catch (thrown) {
+      throw odd(path, thrown instanceof Error ? thrown.message.slice(0, 200) : String(thrown))
+    }
+    throw odd(path, 'it is no entity')
+  }
+}
+
+/** `EntityLastChangedOn ge datetimeoffset'…'` */
+export function changedSince(ms: number): string {
+  const moment = new Date(ms).toISOString()
+  return `EntityLastChangedOn ge ${formatLiteral('v2', 'Edm.DateTimeOffset', moment, 'EntityLastChangedOn')}`
+}
+
+/** `Name eq 'value'`; a star in the value would be taken for any letters, so it matches more than it says. */
+export function equals(name: string, value: string): string {
+  return `${name} eq ${formatLiteral('v2', 'Edm.String', value, name)}`
+}
+
+function listPath(entity: C4CEntity, { filter, select, expand, top, orderby }: C4CQuery): string {
+  const options: QueryOptions = { filter, select, expand, top, orderby }
+  return withJson(`${setOf(entity)}${queryString('v2', options)}`)
+}
+
+function entityUrl(set: string, id: string): string {
+  return `${setOf(set)}(${encodeURIComponent(formatLiteral('v2', 'Edm.String', id, 'ObjectID'))})`
+}
+
+/** The service answers in Atom unless it is asked for JSON by the query. */
+function withJson(path: string): string {
+  return `${path}${path.includes('?') ? '&' : '?'}$format=json`
+}
+
+function typeOf(write: C4CWrite): EntityType | undefined {
+  if (write.kind === 'create' || write.kind === 'update' || write.kind === 'remove') return c4cTypes[write.entity]
+  return 'entity' in write ? c4cTypes[write.entity].navigation.get(write.part) : undefined
+}
+
+function requestOf(write: C4CWrite): BatchRequest {
+  const headers: Record<string, string> = { accept: 'application/json' }
+  const body = 'body' in write ? writeEntity('v2', typeOf(write), write.body, undefined) : undefined
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if ('etag' in write && write.etag !== undefined) headers['if-match'] = write.etag
+  const isCreate = write.kind === 'create' || write.kind === 'create-below'
+  const method = isCreate ? 'POST' : write.kind === 'remove' || write.kind === 'remove-below' ? 'DELETE' : 'PATCH'
+  return { method, path: isCreate ? withJson(urlOf(write)) : urlOf(write), headers, body }
+}
+
+function urlOf(write: C4CWrite): string {
+  switch (write.kind) {
+    case 'create':
+      return setOf(write.entity)
+    case 'create-below':
+      return `${entityUrl(write.entity, write.id)}/${write.part}`
+    case 'update-below':
+    case 'remove-below':
+      return entityUrl(write.part, write.id)
+    default:
+      return entityUrl(write.entity, write.id)
+  }
+}
+
+function pathOf(write: C4CWrite): string {
+  return decodeURIComponent(urlOf(write))
+}
+
+function answerOf(result: BatchResult): BatchAnswer {
+  if ('answer' in result) return result.answer
+  if ('failed' in result) return result.failed
+  const [only] = result.answers
+  if (only) return only
+  throw c4cErrors.OUTCOME_UNKNOWN({ path: '$batch', reason: 'a changeset was answered with nothing' })
+}
+
+function rowOf(type: EntityType | undefined, given: Json, path: string, header?: string): C4CRow {
+  const values = readEntity('v2', type, given)
+  if (!isGroup(values)) throw odd(path, 'an entity was asked for, and it is none')
+  const { '@odata.etag': inside, ObjectID: id, ...rest } = values
+  if (typeof id !== 'string' || id === '') throw odd(path, 'an entity has no ObjectID')
+  return { id, etag: typeof inside === 'string' ? inside : (header ?? ''), values: rest }
+}
+
+function odd(path: string, reason: string): HubError {
+  return c4cErrors.ANSWER_ODD({ path, reason })
+}
