@@ -12,6 +12,8 @@ export const itemKinds: readonly ItemKind[] = ['mail', 'appointment', 'contact',
 export type Instant = string
 /** A day as `2026-11-23`. */
 export type Day = string
+/** An instant; a day where the appointment lasts whole days. */
+export type Moment = string
 
 export type Sensitivity = 'normal' | 'personal' | 'private' | 'confidential'
 export type Importance = 'low' | 'normal' | 'high'
@@ -61,9 +63,9 @@ export interface Appointment {
   readonly kind: 'appointment'
   readonly subject: string
   /** An instant; the first day when `isAllDay`. Of a series: its first occurrence. */
-  readonly start: Instant | Day
+  readonly start: Moment
   /** An instant; the day after the last when `isAllDay`. */
-  readonly end: Instant | Day
+  readonly end: Moment
   readonly isAllDay: boolean
   /** IANA name of the zone in which it was made; a series keeps its hour in this zone. */
   readonly zone: string
@@ -81,7 +83,7 @@ export interface Appointment {
   readonly attachments: readonly Attachment[]
   readonly recurrence: Recurrence | null
   /** Occurrences that differ from the series, by the start they would have had (an instant; a day when `isAllDay`). */
-  readonly exceptions: Readonly<Record<Instant | Day, Exception>>
+  readonly exceptions: Readonly<Record<Moment, Exception>>
 }
 
 export interface Attendee extends Person {
@@ -112,8 +114,8 @@ export interface Recurrence {
 /** What differs; a field that is not there is as in the series. */
 export interface Exception {
   readonly isDeleted?: boolean
-  readonly start?: Instant | Day
-  readonly end?: Instant | Day
+  readonly start?: Moment
+  readonly end?: Moment
   readonly subject?: string
   readonly location?: string
   readonly body?: Body

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import type { Appointment, Attendee, Exception, Item } from './items.ts'
+import type { Appointment, Attendee, Item } from './items.ts'
 
 /**
  * An item as parts, each of which is merged for itself. What makes sense only together is one part: `when` (start, end,
@@ -74,7 +74,7 @@ export function fieldsOf(kind: Item['kind'], paths: Iterable<string>): readonly 
     const part = path.split('/', 1)[0] ?? path
     for (const field of groups[kind]?.[part] ?? [part]) fields.add(field)
   }
-  return [...fields].sort()
+  return [...fields].toSorted()
 }
 
 function addMembers(parts: Map<string, Json>, field: string, value: JsonObject): void {
@@ -137,7 +137,7 @@ function exceptionsWith(exceptions: Appointment['exceptions'], changes: PartChan
     byStart.set(original, exception)
   }
   const left = [...byStart].filter(([, exception]) => Object.keys(exception).length > 0)
-  return Object.fromEntries(left) as Readonly<Record<string, Exception>>
+  return Object.fromEntries(left)
 }
 
 function withMember(list: Json | undefined, member: string, isThere: boolean): Json {

@@ -15,6 +15,8 @@ export const syncLimits = {
   restartsMax: 3,
   /** Items that are read, planned and written together. */
   chunkItems: 100,
+  /** Ids of links that are compared with a listing at a time. */
+  pairsPerPage: 2000,
   /** Items of a feed that are kept in memory as they came; further ones are read again when their turn comes. */
   heldItemsMax: 2000,
   /** How often the keys of a side are compared that tells no deletions. */

@@ -5,7 +5,6 @@ import type { Scope, Side } from '../drivers.ts'
 import type { Appointment, Item } from '../plan/items.ts'
 import { partsOf } from '../plan/parts.ts'
 import { defaultRules, type SyncRules } from '../plan/rules.ts'
-import { stampsOf } from '../plan/stamps.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
@@ -281,7 +280,7 @@ class Schedule {
     const side = random() < 0.5 ? this.#mailbox : this.#crm
     const held = side.add(item, Math.floor(random() * lagMsMax))
     const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
-    for (const [path, stamp] of Object.entries(this.#stamps(held))) doings[side.side].set(path, stamp)
+    for (const [path, stamp] of Object.entries(this.#values(held))) doings[side.side].set(path, stamp)
     this.#doings.set(tag, doings)
     return `${side.side} has a new ${held.id} ${tag}`
   }
@@ -289,9 +288,9 @@ class Schedule {
   #editSome(random: () => number, side: WorldMailbox | WorldCrm): string {
     const held = pick(random, [...side.held.values()])
     if (!held) return `${side.side} is empty`
-    const before = this.#stamps(held)
+    const before = this.#values(held)
     side.edit(held.id, item => this.#edited(random, item as Appointment), Math.floor(random() * lagMsMax))
-    const after = this.#stamps(held)
+    const after = this.#values(held)
     const doings = this.#doings.get(tagOf(held.item))
     const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
       path => before[path] !== after[path],
@@ -338,6 +337,8 @@ class Schedule {
     if (!held) return `${side.side} is empty`
     side.drop(held.id)
     const doings = this.#doings.get(tagOf(held.item))
+    // What people edited in an item dies with it.
+    doings?.[side.side].clear()
     if (doings) doings.deletedIn = side.side
     return `${side.side} deletes ${held.id} ${tagOf(held.item)}`
   }
@@ -358,7 +359,7 @@ class Schedule {
     const copy = this.#mailbox.add({ ...(held.item as Appointment), organizer: { address: tag, name: '' } })
     copy.mark = held.mark
     const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
-    for (const [path, stamp] of Object.entries(this.#stamps(copy))) doings.exchange.set(path, stamp)
+    for (const [path, stamp] of Object.entries(this.#values(copy))) doings.exchange.set(path, stamp)
     this.#doings.set(tag, doings)
     return `exchange copies ${held.id} to ${copy.id} ${tag}`
   }
@@ -371,7 +372,7 @@ class Schedule {
       doings.exchange.clear()
       doings.crm.clear()
       doings.deletedIn = undefined
-      doings.settled = held ? this.#stamps(held) : undefined
+      doings.settled = held ? this.#values(held) : undefined
       if (!held) this.#doings.delete(tag)
     }
   }
@@ -385,7 +386,7 @@ class Schedule {
       const [crm, ...moreInCrm] = inCrm.get(tag) ?? []
       if (moreInMailbox.length + moreInCrm.length > 0) faults.push(`doubled`)
       if (!exchange || !crm) faults.push(`only on one side`)
-      else if (!areEqual(this.#stamps(exchange), this.#stamps(crm))) faults.push(`sides differ`)
+      else if (!areEqual(this.#values(exchange), this.#values(crm))) faults.push(`sides differ`)
     }
     for (const [tag, doings] of this.#doings) {
       const [exchange] = inMailbox.get(tag) ?? []
@@ -402,7 +403,7 @@ class Schedule {
   }
 
   #lostUpdates(held: Held, { exchange, crm, settled }: Doings): readonly string[] {
-    const now = this.#stamps(held)
+    const now = this.#values(held)
     const lost: string[] = []
     for (const path of new Set([
       ...Object.keys(now),
@@ -424,8 +425,10 @@ class Schedule {
     return byTag
   }
 
-  #stamps({ item }: Held): Readonly<Record<string, string>> {
-    return stampsOf(partsOf(this.#crm.normalise(item)))
+  #values({ item }: Held): Readonly<Record<string, string>> {
+    const values: Record<string, string> = {}
+    for (const [path, value] of partsOf(this.#crm.normalise(item))) values[path] = JSON.stringify(value)
+    return values
   }
 
   #next(letter: string): string {

@@ -5,7 +5,7 @@ import { mergeLinks } from './merge-links.ts'
 import { type Pulled, pullChanges } from './pull.ts'
 import { replayIntents } from './replay.ts'
 import { emptyReport, type Round, type RoundReport } from './round-state.ts'
-import type { Link, ScopeState } from './sync-store.ts'
+import type { Link, Pair, ScopeState } from './sync-store.ts'
 import { takeIn } from './take-in.ts'
 
 /**
@@ -93,9 +93,9 @@ async function compareKeys(
     keysComparedAt = clock.now()
   }
   if (present.exchange || present.crm) {
-    for await (const link of allLinks(round)) {
+    for await (const link of allPairs(round)) {
       for (const side of ['exchange', 'crm'] as const) {
-        if (present[side] && !present[side].has(link[side].id)) round.recalled[side].add(link[side].id)
+        if (present[side] && !present[side].has(link[side])) round.recalled[side].add(link[side])
       }
     }
   }
@@ -131,11 +131,11 @@ function isOwnEcho(round: Round, side: Side, link: Link, version: string | undef
   return !link.isDirty && !isRecalled && version !== undefined && version === link[side].version
 }
 
-async function* allLinks({ context: { store, scope, limits } }: Round): AsyncGenerator<Link> {
+async function* allPairs({ context: { store, scope, limits } }: Round): AsyncGenerator<Pair> {
   let after: string | undefined
   do {
-    const page = await store.listLinks(scope, after, limits.chunkItems * 10)
+    const page = await store.listPairs(scope, after, limits.pairsPerPage)
     yield* page
-    after = page.length < limits.chunkItems * 10 ? undefined : page.at(-1)?.key
+    after = page.length < limits.pairsPerPage ? undefined : page.at(-1)?.key
   } while (after !== undefined)
 }

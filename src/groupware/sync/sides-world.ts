@@ -139,7 +139,7 @@ abstract class WorldSide implements SideDriver {
       if (!held) return { state: 'gone' }
       if (String(held.version) !== version) return { state: 'conflict' }
       const values = Object.fromEntries(fields.map(field => [field, after[field as keyof Item]]))
-      if (after !== before) held.item = this.normalise({ ...held.item, ...values } as Item)
+      if (after !== before) held.item = this.normalise({ ...held.item, ...values })
       if (mark !== undefined) held.mark = mark
       this.touch(held)
       return { state: 'done', id, version: String(held.version), identity: this.identityOf(held) }
@@ -246,9 +246,8 @@ export class WorldMailbox extends WorldSide {
       const changes = page.map(([id, { isDeleted, version }]): Change => {
         return isDeleted ? { id, isDeleted } : { id, isDeleted, version: String(version) }
       })
-      if (this.isDisorderly) changes.push(...changes.slice(0, 2).reverse())
-      if (this.isDisorderly) changes.reverse()
-      return { changes, token: `${this.#epoch}:${upTo}`, hasMore }
+      if (this.isDisorderly) changes.push(...changes.slice(0, 2).toReversed())
+      return { changes: this.isDisorderly ? changes.toReversed() : changes, token: `${this.#epoch}:${upTo}`, hasMore }
     })
   }
 

@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { Side } from '../drivers.ts'
-import type { Ghost, Intent, Link, LinkElsewhere, ScopeState, Waiting } from './sync-store.ts'
+import type { Ghost, Intent, Link, LinkElsewhere, Pair, ScopeState, Waiting } from './sync-store.ts'
 
 // How what the sync remembers lies in rows. The rows come from our own strict tables, so their types are known.
 
@@ -30,6 +30,10 @@ export function linkOf(row: Row): Link {
     role: text(row['role']) as Link['role'],
     heldSide: optionalText(row['held_side']) as Side | undefined,
   }
+}
+
+export function pairOf(row: Row): Pair {
+  return { key: text(row['key']), exchange: text(row['exchange_id']), crm: text(row['crm_id']) }
 }
 
 /** Columns of a link in the order of its table. */

@@ -5,7 +5,17 @@ import { Committer, type Flusher } from '../../store/sqlite/committer.ts'
 import { sqliteLimits } from '../../store/sqlite/limits.ts'
 import { WalFlusher } from '../../store/sqlite/wal-flusher.ts'
 import type { Side } from '../drivers.ts'
-import { elsewhereOf, ghostOf, intentOf, linkColumns, linkOf, type Row, stateOf, waitingOf } from './sqlite-rows.ts'
+import {
+  elsewhereOf,
+  ghostOf,
+  intentOf,
+  linkColumns,
+  linkOf,
+  pairOf,
+  type Row,
+  stateOf,
+  waitingOf,
+} from './sqlite-rows.ts'
 import { migrateSyncStore } from './sqlite-schema.ts'
 import type { ScopeKey, ScopeState, SyncStore, SyncWrite } from './sync-store.ts'
 
@@ -79,21 +89,26 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
   const prepare = (sql: string) => database.prepare(sql)
   const inList = 'in (select value from json_each(?))'
   const state = prepare('select * from scope where number = ?')
+  // Without the names SQLite walks all links of the scope: it knows nothing of how many there are.
   const bySide: Record<Side, StatementSync> = {
-    exchange: prepare(`select * from link where scope = ? and exchange_id ${inList}`),
-    crm: prepare(`select * from link where scope = ? and crm_id ${inList}`),
+    exchange: prepare(`select * from link indexed by link_exchange where scope = ? and exchange_id ${inList}`),
+    crm: prepare(`select * from link indexed by link_crm where scope = ? and crm_id ${inList}`),
   }
-  const byIdentity = prepare(`select * from link where scope = ? and exchange_identity ${inList}`)
+  const byIdentity = prepare(
+    `select * from link indexed by link_identity where scope = ? and exchange_identity ${inList}`,
+  )
   const open = {
-    dirty: prepare('select * from link where scope = ? and is_dirty = 1'),
-    held: prepare('select * from link where scope = ? and held_side is not null'),
+    dirty: prepare('select * from link indexed by link_dirty where scope = ? and is_dirty = 1'),
+    held: prepare('select * from link indexed by link_held where scope = ? and held_side is not null'),
   }
-  const page = prepare('select * from link where scope = ? and key > ? order by key limit ?')
+  const page = prepare('select key, exchange_id, crm_id from link where scope = ? and key > ? order by key limit ?')
   const elsewhere = prepare(`
     select link.key, link.crm_id, link.role, scope.mailbox from link join scope on scope.number = link.scope
     where link.crm_id ${inList} and scope.organization = ? and scope.kind = ? and scope.mailbox <> ?`)
   const count = prepare('select count(*) as found from link where scope = ?')
-  const countHeld = prepare('select count(*) as found from link where scope = ? and held_side is not null')
+  const countHeld = prepare(
+    'select count(*) as found from link indexed by link_held where scope = ? and held_side is not null',
+  )
   const intents = prepare('select content from intent where scope = ? order by at, key')
   const ghosts = prepare(`select * from ghost where scope = ? and side = ? and id ${inList}`)
   const due = prepare('select * from waiting where scope = ? and due_at <= ? order by due_at')
@@ -114,7 +129,7 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     findByIdentity: async (scope, identities) =>
       identities.length === 0 ? [] : rows(scope, byIdentity, list(identities)).map(linkOf),
     openLinks: async (scope, which) => rows(scope, open[which]).map(linkOf),
-    listLinks: async (scope, after, limit) => rows(scope, page, after ?? '', limit).map(linkOf),
+    listPairs: async (scope, after, limit) => rows(scope, page, after ?? '', limit).map(pairOf),
     linksElsewhere: async ({ organization, kind, mailbox }, crmIds) =>
       elsewhere.all(list(crmIds), organization, kind, mailbox).map(elsewhereOf),
     countLinks: async scope => countOf(scope, count),

@@ -16,8 +16,8 @@ export interface SyncStore {
   findByIdentity(scope: ScopeKey, identities: readonly string[]): Promise<readonly Link[]>
   /** Links that wait for something: `dirty` for the next merge, `held` for the word of a person (mass deletion). */
   openLinks(scope: ScopeKey, which: 'dirty' | 'held'): Promise<readonly Link[]>
-  /** All links by rising key, for full listings; the next page begins after the last key of this one. */
-  listLinks(scope: ScopeKey, after: string | undefined, limit: number): Promise<readonly Link[]>
+  /** Ids of all links by rising key, for full listings; the next page begins after the last key of this one. */
+  listPairs(scope: ScopeKey, after: string | undefined, limit: number): Promise<readonly Pair[]>
   /** Links of other mailboxes of the organization to the same items of the CRM. */
   linksElsewhere(scope: ScopeKey, crmIds: readonly string[]): Promise<readonly LinkElsewhere[]>
   countLinks(scope: ScopeKey): Promise<number>
@@ -77,6 +77,13 @@ export interface Link {
   readonly role: 'lead' | 'follower'
   /** The side on which it is gone, while the brake holds the deletion back. */
   readonly heldSide: Side | undefined
+}
+
+/** The ids of a link alone. */
+export interface Pair {
+  readonly key: string
+  readonly exchange: string
+  readonly crm: string
 }
 
 export type PendingStamps = Readonly<Record<string, readonly string[]>>
