@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { asHubError, defineErrors } from '../kernel/error.ts'
-import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import type { JsonObject } from '../kernel/json.ts'
+import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { duration, size } from '../kernel/schema.ts'
+import { callerOf } from './caller.ts'
+import { endpointPath, endpointRole } from './endpoint-config.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
 
@@ -40,27 +41,12 @@ const keyLettersMax = 256
 const neverPassed = /^(x-isthmus-.*|authorization|proxy-authorization|cookie|x-api-key)$/i
 
 const config = z.strictObject({
-  path: z
-    .string()
-    .regex(
-      /^(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+(\/\*)?$/,
-      'a path begins with a slash: /orders, or /orders/* for all below',
-    )
-    .refine(path => !/^\/status(\/|$)/.test(path), '/status is taken: callers ask there how a message ended')
-    .meta({ description: 'Path below /flows.', examples: ['/orders'] }),
+  path: endpointPath.meta({ description: 'Path below /flows.', examples: ['/orders'] }),
   methods: z
     .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']))
     .min(1)
     .default(['POST']),
-  role: z
-    .string()
-    .regex(/^[A-Za-z0-9_.]{1,100}$/, 'letters, digits, dot and underscore')
-    .optional()
-    .meta({
-      description:
-        'Role that callers need; they send client id and secret, a token or a certificate of a service instance that has it. Without a role only callers on the machine of the hub are let in.',
-      examples: ['ESBMessaging.send'],
-    }),
+  role: endpointRole,
   answer: z.enum(['accepted', 'result']).default('accepted').meta({
     description:
       'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
@@ -111,13 +97,10 @@ export const https = defineSender({
   ],
   errors: httpsErrors,
   attributes: ['method', 'path', 'query', 'caller'],
+  // Only a request that can be recognised can be asked again.
+  keepsResult: ({ answer, 'once-header': onceHeader }) => answer === 'result' && onceHeader !== undefined,
   open: async context => new HttpsSender(context, await StatusLinks.open(context)),
 })
-
-/** What a flow sees of who called: the client, and the user for whom it acts where there is one. */
-function callerOf({ clientId, instance, subject }: HttpCaller): JsonObject {
-  return { client: clientId, instance, ...(subject !== clientId && { user: subject }) }
-}
 
 class HttpsSender implements Sender {
   readonly #context: SenderContext<HttpsConfig>

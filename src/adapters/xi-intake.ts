@@ -117,6 +117,7 @@ function mainOf(payloads: readonly XiPayload[]): XiPayload | undefined {
 /** Keeps the bytes that a reader takes from a source, so that the message can be handed on as it came. */
 export class Recording {
   #kept: Uint8Array[] = []
+  #isStopped = false
   readonly #source: AsyncIterable<Uint8Array>
 
   constructor(source: AsyncIterable<Uint8Array>) {
@@ -125,9 +126,15 @@ export class Recording {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     for await (const chunk of this.#source) {
-      this.#kept.push(Buffer.from(chunk))
+      if (!this.#isStopped) this.#kept.push(Buffer.from(chunk))
       yield chunk
     }
+  }
+
+  /** Nobody wants the bytes: what comes from now on is not kept, nor what came. */
+  stop(): void {
+    this.#isStopped = true
+    this.#kept = []
   }
 
   /** What was read since it was last taken. */

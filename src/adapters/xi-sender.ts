@@ -24,7 +24,8 @@ const config = z.strictObject({
     .min(1)
     .optional()
     .meta({
-      description: 'Interfaces that this flow takes, as a sender agreement names them; all of them when left out.',
+      description:
+        'Interfaces that this flow takes, as a sender agreement names them; all of them when left out. Flows can share a path (with the same role and max-size): the one that names the interface most exactly takes the message.',
       examples: [[{ name: 'SI_Credit_Out', namespace: 'urn:contoso:crm' }]],
     }),
   within: duration.prefault('60s').meta({
@@ -52,6 +53,10 @@ export const xiSender = defineSender({
     'Takes messages of the XI 3.0 protocol, as ABAP proxies and Process Orchestration send them: once, in order by queue, or as queries that are answered in the same call.',
   config,
   examples: [
+    {
+      title: 'One of many interfaces at the one url that an S/4HANA knows; other flows have the others',
+      config: { path: '/xi', role: 'ESBMessaging.send', interfaces: [{ name: 'SI_Invoice_Out' }] },
+    },
     { title: 'Every proxy message of an S/4HANA', config: { path: '/xi', role: 'ESBMessaging.send' } },
     {
       title: 'A query with its answer',
@@ -81,6 +86,31 @@ const acknowledgements: ReadonlySet<XiMessageClass> = new Set([
   'ApplicationError',
 ])
 
+/** Who stands behind a route, for senders that share a path. */
+const senders = new WeakMap<HttpRoute, XiSender>()
+
+function isOfClass(takes: XiSenderConfig['takes'], messageClass: XiMessageClass | 'Fault'): boolean {
+  if (takes === 'messages') return messageClass === 'ApplicationMessage'
+  return messageClass !== 'Fault' && acknowledgements.has(messageClass)
+}
+
+/** What of a path is a sender's. */
+function partsOf({ takes, interfaces }: XiSenderConfig): readonly string[] {
+  if (takes === 'acknowledgements') return [takes]
+  return interfaces?.map(({ name, namespace = '*' }) => `${name} ${namespace}`) ?? ['*']
+}
+
+/** How exactly a sender names the interface of a message: 0 not at all, 1 as any, 2 by name, 3 by name and namespace. */
+function fitOf({ takes, interfaces }: XiSenderConfig, { interface: { name, namespace } }: XiHeader): number {
+  // Acknowledgements carry the interface of the message, or one of their own.
+  if (!interfaces || takes === 'acknowledgements') return 1
+  const fits = interfaces.map(known => {
+    if (known.name !== name) return 0
+    return known.namespace === undefined ? 2 : known.namespace === namespace ? 3 : 0
+  })
+  return Math.max(...fits)
+}
+
 class XiSender implements Sender {
   readonly #context: SenderContext<XiSenderConfig>
 
@@ -98,8 +128,10 @@ class XiSender implements Sender {
       role,
       methods: ['POST'],
       bodyBytesMax,
-      handle: request => this.#answer(request),
+      shared: { kind: 'xi', parts: partsOf(config) },
+      handle: (request, others) => this.#answer(request, others),
     }
+    senders.set(route, this)
     const remove = serve(route)
     try {
       if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
@@ -116,9 +148,13 @@ class XiSender implements Sender {
   async close(): Promise<void> {}
 
   /** Systems that speak XI read faults, not problem documents. */
-  async #answer(request: HttpRequest): Promise<HttpResponse> {
+  async #answer(request: HttpRequest, others: readonly HttpRoute[]): Promise<HttpResponse> {
     try {
-      return await this.#take(request)
+      // Whether the message is wanted as it came is known once its envelope is read.
+      const recording = new Recording(request.body)
+      const reader = await openXiMessage(recording, request.headers['content-type'] ?? '')
+      const taker = this.#takerOf(reader.envelope.header, others)
+      return await taker.#take(request, reader, recording)
     } catch (thrown) {
       const error = asHubError(thrown)
       if (error.code === 'ENDPOINT_CALLER_LEFT' || error.code === 'HUB_UNEXPECTED') throw error
@@ -127,14 +163,30 @@ class XiSender implements Sender {
     }
   }
 
-  async #take(request: HttpRequest): Promise<HttpResponse> {
+  /** The sender at this path whose agreement fits best. Throws XI_CLASS_REFUSED, XI_INTERFACE_REFUSED. */
+  #takerOf(header: XiHeader | undefined, others: readonly HttpRoute[]): XiSender {
+    const atPath = [this, ...others.flatMap(other => senders.get(other) ?? [])]
+    const messageClass = header?.messageClass ?? 'Fault'
+    const ofClass = atPath.filter(sender => isOfClass(sender.#context.config.takes, messageClass))
+    if (!header || ofClass.length === 0) {
+      throw xiSenderErrors.CLASS_REFUSED({ takes: this.#context.config.takes, class: messageClass })
+    }
+    const fits = ofClass.map(sender => ({ sender, fit: fitOf(sender.#context.config, header) }))
+    const [best] = fits.toSorted((one, other) => other.fit - one.fit)
+    if (best && best.fit > 0) return best.sender
+    const { name, namespace } = header.interface
+    throw xiSenderErrors.INTERFACE_REFUSED({ interface: name, namespace })
+  }
+
+  async #take(request: HttpRequest, reader: XiMessageReader, recording: Recording): Promise<HttpResponse> {
     const { clock, config, intake } = this.#context
-    const recording = config.take === 'message' ? new Recording(request.body) : undefined
-    const type = request.headers['content-type'] ?? ''
-    const reader = await openXiMessage(recording ?? request.body, type)
     const { header, payloads } = reader.envelope
-    this.#checkTaken(header)
-    const content = recording ? { type, body: recording.wholeMessage(reader) } : await this.#contentOf(header, reader)
+    if (!header) throw xiSenderErrors.CLASS_REFUSED({ takes: config.takes, class: 'Fault' })
+    const isWhole = config.take === 'message'
+    if (!isWhole) recording.stop()
+    const content = isWhole
+      ? { type: request.headers['content-type'] ?? '', body: recording.wholeMessage(reader) }
+      : await this.#contentOf(header, reader)
     const { id } = await intake.accept({
       headers: { 'content-type': content.type },
       attributes: { ...attributesOf(header, payloads), ...(request.caller && { caller: callerOf(request.caller) }) },
@@ -145,22 +197,6 @@ class XiSender implements Sender {
     if (!header.isSynchronous || acknowledgements.has(header.messageClass)) return acknowledge(header, clock.now())
     const outcome = await this.#waitForEnd(id, request.signal)
     return this.#answerTo(header, id, outcome)
-  }
-
-  #checkTaken(header: XiHeader | undefined): asserts header is XiHeader {
-    const { takes, interfaces } = this.#context.config
-    const messageClass = header?.messageClass ?? 'Fault'
-    const isTaken =
-      takes === 'messages'
-        ? messageClass === 'ApplicationMessage'
-        : messageClass !== 'Fault' && acknowledgements.has(messageClass)
-    if (!header || !isTaken) throw xiSenderErrors.CLASS_REFUSED({ takes, class: messageClass })
-    if (takes === 'acknowledgements') return
-    const { name, namespace } = header.interface
-    const isKnown = interfaces?.some(
-      known => known.name === name && (known.namespace === undefined || known.namespace === namespace),
-    )
-    if (isKnown === false) throw xiSenderErrors.INTERFACE_REFUSED({ interface: name, namespace })
   }
 
   async #contentOf(header: XiHeader, reader: XiMessageReader) {

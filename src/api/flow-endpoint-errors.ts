@@ -7,6 +7,12 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     means: 'The path {path} is served by flow {other} already.',
     next: 'Give the sender of one of the two flows another path, or stop flow {other}: this one is then served by itself.',
   },
+  PATH_UNLIKE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The path {path} is shared with flow {other}, which asks its callers for another role or takes another size.',
+    next: 'Give the senders of both flows the same role and max-size, or one of them another path.',
+  },
   PATH_UNKNOWN: {
     side: 'caller',
     retry: 'never',

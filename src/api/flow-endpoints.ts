@@ -80,7 +80,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
         if (!response.writableFinished) gone.abort()
       })
       const request = asRequest(incoming, response, route, caller, gone.signal)
-      await write(incoming, response, await route.handle(request), gone.signal)
+      await write(incoming, response, await route.handle(request, routes.othersOf(route)), gone.signal)
     } catch (thrown) {
       const error = asHubError(thrown)
       if (error.code === 'HUB_UNEXPECTED') options.log.error('endpoint.failed', { path: pathOf(url), error })

@@ -39,7 +39,13 @@ export interface HttpRoute {
   /** Role that a caller needs; undefined: no check of who calls, so only loopback callers are let in. */
   readonly role: string | undefined
   readonly bodyBytesMax: number
-  handle(request: HttpRequest): Promise<HttpResponse>
+  /**
+   * Lets routes of several flows stand at one path, of one `kind` and with the same role and size: one of them is called,
+   * and hands a request on that is another's. `parts`: what each has of the path; no two have the same part.
+   */
+  readonly shared?: { readonly kind: string; readonly parts: readonly string[] }
+  /** `others`: the routes that share the path with this one. */
+  handle(request: HttpRequest, others: readonly HttpRoute[]): Promise<HttpResponse>
 }
 
 /** Adds a route; the returned function takes it away. Throws ENDPOINT_PATH_TAKEN when another flow has the path. */

@@ -148,6 +148,40 @@ test('what cannot be taken is refused with a fault that says why, and leaves not
   expect(crm.requests.at(-1)?.body.toString()).toBe('<Alone/>')
 })
 
+test('flows share the url that an S/4HANA knows: the one that names the interface gets the message', async () => {
+  const from = (more: string) => `from: { xi: { path: /xi${more} } }\nto: { http: { url: "${crm.url}/`
+  const name = (namespace = '') => `, interfaces: [{ name: SI_Credit_Out${namespace} }]`
+  flow('any', `${from('')}any" } }\n`)
+  flow('by-name', `${from(name())}by-name" } }\n`)
+  flow('exactly', `${from(name(", namespace: 'urn:example:crm'"))}exactly" } }\n`)
+  flow('acks', `${from(', takes: acknowledgements')}acks" } }\n`)
+  await start()
+  const url = `${hub.endpointsUrl}/xi`
+  await sendXi(url, { messageId: messageId(1) })
+  await sendXi(url, { messageId: messageId(2), interface: { name: 'SI_Credit_Out', namespace: 'urn:other' } })
+  await sendXi(url, { messageId: messageId(3), interface: { name: 'SI_Other', namespace: 'urn:example:crm' } })
+  const ack = { messageClass: 'SystemAck', quality: undefined, refToMessageId: '1'.repeat(32) } as const
+  await sendXi(url, { ...ack, messageId: messageId(4), ack: { status: 'OK' } }, [])
+  await ended(4)
+  expect(crm.requests.map(request => request.url).toSorted()).toEqual(['/acks', '/any', '/by-name', '/exactly'])
+  // A flow that goes leaves the path to the others; two with the same part of it are one too many.
+  await hub.engine.stop('exactly')
+  await sendXi(url, { messageId: messageId(5) })
+  await ended(5)
+  expect(crm.requests.at(-1)?.url).toBe('/by-name')
+  expect((await sendXi(url, { messageId: messageId(6), messageClass: 'SystemAck', ack: undefined })).status).toBe(200)
+})
+
+test('two flows cannot have the same part of a url, nor share one with other rights', async () => {
+  const to = `to: { http: { url: "${crm.url}" } }\n`
+  flow('first', `from: { xi: { path: /xi } }\n${to}`)
+  flow('second', `from: { xi: { path: /xi } }\n${to}`)
+  flow('third', `from: { xi: { path: /xi, max-size: 1MiB, interfaces: [{ name: SI_X }] } }\n${to}`)
+  await start()
+  const trouble = (name: string) => hub.engine.flows().find(({ flow }) => flow.name === name)?.links[0]?.error?.code
+  expect(['first', 'second', 'third'].map(trouble)).toEqual([undefined, 'ENDPOINT_PATH_TAKEN', 'ENDPOINT_PATH_UNLIKE'])
+})
+
 test('a message that is taken whole goes on as it came, attachments and all', async () => {
   flow('credit', `from: { xi: { path: /xi, take: message } }\n${toCrm()}`)
   await start()
@@ -239,7 +273,7 @@ test('what a message led to goes back as a response message and as the acknowled
   flow(
     'credit',
     `from: { xi: { path: /xi } }
-answer: { to: xi-acknowledgements }
+answer: { to: xi-acknowledgements, after: 0s }
 steps:
   - call: { to: { http: { url: "${crm.url}/accounts" } } }
   - map:
