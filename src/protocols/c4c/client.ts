@@ -263,7 +263,8 @@ function urlOf(write: C4CWrite): string {
     case 'update-below':
     case 'remove-below':
       return entityUrl(write.part, write.id)
-    default:
+    case 'update':
+    case 'remove':
       return entityUrl(write.entity, write.id)
   }
 }
