@@ -1,6 +1,12 @@
 import { defineErrors } from '../kernel/error.ts'
 
 export const apiErrors = defineErrors('API', {
+  KEY_MAP_ENTRY_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The key map {map} has nothing under {key}.',
+    next: 'List what it has with isthmus keymap list {map}.',
+  },
   TOKEN_MISSING: {
     side: 'caller',
     retry: 'after-change',

@@ -13,12 +13,15 @@ import type { JsonObject } from '../kernel/json.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import type { Store } from '../store/port.ts'
+import type { KeyMaps, Store } from '../store/port.ts'
 
 /** What the admin API stands on. */
 export interface ApiParts {
   readonly engine: Engine
-  readonly store: Pick<Store, 'find' | 'get' | 'counts' | 'flowNames' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies'>
+  readonly store: Pick<
+    Store,
+    'find' | 'get' | 'counts' | 'flowNames' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies' | keyof KeyMaps
+  >
   readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
   readonly credentials: CredentialAdmin
   readonly serviceUsers: ServiceUsers

@@ -19,6 +19,7 @@ import { credentialRoutes } from './credential-routes.ts'
 import { flowRoutes } from './flow-routes.ts'
 import { healthRoutes } from './health-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
+import { keyMapRoutes } from './key-map-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { messageRoutes } from './message-routes.ts'
@@ -91,7 +92,8 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   })
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
-    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes]) add(routes, parts)
+    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes, keyMapRoutes])
+      add(routes, parts)
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     connectorRoutes(routes, parts)

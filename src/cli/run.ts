@@ -9,6 +9,7 @@ import { defaultUrl } from './hub-client.ts'
 import { instanceCommands } from './instance-commands.ts'
 import type { CliIo } from './io.ts'
 import { keyCommands } from './key-commands.ts'
+import { keyMapCommands } from './key-map-commands.ts'
 import { lintCommands } from './lint-command.ts'
 import { logCommand } from './log-command.ts'
 import { mappingCommands } from './mapping-commands.ts'
@@ -61,6 +62,7 @@ function buildProgram(cli: Cli): Command {
   }
   for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, tokenCommands]) add(program, cli)
   mappingCommands(program, cli)
+  keyMapCommands(program, cli)
   connectorCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
