@@ -1,4 +1,8 @@
-/** What a module beside a flow document needs to read and write IDocs and XML by itself. */
+/** What a module beside a flow document needs to read and write IDocs, XML and whole messages by itself. */
+export { heldBody, readBody } from '../kernel/body.ts'
+export type { Json, JsonObject } from '../kernel/json.ts'
+export type { Limits } from '../kernel/limit.ts'
+export type { Message } from '../kernel/message.ts'
 export type { Idoc, Segment } from '../protocols/idoc/idoc.ts'
 export { parseIdocs } from '../protocols/idoc/read-idocs.ts'
 export { writeIdocs } from '../protocols/idoc/write-idoc.ts'

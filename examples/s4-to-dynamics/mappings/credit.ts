@@ -7,7 +7,7 @@ const currency = at('CreditSegmentCurrency')
 /** The proxy message CreditLimit_Out → the credit fields of an account. An empty limit is no limit; 0 is a limit of nothing. */
 export default defineMapping({
   name: 'credit account to account',
-  source: 'xml',
+  source: 'document',
   target: account,
   fields: {
     accountnumber: at('BusinessPartner').alpha().required(),

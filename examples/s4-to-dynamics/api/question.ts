@@ -1,0 +1,135 @@
+import {
+  heldBody,
+  type Limits,
+  type Message,
+  parseIdocs,
+  parseXmlTree,
+  readBody,
+  type XmlNode,
+} from 'isthmus/documents'
+import { isMethod, type MethodName, methods, type RecordKind, records } from './methods.ts'
+
+/** What a caller asks, whichever way it came. */
+export interface Question {
+  readonly method: string
+  readonly fields: ReadonlyMap<string, string>
+  readonly reply: 'json' | 'idoc' | 'proxy'
+  /** Control record of the IDoc that asks; empty for the other ways. */
+  readonly control: Readonly<Record<string, string>>
+}
+
+/** Names of the IDoc types with which SAP asks and is answered. */
+export const questionIdoc = { type: 'ZCRMQUERY01', message: 'ZCRMQUERY' } as const
+
+/**
+ * Reads a question out of JSON, the query of an address, an IDoc or the document of a proxy, checks its names, and leaves
+ * one JSON document. What is wrong with it goes into the attribute crmFault, for a filter to reject.
+ */
+export default async function readQuestion(
+  message: Message,
+  { limits }: { readonly limits: Limits },
+): Promise<Message> {
+  const question = await questionOf(message, limits)
+  const { method, fields, reply, control } = question
+  const given = Object.fromEntries(fields)
+  const fault = faultOf(method, fields)
+  const body = fault === '' && isMethod(method) ? document(method, fields) : {}
+  return {
+    ...message,
+    attributes: {
+      ...message.attributes,
+      crmMethod: method,
+      crmFault: fault,
+      crmQuestion: { reply, control, fields: given },
+    },
+    body: heldBody(JSON.stringify(body), 'application/json'),
+  }
+}
+
+async function questionOf(message: Message, limits: Limits): Promise<Question> {
+  const { attributes } = message
+  const isProxy = typeof attributes['interface'] === 'string'
+  const bytes = await readBody(message.body, limits.parseBytes, 'reading a question (parseBytes)')
+  if (isProxy) {
+    const method = String(attributes['interface']).replace(/_Out$/, '')
+    return { method, fields: fieldsOf(method, parseXmlTree(bytes)), reply: 'proxy', control: {} }
+  }
+  if (typeof attributes['docnum'] === 'string') return idocQuestion(bytes)
+  const path = String(attributes['path'] ?? '').split('?')[0] ?? ''
+  const [api = '', name = ''] = path.split('/').slice(-2)
+  const found = Object.entries(methods).find(([, each]) => each.api === api && each.path === name)
+  const given = attributes['method'] === 'GET' ? groupOf(attributes['query']) : jsonOf(bytes)
+  const fields = new Map(Object.entries(given ?? {}).map(([field, value]) => [field, textOf(value)]))
+  return { method: found?.[0] ?? name, fields: given ? fields : notJson, reply: 'json', control: {} }
+}
+
+const notJson: ReadonlyMap<string, string> = new Map([['(no JSON)', '']])
+
+/** ZCRMQUERY01: the method, and a segment for each field. */
+function idocQuestion(bytes: Uint8Array): Question {
+  const [idoc] = parseIdocs(bytes)
+  const asked = idoc?.data.children.find(({ name }) => name === 'ZE1CRMQUERY')
+  const fields = new Map<string, string>()
+  for (const { fields: pair } of asked?.children ?? []) fields.set(pair.get('NAME') ?? '', pair.get('VALUE') ?? '')
+  const method = asked?.fields.get('METHOD') ?? ''
+  return { method, fields, reply: 'idoc', control: Object.fromEntries(idoc?.control ?? []) }
+}
+
+/** The fields of the record below the root of the document. */
+function fieldsOf(method: string, root: XmlNode): ReadonlyMap<string, string> {
+  if (!isMethod(method)) return new Map()
+  const { path }: RecordKind = records[methods[method].record]
+  let at: XmlNode | undefined = root
+  for (const name of path) at = at?.children.find(child => child.name === name)
+  return new Map([...(at?.fields ?? [])].filter(([name]) => !name.includes('@')))
+}
+
+function faultOf(method: string, fields: ReadonlyMap<string, string>): string {
+  if (!isMethod(method)) return `There is no method "${method.slice(0, 60)}".`
+  const { title, record } = methods[method]
+  const { fields: known }: RecordKind = records[record]
+  const unknown = [...fields.keys()].find(name => !Object.hasOwn(known, name))
+  if (unknown !== undefined) return `${title} has no field "${unknown.slice(0, 60)}".`
+  const missing = Object.keys(known).find(name => known[name]?.isKey && (fields.get(name) ?? '').trim() === '')
+  return missing === undefined ? '' : `${title} needs ${missing}.`
+}
+
+/** The document that mappings read: the record with its fields, as the proxies have it. */
+function document(method: MethodName, fields: ReadonlyMap<string, string>): object {
+  const { path, fields: known }: RecordKind = records[methods[method].record]
+  const record: Record<string, string> = {}
+  for (const [name, value] of fields) {
+    const digits = known[name]?.digits
+    record[name] = digits !== undefined && /^\d+$/.test(value) ? value.padStart(digits, '0') : value
+  }
+  const [outer, inner] = path
+  // The mapping of lines reads the number of their document beside them.
+  if (inner !== undefined) return { [outer]: { BillingDocument: record['BillingDocument'], [inner]: record } }
+  return { [outer]: record }
+}
+
+function jsonOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    // A number keeps its letters: an amount of 0.10 is no binary number.
+    return groupOf(JSON.parse(Buffer.from(bytes).toString('utf8'), keepNumber))
+  } catch {
+    // Said to the caller as a field that does not exist.
+    return undefined
+  }
+}
+
+function keepNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? String(value)) : value
+}
+
+function groupOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : undefined
+}
+
+function textOf(value: unknown): string {
+  if (value === null || value === false) return ''
+  if (value === true) return 'X'
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}

@@ -1,0 +1,233 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { s4Flows } from '../../src/cli/demo/s4-landscape.ts'
+import { parseIdocs } from '../../src/protocols/idoc/read-idocs.ts'
+import { parseXmlTree } from '../../src/protocols/xml/xml-tree.ts'
+import type { Answer } from './api/answer.ts'
+import { apis, isMethod, type MethodName, methods, type RecordKind, records } from './api/methods.ts'
+import { type ExampleWorld, startExample } from './landscape-world.ts'
+
+let world: ExampleWorld
+
+beforeAll(async () => {
+  world = await startExample(s4Flows.filter(flow => flow.startsWith('crm-')))
+  const { dynamics } = world
+  dynamics.put('account', { accountnumber: '1001', name: 'Adatum', creditlimit: 50_000, creditonhold: false })
+}, 60_000)
+afterAll(() => world.close())
+
+type Fields = Readonly<Record<string, string>>
+/** Asks one of the fourteen methods in one of the three ways. */
+type Ask = (method: MethodName, fields: Fields) => Promise<Answer>
+
+const authorization = () => {
+  const { user, password } = world.user()
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+}
+
+async function post(method: MethodName, body: string, headers: Fields = { authorization: authorization() }) {
+  const { api, path } = methods[method]
+  return fetch(`${world.endpointsUrl}/crm/${api}/${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
+}
+
+const byHttps: Ask = async (method, fields) => {
+  const answer = await post(method, JSON.stringify(fields))
+  const text = await answer.text()
+  if (answer.status !== 200) throw new Error(`${answer.status} ${text}`)
+  return JSON.parse(text) as Answer
+}
+
+const byIdoc: Ask = async (method, fields) => {
+  const segment = (name: string, given: Fields) => ({ name, fields: new Map(Object.entries(given)), children: [] })
+  const children = Object.entries(fields).map(([NAME, VALUE]) => segment('ZE1CRMFIELD', { NAME, VALUE }))
+  const question = { ...segment('ZE1CRMQUERY', { METHOD: method }), children }
+  const url = `${world.endpointsUrl}/crm-idoc/${methods[method].api}`
+  const bytes = await world.s4.askByIdoc({ url, user: world.user() }, 'ZCRMQUERY01', 'ZCRMQUERY', [question])
+  const [idoc] = parseIdocs(bytes)
+  expect(Object.fromEntries(idoc?.control ?? [])).toMatchObject({
+    IDOCTYP: 'ZCRMANSWER01',
+    DIRECT: '2',
+    RCVPRN: 'S4HCLNT100',
+    SNDPRN: 'CRM',
+  })
+  const [answer] = idoc?.data.children ?? []
+  const of = (name: string) => answer?.fields.get(name) ?? ''
+  const more = answer?.children.map(({ fields: pair }) => [pair.get('NAME'), pair.get('VALUE')]) ?? []
+  return {
+    Method: of('METHOD'),
+    Found: of('FOUND') === 'X',
+    ObjectId: of('OBJECTID'),
+    Operation: of('OPERATION'),
+    ObjectKey: of('OBJECTKEY'),
+    ...Object.fromEntries(more),
+  }
+}
+
+const byProxy: Ask = async (method, fields) => {
+  const { path }: RecordKind = records[methods[method].record]
+  const inside = Object.entries(fields).map(([name, value]) => `<${name}>${value}</${name}>`)
+  const open = path.map(name => `<${name}>`).join('')
+  const close = path
+    .toReversed()
+    .map(name => `</${name}>`)
+    .join('')
+  world.s4.setDestination(`${method}_Out`, {
+    url: `${world.endpointsUrl}/crm-proxy/${methods[method].api}`,
+    user: world.user(),
+  })
+  const name = `n0:${method}_Out`
+  const payload = `<${name} xmlns:n0="urn:isthmus:example:s4-to-dynamics">${open}${inside.join('')}${close}</${name}>`
+  const root = parseXmlTree(Buffer.from(await world.s4.callProxy(`${method}_Out`, payload)))
+  expect(root.name).toBe(`${method}Response`)
+  const answer = Object.fromEntries(root.children[0]?.fields ?? [])
+  return { ...(answer as unknown as Answer), Found: String(answer['Found']) === 'X' }
+}
+
+const ways: readonly [string, Ask, number][] = [
+  ['HTTPS', byHttps, 1],
+  ['a synchronous IDoc', byIdoc, 2],
+  ['a synchronous proxy', byProxy, 3],
+]
+
+describe.each(ways)('by %s', (_way, ask, way) => {
+  // Each way has objects of its own, so that one finds nothing that another one made.
+  const material = `471${way}`
+  const stock = { Material: material, Plant: '1710', SpecialStockType: 'W', Customer: '1001' }
+  const invoice = `9000151${way}`
+  const line = { BillingDocument: invoice, BillingDocumentItem: '10' }
+  const id = expect.stringMatching(/^[0-9a-f]{8}-/)
+
+  test('Product API: Check Product, Set Product, Get Product Status', async () => {
+    const missing = await ask('CheckProduct', { Material: material })
+    expect(missing).toMatchObject({ Method: 'CheckProduct', Found: false, ObjectId: '', Operation: 'missing' })
+    const product = { Material: material, Name: 'Pump', MaterialType: 'FERT', Unit: 'PCE', NetWeight: '1500' }
+    const made = await ask('SetProduct', { ...product, WeightUnit: 'GRM', StandardPrice: '200', PriceUnit: '10' })
+    expect(made).toMatchObject({ Found: true, Operation: 'created', ObjectId: id })
+    const again = await ask('SetProduct', { Material: `000000000000${material}`, Name: 'Pump, small' })
+    expect(again).toMatchObject({ Operation: 'updated', ObjectId: made.ObjectId })
+    expect(world.dynamics.records('product').find(each => each['productnumber'] === material)).toMatchObject({
+      name: 'Pump, small',
+      stockweight: 1.5,
+      standardcost: 20,
+      producttypecode: 1,
+    })
+    const status = await ask('GetProductStatus', { Material: material })
+    expect(status).toMatchObject({ Found: true, ObjectId: made.ObjectId, StateCode: '0', StatusCode: '1' })
+    expect(await ask('CheckProduct', { Material: material })).toMatchObject({ Found: true, ObjectId: made.ObjectId })
+  })
+
+  test('Inventory API: Check inventory, Set Inventory', async () => {
+    expect(await ask('CheckInventory', stock)).toMatchObject({ Found: false })
+    const made = await ask('SetInventory', { ...stock, Quantity: '12.500', Unit: 'PCE' })
+    expect(made).toMatchObject({ Operation: 'created', ObjectId: id })
+    expect(await ask('SetInventory', { ...stock, Quantity: '3.000-' })).toMatchObject({ Operation: 'updated' })
+    expect(await ask('CheckInventory', stock)).toMatchObject({ Found: true, ObjectId: made.ObjectId })
+    const key = `${material}-1710-W-1001`
+    expect(world.dynamics.records('new_inventory').find(each => each['new_sapkey'] === key)).toMatchObject({
+      new_quantity: -3,
+      new_uom: 'PCE',
+    })
+  })
+
+  test('Invoices API: six methods for invoices and their lines', async () => {
+    const header = {
+      BillingDocument: invoice,
+      BillingDocumentType: 'F2',
+      SoldToParty: '1001',
+      TotalNetAmount: '100.10',
+      TotalTaxAmount: '19.02',
+      TransactionCurrency: 'EUR',
+      InvoiceStatus: 'B',
+    }
+    expect(await ask('CheckInvoice', { BillingDocument: invoice })).toMatchObject({ Found: false })
+    const made = await ask('SetInvoice', header)
+    expect(made).toMatchObject({ Operation: 'created', ObjectId: id, ObjectKey: expect.stringContaining(invoice) })
+    expect(await ask('CheckInvoice', { BillingDocument: invoice })).toMatchObject({ ObjectId: made.ObjectId })
+    expect(await ask('GetInvoiceStatus', { BillingDocument: invoice })).toMatchObject({ StatusCode: '100002' })
+    expect(await ask('CheckInvoiceLine', line)).toMatchObject({ Found: false })
+    const item = {
+      ...line,
+      BillingDocumentItemText: 'Pump',
+      BillingQuantity: '3.000',
+      NetAmount: '100.10',
+      TransactionCurrency: 'EUR',
+    }
+    const added = await ask('SetInvoiceLine', item)
+    expect(added).toMatchObject({ Operation: 'created', ObjectId: id })
+    expect(await ask('CheckInvoiceLine', line)).toMatchObject({ Found: true, ObjectId: added.ObjectId })
+    await ask('SetInvoice', { ...header, InvoiceStatus: 'C' })
+    const state = await ask('GetInvoiceLineStatus', line)
+    expect(state).toMatchObject({ Found: true, ObjectId: added.ObjectId, StateCode: '2', StatusCode: '100001' })
+    const [record] = world.dynamics.records('invoicedetail').filter(each => each['invoicedetailid'] === added.ObjectId)
+    expect(record).toMatchObject({ new_sapkey: `${invoice}-000010`, quantity: 3, priceperunit: 33.3667 })
+  })
+
+  test('Credit Limit API: Check Credit Limit, Set Credit Limit', async () => {
+    const limit = `${1000 + way}.5`
+    const partner = { BusinessPartner: '0000001001' }
+    const set = { ...partner, CreditLimitAmount: limit, CreditSegmentCurrency: 'EUR', CreditAccountIsBlocked: 'X' }
+    expect(await ask('SetCreditLimit', set)).toMatchObject({ Operation: 'updated' })
+    expect(await ask('CheckCreditLimit', partner)).toMatchObject({
+      Found: true,
+      CreditLimit: limit,
+      CreditOnHold: 'true',
+    })
+  })
+
+  test('User API: Check User', async () => {
+    expect(await ask('CheckUser', { UserName: 'ada@contoso.com' })).toMatchObject({ Found: true, IsDisabled: 'false' })
+    expect(await ask('CheckUser', { UserName: 'ben@contoso.com' })).toMatchObject({ Found: true, IsDisabled: 'true' })
+    expect(await ask('CheckUser', { UserName: 'nobody@contoso.com' })).toMatchObject({ Found: false, ObjectId: '' })
+  })
+
+  test.each<[string, MethodName, Fields, RegExp]>([
+    ['without its key', 'CheckProduct', { Name: 'Pump' }, /Check Product needs Material/],
+    ['with a field of another method', 'CheckUser', { UserName: 'a', Material: '1' }, /has no field \\*"Material/],
+    [
+      'with a value that fits no column',
+      'SetProduct',
+      { Material: '1', MaterialType: 'XXXX' },
+      /producttypecode|MAPPING_FAILED/,
+    ],
+  ])('a call %s is refused with words', async (_title, method, fields, words) => {
+    await expect(ask(method, fields)).rejects.toThrow(words)
+  })
+})
+
+describe('who may ask', () => {
+  test.each(Object.keys(apis))('the API %s: nobody without a key, nobody without its role', async api => {
+    const found = Object.keys(methods).filter(isMethod)
+    const method = found.find(name => methods[name].api === api) ?? 'CheckUser'
+    expect((await post(method, '{}', {})).status).toBe(401)
+    const { serviceUsers } = world.hub
+    const instance = await serviceUsers.createInstance({
+      name: `other-${api}`,
+      parameters: { roles: ['SAP_IDoc.send'] },
+    })
+    const { document } = await serviceUsers.createKey(instance.id, { name: 'key' })
+    const pair = Buffer.from(`${document.oauth.clientid}:${document.oauth.clientsecret ?? ''}`).toString('base64')
+    expect((await post(method, '{}', { authorization: `Basic ${pair}` })).status).toBe(403)
+  })
+})
+
+test('a question may stand in the address, and what is no JSON is refused', async () => {
+  const url = `${world.endpointsUrl}/crm/users/check?UserName=ada%40contoso.com`
+  const answer = await fetch(url, { headers: { authorization: authorization() } })
+  expect(await answer.json()).toMatchObject({ Method: 'CheckUser', Found: true })
+  expect((await post('CheckUser', '{"UserName":')).status).toBe(422)
+  const unknown = await fetch(`${world.endpointsUrl}/crm/users/erase`, { headers: { authorization: authorization() } })
+  expect([unknown.status, await unknown.text()]).toEqual([422, expect.stringContaining('There is no method')])
+})
+
+test.each(Object.keys(apis))('the three ways to %s do the same: their steps are the same, letter by letter', api => {
+  const stepsOf = (file: string) =>
+    readFileSync(join(import.meta.dirname, `${file}-${api}.yaml`), 'utf8').split('\nsteps:')[1]
+  const steps = stepsOf('api')
+  expect(steps).toContain('question.ts')
+  expect([stepsOf('idoc'), stepsOf('proxy')]).toEqual([steps, steps])
+})

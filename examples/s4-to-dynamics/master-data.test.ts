@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCustomer, createMaterial } from '../../src/twins/s4-ale/seed.ts'
+import { type ExampleWorld, startExample } from './landscape-world.ts'
+
+let world: ExampleWorld
+
+beforeAll(async () => {
+  world = await startExample(['s4-customers', 's4-addresses', 's4-materials', 's4-customer-stock', 's4-idoc-answers'])
+})
+afterAll(() => world.close())
+
+/** The last status of every IDoc that SAP sent of this type. */
+const statuses = (messageType: string) =>
+  world.s4
+    .idocs()
+    .filter(idoc => idoc.direction === 'out' && idoc.messageType === messageType)
+    .map(idoc => idoc.statuses.at(-1)?.status)
+const arrive = async (messageType: string, wanted: readonly string[]) =>
+  await expect.poll(() => statuses(messageType), { timeout: 15_000 }).toEqual(wanted)
+
+async function changed(): Promise<void> {
+  world.s4.runChangePointers()
+  world.s4.runStockReport()
+  await world.s4.dispatch()
+}
+
+test('a new customer becomes an account with its address, and SAP is told', async () => {
+  createCustomer(world.s4.data, '1001', { name: 'Müller & Söhne' })
+  await changed()
+  await arrive('DEBMAS', ['41'])
+  await arrive('ADRMAS', ['41'])
+  const [account, ...others] = world.dynamics.records('account')
+  expect(others).toEqual([])
+  expect(account).toMatchObject({
+    accountnumber: '1001',
+    name: 'Müller & Söhne',
+    address1_line1: 'Zeil 1a',
+    emailaddress1: 'einkauf@1001.example',
+    industrycode: 10,
+    customertypecode: 3,
+  })
+  const [idoc] = world.s4.idocs()
+  expect(idoc?.statuses.map(({ status }) => status)).toEqual(['01', '30', '03', '12', '39', '41'])
+  expect(idoc?.statuses.at(-1)?.text).toBe('Object 1001')
+})
+
+test('a new material becomes a product; a change of its weight changes the weight and nothing else', async () => {
+  createMaterial(world.s4.data, '4711', { name: 'Pump' })
+  await changed()
+  await arrive('MATMAS', ['41'])
+  const product = () => world.dynamics.records('product')[0]
+  const before = product()
+  expect(before).toMatchObject({ productnumber: '4711', name: 'Pump', stockweight: 4.666, standardcost: 141.25 })
+  world.s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '5' })
+  await changed()
+  await arrive('MATMAS', ['41', '41'])
+  expect(product()).toEqual({ ...before, stockweight: 5, modifiedon: expect.any(String) })
+})
+
+test('the stock of a customer becomes inventory of product and account, also for a material with a slash', async () => {
+  createMaterial(world.s4.data, 'BAR303/00', { name: 'Bar' })
+  world.s4.data.create('MSKU', {
+    MATNR: 'BAR303/00',
+    WERKS: '1710',
+    SOBKZ: 'W',
+    KUNNR: '1001',
+    KULAB: '1250.500',
+    KUEIN: '12.000-',
+    MEINS: 'KGM',
+  })
+  await changed()
+  await arrive('ZCUSTSTOCK', ['41'])
+  expect(world.dynamics.records('new_inventory')).toEqual([
+    expect.objectContaining({
+      new_sapkey: 'BAR303_2F00-1710-W-1001',
+      new_quantity: 1250.5,
+      new_restricted: -12,
+      new_specialstock: 1,
+    }),
+  ])
+})
+
+describe('a customer that Dynamics 365 does not take', () => {
+  test('is refused with the field, its value and the rule; others go on; once corrected it arrives', async () => {
+    const { data } = world.s4
+    createCustomer(data, '1002', { name: 'Adatum', industry: 'XXXX' })
+    createCustomer(data, '1003', { name: 'Fabrikam' })
+    await changed()
+    await arrive('DEBMAS', ['41', '40', '41'])
+    const refused = world.s4.idocs().find(idoc => idoc.objectId === '0000001002' && idoc.messageType === 'DEBMAS')
+    expect(refused?.statuses.at(-1)?.text).toMatch(/industrycode \(E1KNA1M\/BRSCH.*"XXXX"/)
+    const accounts = () => world.dynamics.records('account').filter(({ name }) => name !== undefined && name !== null)
+    expect(accounts().map(({ accountnumber }) => accountnumber)).toEqual(['1001', '1003'])
+
+    data.change('KNA1', { KUNNR: '1002' }, { BRSCH: 'TRAD' })
+    await changed()
+    // It waits behind the one that was refused, so that none overtakes it.
+    const [held] = await world.hub.store.find({ flow: 's4-customers', state: 'set-aside', limit: 1 })
+    await world.hub.engine.skip(held?.id ?? '', 'corrected in SAP', 'test')
+    await arrive('DEBMAS', ['41', '40', '41', '41'])
+    expect(accounts().find(({ accountnumber }) => accountnumber === '1002')).toMatchObject({ industrycode: 31 })
+  })
+})
+
+test('what leaves twice, after an answer that got lost, is applied once', async () => {
+  const { s4, dynamics } = world
+  const before = dynamics.requests.length
+  s4.data.change('KNA1', { KUNNR: '1003' }, { TELF1: '0815' })
+  s4.runChangePointers()
+  s4.setFaults({ hangUp: { times: 1 } })
+  await s4.dispatch()
+  await s4.dispatchAgain()
+  await arrive('DEBMAS', ['41', '40', '41', '41', '41'])
+  expect(dynamics.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(1)
+})
+
+test('while Dynamics 365 asks for patience nothing is lost and nothing fails', async () => {
+  const { s4, dynamics } = world
+  dynamics.setFaults({ throttle: { times: 6, retryAfterS: 1 } })
+  for (const number of ['1', '2', '3', '4', '5', '6', '7', '8']) {
+    createMaterial(s4.data, `99${number}`, { name: `Part ${number}` })
+  }
+  await changed()
+  await expect.poll(() => statuses('MATMAS').every(status => status === '41'), { timeout: 18_000 }).toBe(true)
+  expect(dynamics.records('product')).toHaveLength(10)
+})
+
+test('an older IDoc that comes after a newer one changes nothing', async () => {
+  const { s4, dynamics } = world
+  s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '6' })
+  s4.runChangePointers()
+  s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '7' })
+  s4.runChangePointers()
+  s4.setPort('MATMAS', {
+    destination: { url: `${world.endpointsUrl}/s4/materials`, user: world.user() },
+    contentType: 'application/x-sap.idoc',
+  })
+  s4.setFaults({ reversed: { times: 1 } })
+  await s4.dispatch()
+  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 15_000 }).toEqual(['39', '41'])
+  expect(dynamics.records('product').find(({ productnumber }) => productnumber === '4711')?.['stockweight']).toBe(7)
+})
