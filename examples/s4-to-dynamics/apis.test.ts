@@ -226,7 +226,7 @@ test('a question may stand in the address, and what is no JSON is refused', asyn
 
 test.each(Object.keys(apis))('the three ways to %s do the same: their steps are the same, letter by letter', api => {
   const stepsOf = (file: string) =>
-    readFileSync(join(import.meta.dirname, `${file}-${api}.yaml`), 'utf8').split('\nsteps:')[1]
+    readFileSync(join(import.meta.dirname, `${file}-${api}.flow.yaml`), 'utf8').split('\nsteps:')[1]
   const steps = stepsOf('api')
   expect(steps).toContain('question.ts')
   expect([stepsOf('idoc'), stepsOf('proxy')]).toEqual([steps, steps])

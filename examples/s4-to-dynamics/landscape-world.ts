@@ -29,7 +29,7 @@ export async function startExample(flows: readonly S4Flow[]): Promise<ExampleWor
     log: { level: 'error', format: 'json', output: new Writable({ write: (_chunk, _encoding, done) => done() }) },
     beforeFlows: parts => landscape.prepare(parts),
   })
-  const { endpointsUrl = '' } = hub
+  const { endpointsUrl } = hub
   landscape.connect(endpointsUrl)
   return {
     ...landscape,

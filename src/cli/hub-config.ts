@@ -139,7 +139,7 @@ export const hubConfig = z.strictObject({
   flows: z
     .array(z.string())
     .default(['flows'])
-    .meta({ description: 'Flow documents, or folders with a flow.yaml in them or one level below.' }),
+    .meta({ description: 'Flow documents, or folders with flow.yaml or NAME.flow.yaml in them or one level below.' }),
   adapters: z.array(z.string()).default([]).meta({ description: 'Modules with further adapters; they are trusted.' }),
   admin: z
     .strictObject({

@@ -118,13 +118,18 @@ function knownLimits({ limits }: HubConfig): Partial<Limits> {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 }
 
-/** The documents of a folder: its own flow.yaml, and those one level below. A file is taken as it is. */
+/** The documents of a folder: flow.yaml and NAME.flow.yaml, its own and those one level below. A file is taken as it is. */
 function flowFiles(path: string): readonly string[] {
   if (!existsSync(path)) return []
   if (statSync(path).isFile()) return [path]
   const inside = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory())
   const candidates = [path, ...inside.map(entry => join(path, entry.name)).toSorted()]
-  return candidates.map(folder => join(folder, 'flow.yaml')).filter(file => existsSync(file))
+  return candidates.flatMap(folder =>
+    readdirSync(folder)
+      .filter(name => /^(.+\.)?flow\.yaml$/.test(name))
+      .toSorted()
+      .map(name => join(folder, name)),
+  )
 }
 
 function mailServers({ alerts }: HubConfig): Readonly<Record<string, AlertMailServer>> {

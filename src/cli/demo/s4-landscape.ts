@@ -72,7 +72,7 @@ export async function startS4Landscape(
     signIn,
     dynamics,
     s4,
-    flowFiles: wanted.map(name => resolve(folder, `${flows[name][0]}.yaml`)),
+    flowFiles: wanted.map(name => resolve(folder, `${flows[name][0]}.flow.yaml`)),
     params: Object.fromEntries(
       wanted.map(name => {
         const [, system] = flows[name]
