@@ -61,6 +61,24 @@ interface Doings {
   deletedIn: Side | undefined
 }
 
+/** Leaves steps out of a failing schedule as long as it fails the same way; what is left. */
+export async function shrinkSchedule(store: SyncStore, seed: number, options: ScheduleOptions = {}): Promise<Verdict> {
+  const { steps = 30 } = options
+  let only = new Set(Array.from({ length: steps }, (_, step) => step))
+  let verdict = await runSchedule(store, seed, { ...options, only })
+  const [kind] = verdict.faults
+  for (let pass = 0; pass < 3; pass += 1) {
+    for (const step of [...only].toReversed()) {
+      const fewer = new Set([...only].filter(one => one !== step))
+      const shorter = await runSchedule(store, seed, { ...options, only: fewer })
+      if (kind === undefined || !shorter.faults.includes(kind)) continue
+      only = fewer
+      verdict = shorter
+    }
+  }
+  return verdict
+}
+
 /** Runs one schedule on a store; its scope is forgotten afterwards. */
 export async function runSchedule(store: SyncStore, seed: number, options: ScheduleOptions = {}): Promise<Verdict> {
   const schedule = new Schedule(store, seed, options)
@@ -68,7 +86,8 @@ export async function runSchedule(store: SyncStore, seed: number, options: Sched
 }
 
 class Schedule {
-  readonly #random: () => number
+  readonly #seed: number
+  #random: () => number
   readonly #around: Surroundings
   readonly #mailbox: WorldMailbox
   readonly #crm: WorldCrm
@@ -86,11 +105,11 @@ class Schedule {
   #cutIn = 0
 
   constructor(store: SyncStore, seed: number, options: ScheduleOptions) {
+    this.#seed = seed
     this.#random = xorshift(seed)
     this.#options = options
     this.#around = {
       ...calm(),
-      random: this.#random,
       onRequest: (side, name) => this.#effect(`${side} ${name}`),
       cutAfter: (_side, count) => this.#cutAfter(count),
       delays: (_side, write) => this.#delays(write),
@@ -115,9 +134,9 @@ class Schedule {
     const { steps = 30, only } = this.#options
     for (let step = 0; step < steps; step += 1) {
       // Each step has randomness of its own, so that leaving one out changes no other.
-      const random = xorshift(Math.floor(this.#random() * 2 ** 32))
+      this.#random = xorshift(Math.imul(this.#seed, 1_000_003) + step)
       if (only && !only.has(step)) continue
-      await this.#step(step, random)
+      await this.#step(step, this.#random)
     }
     this.#around.now += lagMsMax + lateMs
     await this.#settle(8)

@@ -28,7 +28,7 @@ export interface Held {
   visibleAt: number
 }
 
-/** Time and randomness of a test world, and what happens to requests. */
+/** Time of a test world, and what happens to requests. */
 export interface Surroundings {
   now: number
   /** Called before and after each request; a write that has several items is cut in the middle by `part`. */
@@ -37,7 +37,6 @@ export interface Surroundings {
   cutAfter(side: Side, count: number): number | undefined
   /** A write that is carried out only later; false: now. */
   delays(side: Side, write: () => void): boolean
-  random(): number
 }
 
 export const calm = (now = Date.UTC(2026, 10, 23)): Surroundings => ({
@@ -45,7 +44,6 @@ export const calm = (now = Date.UTC(2026, 10, 23)): Surroundings => ({
   onRequest() {},
   cutAfter: () => undefined,
   delays: () => false,
-  random: () => 0.5,
 })
 
 const pageChanges = 5

@@ -65,7 +65,7 @@ class Scopes {
   }
 
   find({ organization, mailbox, kind }: ScopeKey): number | undefined {
-    const name = JSON.stringify([organization, mailbox, kind])
+    const name = `${kind} ${mailbox} ${organization}`
     const known = this.#known.get(name)
     if (known !== undefined) return known
     const row = this.#select.get(organization, mailbox, kind)
@@ -83,6 +83,9 @@ class Scopes {
   }
 }
 
+/** Up to so many links are looked up one by one, which is cheaper than a list that SQLite has to parse. */
+const singlesMax = 8
+
 type Reads = Omit<SyncStore, 'write' | 'forget' | 'purgeGhosts' | 'close'>
 
 function openReads(database: DatabaseSync, scopes: Scopes): Reads {
@@ -93,6 +96,10 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
   const bySide: Record<Side, StatementSync> = {
     exchange: prepare(`select * from link indexed by link_exchange where scope = ? and exchange_id ${inList}`),
     crm: prepare(`select * from link indexed by link_crm where scope = ? and crm_id ${inList}`),
+  }
+  const oneBySide: Record<Side, StatementSync> = {
+    exchange: prepare('select * from link where scope = ? and exchange_id = ?'),
+    crm: prepare('select * from link where scope = ? and crm_id = ?'),
   }
   const byIdentity = prepare(
     `select * from link indexed by link_identity where scope = ? and exchange_identity ${inList}`,
@@ -125,7 +132,10 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
 
   return {
     readScope: async scope => stateOf(rows(scope, state)[0]),
-    findLinks: async (scope, side, ids) => (ids.length === 0 ? [] : rows(scope, bySide[side], list(ids)).map(linkOf)),
+    async findLinks(scope, side, ids) {
+      if (ids.length > singlesMax) return rows(scope, bySide[side], list(ids)).map(linkOf)
+      return [...new Set(ids)].flatMap(id => rows(scope, oneBySide[side], id).map(linkOf))
+    },
     findByIdentity: async (scope, identities) =>
       identities.length === 0 ? [] : rows(scope, byIdentity, list(identities)).map(linkOf),
     openLinks: async (scope, which) => rows(scope, open[which]).map(linkOf),
