@@ -22,6 +22,12 @@ export interface SideDriver {
   changes(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'>
   /** Ids of all items of the scope; only asked where the side does not tell of deletions. */
   keys?(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>>
+  /**
+   * For a CRM with thousands of owners: the changes and keys of a kind of all of them in one question, which
+   * sync/shared-feed.ts hands out to the mailboxes. A driver that offers them makes its tokens with `watermarkToken`.
+   */
+  feed?(organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage>
+  allKeys?(organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>>
   /** The items as they are now; undefined for those that are not there (any more). */
   read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]>
   /** For each mark the items that carry it (mostly one or none). Must show what was created before the call. */
@@ -100,6 +106,11 @@ export interface ChangePage {
   readonly changes: readonly Change[]
   readonly token: string
   readonly hasMore: boolean
+}
+
+export interface FeedPage extends ChangePage {
+  /** Mail addresses of the owners of each change, in lower case, in the order of `changes`. */
+  readonly owners: readonly (readonly string[])[]
 }
 
 export type Change =

@@ -51,4 +51,4 @@ async function runShare({ firstSeed, count, broken }: Share): Promise<ShareResul
   return { count, failures, cpuMs: (user + system) / 1000 }
 }
 
-parentPort?.postMessage(await runShare(workerData as Share))
+parentPort?.postMessage(await runShare(workerData as Share), [])

@@ -1,0 +1,151 @@
+import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import type { Change, ChangePage, Scope, SideDriver } from '../drivers.ts'
+import { groupwareErrors } from '../errors.ts'
+import type { ItemKind } from '../plan/items.ts'
+import { syncLimits } from './context.ts'
+
+export const feedLimits = {
+  /** The feed is asked again when its last answer is older than this; all mailboxes of an organization share it. */
+  freshMs: 30 * SECOND,
+  /** The keys of all items are fetched at most so often. */
+  keysFreshMs: 10 * MINUTE,
+  /** Answers are kept for so long; a mailbox that was not asked for longer asks by itself. */
+  keptMs: 60 * MINUTE,
+  /** Changes that are kept at most, whatever their age. */
+  keptChanges: 100_000,
+} as const
+
+type FeedLimits = { readonly [K in keyof typeof feedLimits]: number }
+
+/**
+ * A driver whose changes of all owners are asked for once and handed out to the mailboxes: with 10,000 mailboxes one
+ * question instead of 10,000. Drivers without a feed are left as they are.
+ */
+export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLimits = feedLimits): SideDriver {
+  if (!driver.feed) return driver
+  const feeds = new Map<string, KindFeed>()
+  const feedOf = ({ organization, kind }: Scope): KindFeed => {
+    const name = `${kind} ${organization}`
+    const feed = feeds.get(name) ?? new KindFeed(driver, organization, kind, clock, limits)
+    feeds.set(name, feed)
+    return feed
+  }
+  const shared: Partial<SideDriver> = {
+    async changes(scope, token, signal) {
+      const answer = token === undefined ? undefined : await feedOf(scope).since(scope.owner, token, signal)
+      return answer ?? (await driver.changes(scope, token, signal))
+    },
+    ...(driver.allKeys && { keys: (scope: Scope, signal: AbortSignal) => feedOf(scope).keys(signal) }),
+  }
+  // The driver may be an object of a class, whose methods a copy would not have.
+  return Object.assign(Object.create(driver) as SideDriver, shared)
+}
+
+/** One answer of the feed: everything that became visible between the question before and this one, or was told twice. */
+interface Answer {
+  /** Token that the question began from, and the one that it ended with. */
+  readonly from: number
+  readonly upTo: number
+  readonly byOwner: ReadonlyMap<string, readonly Change[]>
+  readonly count: number
+}
+
+class KindFeed {
+  readonly #driver: SideDriver
+  readonly #organization: string
+  readonly #kind: ItemKind
+  readonly #clock: Clock
+  readonly #limits: FeedLimits
+  #answers: Answer[] = []
+  #askedAt = Number.NEGATIVE_INFINITY
+  #asking: Promise<void> | undefined
+  #keys: { readonly at: number; readonly keys: Promise<ReadonlySet<string>> } | undefined
+
+  constructor(driver: SideDriver, organization: string, kind: ItemKind, clock: Clock, limits: FeedLimits) {
+    this.#driver = driver
+    this.#organization = organization
+    this.#kind = kind
+    this.#clock = clock
+    this.#limits = limits
+  }
+
+  /** What an owner's items did since a token, or undefined when the kept answers do not reach back so far. */
+  async since(owner: string, token: string, signal: AbortSignal): Promise<ChangePage | undefined> {
+    const since = Date.parse(token)
+    if (this.#clock.now() - this.#askedAt > this.#limits.freshMs) await this.#ask(token, signal)
+    const [first] = this.#answers
+    const last = this.#answers.at(-1)
+    if (!first || !last || since < first.from) return undefined
+    const latest = new Map<string, Change>()
+    for (const { upTo, byOwner } of this.#answers) {
+      if (upTo <= since) continue
+      for (const change of byOwner.get(owner) ?? []) latest.set(change.id, change)
+    }
+    return { changes: [...latest.values()], token: new Date(Math.max(last.upTo, since)).toISOString(), hasMore: false }
+  }
+
+  keys(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const { allKeys } = this.#driver
+    if (!allKeys) return Promise.resolve(new Set())
+    const now = this.#clock.now()
+    if (!this.#keys || now - this.#keys.at > this.#limits.keysFreshMs) {
+      const keys = allKeys.call(this.#driver, this.#organization, this.#kind, signal)
+      this.#keys = { at: now, keys }
+      // Whoever asked is told of the failure; the next one asks anew.
+      keys.catch(() => {
+        if (this.#keys?.keys === keys) this.#keys = undefined
+      })
+    }
+    return this.#keys.keys
+  }
+
+  /** One question at a time, whoever asks. */
+  async #ask(token: string, signal: AbortSignal): Promise<void> {
+    this.#asking ??= this.#fetch(token, signal).finally(() => {
+      this.#asking = undefined
+    })
+    await this.#asking
+  }
+
+  async #fetch(firstToken: string, signal: AbortSignal): Promise<void> {
+    const last = this.#answers.at(-1)
+    // After a long silence the kept answers would leave a gap's worth of changes to one huge question.
+    const start = last ? new Date(last.upTo).toISOString() : firstToken
+    const askedAt = this.#clock.now()
+    const byOwner = new Map<string, Change[]>()
+    let token = start
+    let count = 0
+    for (let pages = 1; ; pages += 1) {
+      const page = await this.#driver.feed?.(this.#organization, this.#kind, token, signal)
+      if (!page) return
+      for (const [index, change] of page.changes.entries()) {
+        for (const owner of page.owners[index] ?? []) {
+          const changes = byOwner.get(owner) ?? []
+          changes.push(change)
+          byOwner.set(owner, changes)
+          count += 1
+        }
+      }
+      token = page.token
+      if (!page.hasMore) break
+      if (pages >= syncLimits.pagesMax) {
+        throw groupwareErrors.ENDLESS_LISTING({ side: 'crm', mailbox: 'all mailboxes', kind: this.#kind, pages })
+      }
+    }
+    this.#answers.push({ from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
+    this.#askedAt = askedAt
+    this.#forgetOld()
+  }
+
+  #forgetOld(): void {
+    const { keptMs, keptChanges } = this.#limits
+    const now = this.#clock.now()
+    let kept = this.#answers.reduce((sum, answer) => sum + answer.count, 0)
+    while (this.#answers.length > 1) {
+      const [oldest] = this.#answers
+      if (!oldest || (now - oldest.upTo <= keptMs && kept <= keptChanges)) return
+      kept -= oldest.count
+      this.#answers.shift()
+    }
+  }
+}
