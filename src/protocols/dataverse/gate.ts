@@ -51,8 +51,9 @@ export class Gate {
   #limit: number
   #running = 0
   #pausedUntil = 0
-  /** Requests that began before the last cut say nothing about the new pace. */
-  #cutAt = Number.NEGATIVE_INFINITY
+  /** Requests are counted as they go; those up to the last cut say nothing about the new pace. */
+  #turnCount = 0
+  #cutAfter = 0
   #waitMs = firstWaitMs
   #cancelTimer = () => {}
 
@@ -127,7 +128,8 @@ export class Gate {
       this.#waiting.delete(waiter)
       this.#running += 1
       this.#count(now)
-      waiter.go(this.#turnFrom(now))
+      this.#turnCount += 1
+      waiter.go(this.#turn(this.#turnCount))
     }
   }
 
@@ -144,7 +146,7 @@ export class Gate {
     if (this.#waiting.size > 0) this.#cancelTimer = this.#options.clock.after(readyAt - now, () => this.#admit())
   }
 
-  #turnFrom(begunAt: number): Turn {
+  #turn(number: number): Turn {
     let isOver = false
     const leave = (act: () => void) => {
       if (isOver) return
@@ -155,25 +157,25 @@ export class Gate {
       queueMicrotask(() => this.#admit())
     }
     return {
-      end: () => leave(() => this.#speedUp(begunAt)),
+      end: () => leave(() => this.#speedUp(number)),
       turnedAway: retryAfterMs => {
         const now = this.#options.clock.now()
-        leave(() => this.#slowDown(begunAt, now, retryAfterMs))
+        leave(() => this.#slowDown(number, now, retryAfterMs))
         return Math.max(0, this.#pausedUntil - now)
       },
     }
   }
 
-  #speedUp(begunAt: number): void {
-    if (begunAt < this.#cutAt) return
+  #speedUp(turn: number): void {
+    if (turn <= this.#cutAfter) return
     this.#waitMs = firstWaitMs
     this.#limit = Math.min(this.#options.concurrent, this.#limit + 1 / this.#limit)
   }
 
-  #slowDown(begunAt: number, now: number, retryAfterMs: number | undefined): void {
-    if (begunAt >= this.#cutAt) {
+  #slowDown(turn: number, now: number, retryAfterMs: number | undefined): void {
+    if (turn > this.#cutAfter) {
       this.#limit = Math.max(1, this.#limit / 2)
-      this.#cutAt = now
+      this.#cutAfter = this.#turnCount
       if (retryAfterMs === undefined) this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
     }
     this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? this.#waitMs))

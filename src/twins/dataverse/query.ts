@@ -39,8 +39,7 @@ export function showRecord(store: RowStore, table: Table, row: Row, fields: Quer
     if (!select || select.has(as)) shown[as] = row.values[name] ?? null
   }
   shown[table.id] = row.id
-  for (const expand of splitOutsideQuotes(fields.get('$expand') ?? '', ',').filter(each => each !== '')) {
-    const [, navigation = '', options = ''] = /^(\w+)(?:\((.*)\))?$/s.exec(expand.trim()) ?? []
+  for (const { navigation, options } of expandsOf(fields.get('$expand') ?? '')) {
     const [column, target] = navigationOf(table, navigation)
     const other = store.table(target)
     const id = row.values[column] ?? null
@@ -58,6 +57,8 @@ export function queryRecords(
   { origin, root, wanted }: { readonly origin: string; readonly root: string; readonly wanted: number | undefined },
 ): JsonObject {
   requireKnown(fields)
+  // What is wrong with a query is said also where there is no record to show.
+  requireShape(table, fields)
   const filter = fields.get('$filter')
   const matches = filter === undefined ? () => true : readFilter(filter, name => requireColumn(table, name))
   const all = ordered(
@@ -85,6 +86,29 @@ export function queryRecords(
 function requireKnown(fields: QueryFields): void {
   const unknown = [...fields.keys()].find(name => name.startsWith('$') && !known.has(name))
   if (unknown !== undefined) throw refusals.query(`The query parameter ${unknown} is not supported`)
+}
+
+function requireShape(table: Table, fields: QueryFields): void {
+  selected(table, fields.get('$select'))
+  for (const { name } of ordersOf(fields.get('$orderby') ?? '')) requireColumn(table, name)
+  for (const { navigation } of expandsOf(fields.get('$expand') ?? '')) navigationOf(table, navigation)
+}
+
+function expandsOf(text: string) {
+  return splitOutsideQuotes(text, ',')
+    .filter(each => each.trim() !== '')
+    .map(each => {
+      const [, navigation = '', options = ''] = /^(\w+)(?:\((.*)\))?$/s.exec(each.trim()) ?? []
+      return { navigation, options }
+    })
+}
+
+function ordersOf(text: string) {
+  if (text === '') return []
+  return text.split(',').map(part => {
+    const [, name = '', direction = 'asc'] = /^\s*(\w+)(?:\s+(asc|desc))?\s*$/.exec(part) ?? []
+    return { name, sign: direction === 'desc' ? -1 : 1 }
+  })
 }
 
 function selected(table: Table, text: string | undefined): ReadonlySet<string> | undefined {
@@ -118,10 +142,7 @@ function navigationOf(table: Table, navigation: string): readonly [column: strin
 
 function ordered(table: Table, rows: readonly Row[], orderby: string | undefined): readonly Row[] {
   if (orderby === undefined) return rows
-  const orders = orderby.split(',').map(part => {
-    const [, name = '', direction = 'asc'] = /^\s*(\w+)(?:\s+(asc|desc))?\s*$/.exec(part) ?? []
-    return { name, sign: direction === 'desc' ? -1 : 1 }
-  })
+  const orders = ordersOf(orderby)
   return rows.toSorted((one, other) => {
     for (const { name, sign } of orders) {
       const [first, second] = [valueNamed(table, one, name) ?? '', valueNamed(table, other, name) ?? '']
