@@ -48,6 +48,11 @@ export const usualObjectKeys: ObjectKeys = {
 
 /** What a flow sees of an IDoc beside its body. Where there is no object key, there is no order key either. */
 export function factsOf(idoc: Idoc, objectKeys: ObjectKeys): JsonObject {
+  // Attributes live longer than the document, and a piece of a text keeps the whole text in memory: these are copies.
+  return JSON.parse(JSON.stringify(readFacts(idoc, objectKeys))) as JsonObject
+}
+
+function readFacts(idoc: Idoc, objectKeys: ObjectKeys): Readonly<Record<string, string>> {
   const facts: Record<string, string> = { docnum: documentNumber(idoc) ?? '' }
   for (const name of controlAttributes) facts[name.toLowerCase()] = controlField(idoc, name) ?? ''
   const objectKey = objectKeyOf(idoc, objectKeys[facts['mestyp'] ?? ''] ?? []) ?? ''
