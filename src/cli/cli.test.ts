@@ -304,7 +304,9 @@ export const pager = defineSender({
 test('a hub is served with what isthmus.yaml says, until it is told to stop', async () => {
   const cwd = await temporaryFolder()
   await mkdir(join(cwd, 'flows', 'ticks'), { recursive: true })
-  await writeFile(join(cwd, 'flows', 'ticks', 'flow.yaml'), flowText)
+  for (const name of ['flow.yaml', 'late.flow.yaml', 'notes.yaml']) {
+    await writeFile(join(cwd, 'flows', 'ticks', name), flowText)
+  }
   await writeFile(
     join(cwd, 'isthmus.yaml'),
     'stage: prod\nadmin: { port: 9090 }\nlimits: { messageBytes: 200MiB, stepMs: 1m }\nalerts: { channels: { ops: { webhook: { url: https://hook.example/x } } }, default: [ops], link-down: 10m }\n',
@@ -330,7 +332,7 @@ test('a hub is served with what isthmus.yaml says, until it is told to stop', as
     {
       stage: 'prod',
       dataFolder: join(cwd, 'data'),
-      flowFiles: [join(cwd, 'flows', 'ticks', 'flow.yaml')],
+      flowFiles: ['flow.yaml', 'late.flow.yaml'].map(name => join(cwd, 'flows', 'ticks', name)),
       admin: { host: '127.0.0.1', port: 9090 },
       endpoints: { host: '127.0.0.1', port: 8081 },
       limits: { messageBytes: 200 * 1024 * 1024, stepMs: 60_000 },

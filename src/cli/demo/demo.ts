@@ -9,6 +9,7 @@ import { makeTwinCertificate } from '../../twins/certificate.ts'
 import type { Output } from '../io.ts'
 import { costCentreScenario } from './cost-centre-scenario.ts'
 import { mailScenario } from './mail-scenario.ts'
+import { s4Scenario } from './s4-scenario.ts'
 import type { Scenario, ScenarioWorld } from './scenario.ts'
 
 export interface DemoOptions {
@@ -49,15 +50,22 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     folder,
     logOf: machine => createLogBook({ ...log, clock: systemClock, secretValues: () => [] }).log.with({ machine }),
   }
-  const scenarios: Scenario[] = [await mailScenario(world), await costCentreScenario(world)]
+  const scenarios: Scenario[] = [await mailScenario(world), await costCentreScenario(world), await s4Scenario(world)]
   const twins = scenarios.flatMap(scenario => scenario.twins)
   const twinAdmin = await startTwinAdmin(twins, await freePort(wishedPorts.twins))
-  const params = Object.fromEntries(scenarios.map(scenario => [scenario.flow, scenario.params]))
+  const params = Object.fromEntries(
+    scenarios.flatMap(({ flow, params: own, parts }) => (parts ? Object.entries(parts.params) : [[flow, own]])),
+  )
+  const exampleOf = new Map(
+    scenarios.flatMap(({ flow, parts }) => (parts?.counted ?? [flow]).map(name => [name, flow])),
+  )
   const counts = new Map(scenarios.map(({ flow }) => [flow, { accepted: 0, delivered: 0, setAside: 0 }]))
   const hub = await startHub({
     dataFolder: folder,
     stage: 'dev',
-    flowFiles: scenarios.map(({ flow }) => resolve(import.meta.dirname, '../../../examples', flow, 'flow.yaml')),
+    flowFiles: scenarios.flatMap(
+      ({ flow, parts }) => parts?.flowFiles ?? [resolve(import.meta.dirname, '../../../examples', flow, 'flow.yaml')],
+    ),
     params,
     trustedCertificates: [ca],
     admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
@@ -70,7 +78,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   })
   for (const scenario of scenarios) scenario.begin?.(hub)
   hub.engine.on(event => {
-    const count = counts.get(event.flow)
+    const count = counts.get(exampleOf.get(event.flow) ?? '')
     if (!count) return
     if (event.type === 'delivery.accepted' && !event.isProbe) count.accepted++
     if (event.type !== 'delivery.ended' || event.isProbe) return
@@ -128,7 +136,7 @@ function tellWhereToLook(say: (line?: string) => void, hub: Hub, twinsUrl: strin
   const flows = hub.engine.flows().map(({ flow }) => flow.name)
   say()
   say(
-    `Isthmus runs ${flows.join(', ') || 'no flow'} against twins of Microsoft 365 and S/4HANA. Nothing leaves this machine.`,
+    `Isthmus runs ${flows.join(', ') || 'no flow'} against twins of Microsoft 365, Dynamics 365 and S/4HANA. Nothing leaves this machine.`,
   )
   say()
   say(`  admin API   ${hub.adminUrl}/api/flows   (OpenAPI: /api/openapi.json, metrics: /metrics)`)

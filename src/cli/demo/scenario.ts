@@ -2,10 +2,16 @@ import type { Log } from '../../kernel/log.ts'
 import type { BeforeFlows, Hub } from '../../main.ts'
 import type { Twin } from '../../twins/twin.ts'
 
-/** One example flow with the twins around it, and somebody who uses it. */
+/** One example with the twins around it, and somebody who uses it. */
 export interface Scenario {
   /** Name of the flow, and of its folder below examples/. */
   readonly flow: string
+  /** Where an example has several flows: their documents and parameters, and those that bring things in from outside. */
+  readonly parts?: {
+    readonly flowFiles: readonly string[]
+    readonly params: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+    readonly counted: readonly string[]
+  }
   readonly twins: readonly Twin[]
   /** Parameters that only the running twins know. */
   readonly params: Readonly<Record<string, unknown>>
