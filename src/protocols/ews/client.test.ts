@@ -59,7 +59,9 @@ describe('the life of an appointment', () => {
     const { state } = await client.syncItems(at, calendar, undefined)
     const made = await create('Besprechung <Q4> & "Märkte"', 'CRM-1')
     const page = await client.syncItems(at, calendar, state)
-    expect(page.changes).toEqual([{ kind: 'create', id: made.id, changeKey: made.changeKey }])
+    expect(page.changes).toEqual([
+      { kind: 'create', id: made.id, changeKey: made.changeKey, itemClass: 'CalendarItem' },
+    ])
     expect(page.isLast).toBe(true)
 
     const [read] = await client.getItems(at, [{ id: made.id }], shape)
@@ -81,7 +83,9 @@ describe('the life of an appointment', () => {
     const [changed] = await client.updateItems(at, [{ ref: made, itemClass: 'CalendarItem', changes }])
     expect(whole(changed).changeKey).not.toBe(made.changeKey)
     const after = await client.syncItems(at, calendar, page.state)
-    expect(after.changes).toEqual([{ kind: 'update', id: made.id, changeKey: whole(changed).changeKey }])
+    expect(after.changes).toEqual([
+      { kind: 'update', id: made.id, changeKey: whole(changed).changeKey, itemClass: 'CalendarItem' },
+    ])
     const [again] = await client.getItems(at, [{ id: made.id }], shape)
     expect(textOf(whole(again).element, 'Location')).toBeUndefined()
 

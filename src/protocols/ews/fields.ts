@@ -115,7 +115,7 @@ export function writeItem(itemClass: ItemClass, parts: readonly FieldChange[]): 
   const placed = parts
     .filter(part => part.xml !== undefined)
     .map(part => ({ part, place: placeOfField(itemClass, 'property' in part ? 'ExtendedProperty' : part.field) ?? 0 }))
-    .sort((one, other) => one.place - other.place)
+    .toSorted((one, other) => one.place - other.place)
   let xml = ''
   for (let index = 0; index < placed.length; ) {
     const { part, place } = placed[index] ?? { part: undefined, place: -1 }

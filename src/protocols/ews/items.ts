@@ -161,8 +161,15 @@ export function writeDeleteItem(refs: readonly ItemRef[], cancellations: Invitat
 }
 
 export type SyncChange =
-  | { readonly kind: 'create' | 'update'; readonly id: string; readonly changeKey: string }
-  | { readonly kind: 'delete' | 'read-flag'; readonly id: string }
+  | {
+      readonly kind: 'create' | 'update'
+      readonly id: string
+      readonly changeKey: string
+      /** Name of its element: `CalendarItem`, `MeetingRequest`, `DistributionList`, … */
+      readonly itemClass: string
+    }
+  | { readonly kind: 'delete'; readonly id: string }
+  | { readonly kind: 'read-flag'; readonly id: string }
 
 export interface SyncPage {
   readonly state: string
@@ -181,7 +188,8 @@ export function readSyncPage(message: XmlElement): SyncPage | undefined {
     const holder = kind === 'create' || kind === 'update' ? change.children[0] : change
     const ref = refOf(holder)
     if (!ref) return undefined
-    changes.push(kind === 'create' || kind === 'update' ? { kind, ...ref } : { kind, id: ref.id })
+    if (kind === 'create' || kind === 'update') changes.push({ kind, ...ref, itemClass: holder?.name ?? '' })
+    else changes.push({ kind, id: ref.id })
   }
   return { state, isLast: textOf(message, 'IncludesLastItemInRange') !== 'false', changes }
 }

@@ -176,7 +176,6 @@ function plainText(piece: string, broken: (reason: string) => Error): string {
 /** XML 1.0 section 2.11 for line ends; what stands there raw and has no place in XML becomes U+FFFD too. */
 function legalText(piece: string): string {
   const lines = piece.includes('\r') ? piece.replace(/\r\n?/g, '\n') : piece
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that it is about.
   return lines.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
 }
 

@@ -1,6 +1,6 @@
 import { DAY } from '../../kernel/time.ts'
 import { instantOfLocal } from '../time-zone/local-time.ts'
-import { childOf, textOf, type XmlElement } from '../xml/xml-element.ts'
+import { textOf, type XmlElement } from '../xml/xml-element.ts'
 import { element, textElement } from './write-xml.ts'
 
 export const weekDays = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const
@@ -97,7 +97,8 @@ function writePattern(pattern: Pattern): readonly string[] {
     case 'AbsoluteMonthly':
     case 'AbsoluteYearly':
       return [...interval, textElement('t:DayOfMonth', pattern.dayOfMonth), ...month]
-    default:
+    case 'RelativeMonthly':
+    case 'RelativeYearly':
       return [
         ...interval,
         textElement('t:DaysOfWeek', relativeDays(pattern.days) ?? 'Day'),
@@ -127,11 +128,7 @@ export function readRecurrence(recurrence: XmlElement | undefined): EwsRecurrenc
 function readPattern(element: XmlElement): Pattern | undefined {
   const interval = Math.max(1, Number(textOf(element, 'Interval') ?? 1) || 1)
   const dayOfMonth = Number(textOf(element, 'DayOfMonth') ?? 1) || 1
-  const month =
-    Math.max(
-      0,
-      monthNames.findIndex(name => name === textOf(element, 'Month')),
-    ) + 1
+  const month = Math.max(0, monthNames.indexOf((textOf(element, 'Month') ?? '') as (typeof monthNames)[number])) + 1
   const days = readDays(textOf(element, 'DaysOfWeek') ?? '')
   const which = weekIndexes.find(index => index === textOf(element, 'DayOfWeekIndex')) ?? 'First'
   const firstDayOfWeek = weekDays.find(name => name === textOf(element, 'FirstDayOfWeek')) ?? 'Sunday'

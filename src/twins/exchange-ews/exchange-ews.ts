@@ -11,7 +11,7 @@ import { readFaults, type Twin } from '../twin.ts'
 import { type EwsFaultDocument, type EwsFaults, ewsFaults } from './faults.ts'
 import { type AuthKind, EwsGuard } from './guard.ts'
 import { makeHandler, type SeenEwsRequest } from './http.ts'
-import { classOf, fillItem, setPart } from './item-parts.ts'
+import { classOf, fillItem, setPart, settleTask } from './item-parts.ts'
 import { Notifications } from './notifications.ts'
 import type { TwinAccount, TwinDirectory } from './session.ts'
 import { showItem } from './show-item.ts'
@@ -184,11 +184,17 @@ function handOf(mailbox: TwinMailbox): MailboxHand {
   return {
     put(folder, item) {
       const given = read(item)
-      return mailbox.add(classOf(given), mailbox.folder(folder).id, fresh => fillItem(mailbox, fresh, given)).id
+      const { id: folderId } = mailbox.folder(folder)
+      const item = mailbox.add(classOf(given), folderId, fresh => {
+        fillItem(mailbox, fresh, given)
+        settleTask(fresh, mailbox.now)
+      })
+      return item.id
     },
     change(id, item) {
       const known = mailbox.item(id)
       for (const part of read(item).children) setPart(mailbox, known, part)
+      settleTask(known, mailbox.now)
       mailbox.touched(known)
     },
     remove: id => mailbox.remove(mailbox.item(id)),

@@ -288,7 +288,7 @@ function readEnvelope(body: string): { readonly header: XmlElement | undefined; 
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer, isCut: boolean): void {
-  const mayZip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? '')) && answer.body.length > 1400
+  const mayZip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') && answer.body.length > 1400
   const bytes = mayZip ? gzipSync(answer.body) : Buffer.from(answer.body)
   const id = request.headers['client-request-id']
   const headers = {

@@ -1,6 +1,6 @@
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
-import { changeItem, classOf, fillItem, readAttachment } from './item-parts.ts'
+import { changeItem, classOf, fillItem, readAttachment, settleTask } from './item-parts.ts'
 import { respondToMeeting, tellAttendees } from './meetings.ts'
 import { occurrence, originalStartOf, readOccurrenceId } from './series.ts'
 import type { Session } from './session.ts'
@@ -85,6 +85,7 @@ export function createItem(session: Session, request: XmlElement): string {
     }
     const item = mailbox.add(itemClass, folder.id, fresh => {
       fillItem(mailbox, fresh, given)
+      settleTask(fresh, mailbox.now)
       checkWhole(fresh)
     })
     if (itemClass === 'CalendarItem') tellAttendees(session, item, invitations)
@@ -137,6 +138,7 @@ export function updateItem(session: Session, request: XmlElement): string {
     try {
       if (instance === undefined) for (const update of updates) changeItem(mailbox, item, update)
       else changeOccurrence(session, item, instance, updates)
+      settleTask(item, mailbox.now)
       checkWhole(item)
     } catch (thrown) {
       restore(item, copy)

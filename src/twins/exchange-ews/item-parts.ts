@@ -1,6 +1,7 @@
 import { fieldsOf, type ItemClass, itemClasses, placeOfField } from '../../protocols/ews/fields.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
-import { fillFromMime } from './mime-content.ts'
+import { fillFromMime, textPart } from './mime-content.ts'
+import { isoSeconds } from './series.ts'
 import { EwsError, invalid } from './soap.ts'
 import type { TwinItem, TwinMailbox } from './world.ts'
 
@@ -33,6 +34,23 @@ export function fillItem(mailbox: TwinMailbox, item: TwinItem, given: XmlElement
     }
     last = place
     setPart(mailbox, item, part)
+  }
+}
+
+/** Status, percentage and day of completion of a task go together: Exchange sets what was not said. */
+export function settleTask(item: TwinItem, now: number): void {
+  if (item.itemClass !== 'Task') return
+  const status = item.fields.get('Status')?.text
+  const percent = Number(item.fields.get('PercentComplete')?.text ?? 0)
+  if (status === 'Completed' || percent === 100) {
+    item.fields.set('Status', textPart('Status', 'Completed'))
+    item.fields.set('PercentComplete', textPart('PercentComplete', '100'))
+    if (!item.fields.has('CompleteDate')) item.fields.set('CompleteDate', textPart('CompleteDate', isoSeconds(now)))
+    return
+  }
+  item.fields.delete('CompleteDate')
+  if (percent > 0 && (status ?? 'NotStarted') === 'NotStarted') {
+    item.fields.set('Status', textPart('Status', 'InProgress'))
   }
 }
 
@@ -167,7 +185,7 @@ function changeEntry(item: TwinItem, name: string, index: string, part: XmlEleme
   let entry = given
   if (inner !== undefined) {
     const rest = (old?.children ?? []).filter(child => child.name !== inner)
-    const parts = [...rest, ...(given?.children ?? [])].sort(
+    const parts = [...rest, ...(given?.children ?? [])].toSorted(
       (a, b) => addressOrder.indexOf(a.name) - addressOrder.indexOf(b.name),
     )
     entry =

@@ -56,7 +56,7 @@ function inCalendarView(items: readonly TwinItem[], view: XmlElement) {
       if (start < to && (end > from || start >= from)) rows.push({ item, instance: undefined, start })
     }
   }
-  return rows.sort((one, other) => one.start - other.start)
+  return rows.toSorted((one, other) => one.start - other.start)
 }
 
 /** A restriction on one item. Comparisons are those of text, or of time where both are times. */
@@ -68,7 +68,7 @@ export function matches(mailbox: TwinMailbox, item: TwinItem, test: XmlElement):
   if (name === 'Not') return !children.every(each)
   const [path, constant] = children
   if (!path) throw invalid(`The element '${name}' has incomplete content.`)
-  const value = valueOf(mailbox, item, path)
+  const value = shownValue(mailbox, item, path)
   if (name === 'Exists') return value !== undefined
   const wanted = (constant?.name === 'Constant' ? constant : constant?.children[0])?.attributes.get('Value')
   if (wanted === undefined) throw new EwsError('ErrorUnsupportedQueryFilter', 'The twin compares with constants only.')
@@ -103,7 +103,7 @@ function compare(value: string, wanted: string): number {
   return value === wanted ? 0 : value < wanted ? -1 : 1
 }
 
-function valueOf(mailbox: TwinMailbox, item: TwinItem, path: XmlElement): string | undefined {
+function shownValue(mailbox: TwinMailbox, item: TwinItem, path: XmlElement): string | undefined {
   if (path.name === 'ExtendedFieldURI') return extendedValue(item, path)
   const name = (path.attributes.get('FieldURI') ?? '').replace(/^\w+:/, '')
   if (name === 'UID') {

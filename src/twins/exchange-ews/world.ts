@@ -91,6 +91,10 @@ export class TwinMailbox {
     }
   }
 
+  get now(): number {
+    return this.#now()
+  }
+
   get seq(): number {
     return this.#seq
   }
@@ -201,7 +205,7 @@ export class TwinMailbox {
     for (const { id, seq: at, createdSeq, version } of folder.gone) {
       if (at > seq && createdSeq <= seq) changes.push({ kind: 'Delete', seq: at, id, version, item: undefined })
     }
-    return changes.sort((one, other) => one.seq - other.seq)
+    return changes.toSorted((one, other) => one.seq - other.seq)
   }
 
   #newId(letter: string): string {

@@ -1,0 +1,440 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { ewsOptions } from '../protocols/ews/ews-world.ts'
+import { type ExchangeEwsTwin, startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
+import type { Change, Creation, Scope, SideItem, WatchRequest } from './drivers.ts'
+import { EwsDriver } from './ews-driver.ts'
+import type { Appointment, Contact, Item, ItemKind, Mail, Task } from './plan/items.ts'
+
+const mailbox = 'anna@contoso.example'
+const signal = new AbortController().signal
+let twin: ExchangeEwsTwin
+let driver: EwsDriver
+beforeAll(async () => {
+  twin = await startExchangeEws({
+    mailboxes: [
+      { address: mailbox, name: 'Anna Schmidt' },
+      { address: 'ben@contoso.example', name: 'Ben Ruiz' },
+    ],
+  })
+  driver = new EwsDriver({ ...ewsOptions(twin.url), markCategory: 'SAP Cloud for Customer' })
+})
+afterAll(async () => {
+  await driver.close()
+  await twin.stop()
+})
+beforeEach(() => twin.clearFaults())
+
+function scope(kind: ItemKind, more: Partial<Scope> = {}): Scope {
+  return { organization: 'contoso', mailbox, kind, owner: mailbox, folders: [], from: null, to: null, ...more }
+}
+
+const appointment: Appointment = {
+  kind: 'appointment',
+  subject: 'Jour fixe',
+  start: '2026-03-02T08:00:00Z',
+  end: '2026-03-02T09:00:00Z',
+  isAllDay: false,
+  zone: 'Europe/Berlin',
+  location: 'Walldorf',
+  body: { type: 'text', content: 'Zeile 1\nZeile <2> & "3"' },
+  showAs: 'busy',
+  importance: 'normal',
+  sensitivity: 'normal',
+  categories: ['Kunde'],
+  reminderMinutes: 15,
+  isCancelled: false,
+  organizer: { address: mailbox, name: 'Anna Schmidt' },
+  attendees: [
+    { address: 'ben@contoso.example', name: 'Ben Ruiz', role: 'required', response: 'none' },
+    { address: 'raum@contoso.example', name: '', role: 'resource', response: 'none' },
+  ],
+  attachments: [],
+  recurrence: null,
+  exceptions: {},
+}
+
+const series: Appointment = {
+  ...appointment,
+  subject: 'Serie',
+  recurrence: {
+    unit: 'week',
+    interval: 1,
+    days: ['monday'],
+    which: null,
+    dayOfMonth: null,
+    month: null,
+    firstDay: '2026-03-02',
+    lastDay: null,
+    count: 8,
+  },
+  exceptions: {
+    '2026-03-09T08:00:00Z': { isDeleted: true },
+    '2026-03-16T08:00:00Z': { start: '2026-03-16T10:00:00Z', end: '2026-03-16T11:30:00Z', subject: 'Verschoben' },
+    // The clocks have changed by then: nine in Berlin is seven in UTC.
+    '2026-04-06T07:00:00Z': { location: 'Paris' },
+  },
+}
+
+const wholeDays: Appointment = {
+  ...appointment,
+  subject: 'Messe',
+  start: '2026-03-28',
+  end: '2026-03-30',
+  isAllDay: true,
+  organizer: null,
+  attendees: [],
+}
+
+const contact: Contact = {
+  kind: 'contact',
+  party: 'account',
+  givenName: 'Zoë',
+  middleName: '',
+  surname: 'Müller',
+  company: 'ACME',
+  department: 'Einkauf',
+  jobTitle: 'Leiterin',
+  emails: ['zoe@acme.example', 'info@acme.example'],
+  phones: { business: '+49 1', mobile: '', home: '', fax: '+49 2' },
+  businessAddress: { street: 'Weg 1', postalCode: '69190', city: 'Walldorf', region: '', country: 'Deutschland' },
+  homeAddress: { street: '', postalCode: '', city: '', region: '', country: '' },
+  website: 'https://acme.example',
+  birthday: '1980-02-29',
+  body: { type: 'text', content: 'Notiz' },
+  sensitivity: 'normal',
+  categories: [],
+}
+
+const task: Task = {
+  kind: 'task',
+  subject: 'Angebot',
+  body: { type: 'text', content: '' },
+  startDay: '2026-03-02',
+  dueDay: '2026-03-06',
+  completedDay: null,
+  percentComplete: 40,
+  status: 'in-progress',
+  importance: 'high',
+  sensitivity: 'normal',
+  categories: [],
+  reminderAt: '2026-03-05T08:00:00Z',
+  recurrence: null,
+}
+
+const mail: Mail = {
+  kind: 'mail',
+  subject: 'Anfrage',
+  from: { address: 'kunde@acme.example', name: 'Kunde' },
+  to: [{ address: mailbox, name: 'Anna Schmidt' }],
+  cc: [],
+  sentAt: '2026-03-01T10:00:00Z',
+  direction: 'in',
+  messageId: '<1@acme.example>',
+  body: { type: 'html', content: '<p>Hallo</p>' },
+  importance: 'normal',
+  sensitivity: 'normal',
+  categories: [],
+  attachments: [],
+  nature: 'letter',
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {
+  // Nothing to attach.
+}
+
+function creation(item: Item, mark: string | null): Creation {
+  return { key: `key ${mark}`, mark, item, openAttachment: noBytes }
+}
+
+async function create(item: Item, mark: string): Promise<SideItem> {
+  const [outcome] = await driver.create(scope(item.kind), [creation(item, mark)], signal)
+  if (outcome?.state !== 'done') throw outcome?.error ?? new Error('nothing came back')
+  const [read] = await driver.read(scope(item.kind), [outcome.id], signal)
+  if (!read) throw new Error('it was not created')
+  // What the create said is what stands there: no further request is needed for the link.
+  expect([read.version, read.identity, read.mark]).toEqual([outcome.version, outcome.identity, mark])
+  return read
+}
+
+const marked = (item: Item): Item => ({
+  ...driver.normalise(item),
+  categories: [...item.categories, 'SAP Cloud for Customer'],
+})
+
+describe('what is written comes back as it was', () => {
+  test.each([
+    ['an appointment with attendees', appointment],
+    ['a series with exceptions over a change of clocks', series],
+    ['whole days over a change of clocks', wholeDays],
+    ['a contact', contact],
+    ['a task', task],
+    ['a mail', mail],
+  ] as const)('%s', async (name, item) => {
+    const read = await create(item, `CRM ${name}`)
+    expect(driver.normalise(read.item)).toEqual(marked(item))
+    expect(read.item.categories).toContain('SAP Cloud for Customer')
+    const found = await driver.findByMark(scope(item.kind), [`CRM ${name}`, 'CRM nothing'], signal)
+    expect(found.map(list => list.map(each => each.id))).toEqual([[read.id], []])
+    if (read.identity !== null) {
+      const byIdentity = await driver.findByIdentity(scope(item.kind), [read.identity], signal)
+      expect(byIdentity.map(list => list.map(each => each.id))).toEqual([[read.id]])
+    }
+  })
+})
+
+describe('an update', () => {
+  test('writes the fields that differ, takes away what is empty, and keeps the mark', async () => {
+    const before = await create(contact, 'CRM u1')
+    const after: Contact = {
+      ...(before.item as Contact),
+      emails: ['neu@acme.example'],
+      phones: { business: '', mobile: '+49 3', home: '', fax: '+49 2' },
+      businessAddress: { street: '', postalCode: '1010', city: 'Wien', region: '', country: 'Österreich' },
+      birthday: null,
+    }
+    const fields = ['emails', 'phones', 'businessAddress', 'birthday']
+    const [outcome] = await driver.update(
+      scope('contact'),
+      [{ id: before.id, version: before.version, before: before.item, after, fields, mark: undefined }],
+      signal,
+    )
+    expect(outcome).toMatchObject({ state: 'done', id: before.id })
+    const [read] = await driver.read(scope('contact'), [before.id], signal)
+    expect(read?.item).toEqual(after)
+    expect(read?.mark).toBe('CRM u1')
+  })
+
+  test('of a series brings a deleted occurrence back and moves another one', async () => {
+    const before = await create(series, 'CRM u2')
+    const after: Appointment = {
+      ...(before.item as Appointment),
+      exceptions: {
+        '2026-03-16T08:00:00Z': { subject: 'Doch am Morgen' },
+        '2026-03-23T08:00:00Z': { isDeleted: true },
+      },
+    }
+    const change = { id: before.id, version: before.version, before: before.item, after, fields: ['exceptions'] }
+    const [outcome] = await driver.update(scope('appointment'), [{ ...change, mark: undefined }], signal)
+    const [read] = await driver.read(scope('appointment'), [before.id], signal)
+    expect((read?.item as Appointment).exceptions).toEqual(after.exceptions)
+    expect(outcome).toEqual({ state: 'done', id: before.id, version: read?.version, identity: null })
+  })
+
+  test('to what was changed or deleted meanwhile says so', async () => {
+    const before = await create(task, 'CRM u3')
+    const after: Task = {
+      ...(before.item as Task),
+      status: 'completed',
+      percentComplete: 100,
+      completedDay: '2026-03-04',
+    }
+    const change = {
+      before: before.item,
+      after,
+      fields: ['status', 'percentComplete', 'completedDay'],
+      mark: undefined,
+    }
+    const outcomes = await driver.update(
+      scope('task'),
+      [
+        { ...change, id: before.id, version: 'DwAAABstale' },
+        { ...change, id: 'AAMkGone', version: 'DwAAAB' },
+        { ...change, id: before.id, version: before.version },
+      ],
+      signal,
+    )
+    expect(outcomes.map(each => each.state)).toEqual(['conflict', 'gone', 'done'])
+    const [read] = await driver.read(scope('task'), [before.id], signal)
+    expect(read?.item).toEqual(after)
+  })
+
+  test('of the mark alone, and its end', async () => {
+    const before = await create(task, 'CRM u4')
+    const write = (version: string, mark: string | null) =>
+      driver.update(
+        scope('task'),
+        [{ id: before.id, version, before: before.item, after: before.item, fields: [], mark }],
+        signal,
+      )
+    const [first] = await write(before.version, 'CRM u5')
+    const [second] = await write(first?.state === 'done' ? first.version : '', null)
+    expect(second?.state).toBe('done')
+    const [read] = await driver.read(scope('task'), [before.id], signal)
+    expect([read?.mark, read?.item.categories]).toEqual([null, []])
+  })
+})
+
+test('removing is moving to Deleted Items; what is gone already is done', async () => {
+  const made = await create(task, 'CRM r1')
+  const outcomes = await driver.remove(
+    scope('task'),
+    [
+      { id: made.id, version: made.version },
+      { id: 'AAMkGone', version: '' },
+    ],
+    signal,
+  )
+  expect(outcomes.map(each => each.state)).toEqual(['done', 'done'])
+  expect(await driver.read(scope('task'), [made.id], signal)).toEqual([undefined])
+  expect(
+    twin
+      .mailbox(mailbox)
+      .items('deleteditems')
+      .some(({ xml }) => xml.includes('Angebot')),
+  ).toBe(true)
+})
+
+async function allChanges(of: Scope, from: string | undefined) {
+  const changes: Change[] = []
+  let token = from
+  for (let pages = 0; pages < 50; pages += 1) {
+    const page = await driver.changes(of, token, signal)
+    if (page === 'token-lost') return page
+    changes.push(...page.changes)
+    token = page.token
+    if (!page.hasMore) break
+  }
+  return { changes, token }
+}
+
+describe('changes', () => {
+  test('are told over all folders of a kind, and only once', async () => {
+    twin.addMailbox('cora@contoso.example')
+    const of = { ...scope('mail'), mailbox: 'cora@contoso.example' }
+    const hand = twin.mailbox('cora@contoso.example')
+    const first = await allChanges(of, undefined)
+    if (first === 'token-lost') throw new Error(first)
+    const inId = hand.put('inbox', '<t:Message><t:Subject>in</t:Subject></t:Message>')
+    const outId = hand.put('sentitems', '<t:Message><t:Subject>out</t:Subject></t:Message>')
+    hand.put('drafts', '<t:Message><t:Subject>draft</t:Subject></t:Message>')
+    const second = await allChanges(of, first.token)
+    if (second === 'token-lost') throw new Error(second)
+    expect(second.changes.map(each => each.id).toSorted()).toEqual([inId, outId].toSorted())
+    expect(await allChanges(of, second.token)).toMatchObject({ changes: [] })
+  })
+
+  test('of a first listing stay within the window, later ones are told whatever their time', async () => {
+    twin.addMailbox('dora@contoso.example')
+    const of = { ...scope('appointment', { from: '2026-03-01T00:00:00Z', to: null }), mailbox: 'dora@contoso.example' }
+    const hand = twin.mailbox('dora@contoso.example')
+    const at = (day: string) =>
+      hand.put(
+        'calendar',
+        `<t:CalendarItem><t:Subject>${day}</t:Subject><t:Start>${day}T08:00:00Z</t:Start><t:End>${day}T09:00:00Z</t:End></t:CalendarItem>`,
+      )
+    at('2026-02-27')
+    const inside = at('2026-03-02')
+    const first = await allChanges(of, undefined)
+    if (first === 'token-lost') throw new Error(first)
+    expect(first.changes).toMatchObject([{ id: inside, item: { item: { subject: '2026-03-02' } } }])
+    const old = at('2026-01-01')
+    hand.remove(inside)
+    expect(await allChanges(of, first.token)).toMatchObject({
+      changes: [
+        { id: old, isDeleted: false },
+        { id: inside, isDeleted: true },
+      ],
+    })
+  })
+
+  test('a lost SyncState, and a token that is none, are lost tokens', async () => {
+    const first = await allChanges(scope('task'), undefined)
+    if (first === 'token-lost') throw new Error(first)
+    twin.setFaults({ loseSyncStates: true })
+    expect(await allChanges(scope('task'), first.token)).toBe('token-lost')
+    expect(await allChanges(scope('task'), 'graph-delta-token')).toBe('token-lost')
+  })
+
+  test('a folder that is not there is said by its name', async () => {
+    await expect(
+      driver.changes(scope('task', { folders: ['Projekte/Nord'] }), undefined, signal),
+    ).rejects.toMatchObject({
+      code: 'EWS_FOLDER_GONE',
+      fields: { folder: 'Projekte/Nord' },
+    })
+  })
+})
+
+test('a series that was begun and never finished is not shown, and is cleared away when it is looked for', async () => {
+  const before = twin.mailbox(mailbox).items('calendar').length
+  const part =
+    '<t:ExtendedProperty><t:ExtendedFieldURI PropertySetId="6f0e1c1e-7a5b-4c11-9d1e-69737468616d" PropertyName="CrmUnfinished" PropertyType="String"/><t:Value>1</t:Value></t:ExtendedProperty>'
+  const mark = part.replace('CrmUnfinished', 'CrmObjectId').replace('>1<', '>CRM torn<')
+  const id = twin
+    .mailbox(mailbox)
+    .put(
+      'calendar',
+      `<t:CalendarItem><t:Subject>halb</t:Subject>${part}${mark}<t:Start>2026-03-02T08:00:00Z</t:Start><t:End>2026-03-02T09:00:00Z</t:End></t:CalendarItem>`,
+    )
+  expect(await driver.read(scope('appointment'), [id], signal)).toEqual([undefined])
+  expect(await driver.findByMark(scope('appointment'), ['CRM torn'], signal)).toEqual([[]])
+  expect(twin.mailbox(mailbox).items('calendar').length).toBe(before)
+})
+
+test('whom a failure stops', async () => {
+  const failing = async (code: string) => {
+    twin.setFaults({ fail: { times: 1, code } })
+    const error = await driver.read(scope('task'), ['AAMkAny'], signal).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    return driver.concerns(error as never)
+  }
+  expect(await failing('ErrorServerBusy')).toBe('account')
+  expect(await failing('ErrorImpersonationFailed')).toBe('account')
+  expect(await failing('ErrorImpersonateUserDenied')).toBe('mailbox')
+  expect(await failing('ErrorMailboxMoveInProgress')).toBe('mailbox')
+})
+
+test('the test of access says what it found, or what is wrong', async () => {
+  expect(await driver.checkAccess(mailbox, signal)).toMatchObject({ folders: 5 })
+  await expect(driver.checkAccess('nobody@contoso.example', signal)).rejects.toMatchObject({ code: 'EWS_NO_MAILBOX' })
+})
+
+describe('watching', () => {
+  function watching(mailboxes: readonly string[]) {
+    const heard: string[] = []
+    const ending = new AbortController()
+    const request: WatchRequest = {
+      mailboxes,
+      kinds: ['appointment', 'task'],
+      onChange: (of, kind) => heard.push(`${of} ${kind}`),
+      onConnected: of => heard.push(`connected ${of}`),
+      onLost: (of, error) => heard.push(`lost ${of} ${error.code}`),
+      signal: ending.signal,
+    }
+    const done = driver.watch(request)
+    return { heard, done, end: () => ending.abort() }
+  }
+  const until = (heard: readonly string[], text: string) =>
+    expect.poll(() => heard, { timeout: 10_000 }).toContain(text)
+
+  test('changes are told with mailbox and kind, over one stream for a group', async () => {
+    const { heard, done, end } = watching([mailbox, 'ben@contoso.example'])
+    try {
+      await until(heard, 'connected ben@contoso.example')
+      twin.mailbox('ben@contoso.example').put('tasks', '<t:Task><t:Subject>neu</t:Subject></t:Task>')
+      await until(heard, 'ben@contoso.example task')
+      expect(twin.state()).toMatchObject({ streams: 1, subscriptions: 2 })
+    } finally {
+      end()
+      await done
+    }
+    expect(twin.state()).toMatchObject({ subscriptions: 0 })
+  })
+
+  test('lost subscriptions and cut streams give their mailboxes back to be polled', async () => {
+    for (const fault of [{ loseSubscriptions: true }, { cutStreams: true }] as const) {
+      const { heard, done, end } = watching([mailbox])
+      try {
+        await until(heard, `connected ${mailbox}`)
+        twin.setFaults(fault)
+        await done
+        const code = 'loseSubscriptions' in fault ? 'EWS_SUBSCRIPTION_LOST' : 'NET_CONNECTION_LOST'
+        expect(heard.at(-1)).toBe(`lost ${mailbox} ${code}`)
+      } finally {
+        end()
+      }
+    }
+  })
+})
