@@ -1,60 +1,24 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Hub, startHub } from '../../src/main.ts'
-import { waitFor } from '../foreign/servers/wait.ts'
+import { FlowHub } from './flow-hub.ts'
 import { webService } from './web-service.ts'
 
-let folder: string
-let hub: Hub
-const open: Hub[] = []
-const flows: string[] = []
+let it: FlowHub
 let service: Awaited<ReturnType<typeof webService>>
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'isthmus-soap-'))
-  mkdirSync(join(folder, 'flows'))
+  it = new FlowHub()
   service = await webService()
 })
 afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
+  await it.close()
   await service.stop()
-  flows.splice(0)
-  rmSync(folder, { recursive: true, force: true })
 })
-
-function flow(name: string, text: string): void {
-  const file = join(folder, 'flows', `${name}.yaml`)
-  writeFileSync(file, `flow: ${name}\n${text}`)
-  flows.push(file)
-}
-
-async function start(): Promise<void> {
-  hub = await startHub({
-    dataFolder: join(folder, 'data'),
-    stage: 'test',
-    flowFiles: flows,
-    admin: { host: '127.0.0.1', port: 0 },
-    endpoints: { host: '127.0.0.1', port: 0 },
-    log: { level: 'error', format: 'json', output: new Writable({ write: (_chunk, _encoding, done) => done() }) },
-  })
-  open.push(hub)
-  expect(hub.failedFlows).toEqual([])
-}
-
-const ended = (count: number, state: 'delivered' | 'set-aside' = 'delivered') =>
-  waitFor(`${count} ${state}`, 30_000, async () => {
-    const found = await hub.store.find({ state, limit: 100 })
-    return found.length >= count ? found.toReversed() : undefined
-  })
 
 const envelope = (content: string, version: '1.1' | '1.2' = '1.1') =>
   `<s:Envelope xmlns:s="${version === '1.1' ? 'http://schemas.xmlsoap.org/soap/envelope/' : 'http://www.w3.org/2003/05/soap-envelope'}">${content}</s:Envelope>`
 
 async function post(path: string, body: string, headers: Record<string, string> = {}) {
-  const answer = await fetch(`${hub.endpointsUrl}${path}`, {
+  const answer = await fetch(`${it.url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'text/xml; charset=utf-8', ...headers },
     body,
@@ -66,26 +30,29 @@ const invoice = (number: number) => envelope(`<s:Body><i:Invoice xmlns:i="urn:i"
 const guid = (number: number) => `005056bf-38e0-1edd-b58c-${String(number).padStart(12, '0')}`
 
 test('SAP RM: each MessageId is taken once, and the order of a QueueId is kept', async () => {
-  flow('invoices', `from: { soap: { path: /invoices, protocol: sap-rm } }\nto: { http: { url: "${service.url}" } }\n`)
-  await start()
+  it.flow(
+    'invoices',
+    `from: { soap: { path: /invoices, protocol: sap-rm } }\nto: { http: { url: "${service.url}" } }\n`,
+  )
+  await it.start()
   service.replies.push({ status: 422 })
   const send = (number: number, queue = '') => post(`/invoices?MessageId=${guid(number)}${queue}`, invoice(number))
   expect(await send(1, '&QueueId=INV')).toMatchObject({ status: 202, text: '' })
-  await ended(1, 'set-aside')
+  await it.ended(1, 'set-aside')
   expect(await send(2, '&QueueId=INV')).toMatchObject({ status: 202 })
   expect(await send(3)).toMatchObject({ status: 202 })
   expect(await post(`/invoices?MessageId=${guid(3).toUpperCase().replaceAll('-', '')}`, invoice(3))).toMatchObject({
     status: 202,
   })
-  await ended(1)
+  await it.ended(1)
   const numbers = () => service.requests.map(({ body }) => />(\d)</.exec(body.toString())?.[1])
   expect(numbers()).toEqual(['1', '3'])
-  const [first] = await hub.store.find({ state: 'set-aside', limit: 1 })
-  await hub.engine.replay(first?.id ?? '', 'operator')
-  await ended(3)
+  const [first] = await it.hub.store.find({ state: 'set-aside', limit: 1 })
+  await it.hub.engine.replay(first?.id ?? '', 'operator')
+  await it.ended(3)
   expect(numbers()).toEqual(['1', '3', '1', '2'])
-  const [row] = await hub.store.find({ term: guid(3).replaceAll('-', '').toUpperCase(), limit: 5 })
-  expect((await hub.store.get(row?.id ?? ''))?.attributes).toMatchObject({
+  const [row] = await it.hub.store.find({ term: guid(3).replaceAll('-', '').toUpperCase(), limit: 5 })
+  expect((await it.hub.store.get(row?.id ?? ''))?.attributes).toMatchObject({
     qos: 'EO',
     operation: 'Invoice',
     namespace: 'urn:i',
@@ -94,8 +61,8 @@ test('SAP RM: each MessageId is taken once, and the order of a QueueId is kept',
 })
 
 test('what cannot be taken is a fault in the version of the caller', async () => {
-  flow('invoices', `from: { soap: { path: /rm, protocol: sap-rm } }\nto: { http: { url: "${service.url}" } }\n`)
-  await start()
+  it.flow('invoices', `from: { soap: { path: /rm, protocol: sap-rm } }\nto: { http: { url: "${service.url}" } }\n`)
+  await it.start()
   const soap12 = { 'content-type': 'application/soap+xml' }
   const cases: [string, string, Record<string, string>, number, RegExp][] = [
     ['/rm', invoice(1), {}, 500, /faultcode>soap:Client<.*MessageId in the url/],
@@ -117,12 +84,12 @@ test('what cannot be taken is a fault in the version of the caller', async () =>
     expect(answer.text).toMatch(wanted)
     expect(answer.status).toBe(status)
   }
-  expect(await hub.store.find({ limit: 10 })).toEqual([])
+  expect(await it.rows()).toEqual([])
 })
 
 test('a service answers, tells why it cannot, and shows its description', async () => {
-  writeFileSync(join(folder, 'flows/prices.wsdl'), '<definitions/>')
-  flow(
+  it.write('flows/prices.wsdl', '<definitions/>')
+  it.flow(
     'prices',
     `from: { soap: { path: /prices, answer: result, within: 20s, once-by: addressing, wsdl: ./prices.wsdl } }
 steps:
@@ -131,7 +98,7 @@ steps:
 to: []
 `,
   )
-  await start()
+  await it.start()
   service.replies.push({ status: 200, headers: { 'content-type': 'text/plain' }, body: '7' }, { status: 422 })
   const ask = (id: string) =>
     post(
@@ -154,29 +121,29 @@ to: []
     text: expect.stringMatching(/soap:Receiver.*not delivered \(HTTP_REFUSED\)/),
   })
   expect((await post('/prices', invoice(1))).text).toMatch(/MessageID of WS-Addressing is missing/)
-  const described = await fetch(`${hub.endpointsUrl}/prices?wsdl`)
+  const described = await fetch(`${it.url}/prices?wsdl`)
   expect([described.status, await described.text()]).toEqual([200, '<definitions/>'])
 })
 
 test('a message goes out in an envelope, again with the same MessageId, and the answer comes back', async () => {
-  flow(
+  it.flow(
     'out',
     `from: { https: { path: /out } }
 to: { soap: { url: "${service.url}/in?sap-client=100", protocol: sap-rm, queue: 'Q1', action: urn:in } }
 delivery: { retry: { every: 50ms } }
 `,
   )
-  flow(
+  it.flow(
     'query',
     `from: { https: { path: /query, answer: result } }
 steps: [{ call: { to: { soap: { url: "${service.url}/q", version: '1.2', on-unknown: send-again } } } }]
 to: []
 `,
   )
-  await start()
+  await it.start()
   service.replies.push('cut', { status: 202 })
   await post('/out', '<?xml version="1.0"?><C>1</C>')
-  await ended(1)
+  await it.ended(1)
   const [first, second] = service.requests
   expect(second?.url).toBe(first?.url)
   expect(first?.url).toMatch(/^\/in\?sap-client=100&MessageId=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}&QueueId=Q1$/)
@@ -194,11 +161,11 @@ to: []
   expect((await post('/query', '<Q/>')).text).toBe(`<Price xmlns:s="http://www.w3.org/2003/05/soap-envelope">7</Price>`)
   service.replies.push({ status: 400, headers: type, body: fault('Sender') })
   expect((await post('/query', '<Q/>')).status).toBe(502)
-  const [refused] = await ended(1, 'set-aside')
+  const [refused] = await it.ended(1, 'set-aside')
   expect(refused?.error).toMatchObject({ code: 'SOAPRECEIVER_FAULT' })
   expect(refused?.error?.message).toMatch(/\(Client\): no such item/)
   // Half a document would break the envelope, and an envelope of somebody else's making must not leave.
   await post('/query', '<Q></s:Body>')
-  const [, broken] = await ended(2, 'set-aside')
+  const [, broken] = await it.ended(2, 'set-aside')
   expect(broken?.error?.code).toBe('SOAPMESSAGE_CANNOT_WRITE')
 })
