@@ -32,7 +32,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
       continue
     }
     // Its create is under way, or was: replayIntents waits for it.
-    if (round.intents.has(intentKey(otherSide(side), item.id))) continue
+    if (await isBeingCreated(round, side, item)) continue
     const skip = standsAgainst(item, ghosts.get(item.id), waiting.get(item.id), clock.now())
     skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }))
     const mayBeKnown = skip === undefined && item.mark !== null
@@ -80,10 +80,26 @@ async function dropSettled(
   const created = new Set(chunk.due.map(item => item.id))
   const settled = waiting.filter(({ id }) => {
     if (!living.has(id)) return true
-    const isOpen = round.intents.has(intentKey(otherSide(side), id)) || chunk.skips.get(id) === 'refused-before'
+    const isOpen =
+      [...round.intents.values()].some(intent => intent.source.id === id) || chunk.skips.get(id) === 'refused-before'
     return !isOpen && !created.has(id)
   })
   await round.context.store.write(round.context.scope, { dropWaiting: settled.map(({ id }) => ({ side, id })) })
+}
+
+/** Whether an open intent stands for the item; one that was moved since is remembered under its new id. */
+async function isBeingCreated(round: Round, side: Side, { id, version, identity }: SideItem): Promise<boolean> {
+  const { store, scope } = round.context
+  for (const intent of round.intents.values()) {
+    if (intent.to === side) continue
+    if (intent.source.id === id) return true
+    if (identity === null || intent.source.identity !== identity) continue
+    const moved = { ...intent, source: { id, version, identity } }
+    round.intents.set(intent.key, moved)
+    await store.write(scope, { putIntents: [moved] })
+    return true
+  }
+  return false
 }
 
 /** What is known against an item from earlier rounds. */

@@ -1,0 +1,70 @@
+import type { ScheduleLimits } from './limits.ts'
+
+/**
+ * How much of an organization's service account may be used now. The number of rounds grows by one for each full window
+ * of rounds that went well, and is halved when the server says that it is too much (as TCP does it); while the server
+ * asks for patience nothing starts at all.
+ */
+export class Account {
+  readonly #limits: ScheduleLimits
+  #window: number
+  #wellDone = 0
+  #failureCount = 0
+  /** Nothing starts before. */
+  pausedUntil = Number.NEGATIVE_INFINITY
+  /** Refused: one round at a time tries whether that is over. */
+  isRefused = false
+  runningCount = 0
+
+  constructor(limits: ScheduleLimits) {
+    this.#limits = limits
+    this.#window = limits.runningFirst
+  }
+
+  /** Rounds that may run at the same time. */
+  get window(): number {
+    return this.isRefused ? 1 : Math.max(1, Math.floor(this.#window))
+  }
+
+  canStart(now: number): boolean {
+    return now >= this.pausedUntil && this.runningCount < this.window
+  }
+
+  succeed(): void {
+    this.isRefused = false
+    this.#failureCount = 0
+    this.#wellDone += 1
+    if (this.#wellDone < this.#window) return
+    this.#wellDone = 0
+    this.#window = Math.min(this.#window + 1, this.#limits.runningPerOrganization)
+  }
+
+  /** The server is busy. Rounds that were under way fail together; only the first of them counts. */
+  backOff(now: number, startedAt: number, retryAfterMs: number | undefined): void {
+    const { accountFirstMs, accountUpToMs } = this.#limits
+    const isNews = startedAt >= this.#pausedAt
+    if (isNews) {
+      this.#pausedAt = now
+      this.#window = Math.max(1, this.#window / 2)
+      this.#wellDone = 0
+      this.#failureCount += 1
+    }
+    const waitMs = Math.min(accountFirstMs * 2 ** Math.max(0, this.#failureCount - 1), accountUpToMs)
+    this.pausedUntil = Math.max(this.pausedUntil, now + (retryAfterMs ?? waitMs))
+  }
+
+  #pausedAt = Number.NEGATIVE_INFINITY
+
+  /** The account itself is refused: one round now and then finds out whether that is over. */
+  refuse(now: number): void {
+    this.isRefused = true
+    this.pausedUntil = Math.max(this.pausedUntil, now + this.#limits.accountProbeMs)
+  }
+
+  /** Somebody changed something: everything may start again. */
+  resume(): void {
+    this.isRefused = false
+    this.#failureCount = 0
+    this.pausedUntil = Number.NEGATIVE_INFINITY
+  }
+}
