@@ -185,11 +185,11 @@ function handOf(mailbox: TwinMailbox): MailboxHand {
     put(folder, item) {
       const given = read(item)
       const { id: folderId } = mailbox.folder(folder)
-      const item = mailbox.add(classOf(given), folderId, fresh => {
+      const added = mailbox.add(classOf(given), folderId, fresh => {
         fillItem(mailbox, fresh, given)
         settleTask(fresh, mailbox.now)
       })
-      return item.id
+      return added.id
     },
     change(id, item) {
       const known = mailbox.item(id)
