@@ -8,6 +8,7 @@ import type { ODataConfig } from './odata-config.ts'
 import { answers, isFailure } from './odata-gone.ts'
 import { entityJson, entityOf, pathOf, type Surroundings, typeOf } from './odata-operation.ts'
 import { answerOf, refuseDoubtful } from './odata-receipt.ts'
+import { changeState } from './odata-state.ts'
 
 /** Creates, updates, upserts or deletes, whichever the flow names. */
 export async function changeEntity(client: ODataClient, at: Surroundings, effect: Effect): Promise<Receipt> {
@@ -47,7 +48,13 @@ async function updateEntity(
 ): Promise<Receipt> {
   const { path, type, values } = await pathOf(at, update.set, update.key)
   const body = entityJson(at, type, withoutKey(await entityOf(at, update.body), values))
-  const reply = await changeState(client, at, effect, { method: update.method, path, body }, update.etag)
+  const reply = await changeState(
+    client,
+    at,
+    effect,
+    { method: update.method, path, body },
+    { etag: update.etag, entity: path },
+  )
   return receiptOf(at, 'updated', decodeURIComponent(path), type, reply)
 }
 
@@ -97,42 +104,13 @@ async function deleteEntity(
 ): Promise<Receipt> {
   const { path, type } = await pathOf(at, remove.set, remove.key)
   try {
-    const reply = await changeState(client, at, effect, { method: 'DELETE', path }, remove.etag)
+    const reply = await changeState(client, at, effect, { method: 'DELETE', path }, { etag: remove.etag, entity: path })
     return receiptOf(at, 'deleted', decodeURIComponent(path), type, reply)
   } catch (thrown) {
     const mayBeGone = remove.missing === 'ok' && isFailure(thrown, odataErrors.NOT_FOUND)
     if (!mayBeGone || !(await answers(client, at, remove.set, effect.signal))) throw thrown
     const summary = `${decodeURIComponent(path)} is not there any more at ${at.naming.server}`
     return { summary, answer: answerOf({}) }
-  }
-}
-
-/** A change of one state of an entity: the one that the flow names, the current one, or whichever it is. */
-async function changeState(
-  client: ODataClient,
-  at: Surroundings,
-  effect: Effect,
-  change: Pick<Change, 'method' | 'path' | 'body'>,
-  template: NonNullable<ODataConfig['update']>['etag'],
-): Promise<Reply> {
-  const wanted = template && (await template.render(effect.scope))
-  if (wanted !== undefined && (typeof wanted !== 'string' || !/^[\x21-\x7e ]{1,500}$/.test(wanted))) {
-    const reason = `it is ${JSON.stringify(wanted).slice(0, 60)}`
-    throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'an ETag', reason })
-  }
-  const isCurrent = wanted === 'current'
-  // After a change of our own that nobody heard of, the old ETag would be refused as if somebody else had been there.
-  const isRepeatable = refuseDoubtful(at, effect, wanted === undefined || wanted === '*' || isCurrent)
-  const { signal } = effect
-  const etag = isCurrent ? (await client.read({ path: change.path, signal })).etag : wanted
-  await effect.intend()
-  try {
-    const headers = etag === undefined ? {} : { 'if-match': etag }
-    return await client.change({ ...change, headers, isRepeatable, signal })
-  } catch (thrown) {
-    if (!isCurrent || !isFailure(thrown, odataErrors.CHANGED_MEANWHILE)) throw thrown
-    const { path = '', server = '', text = '' } = thrown.fields
-    throw odataErrors.CHANGED_MEANWHILE({ path, server, text }, { cause: thrown, retry: 'soon' })
   }
 }
 

@@ -106,6 +106,11 @@ const operations = {
       .strictObject({ set, key: key.optional() })
       .optional()
       .meta({ description: 'What a bound one of V4 acts on.' }),
+    etag: etag.meta({
+      description:
+        'Calls it only in this state of the entity (If-Match). current: the state that the entity under on has right now.',
+      examples: ["${message.order['@odata.etag']}"],
+    }),
   }),
 }
 
@@ -198,6 +203,10 @@ export const odataConfig = z
     }
     if (given.version === 'v2' && given.call?.on) {
       context.addIssue({ code: 'custom', path: ['call', 'on'], message: 'V2 has no bound operations' })
+    }
+    if (given.call?.etag?.text === 'current' && given.call.on?.key === undefined) {
+      const message = 'current is the state of the entity that on names with its key'
+      context.addIssue({ code: 'custom', path: ['call', 'etag'], message })
     }
     const isReadable = /^http:/i.test(given.url) && !isLoopback(given.url) && given.via === undefined
     if (given.auth !== undefined && isReadable && !given.cleartext) {

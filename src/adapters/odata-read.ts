@@ -1,14 +1,13 @@
 import type { Effect, Receipt } from '../flow/adapter.ts'
-import { renderValue } from '../flow/value-template.ts'
 import type { Json } from '../kernel/json.ts'
 import type { ODataClient } from '../protocols/odata/client.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
 import { isGroup, readEntity } from '../protocols/odata/json.ts'
-import { fieldString, operationCall, operationOf, queryString } from '../protocols/odata/url.ts'
+import { queryString } from '../protocols/odata/url.ts'
 import type { ODataConfig } from './odata-config.ts'
 import { answers, isFailure } from './odata-gone.ts'
 import { checkedNames, pathOf, type Surroundings, typeOf, wholeOf } from './odata-operation.ts'
-import { answerOf, refuseDoubtful } from './odata-receipt.ts'
+import { answerOf } from './odata-receipt.ts'
 
 export async function readEntityByKey(
   client: ODataClient,
@@ -70,69 +69,6 @@ export async function queryEntities(
     fields: { entities: list.size, pages: pageCount, ...(count !== undefined && { count }) },
     answer: { headers: {}, type: 'application/json', body: list.answer(query.count ? count : undefined, top) },
   }
-}
-
-export async function callOperation(
-  client: ODataClient,
-  at: Surroundings,
-  call: NonNullable<ODataConfig['call']>,
-  effect: Effect,
-): Promise<Receipt> {
-  const { version, server } = at.naming
-  const { config } = at
-  const known = at.model && operationOf(at.model, call.name, server)
-  const types = Object.entries(config.types)
-  const operation =
-    types.length === 0
-      ? known
-      : {
-          name: call.name,
-          qualifiedName: call.name,
-          method: 'POST' as const,
-          isBound: false,
-          ...known,
-          parameters: new Map([...(known?.parameters ?? []), ...types]),
-        }
-  const parameters: [string, Json][] = []
-  for (const [name, value] of Object.entries(call.parameters)) {
-    parameters.push([name, await renderValue(value, effect.scope)])
-  }
-  const on =
-    call.on && (call.on.key ? (await pathOf(at, call.on.set, call.on.key)).path : encodeURIComponent(call.on.set))
-  const { method, path, fields, body } = operationCall(
-    at.naming,
-    call.name,
-    operation,
-    Object.fromEntries(parameters),
-    {
-      method: call.method,
-      on,
-    },
-  )
-  const target = `${path}${fieldString(fields)}`
-  const summary = `called ${call.name} at ${server}`
-  if (method === 'GET') {
-    const { value } = await client.read({ path: target, signal: effect.signal })
-    return { summary, answer: answerOf(result(at, call.name, value)) }
-  }
-  const isRepeatable = refuseDoubtful(at, effect, false)
-  await effect.intend()
-  const { value, headers } = await client.change({
-    method,
-    path: target,
-    body: version === 'v4' ? JSON.stringify(body) : undefined,
-    isRepeatable,
-    signal: effect.signal,
-  })
-  return { summary, answer: answerOf(value === undefined ? {} : result(at, call.name, value), headers) }
-}
-
-/** V2 puts a single value under the name of its function. */
-function result({ naming }: Surroundings, name: string, value: Json | undefined): Json {
-  const plain = readEntity(naming.version, undefined, value ?? null)
-  if (naming.version !== 'v2' || !isGroup(plain)) return plain
-  const names = Object.keys(plain)
-  return names.length === 1 && names[0] === name ? (plain[name] ?? null) : plain
 }
 
 function withEtag(entity: Json, etag: string | undefined): Json {

@@ -190,8 +190,12 @@ describe.each(['v2', 'v4'] as const)('%s', version => {
       const blocked = await send(version, { call })
       expect(bodyOf(blocked)).toMatchObject({ IsBlkdForPrimaryCostsPosting: 'X' })
     } else {
-      // The twin asks for the state that is meant, which a call cannot name: it says so.
+      // An action on an entity that has states wants to be told which one is meant, as in RAP.
       expect(await failureOf(send(version, { call }))).toMatchObject({ code: 'ODATA_ETAG_WANTED' })
+      const old = await failureOf(send(version, { call: { ...call, etag: 'W/"\'SADL-000000009999\'"' } }))
+      expect(old).toMatchObject({ code: 'ODATA_CHANGED_MEANWHILE', retry: 'never' })
+      const blocked = await send(version, { call: { ...call, etag: 'current' } })
+      expect(bodyOf(blocked)).toMatchObject({ IsBlkdForPrimaryCostsPosting: 'X' })
     }
   })
 

@@ -11,10 +11,11 @@ import { entityTypeOf } from '../protocols/odata/model.ts'
 import { readAuthority } from './authority-file.ts'
 import { CertifiedAgents } from './certified-agents.ts'
 import { noProof, proofOf } from './credential-proof.ts'
+import { callOperation } from './odata-call.ts'
 import { changeEntity } from './odata-change.ts'
 import { type ODataConfig, odataConfig } from './odata-config.ts'
 import type { Surroundings } from './odata-operation.ts'
-import { callOperation, queryEntities, readEntityByKey } from './odata-read.ts'
+import { queryEntities, readEntityByKey } from './odata-read.ts'
 
 export const odata = defineReceiver({
   id: 'odata',

@@ -44,7 +44,8 @@ export async function answerBatch(
     const { answers, failed } = await changeset(world, requests)
     if (failed) lines.push(...httpLines(failed))
     else {
-      const boundaryOfAnswer = `${outer}_c`
+      // Nothing of the outer boundary: clients are known that split at its letters, wherever they stand.
+      const boundaryOfAnswer = `changes${Date.now()}`
       lines.push(`Content-Type: multipart/mixed; boundary=${boundaryOfAnswer}`, '')
       for (const answer of answers) lines.push(`--${boundaryOfAnswer}`, ...httpLines(answer))
       lines.push(`--${boundaryOfAnswer}--`, '')
@@ -149,7 +150,8 @@ async function answerJson(world: BatchWorld, body: string): Promise<{ type: stri
     ])
     const request: ServiceRequest = {
       version: 'v4',
-      method,
+      // OData JSON Format 4.01 section 19.1: in whichever case.
+      method: method.toUpperCase(),
       target: targetOf('v4', url),
       headers: Object.fromEntries(headers),
       body: each['body'] === undefined ? '' : JSON.stringify(each['body']),
