@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createFlowEndpoints, type FlowEndpoints } from '../api/flow-endpoints.ts'
-import type { Incoming, Intake, SenderContext } from '../flow/adapter.ts'
+import type { Incoming, Intake, Outcome, SenderContext } from '../flow/adapter.ts'
 import { hubErrors } from '../kernel/error.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
 import { silentLog } from '../kernel/log.ts'
@@ -19,6 +19,8 @@ export class IdocWorld {
   readonly messages: TakenMessage[] = []
   /** Called before each acceptance; may throw or wait. */
   onAccept: (incoming: Incoming, index: number) => void | Promise<void> = () => {}
+  /** How messages ended; one that is not here goes on. */
+  readonly outcomes = new Map<string, Outcome>()
   readonly #endpoints: FlowEndpoints
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
@@ -95,7 +97,11 @@ export class IdocWorld {
         return { id: `M${this.messages.length - 1}`, duplicate: false }
       },
       known: async () => new Map(),
-      outcome: async () => undefined,
+      outcome: async (id, signal) => {
+        const known = this.outcomes.get(id)
+        if (known || signal?.aborted) return known
+        return new Promise(resolve => signal?.addEventListener('abort', () => resolve(undefined)))
+      },
     }
   }
 }

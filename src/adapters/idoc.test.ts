@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Outcome } from '../flow/adapter.ts'
+import { heldBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
 import { type FlatLayouts, writeFlatFile } from '../protocols/idoc/flat-file.ts'
 import { parseIdocs } from '../protocols/idoc/read-idocs.ts'
@@ -257,6 +259,53 @@ describe('what cannot be read', () => {
     await world.start({ 'invalid-characters': 'substitute' })
     expect((await world.post(materialPacket({ docnum: '1', text: 'a\u0001b&#x1F;c' }))).status).toBe(200)
     expect(world.messages[0]?.body).toContain('<MAKTX>a#b#c</MAKTX>')
+  })
+})
+
+describe('a question by IDoc', () => {
+  const question = materialPacket({ docnum: '5' })
+  const answerWith = (body: string, type = 'text/xml') => {
+    const result = { id: 'M0', headers: {}, attributes: {}, body: heldBody(body, type), acceptedAt: 0 }
+    world.outcomes.set('M0', { id: 'M0', state: 'delivered', summary: 'ok', result })
+  }
+
+  test('gets what the flow made of it, in SOAP when it came so', async () => {
+    await world.start({ answer: 'result' })
+    answerWith('<?xml version="1.0"?>\n<ZANSWER><ID>7</ID></ZANSWER>')
+    const plain = await world.post(question)
+    expect([plain.status, plain.headers.get('content-type')]).toEqual([200, 'text/xml'])
+    expect(await plain.text()).toContain('<ID>7</ID>')
+    const soap = `<s:Envelope xmlns:s="x"><s:Body>${question.slice(38)}</s:Body></s:Envelope>`
+    expect(await (await world.post(soap)).text()).toMatch(/<soap:Body><ZANSWER><ID>7<\/ID><\/ZANSWER><\/soap:Body>/)
+    expect(world.messages).toHaveLength(1)
+  })
+
+  const ended = (state: Outcome['state'], side?: string): Outcome => ({
+    id: 'M0',
+    state,
+    summary: 'no such customer',
+    ...(side !== undefined && { error: { code: 'DATAVERSE_REFUSED', side, message: 'secret detail', next: '' } }),
+  })
+  test.each<[string, Outcome | undefined, number, string]>([
+    ['refused by the flow', ended('rejected'), 422, 'no such customer'],
+    ['refused by the other side', ended('set-aside', 'receiver'), 502, 'DATAVERSE_REFUSED'],
+    ['failed in the flow', ended('set-aside', 'flow'), 500, 'secret detail'],
+    ['answered, and no longer kept', ended('delivered'), 410, 'answered before'],
+    ['not answered in time', undefined, 504, 'within 50ms'],
+  ])('%s', async (_, outcome, status, words) => {
+    await world.start({ answer: 'result', within: '50ms' })
+    if (outcome) world.outcomes.set('M0', outcome)
+    const answer = await world.post(question)
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/problem+json'])
+    const text = await answer.text()
+    expect(text).toContain(words)
+    // What the other side said is for the people of the hub.
+    if (status === 502) expect(text).not.toContain('secret detail')
+  })
+
+  test('is one IDoc', async () => {
+    await world.start({ answer: 'result' })
+    expect((await world.post(materialPacket({ docnum: '1' }, { docnum: '2' }))).status).toBe(400)
   })
 })
 
