@@ -1,13 +1,14 @@
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
-import { systemClock } from '../../kernel/time.ts'
-import type { Scope, Side } from '../drivers.ts'
+import { type Clock, systemClock } from '../../kernel/time.ts'
+import type { Scope, Side, SideDriver } from '../drivers.ts'
 import type { Appointment, Item } from '../plan/items.ts'
 import { partsOf } from '../plan/parts.ts'
 import { defaultRules, type SyncRules } from '../plan/rules.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
+import { feedLimits, withSharedFeed } from './shared-feed.ts'
 import { appointment, calm, type Held, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
 import type { SyncStore } from './sync-store.ts'
 
@@ -91,6 +92,9 @@ class Schedule {
   readonly #around: Surroundings
   readonly #mailbox: WorldMailbox
   readonly #crm: WorldCrm
+  readonly #isFeedShared: boolean
+  /** The CRM behind a shared feed; what the feed has kept goes with a crash. */
+  #sharedCrm: SideDriver | undefined
   readonly #store: SyncStore
   readonly #scope: Scope
   readonly #rules: SyncRules
@@ -127,6 +131,8 @@ class Schedule {
     }
     this.#rules = { ...defaultRules, kinds, brake: { freeCount: 1000, share: 1 } }
     this.#store = options.broken ? brokenStore(store, options.broken) : store
+    this.#crm.owner = mailbox
+    this.#isFeedShared = this.#random() < 0.5
     if (options.broken) breakSides(this.#mailbox, this.#crm, options.broken)
   }
 
@@ -189,8 +195,10 @@ class Schedule {
     try {
       return await runRound(this.#context())
     } catch (thrown) {
-      if (thrown instanceof Crash) this.#story.push(`   crashed ${thrown.message}`)
-      else if (thrown instanceof HubError) this.#story.push(`   ended with ${thrown.code}`)
+      if (thrown instanceof Crash) {
+        this.#sharedCrm = undefined
+        this.#story.push(`   crashed ${thrown.message}`)
+      } else if (thrown instanceof HubError) this.#story.push(`   ended with ${thrown.code}`)
       else throw thrown
       return undefined
     }
@@ -200,7 +208,7 @@ class Schedule {
     const clock = { ...systemClock, now: () => this.#around.now }
     return {
       scope: this.#scope,
-      drivers: { exchange: this.#mailbox, crm: this.#crm },
+      drivers: { exchange: this.#mailbox, crm: this.#crmDriver(clock) },
       store: this.#watchedStore(),
       rules: this.#rules,
       clock,
@@ -210,6 +218,12 @@ class Schedule {
       log: silentLog,
       journal: decision => this.#story.push(`   ${describeDecision(decision)}`),
     }
+  }
+
+  #crmDriver(clock: Clock): SideDriver {
+    if (!this.#isFeedShared) return this.#crm
+    this.#sharedCrm ??= withSharedFeed(this.#crm, clock, { ...feedLimits, freshMs: 1000, keptMs: 20_000 })
+    return this.#sharedCrm
   }
 
   /** Rounds in calm until one has nothing to do; at most so many. */

@@ -30,15 +30,37 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
     feeds.set(name, feed)
     return feed
   }
-  const shared: Partial<SideDriver> = {
-    async changes(scope, token, signal) {
-      const answer = token === undefined ? undefined : await feedOf(scope).since(scope.owner, token, signal)
-      return answer ?? (await driver.changes(scope, token, signal))
-    },
-    ...(driver.allKeys && { keys: (scope: Scope, signal: AbortSignal) => feedOf(scope).keys(signal) }),
+  const changes: SideDriver['changes'] = async (scope, token, signal) => {
+    const answer = token === undefined ? undefined : await feedOf(scope).since(scope.owner, token, signal)
+    return answer ?? (await driver.changes(scope, token, signal))
   }
-  // The driver may be an object of a class, whose methods a copy would not have.
-  return Object.assign(Object.create(driver) as SideDriver, shared)
+  const keys = driver.allKeys
+    ? (scope: Scope, signal: AbortSignal) => feedOf(scope).keys(signal)
+    : driver.keys?.bind(driver)
+  return { ...bound(driver), changes, ...(keys && { keys }) }
+}
+
+/** The driver as a plain object: it may be of a class, whose methods and private fields a spread would lose. */
+function bound(driver: SideDriver): SideDriver {
+  const { side, findAlike, openAttachment, watch, translateIds, close } = driver
+  return {
+    side,
+    abilities: kind => driver.abilities(kind),
+    changes: (...parameters) => driver.changes(...parameters),
+    read: (...parameters) => driver.read(...parameters),
+    findByMark: (...parameters) => driver.findByMark(...parameters),
+    findByIdentity: (...parameters) => driver.findByIdentity(...parameters),
+    create: (...parameters) => driver.create(...parameters),
+    update: (...parameters) => driver.update(...parameters),
+    remove: (...parameters) => driver.remove(...parameters),
+    normalise: item => driver.normalise(item),
+    concerns: error => driver.concerns(error),
+    ...(findAlike && { findAlike: findAlike.bind(driver) }),
+    ...(openAttachment && { openAttachment: openAttachment.bind(driver) }),
+    ...(watch && { watch: watch.bind(driver) }),
+    ...(translateIds && { translateIds: translateIds.bind(driver) }),
+    ...(close && { close: close.bind(driver) }),
+  }
 }
 
 /** One answer of the feed: everything that became visible between the question before and this one, or was told twice. */

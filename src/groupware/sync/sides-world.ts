@@ -5,6 +5,7 @@ import type {
   ChangePage,
   CreateOutcome,
   Creation,
+  FeedPage,
   Removal,
   Scope,
   Side,
@@ -263,6 +264,8 @@ export class WorldCrm extends WorldSide {
   readonly #deleted: { readonly held: Held; readonly until: number }[] = []
   overlapMs = 3000
   holdsMark = true
+  /** Whose items all of them are. */
+  owner = ''
   /** For how long the feed still shows what is deleted. */
   staleMs = 0
 
@@ -281,7 +284,7 @@ export class WorldCrm extends WorldSide {
     return { ...item, categories: [], reminderMinutes: null, location: item.location.replace(/ +/g, ' ').trim() }
   }
 
-  changes(_scope: Scope, token: string | undefined): Promise<ChangePage> {
+  changes(_scope: Scope | undefined, token: string | undefined): Promise<ChangePage> {
     return this.request('changes', () => {
       const { now } = this.around
       const since = askSince(token, this.overlapMs) ?? 0
@@ -293,6 +296,11 @@ export class WorldCrm extends WorldSide {
       })
       return { changes, token: watermarkToken(now), hasMore: false }
     })
+  }
+
+  async feed(_organization: string, _kind: string, token: string | undefined): Promise<FeedPage> {
+    const page = await this.changes(undefined, token)
+    return { ...page, owners: page.changes.map(() => [this.owner]) }
   }
 
   keys(): Promise<ReadonlySet<string>> {
