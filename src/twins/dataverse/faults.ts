@@ -12,12 +12,12 @@ export const dataverseFaults = z.strictObject({
     .strictObject({
       times,
       code: z.enum(['0x80072322', '0x80072321', '0x80072326']).default('0x80072322'),
-      retryAfterS: z.number().min(0).max(3600).default(1),
+      retryAfterS: z.int().min(0).max(86_400).default(1),
     })
     .optional()
     .meta({ description: 'Requests answered with 429 and Retry-After.' }),
   unavailable: z
-    .strictObject({ times, retryAfterS: z.number().min(0).max(3600).optional() })
+    .strictObject({ times, retryAfterS: z.int().min(0).max(86_400).optional() })
     .optional()
     .meta({ description: 'Requests answered with 503.' }),
   fail: z
