@@ -23,7 +23,7 @@ export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly
   const [id, below] = rest
   if (id === undefined) {
     if (request.method === 'GET')
-      return { status: 200, body: { value: [...item.attachments.values()].map(each => show(each, false)) } }
+      return { status: 200, body: { value: [...item.attachments.values()].map(each => showAttachment(each, false)) } }
     if (request.method !== 'POST') throw refusals.notAllowed(request.method)
     const parsed = fileShape.safeParse(request.body)
     if (!parsed.success) throw refusals.wrongValue(parsed.error.issues[0]?.message ?? '')
@@ -34,14 +34,14 @@ export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly
     item.attachments.set(attachment.id, attachment)
     mailbox.touch(item)
     world.subscriptions.notify(mailbox.address, area, 'updated', item.id)
-    return { status: 201, body: show(attachment, true) }
+    return { status: 201, body: showAttachment(attachment, true) }
   }
   const attachment = item.attachments.get(id)
   if (!attachment) throw refusals.noItem()
   if (request.method === 'GET') {
     if (below === '$value')
       return { status: 200, headers: { 'content-type': attachment.contentType }, bytes: attachment.bytes }
-    return { status: 200, body: show(attachment, true) }
+    return { status: 200, body: showAttachment(attachment, true) }
   }
   if (request.method !== 'DELETE') throw refusals.notAllowed(request.method)
   item.attachments.delete(id)
@@ -49,7 +49,10 @@ export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly
   return { status: 204 }
 }
 
-function show({ id, name, contentType, bytes, isInline }: StoredAttachment, isWhole: boolean): JsonObject {
+export function showAttachment(
+  { id, name, contentType, bytes, isInline }: StoredAttachment,
+  isWhole: boolean,
+): JsonObject {
   return {
     '@odata.type': '#microsoft.graph.fileAttachment',
     id,

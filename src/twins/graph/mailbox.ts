@@ -146,6 +146,7 @@ export class GraphMailbox {
 
   move(item: StoredItem, folder: string): void {
     this.#byEntry.delete(item.entryId)
+    this.seq += 1
     this.removed.push(this.#tombstone(item))
     item.entryId = this.#newEntryId()
     item.folder = folder

@@ -48,7 +48,7 @@ function readFilter(text: string): (item: StoredItem) => boolean {
     const [, , id, marked] = anyExtended.exec(part) ?? []
     if (id !== undefined && marked !== undefined) {
       const wanted = marked.replaceAll("''", "'")
-      return (item: StoredItem) => item.extended.get(id.toLowerCase()) === wanted
+      return (item: StoredItem) => item.extended.get(extendedKey(id)) === wanted
     }
     const [, name = '', value] = equals.exec(part) ?? []
     if (value !== undefined) return (item: StoredItem) => item.values[name] === value.replaceAll("''", "'")
@@ -82,4 +82,9 @@ function whole(fields: URLSearchParams, name: string, max: number): number | und
   if (text === null) return undefined
   if (!/^\d{1,7}$/.test(text) || Number(text) > max) throw refusals.badQuery(`${name}=${text}`)
   return Number(text)
+}
+
+/** One name for an extended property, however its letters and the zeros of its number are written. */
+export function extendedKey(id: string): string {
+  return id.toLowerCase().replace(/0x0+(?=[0-9a-f])/, '0x')
 }

@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
+import { showAttachment } from './attachments.ts'
 import { type EventView, occurrenceId, originalStart, shownTime, typeOf, valuesOf } from './events.ts'
 import type { GraphMailbox, StoredItem, Values } from './mailbox.ts'
-import type { Query } from './query.ts'
+import { extendedKey, type Query } from './query.ts'
 
 /** How the caller wants to see things. */
 export interface Manner {
@@ -108,12 +109,15 @@ function common(mailbox: GraphMailbox, item: StoredItem, values: Values, query: 
   }
   if (item.type !== 'todoTask') shown['changeKey'] = mailbox.changeKeyOf(item)
   if (item.attachments.size > 0) shown['hasAttachments'] = true
+  if (query.expand.includes('attachments')) {
+    shown['attachments'] = [...item.attachments.values()].map(each => showAttachment(each, false))
+  }
   if (values['body']) shown['body'] = shownBody(values['body'] as unknown as Body, manner.bodyType)
-  const extended = query.extended.filter(id => item.extended.has(id.toLowerCase()))
+  const extended = query.extended.filter(id => item.extended.has(extendedKey(id)))
   if (extended.length > 0) {
     shown['singleValueExtendedProperties'] = extended.map(id => ({
       id,
-      value: item.extended.get(id.toLowerCase()) ?? '',
+      value: item.extended.get(extendedKey(id)) ?? '',
     }))
   }
   return shown
@@ -145,7 +149,14 @@ function shownBody({ contentType, content }: Body, wanted: Manner['bodyType']): 
 
 function selected(shown: JsonObject, { select }: Query): JsonObject {
   if (!select) return shown
-  const always = ['@odata.etag', 'id', 'singleValueExtendedProperties', 'exceptionOccurrences', 'linkedResources']
+  const always = [
+    '@odata.etag',
+    'id',
+    'singleValueExtendedProperties',
+    'exceptionOccurrences',
+    'linkedResources',
+    'attachments',
+  ]
   return Object.fromEntries(Object.entries(shown).filter(([name]) => select.includes(name) || always.includes(name)))
 }
 

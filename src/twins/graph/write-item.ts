@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Json } from '../../kernel/json.ts'
 import { refusals } from './graph-error.ts'
 import type { GraphMailbox, StoredItem, Values } from './mailbox.ts'
+import { extendedKey } from './query.ts'
 import { type ItemType, shapes } from './shapes.ts'
 
 /** A body as the type allows it: extended properties apart from the others. Throws 400 in the words of Graph. */
@@ -30,16 +31,16 @@ interface Extended {
 
 export function writeExtended(item: StoredItem, extended: readonly Extended[]): void {
   for (const { id, value } of extended) {
-    if (value === null || value === '') item.extended.delete(id.toLowerCase())
-    else item.extended.set(id.toLowerCase(), value)
+    if (value === null || value === '') item.extended.delete(extendedKey(id))
+    else item.extended.set(extendedKey(id), value)
   }
   if (item.type !== 'message') return
   // MS-OXCMSG: a message whose flag "unsent" is not set is no draft; its times are what it says.
-  const flags = item.extended.get('integer 0x0e07')
+  const flags = item.extended.get('integer 0xe07')
   if (flags !== undefined) item.values['isDraft'] = (Number(flags) & 8) !== 0
   for (const [name, id] of [
-    ['sentDateTime', 'systemtime 0x0039'],
-    ['receivedDateTime', 'systemtime 0x0e06'],
+    ['sentDateTime', 'systemtime 0x39'],
+    ['receivedDateTime', 'systemtime 0xe06'],
   ] as const) {
     const value = item.extended.get(id)
     if (value !== undefined) item.values[name] = value

@@ -1,0 +1,86 @@
+import type { Body } from './plan/items.ts'
+
+/** Line ends as the items have them, without blanks at the ends of lines that mail servers add and drop. */
+export function plainLines(text: string): string {
+  return text
+    .replace(/\r\n?/g, '\n')
+    .replace(/[ \t\u00a0]+$/gm, '')
+    .replace(/\n+$/, '')
+}
+
+/** A body as text: for sides that hold no other. */
+export function asText({ type, content }: Body): Body {
+  return { type: 'text', content: plainLines(type === 'text' ? content : textOfHtml(content)) }
+}
+
+/** What a person reads in a piece of HTML, line by line. Takes time in proportion to its length. */
+export function textOfHtml(html: string): string {
+  const pieces: string[] = []
+  let from = 0
+  let hidden: string | undefined
+  for (const tag of html.matchAll(/<!--[\s\S]*?-->|<(\/?)([a-zA-Z][a-zA-Z0-9]*)(?:\s[^<>]*)?\/?>/g)) {
+    const [whole, slash, rawName = ''] = tag
+    const name = rawName.toLowerCase()
+    if (hidden === undefined) pieces.push(flowing(html.slice(from, tag.index)))
+    from = tag.index + whole.length
+    if (hidden === undefined && slash === '' && hiding.has(name)) hidden = name
+    else if (hidden === name && slash === '/') hidden = undefined
+    else if (hidden === undefined && (name === 'br' || (blocks.has(name) && slash === '/'))) pieces.push('\n')
+  }
+  if (hidden === undefined) pieces.push(flowing(html.slice(from)))
+  return pieces
+    .join('')
+    .split('\n')
+    .map(line => line.replace(/^[ \t]+/, ''))
+    .join('\n')
+    .replace(/^\n+/, '')
+}
+
+const hiding: ReadonlySet<string> = new Set(['style', 'script', 'head', 'title'])
+const blocks: ReadonlySet<string> = new Set([
+  'p',
+  'div',
+  'li',
+  'tr',
+  'h1',
+  'h2',
+  'h3',
+  'h4',
+  'h5',
+  'h6',
+  'pre',
+  'table',
+  'ul',
+  'ol',
+])
+
+const named: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  nbsp: ' ',
+  auml: 'ä',
+  ouml: 'ö',
+  uuml: 'ü',
+  Auml: 'Ä',
+  Ouml: 'Ö',
+  Uuml: 'Ü',
+  szlig: 'ß',
+  euro: '€',
+  ndash: '–',
+  mdash: '—',
+  hellip: '…',
+}
+
+/** Text between tags: white space flows together, references are what they stand for. */
+function flowing(text: string): string {
+  return text
+    .replace(/[\r\n\t ]+/g, ' ')
+    .replace(/&(#x[0-9a-fA-F]{1,6}|#\d{1,7}|[a-zA-Z]{2,8});/g, (whole, name: string) => {
+      if (!name.startsWith('#')) return named[name] ?? whole
+      const code = name[1] === 'x' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
+      return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole
+    })
+}

@@ -1,0 +1,283 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ChangePage, Creation, Scope, SideItem, Update } from './drivers.ts'
+import { markCategory, scopeOf, startGraphDriver } from './graph-driver-world.ts'
+import { type Appointment, type Item, itemKinds } from './plan/items.ts'
+import {
+  anyItem,
+  sampleAppointment,
+  sampleContact,
+  sampleMail,
+  sampleSeries,
+  samples,
+  sampleTask,
+} from './sample-items-world.ts'
+
+// The driver with the twin, over sockets: what goes in comes out as `normalise` says.
+
+const never = new AbortController().signal
+let world: Awaited<ReturnType<typeof startGraphDriver>>
+
+beforeEach(async () => {
+  world = await startGraphDriver({ pageSize: 4 })
+})
+afterEach(() => world.stop())
+
+let keys = 0
+function creation(item: Item, mark: string | null = null): Creation {
+  keys += 1
+  return { key: `key-${keys}`, mark, item, openAttachment: () => filesOf('never asked') }
+}
+
+async function* filesOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+async function create(scope: Scope, item: Item, mark: string | null = null): Promise<SideItem> {
+  const [outcome] = await world.driver.create(scope, [creation(item, mark)], never)
+  if (outcome?.state !== 'done') throw outcome?.error ?? new Error('nothing came back')
+  return read(scope, outcome.id)
+}
+
+async function read(scope: Scope, id: string): Promise<SideItem> {
+  const [found] = await world.driver.read(scope, [id], never)
+  if (!found) throw new Error('it is not there')
+  return found
+}
+
+async function update(scope: Scope, at: SideItem, after: Item, fields: readonly string[], mark?: string | null) {
+  const change: Update = { id: at.id, version: at.version, before: at.item, after, fields, mark }
+  const [outcome] = await world.driver.update(scope, [change], never)
+  return outcome
+}
+
+function shown(item: Item): Item {
+  return world.driver.normalise(item)
+}
+
+function withoutMark(item: Item): Item {
+  return { ...item, categories: item.categories.filter(name => name !== markCategory) }
+}
+
+test.each([...Object.values(samples), sampleSeries])(
+  '$kind: what is created is read as it was, with its mark',
+  async item => {
+    const scope = scopeOf(item.kind)
+    const made = await create(scope, item, 'CRM-1')
+    expect(shown(withoutMark(made.item))).toEqual(shown(item))
+    if (item.kind !== 'mail') expect(withoutMark(made.item)).toEqual(shown(item))
+    expect(made.item.categories).toContain(markCategory)
+    expect(made.mark).toBe('CRM-1')
+    const [found, nothing] = await world.driver.findByMark(scope, ['CRM-1', "it's not there"], never)
+    expect(found).toMatchObject([{ id: made.id, item: made.item }])
+    expect(nothing).toEqual([])
+    if (made.identity !== null) {
+      expect(await world.driver.findByIdentity(scope, [made.identity], never)).toMatchObject([[{ id: made.id }]])
+    }
+  },
+)
+
+describe('round trips', () => {
+  test.each(itemKinds)('any %s comes back as it is said it would, and that is said the same twice', async kind => {
+    const scope = scopeOf(kind)
+    await fc.assert(
+      fc.asyncProperty(anyItem[kind], async item => {
+        const once = shown(item)
+        expect(shown(once)).toEqual(once)
+        const { item: back } = await create(scope, item)
+        expect(kind === 'mail' ? shown(back) : back).toEqual(once)
+      }),
+      { numRuns: 25 },
+    )
+  })
+})
+
+test('fields are changed one by one, under the version that was read', async () => {
+  const cases: [Item, Partial<Item>][] = [
+    [sampleAppointment, { subject: 'New', location: 'Berlin', showAs: 'away' }],
+    [sampleAppointment, { start: '2026-12-01T08:00:00Z', end: '2026-12-01T09:00:00Z', zone: 'America/New_York' }],
+    [sampleAppointment, { reminderMinutes: null, attendees: sampleAppointment.attendees.slice(0, 1) }],
+    [sampleContact, { phones: { ...sampleContact.phones, mobile: '', fax: '1' }, emails: [] }],
+    [sampleContact, { birthday: null, sensitivity: 'private' }],
+    [sampleTask, { status: 'completed', percentComplete: 100, completedDay: '2026-11-24' }],
+    [sampleTask, { dueDay: null, reminderAt: null }],
+    [sampleMail, { categories: ['Red'] }],
+  ]
+  for (const [item, values] of cases) {
+    const scope = scopeOf(item.kind)
+    const made = await create(scope, item, 'CRM-2')
+    const after = { ...made.item, ...values } as Item
+    expect(await update(scope, made, after, Object.keys(values))).toMatchObject({ state: 'done', id: made.id })
+    expect(withoutMark((await read(scope, made.id)).item)).toEqual(withoutMark(after))
+    // The version of then is over: nothing is overwritten.
+    expect(await update(scope, made, after, Object.keys(values))).toEqual({ state: 'conflict' })
+  }
+})
+
+test('marks are written, changed and taken away, and the category with them', async () => {
+  for (const item of Object.values(samples)) {
+    const scope = scopeOf(item.kind)
+    const bare = await create(scope, item)
+    expect(bare.mark).toBeNull()
+    const linked = await update(scope, bare, bare.item, [], 'CRM-3')
+    expect(linked?.state).toBe('done')
+    const marked = await read(scope, bare.id)
+    expect([marked.mark, marked.item.categories.includes(markCategory)]).toEqual(['CRM-3', true])
+    expect(linked).toMatchObject({ version: marked.version })
+    await update(scope, marked, marked.item, [], null)
+    const parted = await read(scope, bare.id)
+    expect([parted.mark, parted.item.categories.includes(markCategory)]).toEqual([null, false])
+  }
+})
+
+test('exceptions of a series: one more, one changed, one taken back; a deleted one cannot come back', async () => {
+  const scope = scopeOf('appointment')
+  const made = await create(scope, sampleSeries)
+  const series = made.item as Appointment
+  const after: Appointment = {
+    ...series,
+    exceptions: {
+      '2026-11-02T08:00:00Z': { isDeleted: true },
+      '2026-11-09T08:00:00Z': { location: 'Berlin' },
+    },
+  }
+  const outcome = await update(scope, made, after, ['exceptions'])
+  const changed = await read(scope, made.id)
+  expect(changed.item).toEqual(after)
+  expect(outcome).toMatchObject({ state: 'done', version: changed.version })
+  const back = { ...after, exceptions: {} }
+  expect(await update(scope, changed, back, ['exceptions'])).toMatchObject({ state: 'refused' })
+})
+
+test('changes come in pages, series as one item, and what is gone is told; a forgotten token is said so', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('appointment', { from: '2026-10-01T00:00:00Z', to: '2027-01-01T00:00:00Z' })
+  const made: SideItem[] = []
+  for (let index = 0; index < 5; index += 1)
+    made.push(await create(scope, { ...sampleAppointment, subject: `a${index}` }))
+  const series = await create(scope, sampleSeries)
+  const first = await round(scope)
+  expect(new Set(first.ids)).toEqual(new Set([...made, series].map(each => each.id)))
+  expect(first.pages).toBeGreaterThan(1)
+  const [one, two] = made
+  if (!one || !two) throw new Error('nothing was made')
+  await driver.remove(scope, [one], never)
+  await update(scope, two, { ...two.item, subject: 'changed' } as Item, ['subject'])
+  const second = await round(scope, first.token)
+  expect(second.changes.map(each => [each.id, each.isDeleted])).toEqual([
+    [two.id, false],
+    [one.id, true],
+  ])
+  graph.setFaults({ expireDeltas: true })
+  expect(await driver.changes(scope, second.token, never)).toBe('token-lost')
+  expect(await driver.changes(scope, 'a token of another driver', never)).toBe('token-lost')
+})
+
+test('the window of a calendar moves on, and nothing that was deleted meanwhile is missed', async () => {
+  const { driver } = world
+  const november = scopeOf('appointment', { from: '2026-11-01T00:00:00Z', to: '2026-12-01T00:00:00Z' })
+  const december = scopeOf('appointment', { from: '2026-11-15T00:00:00Z', to: '2027-01-01T00:00:00Z' })
+  const kept = await create(november, sampleAppointment)
+  const removed = await create(november, { ...sampleAppointment, subject: 'removed' })
+  const later = await create(november, {
+    ...sampleAppointment,
+    start: '2026-12-10T08:00:00Z',
+    end: '2026-12-10T09:00:00Z',
+  })
+  const first = await round(november)
+  expect(new Set(first.ids)).toEqual(new Set([kept.id, removed.id]))
+  await driver.remove(november, [removed], never)
+  const second = await round(december, first.token)
+  expect(second.ids).toContain(later.id)
+  expect(second.changes).toContainEqual({ id: removed.id, isDeleted: true })
+  expect((await round(december, second.token)).changes).toEqual([])
+})
+
+test('mail: both folders, a move is no deletion, the bin is one', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('mail', { from: '2026-11-01T00:00:00Z' })
+  const inbox = await create(scope, sampleMail)
+  const sent = await create(scope, {
+    ...sampleMail,
+    direction: 'out',
+    from: { address: 'ada@contoso.com', name: 'Ada' },
+  })
+  expect([inbox.folder, sent.folder]).toEqual(['Inbox', 'Sent Items'])
+  expect(sent.item).toMatchObject({ direction: 'out' })
+  const first = await round(scope)
+  expect(new Set(first.ids)).toEqual(new Set([inbox.id, sent.id]))
+  const mailbox = graph.mailbox('ada@contoso.com')
+  mailbox.move(mailbox.get(inbox.id, 'message'), mailbox.folder('archive', 'message').id)
+  const second = await round(scope, first.token)
+  expect(second.changes).toEqual([{ id: inbox.id, isDeleted: false }])
+  await driver.remove(scope, [sent], never)
+  expect((await round(scope, second.token)).changes).toEqual([{ id: sent.id, isDeleted: true }])
+})
+
+test('attachments of a mail travel as bytes, both ways', async () => {
+  const { driver } = world
+  const scope = scopeOf('mail')
+  const attachments = [{ id: 'x', name: 'offer.txt', type: 'text/plain', bytes: 5, isInline: false }]
+  const wish = { ...creation({ ...sampleMail, attachments }), openAttachment: () => filesOf('hello') }
+  const [outcome] = await driver.create(scope, [wish], never)
+  if (outcome?.state !== 'done') throw new Error('it was refused')
+  const made = await read(scope, outcome.id)
+  expect(outcome.version).toBe(made.version)
+  expect(made.item).toMatchObject({ attachments: [{ name: 'offer.txt', type: 'text/plain', bytes: 5 }] })
+  const [attachment] = 'attachments' in made.item ? made.item.attachments : []
+  if (!attachment || !driver.openAttachment) throw new Error('there is none')
+  const chunks = await Array.fromAsync(driver.openAttachment(scope, made.id, attachment, never))
+  expect(Buffer.concat(chunks).toString()).toBe('hello')
+})
+
+test('a create that is repeated after a lost answer makes no second appointment', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('appointment')
+  const wish = creation(sampleAppointment, 'CRM-9')
+  graph.setFaults({ dropAfter: { times: 1, writesOnly: true } })
+  await expect(driver.create(scope, [wish], never)).rejects.toMatchObject({ isOutcomeUnknown: true })
+  await driver.create(scope, [wish], never)
+  expect(graph.count('ada@contoso.com', 'event')).toBe(1)
+})
+
+test('whom a failure stops: the account, one mailbox, one item', async () => {
+  const { driver, graph, signIn } = world
+  const scope = scopeOf('contact')
+  const failure = async () => {
+    try {
+      await driver.changes(scope, undefined, never)
+    } catch (thrown) {
+      return driver.concerns(thrown as never)
+    }
+    return 'none'
+  }
+  graph.setFaults({ throttle: { times: 1 } })
+  expect(await failure()).toBe('mailbox')
+  graph.setFaults({ dropBefore: { times: 1 } })
+  expect(await failure()).toBe('account')
+  graph.mailbox('ada@contoso.com').inScope = false
+  expect(await failure()).toBe('mailbox')
+  signIn.withdrawConsent()
+  const [refused] = await driver.create(
+    scopeOf('contact', { mailbox: 'ben@contoso.com' }),
+    [creation({ ...sampleContact, surname: 'x'.repeat(300) })],
+    never,
+  )
+  expect(refused).toMatchObject({ state: 'refused', error: { code: 'GRAPH_REFUSED' } })
+})
+
+async function round(scope: Scope, token?: string) {
+  const changes: ChangePage['changes'][number][] = []
+  let at = token
+  for (let pages = 1; pages < 50; pages += 1) {
+    const page = await world.driver.changes(scope, at, never)
+    if (page === 'token-lost') throw new Error('the token is lost')
+    changes.push(...page.changes)
+    at = page.token
+    if (!page.hasMore) {
+      const plain = changes.map(({ id, isDeleted }) => ({ id, isDeleted }))
+      return { changes: plain, ids: plain.map(({ id }) => id), token: at, pages }
+    }
+  }
+  throw new Error('there is no end')
+}

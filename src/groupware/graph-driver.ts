@@ -1,0 +1,398 @@
+import { HubError } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { type GraphCall, GraphClient, type GraphClientOptions } from '../protocols/graph/client.ts'
+import { graphErrors } from '../protocols/graph/errors.ts'
+import { graphLimits } from '../protocols/graph/limits.ts'
+import { propertyEquals } from '../protocols/graph/link-property.ts'
+import { netErrors } from '../protocols/net/errors.ts'
+import { crmMark } from './crm-mark.ts'
+import type {
+  Abilities,
+  ChangePage,
+  CreateOutcome,
+  Creation,
+  Removal,
+  Scope,
+  SideDriver,
+  SideItem,
+  Update,
+  WatchRequest,
+  WriteOutcome,
+} from './drivers.ts'
+import { addAttachments } from './graph/attachments.ts'
+import { DeltaReader } from './graph/changes.ts'
+import type { GraphInbox } from './graph/inbox.ts'
+import { kinds, normalise } from './graph/kinds.ts'
+import { writeExceptions } from './graph/occurrences.ts'
+import { Places, userPath } from './graph/places.ts'
+import { listAt, msAt, textAt } from './graph/row.ts'
+import { taskLink, taskLinkBody } from './graph/task.ts'
+import { watchMailboxes } from './graph/watch.ts'
+import { changeBody, creationBody } from './graph/write.ts'
+import type { Appointment, Attachment, Item } from './plan/items.ts'
+
+export interface GraphDriverOptions extends GraphClientOptions {
+  /** The category that people see on items that are synced. */
+  readonly markCategory: string
+  /** Where notifications come in; without it mailboxes are polled only. */
+  readonly inbox?: GraphInbox | undefined
+}
+
+const batch = { read: graphLimits.batchRequests, write: graphLimits.batchRequests, find: graphLimits.batchRequests }
+
+/**
+ * The mailbox side over Microsoft Graph, with a token of the application: one driver for all mailboxes of an
+ * organization. Exchange sends invitations for what is written to a meeting; Graph knows no way to keep it from that.
+ */
+export function makeGraphDriver(options: GraphDriverOptions): SideDriver {
+  return new GraphDriver(options)
+}
+
+class GraphDriver implements SideDriver {
+  readonly side = 'exchange'
+  readonly #client: GraphClient
+  readonly #places: Places
+  readonly #deltas: DeltaReader
+  readonly #options: GraphDriverOptions
+  /** Only where notifications can come in. */
+  readonly watch?: (request: WatchRequest) => Promise<void>
+
+  constructor(options: GraphDriverOptions) {
+    this.#options = options
+    this.#client = new GraphClient(options)
+    this.#places = new Places(this.#client)
+    this.#deltas = new DeltaReader(this.#client, this.#places, () => options.clock.now())
+    const { inbox, clock } = options
+    if (inbox)
+      this.watch = request => watchMailboxes({ client: this.#client, places: this.#places, inbox, clock }, request)
+  }
+
+  abilities(): Abilities {
+    return { holds: true, holdsMark: true, tellsDeletions: true, holdsSeries: true, batch }
+  }
+
+  normalise(item: Item): Item {
+    return normalise(item)
+  }
+
+  changes(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'> {
+    return this.#deltas.read(scope, token, signal)
+  }
+
+  async read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]> {
+    const { query, prefer } = kinds[scope.kind]
+    const collection = await this.#collection(scope, signal)
+    const calls = ids.map(
+      (id): GraphCall => ({ method: 'GET', path: `${collection}/${encodeURIComponent(id)}${query}`, prefer }),
+    )
+    const folders = await this.#folderNames(scope, signal)
+    return (await this.#client.batch(calls, signal)).map(answer => {
+      if (answer instanceof HubError) {
+        if (answer.code === graphErrors.GONE.code) return undefined
+        throw answer
+      }
+      return this.#item(scope, (answer.body ?? {}) as JsonObject, folders)
+    })
+  }
+
+  async findByMark(scope: Scope, marks: readonly string[], signal: AbortSignal) {
+    if (scope.kind !== 'task')
+      return this.#find(
+        scope,
+        marks.map(mark => propertyEquals(crmMark, mark)),
+        signal,
+      )
+    // To Do filters by no link: the list is read, and searched here.
+    const rows = await Array.fromAsync(
+      this.#client.list(`${await this.#collection(scope, signal)}${kinds.task.query}`, [], signal),
+    )
+    return marks.map(mark =>
+      rows.filter(row => taskLink(row)?.mark === mark).map(row => this.#item(scope, row, undefined)),
+    )
+  }
+
+  async findByIdentity(scope: Scope, identities: readonly string[], signal: AbortSignal) {
+    const filters = identities.map(identity => kinds[scope.kind].byIdentity(identity))
+    const known = filters.filter(filter => filter !== undefined)
+    const found = known.length === filters.length ? await this.#find(scope, known, signal) : []
+    return identities.map((_, index) => found[index] ?? [])
+  }
+
+  async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
+    const { markCategory } = this.#options
+    const collection = await this.#creationPath(scope, signal)
+    const calls = items.map(({ item, key, mark }): GraphCall => {
+      return { method: 'POST', path: collection(item), body: creationBody(item, key, mark, markCategory) }
+    })
+    const answers = await this.#client.batch(calls, signal)
+    const outcomes: CreateOutcome[] = []
+    for (const [index, answer] of answers.entries()) {
+      const creation = items[index]
+      if (answer instanceof HubError) {
+        if (this.concerns(answer) !== 'item') throw answer
+        outcomes.push({ state: 'refused', error: answer })
+      } else if (creation) outcomes.push(await this.#finish(scope, creation, (answer.body ?? {}) as JsonObject, signal))
+    }
+    return outcomes
+  }
+
+  async update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = []
+    const collection = await this.#collection(scope, signal)
+    const plain: { readonly change: Update; readonly call: GraphCall; readonly index: number }[] = []
+    for (const [index, change] of changes.entries()) {
+      const path = `${collection}/${encodeURIComponent(change.id)}`
+      const body = changeBody(change.after, new Set(change.fields), change.mark, this.#options.markCategory)
+      const call: GraphCall = { method: 'PATCH', path, body, ifMatch: change.version, prefer: kinds[scope.kind].prefer }
+      if (isSimple(change)) plain.push({ change, call, index })
+      else outcomes[index] = await this.#outcome(change.id, () => this.#changeAll(scope, change, call, signal))
+    }
+    const answers = await this.#client.batch(
+      plain.map(({ call }) => call),
+      signal,
+    )
+    for (const [at, { change, index }] of plain.entries()) {
+      const answer = answers[at]
+      outcomes[index] = await this.#outcome(
+        change.id,
+        async () => {
+          if (!answer || answer instanceof HubError) throw answer
+          return (answer.body ?? {}) as JsonObject
+        },
+        scope,
+      )
+    }
+    return outcomes
+  }
+
+  async remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const collection = await this.#collection(scope, signal)
+    const calls = items.map(({ id, version }): GraphCall => {
+      return { method: 'DELETE', path: `${collection}/${encodeURIComponent(id)}`, ifMatch: version }
+    })
+    return (await this.#client.batch(calls, signal)).map((answer, index): WriteOutcome => {
+      const id = items[index]?.id ?? ''
+      const done: WriteOutcome = { state: 'done', id, version: '', identity: null }
+      if (!(answer instanceof HubError) || answer.code === graphErrors.GONE.code) return done
+      return this.#failed(answer)
+    })
+  }
+
+  openAttachment(scope: Scope, id: string, attachment: Attachment, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const path = `${kinds[scope.kind].collection(scope.mailbox, '')}/${encodeURIComponent(id)}`
+    return this.#client.bytes(`${path}/attachments/${encodeURIComponent(attachment.id)}/$value`, signal)
+  }
+
+  concerns(error: HubError): 'item' | 'mailbox' | 'account' {
+    if (error.isAboutMessage) return 'item'
+    return ofAccount.has(error.code) || error.code.startsWith('NET_') ? 'account' : 'mailbox'
+  }
+
+  async translateIds({ mailbox }: Scope, ids: readonly string[], signal: AbortSignal) {
+    const found = new Map<string, string>()
+    for (let from = 0; from < ids.length; from += translationMax) {
+      const body = {
+        inputIds: ids.slice(from, from + translationMax),
+        sourceIdType: 'ewsId',
+        targetIdType: 'restImmutableEntryId',
+      }
+      const answer = await this.#client.object(
+        { method: 'POST', path: `${userPath(mailbox)}/translateExchangeIds`, body },
+        signal,
+      )
+      for (const row of listAt(answer, 'value')) {
+        const target = textAt(row, 'targetId')
+        if (target !== '') found.set(textAt(row, 'sourceId'), target)
+      }
+    }
+    return ids.map(id => found.get(id))
+  }
+
+  /** An item that was created, with what does not go into the same request. */
+  async #finish(
+    scope: Scope,
+    { item, openAttachment }: Creation,
+    row: JsonObject,
+    signal: AbortSignal,
+  ): Promise<CreateOutcome> {
+    const id = textAt(row, 'id')
+    const identity = kinds[scope.kind].identity(row)
+    if (id === '') throw graphErrors.ANSWER_ODD({ path: scope.mailbox, reason: 'what was created has no id' })
+    const hasFiles = item.kind === 'mail' && item.attachments.length > 0
+    const hasExceptions = item.kind === 'appointment' && Object.keys(item.exceptions).length > 0
+    if (!hasFiles && !hasExceptions) return { state: 'done', id, version: textAt(row, '@odata.etag'), identity }
+    const path = `${kinds[scope.kind].collection(scope.mailbox, '')}/${encodeURIComponent(id)}`
+    if (hasFiles) await addAttachments(this.#client, path, item.attachments, openAttachment, signal)
+    if (hasExceptions) {
+      const change = { before: { ...item, exceptions: {} }, after: item }
+      await writeExceptions(this.#client, scope.mailbox, id, change, signal)
+    }
+    return { state: 'done', id, version: await this.#version(path, signal), identity }
+  }
+
+  /** A change that needs more than one request: occurrences, links of tasks, and cancelling. */
+  async #changeAll(scope: Scope, change: Update, call: GraphCall, signal: AbortSignal): Promise<JsonObject> {
+    const { before, after, fields, mark, id } = change
+    const path = call.path
+    const isCancelled = fields.includes('isCancelled') && after.kind === 'appointment' && after.isCancelled
+    if (isCancelled) {
+      await this.#client.send({ method: 'DELETE', path, ifMatch: change.version }, signal)
+      return { id, '@odata.etag': '' }
+    }
+    // Also with nothing to write: the version is the condition of all that follows.
+    const row = await this.#client.object(
+      Object.keys(call.body ?? {}).length > 0 ? call : { ...call, body: { importance: importanceOf(after) } },
+      signal,
+    )
+    if (after.kind === 'appointment' && before.kind === 'appointment' && after.recurrence) {
+      const isNewSeries = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))
+      // Another pattern is another series: nothing of the old exceptions is left in it.
+      const old: Appointment = isNewSeries ? { ...after, exceptions: {} } : before
+      if (isNewSeries || fields.includes('exceptions')) {
+        await writeExceptions(this.#client, scope.mailbox, id, { before: old, after }, signal)
+      }
+    }
+    if (after.kind === 'task' && mark !== undefined) await this.#linkTask(path, row, mark, after.subject, signal)
+    return { ...row, '@odata.etag': await this.#version(path, signal) }
+  }
+
+  async #linkTask(
+    path: string,
+    row: JsonObject,
+    mark: string | null,
+    subject: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const links = await this.#client.page(`${path}/linkedResources`, [], signal)
+    const known = taskLink({ ...row, linkedResources: links.items })
+    if (known?.mark === mark) return
+    if (known)
+      await this.#client.send(
+        { method: 'DELETE', path: `${path}/linkedResources/${encodeURIComponent(known.id)}` },
+        signal,
+      )
+    if (mark !== null)
+      await this.#client.send(
+        { method: 'POST', path: `${path}/linkedResources`, body: taskLinkBody(mark, subject) },
+        signal,
+      )
+  }
+
+  async #version(path: string, signal: AbortSignal): Promise<string> {
+    return textAt(await this.#client.object({ method: 'GET', path }, signal), '@odata.etag')
+  }
+
+  async #outcome(id: string, work: () => Promise<JsonObject>, scope?: Scope): Promise<WriteOutcome> {
+    try {
+      const row = await work()
+      return {
+        state: 'done',
+        id,
+        version: textAt(row, '@odata.etag'),
+        identity: scope ? kinds[scope.kind].identity(row) : textAt(row, 'iCalUId') || null,
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof HubError)) throw thrown
+      return this.#failed(thrown)
+    }
+  }
+
+  #failed(error: HubError): WriteOutcome {
+    if (error.code === graphErrors.CHANGED_MEANWHILE.code) return { state: 'conflict' }
+    if (error.code === graphErrors.GONE.code) return { state: 'gone' }
+    if (this.concerns(error) !== 'item') throw error
+    return { state: 'refused', error }
+  }
+
+  async #find(
+    scope: Scope,
+    filters: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly SideItem[])[]> {
+    const { query, prefer } = kinds[scope.kind]
+    const collection = await this.#collection(scope, signal)
+    // Graph expands exceptions of a single event only; the mark and the identity need none.
+    const wanted = query.replace(encodeURIComponent(',exceptionOccurrences'), '').replace(',cancelledOccurrences', '')
+    const calls = filters.map((filter): GraphCall => {
+      return { method: 'GET', path: `${collection}${wanted}&$filter=${encodeURIComponent(filter)}`, prefer }
+    })
+    const ids = (await this.#client.batch(calls, signal)).map(answer => {
+      if (answer instanceof HubError) throw answer
+      return listAt((answer.body ?? {}) as JsonObject, 'value')
+    })
+    if (scope.kind !== 'appointment') return ids.map(rows => rows.map(row => this.#item(scope, row, undefined)))
+    // Of a series its exceptions belong to it: it is read whole.
+    return Promise.all(
+      ids.map(async rows => {
+        const read = await this.read(
+          scope,
+          rows.map(row => textAt(row, 'id')),
+          signal,
+        )
+        return read.filter(item => item !== undefined)
+      }),
+    )
+  }
+
+  async #collection(scope: Scope, signal: AbortSignal): Promise<string> {
+    const list = scope.kind === 'task' ? await this.#places.taskList(scope.mailbox, signal) : ''
+    return kinds[scope.kind].collection(scope.mailbox, list)
+  }
+
+  /** Where a new item goes: the first folder of the scope; a mail that was sent, among those that were sent. */
+  async #creationPath(scope: Scope, signal: AbortSignal): Promise<(item: Item) => string> {
+    const { mailbox, kind } = scope
+    const collection = await this.#collection(scope, signal)
+    const [place] = kind === 'mail' || kind === 'contact' ? await this.#places.of(scope, signal) : []
+    if (kind === 'mail') {
+      return item => {
+        const folder = item.kind === 'mail' && item.direction === 'out' ? 'sentitems' : (place?.id ?? 'inbox')
+        return `${userPath(mailbox)}/mailFolders/${encodeURIComponent(folder)}/messages`
+      }
+    }
+    const isOwnFolder = kind === 'contact' && place !== undefined && place.id !== 'contacts'
+    return () =>
+      isOwnFolder ? `${userPath(mailbox)}/contactFolders/${encodeURIComponent(place.id)}/contacts` : collection
+  }
+
+  async #folderNames(scope: Scope, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    return new Map((await this.#places.of(scope, signal)).map(({ id, name }) => [id, name]))
+  }
+
+  #item(scope: Scope, row: JsonObject, folders: ReadonlyMap<string, string> | undefined): SideItem {
+    const kind = kinds[scope.kind]
+    const place = textAt(row, 'parentFolderId')
+    return {
+      id: textAt(row, 'id'),
+      version: textAt(row, '@odata.etag'),
+      identity: kind.identity(row),
+      mark: kind.mark(row),
+      modifiedAt: msAt(row, 'lastModifiedDateTime'),
+      folder: folders?.get(place) ?? (place || null),
+      item: kind.read(row, scope.mailbox),
+    }
+  }
+}
+
+const translationMax = 1000
+const ofAccount: ReadonlySet<string> = new Set([
+  graphErrors.LOGIN_REFUSED.code,
+  graphErrors.PERMISSION_MISSING.code,
+  graphErrors.REDIRECTED.code,
+  graphErrors.LINK_FOREIGN.code,
+  graphErrors.WEBHOOK_UNREACHABLE.code,
+  netErrors.NO_CONNECTOR.code,
+])
+
+/** True where one PATCH does it all. */
+function isSimple({ after, fields, mark }: Update): boolean {
+  if (after.kind === 'task') return mark === undefined
+  if (after.kind !== 'appointment') return true
+  if (fields.includes('isCancelled')) return false
+  const isWhen = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))
+  return !fields.includes('exceptions') && !(isWhen && Object.keys(after.exceptions).length > 0)
+}
+
+function importanceOf(item: Item): string {
+  return 'importance' in item ? item.importance : 'normal'
+}

@@ -1,0 +1,211 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
+import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
+import { asText, plainLines } from '../body-text.ts'
+import type { Appointment, Attachment, Attendee, Exception, Moment } from '../plan/items.ts'
+import { readRecurrence, writeRecurrence } from './recurrence.ts'
+import { choiceAt, instantAt, listAt, objectAt, personOf, recipientOf, textAt, textsAt } from './row.ts'
+
+export const eventFields =
+  'subject,body,start,end,isAllDay,originalStartTimeZone,location,showAs,importance,sensitivity,categories,isReminderOn,reminderMinutesBeforeStart,isCancelled,organizer,attendees,hasAttachments,recurrence,type,seriesMasterId,iCalUId,lastModifiedDateTime,cancelledOccurrences'
+
+const responses: Readonly<Record<string, Attendee['response']>> = {
+  accepted: 'accepted',
+  organizer: 'accepted',
+  tentativelyAccepted: 'tentative',
+  declined: 'declined',
+}
+
+/** An event that was asked for in UTC, with text bodies and its exceptions. */
+export function readAppointment(row: JsonObject): Appointment {
+  const isAllDay = row['isAllDay'] === true
+  const zone = ianaOfZone(textAt(row, 'originalStartTimeZone')) ?? 'UTC'
+  const pattern = objectAt(row, 'recurrence')
+  const attendees = listAt(row, 'attendees').flatMap(readAttendee)
+  const appointment: Appointment = {
+    kind: 'appointment',
+    subject: textAt(row, 'subject'),
+    start: momentAt(row, 'start', isAllDay),
+    end: momentAt(row, 'end', isAllDay),
+    isAllDay,
+    zone,
+    location: textAt(objectAt(row, 'location'), 'displayName'),
+    body: bodyAt(row),
+    showAs: showAsOf(textAt(row, 'showAs')),
+    importance: choiceAt(row, 'importance', ['low', 'normal', 'high'], 'normal'),
+    sensitivity: choiceAt(row, 'sensitivity', ['normal', 'personal', 'private', 'confidential'], 'normal'),
+    categories: textsAt(row, 'categories'),
+    reminderMinutes: row['isReminderOn'] === true ? Number(row['reminderMinutesBeforeStart'] ?? 0) : null,
+    isCancelled: row['isCancelled'] === true,
+    organizer: attendees.length > 0 ? (personOf(objectAt(row, 'organizer')) ?? null) : null,
+    attendees,
+    attachments: listAt(row, 'attachments').flatMap(readAttachment),
+    recurrence: Object.keys(pattern).length > 0 ? readRecurrence(pattern) : null,
+    exceptions: {},
+  }
+  return appointment.recurrence ? { ...appointment, exceptions: readExceptions(row, appointment) } : appointment
+}
+
+function showAsOf(text: string): Appointment['showAs'] {
+  if (text === 'oof') return 'away'
+  // Somebody who works elsewhere can be reached: no reason to take the time for taken.
+  return text === 'tentative' || text === 'busy'
+    ? text
+    : text === 'free' || text === 'workingElsewhere'
+      ? 'free'
+      : 'busy'
+}
+
+function momentAt(row: JsonObject, name: string, isAllDay: boolean): Moment {
+  const { dateTime } = objectAt(row, name)
+  const text = typeof dateTime === 'string' ? dateTime : ''
+  return isAllDay ? text.slice(0, 10) : `${text.slice(0, 19)}Z`
+}
+
+function bodyAt(row: JsonObject): Appointment['body'] {
+  const body = objectAt(row, 'body')
+  return asText({ type: textAt(body, 'contentType') === 'html' ? 'html' : 'text', content: textAt(body, 'content') })
+}
+
+function readAttendee(row: JsonObject): readonly Attendee[] {
+  const person = personOf(row)
+  if (!person) return []
+  const response = responses[textAt(objectAt(row, 'status'), 'response')] ?? 'none'
+  return [{ ...person, role: choiceAt(row, 'type', ['required', 'optional', 'resource'], 'required'), response }]
+}
+
+/** Files only: a mail that is attached to another one has no bytes of its own here. */
+export function readAttachment(row: JsonObject): readonly Attachment[] {
+  if (textAt(row, '@odata.type') !== '#microsoft.graph.fileAttachment') return []
+  const type = textAt(row, 'contentType') || 'application/octet-stream'
+  const bytes = Number(row['size'] ?? 0)
+  return [{ id: textAt(row, 'id'), name: textAt(row, 'name'), type, bytes, isInline: row['isInline'] === true }]
+}
+
+function readExceptions(row: JsonObject, series: Appointment): Appointment['exceptions'] {
+  const exceptions: Record<Moment, Exception> = {}
+  for (const name of textsAt(row, 'cancelledOccurrences')) {
+    const day = /\.(\d{4}-\d\d-\d\d)$/.exec(name)?.[1]
+    if (day !== undefined) exceptions[originalOf(series, day)] = { isDeleted: true }
+  }
+  for (const each of listAt(row, 'exceptionOccurrences')) {
+    const original = series.isAllDay ? textAt(each, 'originalStart').slice(0, 10) : instantAt(each, 'originalStart')
+    if (original === null || original === '') continue
+    const exception = readException(each, series, original)
+    if (Object.keys(exception).length > 0) exceptions[original] = exception
+  }
+  return exceptions
+}
+
+function readException(row: JsonObject, series: Appointment, original: Moment): Exception {
+  const [start, end] = [momentAt(row, 'start', series.isAllDay), momentAt(row, 'end', series.isAllDay)]
+  const usualEnd = endOf(series, original)
+  const [subject, location, body] = [
+    textAt(row, 'subject'),
+    textAt(objectAt(row, 'location'), 'displayName'),
+    bodyAt(row),
+  ]
+  return {
+    ...((start !== original || end !== usualEnd) && { start, end }),
+    ...(subject !== series.subject && { subject }),
+    ...(location !== series.location && { location }),
+    ...(body.content !== series.body.content && { body }),
+  }
+}
+
+/** Start of the occurrence of a day in the zone of the series. */
+function originalOf({ start, zone, isAllDay }: Appointment, day: string): Moment {
+  if (isAllDay) return day
+  const time = localTimeAt(Date.parse(start), zone).slice(10)
+  return new Date(instantOfLocal(`${day}${time}`, zone)).toISOString().replace('.000Z', 'Z')
+}
+
+/** End that an occurrence has by its series: as long after its start as the series says by the clock of its zone. */
+export function endOf({ start, end, zone, isAllDay }: Appointment, original: Moment): Moment {
+  const spanMs = Date.parse(end) - Date.parse(start)
+  if (isAllDay) return new Date(Date.parse(original) + spanMs).toISOString().slice(0, 10)
+  const local =
+    Date.parse(`${localTimeAt(Date.parse(end), zone)}Z`) - Date.parse(`${localTimeAt(Date.parse(start), zone)}Z`)
+  const begin = Date.parse(`${localTimeAt(Date.parse(original), zone)}Z`)
+  const wall = new Date(begin + local).toISOString().slice(0, 19)
+  return new Date(instantOfLocal(wall, zone)).toISOString().replace('.000Z', 'Z')
+}
+
+const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recurrence']
+
+/** What of an event is to be written; times go together, since one without the other may end before it begins. */
+export function writeAppointment(item: Appointment, fields: ReadonlySet<string>): JsonObject {
+  const windows = windowsOfZone(item.zone) ?? 'UTC'
+  const isWhen = whenFields.some(field => fields.has(field))
+  return {
+    ...(fields.has('subject') && { subject: item.subject }),
+    ...(fields.has('body') && { body: { contentType: item.body.type, content: item.body.content } }),
+    ...(isWhen && {
+      start: zoned(item.start, item, windows),
+      end: zoned(item.end, item, windows),
+      isAllDay: item.isAllDay,
+      recurrence: item.recurrence && writeRecurrence(item.recurrence, dayOf(item), windows),
+    }),
+    ...(fields.has('location') && { location: { displayName: item.location } }),
+    ...(fields.has('showAs') && { showAs: item.showAs === 'away' ? 'oof' : item.showAs }),
+    ...(fields.has('importance') && { importance: item.importance }),
+    ...(fields.has('sensitivity') && { sensitivity: item.sensitivity }),
+    ...(fields.has('reminderMinutes') && {
+      isReminderOn: item.reminderMinutes !== null,
+      ...(item.reminderMinutes !== null && { reminderMinutesBeforeStart: item.reminderMinutes }),
+    }),
+    ...(fields.has('attendees') && {
+      attendees: item.attendees.map(attendee => ({ ...recipientOf(attendee), type: attendee.role })),
+    }),
+  }
+}
+
+/** What of an occurrence is to be written, so that it is as the exception says and else as its series. */
+export function writeOccurrence(series: Appointment, original: Moment, exception: Exception): JsonObject {
+  const windows = windowsOfZone(series.zone) ?? 'UTC'
+  const {
+    start = original,
+    end = endOf(series, original),
+    subject = series.subject,
+    location = series.location,
+  } = exception
+  const body = exception.body ?? series.body
+  return {
+    start: zoned(start, series, windows),
+    end: zoned(end, series, windows),
+    subject,
+    location: { displayName: location },
+    body: { contentType: body.type, content: body.content },
+  }
+}
+
+function zoned(moment: Moment, { isAllDay, zone }: Appointment, windows: string): JsonObject {
+  // A zone without a name in Windows is written in UTC: the instant is right, only the zone is lost.
+  const local = isAllDay ? `${moment}T00:00:00` : localTimeAt(Date.parse(moment), windows === 'UTC' ? 'UTC' : zone)
+  return { dateTime: local, timeZone: windows }
+}
+
+function dayOf({ start, zone, isAllDay }: Appointment): string {
+  return isAllDay
+    ? start
+    : localTimeAt(Date.parse(start), windowsOfZone(zone) === undefined ? 'UTC' : zone).slice(0, 10)
+}
+
+/** As Graph gives it back. */
+export function normaliseAppointment(item: Appointment): Appointment {
+  const windows = windowsOfZone(item.zone)
+  return {
+    ...item,
+    subject: plainLines(item.subject).slice(0, 255),
+    zone: (windows !== undefined && ianaOfZone(windows)) || 'UTC',
+    body: asText(item.body),
+    // Files are carried with mails only.
+    attachments: [],
+    exceptions: Object.fromEntries(
+      Object.entries(item.exceptions).map(([original, exception]) => [
+        original,
+        { ...exception, ...(exception.body && { body: asText(exception.body) }) },
+      ]),
+    ),
+  }
+}

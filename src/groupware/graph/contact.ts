@@ -1,0 +1,105 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import { asText, plainLines } from '../body-text.ts'
+import type { Address, Contact } from '../plan/items.ts'
+import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './extended.ts'
+import { listAt, objectAt, textAt, textsAt } from './row.ts'
+
+const emailsMax = 3
+/** The categories by which people see what a contact stands for in the CRM. */
+const parties = { account: 'Account', 'individual-customer': 'Individual Customer' } as const
+
+export function readContact(row: JsonObject): Contact {
+  const categories = textsAt(row, 'categories')
+  const party = categories.includes(parties.account)
+    ? 'account'
+    : categories.includes(parties['individual-customer'])
+      ? 'individual-customer'
+      : 'contact'
+  return {
+    kind: 'contact',
+    party,
+    givenName: textAt(row, 'givenName'),
+    middleName: textAt(row, 'middleName'),
+    surname: textAt(row, 'surname'),
+    company: textAt(row, 'companyName'),
+    department: textAt(row, 'department'),
+    jobTitle: textAt(row, 'jobTitle'),
+    emails: listAt(row, 'emailAddresses')
+      .map(each => textAt(each, 'address').toLowerCase())
+      .filter(address => address !== ''),
+    phones: {
+      business: textsAt(row, 'businessPhones')[0] ?? '',
+      mobile: textAt(row, 'mobilePhone'),
+      home: textsAt(row, 'homePhones')[0] ?? '',
+      fax: extendedAt(row, 'fax'),
+    },
+    businessAddress: readAddress(objectAt(row, 'businessAddress')),
+    homeAddress: readAddress(objectAt(row, 'homeAddress')),
+    website: textAt(row, 'businessHomePage'),
+    birthday: textAt(row, 'birthday').slice(0, 10) || null,
+    body: asText({ type: 'text', content: textAt(row, 'personalNotes') }),
+    sensitivity: sensitivityAt(row),
+    categories: categories.filter(name => name !== parties.account && name !== parties['individual-customer']),
+  }
+}
+
+function readAddress(row: JsonObject): Address {
+  return {
+    street: plainLines(textAt(row, 'street')),
+    postalCode: textAt(row, 'postalCode'),
+    city: textAt(row, 'city'),
+    region: textAt(row, 'state'),
+    country: textAt(row, 'countryOrRegion'),
+  }
+}
+
+/** The category that tells the party, to be written with the others. */
+export function partyCategory({ party }: Contact): readonly string[] {
+  return party === 'contact' ? [] : [parties[party]]
+}
+
+export function writeContact(
+  item: Contact,
+  fields: ReadonlySet<string>,
+): { values: JsonObject; properties: readonly JsonObject[] } {
+  const text = (field: keyof Contact, name: string) =>
+    fields.has(field) ? { [name]: String(item[field]) || null } : {}
+  const isNamed = fields.has('givenName') || fields.has('surname') || fields.has('company')
+  const display = [item.givenName, item.middleName, item.surname].filter(Boolean).join(' ') || item.company
+  const values: JsonObject = {
+    ...text('givenName', 'givenName'),
+    ...text('middleName', 'middleName'),
+    ...text('surname', 'surname'),
+    ...text('company', 'companyName'),
+    ...text('department', 'department'),
+    ...text('jobTitle', 'jobTitle'),
+    ...text('website', 'businessHomePage'),
+    ...(isNamed && { displayName: display }),
+    ...(fields.has('emails') && {
+      emailAddresses: item.emails.slice(0, emailsMax).map(address => ({ address, name: display })),
+    }),
+    ...(fields.has('phones') && {
+      businessPhones: item.phones.business === '' ? [] : [item.phones.business],
+      homePhones: item.phones.home === '' ? [] : [item.phones.home],
+      mobilePhone: item.phones.mobile || null,
+    }),
+    ...(fields.has('businessAddress') && { businessAddress: writeAddress(item.businessAddress) }),
+    ...(fields.has('homeAddress') && { homeAddress: writeAddress(item.homeAddress) }),
+    // Noon in UTC is the same day in (almost) every zone.
+    ...(fields.has('birthday') && { birthday: item.birthday === null ? null : `${item.birthday}T11:59:00Z` }),
+    ...(fields.has('body') && { personalNotes: item.body.content }),
+  }
+  const properties = [
+    ...(fields.has('phones') ? [extended('fax', item.phones.fax)] : []),
+    ...(fields.has('sensitivity') ? [sensitivityProperty(item.sensitivity)] : []),
+  ]
+  return { values, properties }
+}
+
+function writeAddress({ street, postalCode, city, region, country }: Address): JsonObject {
+  return { street, postalCode, city, state: region, countryOrRegion: country }
+}
+
+export function normaliseContact(item: Contact): Contact {
+  return { ...item, emails: item.emails.slice(0, emailsMax), body: asText(item.body) }
+}

@@ -1,0 +1,71 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import type { Item } from '../plan/items.ts'
+import { writeAppointment } from './appointment.ts'
+import { partyCategory, writeContact } from './contact.ts'
+import { extended } from './extended.ts'
+import { writeMail, writeMailMarks } from './mail.ts'
+import { taskLinkBody, writeTask } from './task.ts'
+
+/** Names of all fields of an item. */
+export function allFields(item: Item): ReadonlySet<string> {
+  return new Set(Object.keys(item))
+}
+
+/** Body of a create. `key` makes that of an event happen once, however often it is sent. */
+export function creationBody(item: Item, key: string, mark: string | null, markCategory: string): JsonObject {
+  const fields = allFields(item)
+  const categories = categoriesOf(item, markCategory, mark !== null)
+  const marks = mark === null ? [] : [extended('mark', mark)]
+  switch (item.kind) {
+    case 'appointment':
+      return { ...writeAppointment(item, fields), categories, transactionId: key, ...withProperties(marks) }
+    case 'mail': {
+      const { values, properties } = writeMail(item)
+      return { ...values, categories, ...withProperties([...properties, ...marks]) }
+    }
+    case 'contact': {
+      const { values, properties } = writeContact(item, fields)
+      return { ...values, categories, ...withProperties([...properties, ...marks]) }
+    }
+    case 'task': {
+      const links = mark === null ? {} : { linkedResources: [taskLinkBody(mark, item.subject)] }
+      return { ...writeTask(item, fields), categories, ...links }
+    }
+  }
+}
+
+/** Body of a change; empty where nothing of the item itself is to be written. */
+export function changeBody(
+  after: Item,
+  fields: ReadonlySet<string>,
+  mark: string | null | undefined,
+  markCategory: string,
+): JsonObject {
+  // Whoever changes an item through the hub changes one that is linked, unless the link is just being taken away.
+  const isCategories = fields.has('categories') || fields.has('party') || mark !== undefined
+  const categories = isCategories ? { categories: categoriesOf(after, markCategory, mark !== null) } : {}
+  // An extended property is taken away by writing it empty.
+  const marks = mark === undefined || after.kind === 'task' ? [] : [extended('mark', mark ?? '')]
+  switch (after.kind) {
+    case 'appointment':
+      return { ...writeAppointment(after, fields), ...categories, ...withProperties(marks) }
+    case 'mail':
+      return { ...writeMailMarks(after, fields), ...categories, ...withProperties(marks) }
+    case 'contact': {
+      const { values, properties } = writeContact(after, fields)
+      return { ...values, ...categories, ...withProperties([...properties, ...marks]) }
+    }
+    case 'task':
+      return { ...writeTask(after, fields), ...categories }
+  }
+}
+
+function categoriesOf(item: Item, markCategory: string, isMarked: boolean): readonly string[] {
+  const own = item.kind === 'contact' ? partyCategory(item) : []
+  const others = item.categories.filter(name => name !== markCategory)
+  return [...new Set([...others, ...own, ...(isMarked ? [markCategory] : [])])]
+}
+
+function withProperties(properties: readonly JsonObject[]): JsonObject {
+  return properties.length > 0 ? { singleValueExtendedProperties: properties } : {}
+}
