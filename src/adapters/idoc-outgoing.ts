@@ -43,7 +43,7 @@ export function acknowledgementIdoc(
   const told = isPlainObject(body) ? body : {}
   const key = told['objectKey'] ?? attributes['objectKey']
   const objectKey = typeof key === 'string' && key !== '' ? key : undefined
-  const status = statusOf(told['operation'] ?? told['state'] ?? attributes['outcome'])
+  const status = statusOf(attributes['outcome'], told['operation'] ?? told['state'])
   const text = textOf(told['error']) ?? textOf(told['summary'])
   return (kind === 'ALEAUD01' ? aleAudit : systemStatus)({ control, status, objectKey, text })
 }
@@ -61,8 +61,11 @@ const statuses: Readonly<Record<string, AcknowledgedStatus>> = {
   skipped: idocStatus.received,
 }
 
-function statusOf(operation: unknown): AcknowledgedStatus {
-  const status = typeof operation === 'string' ? statuses[operation] : undefined
+/** `operation`: what a response message says; a delivery that ended well may still tell of a refusal. */
+function statusOf(outcome: unknown, operation: unknown): AcknowledgedStatus {
+  const told = typeof operation === 'string' ? statuses[operation] : undefined
+  const ended = typeof outcome === 'string' ? statuses[outcome] : undefined
+  const status = ended === idocStatus.created && told !== idocStatus.refused ? ended : (told ?? ended)
   if (status) return status
   throw idocAdapterErrors.BODY_UNFIT({
     text: `it does not say what became of the IDoc (state or operation is ${JSON.stringify(operation) ?? 'missing'})`,

@@ -256,7 +256,12 @@ describe('what SAP is told of its IDocs', () => {
     expect(state?.children[0]?.fields.get('OBJKEY')).toBe('4711')
   })
 
-  test.each<[Json, string, string]>([
+  test.each<[Json, string, string, string?]>([
+    [{ operation: 'upserted', error: null }, '41', '', 'delivered'],
+    [{ operation: 'skipped', error: null }, '41', '', 'delivered'],
+    [{ operation: 'rejected', error: 'No credit.' }, '40', 'No credit.', 'delivered'],
+    [{ operation: 'set-aside', error: 'Too long.' }, '40', 'Too long.', 'set-aside'],
+    [{ anything: 1 }, '39', '', 'accepted'],
     [{ state: 'accepted', summary: 'accepted' }, '39', 'accepted'],
     [{ state: 'delivered', summary: '204 updated' }, '41', '204 updated'],
     [{ state: 'set-aside', summary: 'x', error: { message: 'The name is too long.' } }, '40', 'The name is too long.'],
@@ -264,9 +269,9 @@ describe('what SAP is told of its IDocs', () => {
     [{ state: 'skipped', summary: 'superseded: 5' }, '39', 'superseded: 5'],
     [{ operation: 'updated', crmStatus: 204, error: null }, '41', ''],
     [{ operation: 'rejected', crmStatus: 400, error: 'Too long.' }, '40', 'Too long.'],
-  ])('by SYSTAT01: %j', async (body, status, text) => {
+  ])('by SYSTAT01: %j', async (body, status, text, outcome) => {
     const receiver = await open({ acknowledge: 'SYSTAT01' })
-    await deliver(receiver, json(body, attributes))
+    await deliver(receiver, json(body, { ...attributes, ...(outcome !== undefined && { outcome }) }))
     const fields = segmentsOf()[0]?.data.children[0]?.fields
     expect([fields?.get('STATUS'), fields?.get('STATXT') ?? '']).toEqual([status, text])
   })
