@@ -97,6 +97,7 @@ class ODataReceiver implements Receiver {
       credential: config.auth ?? 'the receiver (it has none)',
       timeoutMs: config.timeout,
       now: () => clock.now(),
+      isRenamed: config.via !== undefined,
       limits: { answerBytes: config['max-answer'], ...(config.query && { pages: config.query['max-pages'] }) },
     })
   }

@@ -21,6 +21,11 @@ export interface ODataClientOptions extends ExchangeOptions {
   /** Headers that go with every request, names in any case. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly limits?: Partial<{ readonly [K in keyof typeof odataLimits]: number }> | undefined
+  /**
+   * The service is reached under a name of ours (a virtual host), and may know itself by another name and scheme: of its
+   * links to next pages path and query count. They lead to the same server all the same.
+   */
+  readonly isRenamed?: boolean | undefined
 }
 
 /** A path behind the root of the service, percent-encoded, with its query. */
@@ -241,11 +246,12 @@ export class ODataClient {
     const { server } = this.naming
     if (!URL.canParse(link, from.href)) throw this.#odd('the link to its next page is no address')
     const next = new URL(link, from)
-    if (next.origin !== root.origin || next.username !== '') {
+    const isHere = next.origin === root.origin
+    const isRenamed = this.#options.isRenamed === true && /^https?:$/.test(next.protocol)
+    if (next.username !== '' || !(isHere || (isRenamed && next.pathname.startsWith(root.pathname)))) {
       throw odataErrors.NEXT_LINK_FOREIGN({ server, origin: next.origin === 'null' ? next.protocol : next.origin })
     }
-    next.hash = ''
-    return this.#withFields(next)
+    return this.#withFields(new URL(`${root.origin}${next.pathname}${next.search}`))
   }
 
   #unwrapList(answer: ODataAnswer): { list: readonly Json[]; count: number | undefined; next: string | undefined } {
