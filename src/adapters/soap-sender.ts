@@ -227,6 +227,7 @@ class SoapSender implements Sender {
       const document = await readBody(result.body, limits.parseBytes, 'answering by SOAP (parseBytes)')
       return { status: 200, headers: { 'content-type': soapTypes[version] }, body: writeSoap(version, document) }
     }
+    if (state === 'rejected') throw soapSenderErrors.REJECTED({ id, summary })
     // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
     if (error?.side === 'receiver') throw soapSenderErrors.FAILED({ id, code: error.code })
     throw soapSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })

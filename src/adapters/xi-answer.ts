@@ -4,6 +4,7 @@ import type { HubError } from '../kernel/error.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
 import { writeXiEnvelope, writeXiFault, writeXiMessage } from '../protocols/xi/write-message.ts'
 import type { XiError, XiHeader } from '../protocols/xi/xi.ts'
+import { xiSenderErrors } from './xi-errors.ts'
 
 /** The message is safe: SystemAck, as Process Orchestration gives it. The same for one that was taken before. */
 export function acknowledge(asked: XiHeader, now: number): HttpResponse {
@@ -54,13 +55,19 @@ export function refuse(error: HubError): HttpResponse {
 /** How SAP's monitors show an error of the hub. */
 export function xiErrorOf(error: { code: string; message: string; retry?: string; side?: string }): XiError {
   return {
-    category: error.side === 'sender' || error.side === 'caller' ? 'XIProtocol' : 'XIServer',
+    category: categoryOf(error),
     area: 'ISTHMUS',
     code: error.code,
     parameters: [],
     text: plain(error.message),
     retry: error.retry === 'soon' ? 'A' : 'M',
   }
+}
+
+function categoryOf({ code, side }: { readonly code: string; readonly side?: string }): string {
+  // A flow that rejects a message speaks for the application behind it.
+  if (code === xiSenderErrors.REJECTED.code) return 'Application'
+  return side === 'sender' || side === 'caller' ? 'XIProtocol' : 'XIServer'
 }
 
 /** Who answered is who was asked. */

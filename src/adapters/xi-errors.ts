@@ -32,6 +32,12 @@ export const xiSenderErrors = defineErrors('XI', {
     means: 'There is no answer to message {id} within {within}.',
     next: 'Ask again with the same message id: the message goes on, and its answer is kept.',
   },
+  REJECTED: {
+    side: 'caller',
+    retry: 'never',
+    means: '{summary}',
+    next: 'Correct the request; whoever runs the hub finds it as message {id}.',
+  },
   NOT_ANSWERED: {
     side: 'flow',
     retry: 'never',

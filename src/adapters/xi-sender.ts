@@ -222,6 +222,7 @@ class XiSender implements Sender {
     const { state, summary, result, error } = outcome
     if (state === 'delivered' && result) return respond(header, result, clock.now())
     if (state === 'delivered') throw xiSenderErrors.ANSWER_GONE({ id })
+    if (state === 'rejected') throw xiSenderErrors.REJECTED({ id, summary })
     // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
     if (error?.side === 'receiver') throw xiSenderErrors.FAILED({ id, code: error.code })
     throw xiSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })

@@ -220,9 +220,17 @@ test('a hub that is killed in the middle of a query answers it when it is asked 
   }
 })
 
+const rejects = 'steps: [{ filter: { keep: message.size > 99, otherwise: reject, reason: Name a user. } }]\nto:'
+
 test('a query that takes too long, and one that cannot be answered, are told so', async () => {
   it.flow('late', query().replace('/xi/user', '/xi/late').replace('20s', '200ms'))
   it.flow('refused', query().replace('/xi/user', '/xi/refused'))
+  it.flow(
+    'rejects',
+    query()
+      .replace('/xi/user', '/xi/rejects')
+      .replace(/steps:.*to:/s, rejects),
+  )
   await it.start()
   crm.hold()
   const late = await sendXi(`${it.url}/xi/late`, ask)
@@ -240,6 +248,11 @@ test('a query that takes too long, and one that cannot be answered, are told so'
   })
   // They are for the people of the hub, who find them by the id in the answer.
   expect(refused.fault?.text).toMatch(/^Message [0-9A-Z]{11} was taken in but not delivered \(HTTP_REFUSED\)/)
+  const rejected = await sendXi(`${it.url}/xi/rejects`, { ...ask, messageId: messageId(10) })
+  expect(rejected.fault).toMatchObject({
+    text: 'Name a user.',
+    error: { category: 'Application', code: 'XI_REJECTED' },
+  })
 })
 
 test('what a message led to goes back as a response message and as the acknowledgement that was asked for', async () => {

@@ -20,6 +20,8 @@ const proofs = {
     files: ['/usr/lib/python3/dist-packages/authlib/__init__.py', '/usr/bin/python3'],
     asRoot: false,
   },
+  'python3-zeep': { files: ['/usr/lib/python3/dist-packages/zeep/__init__.py', '/usr/bin/python3'], asRoot: false },
+  xmllint: { files: ['/usr/bin/xmllint'], asRoot: false },
   sshd: { files: ['/usr/sbin/sshd', '/usr/bin/ssh'], asRoot: true },
   stunnel: { files: ['/usr/bin/stunnel'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
