@@ -4,6 +4,8 @@ import { type DataverseTwin, startDataverse } from '../../src/twins/dataverse/da
 import { contoso, contosoClientId, contosoSecret } from '../../src/twins/sign-in/contoso.ts'
 import { type SignInTwin, startSignIn } from '../../src/twins/sign-in/sign-in.ts'
 
+type Fields = Record<string, unknown>
+
 /** The twin of Dynamics 365 under a client that others wrote for the real one (DynamicsWebApi, MIT). */
 describe('DynamicsWebApi works with the Dynamics 365 twin as it is', () => {
   let signIn: SignInTwin
@@ -36,13 +38,13 @@ describe('DynamicsWebApi works with the Dynamics 365 twin as it is', () => {
   })
 
   test('create, retrieve, update, delete', async () => {
-    const made = await api.create({
+    const made = await api.create<Fields>({
       collection: 'accounts',
       data: { name: 'ACME', creditlimit: 50_000.5 },
       returnRepresentation: true,
       select: ['accountid', 'name'],
     })
-    const key = String(made.accountid)
+    const key = String(made['accountid'])
     expect(made).toMatchObject({ name: 'ACME' })
     await api.update({
       collection: 'accounts',
@@ -71,11 +73,21 @@ describe('DynamicsWebApi works with the Dynamics 365 twin as it is', () => {
 
   test('upsert by alternate key, optimistic concurrency, conflicts', async () => {
     const key = "accountnumber='4711'"
-    const first = await api.upsert({ collection: 'accounts', key, data: { name: 'A' }, returnRepresentation: true })
-    const second = await api.upsert({ collection: 'accounts', key, data: { name: 'B' }, returnRepresentation: true })
-    expect(second.accountid).toBe(first.accountid)
+    const first = await api.upsert<Fields>({
+      collection: 'accounts',
+      key,
+      data: { name: 'A' },
+      returnRepresentation: true,
+    })
+    const second = await api.upsert<Fields>({
+      collection: 'accounts',
+      key,
+      data: { name: 'B' },
+      returnRepresentation: true,
+    })
+    expect(second['accountid']).toBe(first['accountid'])
     // This client gives null where If-None-Match: * is refused, instead of an error.
-    expect(await api.upsert({ collection: 'accounts', key, data: { name: 'C' }, ifnonematch: '*' })).toBeNull()
+    expect(await api.upsert<Fields>({ collection: 'accounts', key, data: { name: 'C' }, ifnonematch: '*' })).toBeNull()
     expect(twin.records('account').find(({ accountnumber }) => accountnumber === '4711')).toMatchObject({ name: 'B' })
     // And false where somebody else has changed the record meanwhile.
     const etag = String(first['@odata.etag'])
@@ -106,7 +118,7 @@ describe('DynamicsWebApi works with the Dynamics 365 twin as it is', () => {
   })
 
   test('a batch with a changeset that refers to its own records', async () => {
-    const account = await api.upsert({
+    const account = await api.upsert<Fields>({
       collection: 'accounts',
       key: "accountnumber='4711'",
       data: { name: 'A' },
@@ -115,7 +127,11 @@ describe('DynamicsWebApi works with the Dynamics 365 twin as it is', () => {
     api.startBatch()
     const invoice = api.create({
       collection: 'invoices',
-      data: { name: 'I', new_sapkey: '90', 'customerid_account@odata.bind': `/accounts(${account.accountid})` },
+      data: {
+        name: 'I',
+        new_sapkey: '90',
+        'customerid_account@odata.bind': `/accounts(${String(account['accountid'])})`,
+      },
       contentId: '1',
     })
     const line = api.create({

@@ -12,7 +12,7 @@ function world(options: { readonly concurrent?: number; readonly requests?: numb
   const gate = new Gate({ server, clock, ...options })
   const turns: Turn[] = []
   const refused: unknown[] = []
-  const settle = () => new Promise(resolve => setImmediate(resolve))
+  const settle = () => new Promise<void>(resolve => setImmediate(resolve))
   return {
     clock,
     gate,
@@ -129,13 +129,18 @@ test('who is stopped leaves the row, before and after', async () => {
 test('flows with one environment and one credential share a gate for as long as one of them uses it', () => {
   const clock = new SimulatedClock()
   const first = shareGate('dynamics', { server, clock })
-  const second = shareGate('dynamics', { server, clock })
+  const second = shareGate('dynamics', { server, clock, concurrent: 3 })
   const other = shareGate('dynamics-2', { server, clock })
   expect(second.gate).toBe(first.gate)
   expect(other.gate).not.toBe(first.gate)
+  // The lowest limit of those who share it counts, as long as its flow runs.
+  expect([first.gate.concurrent, other.gate.concurrent]).toEqual([3, 10])
   first.release()
   first.release()
-  expect(shareGate('dynamics', { server, clock }).gate).toBe(second.gate)
-  second.release()
-  other.release()
+  const third = shareGate('dynamics', { server, clock })
+  expect(third.gate).toBe(second.gate)
+  for (const { release } of [second, third, other]) release()
+  const anew = shareGate('dynamics', { server, clock })
+  expect(anew.gate).not.toBe(third.gate)
+  anew.release()
 })

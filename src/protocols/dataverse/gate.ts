@@ -7,13 +7,17 @@ import { dataverseErrors } from './errors.ts'
  */
 export const gateLimits = { concurrent: 52, requests: 6000, windowMs: 5 * MINUTE } as const
 
-export interface GateOptions {
+/** What one user of a gate allows; undefined: what Dynamics 365 does. */
+interface GateWish {
+  /** Requests under way at the same time, at most. */
+  readonly concurrent?: number | undefined
+  /** Requests in any five minutes, at most. */
+  readonly requests?: number | undefined
+}
+
+export interface GateOptions extends GateWish {
   readonly server: string
   readonly clock: Pick<Clock, 'now' | 'after'>
-  /** Requests under way at the same time, at most. */
-  readonly concurrent?: number
-  /** Requests in any five minutes, at most. */
-  readonly requests?: number
 }
 
 /** A request that may go; whoever has it says how it ended, exactly once. */
@@ -44,11 +48,12 @@ const sliceMs = SECOND
  * minutes of its own accord.
  */
 export class Gate {
-  readonly #options: Required<GateOptions>
+  readonly #options: GateOptions
+  #most = { concurrent: gateLimits.concurrent as number, requests: gateLimits.requests as number }
   readonly #waiting = new Set<Waiter>()
   readonly #sent = new Map<number, number>()
   #sentCount = 0
-  #limit: number
+  #limit = startConcurrent
   #running = 0
   #pausedUntil = 0
   /** Requests are counted as they go; those up to the last cut say nothing about the new pace. */
@@ -58,8 +63,20 @@ export class Gate {
   #cancelTimer = () => {}
 
   constructor(options: GateOptions) {
-    this.#options = { concurrent: gateLimits.concurrent, requests: gateLimits.requests, ...options }
-    this.#limit = Math.min(startConcurrent, this.#options.concurrent)
+    this.#options = options
+    this.allow([options])
+    this.#limit = Math.min(startConcurrent, this.#most.concurrent)
+  }
+
+  /** Takes the lowest of these limits. */
+  allow(wishes: readonly GateWish[]): void {
+    const { concurrent, requests } = gateLimits
+    this.#most = {
+      concurrent: Math.min(...wishes.map(wish => wish.concurrent ?? concurrent)),
+      requests: Math.min(...wishes.map(wish => wish.requests ?? requests)),
+    }
+    this.#limit = Math.min(this.#limit, this.#most.concurrent)
+    this.#admit()
   }
 
   /** How many may be under way now. */
@@ -169,7 +186,7 @@ export class Gate {
   #speedUp(turn: number): void {
     if (turn <= this.#cutAfter) return
     this.#waitMs = firstWaitMs
-    this.#limit = Math.min(this.#options.concurrent, this.#limit + 1 / this.#limit)
+    this.#limit = Math.min(this.#most.concurrent, this.#limit + 1 / this.#limit)
   }
 
   #slowDown(turn: number, now: number, retryAfterMs: number | undefined): void {
@@ -195,28 +212,37 @@ export class Gate {
       this.#sent.delete(slice)
       this.#sentCount -= count
     }
-    if (this.#sentCount < this.#options.requests) return now
+    if (this.#sentCount < this.#most.requests) return now
     const [oldest = first] = this.#sent.keys()
     return (oldest + 1) * sliceMs + gateLimits.windowMs
   }
 }
 
-const gates = new Map<string, { readonly gate: Gate; users: number }>()
+/** The gate of an environment and a credential, and what each of its users allows. */
+interface SharedGate {
+  readonly gate: Gate
+  readonly wishes: Set<GateWish>
+}
 
-/** The gate of an environment and a credential, for as long as somebody uses it. */
+const gates = new Map<string, SharedGate>()
+
+/**
+ * The gate of an environment and a credential, for as long as somebody uses it. Where users name different limits, the
+ * lowest counts: Dynamics 365 counts all their requests together.
+ */
 export function shareGate(credential: string, options: GateOptions): { readonly gate: Gate; release(): void } {
-  const name = `${credential}\n${options.server}\n${options.concurrent ?? ''}\n${options.requests ?? ''}`
-  const shared = gates.get(name) ?? { gate: new Gate(options), users: 0 }
-  shared.users += 1
+  const name = `${credential}\n${options.server}`
+  const shared = gates.get(name) ?? { gate: new Gate(options), wishes: new Set() }
   gates.set(name, shared)
-  let isReleased = false
+  const wish: GateWish = { concurrent: options.concurrent, requests: options.requests }
+  shared.wishes.add(wish)
+  shared.gate.allow([...shared.wishes])
   return {
     gate: shared.gate,
     release() {
-      if (isReleased) return
-      isReleased = true
-      shared.users -= 1
-      if (shared.users === 0) gates.delete(name)
+      if (!shared.wishes.delete(wish)) return
+      if (shared.wishes.size > 0) shared.gate.allow([...shared.wishes])
+      else if (gates.get(name) === shared) gates.delete(name)
     },
   }
 }

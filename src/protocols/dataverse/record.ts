@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../kernel/json.ts'
 import { isGroup } from '../odata/json.ts'
 
 /** Key under which a record has the fields that only a new one takes (see src/mapping). */
-export const createOnlyKey = '@create'
+const createOnlyKey = '@create'
 
 /** A record as the flow hands it over. */
 export interface RecordFields {
