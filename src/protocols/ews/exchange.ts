@@ -1,38 +1,20 @@
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import type { Agent } from 'undici'
-import type { CredentialValue } from '../../kernel/credential.ts'
 import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
-import type { Connect, TlsWish } from '../../kernel/socket.ts'
-import type { Clock } from '../../kernel/time.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
-import { type HttpClientOptions, makeHttpAgent } from '../net/http-client.ts'
 import { retryAfterMs } from '../net/retry-after.ts'
 import { backOffMsDefault, type FailureContext, type ResponseMessage, readAnswer } from './answer.ts'
 import { ewsErrors } from './errors.ts'
 import { ewsLimits } from './limits.ts'
-import { NtlmLines, schemesIn, type WireAnswer, type WireRequest } from './ntlm-lines.ts'
+import { schemesIn, type WireAnswer, type WireRequest } from './ntlm-lines.ts'
+import { EwsWire, type WireOptions } from './wire.ts'
 import { element, envelope, textElement } from './write-xml.ts'
 
-export type EwsAuth = 'basic' | 'ntlm' | 'oauth'
-
-export interface EwsOptions {
+export interface EwsOptions extends WireOptions {
   /** `https://mail.x.example/EWS/Exchange.asmx` */
   readonly url: URL
   /** `impersonation` names each mailbox in a header; `direct` is the mailbox of whoever logs in. */
   readonly access: 'impersonation' | 'direct'
-  readonly auth: EwsAuth
-  /** Name of the credential for people, and its value, asked at each use. */
-  readonly credential: string
-  readonly lookUp: () => Promise<CredentialValue>
-  readonly connect: (url: URL) => Connect
-  readonly via?: string | undefined
-  readonly tls?: TlsWish | undefined
-  readonly clock: Clock
-  /** For one request from its first byte to the last of its answer. */
-  readonly timeoutMs: number
-  /** Connections of the account at the same time; Exchange allows 27. */
-  readonly connections?: number
   readonly answerBytesMax?: number
 }
 
@@ -59,22 +41,13 @@ const unzip = promisify(gunzip)
 export class EwsExchange {
   readonly #options: EwsOptions
   readonly #answerBytesMax: number
-  readonly #http: HttpClientOptions
-  #agent: Agent | undefined
-  #lines: NtlmLines | undefined
+  readonly #wire: EwsWire
   #version = 0
 
   constructor(options: EwsOptions) {
     this.#options = options
     this.#answerBytesMax = options.answerBytesMax ?? ewsLimits.answerBytes
-    this.#http = {
-      connect: options.connect,
-      via: options.via,
-      tls: options.tls,
-      connectTimeoutMs: options.timeoutMs,
-      connections: options.connections ?? 10,
-      answerBytesMax: -1,
-    }
+    this.#wire = new EwsWire(options)
   }
 
   get server(): string {
@@ -117,7 +90,7 @@ export class EwsExchange {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent?.destroy(), this.#lines?.close()])
+    await this.#wire.close()
   }
 
   async #text(call: EwsCall): Promise<string> {
@@ -138,7 +111,7 @@ export class EwsExchange {
   }
 
   async #send(call: EwsCall, signal: AbortSignal, mayZip: boolean): Promise<WireAnswer> {
-    const { url, access, auth } = this.#options
+    const { url, access } = this.#options
     const request: WireRequest = {
       origin: url.origin,
       path: url.pathname + url.search,
@@ -156,34 +129,7 @@ export class EwsExchange {
       body: envelope(this.#header(call.mailbox), call.body),
       signal,
     }
-    const credential = await this.#options.lookUp()
-    if (auth === 'ntlm' && credential.kind === 'basic') {
-      this.#lines ??= new NtlmLines(this.#http, () => this.#options.clock.now())
-      return this.#lines.send(request, credential)
-    }
-    if (auth === 'basic' && credential.kind === 'basic') {
-      const proof = Buffer.from(`${credential.user}:${credential.password}`).toString('base64')
-      return this.#ask(request, `Basic ${proof}`)
-    }
-    if (auth === 'oauth' && credential.kind === 'oauth2') {
-      const { value } = await credential.token()
-      const answer = await this.#ask(request, `Bearer ${value}`)
-      if (answer.status !== 401) return answer
-      const renewed = await credential.token(value)
-      if (renewed.value === value) return answer
-      await answer.body.dump()
-      answer.release()
-      return this.#ask(request, `Bearer ${renewed.value}`)
-    }
-    throw ewsErrors.CREDENTIAL_UNFIT({ credential: this.#options.credential, kind: credential.kind, wanted: auth })
-  }
-
-  async #ask(request: WireRequest, authorization: string): Promise<WireAnswer> {
-    this.#agent ??= makeHttpAgent(this.#http)
-    const { body, ...rest } = request
-    const headers = { ...rest.headers, authorization }
-    const answer = await this.#agent.request({ ...rest, headers, ...(body !== undefined && { body }) })
-    return { status: answer.statusCode, headers: answer.headers, body: answer.body, release() {} }
+    return this.#wire.send(request)
   }
 
   #header(mailbox: string): string {

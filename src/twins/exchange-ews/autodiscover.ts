@@ -4,11 +4,14 @@ import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import type { TwinDirectory } from './session.ts'
 
+export type AutodiscoverForm = 'json' | 'pox' | 'soap'
+
 export interface AutodiscoverOptions {
   readonly world: TwinDirectory
   ewsUrl(): string
   /** Mailboxes that another address stands for: answered with a redirect. */
   readonly redirects: Readonly<Record<string, string>>
+  forms(): readonly AutodiscoverForm[]
 }
 
 interface Asked {
@@ -29,21 +32,25 @@ export function isAutodiscover(path: string): boolean {
   return path.startsWith('/autodiscover/')
 }
 
-/** Autodiscover in its three forms: JSON without log-in, and the two of XML with it. */
-export function answerAutodiscover(options: AutodiscoverOptions, asked: Asked, isLoggedIn: boolean): Answer {
+/** Autodiscover in its three forms: JSON without log-in, and the two of XML with it; `challenge`: nobody has logged in. */
+export function answerAutodiscover(
+  options: AutodiscoverOptions,
+  asked: Asked,
+  challenge: readonly string[] | undefined,
+): Answer {
   const json = /^\/autodiscover\/autodiscover\.json\/v1\.0\/([^/?]+)/i.exec(asked.url)?.[1]
-  if (json !== undefined) return answerJson(options, decodeURIComponent(json))
-  if (!isLoggedIn) {
-    return { status: 401, headers: { 'www-authenticate': ['NTLM', 'Basic realm="mail.contoso.example"'] }, body: '' }
-  }
+  const forms = options.forms()
+  if (json !== undefined && forms.includes('json')) return answerJson(options, decodeURIComponent(json))
+  if (challenge) return { status: 401, headers: { 'www-authenticate': challenge }, body: '' }
+  if (asked.method !== 'POST') return { status: 404, headers: {}, body: '' }
   let root: XmlElement
   try {
     root = readEwsXml(asked.body)
   } catch (thrown) {
     return { status: 400, headers: {}, body: asHubError(thrown).message }
   }
-  if (asked.path.endsWith('.xml')) return answerPox(options, root)
-  if (asked.path.endsWith('.svc')) return answerSoap(options, root)
+  if (asked.path.endsWith('.xml') && forms.includes('pox')) return answerPox(options, root)
+  if (asked.path.endsWith('.svc') && forms.includes('soap')) return answerSoap(options, root)
   return { status: 404, headers: {}, body: '' }
 }
 

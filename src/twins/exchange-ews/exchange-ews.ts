@@ -8,6 +8,7 @@ import { readEwsXml } from '../../protocols/ews/read-xml.ts'
 import { namespaces } from '../../protocols/ews/write-xml.ts'
 import { listenOnLoopback } from '../listen.ts'
 import { readFaults, type Twin } from '../twin.ts'
+import type { AutodiscoverForm } from './autodiscover.ts'
 import { type EwsFaultDocument, type EwsFaults, ewsFaults } from './faults.ts'
 import { type AuthKind, EwsGuard } from './guard.ts'
 import { makeHandler, type SeenEwsRequest } from './http.ts'
@@ -36,7 +37,12 @@ export interface ExchangeEwsOptions {
   readonly extendedProtection?: boolean
   /** Requests of one account at the same time; 27 as Exchange. */
   readonly concurrencyMax?: number
+  /** Mail addresses that Autodiscover answers with another one. */
   readonly redirects?: Readonly<Record<string, string>>
+  /** The address that Autodiscover gives; its own where it is left out. */
+  readonly ewsUrl?: () => string
+  /** The forms of Autodiscover that it knows; older servers have no JSON. */
+  readonly autodiscoverForms?: () => readonly AutodiscoverForm[]
 }
 
 /** What the owner of a mailbox does in Outlook. Items are elements of EWS: `<t:Task><t:Subject>…</t:Subject></t:Task>`. */
@@ -111,7 +117,12 @@ export async function startExchangeEws(options: ExchangeEwsOptions = {}): Promis
     notifications,
     clock,
     concurrencyMax: options.concurrencyMax ?? 27,
-    autodiscover: { world, ewsUrl, redirects: options.redirects ?? {} },
+    autodiscover: {
+      world,
+      ewsUrl: options.ewsUrl ?? ewsUrl,
+      redirects: options.redirects ?? {},
+      forms: options.autodiscoverForms ?? (() => ['json', 'pox', 'soap']),
+    },
     faults: () => faults,
   })
   const server = tls ? https.createServer({ ...tls }, handler.handle) : http.createServer(handler.handle)

@@ -156,7 +156,7 @@ export function makeHandler(parts: HandlerParts) {
       return answerAutodiscover(
         parts.autodiscover,
         { path, url: request.url ?? '', method: request.method ?? '', body },
-        'account' in judgement,
+        'challenge' in judgement ? judgement.challenge : undefined,
       )
     }
     if (path !== '/ews/exchange.asmx') return { status: 404, headers: {}, body: '' }
