@@ -15,6 +15,7 @@ import type { LoadedFlow, StepNode } from '../flow/document.ts'
 import type { Expression } from '../flow/expression.ts'
 import { defineStep, type StepResult } from '../flow/step.ts'
 import type { ServeRoute } from '../kernel/http-exchange.ts'
+import type { JsonObject } from '../kernel/json.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
@@ -37,6 +38,8 @@ export interface WorldOptions {
   readonly onlyNewer?: string
   readonly whenSetAside?: 'hold' | 'pass'
   readonly answer?: LoadedFlow['answer']
+  /** Senders wait for the results of messages with the attribute `asks`. */
+  readonly keepsResult?: boolean
   readonly limits?: Partial<Limits>
   readonly probe?: (token: string, intake: Intake) => Promise<void>
   readonly log?: Log
@@ -61,6 +64,7 @@ export async function engineWorld(options: WorldOptions = {}) {
     config: z.strictObject({}),
     examples: [],
     errors: {},
+    ...(options.keepsResult && { keepsResult: (_: object, { asks }: JsonObject) => asks === true }),
     async open({ intake, signal }) {
       taking = intake
       const { probe } = options
