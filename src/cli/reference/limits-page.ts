@@ -3,9 +3,11 @@ import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { keyMapLimits } from '../../kernel/key-map.ts'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
 import { formatDuration } from '../../kernel/time.ts'
+import { gateLimits } from '../../protocols/dataverse/gate.ts'
 
 // The compiler holds these tables complete: a new limit without a sentence does not pass.
 const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
@@ -56,6 +58,18 @@ const ofServices: { readonly [K in keyof typeof serviceLimits]: string } = {
   secretLetters: 'Letters of a secret that are looked at.',
 }
 
+const ofKeyMaps: { readonly [K in keyof typeof keyMapLimits]: string } = {
+  mapLetters: 'Letters in the name of a key map.',
+  keyLetters: 'Letters of a key.',
+  valueBytes: 'The largest value, as JSON.',
+}
+
+const ofDynamics: { readonly [K in keyof typeof gateLimits]: string } = {
+  concurrent: 'Requests at the same time; a receiver names fewer with `concurrent`.',
+  requests: 'Requests within `windowMs`; a receiver names another number with `requests-per-5m`.',
+  windowMs: 'The time in which they are counted.',
+}
+
 /** Every limit with its name, its default and what it is for. */
 export function limitsPage(): string {
   return `# Limits
@@ -73,6 +87,12 @@ ${tableOf(guardLimits, ofTheGuard)}
 Limits of service instances and their keys. They are fixed; \`isthmus space write\` sets quotas.
 
 ${tableOf(serviceLimits, ofServices)}
+Limits of key maps (steps \`remember\` and \`lookup\`). They are fixed.
+
+${tableOf(keyMapLimits, ofKeyMaps)}
+Limits of Dynamics 365 that the hub keeps of its own accord, for each environment and credential.
+
+${tableOf(gateLimits, ofDynamics)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `
