@@ -31,6 +31,7 @@ import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
 import { tokenRoutes } from './token-routes.ts'
 import { userRoutes } from './user-routes.ts'
+import { vaultRoutes } from './vault-routes.ts'
 
 export const apiLimits = {
   /** Bodies of admin calls; a repair may bring more (repairBytesMax). */
@@ -97,6 +98,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     connectorRoutes(routes, parts)
+    vaultRoutes(routes, parts)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })
 

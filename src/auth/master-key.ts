@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { vaultErrors } from './vault-errors.ts'
 
@@ -34,16 +34,8 @@ export async function loadKeyRing(file: string, fromEnvironment: string | undefi
 
 /** Makes a key file that only its owner can read. One that appeared meanwhile is left as it is. */
 export async function createKeyFile(file: string): Promise<void> {
-  const text = `k${randomBytes(4).toString('hex')}:${randomBytes(keyBytes).toString('base64')}\n`
-  const draft = `${file}.${randomBytes(4).toString('hex')}.new`
   await mkdir(dirname(file), { recursive: true })
-  const handle = await open(draft, 'wx', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  const draft = await writeDraft(file, newKeyLine().text)
   try {
     // A link either makes the whole file or fails: two hubs that start at once end up with one key.
     await link(draft, file)
@@ -52,6 +44,43 @@ export async function createKeyFile(file: string): Promise<void> {
   } finally {
     await unlink(draft)
   }
+  await syncFolder(file)
+}
+
+/**
+ * Puts a new key in front of those in the file, which has to be there; it seals from the next start on. Returns its id,
+ * and how many keys the file holds now. Throws VAULT_KEY_FILE_GONE, VAULT_KEY_MALFORMED, VAULT_KEY_FILE_OPEN.
+ */
+export async function addMasterKey(file: string): Promise<{ readonly id: string; readonly count: number }> {
+  const present = await readKeyFile(file)
+  if (present === undefined) throw vaultErrors.KEY_FILE_GONE({ file })
+  const { keys } = parseKeyRing(present, file)
+  const { id, text } = newKeyLine()
+  const draft = await writeDraft(file, `${text}${present}`)
+  await rename(draft, file)
+  await syncFolder(file)
+  return { id, count: keys.size + 1 }
+}
+
+function newKeyLine(): { readonly id: string; readonly text: string } {
+  const id = `k${randomBytes(4).toString('hex')}`
+  return { id, text: `${id}:${randomBytes(keyBytes).toString('base64')}\n` }
+}
+
+/** A file beside it that only its owner can read, whole and on the disk. */
+async function writeDraft(file: string, text: string): Promise<string> {
+  const draft = `${file}.${randomBytes(4).toString('hex')}.new`
+  const handle = await open(draft, 'wx', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return draft
+}
+
+async function syncFolder(file: string): Promise<void> {
   const folder = await open(dirname(file), 'r')
   await folder.sync()
   await folder.close()

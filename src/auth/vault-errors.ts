@@ -26,6 +26,12 @@ export const vaultErrors = defineErrors('VAULT', {
     means: 'Others than its owner may read the master key {file} (mode {mode}).',
     next: 'Run chmod 600 on the file; if others may have read it, add a new key in front and rotate.',
   },
+  KEY_FILE_GONE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no key file {file}.',
+    next: 'Name the file master.key in the data folder of the hub; where ISTHMUS_MASTER_KEY is used, put a key in front there.',
+  },
   UNREADABLE: {
     side: 'hub',
     retry: 'after-change',

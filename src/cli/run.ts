@@ -20,6 +20,7 @@ import { roleCommands } from './role-commands.ts'
 import { serveCommand } from './serve-command.ts'
 import { tokenCommands } from './token-commands.ts'
 import { userCommands } from './user-commands.ts'
+import { vaultCommands } from './vault-commands.ts'
 import { watchCommands } from './watch-commands.ts'
 
 /** Runs one command line (without node and script) and resolves with its exit code. Never throws. */
@@ -64,6 +65,7 @@ function buildProgram(cli: Cli): Command {
   mappingCommands(program, cli)
   keyMapCommands(program, cli)
   connectorCommands(program, cli)
+  vaultCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
   return program
