@@ -47,6 +47,10 @@ export type C4CWrite =
   | { readonly kind: 'remove'; readonly entity: C4CEntity; readonly id: string; readonly etag?: string | undefined }
   | { readonly kind: 'remove-below'; readonly part: string; readonly id: string }
 
+export type C4CStep =
+  | { readonly read: { readonly entity: C4CEntity; readonly id: string; readonly expand: readonly string[] } }
+  | { readonly write: readonly C4CWrite[] }
+
 export interface C4CQuery {
   /** With literals already; `and` of comparisons, as the service knows it. */
   readonly filter?: string | undefined
@@ -104,23 +108,13 @@ export class C4CClient {
     expand: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly (C4CRow | undefined)[]> {
-    if (ids.length === 0) return []
-    const requests = ids.map((id): BatchRequest => {
-      const path = `${entityUrl(entity, id)}${queryString('v2', { expand })}`
-      return { method: 'GET', path: withJson(path), headers: { accept: 'application/json' } }
-    })
-    const results = await this.#batch(
-      requests.map(request => ({ request })),
-      setOf(entity),
+    const rows = await this.run(
+      ids.map(id => ({ read: { entity, id, expand } })),
       signal,
-      true,
     )
-    return results.map((result, index) => {
-      const answer = answerOf(result)
-      if (answer.status === 404) return undefined
-      const path = `${setOf(entity)}('${ids[index] ?? ''}')`
-      if (answer.status >= 300) throw this.#refusal(answer, path)
-      return rowOf(c4cTypes[entity], this.#document(answer, path), path, answer.headers['etag'])
+    return rows.map(row => {
+      if (row && 'code' in row) throw row
+      return row
     })
   }
 
@@ -145,22 +139,38 @@ export class C4CClient {
   }
 
   /**
-   * Writes in one request, each done or not done for itself; in their order the entity where one came back, undefined
-   * where none does, or why it was refused. A thrown error says nothing about what of them was done.
+   * Steps in one request, in their order: reads, and writes that are done together or not at all. For each the entity
+   * (that of the first write) where one came back, undefined where there is none, or why it was refused. A thrown error
+   * says nothing about what of the writes was done.
    */
-  async write(writes: readonly C4CWrite[], signal: AbortSignal): Promise<readonly (C4CRow | undefined | HubError)[]> {
-    if (writes.length === 0) return []
-    const parts = writes.map((write): BatchPart => ({ changeset: [requestOf(write)] }))
-    const results = await this.#batch(parts, '$batch', signal, false)
+  async run(steps: readonly C4CStep[], signal: AbortSignal): Promise<readonly (C4CRow | undefined | HubError)[]> {
+    if (steps.length === 0) return []
+    const parts = steps.map((step): BatchPart => {
+      if ('write' in step) return { changeset: step.write.map(requestOf) }
+      const { entity, id, expand } = step.read
+      const path = withJson(`${entityUrl(entity, id)}${queryString('v2', { expand })}`)
+      return { request: { method: 'GET', path, headers: { accept: 'application/json' } } }
+    })
+    const isRead = steps.every(step => 'read' in step)
+    const results = await this.#batch(parts, isRead ? (steps[0] ? nameOf(steps[0]) : '') : '$batch', signal, isRead)
     return results.map((result, index) => {
-      const write = writes[index]
+      const step = steps[index]
       const answer = answerOf(result)
-      const path = write ? pathOf(write) : ''
+      const path = step ? nameOf(step) : ''
+      if (step && 'read' in step && answer.status === 404) return undefined
       if (answer.status >= 300) return this.#refusal(answer, path)
-      if (answer.status === 204 || answer.body.length === 0 || !write) return undefined
-      const type = typeOf(write)
+      if (answer.status === 204 || answer.body.length === 0 || !step) return undefined
+      const type = 'read' in step ? c4cTypes[step.read.entity] : step.write[0] && typeOf(step.write[0])
       return rowOf(type, this.#document(answer, path), path, answer.headers['etag'])
     })
+  }
+
+  /** Writes in one request, each done or not done for itself. */
+  write(writes: readonly C4CWrite[], signal: AbortSignal): Promise<readonly (C4CRow | undefined | HubError)[]> {
+    return this.run(
+      writes.map(write => ({ write: [write] })),
+      signal,
+    )
   }
 
   /** True where the service has an item of that GroupwareItemID already; cheaper than looking for it. */
@@ -269,15 +279,18 @@ function urlOf(write: C4CWrite): string {
   }
 }
 
-function pathOf(write: C4CWrite): string {
-  return decodeURIComponent(urlOf(write))
+/** What a step is about, as people know it. */
+function nameOf(step: C4CStep): string {
+  if ('read' in step) return `${setOf(step.read.entity)}('${step.read.id}')`
+  const [first] = step.write
+  return first ? decodeURIComponent(urlOf(first)) : ''
 }
 
 function answerOf(result: BatchResult): BatchAnswer {
   if ('answer' in result) return result.answer
   if ('failed' in result) return result.failed
-  const [only] = result.answers
-  if (only) return only
+  const [first] = result.answers
+  if (first) return first
   throw c4cErrors.OUTCOME_UNKNOWN({ path: '$batch', reason: 'a changeset was answered with nothing' })
 }
 
