@@ -119,7 +119,7 @@ export type Change =
       readonly isDeleted: false
       /** Where the page says it: a version that we wrote ourselves needs no reading. */
       readonly version?: string
-      /** Where the page brings the whole item: it is not read again. */
+      /** Where the page brings the whole item, as it is now (never older than our last write): it is not read again. */
       readonly item?: SideItem
     }
   | { readonly id: string; readonly isDeleted: true }

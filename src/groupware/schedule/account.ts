@@ -1,8 +1,8 @@
 import type { ScheduleLimits } from './limits.ts'
 
 /**
- * How much of an organization's service account may be used now. The number of rounds grows by one for each full window
- * of rounds that went well, and is halved when the server says that it is too much (as TCP does it); while the server
+ * How much of an organization's service account may be used now. The number of turns grows by one for each full window
+ * of turns that went well, and is halved when the server says that it is too much (as TCP does it); while the server
  * asks for patience nothing starts at all.
  */
 export class Account {
@@ -10,9 +10,11 @@ export class Account {
   #window: number
   #wellDone = 0
   #failureCount = 0
+  /** When it last backed off. */
+  #pausedAt = Number.NEGATIVE_INFINITY
   /** Nothing starts before. */
   pausedUntil = Number.NEGATIVE_INFINITY
-  /** Refused: one round at a time tries whether that is over. */
+  /** Refused: one turn at a time tries whether that is over. */
   isRefused = false
   runningCount = 0
 
@@ -21,7 +23,7 @@ export class Account {
     this.#window = limits.runningFirst
   }
 
-  /** Rounds that may run at the same time. */
+  /** Turns that may run at the same time. */
   get window(): number {
     return this.isRefused ? 1 : Math.max(1, Math.floor(this.#window))
   }
@@ -39,7 +41,7 @@ export class Account {
     this.#window = Math.min(this.#window + 1, this.#limits.runningPerOrganization)
   }
 
-  /** The server is busy. Rounds that were under way fail together; only the first of them counts. */
+  /** The server is busy. Turns that were under way fail together; only the first of them counts. */
   backOff(now: number, startedAt: number, retryAfterMs: number | undefined): void {
     const { accountFirstMs, accountUpToMs } = this.#limits
     const isNews = startedAt >= this.#pausedAt
@@ -53,9 +55,7 @@ export class Account {
     this.pausedUntil = Math.max(this.pausedUntil, now + (retryAfterMs ?? waitMs))
   }
 
-  #pausedAt = Number.NEGATIVE_INFINITY
-
-  /** The account itself is refused: one round now and then finds out whether that is over. */
+  /** The account itself is refused: one turn now and then finds out whether that is over. */
   refuse(now: number): void {
     this.isRefused = true
     this.pausedUntil = Math.max(this.pausedUntil, now + this.#limits.accountProbeMs)

@@ -2,19 +2,17 @@ import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 
 /** How hard the sync works its servers, and how patiently. */
 export const scheduleLimits = {
-  /** Rounds that run at the same time in one hub, over all organizations. */
+  /** Mailboxes that are synced at the same time in one hub, over all organizations. A turn makes one request at a time. */
   running: 64,
-  /** Rounds of one organization: where it starts, and up to where it grows while its servers do not complain. */
+  /** Turns of one organization: where it starts, and up to where it grows while its servers do not complain. */
   runningFirst: 10,
   /** EWSMaxConcurrency of Exchange is 27 for the service account. */
   runningPerOrganization: 27,
-  /** Rounds of one mailbox; Graph allows 4 requests at a time, EWS is asked for 2. */
-  runningPerMailbox: 2,
   /** How often a mailbox without notifications is asked. */
   pollMs: 5 * MINUTE,
   /** How often a mailbox with notifications is asked all the same, since notifications get lost. */
   watchedPollMs: 30 * MINUTE,
-  /** Notifications come in bursts; the round waits for the rest of one. */
+  /** Notifications come in bursts; the turn waits for the rest of one. */
   pushDelayMs: 2 * SECOND,
   /** Share of the wait by which it is shortened or prolonged at random, so that mailboxes spread over time. */
   jitter: 0.1,
@@ -24,12 +22,12 @@ export const scheduleLimits = {
   /** Wait of an account that is busy without saying for how long; it doubles, too. */
   accountFirstMs: 30 * SECOND,
   accountUpToMs: 30 * MINUTE,
-  /** How often an account that was refused is tried with one round until somebody changes something. */
+  /** How often an account that was refused is tried with one turn until somebody changes something. */
   accountProbeMs: 15 * MINUTE,
-  /** Of so many rounds that an organization starts one is a first sync, when one waits. */
+  /** Of so many turns that an organization starts one is a first sync, when one waits. */
   initialEvery: 8,
-  /** Charge of a round before it is known how long it takes. */
-  roundMsAssumed: 200,
+  /** Charge of a turn before it is known how long it takes. */
+  turnMsAssumed: 200,
 } as const
 
 export type ScheduleLimits = { readonly [K in keyof typeof scheduleLimits]: number }

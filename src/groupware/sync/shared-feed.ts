@@ -37,7 +37,14 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
   const keys = driver.allKeys
     ? (scope: Scope, signal: AbortSignal) => feedOf(scope).keys(signal)
     : driver.keys?.bind(driver)
-  return { ...bound(driver), changes, ...(keys && { keys }) }
+  const plain = bound(driver)
+  return {
+    ...plain,
+    changes,
+    ...(keys && { keys }),
+    update: (scope, items, signal) => feedOf(scope).whileWriting(items, () => plain.update(scope, items, signal)),
+    remove: (scope, items, signal) => feedOf(scope).whileWriting(items, () => plain.remove(scope, items, signal)),
+  }
 }
 
 /** The driver as a plain object: it may be of a class, whose methods and private fields a spread would lose. */
@@ -65,6 +72,7 @@ function bound(driver: SideDriver): SideDriver {
 
 /** One answer of the feed: everything that became visible between the question before and this one, or was told twice. */
 interface Answer {
+  readonly number: number
   /** Token that the question began from, and the one that it ended with. */
   readonly from: number
   readonly upTo: number
@@ -79,6 +87,9 @@ class KindFeed {
   readonly #clock: Clock
   readonly #limits: FeedLimits
   #answers: Answer[] = []
+  #answerCount = 0
+  /** Items that we wrote, each with the last answer that may show what it was before. */
+  readonly #written = new Map<string, number>()
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
   #keys: { readonly at: number; readonly keys: Promise<ReadonlySet<string>> } | undefined
@@ -99,11 +110,32 @@ class KindFeed {
     const last = this.#answers.at(-1)
     if (!first || !last || since < first.from) return undefined
     const latest = new Map<string, Change>()
-    for (const { upTo, byOwner } of this.#answers) {
+    for (const { upTo, byOwner, number } of this.#answers) {
       if (upTo <= since) continue
-      for (const change of byOwner.get(owner) ?? []) latest.set(change.id, change)
+      for (const change of byOwner.get(owner) ?? []) latest.set(change.id, this.#asOfNow(change, number))
     }
     return { changes: [...latest.values()], token: new Date(Math.max(last.upTo, since)).toISOString(), hasMore: false }
+  }
+
+  /** What the feed knows of items that are written is of yesterday from then on: they are read anew. */
+  async whileWriting<T>(items: readonly { readonly id: string }[], write: () => Promise<T>): Promise<T> {
+    this.#noteWritten(items)
+    try {
+      return await write()
+    } finally {
+      this.#noteWritten(items)
+    }
+  }
+
+  #noteWritten(items: readonly { readonly id: string }[]): void {
+    // A question that is under way may have been answered before the write.
+    const number = this.#answerCount + (this.#asking ? 1 : 0)
+    for (const { id } of items) this.#written.set(id, number)
+  }
+
+  #asOfNow(change: Change, number: number): Change {
+    const isOld = number <= (this.#written.get(change.id) ?? 0)
+    return isOld && !change.isDeleted ? { id: change.id, isDeleted: false } : change
   }
 
   keys(signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -154,7 +186,8 @@ class KindFeed {
         throw groupwareErrors.ENDLESS_LISTING({ side: 'crm', mailbox: 'all mailboxes', kind: this.#kind, pages })
       }
     }
-    this.#answers.push({ from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
+    this.#answerCount += 1
+    this.#answers.push({ number: this.#answerCount, from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
     this.#askedAt = askedAt
     this.#forgetOld()
   }
@@ -162,6 +195,9 @@ class KindFeed {
   #forgetOld(): void {
     const { keptMs, keptChanges } = this.#limits
     const now = this.#clock.now()
+    for (const [id, number] of this.#written) {
+      if (number < (this.#answers[0]?.number ?? 0)) this.#written.delete(id)
+    }
     let kept = this.#answers.reduce((sum, answer) => sum + answer.count, 0)
     while (this.#answers.length > 1) {
       const [oldest] = this.#answers
