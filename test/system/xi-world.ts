@@ -50,16 +50,22 @@ export async function sendXi(
   url: string,
   header: Partial<XiHeader>,
   payloads: readonly XiPayloadOut[] = [document('<Credit/>')],
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<SeenXi> {
   const { messageId: id = xiRequest.messageId } = header
   const written = writeXiMessage({ ...xiRequest, ...header, messageId: id.replaceAll('-', '').toLowerCase() }, payloads)
   const chunks: Uint8Array[] = []
   for await (const chunk of written.stream()) chunks.push(chunk)
-  return sendBytes(url, written.type, Buffer.concat(chunks))
+  return sendBytes(url, written.type, Buffer.concat(chunks), headers)
 }
 
-export async function sendBytes(url: string, type: string, body: string | Buffer<ArrayBuffer>): Promise<SeenXi> {
-  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
+export async function sendBytes(
+  url: string,
+  type: string,
+  body: string | Buffer<ArrayBuffer>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<SeenXi> {
+  const answer = await fetch(url, { method: 'POST', headers: { ...headers, 'content-type': type }, body })
   return readXi(answer.status, answer.headers.get('content-type') ?? '', Buffer.from(await answer.arrayBuffer()))
 }
 
