@@ -99,7 +99,7 @@ export const dataverseConfig = z
     'per-request': z.int().min(1).max(1000).default(100).meta({
       description: 'Records of one changeset or one UpsertMultiple.',
     }),
-    'suppress-duplicates': z.boolean().default(false).meta({
+    'detect-duplicates': z.boolean().default(false).meta({
       description: 'Lets the duplicate detection rules of the environment refuse doubles.',
     }),
     auth: credentialName.optional().meta({

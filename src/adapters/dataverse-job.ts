@@ -98,7 +98,7 @@ export function refuseDoubtful({ config, client, effect }: Job, isHarmless: bool
 }
 
 export function headersOf({ config }: Job): Readonly<Record<string, string>> | undefined {
-  return config['suppress-duplicates'] ? { 'mscrm.suppressduplicatedetection': 'false' } : undefined
+  return config['detect-duplicates'] ? { 'mscrm.suppressduplicatedetection': 'false' } : undefined
 }
 
 /** The receipt of one record; its answer says the same as JSON. */

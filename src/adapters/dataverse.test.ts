@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Effect, Receipt, Receiver } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
+import { systemClock } from '../kernel/time.ts'
+import { startTwinAdmin } from '../twins/admin.ts'
 import { type DataverseTwin, startDataverse } from '../twins/dataverse/dataverse.ts'
 import { dataverse } from './dataverse.ts'
 import { bodyOf, dataverseContext, HeldKeyMap } from './dataverse-world.ts'
@@ -249,4 +251,73 @@ test('the check proves token, application user and alternate key', async () => {
     ok: false,
     error: { code: 'DATAVERSE_TABLE_UNKNOWN' },
   })
+})
+
+describe('an answer that is none', () => {
+  const body = { accountnumber: '1001', name: 'ACME' }
+
+  test.each<[string, Parameters<DataverseTwin['setFaults']>[0]]>([
+    ['a log-in page', { html: { times: 1 } }],
+    ['half an answer', { truncate: { times: 1 } }],
+    ['a line that is cut before', { dropBefore: { times: 1 } }],
+    ['a line that is cut after', { dropAfter: { times: 1 } }],
+    ['a server that failed', { fail: { times: 1 } }],
+    ['a server that is away', { unavailable: { times: 1 } }],
+  ])('%s is tried again, and then the record is there once', async (_what, faults) => {
+    const to = await receiver({ ...accounts, id: 'accountid' })
+    twin.setFaults(faults)
+    await expect(deliver(to, body)).rejects.toMatchObject({ retry: 'soon' })
+    await deliver(to, body, { attempt: 2 })
+    expect(twin.records('account')).toHaveLength(1)
+  })
+
+  test('503 with a time, like 429, is waited for inside the attempt', async () => {
+    twin.setFaults({ unavailable: { times: 2, retryAfterS: 0 } })
+    expect((await send(accounts, body)).fields).toMatchObject({ operation: 'created' })
+  })
+
+  test('an attempt that is ended while it waits for its turn says that nothing was asked', async () => {
+    twin.setFaults({ throttle: { times: 100, retryAfterS: 60 } })
+    const stop = new AbortController()
+    const to = await receiver({ ...accounts, id: 'accountid', auth: 'stopped' })
+    const first = deliver(to, body, { signal: stop.signal }).catch((thrown: unknown) => thrown)
+    for (let looks = 0; looks < 2000 && twin.requests.length === 0; looks++) await systemClock.sleep(5)
+    stop.abort()
+    expect(await first).toMatchObject({ code: 'DATAVERSE_INTERRUPTED', isOutcomeUnknown: false })
+  })
+})
+
+test('duplicate detection is asked for where the flow wants it', async () => {
+  twin.setFaults({ duplicates: { times: 1 } })
+  const config = { ...accounts, 'detect-duplicates': true }
+  const body = { accountnumber: '1001', name: 'ACME' }
+  await expect(send(config, body)).rejects.toMatchObject({ code: 'DATAVERSE_DUPLICATE_SUSPECTED', retry: 'never' })
+})
+
+test('a credential of another kind is refused before anything is sent', async () => {
+  const credential = async () => ({ kind: 'basic' as const, user: 'u', password: 'p' })
+  await expect(send(accounts, { accountnumber: '1', name: 'A' }, {}, { credential })).rejects.toMatchObject({
+    code: 'DATAVERSE_CREDENTIAL_UNFIT',
+  })
+  expect(twin.requests).toEqual([])
+})
+
+test('two records with one key are a case for a person', async () => {
+  for (const name of ['A', 'B']) twin.put('account', { name, fax: '1' })
+  const config = { set: 'accounts', key: { fax: '1' }, operation: 'check-then-write' }
+  await expect(send(config, { name: 'C' })).rejects.toMatchObject({ code: 'DATAVERSE_KEY_AMBIGUOUS' })
+})
+
+test('faults are set from outside, through the endpoint of all twins', async () => {
+  const admin = await startTwinAdmin([twin])
+  const ask = (method: string, path: string, body?: object) =>
+    fetch(`${admin.origin}/twins/dataverse${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+  expect(await (await ask('GET', '')).json()).toMatchObject({ faults: { properties: { throttle: {} } } })
+  expect((await ask('POST', '/faults', { throttle: { times: 1, retryAfterS: 0 } })).status).toBe(200)
+  expect((await ask('POST', '/faults', { thunder: 1 })).status).toBe(400)
+  await admin.stop()
 })

@@ -171,12 +171,16 @@ function troubles(random: () => number): DataverseFaultDocument {
   const fail = some(0.3)
   const dropBefore = some(0.3)
   const dropAfter = some(0.5)
+  const truncate = some(0.2)
+  const html = some(0.2)
   return {
     ...(throttle && { throttle: { ...throttle, retryAfterS: Math.floor(random() * 120) } }),
     ...(unavailable && { unavailable: { ...unavailable, ...(random() < 0.5 && { retryAfterS: 30 }) } }),
     ...(fail && { fail }),
     ...(dropBefore && { dropBefore }),
     ...(dropAfter && { dropAfter }),
+    ...(truncate && { truncate }),
+    ...(html && { html }),
     ...(random() < 0.3 && { expireTokens: true as const }),
     ...(random() < 0.3 && { emptyCodes: true as const }),
   }
