@@ -589,6 +589,13 @@ test('a probe travels the whole way and is not counted as traffic', async () => 
   expect(await it.store().counts('orders')).toMatchObject({ accepted: 0, delivered: 0, lastAcceptedAt: undefined })
 })
 
+test('a probe that is under way ends when the engine stops', async () => {
+  const it = await world({ probe: async () => {} })
+  const probe = it.engine().probe('orders', 10 * MINUTE)
+  await it.engine().stop('orders')
+  expect(await probe).toBeUndefined()
+})
+
 test('a probe that comes twice is one success', async () => {
   const it = await world()
   const first = await it.accept('probe', { probe: 't1', sourceKey: 'inbox/1' })

@@ -49,7 +49,8 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     const done = new AbortController()
     const cancel = clock.after(withinMs, () => done.abort())
     try {
-      const arrival = arrivalOfProbe(name, token, done.signal)
+      // A flow that stops brings no probe any more, and nobody may wait for it.
+      const arrival = arrivalOfProbe(name, token, AbortSignal.any([done.signal, running.stopSignal]))
       await Promise.race([sender.probe(token), arrival])
       return await arrival
     } catch (thrown) {

@@ -47,6 +47,11 @@ export class RunningFlow {
     })
   }
 
+  /** Aborts when the flow stops. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal
+  }
+
   /** Opens receivers and steps; the sender follows with `receive`, when the deliveries already waiting can run. */
   static async prepare(parts: EngineParts, flow: LoadedFlow): Promise<RunningFlow> {
     const { log, clock, limits, credential, store } = parts

@@ -1,4 +1,4 @@
-import { SECOND } from '../../kernel/time.ts'
+import { SECOND, systemClock } from '../../kernel/time.ts'
 import { parseIdocs } from '../../protocols/idoc/read-idocs.ts'
 import { createCreditAccount, createCustomer, createInvoice, createMaterial } from '../../twins/s4-ale/seed.ts'
 import { s4Flows, startS4Landscape } from './s4-landscape.ts'
@@ -23,15 +23,16 @@ export async function s4Scenario(world: ScenarioWorld): Promise<Scenario> {
   let answered = 0
   let running = 0
   const troubles: string[] = []
+  const ended = new AbortController()
 
   /** What a background job of SAP does, until nothing is left that waits. */
   async function runJobs(): Promise<void> {
-    for (let round = 0; round < roundsMax; round++) {
+    for (let round = 0; round < roundsMax && !ended.signal.aborted; round++) {
       await s4.runJobs()
       const isLeft = s4.idocs().some(({ docnum }) => ['30', '02'].includes(s4.statusOf(docnum)))
       const isDue = s4.proxies.messages.some(({ state }) => state === 'scheduled' || state === 'retry')
       if (!isLeft && !isDue) return
-      await new Promise(done => setTimeout(done, roundMs))
+      await systemClock.sleep(roundMs, ended.signal)
     }
   }
 
@@ -129,6 +130,9 @@ export async function s4Scenario(world: ScenarioWorld): Promise<Scenario> {
         if (found !== wanted) findings.push(`Dynamics 365 has ${found} records of ${table} instead of ${wanted}`)
       }
       return findings
+    },
+    async close() {
+      ended.abort()
     },
     tellOutcome() {
       const idocs = outbound().filter(({ docnum }) => s4.statusOf(docnum) === '41').length
