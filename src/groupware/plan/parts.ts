@@ -107,20 +107,27 @@ function addExceptions(parts: Map<string, Json>, exceptions: Appointment['except
 
 function attendeesWith(attendees: readonly Attendee[], changes: PartChanges): readonly Attendee[] {
   const byAddress = new Map(attendees.map(attendee => [attendee.address, attendee]))
+  // People before their answers, since an answer needs its attendee.
   for (const [path, value] of changes) {
-    const [field, address = '', what] = path.split('/')
-    if (field !== 'attendees' || what !== undefined) continue
+    const { address, isAnswer } = attendeeOf(path)
+    if (address === undefined || isAnswer) continue
     const { response = 'none' } = byAddress.get(address) ?? {}
     if (value === undefined) byAddress.delete(address)
     else byAddress.set(address, { ...(value as { name: string; role: Attendee['role'] }), address, response })
   }
   for (const [path, value] of changes) {
-    const [field, address = '', what] = path.split('/')
-    const attendee = byAddress.get(address)
-    if (field !== 'attendees' || what !== 'response' || !attendee) continue
-    byAddress.set(address, { ...attendee, response: (value ?? 'none') as Attendee['response'] })
+    const { address, isAnswer } = attendeeOf(path)
+    const attendee = address === undefined || !isAnswer ? undefined : byAddress.get(address)
+    if (attendee) byAddress.set(attendee.address, { ...attendee, response: (value ?? 'none') as Attendee['response'] })
   }
   return [...byAddress.values()]
+}
+
+/** The attendee that a part is about. A mail address may have a slash in it, but ends with its domain. */
+function attendeeOf(path: string): { readonly address: string | undefined; readonly isAnswer: boolean } {
+  if (!path.startsWith('attendees/')) return { address: undefined, isAnswer: false }
+  const isAnswer = path.endsWith('/response')
+  return { address: path.slice('attendees/'.length, isAnswer ? -'/response'.length : undefined), isAnswer }
 }
 
 function exceptionsWith(exceptions: Appointment['exceptions'], changes: PartChanges): Appointment['exceptions'] {

@@ -1,3 +1,4 @@
+import type { HubError } from '../../kernel/error.ts'
 import { MINUTE } from '../../kernel/time.ts'
 import type {
   Abilities,
@@ -54,6 +55,8 @@ abstract class WorldSide implements SideDriver {
   abstract readonly side: Side
   readonly held = new Map<string, Held>()
   readonly requests = new Map<string, number>()
+  /** Why the next creates and updates of these items (by subject) are refused. */
+  readonly refusals = new Map<string, HubError>()
   /** Writes that people's edits are not part of. */
   writeCount = 0
   readonly around: Surroundings
@@ -126,6 +129,8 @@ abstract class WorldSide implements SideDriver {
 
   async create(_scope: Scope, items: readonly Creation[]): Promise<readonly CreateOutcome[]> {
     return this.writeAll('create', items, ({ item, mark }): CreateOutcome => {
+      const error = this.refusals.get('subject' in item ? item.subject : '')
+      if (error) return { state: 'refused', error }
       const held = this.add(this.normalise(item))
       held.mark = mark
       return { state: 'done', id: held.id, version: String(held.version), identity: this.identityOf(held) }
@@ -137,6 +142,8 @@ abstract class WorldSide implements SideDriver {
       const held = this.held.get(id)
       if (!held) return { state: 'gone' }
       if (String(held.version) !== version) return { state: 'conflict' }
+      const error = this.refusals.get('subject' in after ? after.subject : '')
+      if (error) return { state: 'refused', error }
       const values = Object.fromEntries(fields.map(field => [field, after[field as keyof Item]]))
       if (after !== before) held.item = this.normalise({ ...held.item, ...values })
       if (mark !== undefined) held.mark = mark
@@ -157,7 +164,9 @@ abstract class WorldSide implements SideDriver {
   }
 
   protected identityOf(held: Held): string | null {
-    return this.side === 'exchange' ? held.uid : held.id
+    if (this.side === 'crm') return held.id
+    // As in Exchange: contacts and tasks have nothing that stays with them but our mark.
+    return held.item.kind === 'contact' || held.item.kind === 'task' ? null : held.uid
   }
 
   protected show(held: Held | undefined): SideItem | undefined {
