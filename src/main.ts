@@ -208,6 +208,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     credentials.on(({ type }) => {
       if (type === 'credential.changed') wakeFlows()
     })
+    // What waits for a location need not wait longer.
+    connectors?.onReachable(wakeFlows)
     serviceUsers.on(({ type }) => {
       // An endpoint may wait for its role.
       if (type === 'role.changed') wakeFlows()

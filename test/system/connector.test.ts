@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { run } from '../../src/cli/run.ts'
+import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { type S4SmtpTwin, startS4Smtp } from '../../src/twins/s4-smtp/s4-smtp.ts'
 import { freePorts } from '../foreign/servers/wait.ts'
 import { ConnectorUnderTest } from '../hub/connector-process.ts'
@@ -15,6 +16,7 @@ import {
   stopWorlds,
   whenTestEnds,
 } from './mail-world.ts'
+import { webhookServer } from './webhook-server.ts'
 
 afterEach(stopWorlds)
 
@@ -225,6 +227,38 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s of one of two connectors under lo
   }
 })
 
+test('a mailbox is read and a web service called through it as mails are sent: no adapter knows of it', async () => {
+  const hook = await webhookServer()
+  const { cert, key, ca } = await makeTwinCertificate(['exchange.virtual'])
+  whenTestEnds(() => hook.stop())
+  const world = await mailWorld({
+    flows: [
+      {
+        imap: { via: 'dc-frankfurt', host: 'exchange.virtual', port: 993, security: 'tls' },
+        steps: [{ map: { set: { body: { subject: '${message.subject}' } } } }],
+        to: { http: { via: 'dc-frankfurt', url: 'http://hook.virtual/mails' } },
+      },
+    ],
+    exchange: { tls: { cert, key } },
+    hub: { connectors: listen, trustedCertificates: [ca] },
+  })
+  await connector(world, 'vm-17', {
+    'virtual-hosts': {
+      'exchange.virtual:993': { protocol: 'tcp', targets: [`127.0.0.1:${world.exchange.port}`] },
+      'hook.virtual:80': {
+        protocol: 'http',
+        targets: [new URL(hook.url).host],
+        allow: [{ path: '/mails', methods: ['POST'] }],
+      },
+    },
+  })
+  world.exchange.deliver(orders, mail('order 1'))
+  await world.until('the call', () => hook.calls.length > 0)
+  expect(hook.calls[0]).toMatchObject({ json: { subject: 'order 1' }, headers: { host: 'hook.virtual' } })
+  await world.emptied()
+  expect(await world.counted('isthmus_connector_opened_total{location="dc-frankfurt"}')).toBeGreaterThanOrEqual(2)
+})
+
 test('thousands of connections that the hub breaks off do not cost the tunnel', async () => {
   const world = await worldWith()
   const { id } = await connector(world, 'vm-17')
@@ -232,7 +266,7 @@ test('thousands of connections that the hub breaks off do not cost the tunnel', 
   const before = connectors?.get(id).tunnels.map(({ address }) => address)
   const request = { via: 'dc-frankfurt', host: 's4-smtp.virtual', port: 25, timeoutMs: 20_000 }
   for (let turn = 0; turn < 100; turn++) {
-    const streams = await Promise.all(Array.from({ length: 30 }, () => connectors?.tunnel(request)))
+    const streams = await Promise.all(Array.from({ length: 30 }, async () => connectors?.tunnel(request)))
     for (const stream of streams) stream?.destroy()
   }
   expect(connectors?.get(id).tunnels.map(({ address }) => address)).toEqual(before)

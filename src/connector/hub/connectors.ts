@@ -67,6 +67,8 @@ export interface Connectors {
   /** Proves the way to a virtual host:port, or to all of a location, now. */
   check(location: string, virtualHost?: string): Promise<PathCheck>
   locations(): readonly LocationView[]
+  /** Calls back when a location has a connected connector again, or for the first time. */
+  onReachable(listener: (location: string) => void): void
   traffic(): readonly LocationTraffic[]
   close(): Promise<void>
 }
@@ -82,6 +84,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   const refusals = new RefusalAudit(clock, audit, log)
   const awaySince = new Map<string, number>()
   const pending = new Set<Promise<void>>()
+  const reachableListeners: ((location: string) => void)[] = []
   const startedAt = clock.now()
   let nodes: readonly string[] = options.listen?.nodes ?? []
   let isClosing = false
@@ -120,6 +123,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     else registry.add(tunnel)
     if (!tunnel.isAlive) return
     awaySince.delete(location)
+    if (registry.ofLocation(location).length === 1) for (const listener of reachableListeners) listener(location)
     const { version, mode } = tunnel.hello
     log.info('connector.connected', { connector, location, address: tunnel.address, version, mode })
     noteSeen(tunnel)
@@ -264,6 +268,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
         }
       })
     },
+    onReachable: listener => void reachableListeners.push(listener),
     traffic: () => traffic.list(registry.all()),
     async close() {
       isClosing = true
