@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { s4Flows } from '../../src/cli/demo/s4-landscape.ts'
 import { parseIdocs } from '../../src/protocols/idoc/read-idocs.ts'
 import { parseXmlTree } from '../../src/protocols/xml/xml-tree.ts'
@@ -222,6 +223,63 @@ test('a question may stand in the address, and what is no JSON is refused', asyn
   expect((await post('CheckUser', '{"UserName":')).status).toBe(422)
   const unknown = await fetch(`${world.endpointsUrl}/crm/users/erase`, { headers: { authorization: authorization() } })
   expect([unknown.status, await unknown.text()]).toEqual([422, expect.stringContaining('There is no method')])
+})
+
+describe('the OpenAPI description', () => {
+  interface Operation {
+    readonly operationId: string
+    readonly 'x-role': string
+    readonly parameters?: readonly { readonly name: string; readonly example: string }[]
+    readonly requestBody?: { readonly content: { readonly 'application/json': { readonly example: Fields } } }
+  }
+  interface Description {
+    readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+    readonly components: { readonly schemas: Readonly<Record<string, Parameters<typeof z.fromJSONSchema>[0]>> }
+  }
+  const read = async () => {
+    const answer = await fetch(`${world.endpointsUrl}/crm/openapi.json`, {
+      headers: { authorization: authorization() },
+    })
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/json'])
+    return (await answer.json()) as Description
+  }
+
+  test('names all fourteen methods, each with its role', async () => {
+    const { paths } = await read()
+    const posts = Object.values(paths).flatMap(({ post: operation }) => operation ?? [])
+    expect(posts.map(({ operationId }) => operationId).toSorted()).toEqual(Object.keys(methods).toSorted())
+    expect(new Set(posts.map(operation => operation['x-role']))).toEqual(
+      new Set(['CRM_Inventory', 'CRM_Invoice', 'CRM_Product', 'CRM_CreditLimit', 'CRM_User']),
+    )
+  })
+
+  test('every example in it works as it stands, and is answered as it says', async () => {
+    const { paths, components } = await read()
+    const schema = z.fromJSONSchema(components.schemas['Answer'] ?? false)
+    // What is set comes before what is asked for it: products, customers and invoices before what refers to them.
+    const order = ['SetProduct', 'SetInventory', 'SetInvoice', 'SetInvoiceLine', 'SetCreditLimit']
+    const operations = Object.entries(paths)
+      .flatMap(([path, verbs]) => Object.entries(verbs).map(([verb, operation]) => ({ path, verb, operation })))
+      .toSorted((a, b) => rank(a.operation) - rank(b.operation))
+    function rank({ operationId }: Operation): number {
+      const at = order.indexOf(operationId)
+      return at < 0 ? order.length : at
+    }
+    for (const { path, verb, operation } of operations) {
+      const query = operation.parameters?.map(({ name, example }) => [name, example]) ?? []
+      const url = `${world.endpointsUrl}${path}?${new URLSearchParams(Object.fromEntries(query)).toString()}`
+      const body = operation.requestBody?.content['application/json'].example
+      const answer = await fetch(url, {
+        method: verb.toUpperCase(),
+        headers: { authorization: authorization(), 'content-type': 'application/json' },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+      const said: unknown = await answer.json()
+      expect([operation.operationId, answer.status, said]).toEqual([operation.operationId, 200, said])
+      expect(schema.safeParse(said).error).toBeUndefined()
+      expect(said).toMatchObject({ Method: operation.operationId.replace('ByAddress', ''), Found: true })
+    }
+  })
 })
 
 test.each(Object.keys(apis))('the three ways to %s do the same: their steps are the same, letter by letter', api => {

@@ -589,7 +589,7 @@ test('a probe travels the whole way and is not counted as traffic', async () => 
   expect(await it.store().counts('orders')).toMatchObject({ accepted: 0, delivered: 0, lastAcceptedAt: undefined })
 })
 
-test('a probe that is under way ends when the engine stops', async () => {
+test('a probe that is under way ends when its flow stops', async () => {
   const it = await world({ probe: async () => {} })
   const probe = it.engine().probe('orders', 10 * MINUTE)
   await it.engine().stop('orders')

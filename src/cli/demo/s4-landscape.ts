@@ -33,7 +33,8 @@ const flows = {
   'crm-products-proxy': ['proxy-products', 'dynamics'],
   'crm-credit-limits-proxy': ['proxy-credit-limits', 'dynamics'],
   'crm-users-proxy': ['proxy-users', 'dynamics'],
-} as const satisfies Readonly<Record<string, readonly [file: string, system: 'dynamics' | 'sap']>>
+  'crm-description': ['api-description', 'nobody'],
+} as const satisfies Readonly<Record<string, readonly [file: string, system: 'dynamics' | 'sap' | 'nobody']>>
 
 export type S4Flow = keyof typeof flows
 export const s4Flows = Object.keys(flows) as readonly S4Flow[]
@@ -76,7 +77,7 @@ export async function startS4Landscape(
     params: Object.fromEntries(
       wanted.map(name => {
         const [, system] = flows[name]
-        return [name, { [system]: origins[system] }]
+        return [name, system === 'nobody' ? {} : { [system]: origins[system] }]
       }),
     ),
     async prepare({ credentials, serviceUsers }) {
@@ -89,7 +90,10 @@ export async function startS4Landscape(
       })
       await credentials.create('S4HANA_ALE', { kind: 'basic', ...s4AleUser })
       for (const role of s4Roles) await serviceUsers.createRole(role, 'For S/4HANA, by the example s4-to-dynamics')
-      const instance = await serviceUsers.createInstance({ name: 's4hana', parameters: { roles: s4Roles } })
+      const instance = await serviceUsers.createInstance({
+        name: 's4hana',
+        parameters: { roles: [...s4Roles, 'ESBMessaging.send'] },
+      })
       const { document } = await serviceUsers.createKey(instance.id, { name: 'ale' })
       user = { user: document.oauth.clientid, password: document.oauth.clientsecret ?? '' }
     },
