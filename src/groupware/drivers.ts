@@ -96,7 +96,7 @@ export interface Abilities {
   readonly holdsMark: boolean
   /** `changes` tells of deletions; otherwise `keys` is asked from time to time. */
   readonly tellsDeletions: boolean
-  /** The driver can hold a series with exceptions as one item; otherwise it is given single occurrences. */
+  /** The side can hold a series with exceptions as one item; otherwise series stay out. */
   readonly holdsSeries: boolean
   /** Items that one request carries at most (read, write and find). */
   readonly batch: { readonly read: number; readonly write: number; readonly find: number }

@@ -79,6 +79,7 @@ export type SkipReason =
   | 'outside-window'
   | 'cancelled'
   | 'copy'
+  | 'series'
   | 'deleted-before'
   | 'released'
   | 'other-mailbox-leads'
@@ -95,6 +96,7 @@ export const skipWords: Readonly<Record<SkipReason, string>> = {
   'other-folder': 'It does not lie in the folder that brings items of this kind to the CRM.',
   'outside-window': 'It is older or lies further ahead than the window that is synced.',
   cancelled: 'The meeting is cancelled.',
+  series: 'It is a series, and the other side cannot hold one.',
   copy: 'It is a copy of an item that is synced already.',
   'deleted-before': 'It was deleted by the sync and has not changed since.',
   released: 'It was let go when its other half was deleted; mark it anew to sync it again.',

@@ -32,6 +32,8 @@ export type Ending =
   | { readonly state: 'left' }
 
 interface Mailbox extends MailboxName {
+  /** How often it is asked without notifications. */
+  pollMs: number
   lane: Lane
   /** When all kinds are due. */
   fullAt: number
@@ -77,15 +79,23 @@ export class Schedule {
     return this.#runningCount
   }
 
-  /** Takes a mailbox in: due now for its first sync, else somewhere in the next poll interval. */
-  add(name: MailboxName, now: number, isFirst: boolean): void {
+  /**
+   * Takes a mailbox in: due now for its first sync, else somewhere in the next poll interval. One that is there already
+   * is asked every `pollMs` from its next turn on.
+   */
+  add(name: MailboxName, now: number, isFirst: boolean, pollMs: number = this.#limits.pollMs): void {
     const organization = this.#organizationOf(name.organization)
-    if (organization.mailboxes.has(name.mailbox)) return
+    const known = organization.mailboxes.get(name.mailbox)
+    if (known) {
+      known.pollMs = pollMs
+      return
+    }
     const mailbox: Mailbox = {
       organization: name.organization,
       mailbox: name.mailbox,
+      pollMs,
       lane: isFirst ? 'initial' : 'delta',
-      fullAt: isFirst ? now : now + this.#random() * this.#limits.pollMs,
+      fullAt: isFirst ? now : now + this.#random() * pollMs,
       named: new Set(),
       isReady: false,
       isRunning: false,
@@ -181,7 +191,7 @@ export class Schedule {
 
   #planNext(organization: Organization, mailbox: Mailbox, turn: Turn, ending: Ending, now: number): void {
     const { account } = organization
-    const { pollMs, accountFirstMs } = this.#limits
+    const { accountFirstMs } = this.#limits
     switch (ending.state) {
       case 'done':
         account.succeed()
@@ -198,7 +208,7 @@ export class Schedule {
         break
       case 'left':
         // Whoever left it aside says when it is wanted again.
-        this.#planFull(mailbox, now + this.#spread(pollMs))
+        this.#planFull(mailbox, now + this.#spread(mailbox.pollMs))
     }
   }
 
@@ -216,7 +226,7 @@ export class Schedule {
     if (turn.kinds === undefined) {
       mailbox.fullAt = again
         ? now
-        : now + this.#spread(mailbox.isWatched ? this.#limits.watchedPollMs : this.#limits.pollMs)
+        : now + this.#spread(mailbox.isWatched ? Math.max(this.#limits.watchedPollMs, mailbox.pollMs) : mailbox.pollMs)
     }
     if (again) for (const kind of turn.kinds ?? []) mailbox.named.add(kind)
     this.#due.set(mailbox, again ? now : Math.min(mailbox.fullAt, now + laterMs))

@@ -80,7 +80,7 @@ export function only(held: ReadonlyMap<string, Held>): Held {
 }
 
 export const titles = (held: ReadonlyMap<string, Held>): readonly string[] =>
-  [...held.values()].map(({ item }) => ('subject' in item ? item.subject : item.surname)).sort()
+  [...held.values()].map(({ item }) => ('subject' in item ? item.subject : item.surname)).toSorted()
 
 export function edit<I extends Item>(change: Partial<I>): (item: Item) => Item {
   return item => ({ ...item, ...change })

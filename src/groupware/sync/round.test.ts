@@ -284,7 +284,7 @@ test('an organization that goes from one protocol to another keeps all links, th
   const pair = new Pair()
   for (let count = 0; count < 12; count += 1) pair.mailbox.add(appointment({ subject: `Item ${count}` }))
   await pair.settle()
-  for (const id of [...pair.mailbox.held.keys()]) pair.mailbox.move(id)
+  for (const id of Array.from(pair.mailbox.held.keys())) pair.mailbox.move(id)
   pair.mailbox.loseState()
   pair.told()
   await pair.settle()

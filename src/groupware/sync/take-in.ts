@@ -34,7 +34,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     // Its create is under way, or was: replayIntents waits for it.
     if (await isBeingCreated(round, side, item)) continue
     const skip = standsAgainst(item, ghosts.get(item.id), waiting.get(item.id), clock.now())
-    skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }))
+    skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }) ?? seriesReason(round, side, item))
     const mayBeKnown = skip === undefined && item.mark !== null
     if (skips.get(item.id) === undefined || mayBeKnown) open.push(item)
     else skipItem(round, side, item, skips.get(item.id))
@@ -85,6 +85,11 @@ async function dropSettled(
     return !isOpen && !created.has(id)
   })
   await round.context.store.write(round.context.scope, { dropWaiting: settled.map(({ id }) => ({ side, id })) })
+}
+
+function seriesReason({ context: { drivers, scope } }: Round, side: Side, { item }: SideItem): SkipReason | undefined {
+  if (item.kind !== 'appointment' || item.recurrence === null) return undefined
+  return drivers[otherSide(side)].abilities(scope.kind).holdsSeries ? undefined : 'series'
 }
 
 /** Whether an open intent stands for the item; one that was moved since is remembered under its new id. */
