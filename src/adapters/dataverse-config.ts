@@ -84,13 +84,17 @@ export const dataverseConfig = z
       description:
         'Sends nothing when the record was last sent with the very same values, as the key map remembers it. What people change in Dynamics 365 meanwhile stays then.',
     }),
+    'only-changes': z.boolean().default(false).meta({
+      description:
+        'Sends of a known record only the columns whose values are others than those sent last, and nothing when there are none: fewer plug-ins run, and the audit log shows what changed.',
+    }),
     'key-map': z
       .string()
       .regex(/^[A-Za-z0-9_.@:-]{1,128}$/, 'the name of a key map: letters, digits, dot, hyphen, underscore, @')
       .optional()
       .meta({
         description:
-          'Key map that remembers the id of each record by its key. Default: none; for check-then-write and skip-unchanged <set>@<host>.',
+          'Key map that remembers the id of each record by its key. Default: none; for check-then-write, skip-unchanged and only-changes <set>@<host>.',
       }),
     by: z.enum(['record', 'changeset', 'multiple']).default('record').meta({
       description:
@@ -102,6 +106,21 @@ export const dataverseConfig = z
     'detect-duplicates': z.boolean().default(false).meta({
       description: 'Lets the duplicate detection rules of the environment refuse doubles.',
     }),
+    headers: z
+      .record(
+        z
+          .string()
+          .regex(/^(MSCRM\.[A-Za-z]{1,60}|CallerObjectId|Consistency)$/i, 'MSCRM.…, CallerObjectId or Consistency'),
+        z
+          .string()
+          .regex(/^[\x20-\x7e]*$/)
+          .max(256),
+      )
+      .default({})
+      .meta({
+        description: 'Headers of Dataverse that go with every change.',
+        examples: [{ 'MSCRM.BypassCustomPluginExecution': 'true' }],
+      }),
     auth: credentialName.optional().meta({
       description: 'Credential: OAuth 2.0 client credentials of an app that is an application user of the environment.',
     }),
@@ -138,8 +157,9 @@ export const dataverseConfig = z
     if (operation.endsWith('-many') && key !== undefined && !Array.isArray(key)) {
       fault('key', 'for many records key is a list of columns, whose values stand in each record')
     }
-    if (given['skip-unchanged'] && !['upsert', 'check-then-write', 'update'].includes(operation)) {
-      fault('skip-unchanged', 'only upsert, check-then-write and update know what was sent before')
+    for (const option of ['skip-unchanged', 'only-changes'] as const) {
+      if (!given[option] || ['upsert', 'check-then-write', 'update'].includes(operation)) continue
+      fault(option, 'only upsert, check-then-write and update know what was sent before')
     }
     if ((given.select ?? given.expand) && operation !== 'check') fault('operation', 'select and expand go with check')
     if (auth !== undefined && isReadable(url) && given.via === undefined && !given.cleartext) {

@@ -97,8 +97,12 @@ export function refuseDoubtful({ config, client, effect }: Job, isHarmless: bool
   return onUnknown === 'send-again'
 }
 
-export function headersOf({ config }: Job): Readonly<Record<string, string>> | undefined {
-  return config['detect-duplicates'] ? { 'mscrm.suppressduplicatedetection': 'false' } : undefined
+export function headersOf({ config }: Job): Readonly<Record<string, string>> {
+  const own = Object.entries(config.headers).map(([name, value]) => [name.toLowerCase(), value])
+  return {
+    ...Object.fromEntries(own),
+    ...(config['detect-duplicates'] && { 'mscrm.suppressduplicatedetection': 'false' }),
+  }
 }
 
 /** The receipt of one record; its answer says the same as JSON. */

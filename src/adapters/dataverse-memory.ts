@@ -4,47 +4,83 @@ import type { KeyMapWrite } from '../kernel/key-map.ts'
 import { isGroup, isList } from '../protocols/odata/json.ts'
 import type { Job } from './dataverse-job.ts'
 
-/** What the key map knows of a record: its id, and a hash of the values that were sent last. */
+/** What the key map knows of a record: its id, and hashes of the values that were sent last. */
 export class RecordMemory {
   readonly id: string | undefined
   /** True when the flow skips what has not changed, and this has not. */
   readonly isUnchanged: boolean
+  /** The values that differ from those sent last; undefined where all are to be sent. */
+  readonly changes: JsonObject | undefined
   readonly #map: string
   readonly #key: string
-  readonly #sent: string | undefined
   readonly #known: JsonObject
+  readonly #sent: string | undefined
+  readonly #columns: Readonly<Record<string, string>> | undefined
 
-  private constructor(map: string, key: string, known: JsonObject, sent: string | undefined) {
+  private constructor(map: string, key: string, known: JsonObject, { config }: Job, values: JsonObject) {
     this.#map = map
     this.#key = key
-    this.#sent = sent
     this.#known = known
     this.id = typeof known['id'] === 'string' ? known['id'] : undefined
-    this.isUnchanged = sent !== undefined && known['sent'] === sent
+    const columns = config['only-changes'] ? hashesOf(values) : undefined
+    const sent = config['skip-unchanged'] ? fingerprint(values) : undefined
+    this.#columns = columns
+    this.#sent = sent
+    this.changes =
+      columns && this.id !== undefined && isGroup(known['columns']) ? changed(values, columns, known) : undefined
+    const isSame = this.changes !== undefined && Object.keys(this.changes).length === 0
+    this.isUnchanged = isSame || (sent !== undefined && known['sent'] === sent)
   }
 
   /** Undefined where the flow keeps nothing of its records. */
-  static async of({ config, client, keyMap }: Job, key: string, body: JsonObject): Promise<RecordMemory | undefined> {
-    const keeps = config['key-map'] !== undefined || config['skip-unchanged'] || config.operation === 'check-then-write'
+  static async of(job: Job, key: string, values: JsonObject): Promise<RecordMemory | undefined> {
+    const { config, client, keyMap } = job
+    const named = config['key-map']
+    const keeps =
+      named ?? (config['skip-unchanged'] || config['only-changes'] || config.operation === 'check-then-write')
     if (!keeps || !keyMap) return undefined
-    const map = config['key-map'] ?? `${config.set ?? ''}@${client.server}`
+    const map = named ?? `${config.set ?? ''}@${client.server}`
     const entry = await keyMap.get(map, key)
-    const known = isGroup(entry?.value) ? entry.value : {}
-    return new RecordMemory(map, key, known, config['skip-unchanged'] ? fingerprint(body) : undefined)
+    return new RecordMemory(map, key, isGroup(entry?.value) ? entry.value : {}, job, values)
   }
 
-  writes(id: string | undefined): readonly KeyMapWrite[] {
+  /**
+   * What the key map is to remember. `wasThere`: the record was changed, so columns that this message leaves out still have
+   * what was sent before; in a new one they are empty.
+   */
+  writes(id: string | undefined, wasThere: boolean): readonly KeyMapWrite[] {
+    const kept = id ?? this.id
+    const isSame = wasThere && kept === this.id
+    const columns = this.#columns && { ...(isSame ? before(this.#known) : {}), ...this.#columns }
     const value = {
-      ...((id ?? this.id) !== undefined && { id: id ?? this.id ?? null }),
+      ...(kept !== undefined && { id: kept }),
       ...(this.#sent !== undefined && { sent: this.#sent }),
+      ...(columns && { columns }),
     }
-    const isNews = Object.entries(value).some(([name, each]) => this.#known[name] !== each)
+    const isNews = JSON.stringify(ordered(value)) !== JSON.stringify(ordered(this.#known))
     return isNews ? [{ map: this.#map, key: this.#key, value }] : []
   }
 }
 
+function before(known: JsonObject): JsonObject {
+  return isGroup(known['columns']) ? known['columns'] : {}
+}
+
+function changed(values: JsonObject, hashes: Readonly<Record<string, string>>, known: JsonObject): JsonObject {
+  const last = before(known)
+  const isChanged = (name: string) => hashes[name] !== undefined && hashes[name] !== last[name]
+  // A state and its reason belong together, whichever of them changed.
+  const isState = isChanged('statecode') || isChanged('statuscode')
+  const isSent = (name: string) => isChanged(name) || (isState && (name === 'statecode' || name === 'statuscode'))
+  return Object.fromEntries(Object.entries(values).filter(([name]) => isSent(name)))
+}
+
+function hashesOf(values: JsonObject): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fingerprint(value).slice(0, 12)]))
+}
+
 /** The same for the same values, in whatever order they stand. */
-function fingerprint(value: JsonObject): string {
+function fingerprint(value: Json): string {
   return createHash('sha256')
     .update(JSON.stringify(ordered(value)))
     .digest('base64url')
@@ -53,6 +89,7 @@ function fingerprint(value: JsonObject): string {
 
 function ordered(value: Json): Json {
   if (isList(value)) return value.map(ordered)
+  // A number that keeps its digits (JSON.rawJSON) is a frozen group without a prototype.
   if (!isGroup(value) || Object.getPrototypeOf(value) === null) return value
   return Object.fromEntries(
     Object.entries(value)

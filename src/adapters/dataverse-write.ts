@@ -34,23 +34,37 @@ export interface Written {
 
 /** upsert, check-then-write, create and update of the one record that the message is about. */
 export async function writeRecord(job: Job): Promise<Receipt> {
-  const { operation } = job.config
   const body = await groupOf(job)
   const record = recordOf(await keyOf(job, body), body)
   const { key } = record
   const text = key === undefined ? '' : keyText(key)
-  const memory = key && (await RecordMemory.of(job, text, body))
+  const memory = key && (await RecordMemory.of(job, text, record.values))
   if (memory?.isUnchanged) return receiptOf(job, 'skipped', { key: text, id: memory.id })
-  const { done, id } =
-    operation === 'create'
-      ? await create(job, record)
-      : operation === 'update'
-        ? await update(job, record)
-        : operation === 'upsert'
-          ? await upsert(job, record)
-          : await checkThenWrite(job, record, memory?.id)
+  const { done, id } = (await writeChanges(job, memory)) ?? (await writeAll(job, record, memory?.id))
   const receipt = receiptOf(job, done, { key: key === undefined ? (id ?? 'new') : text, id: id ?? memory?.id })
-  return memory ? { ...receipt, remember: memory.writes(id) } : receipt
+  return memory ? { ...receipt, remember: memory.writes(id, done === 'updated') } : receipt
+}
+
+function writeAll(job: Job, record: RecordToWrite, known: string | undefined): Promise<Written> {
+  const { operation } = job.config
+  if (operation === 'create') return create(job, record)
+  if (operation === 'update') return update(job, record)
+  return operation === 'check-then-write' ? checkThenWrite(job, record, known) : upsert(job, record)
+}
+
+/** What differs from what was sent last, to the record as it is known; undefined where all has to be sent. */
+async function writeChanges(job: Job, memory: RecordMemory | undefined): Promise<Written | undefined> {
+  if (!memory?.changes || memory.id === undefined) return undefined
+  const path = recordPath(job.config.set ?? '', { id: memory.id })
+  const change = { ...(await changeOf(job, true)), tell: undefined, path, body: memory.changes }
+  try {
+    await job.client.change({ ...change, method: 'PATCH', ifMatch: '*' })
+    return { done: 'updated', id: memory.id }
+  } catch (thrown) {
+    // The record is gone, or one that it refers to: the whole record tells which.
+    if (isFailure(thrown, dataverseErrors.NOT_FOUND)) return undefined
+    throw thrown
+  }
 }
 
 export function recordOf(key: RecordKey | undefined, body: JsonObject): RecordToWrite {

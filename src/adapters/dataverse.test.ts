@@ -3,7 +3,7 @@ import type { Effect, Receipt, Receiver } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
 import { systemClock } from '../kernel/time.ts'
 import { startTwinAdmin } from '../twins/admin.ts'
-import { type DataverseTwin, startDataverse } from '../twins/dataverse/dataverse.ts'
+import { type DataverseTwin, dataverseToken, startDataverse } from '../twins/dataverse/dataverse.ts'
 import { dataverse } from './dataverse.ts'
 import { bodyOf, dataverseContext, HeldKeyMap } from './dataverse-world.ts'
 import { effectOf, messageOf } from './http-world.ts'
@@ -320,4 +320,55 @@ test('faults are set from outside, through the endpoint of all twins', async () 
   expect((await ask('POST', '/faults', { throttle: { times: 1, retryAfterS: 0 } })).status).toBe(200)
   expect((await ask('POST', '/faults', { thunder: 1 })).status).toBe(400)
   await admin.stop()
+})
+
+describe('only-changes', () => {
+  test('sends of a known record what differs, state and reason together, and nothing when nothing does', async () => {
+    const keyMap = new HeldKeyMap()
+    const to = await receiver({ ...accounts, 'only-changes': true }, { keyMap })
+    const send = async (body: Json) => {
+      const receipt = await deliver(to, body)
+      keyMap.apply(receipt.remember)
+      return receipt.fields?.['operation']
+    }
+    const account = {
+      accountnumber: '1001',
+      name: 'ACME',
+      fax: '1',
+      statecode: 0,
+      statuscode: 1,
+      '@create': { description: 'new' },
+    }
+    expect(await send(account)).toBe('created')
+    expect(await send({ ...account, fax: '2' })).toBe('updated')
+    expect(await send({ ...account, fax: '2' })).toBe('skipped')
+    expect(await send({ accountnumber: '1001', statecode: 1, statuscode: 2 })).toBe('updated')
+    // A column that a message leaves out is remembered as it was sent.
+    expect(await send({ ...account, fax: '2', statecode: 1, statuscode: 2 })).toBe('skipped')
+    expect(changes().map(bodyOf).slice(2)).toEqual([{ fax: '2' }, { statecode: 1, statuscode: 2 }])
+    expect(twin.records('account')).toMatchObject([{ name: 'ACME', fax: '2', statecode: 1, description: 'new' }])
+  })
+
+  test('a record that is gone is made whole again', async () => {
+    const keyMap = new HeldKeyMap()
+    const to = await receiver({ ...accounts, 'only-changes': true }, { keyMap })
+    keyMap.apply((await deliver(to, { accountnumber: '1001', name: 'ACME', fax: '1', telephone1: '7' })).remember)
+    const [account] = twin.records('account')
+    const path = `${twin.origin}/api/data/v9.2/accounts(${String(account?.['accountid'])})`
+    await fetch(path, { method: 'DELETE', headers: { authorization: `Bearer ${dataverseToken}` } })
+    const again = await deliver(to, { accountnumber: '1001', name: 'ACME', fax: '2' })
+    expect(again.fields).toMatchObject({ operation: 'created' })
+    expect(twin.records('account')).toMatchObject([{ name: 'ACME', fax: '2' }])
+    keyMap.apply(again.remember)
+    // What the record before it had is not taken for sent.
+    await deliver(to, { accountnumber: '1001', name: 'ACME', fax: '2', telephone1: '7' })
+    expect(twin.records('account')).toMatchObject([{ fax: '2', telephone1: '7' }])
+  })
+})
+
+test('headers of Dataverse go with changes, others cannot be named', async () => {
+  const headers = { 'MSCRM.BypassCustomPluginExecution': 'true' }
+  await send({ ...accounts, headers }, { accountnumber: '1', name: 'A' })
+  expect(changes()[0]?.headers).toMatchObject({ 'mscrm.bypasscustompluginexecution': 'true' })
+  await expect(send({ ...accounts, headers: { authorization: 'x' } }, {})).rejects.toThrow('MSCRM')
 })

@@ -136,6 +136,7 @@ const operations = [
   ', operation: check-then-write',
   ', operation: check-then-write, skip-unchanged: true',
   ', tell-id: false',
+  ', only-changes: true',
 ]
 
 /** One seed for each way of writing; ISTHMUS_DATAVERSE_SEEDS runs more. */
