@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CClient } from './client.ts'
 import { equals } from './client.ts'
 import { c4cErrors } from './errors.ts'
@@ -6,6 +7,8 @@ import { c4cErrors } from './errors.ts'
 export interface Employee {
   /** Number by which activities name their owner (`OwnerPartyID`, `ProcessorPartyID`). */
   readonly partyId: string
+  /** Number by which contacts and accounts name theirs (`ContactOwnerID`, `OwnerID`). */
+  readonly employeeId: string
   readonly email: string
   readonly name: string
 }
@@ -26,6 +29,27 @@ export async function findEmployee(client: C4CClient, email: string, signal: Abo
   if (!only) throw c4cErrors.EMPLOYEE_UNKNOWN({ email })
   if (found.size > 1) throw c4cErrors.EMPLOYEE_AMBIGUOUS({ email, count: found.size })
   if (only['UserLockedIndicator'] === true) throw c4cErrors.EMPLOYEE_LOCKED({ email })
-  const partyId = only['BusinessPartnerID'] || only['EmployeeID']
-  return { partyId: String(partyId ?? ''), email: email.toLowerCase(), name: String(only['FormattedName'] ?? '') }
+  return employeeOf(only, email.toLowerCase())
+}
+
+/** Mail addresses of all employees, in lower case, by both of their numbers. */
+export async function listEmployees(client: C4CClient, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  const emails = new Map<string, string>()
+  const select = ['ObjectID', 'BusinessPartnerID', 'EmployeeID', 'Email']
+  for await (const { values } of client.list('EmployeeBasicData', { select }, signal)) {
+    const email = String(values['Email'] ?? '').toLowerCase()
+    if (email === '') continue
+    for (const id of [values['BusinessPartnerID'], values['EmployeeID']]) if (id) emails.set(String(id), email)
+  }
+  return emails
+}
+
+function employeeOf(values: JsonObject, email: string): Employee {
+  const { BusinessPartnerID: party, EmployeeID: employee, FormattedName: name } = values
+  return {
+    partyId: String(party || employee || ''),
+    employeeId: String(employee || party || ''),
+    email,
+    name: String(name ?? ''),
+  }
 }

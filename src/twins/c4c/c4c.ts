@@ -8,7 +8,7 @@ import { readFaults, type Twin } from '../twin.ts'
 import { type C4CFaultDocument, type C4CFaults, c4cFaults } from './faults.ts'
 import { makeHandler, type SeenC4CRequest } from './http.ts'
 import { entityKinds, rootPath } from './schema.ts'
-import { C4CStore } from './store.ts'
+import { C4CStore, type Row } from './store.ts'
 
 export interface C4CTwinOptions {
   readonly port?: number
@@ -29,6 +29,8 @@ export interface C4CTwin extends Twin {
   /** `http://127.0.0.1:40443/sap/c4c/odata/v1/c4codataapi/` */
   readonly root: string
   readonly store: C4CStore
+  /** What somebody else does right after a change, before anything else of the same batch. */
+  afterWrite: ((row: Row) => void) | undefined
   /** Adds an employee; returns its number (EmployeeID). */
   addEmployee(email: string, more?: { readonly isLocked?: boolean }): string
   count(entity: string): number
@@ -69,7 +71,7 @@ export async function startC4C(options: C4CTwinOptions = {}): Promise<C4CTwin> {
   }
   for (const email of options.employees ?? []) addEmployee(email)
   const handler = makeHandler({
-    world: { store, pageSize: options.pageSize ?? 1000, root: () => root },
+    world: { store, pageSize: options.pageSize ?? 1000, root: () => root, changed: row => twin.afterWrite?.(row) },
     clock,
     users: options.users ?? { [c4cUser.user]: c4cUser.password },
     verify: options.verify,
@@ -80,13 +82,14 @@ export async function startC4C(options: C4CTwinOptions = {}): Promise<C4CTwin> {
   const protocol = options.tls ? 'https' : 'http'
   root = `${protocol}://127.0.0.1:${listener.port}${rootPath}`
 
-  return {
+  const twin: C4CTwin = {
     name: 'c4c',
     about: 'SAP Cloud for Customer: appointments, e-mails, tasks, contacts and accounts over OData V2.',
     port: listener.port,
     ports: { [protocol]: listener.port },
     root,
     store,
+    afterWrite: undefined,
     addEmployee,
     count: entity => store.count(entity),
     requests: handler.requests,
@@ -110,4 +113,5 @@ export async function startC4C(options: C4CTwinOptions = {}): Promise<C4CTwin> {
     }),
     stop: () => listener.stop(),
   }
+  return twin
 }

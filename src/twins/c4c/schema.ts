@@ -103,7 +103,7 @@ Department:text 40 cuf|BirthDate:date 0 cuf|AccountID:text 60 cuf|AccountFormatt
 Fax:text 40 cuf|Email:text 255 cuf|BusinessAddressCountryCode:text 3 cuf|BusinessAddressHouseNumber:text 10 cuf
 BusinessAddressStreet:text 60 cuf|BusinessAddressCity:text 40 cuf|BusinessAddressStreetPostalCode:text 10 cuf
 BusinessAddressStateCode:text 6 cuf|ContactOwnerID:text 20 cuf|ExternalID:text 100 f|CreationOn:moment 0 f`,
-    [texts('ContactTextCollection')],
+    [kind('ContactTextCollection', '^Text:text 0 cuf|LanguageCode:text 2 f|CreatedOn:moment 0 f|UpdatedOn:moment 0 f')],
   ),
   kind(
     'CorporateAccount',

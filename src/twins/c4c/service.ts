@@ -24,6 +24,8 @@ export interface C4CReply {
 export interface C4CWorld {
   readonly store: C4CStore
   readonly pageSize: number
+  /** Called with each header that was changed, before the next request of the same batch. */
+  changed(row: Row): void
   /** `https://host:port/sap/c4c/odata/v1/c4codataapi/` */
   root(): string
 }
@@ -126,7 +128,7 @@ class Visit {
     const { values, children } = this.#body(row.kind, 'isUpdatable')
     if (children.length > 0) throw refusals.malformed('children are changed by themselves')
     const before = method === 'PUT' ? emptied(row) : {}
-    store.change(row, { ...before, ...values })
+    this.#world.changed(store.change(row, { ...before, ...values }))
     return { status: 204, headers: {}, body: '' }
   }
 

@@ -83,8 +83,14 @@ export class C4CStore {
   }
 
   count(name: string): number {
+    return this.all(this.kind(name)).length
+  }
+
+  /** Throws where there is no such entity. */
+  kind(name: string): EntityKind {
     const kind = allKinds.find(each => each.name === name)
-    return kind ? this.all(kind).length : 0
+    if (!kind) throw new Error(`The twin of Cloud for Customer has no entity ${name}.`)
+    return kind
   }
 
   #put(kind: EntityKind, id: string, values: Readonly<Record<string, Value>>): Row {

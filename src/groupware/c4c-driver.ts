@@ -1,0 +1,457 @@
+import { isDeepStrictEqual } from 'node:util'
+import { HubError } from '../kernel/error.ts'
+import type { JsonObject } from '../kernel/json.ts'
+import { MiB } from '../kernel/size.ts'
+import { MINUTE } from '../kernel/time.ts'
+import { C4CClient, type C4CRow, type C4CStep, changedSince, equals } from '../protocols/c4c/client.ts'
+import { type Employee, findEmployee, listEmployees } from '../protocols/c4c/employees.ts'
+import { c4cErrors } from '../protocols/c4c/errors.ts'
+import type { C4CEntity } from '../protocols/c4c/types.ts'
+import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
+import { type C4CCodes, deliveredCodes } from './c4c/codes.ts'
+import {
+  changeValues,
+  creationValues,
+  entitiesOf,
+  entityOf,
+  isBelow,
+  normalise,
+  ownerField,
+  partsOf,
+  readItem,
+} from './c4c/kinds.ts'
+import { fileValues, mailFiles } from './c4c/mail.ts'
+import { relate } from './c4c/relations.ts'
+import { msAt, partAt, textAt } from './c4c/values.ts'
+import type {
+  Abilities,
+  Change,
+  ChangePage,
+  CreateOutcome,
+  Creation,
+  FeedPage,
+  Removal,
+  Scope,
+  SideDriver,
+  SideItem,
+  Update,
+  WriteOutcome,
+} from './drivers.ts'
+import type { Attachment, Item, ItemKind } from './plan/items.ts'
+import { askSince, watermarkLimits, watermarkToken } from './sync/watermark.ts'
+
+export interface C4CDriverOptions extends ExchangeOptions {
+  /** Codes of the tenant where it has changed those that SAP delivers. */
+  readonly codes?: Partial<C4CCodes> | undefined
+  /** How late a change may show in EntityLastChangedOn. */
+  readonly overlapMs?: number | undefined
+}
+
+export const c4cDriverLimits = {
+  /** Entities of one request that reads, writes or finds. */
+  batch: 50,
+  /** Files of one mail together; they travel in one request. */
+  attachmentBytes: 10 * MiB,
+  /** For how long an employee is remembered. */
+  employeeMs: 10 * MINUTE,
+} as const
+
+/** Makes the CRM side over the OData service of SAP Cloud for Customer, with a technical user: one for all employees. */
+export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
+  return new C4CDriver(options)
+}
+
+class C4CDriver implements SideDriver {
+  readonly side = 'crm'
+  readonly #client: C4CClient
+  readonly #codes: C4CCodes
+  readonly #overlapMs: number
+  readonly #now: () => number
+  readonly #employees = new Map<string, { readonly at: number; readonly employee: Promise<Employee> }>()
+  #addresses: { readonly at: number; readonly addresses: Promise<ReadonlyMap<string, string>> } | undefined
+
+  constructor(options: C4CDriverOptions) {
+    this.#client = new C4CClient(options)
+    this.#codes = { ...deliveredCodes, ...options.codes }
+    this.#overlapMs = options.overlapMs ?? watermarkLimits.overlapMs
+    this.#now = options.now
+  }
+
+  abilities(kind: ItemKind): Abilities {
+    const { batch } = c4cDriverLimits
+    const holdsMark = kind === 'appointment' || kind === 'mail'
+    return {
+      holds: true,
+      holdsMark,
+      tellsDeletions: false,
+      holdsSeries: true,
+      batch: { read: batch, write: batch, find: batch },
+    }
+  }
+
+  normalise(item: Item): Item {
+    return normalise(item)
+  }
+
+  async changes(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'> {
+    const askedAt = this.#now()
+    const since = askSince(token, this.#overlapMs)
+    if (since !== undefined && Number.isNaN(since)) return 'token-lost'
+    const changes: Change[] = []
+    for (const entity of entitiesOf(scope.kind)) {
+      const owner = await this.#ownerFilter(entity, scope, signal)
+      if (since === undefined) {
+        // A first listing names the items; those that are wanted are read in batches, without the slow expansion.
+        const filter = [owner, ...windowFilter(entity, scope)].join(' and ')
+        const select = ['ObjectID', 'ETag']
+        for await (const row of this.#client.list(entity, { filter, select }, signal)) {
+          changes.push({ id: idOf(entity, row.id), isDeleted: false, ...(row.etag !== '' && { version: row.etag }) })
+        }
+      } else {
+        const query = { filter: `${owner} and ${changedSince(since)}`, expand: partsOf(entity) }
+        for await (const row of this.#client.list(entity, query, signal)) changes.push(this.#change(entity, row))
+      }
+    }
+    return { changes, token: watermarkToken(askedAt), hasMore: false }
+  }
+
+  async feed(_organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage> {
+    const askedAt = this.#now()
+    const since = askSince(token, this.#overlapMs) ?? 0
+    const addresses = await this.#addressBook(signal)
+    const changes: Change[] = []
+    const owners: (readonly string[])[] = []
+    for (const entity of entitiesOf(kind)) {
+      const [property] = ownerField(entity)
+      for await (const row of this.#client.list(
+        entity,
+        { filter: changedSince(since), expand: partsOf(entity) },
+        signal,
+      )) {
+        const address = addresses.get(textAt(row.values, property))
+        changes.push(this.#change(entity, row))
+        owners.push(address === undefined ? [] : [address])
+      }
+    }
+    return { changes, owners, token: watermarkToken(askedAt), hasMore: false }
+  }
+
+  async keys(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const keys = new Set<string>()
+    for (const entity of entitiesOf(scope.kind)) {
+      const owner = await this.#ownerFilter(entity, scope, signal)
+      for (const id of await this.#client.keys(entity, owner, signal)) keys.add(idOf(entity, id))
+    }
+    return keys
+  }
+
+  async allKeys(_organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const keys = new Set<string>()
+    for (const entity of entitiesOf(kind)) {
+      for (const id of await this.#client.keys(entity, undefined, signal)) keys.add(idOf(entity, id))
+    }
+    return keys
+  }
+
+  async read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]> {
+    const places = ids.map(id => placeOf(scope.kind, id))
+    const steps = places.map(({ entity, id }): C4CStep => ({ read: { entity, id, expand: this.#parts(entity) } }))
+    return (await this.#client.run(steps, signal)).map((row, index) => {
+      if (row instanceof HubError) throw row
+      const entity = places[index]?.entity
+      return row && entity && this.#item(entity, row)
+    })
+  }
+
+  findByMark(scope: Scope, marks: readonly string[], signal: AbortSignal): Promise<readonly (readonly SideItem[])[]> {
+    const [entity] = entitiesOf(scope.kind)
+    if (entity === undefined || !this.abilities(scope.kind).holdsMark) return Promise.resolve(marks.map(() => []))
+    return this.#findMarks(entity, marks, signal)
+  }
+
+  async findByIdentity(scope: Scope, identities: readonly string[], signal: AbortSignal) {
+    const found = await this.read(scope, identities, signal)
+    return found.map(item => (item ? [item] : []))
+  }
+
+  async findAlike(scope: Scope, item: Item, since: number, signal: AbortSignal): Promise<readonly SideItem[]> {
+    const entity = entityOf(item)
+    const wanted = normalise(item)
+    const [property, text] = titleOf(wanted)
+    const owner = await this.#ownerFilter(entity, scope, signal)
+    const filter = `${owner} and ${equals(property, text)} and ${changedSince(since - this.#overlapMs)}`
+    const [rows = []] = await this.#client.find(entity, [{ filter, expand: partsOf(entity) }], signal)
+    return rows.map(row => this.#item(entity, row)).filter(found => isAlike(normalise(found.item), wanted))
+  }
+
+  async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
+    const owner = await this.#employee(scope, signal)
+    const relations = await relate(
+      this.#client,
+      items.map(({ item }) => item),
+      scope.mailbox,
+      signal,
+    )
+    const outcomes: CreateOutcome[] = []
+    const steps: { readonly step: C4CStep; readonly index: number; readonly entity: C4CEntity }[] = []
+    for (const [index, creation] of items.entries()) {
+      const { item, mark } = creation
+      const entity = entityOf(item)
+      try {
+        const files = await this.#files(creation)
+        const marked = mark !== null && this.abilities(item.kind).holdsMark ? { GroupwareItemID: mark } : {}
+        const body = { ...creationValues(item, owner, files, this.#codes), ...relations[index], ...marked }
+        steps.push({ step: { write: [{ kind: 'create', entity, body }] }, index, entity })
+      } catch (thrown) {
+        if (!(thrown instanceof HubError) || this.concerns(thrown) !== 'item') throw thrown
+        outcomes[index] = { state: 'refused', error: thrown }
+      }
+    }
+    const rows = await this.#client.run(
+      steps.map(({ step }) => step),
+      signal,
+    )
+    for (const [at, { index, entity }] of steps.entries()) {
+      const row = rows[at]
+      if (row instanceof HubError) {
+        if (this.concerns(row) !== 'item') throw row
+        outcomes[index] = { state: 'refused', error: row }
+      } else if (row)
+        outcomes[index] = { state: 'done', id: idOf(entity, row.id), version: row.etag, identity: idOf(entity, row.id) }
+      else throw c4cErrors.OUTCOME_UNKNOWN({ path: entity, reason: 'what was created did not come back' })
+    }
+    return outcomes
+  }
+
+  async update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const places = changes.map(({ id }) => placeOf(scope.kind, id))
+    const rows = await this.#rowsBelow(changes, places, signal)
+    const outcomes: WriteOutcome[] = []
+    const steps: C4CStep[] = []
+    const written: number[] = []
+    for (const [index, change] of changes.entries()) {
+      const place = places[index]
+      if (!place) continue
+      const row = rows.get(index)
+      // What stands below is changed by what was read there: it must be what the sync has read.
+      if (row && row.etag !== change.version) outcomes[index] = { state: 'conflict' }
+      else {
+        const { values, below } = changeValues(row, change.after, new Set(change.fields), this.#codes)
+        const isMarked = change.mark !== undefined && this.abilities(scope.kind).holdsMark
+        const body = { ...values, ...(isMarked && { GroupwareItemID: change.mark ?? '' }) }
+        const { entity, id } = place
+        steps.push({ write: [{ kind: 'update', entity, id, etag: change.version, body }, ...below] })
+        steps.push({ read: { entity, id, expand: this.#parts(entity) } })
+        written.push(index)
+      }
+    }
+    const answers = await this.#client.run(steps, signal)
+    for (const [at, index] of written.entries()) {
+      const [change, place] = [changes[index], places[index]]
+      if (!change || !place) continue
+      const [written, read] = [answers[2 * at], answers[2 * at + 1]]
+      outcomes[index] = written instanceof HubError ? this.#failed(written) : this.#done(change, place.entity, read)
+    }
+    return outcomes
+  }
+
+  async remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const steps = items.map(({ id, version }): C4CStep => {
+      const place = placeOf(scope.kind, id)
+      const etag = version === '' ? undefined : version
+      return { write: [{ kind: 'remove', entity: place.entity, id: place.id, etag }] }
+    })
+    return (await this.#client.run(steps, signal)).map((answer, index): WriteOutcome => {
+      const done: WriteOutcome = { state: 'done', id: items[index]?.id ?? '', version: '', identity: null }
+      if (!(answer instanceof HubError) || answer.code === c4cErrors.GONE.code) return done
+      return this.#failed(answer)
+    })
+  }
+
+  async *openAttachment(
+    _scope: Scope,
+    id: string,
+    attachment: Attachment,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const [row] = await this.#client.read('EMail', [id], [mailFiles], signal)
+    const file = row && partAt(row.values, mailFiles).find(each => each.id === attachment.id)
+    if (!file)
+      throw c4cErrors.GONE({ server: this.#client.server, path: `EMail/${mailFiles}`, text: 'the file is not there' })
+    yield Buffer.from(textAt(file.values, 'Binary'), 'base64')
+  }
+
+  concerns(error: HubError): 'item' | 'mailbox' | 'account' {
+    if (error.isAboutMessage) return 'item'
+    return error.code.startsWith('C4C_EMPLOYEE_') ? 'mailbox' : 'account'
+  }
+
+  /** After a change nobody else may have come in between: only what is as it was written is known by its version. */
+  #done({ id, after }: Update, entity: C4CEntity, read: C4CRow | HubError | undefined): WriteOutcome {
+    if (!read || read instanceof HubError) return { state: 'done', id, version: '', identity: id }
+    const isOurs = isDeepStrictEqual(normalise(readItem(entity, read, this.#codes)), normalise(after))
+    return { state: 'done', id, version: isOurs ? read.etag : '', identity: id }
+  }
+
+  #failed(error: HubError): WriteOutcome {
+    if (error.code === c4cErrors.CHANGED_MEANWHILE.code) return { state: 'conflict' }
+    if (error.code === c4cErrors.GONE.code) return { state: 'gone' }
+    if (this.concerns(error) !== 'item') throw error
+    return { state: 'refused', error }
+  }
+
+  /** The entities whose parts are to be changed, as they are now. */
+  async #rowsBelow(
+    changes: readonly Update[],
+    places: readonly Place[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<number, C4CRow>> {
+    const wanted = [...changes.keys()].filter(index => {
+      const change = changes[index]
+      return change && isBelow(change.after, change.fields)
+    })
+    const steps = wanted.flatMap((index): C4CStep[] => {
+      const place = places[index]
+      return place ? [{ read: { entity: place.entity, id: place.id, expand: partsOf(place.entity) } }] : []
+    })
+    const rows = await this.#client.run(steps, signal)
+    const found = new Map<number, C4CRow>()
+    for (const [at, index] of wanted.entries()) {
+      const row = rows[at]
+      if (row instanceof HubError) throw row
+      if (row) found.set(index, row)
+    }
+    return found
+  }
+
+  async #findMarks(
+    entity: C4CEntity,
+    marks: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly SideItem[])[]> {
+    const queries = marks.map(mark => ({ filter: equals('GroupwareItemID', mark), expand: this.#parts(entity) }))
+    const found = await this.#client.find(entity, queries, signal)
+    // A star in a mark stands for any letters: only what carries the very mark is meant.
+    return found.map((rows, index) =>
+      rows.map(row => this.#item(entity, row)).filter(item => item.mark === marks[index]),
+    )
+  }
+
+  async #files({ item, openAttachment }: Creation): Promise<readonly JsonObject[]> {
+    if (item.kind !== 'mail') return []
+    const files: JsonObject[] = []
+    let bytes = 0
+    const bytesMax = c4cDriverLimits.attachmentBytes
+    for (const attachment of item.attachments) {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of openAttachment(attachment)) {
+        bytes += chunk.length
+        if (bytes > bytesMax) throw c4cErrors.ATTACHMENT_TOO_LARGE({ name: attachment.name, bytes, bytesMax })
+        chunks.push(chunk)
+      }
+      files.push(fileValues(attachment, Buffer.concat(chunks)))
+    }
+    return files
+  }
+
+  async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
+    const [property, number] = ownerField(entity)
+    return equals(property, (await this.#employee(scope, signal))[number])
+  }
+
+  #employee({ owner }: Scope, signal: AbortSignal): Promise<Employee> {
+    const now = this.#now()
+    const known = this.#employees.get(owner)
+    if (known && now - known.at < c4cDriverLimits.employeeMs) return known.employee
+    const employee = findEmployee(this.#client, owner, signal)
+    this.#employees.set(owner, { at: now, employee })
+    // What failed is asked for again by the next one, not remembered.
+    employee.catch(() => this.#employees.delete(owner))
+    return employee
+  }
+
+  #addressBook(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const now = this.#now()
+    if (this.#addresses && now - this.#addresses.at < c4cDriverLimits.employeeMs) return this.#addresses.addresses
+    const addresses = listEmployees(this.#client, signal)
+    this.#addresses = { at: now, addresses }
+    addresses.catch(() => {
+      this.#addresses = undefined
+    })
+    return addresses
+  }
+
+  /** Read one by one a mail brings its files with it; a list would carry the bytes of all of them. */
+  #parts(entity: C4CEntity): readonly string[] {
+    return entity === 'EMail' ? [...partsOf(entity), mailFiles] : partsOf(entity)
+  }
+
+  #change(entity: C4CEntity, row: C4CRow): Change {
+    const item = this.#item(entity, row)
+    return { id: item.id, isDeleted: false, version: item.version, item }
+  }
+
+  #item(entity: C4CEntity, row: C4CRow): SideItem {
+    const id = idOf(entity, row.id)
+    const mark = textAt(row.values, 'GroupwareItemID')
+    return {
+      id,
+      version: row.etag,
+      identity: id,
+      mark: mark === '' ? null : mark,
+      modifiedAt: msAt(row.values, 'EntityLastChangedOn'),
+      folder: null,
+      item: readItem(entity, row, this.#codes),
+    }
+  }
+}
+
+interface Place {
+  readonly entity: C4CEntity
+  readonly id: string
+}
+
+/** What stands behind a contact is one of several sets, so its id names the set too. */
+function idOf(entity: C4CEntity, id: string): string {
+  return entitiesOf('contact').includes(entity) ? `${entity}:${id}` : id
+}
+
+function placeOf(kind: ItemKind, id: string): Place {
+  const entities = entitiesOf(kind)
+  const [first = 'Appointment'] = entities
+  const colon = id.indexOf(':')
+  const entity = entities.find(each => each === id.slice(0, Math.max(0, colon)))
+  return entity ? { entity, id: id.slice(colon + 1) } : { entity: first, id }
+}
+
+/** What a first listing leaves out. */
+function windowFilter(entity: C4CEntity, { from, to }: Scope): readonly string[] {
+  const [begin, end] =
+    entity === 'Appointment' ? ['StartDate', 'EndDate'] : entity === 'EMail' ? ['DateTime', 'DateTime'] : []
+  if (begin === undefined || end === undefined) return []
+  return [
+    ...(from === null ? [] : [`${end} ge datetimeoffset'${from}'`]),
+    ...(to === null ? [] : [`${begin} le datetimeoffset'${to}'`]),
+  ]
+}
+
+function titleOf(item: Item): readonly [property: string, text: string] {
+  if (item.kind !== 'contact') return ['Subject', item.subject]
+  return item.party === 'account' ? ['Name', item.company] : ['LastName', item.surname]
+}
+
+/** Two items that one person would take for the same: what it is about, whom, and when. */
+function isAlike(one: Item, other: Item): boolean {
+  if (one.kind === 'task' && other.kind === 'task') {
+    return one.subject === other.subject && one.startDay === other.startDay && one.dueDay === other.dueDay
+  }
+  if (one.kind === 'contact' && other.kind === 'contact') {
+    return (
+      one.surname === other.surname &&
+      one.givenName === other.givenName &&
+      one.company === other.company &&
+      one.emails[0] === other.emails[0]
+    )
+  }
+  return false
+}

@@ -1,0 +1,98 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import type { Address } from '../plan/items.ts'
+import { lineOf, textAt } from './values.ts'
+
+/** Names of the fields of an address: contacts have them with a prefix. */
+export interface AddressFields {
+  readonly street: string
+  readonly houseNumber: string
+  readonly postalCode: string
+  readonly city: string
+  readonly country: string
+}
+
+export const contactAddress: AddressFields = {
+  street: 'BusinessAddressStreet',
+  houseNumber: 'BusinessAddressHouseNumber',
+  postalCode: 'BusinessAddressStreetPostalCode',
+  city: 'BusinessAddressCity',
+  country: 'BusinessAddressCountryCode',
+}
+export const accountAddress: AddressFields = {
+  street: 'Street',
+  houseNumber: 'HouseNumber',
+  postalCode: 'StreetPostalCode',
+  city: 'City',
+  country: 'CountryCode',
+}
+
+export const noAddress: Address = { street: '', postalCode: '', city: '', region: '', country: '' }
+
+export function readAddress(values: JsonObject, fields: AddressFields): Address {
+  return {
+    street: [textAt(values, fields.street), textAt(values, fields.houseNumber)].filter(Boolean).join(' '),
+    postalCode: textAt(values, fields.postalCode),
+    city: textAt(values, fields.city),
+    region: '',
+    country: countryName(textAt(values, fields.country)),
+  }
+}
+
+export function writeAddress(address: Address, fields: AddressFields): JsonObject {
+  const { street, houseNumber } = splitStreet(address.street)
+  return {
+    [fields.street]: street,
+    [fields.houseNumber]: houseNumber,
+    [fields.postalCode]: lineOf(address.postalCode, 10),
+    [fields.city]: lineOf(address.city, 40),
+    [fields.country]: countryCode(address.country),
+  }
+}
+
+/** As it comes back: regions have codes of SAP's own there, and countries the name that goes with their code. */
+export function normaliseAddress(address: Address): Address {
+  const { street, houseNumber } = splitStreet(address.street)
+  return {
+    street: [street, houseNumber].filter(Boolean).join(' '),
+    postalCode: lineOf(address.postalCode, 10),
+    city: lineOf(address.city, 40),
+    region: '',
+    country: countryName(countryCode(address.country)),
+  }
+}
+
+/** `Hauptstraße 7a` as street and house number; a number that stands first belongs to the street. */
+function splitStreet(text: string): { readonly street: string; readonly houseNumber: string } {
+  const line = lineOf(text, 60)
+  const [, street = '', houseNumber = ''] = /^(.*\D)\s+(\d+\s?[a-zA-Z]?)$/.exec(line) ?? []
+  if (street === '' || houseNumber.length > 10) return { street: line, houseNumber: '' }
+  return { street: street.trim(), houseNumber }
+}
+
+const names = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' })
+const german = new Intl.DisplayNames('de', { type: 'region', fallback: 'none' })
+const codes = new Map<string, string>()
+const known = new Set<string>()
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
+for (const code of letters.flatMap(first => letters.map(second => first + second))) {
+  const name = names.of(code)
+  // ISO 3166 leaves some codes to users; Unicode gives those no country.
+  if (name === undefined || /^(X[A-Z]|Q[M-Z]|Z[ZX]|AA|EU|EZ|UN)$/.test(code) || codes.has(name.toLowerCase())) continue
+  codes.set(name.toLowerCase(), code)
+  known.add(code)
+  const other = german.of(code)?.toLowerCase()
+  if (other !== undefined && !codes.has(other)) codes.set(other, code)
+}
+
+function countryCode(text: string): string {
+  return codes.get(text.trim().toLowerCase()) ?? validCode(text) ?? ''
+}
+
+function validCode(text: string): string | undefined {
+  const upper = text.trim().toUpperCase()
+  return known.has(upper) ? upper : undefined
+}
+
+function countryName(code: string): string {
+  return code !== '' && validCode(code) !== undefined ? (names.of(code) ?? '') : ''
+}

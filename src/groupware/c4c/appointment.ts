@@ -1,0 +1,164 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
+import { asText } from '../body-text.ts'
+import type { Appointment, Attendee } from '../plan/items.ts'
+import {
+  type C4CCodes,
+  cancelledCode,
+  ianaOfSapZone,
+  importanceOf,
+  priorityCode,
+  sapZoneOf,
+  sensitivityCode,
+  sensitivityOf,
+  showAsCode,
+  showAsOf,
+} from './codes.ts'
+import { readSeriesNote, writeSeriesNote } from './series-note.ts'
+import { instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
+
+const parties = 'AppointmentInvolvedParties'
+const texts = 'AppointmentTextCollection'
+export const appointmentParts = [parties, texts] as const
+
+export function readAppointment({ values }: C4CRow, codes: C4CCodes): Appointment {
+  const isAllDay = values['FullDayIndicator'] === true
+  const moment = (name: string) => {
+    const instant = instantAt(values, name) ?? '1970-01-01T00:00:00Z'
+    return isAllDay ? instant.slice(0, 10) : instant
+  }
+  const note = noteAt(values, texts, codes.seriesText)
+  const series = note && readSeriesNote(note.text)
+  const organizer = textAt(values, 'OrganizerEmailURI').toLowerCase()
+  const attendees = partAt(values, parties).flatMap(each => readAttendee(each, codes))
+  return {
+    kind: 'appointment',
+    subject: textAt(values, 'Subject'),
+    start: moment('StartDate'),
+    end: moment('EndDate'),
+    isAllDay,
+    zone: series?.zone ?? ianaOfSapZone(textAt(values, 'StartDatetimeZoneCode')),
+    location: textAt(values, 'Location'),
+    body: asText({ type: 'text', content: noteAt(values, texts, codes.bodyText)?.text ?? '' }),
+    showAs: showAsOf(textAt(values, 'AvailabilityCode')),
+    importance: importanceOf(textAt(values, 'Priority')),
+    sensitivity: sensitivityOf(textAt(values, 'InformationSensitivityCode')),
+    categories: [],
+    reminderMinutes: null,
+    isCancelled: textAt(values, 'LifeCycleStatusCode') === cancelledCode,
+    organizer: organizer === '' || attendees.length === 0 ? null : { address: organizer, name: '' },
+    attendees,
+    attachments: [],
+    recurrence: series?.recurrence ?? null,
+    exceptions: series?.exceptions ?? {},
+  }
+}
+
+function readAttendee({ values }: C4CRow, codes: C4CCodes): readonly Attendee[] {
+  const address = textAt(values, 'PartyEmailURI').toLowerCase()
+  if (address === '' || textAt(values, 'RoleCode') !== codes.attendeeRole) return []
+  return [{ address, name: '', role: 'required', response: 'none' }]
+}
+
+const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recurrence']
+const isoOf = (moment: string) => (moment.length === 10 ? `${moment}T00:00:00Z` : moment)
+
+/** Values of the header for these fields. */
+export function appointmentValues(item: Appointment, fields: ReadonlySet<string>): JsonObject {
+  const zone = sapZoneOf(item.zone)
+  return {
+    ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
+    ...(whenFields.some(field => fields.has(field)) && {
+      StartDate: isoOf(item.start),
+      EndDate: isoOf(item.end),
+      StartDatetimeZoneCode: zone,
+      EnddatetimeZoneCode: zone,
+      FullDayIndicator: item.isAllDay,
+    }),
+    ...(fields.has('location') && { Location: lineOf(item.location, 255) }),
+    ...(fields.has('showAs') && { AvailabilityCode: showAsCode(item.showAs) }),
+    ...(fields.has('importance') && { Priority: priorityCode(item.importance) }),
+    ...(fields.has('sensitivity') && { InformationSensitivityCode: sensitivityCode(item.sensitivity) }),
+    ...(fields.has('isCancelled') && { LifeCycleStatusCode: item.isCancelled ? cancelledCode : '1' }),
+    ...(fields.has('organizer') && { OrganizerEmailURI: item.organizer?.address ?? '' }),
+  }
+}
+
+/** What stands below a new appointment. */
+export function appointmentBelow(item: Appointment, codes: C4CCodes): JsonObject {
+  const notes = [
+    ...(item.body.content === '' ? [] : [note(codes.bodyText, asText(item.body).content, codes)]),
+    ...(item.recurrence ? [note(codes.seriesText, writeSeriesNote(item), codes)] : []),
+  ]
+  const people = item.attendees.map(({ address }) => ({ RoleCode: codes.attendeeRole, PartyEmailURI: address }))
+  return { ...(people.length > 0 && { [parties]: people }), ...(notes.length > 0 && { [texts]: notes }) }
+}
+
+function note(typeCode: string, text: string, codes: C4CCodes): JsonObject {
+  return { TypeCode: typeCode, LanguageCode: codes.textLanguage, Text: text }
+}
+
+/** Writes below a header that bring it from what stands there (`row`, read with its parts) to the item. */
+export function appointmentChanges(
+  row: C4CRow,
+  item: Appointment,
+  fields: ReadonlySet<string>,
+  codes: C4CCodes,
+): readonly C4CWrite[] {
+  const writes: C4CWrite[] = []
+  if (fields.has('attendees')) {
+    const there = partAt(row.values, parties).filter(each => textAt(each.values, 'RoleCode') === codes.attendeeRole)
+    const wanted = new Set(item.attendees.map(({ address }) => address))
+    const known = new Set<string>()
+    for (const { id, values } of there) {
+      const address = textAt(values, 'PartyEmailURI').toLowerCase()
+      if (wanted.has(address)) known.add(address)
+      else writes.push({ kind: 'remove-below', part: parties, id })
+    }
+    for (const address of wanted) {
+      const body = { RoleCode: codes.attendeeRole, PartyEmailURI: address }
+      if (!known.has(address))
+        writes.push({ kind: 'create-below', entity: 'Appointment', id: row.id, part: parties, body })
+    }
+  }
+  if (fields.has('body')) writes.push(...noteWrites(row, codes.bodyText, asText(item.body).content, codes))
+  if (['recurrence', 'exceptions', 'zone'].some(field => fields.has(field))) {
+    writes.push(...noteWrites(row, codes.seriesText, item.recurrence ? writeSeriesNote(item) : '', codes))
+  }
+  return writes
+}
+
+function noteWrites(row: C4CRow, typeCode: string, text: string, codes: C4CCodes): readonly C4CWrite[] {
+  const known = noteAt(row.values, texts, typeCode)
+  if (known?.text === text || (!known && text === '')) return []
+  if (!known)
+    return [{ kind: 'create-below', entity: 'Appointment', id: row.id, part: texts, body: note(typeCode, text, codes) }]
+  if (text === '') return [{ kind: 'remove-below', part: texts, id: known.id }]
+  return [{ kind: 'update-below', entity: 'Appointment', part: texts, id: known.id, body: { Text: text } }]
+}
+
+/** As Cloud for Customer gives it back: no categories, reminders, answers and roles of attendees, none of their names. */
+export function normaliseAppointment(item: Appointment): Appointment {
+  const seen = new Set<string>()
+  const attendees = item.attendees.flatMap(({ address }): readonly Attendee[] => {
+    const lower = address.toLowerCase()
+    if (lower === '' || seen.has(lower)) return []
+    seen.add(lower)
+    return [{ address: lower, name: '', role: 'required', response: 'none' }]
+  })
+  return {
+    ...item,
+    subject: lineOf(item.subject, 255),
+    // A series has its zone in its note; of a single appointment only the name of the zone can be lost.
+    zone: item.recurrence ? item.zone : ianaOfSapZone(sapZoneOf(item.zone)),
+    location: lineOf(item.location, 255),
+    body: asText(item.body),
+    categories: [],
+    reminderMinutes: null,
+    organizer:
+      item.organizer && attendees.length > 0 ? { address: item.organizer.address.toLowerCase(), name: '' } : null,
+    attendees,
+    attachments: [],
+    exceptions: item.recurrence ? item.exceptions : {},
+  }
+}

@@ -1,0 +1,146 @@
+import type { JsonObject } from '../../kernel/json.ts'
+import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
+import type { Employee } from '../../protocols/c4c/employees.ts'
+import type { C4CEntity } from '../../protocols/c4c/types.ts'
+import type { Contact, Item, ItemKind } from '../plan/items.ts'
+import {
+  appointmentBelow,
+  appointmentChanges,
+  appointmentParts,
+  appointmentValues,
+  normaliseAppointment,
+  readAppointment,
+} from './appointment.ts'
+import type { C4CCodes } from './codes.ts'
+import {
+  contactBelow,
+  contactChanges,
+  contactTexts,
+  contactValues,
+  entityOfParty,
+  normaliseContact,
+  readContact,
+} from './contact.ts'
+import { mailChanges, mailParts, mailValues, normaliseMail, readMail } from './mail.ts'
+import { normaliseTask, readTask, taskBelow, taskChanges, taskParts, taskValues } from './task.ts'
+
+const parties: readonly Contact['party'][] = ['contact', 'account', 'individual-customer']
+
+/** The sets in which items of a kind lie. */
+export function entitiesOf(kind: ItemKind): readonly C4CEntity[] {
+  switch (kind) {
+    case 'appointment':
+      return ['Appointment']
+    case 'mail':
+      return ['EMail']
+    case 'task':
+      return ['Tasks']
+    case 'contact':
+      return parties.map(party => entityOfParty[party])
+  }
+}
+
+export function entityOf(item: Item): C4CEntity {
+  if (item.kind === 'contact') return entityOfParty[item.party]
+  const [entity] = entitiesOf(item.kind)
+  return entity ?? 'Appointment'
+}
+
+/** Parts that an item is read from. */
+export function partsOf(entity: C4CEntity): readonly string[] {
+  if (entity === 'Appointment') return appointmentParts
+  if (entity === 'EMail') return mailParts
+  if (entity === 'Tasks') return taskParts
+  const party = parties.find(each => entityOfParty[each] === entity)
+  return party ? [contactTexts(party)] : []
+}
+
+/** The property that names the owner, and which number of the employee it holds. */
+export function ownerField(entity: C4CEntity): readonly [property: string, number: 'partyId' | 'employeeId'] {
+  if (entity === 'Tasks') return ['ProcessorPartyID', 'partyId']
+  if (entity === 'Contact') return ['ContactOwnerID', 'employeeId']
+  return entity === 'Appointment' || entity === 'EMail' ? ['OwnerPartyID', 'partyId'] : ['OwnerID', 'employeeId']
+}
+
+export function readItem(entity: C4CEntity, row: C4CRow, codes: C4CCodes): Item {
+  if (entity === 'Appointment') return readAppointment(row, codes)
+  if (entity === 'EMail') return readMail(row, codes)
+  if (entity === 'Tasks') return readTask(row, codes)
+  return readContact(row, parties.find(each => entityOfParty[each] === entity) ?? 'contact')
+}
+
+/** Everything a new item is made of, below it too. */
+export function creationValues(item: Item, owner: Employee, files: readonly JsonObject[], codes: C4CCodes): JsonObject {
+  const all = new Set(Object.keys(item))
+  const [property, number] = ownerField(entityOf(item))
+  const owned = { [property]: owner[number] }
+  switch (item.kind) {
+    case 'appointment':
+      return { ...appointmentValues(item, all), ...appointmentBelow(item, codes), ...owned }
+    case 'mail':
+      return { ...mailValues(item, files, codes), ...owned }
+    case 'task':
+      return {
+        ...taskValues(item, all),
+        ...taskBelow(item, codes),
+        ...owned,
+        MainEmployeeResponsiblePartyID: owner.partyId,
+      }
+    case 'contact': {
+      const role = { account: codes.accountRole, 'individual-customer': codes.customerRole, contact: undefined }[
+        item.party
+      ]
+      return {
+        ...contactValues(item, all),
+        ...contactBelow(item),
+        ...owned,
+        ...(role !== undefined && { RoleCode: role }),
+      }
+    }
+  }
+}
+
+/** Values of the header, and writes below it. At least one value: the condition of a change hangs on the header. */
+export function changeValues(
+  row: C4CRow | undefined,
+  item: Item,
+  fields: ReadonlySet<string>,
+  codes: C4CCodes,
+): { readonly values: JsonObject; readonly below: readonly C4CWrite[] } {
+  switch (item.kind) {
+    case 'appointment': {
+      const values = appointmentValues(item, new Set([...fields, 'subject']))
+      return { values, below: row ? appointmentChanges(row, item, fields, codes) : [] }
+    }
+    case 'mail':
+      return { values: mailChanges(item, new Set([...fields, 'importance'])), below: [] }
+    case 'task':
+      return {
+        values: taskValues(item, new Set([...fields, 'subject'])),
+        below: row ? taskChanges(row, item, fields, codes) : [],
+      }
+    case 'contact': {
+      const values = contactValues(item, new Set([...fields, 'surname', 'company']))
+      return { values, below: row ? contactChanges(row, item, fields) : [] }
+    }
+  }
+}
+
+/** True where a change touches what stands below the header. */
+export function isBelow(item: Item, fields: readonly string[]): boolean {
+  if (item.kind === 'mail') return false
+  return fields.some(field => ['body', 'attendees', 'recurrence', 'exceptions', 'zone'].includes(field))
+}
+
+export function normalise(item: Item): Item {
+  switch (item.kind) {
+    case 'appointment':
+      return normaliseAppointment(item)
+    case 'mail':
+      return normaliseMail(item)
+    case 'task':
+      return normaliseTask(item)
+    case 'contact':
+      return normaliseContact(item)
+  }
+}
