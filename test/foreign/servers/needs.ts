@@ -20,6 +20,11 @@ const proofs = {
     files: ['/usr/lib/python3/dist-packages/authlib/__init__.py', '/usr/bin/python3'],
     asRoot: false,
   },
+  'python3-exchangelib': {
+    files: ['/usr/lib/python3/dist-packages/exchangelib/__init__.py', '/usr/bin/python3'],
+    asRoot: false,
+  },
+  davmail: { files: ['/usr/bin/davmail-server'], asRoot: false },
   'python3-zeep': { files: ['/usr/lib/python3/dist-packages/zeep/__init__.py', '/usr/bin/python3'], asRoot: false },
   xmllint: { files: ['/usr/bin/xmllint'], asRoot: false },
   sshd: { files: ['/usr/sbin/sshd', '/usr/bin/ssh'], asRoot: true },
