@@ -57,13 +57,10 @@ function readPeople(item: XmlElement, list: string): readonly Person[] {
   return (childOf(item, list)?.children ?? []).flatMap(each => readPerson(each) ?? [])
 }
 
-/** PidTagMessageFlags read: without it a message that is written is a draft for ever. */
-const isNoDraft = element(
-  't:ExtendedProperty',
-  {},
-  element('t:ExtendedFieldURI', { PropertyTag: '0x0E07', PropertyType: 'Integer' }),
-  textElement('t:Value', 1),
-)
+function messageProperty(tag: string, type: 'Integer' | 'SystemTime', value: string | number): FieldChange {
+  const uri = element('t:ExtendedFieldURI', { PropertyTag: tag, PropertyType: type })
+  return field('ExtendedProperty', element('t:ExtendedProperty', {}, uri, textElement('t:Value', value)))
+}
 
 export function writeMail(item: Mail, fields: ReadonlySet<string> | 'all'): readonly FieldChange[] {
   const has = (name: string) => fields === 'all' || fields.has(name)
@@ -77,8 +74,16 @@ export function writeMail(item: Mail, fields: ReadonlySet<string> | 'all'): read
   if (has('importance')) parts.push(valueField('Importance', capital(item.importance)))
   if (fields === 'all') {
     // What a mail says of its way is written once: nobody changes it afterwards.
-    if (item.sentAt !== null) parts.push(valueField('DateTimeSent', item.sentAt))
-    parts.push(field('ExtendedProperty', isNoDraft), people('ToRecipients', item.to), people('CcRecipients', item.cc))
+    // PidTagMessageFlags "read": without it a message that is written is a draft for ever.
+    parts.push(messageProperty('0x0E07', 'Integer', 1))
+    // DateTimeSent itself cannot be set: PidTagClientSubmitTime and PidTagMessageDeliveryTime stand behind it.
+    if (item.sentAt !== null) {
+      parts.push(
+        messageProperty('0x0039', 'SystemTime', item.sentAt),
+        messageProperty('0x0E06', 'SystemTime', item.sentAt),
+      )
+    }
+    parts.push(people('ToRecipients', item.to), people('CcRecipients', item.cc))
     if (item.from) parts.push(field('From', element('t:From', {}, writeMailbox(item.from))))
     if (item.messageId !== '') parts.push(valueField('InternetMessageId', item.messageId))
     parts.push(valueField('IsRead', true))

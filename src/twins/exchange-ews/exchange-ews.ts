@@ -197,14 +197,14 @@ function handOf(mailbox: TwinMailbox): MailboxHand {
       const given = read(item)
       const { id: folderId } = mailbox.folder(folder)
       const added = mailbox.add(classOf(given), folderId, fresh => {
-        fillItem(mailbox, fresh, given)
+        fillItem(mailbox, fresh, given, true)
         settleTask(fresh, mailbox.now)
       })
       return added.id
     },
     change(id, item) {
       const known = mailbox.item(id)
-      for (const part of read(item).children) setPart(mailbox, known, part)
+      for (const part of read(item).children) setPart(mailbox, known, part, true)
       settleTask(known, mailbox.now)
       mailbox.touched(known)
     },

@@ -2,6 +2,7 @@ import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import { eachRow, numberIn } from './item-operations.ts'
 import type { Session } from './session.ts'
+import { readShape, showItem } from './show-item.ts'
 import { EwsError, errorRow, invalid, needed, response, row } from './soap.ts'
 import { changeKey, type TwinFolder, type TwinMailbox } from './world.ts'
 
@@ -209,11 +210,14 @@ export function syncFolderItems(session: Session, request: XmlElement): string {
     seq: isLast ? mailbox.seq : (page.at(-1)?.seq ?? since),
     generation: mailbox.generation,
   }
+  // Bodies and attachments are never told here, whatever is asked for.
+  const asked = readShape(request)
+  const fields = new Set([...asked.fields].filter(name => name !== 'Body' && name !== 'Attachments'))
+  const shape = { ...asked, withMime: false, isWhole: false, fields }
   const changes = page.map(({ kind, id, version, item }) => {
     const itemId = element('t:ItemId', { Id: id, ChangeKey: changeKey(version) })
-    if (kind === 'Create' || kind === 'Update') {
-      return element(`t:${kind}`, {}, element(`t:${item?.itemClass ?? 'Item'}`, {}, itemId))
-    }
+    if (item && (kind === 'Create' || kind === 'Update'))
+      return element(`t:${kind}`, {}, showItem(mailbox, item, shape))
     return kind === 'Delete'
       ? element('t:Delete', {}, itemId)
       : element('t:ReadFlagChange', {}, itemId, textElement('t:IsRead', item?.fields.get('IsRead')?.text === 'true'))

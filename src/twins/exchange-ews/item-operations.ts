@@ -2,7 +2,7 @@ import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import { changeItem, classOf, fillItem, readAttachment, settleTask } from './item-parts.ts'
 import { respondToMeeting, tellAttendees } from './meetings.ts'
-import { occurrence, originalStartOf, readOccurrenceId } from './series.ts'
+import { occurrence, occurrenceId, originalStartOf, readOccurrenceId } from './series.ts'
 import type { Session } from './session.ts'
 import { readShape, showItem } from './show-item.ts'
 import { EwsError, errorRow, fault, invalid, needed, response, row } from './soap.ts'
@@ -102,8 +102,9 @@ function checkWhole({ itemClass, fields }: TwinItem): void {
   }
 }
 
-function idOf(item: TwinItem): string {
-  return element(`t:${item.itemClass}`, {}, element('t:ItemId', { Id: item.id, ChangeKey: changeKey(item.version) }))
+function idOf(item: TwinItem, instance?: number): string {
+  const id = instance === undefined ? item.id : occurrenceId(item.id, instance)
+  return element(`t:${item.itemClass}`, {}, element('t:ItemId', { Id: id, ChangeKey: changeKey(item.version) }))
 }
 
 export function updateItem(session: Session, request: XmlElement): string {
@@ -147,7 +148,7 @@ export function updateItem(session: Session, request: XmlElement): string {
     const onlyRead = updates.every(update => update.children[0]?.attributes.get('FieldURI') === 'message:IsRead')
     mailbox.touched(item, onlyRead)
     if (item.itemClass === 'CalendarItem') tellAttendees(session, item, invitations)
-    return `${element('m:Items', {}, idOf(item))}${element('m:ConflictResults', {}, textElement('t:Count', 0))}`
+    return `${element('m:Items', {}, idOf(item, instance))}${element('m:ConflictResults', {}, textElement('t:Count', 0))}`
   })
 }
 

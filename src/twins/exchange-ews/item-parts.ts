@@ -5,8 +5,9 @@ import { isoSeconds } from './series.ts'
 import { EwsError, invalid } from './soap.ts'
 import type { TwinItem, TwinMailbox } from './world.ts'
 
+/** What only the server sets. */
 const computed: ReadonlySet<string> = new Set(
-  'ItemId ParentFolderId Size DateTimeCreated LastModifiedTime LastModifiedName HasAttachments IsMeeting CalendarItemType IsRecurring MyResponseType ModifiedOccurrences DeletedOccurrences FirstOccurrence LastOccurrence RecurrenceId IsComplete'.split(
+  'ItemId ParentFolderId Size DateTimeCreated LastModifiedTime LastModifiedName HasAttachments IsMeeting CalendarItemType IsRecurring DateTimeSent DateTimeReceived IsFromMe IsDraft IsCancelled Organizer MyResponseType ModifiedOccurrences DeletedOccurrences FirstOccurrence LastOccurrence RecurrenceId IsComplete'.split(
     ' ',
   ),
 )
@@ -21,7 +22,7 @@ export function classOf({ name }: XmlElement): ItemClass {
 }
 
 /** Takes the parts of an element of a request into an item, in the order in which the schema wants them. */
-export function fillItem(mailbox: TwinMailbox, item: TwinItem, given: XmlElement): void {
+export function fillItem(mailbox: TwinMailbox, item: TwinItem, given: XmlElement, asServer = false): void {
   let last = -1
   for (const part of given.children) {
     const place = placeOfField(item.itemClass, part.name)
@@ -33,7 +34,7 @@ export function fillItem(mailbox: TwinMailbox, item: TwinItem, given: XmlElement
       throw invalid(`The element '${given.name}' has invalid child element '${part.name}'. Expected: '${expected}, …'.`)
     }
     last = place
-    setPart(mailbox, item, part)
+    setPart(mailbox, item, part, asServer)
   }
 }
 
@@ -54,8 +55,9 @@ export function settleTask(item: TwinItem, now: number): void {
   }
 }
 
-export function setPart(mailbox: TwinMailbox, item: TwinItem, part: XmlElement): void {
-  if (computed.has(part.name)) {
+/** `asServer`: what came to the mailbox or happened in it, not what a client writes. */
+export function setPart(mailbox: TwinMailbox, item: TwinItem, part: XmlElement, asServer = false): void {
+  if (!asServer && computed.has(part.name)) {
     throw new EwsError('ErrorInvalidPropertySet', `Set action is invalid for property ${part.name}.`)
   }
   if (part.name === 'ExtendedProperty') {

@@ -111,6 +111,9 @@ const defaults: Readonly<Record<string, string | boolean | number>> = {
   PercentComplete: 0,
 }
 
+/** PidTagClientSubmitTime, as `extendedKey` names it. */
+const submitTime = 'tag|57'
+
 const classNames = {
   Message: 'IPM.Note',
   CalendarItem: 'IPM.Appointment',
@@ -130,8 +133,11 @@ const makers: Readonly<Record<string, (view: View) => string | undefined>> = {
   DateTimeCreated: ({ item }) => textElement('t:DateTimeCreated', isoSeconds(item.createdAt)),
   DateTimeReceived: ({ item }) =>
     item.fields.has('DateTimeReceived') ? undefined : textElement('t:DateTimeReceived', isoSeconds(item.createdAt)),
-  DateTimeSent: ({ item }) =>
-    item.fields.has('DateTimeSent') ? undefined : textElement('t:DateTimeSent', isoSeconds(item.createdAt)),
+  DateTimeSent: ({ item }) => {
+    if (item.fields.has('DateTimeSent')) return undefined
+    const submitted = childOf(item.extended.get(submitTime), 'Value')?.text
+    return textElement('t:DateTimeSent', submitted ?? isoSeconds(item.createdAt))
+  },
   LastModifiedTime: ({ item }) => textElement('t:LastModifiedTime', isoSeconds(item.modifiedAt)),
   LastModifiedName: ({ mailbox }) => textElement('t:LastModifiedName', mailbox.name),
   Size: ({ item }) =>
