@@ -95,7 +95,10 @@ async function compareKeys(
   if (present.exchange || present.crm) {
     for await (const link of allPairs(round)) {
       for (const side of ['exchange', 'crm'] as const) {
-        if (present[side] && !present[side].has(link[side])) round.recalled[side].add(link[side])
+        if (!present[side] || present[side].has(link[side])) continue
+        round.recalled[side].add(link[side])
+        // A feed may bring what is gone by now.
+        round.brought[side].delete(link[side])
       }
     }
   }
