@@ -1,12 +1,12 @@
 import type { Effect, Receipt } from '../flow/adapter.ts'
-import type { Json, JsonObject } from '../kernel/json.ts'
+import type { Json } from '../kernel/json.ts'
 import type { Change, ODataClient, Reply } from '../protocols/odata/client.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
 import { isGroup, readEntity } from '../protocols/odata/json.ts'
 import type { EntityType } from '../protocols/odata/model.ts'
 import type { ODataConfig } from './odata-config.ts'
 import { answers, isFailure } from './odata-gone.ts'
-import { entityJson, entityOf, pathOf, type Surroundings, typeOf } from './odata-operation.ts'
+import { entityJson, entityOf, pathOf, type Surroundings, typeOf, withoutKey } from './odata-operation.ts'
 import { answerOf, refuseDoubtful } from './odata-receipt.ts'
 import { changeState } from './odata-state.ts'
 
@@ -112,11 +112,6 @@ async function deleteEntity(
     const summary = `${decodeURIComponent(path)} is not there any more at ${at.naming.server}`
     return { summary, answer: answerOf({}) }
   }
-}
-
-/** The key of an entity stands in its address; some services refuse to be told it twice. */
-function withoutKey(entity: JsonObject, key: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(entity).filter(([name]) => !Object.hasOwn(key, name)))
 }
 
 function receiptOf(

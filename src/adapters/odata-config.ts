@@ -114,6 +114,21 @@ const operations = {
   }),
 }
 
+const together = z
+  .strictObject({
+    create: operations.create.optional().meta({ description: 'Creates an entity, or one for each of a list.' }),
+    update: operations.update.optional().meta({ description: 'Changes an entity.' }),
+    delete: z.strictObject({ set, key, etag }).optional().meta({ description: 'Deletes an entity.' }),
+  })
+  .refine(given => Object.values(given).filter(each => each !== undefined).length === 1, 'one change at a time')
+
+const batch = z.strictObject({
+  changes: z.array(together).min(1).max(100).meta({ description: 'Changes, in their order.' }),
+  form: z.enum(['multipart', 'json']).default('multipart').meta({
+    description: 'How the batch is written; json is for services of V4 that know no other.',
+  }),
+})
+
 const titles: Readonly<Record<keyof typeof operations, string>> = {
   read: 'Reads one entity by its key.',
   query: 'Reads the entities that match, over all pages of the service.',
@@ -124,7 +139,7 @@ const titles: Readonly<Record<keyof typeof operations, string>> = {
   call: 'Calls a function or an action.',
 }
 
-export const operationNames = Object.keys(operations) as readonly (keyof typeof operations)[]
+export const operationNames = [...(Object.keys(operations) as readonly (keyof typeof operations)[]), 'batch'] as const
 
 /** What a flow document says under `odata`. */
 export const odataConfig = z
@@ -144,6 +159,7 @@ export const odataConfig = z
     upsert: operations.upsert.optional().meta({ description: titles.upsert }),
     delete: operations.delete.optional().meta({ description: titles.delete }),
     call: operations.call.optional().meta({ description: titles.call }),
+    batch: batch.optional().meta({ description: 'Several changes that are done together or not at all ($batch).' }),
     auth: credentialName.optional().meta({
       description:
         'Credential: basic, OAuth 2.0, secret (a bearer token), or certificate (shown in the TLS handshake).',
@@ -198,8 +214,12 @@ export const odataConfig = z
           : `one thing at a time: ${named.join(' and ')} stand here`
       context.addIssue({ code: 'custom', path: named.slice(1, 2), message })
     }
-    if (given.version === 'v4' && given.update?.method === 'MERGE') {
-      context.addIssue({ code: 'custom', path: ['update', 'method'], message: 'V4 has no MERGE; write PATCH' })
+    const updates = [given.update, ...(given.batch?.changes ?? []).map(({ update }) => update)]
+    if (given.version === 'v4' && updates.some(update => update?.method === 'MERGE')) {
+      context.addIssue({ code: 'custom', path: ['version'], message: 'V4 has no MERGE; write PATCH' })
+    }
+    if (given.version === 'v2' && given.batch?.form === 'json') {
+      context.addIssue({ code: 'custom', path: ['batch', 'form'], message: 'V2 has no batch in JSON' })
     }
     if (given.version === 'v2' && given.call?.on) {
       context.addIssue({ code: 'custom', path: ['call', 'on'], message: 'V2 has no bound operations' })

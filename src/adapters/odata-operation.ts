@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
-import { isGroup, parseExact, writeEntity } from '../protocols/odata/json.ts'
+import { isGroup, isList, parseExact, writeEntity } from '../protocols/odata/json.ts'
 import { type EntityType, entityTypeOf, type Model, nameUnknown, propertyTypeOf } from '../protocols/odata/model.ts'
 import { entityPath, type KeyValues, type Naming, type QueryOptions } from '../protocols/odata/url.ts'
 import type { ODataConfig } from './odata-config.ts'
@@ -63,6 +63,25 @@ export async function entityOf(surroundings: Surroundings, template: ValueTempla
   const value = template ? await renderValue(template, surroundings.scope) : await bodyOf(surroundings)
   if (isGroup(value)) return value
   throw odataErrors.VALUE_UNFIT({ name: 'body', type: 'an entity', reason: 'it is no group of names and values' })
+}
+
+/** One entity, or several where a list stands. */
+export async function entitiesOf(
+  surroundings: Surroundings,
+  template: ValueTemplate | undefined,
+): Promise<readonly JsonObject[]> {
+  const value = template ? await renderValue(template, surroundings.scope) : await bodyOf(surroundings)
+  const list = isList(value) ? value : [value]
+  return list.map((entity, index) => {
+    if (isGroup(entity)) return entity
+    const reason = `number ${index + 1} is no group of names and values`
+    throw odataErrors.VALUE_UNFIT({ name: 'body', type: 'an entity', reason })
+  })
+}
+
+/** The key of an entity stands in its address; some services refuse to be told it twice. */
+export function withoutKey(entity: JsonObject, key: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(entity).filter(([name]) => !Object.hasOwn(key, name)))
 }
 
 async function bodyOf({ message, limits }: Surroundings): Promise<Json> {

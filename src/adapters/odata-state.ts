@@ -24,11 +24,7 @@ export async function changeState(
   change: Pick<Change, 'method' | 'path' | 'body'>,
   { etag: template, entity, isOnce = false }: WantedState,
 ): Promise<Reply> {
-  const wanted = template && (await template.render(effect.scope))
-  if (wanted !== undefined && (typeof wanted !== 'string' || !/^[\x21-\x7e ]{1,500}$/.test(wanted))) {
-    const reason = `it is ${JSON.stringify(wanted).slice(0, 60)}`
-    throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'an ETag', reason })
-  }
+  const wanted = await wantedState(template, effect)
   const isCurrent = wanted === 'current'
   // After a change of our own that nobody heard of, the old ETag would be refused as if somebody else had been there.
   const isHarmless = !isOnce && (wanted === undefined || wanted === '*' || isCurrent)
@@ -44,6 +40,24 @@ export async function changeState(
     const { path = '', server = '', text = '' } = thrown.fields
     throw odataErrors.CHANGED_MEANWHILE({ path, server, text }, { cause: thrown, retry: 'soon' })
   }
+}
+
+/** The header that names the state a change is meant for; none where it is whichever there is. */
+export async function stateHeader(
+  client: ODataClient,
+  effect: Effect,
+  { etag: template, entity }: WantedState,
+): Promise<Readonly<Record<string, string>>> {
+  const wanted = await wantedState(template, effect)
+  const etag = wanted === 'current' ? await currentState(client, entity, effect.signal) : wanted
+  return etag === undefined ? {} : { 'if-match': etag }
+}
+
+async function wantedState(template: Template | undefined, { scope }: Effect): Promise<string | undefined> {
+  const wanted = template && (await template.render(scope))
+  if (wanted === undefined || (typeof wanted === 'string' && /^[\x21-\x7e ]{1,500}$/.test(wanted))) return wanted
+  const reason = `it is ${JSON.stringify(wanted).slice(0, 60)}`
+  throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'an ETag', reason })
 }
 
 async function currentState(

@@ -199,6 +199,46 @@ describe.each(['v2', 'v4'] as const)('%s', version => {
     }
   })
 
+  test.each(version === 'v4' ? ['multipart', 'json'] : ['multipart'])(
+    'changes of a batch are done together or not at all (%s)',
+    async form => {
+      const key = (CostCenter: string) => ({ ...costCentreKey(0), CostCenter })
+      const create = { create: { set, body: [key('B1'), { ...key('B2'), CityName: "L'Aquila" }] } }
+      const rename = { update: { set, key: costCentreKey(1), body: { Department: 'Sales 2' }, etag: 'current' } }
+      const before = twin.count('A_CostCenter')
+      const changes = [create, rename, { delete: { set, key: costCentreKey(2), etag: '*' } }]
+      const receipt = await send(version, { batch: { changes, form } })
+      expect(receipt.fields).toEqual({ changes: 4 })
+      expect(receipt.summary).toMatch(/created \w+, created \w+, updated .*, deleted .* together at 127\.0\.0\.1/)
+      expect(bodyOf(receipt).value).toMatchObject([{ CostCenter: 'B1' }, { CityName: "L'Aquila" }, {}, {}])
+      expect(twin.count('A_CostCenter')).toBe(before + 1)
+      expect(bodyOf(await send(version, { read: { set, key: costCentreKey(1) } }))).toMatchObject({
+        Department: 'Sales 2',
+      })
+
+      const again = [{ create: { set, body: key('B3') } }, { create: { set, body: key('B1') } }]
+      const failure = await failureOf(send(version, { batch: { changes: again, form } }))
+      expect(failure).toMatchObject({ retry: 'never', side: 'receiver' })
+      expect(failure.message).toContain('already exists')
+      const old = { update: { set, key: costCentreKey(3), body: { Department: 'x' }, etag: 'W/"old"' } }
+      const late = [{ create: { set, body: key('B4') } }, old]
+      expect(await failureOf(send(version, { batch: { changes: late, form } }))).toMatchObject({
+        code: 'ODATA_CHANGED_MEANWHILE',
+      })
+      expect(twin.count('A_CostCenter')).toBe(before + 1)
+    },
+  )
+
+  test('a batch whose answer never came is not sent again, unless all of it may be done twice', async () => {
+    const create = { batch: { changes: [{ create: { set, body: { ...costCentreKey(0), CostCenter: 'B1' } } }] } }
+    const message = messageOf('{}')
+    const inDoubt = await failureOf(send(version, create, message, { isUnknown: true }))
+    expect(inDoubt).toMatchObject({ code: 'ODATA_OUTCOME_UNKNOWN', retry: 'never' })
+    const rename = { update: { set, key: costCentreKey(1), body: { Department: 'Sales 2' }, etag: 'current' } }
+    const receipt = await send(version, { batch: { changes: [rename] } }, message, { isUnknown: true })
+    expect(receipt.fields).toEqual({ changes: 1 })
+  })
+
   test('names that the service does not have are said before anything is sent', async () => {
     const wrong: readonly [object, RegExp][] = [
       [{ query: { set: 'A_CostCentre' } }, /no entity set A_CostCentre/],
@@ -432,6 +472,12 @@ const mistakes: readonly [object, RegExp][] = [
   [{ url: 'file:///etc/passwd', query: { set: 'A' } }, /url/i],
   [{ url: 'http://s4.example/x', auth: 'u', query: { set: 'A' } }, /everybody on the way/],
   [{ version: 'v4', update: { set: 'A', key: { a: '1' }, method: 'MERGE' } }, /no MERGE/],
+  [{ version: 'v2', batch: { changes: [{ create: { set: 'A' } }], form: 'json' } }, /no batch in JSON/],
+  [
+    { version: 'v4', batch: { changes: [{ create: { set: 'A' }, delete: { set: 'A', key: { a: '1' } } }] } },
+    /one change/,
+  ],
+  [{ version: 'v4', call: { name: 'F', etag: 'current' } }, /on names with its key/],
   [{ version: 'v2', call: { name: 'F', on: { set: 'A' } } }, /no bound/],
   [{ query: { set: 'A', top: -1 } }, /top/],
   [{ query: { set: 'A', select: ['a&$filter=1'] } }, /property of the service/],

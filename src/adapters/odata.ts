@@ -11,6 +11,7 @@ import { entityTypeOf } from '../protocols/odata/model.ts'
 import { readAuthority } from './authority-file.ts'
 import { CertifiedAgents } from './certified-agents.ts'
 import { noProof, proofOf } from './credential-proof.ts'
+import { changeTogether } from './odata-batch.ts'
 import { callOperation } from './odata-call.ts'
 import { changeEntity } from './odata-change.ts'
 import { type ODataConfig, odataConfig } from './odata-config.ts'
@@ -116,6 +117,7 @@ class ODataReceiver implements Receiver {
     if (config.read) return readEntityByKey(client, at, config.read, effect)
     if (config.query) return queryEntities(client, at, config.query, effect)
     if (config.call) return callOperation(client, at, config.call, effect)
+    if (config.batch) return changeTogether(client, at, config.batch, effect, this.#context.clock.now())
     return changeEntity(client, at, effect)
   }
 
@@ -127,8 +129,10 @@ class ODataReceiver implements Receiver {
       const server = await this.#client.check(signal)
       if (config.metadata === 'none') return { ok: true, detail: `${server} knows this hub` }
       const model = await this.#client.model(signal)
-      const { read, query, create, update, upsert, delete: remove, call } = config
-      const set = (read ?? query ?? create ?? update ?? upsert ?? remove ?? call?.on)?.set
+      const { read, query, create, update, upsert, delete: remove, call, batch } = config
+      const [first] = batch?.changes ?? []
+      const together = first?.create ?? first?.update ?? first?.delete
+      const set = (read ?? query ?? create ?? update ?? upsert ?? remove ?? call?.on ?? together)?.set
       if (set !== undefined) entityTypeOf(model, set, server)
       return { ok: true, detail: `${server} knows this hub and offers ${set ?? `${model.sets.size} entity sets`}` }
     } catch (thrown) {
