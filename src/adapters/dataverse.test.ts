@@ -1,8 +1,14 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Effect, Receipt, Receiver } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
+import type { Connect, ConnectRequest } from '../kernel/socket.ts'
 import { systemClock } from '../kernel/time.ts'
+import { makeConnect } from '../protocols/net/connect.ts'
 import { startTwinAdmin } from '../twins/admin.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
 import { type DataverseTwin, dataverseToken, startDataverse } from '../twins/dataverse/dataverse.ts'
 import { dataverse } from './dataverse.ts'
 import { bodyOf, dataverseContext, HeldKeyMap } from './dataverse-world.ts'
@@ -371,4 +377,45 @@ test('headers of Dataverse go with changes, others cannot be named', async () =>
   await send({ ...accounts, headers }, { accountnumber: '1', name: 'A' })
   expect(changes()[0]?.headers).toMatchObject({ 'mscrm.bypasscustompluginexecution': 'true' })
   await expect(send({ ...accounts, headers: { authorization: 'x' } }, {})).rejects.toThrow('MSCRM')
+})
+
+test('all flows with one environment and credential keep the lowest limit of them together', async () => {
+  const flows = await Promise.all([
+    receiver({ ...accounts, auth: 'shared', concurrent: 3 }),
+    receiver({ ...accounts, auth: 'shared' }),
+  ])
+  const sent = flows.flatMap((to, flow) =>
+    Array.from({ length: 30 }, (_, index) => deliver(to, { accountnumber: `${flow}-${index}`, name: 'A' })),
+  )
+  expect(await Promise.all(sent)).toHaveLength(60)
+  expect(twin.protection.mostAtOnce).toBeLessThanOrEqual(3)
+})
+
+test('an environment with an authority of its own is reached over TLS, through a connector where the flow says so', async () => {
+  const { cert, key, ca } = await makeTwinCertificate(['127.0.0.1'])
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-dataverse-'))
+  writeFileSync(join(folder, 'ca.pem'), ca)
+  const secure = await startDataverse({ tls: { cert, key } })
+  const asked: (string | undefined)[] = []
+  const direct = makeConnect()
+  const connect: Connect = Object.assign(
+    ({ via, ...request }: ConnectRequest) => {
+      asked.push(via)
+      return direct(request)
+    },
+    { upgrade: direct.upgrade },
+  )
+  const config = { url: secure.origin, ...accounts, via: 'dc-frankfurt', ca: 'ca.pem' }
+  const to = await dataverse.open({ ...dataverseContext(config), folder, connect })
+  opened.push(to)
+  expect((await deliver(to, { accountnumber: '1001', name: 'ACME' })).fields).toMatchObject({ operation: 'created' })
+  expect(new Set(asked)).toEqual(new Set(['dc-frankfurt']))
+  const without = await dataverse.open(dataverseContext({ url: secure.origin, ...accounts }))
+  opened.push(without)
+  expect(await without.check()).toMatchObject({ ok: false, error: { code: 'NET_TLS_FAILED' } })
+  await expect(dataverse.open({ ...dataverseContext({ ...config, ca: 'none.pem' }), folder })).rejects.toMatchObject({
+    code: 'DATAVERSE_CA_UNREADABLE',
+  })
+  await secure.stop()
+  rmSync(folder, { recursive: true })
 })
