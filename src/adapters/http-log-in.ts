@@ -1,5 +1,5 @@
 import type { CredentialLookup } from '../kernel/credential.ts'
-import { type CredentialProof, noProof, proofOf } from './credential-proof.ts'
+import { type CredentialProof, noProof, proofOf } from '../protocols/net/credential-proof.ts'
 import type { HttpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
 

@@ -1,6 +1,6 @@
 import type { Agent } from 'undici'
-import type { TlsWish } from '../kernel/socket.ts'
-import { type HttpClientOptions, makeHttpAgent } from '../protocols/net/http-client.ts'
+import type { TlsWish } from '../../kernel/socket.ts'
+import { type HttpClientOptions, makeHttpAgent } from './http-client.ts'
 
 type Certificate = Pick<TlsWish, 'cert' | 'key'>
 

@@ -1,5 +1,5 @@
-import type { CredentialValue } from '../kernel/credential.ts'
-import type { TlsWish } from '../kernel/socket.ts'
+import type { CredentialValue } from '../../kernel/credential.ts'
+import type { TlsWish } from '../../kernel/socket.ts'
 
 /** How a credential shows itself in HTTP. */
 export interface CredentialProof {
