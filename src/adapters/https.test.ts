@@ -217,6 +217,10 @@ const mistakes: readonly [object, RegExp][] = [
   [{ path: '/x', headers: ['Authorization'] }, /never becomes/],
   [{ path: '/x', methods: [] }, /methods/],
   [{ path: '/x', auth: 'none' }, /auth/],
+  [{ path: '/x', cors: { origins: ['https://portal.contoso.com'] } }, /only where a role is asked for/],
+  [{ path: '/x', role: 'R', cors: { origins: ['*'] } }, /scheme and host of a page/],
+  [{ path: '/x', role: 'R', cors: { origins: ['http://portal.contoso.com'] } }, /scheme and host of a page/],
+  [{ path: '/x', role: 'R', cors: { origins: ['https://portal.contoso.com/'] } }, /scheme and host of a page/],
 ]
 test.each(mistakes)('a document with %j is refused', (config, reason) => {
   expect(JSON.stringify(https.config.safeParse(config).error?.issues)).toMatch(reason)

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { asHubError, defineErrors } from '../kernel/error.ts'
-import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import type { CrossOrigin, HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { duration, size } from '../kernel/schema.ts'
+import { SECOND } from '../kernel/time.ts'
 import { callerOf } from './caller.ts'
 import { endpointPath, endpointRole } from './endpoint-config.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
@@ -40,39 +41,66 @@ const keyLettersMax = 256
 // Headers that steer the hub, or carry what belongs to the log-in, never become part of a message.
 const neverPassed = /^(x-isthmus-.*|authorization|proxy-authorization|cookie|x-api-key)$/i
 
-const config = z.strictObject({
-  path: endpointPath.meta({ description: 'Path below /flows.', examples: ['/orders'] }),
-  methods: z
-    .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']))
-    .min(1)
-    .default(['POST']),
-  role: endpointRole,
-  answer: z.enum(['accepted', 'result']).default('accepted').meta({
-    description:
-      'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
-  }),
-  within: duration.prefault('30s').meta({
-    description: 'How long `result` waits; then the answer is 202 as with accepted, and the message goes on.',
-  }),
-  'max-size': size.optional().meta({ description: 'The largest body that is taken. Default: the limit of the hub.' }),
-  'once-header': z
-    .string()
-    .regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
-    .optional()
-    .meta({
-      description: 'Header that callers repeat with a repeated request; the second is answered like the first.',
-      examples: ['Idempotency-Key'],
-    }),
-  headers: z
+const cors = z.strictObject({
+  origins: z
     .array(
       z
         .string()
-        .regex(/^[A-Za-z0-9_-]{1,64}$/, 'the name of a header')
-        .refine(name => !neverPassed.test(name), 'a header that never becomes part of a message'),
+        .regex(
+          /^(https:\/\/[a-z0-9.-]+|http:\/\/localhost)(:\d{1,5})?$/,
+          'scheme and host of a page in lower case, with its port where it has one, and no path: https://portal.contoso.com',
+        ),
     )
-    .default([])
-    .meta({ description: 'Headers of the request that the message keeps, besides content-type.' }),
+    .min(1)
+    .meta({
+      description: 'Pages whose scripts may call, each by its origin.',
+      examples: [['https://portal.contoso.com']],
+    }),
+  'max-age': duration.prefault('10m').meta({ description: 'How long a browser need not ask again.' }),
 })
+
+const config = z
+  .strictObject({
+    path: endpointPath.meta({ description: 'Path below /flows.', examples: ['/orders'] }),
+    methods: z
+      .array(z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']))
+      .min(1)
+      .default(['POST']),
+    role: endpointRole,
+    answer: z.enum(['accepted', 'result']).default('accepted').meta({
+      description:
+        'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
+    }),
+    within: duration.prefault('30s').meta({
+      description: 'How long `result` waits; then the answer is 202 as with accepted, and the message goes on.',
+    }),
+    'max-size': size.optional().meta({ description: 'The largest body that is taken. Default: the limit of the hub.' }),
+    'once-header': z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
+      .optional()
+      .meta({
+        description: 'Header that callers repeat with a repeated request; the second is answered like the first.',
+        examples: ['Idempotency-Key'],
+      }),
+    headers: z
+      .array(
+        z
+          .string()
+          .regex(/^[A-Za-z0-9_-]{1,64}$/, 'the name of a header')
+          .refine(name => !neverPassed.test(name), 'a header that never becomes part of a message'),
+      )
+      .default([])
+      .meta({ description: 'Headers of the request that the message keeps, besides content-type.' }),
+    cors: cors.optional().meta({
+      description:
+        'Lets pages of other origins call, with a token in the Authorization header; passwords and certificates that a browser adds by itself never count for them. Left out: none.',
+    }),
+  })
+  .refine(given => given.cors === undefined || given.role !== undefined, {
+    path: ['cors'],
+    message: 'pages of other origins may call only where a role is asked for',
+  })
 
 type HttpsConfig = z.output<typeof config>
 
@@ -115,10 +143,11 @@ class HttpsSender implements Sender {
     const { config, flow, limits, serve, signal } = this.#context
     const { path, methods, role } = config
     const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
-    const route: HttpRoute = { flow, path, methods, role, bodyBytesMax, handle: request => this.#take(request) }
+    const cors = crossOriginOf(config)
+    const shared = { flow, role, ...(cors && { cors }) }
+    const route: HttpRoute = { ...shared, path, methods, bodyBytesMax, handle: request => this.#take(request) }
     const status: HttpRoute = {
-      flow,
-      role,
+      ...shared,
       path: this.#links.path,
       methods: ['GET'],
       bodyBytesMax: 0,
@@ -208,5 +237,15 @@ class HttpsSender implements Sender {
       if (value !== undefined) passed[name] = value
     }
     return passed
+  }
+}
+
+function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {
+  if (!cors) return undefined
+  const named = ['authorization', 'content-type', ...(onceHeader === undefined ? [] : [onceHeader]), ...headers]
+  return {
+    origins: cors.origins,
+    headers: [...new Set(named.map(name => name.toLowerCase()))],
+    maxAgeSeconds: Math.floor(cors['max-age'] / SECOND),
   }
 }

@@ -94,6 +94,67 @@ test('the longest route below a path is taken; a flow that stops takes its route
   expect(await ask('/a/x')).toBe(404)
 })
 
+const letIn = (whom: Caller): Guard => ({ admit: () => whom })
+const portal = 'https://portal.contoso.com'
+const cors = { origins: [portal], headers: ['authorization', 'content-type'], maxAgeSeconds: 600 }
+const crossOriginHeaders = (response: Response) =>
+  Object.fromEntries([...response.headers].filter(([name]) => name.startsWith('access-control-')))
+
+test('a page of a listed origin may ask, send and read; the preflight needs no log-in and reaches no flow', async () => {
+  const { url, seen } = await open({ role: 'R', cors }, { guard: letIn(caller) })
+  const preflight = await fetch(`${url}/orders`, {
+    method: 'OPTIONS',
+    headers: {
+      origin: portal,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization',
+    },
+  })
+  expect([preflight.status, crossOriginHeaders(preflight)]).toEqual([
+    204,
+    {
+      'access-control-allow-origin': portal,
+      'access-control-allow-methods': 'POST',
+      'access-control-allow-headers': 'authorization, content-type',
+      'access-control-expose-headers': expect.stringContaining('x-isthmus-message'),
+      'access-control-max-age': '600',
+    },
+  ])
+  const headers = { origin: portal, 'sec-fetch-site': 'cross-site', authorization: 'Bearer t' }
+  const sent = await fetch(`${url}/orders`, { method: 'POST', headers, body: 'x' })
+  expect([sent.status, sent.headers.get('access-control-allow-origin'), sent.headers.get('vary')]).toEqual([
+    202,
+    portal,
+    'origin',
+  ])
+  expect(seen).toHaveLength(1)
+})
+
+test.each([
+  ['of another origin', { origin: 'https://evil.example' }],
+  ['of the listed host over http', { origin: 'http://portal.contoso.com' }],
+  ['of a host that begins like it', { origin: `${portal}.evil.example` }],
+  ['without an origin', { origin: 'null' }],
+])('a page %s is told nothing', async (_name, { origin }) => {
+  const { url } = await open({ role: 'R', cors }, { guard: letIn(caller) })
+  const asked = { origin, 'access-control-request-method': 'POST' }
+  expect(crossOriginHeaders(await fetch(`${url}/orders`, { method: 'OPTIONS', headers: asked }))).toEqual({})
+  const headers = { origin, authorization: 'Bearer t' }
+  expect(crossOriginHeaders(await fetch(`${url}/orders`, { method: 'POST', headers }))).toEqual({})
+})
+
+test('a listed page gains nothing with what a browser adds by itself, and a route without a list answers no preflight', async () => {
+  const { url, seen } = await open({ role: 'R', cors }, { guard: letIn(caller) })
+  const ambient = { origin: portal, 'sec-fetch-site': 'cross-site', authorization: 'Basic YTpi' }
+  expect((await fetch(`${url}/orders`, { method: 'POST', headers: ambient })).status).toBe(403)
+  expect((await fetch(`${url}/orders`, { method: 'OPTIONS', headers: { origin: portal } })).status).toBe(405)
+  expect(seen).toEqual([])
+  const closed = await open({ role: 'R' }, { guard: letIn(caller) })
+  const headers = { origin: portal, 'access-control-request-method': 'POST' }
+  const answer = await fetch(`${closed.url}/orders`, { method: 'OPTIONS', headers })
+  expect([answer.status, crossOriginHeaders(answer)]).toEqual([405, {}])
+})
+
 test('a path belongs to one flow', async () => {
   const { endpoints } = await open()
   const again = { flow: 'invoices', path: '/orders', methods: ['POST'], role: undefined, bodyBytesMax: 1 }

@@ -9,6 +9,7 @@ import { asHubError, HubError } from '../kernel/error.ts'
 import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
 import { admitCaller, findOutsider, refusePlainHttp } from './caller-check.ts'
+import { answerOrigin, isPreflight } from './cross-origin.ts'
 import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
@@ -72,6 +73,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       if (!url.startsWith(`${prefix}/`) && !options.isBehindTls) refusePlainHttp(incoming)
       if (mounted(incoming, response)) return
       const route = findRoute(incoming)
+      if (answerOrigin(incoming, response, route)) return
       const admitted = admit(incoming, response, route)
       const caller = admitted instanceof Promise ? await admitted : admitted
       checkDeclaredSize(incoming, route)
@@ -94,7 +96,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     const route = path.startsWith(`${prefix}/`) ? routes.find(path.slice(prefix.length)) : undefined
     if (!route) throw flowEndpointErrors.PATH_UNKNOWN({ path })
     const method = incoming.method ?? ''
-    if (route.methods.includes(method)) return route
+    if (route.methods.includes(method) || (route.cors && isPreflight(incoming))) return route
     throw flowEndpointErrors.METHOD_REFUSED({ path, method, methods: route.methods.join(', ') })
   }
 

@@ -30,6 +30,16 @@ export interface HttpResponse {
   readonly body: Uint8Array | string | AsyncIterable<Uint8Array>
 }
 
+/** Which pages of other origins may call, and with what. They send a token: browsers add nothing by themselves. */
+export interface CrossOrigin {
+  /** Scheme, host and port, as browsers write them: `https://portal.contoso.com`. */
+  readonly origins: readonly string[]
+  /** Names of request headers, in lower case. */
+  readonly headers: readonly string[]
+  /** How long a browser need not ask again. */
+  readonly maxAgeSeconds: number
+}
+
 /** An HTTP endpoint that a flow asks the hub to serve. */
 export interface HttpRoute {
   readonly flow: string
@@ -39,6 +49,8 @@ export interface HttpRoute {
   /** Role that a caller needs; undefined: no check of who calls, so only loopback callers are let in. */
   readonly role: string | undefined
   readonly bodyBytesMax: number
+  /** Pages of other origins whose scripts may call it; undefined: none. */
+  readonly cors?: CrossOrigin | undefined
   /**
    * Lets routes of several flows stand at one path, of one `kind` and with the same role and size: one of them is called,
    * and hands a request on that is another's. `parts`: what each has of the path; no two have the same part.
