@@ -2,30 +2,32 @@ import type { JsonObject } from '../kernel/json.ts'
 import { controlField, type Idoc, idocNames, type Segment } from '../protocols/idoc/idoc.ts'
 
 /** Control fields that every message carries as attributes, in small letters; empty where the IDoc has none. */
-const controlAttributes = [
-  'MANDT',
-  'DIRECT',
-  'IDOCTYP',
-  'CIMTYP',
-  'MESTYP',
-  'MESCOD',
-  'MESFCT',
-  'SNDPOR',
-  'SNDPRT',
-  'SNDPRN',
-  'RCVPOR',
-  'RCVPRT',
-  'RCVPRN',
-  'CREDAT',
-  'CRETIM',
-  'SERIAL',
-  'ARCKEY',
-] as const
+const controlAttributes = (
+  [
+    'MANDT',
+    'DIRECT',
+    'IDOCTYP',
+    'CIMTYP',
+    'MESTYP',
+    'MESCOD',
+    'MESFCT',
+    'SNDPOR',
+    'SNDPRT',
+    'SNDPRN',
+    'RCVPOR',
+    'RCVPRT',
+    'RCVPRN',
+    'CREDAT',
+    'CRETIM',
+    'SERIAL',
+    'ARCKEY',
+  ] as const
+).map(field => [field, field.toLowerCase()] as const)
 
 /** Names of the attributes of a message that holds an IDoc. */
 export const idocAttributes: readonly string[] = [
   'docnum',
-  ...controlAttributes.map(name => name.toLowerCase()),
+  ...controlAttributes.map(([, attribute]) => attribute),
   'objectKey',
   'orderKey',
   'caller',
@@ -48,19 +50,22 @@ export const usualObjectKeys: ObjectKeys = {
 
 /** What a flow sees of an IDoc beside its body. Where there is no object key, there is no order key either. */
 export function factsOf(idoc: Idoc, objectKeys: ObjectKeys): JsonObject {
-  // Attributes live longer than the document, and a piece of a text keeps the whole text in memory: these are copies.
-  return JSON.parse(JSON.stringify(readFacts(idoc, objectKeys))) as JsonObject
-}
-
-function readFacts(idoc: Idoc, objectKeys: ObjectKeys): Readonly<Record<string, string>> {
-  const facts: Record<string, string> = { docnum: documentNumber(idoc) ?? '' }
-  for (const name of controlAttributes) facts[name.toLowerCase()] = controlField(idoc, name) ?? ''
-  const objectKey = objectKeyOf(idoc, objectKeys[facts['mestyp'] ?? ''] ?? []) ?? ''
+  const facts: Record<string, string> = { docnum: copyOf(documentNumber(idoc)) }
+  for (const [field, attribute] of controlAttributes) facts[attribute] = copyOf(controlField(idoc, field))
+  const objectKey = copyOf(objectKeyOf(idoc, objectKeys[facts['mestyp'] ?? ''] ?? []))
   facts['objectKey'] = objectKey
   // Numbers of two systems cannot be compared, so each has its own order.
   facts['orderKey'] = objectKey === '' ? '' : `${facts['mestyp']}/${facts['sndprn']}/${objectKey}`
   return facts
 }
+
+/** Attributes live longer than the document, and a longer piece of a text keeps the whole text in memory. */
+function copyOf(text = ''): string {
+  return text.length <= pieceLengthMax ? text : Buffer.from(text).toString()
+}
+
+/** V8 copies pieces up to this length anyway. */
+const pieceLengthMax = 12
 
 /** DOCNUM with its 16 digits, however it was written; undefined where the IDoc has none. */
 export function documentNumber(idoc: Pick<Idoc, 'control'>): string | undefined {

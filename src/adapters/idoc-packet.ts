@@ -10,7 +10,11 @@ export const idocPacketLimits = {
   heldBytes: MiB,
 } as const
 
-export type ReadPacket = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Idoc>
+/** How IDocs are read out of bytes; `whole` where that is cheaper for few of them. */
+export interface ReadPacket {
+  stream(source: AsyncIterable<Uint8Array>): AsyncIterable<Idoc>
+  whole?(bytes: Uint8Array): Iterable<Idoc>
+}
 
 /**
  * What a request brought. It is read to its end before anything of it is accepted: of a packet with a mistake at its end
@@ -52,15 +56,19 @@ export class IdocPacket {
   async #receive(source: AsyncIterable<Uint8Array>, countMax: number): Promise<void> {
     const spool = this.#spool
     const pieces = source[Symbol.asyncIterator]()
+    const { whole } = this.#read
+    const isLarge = whole ? await fill(spool, pieces) : true
     // The reader leaves early when it finds a mistake; the rest is still taken in, so that all of it can be kept.
     async function* passing() {
+      yield* spool.stream()
       for (let piece = await pieces.next(); !piece.done; piece = await pieces.next()) {
         await spool.add(piece.value)
         yield piece.value
       }
     }
     try {
-      for await (const idoc of this.#read(passing())) this.#see(idoc, countMax)
+      if (whole && !isLarge) for (const idoc of whole(spool.held())) this.#see(idoc, countMax)
+      else for await (const idoc of this.#read.stream(passing())) this.#see(idoc, countMax)
     } catch (thrown) {
       const error = asHubError(thrown)
       if (!/^(XML|IDOC)_/.test(error.code)) throw thrown
@@ -89,7 +97,7 @@ export class IdocPacket {
 
   async *idocs(): AsyncGenerator<Idoc> {
     if (this.#held) yield* this.#held
-    else yield* this.#read(this.#spool.stream())
+    else yield* this.#read.stream(this.#spool.stream())
   }
 
   /** SHA-256 of the bytes, hexadecimal. */
@@ -103,4 +111,14 @@ export class IdocPacket {
     this.#held = undefined
     return this.#spool.close()
   }
+}
+
+/** Takes in what comes while it can be held; true when there is more than that. */
+async function fill(spool: Spool, pieces: AsyncIterator<Uint8Array>): Promise<boolean> {
+  while (spool.isHeld) {
+    const piece = await pieces.next()
+    if (piece.done) return false
+    await spool.add(piece.value)
+  }
+  return true
 }

@@ -6,7 +6,8 @@ import { idocErrors } from '../protocols/idoc/errors.ts'
 import { type FlatLayouts, readFlatFile } from '../protocols/idoc/flat-file.ts'
 import { readLines } from '../protocols/idoc/flat-lines.ts'
 import type { Idoc } from '../protocols/idoc/idoc.ts'
-import { readIdocs } from '../protocols/idoc/read-idocs.ts'
+import { parseIdocs, readIdocs } from '../protocols/idoc/read-idocs.ts'
+import { keepRecent } from '../protocols/idoc/recent-idocs.ts'
 import { writeIdocs } from '../protocols/idoc/write-idoc.ts'
 import { xmlErrors } from '../protocols/xml/errors.ts'
 import { callerOf } from './caller.ts'
@@ -125,9 +126,9 @@ class IdocSender implements Sender {
 
   #reader(charset: string | undefined): ReadPacket {
     const { format, 'invalid-characters': invalid } = this.#context.config
-    if (format === 'flat-file') return source => readFlatFile(readLines(source, charset), this.#layouts)
-    const mend = invalid === 'error' ? undefined : invalid
-    return source => readIdocs(source, { charset, mend })
+    if (format === 'flat-file') return { stream: source => readFlatFile(readLines(source, charset), this.#layouts) }
+    const options = { charset, mend: invalid === 'error' ? undefined : invalid }
+    return { stream: source => readIdocs(source, options), whole: bytes => parseIdocs(bytes, options) }
   }
 
   /** Resolves when every IDoc is durable. A failure leaves open which were taken: whoever sends all again doubles none. */
@@ -189,7 +190,9 @@ class IdocSender implements Sender {
     const { format, 'invalid-characters': invalid } = this.#context.config
     const isPlain = packet.count === 1 && idoc.soapNamespace === undefined && format === 'xml' && invalid === 'error'
     const held = isPlain ? packet.heldBytes : undefined
-    return held && isUtf8Document(held, charset) ? held : Buffer.from(writeIdocs([idoc]))
+    const bytes = held && isUtf8Document(held, charset) ? held : Buffer.from(writeIdocs([idoc]))
+    keepRecent(bytes, idoc)
+    return bytes
   }
 
   async #keepUnreadable(packet: IdocPacket, request: HttpRequest): Promise<string> {

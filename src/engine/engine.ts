@@ -17,7 +17,7 @@ import { engineErrors } from './errors.ts'
 import { offerPlaces, type PlaceTaker } from './fair-places.ts'
 import { makeIntake } from './intake.ts'
 import { keepResult } from './kept-result.ts'
-import { newestDelivered } from './newest-delivered.ts'
+import { type NewestDelivered, newestDelivered } from './newest-delivered.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
 import { persist } from './persist.ts'
@@ -134,12 +134,7 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       const end = await attempt.run()
       if (end.state === 'failed') await afterFailure(running, attempt, end, wakesBefore)
-      else {
-        if (end.state === 'delivered' && newest) {
-          await persist(persistence, 'newest', () => newest.remember(messageOf(claimed, store.bodies)))
-        }
-        await finish(running, attempt, withReason(end, attempt.where))
-      }
+      else await finish(running, attempt, withReason(end, attempt.where), newest)
     } catch (thrown) {
       reportUnlessFenced(claimed)(thrown)
     } finally {
@@ -154,6 +149,7 @@ export function createEngine(options: EngineOptions): Engine {
     end: { readonly state: FinishedState; readonly summary: string; readonly error?: HubError } & Partial<
       Pick<Outcome, 'result'>
     >,
+    newest?: NewestDelivered,
   ): Promise<void> {
     const { claimed } = attempt
     const { receipts, terms } = attempt.takeUnsaved()
@@ -168,16 +164,11 @@ export function createEngine(options: EngineOptions): Engine {
       const facts = { state: end.state, at, summary, error, receipt: attempt.lastFields, since: claimed.since }
       await answers.give(running, { ...facts, message: claimed.id, attributes: claimed.attributes })
     }
-    await persist(persistence, 'finish', () =>
-      store.finish(claimed, {
-        state: end.state,
-        at,
-        summary,
-        error,
-        receipts: kept ? [...receipts, kept] : receipts,
-        terms,
-      }),
-    )
+    const all = { state: end.state, at, summary, error, receipts: kept ? [...receipts, kept] : receipts, terms }
+    await Promise.all([
+      end.state === 'delivered' && newest && persist(persistence, 'newest', () => newest.remember()),
+      persist(persistence, 'finish', () => store.finish(claimed, all)),
+    ])
     if (!claimed.isProbe) running.queuedCount--
     travelling.delete(claimed.id)
     outcomes.settle({

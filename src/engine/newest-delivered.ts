@@ -9,8 +9,11 @@ const area = 'newest-delivered'
 export interface NewestDelivered {
   /** Words for a message that is older than the last delivered one of its order key; undefined when it may go. */
   overtaken(message: Message): Promise<string | undefined>
-  /** Writes down that this one is the newest now. Before its end is recorded, so that no older one comes in between. */
-  remember(message: Message): Promise<void>
+  /**
+   * Writes down that the message asked for last is the newest now. To be asked for just before its end is: what is asked
+   * for together commits together, so no older one comes in between.
+   */
+  remember(): Promise<void>
 }
 
 export interface NewestOptions {
@@ -30,26 +33,26 @@ export function newestDelivered({ claimed, flow, store, limits }: NewestOptions)
   if (!onlyNewer || orderKey === undefined || claimed.isProbe) return undefined
   const id = `${flow.name}/${orderKey}`
 
-  async function rankOf(message: Message): Promise<string | undefined> {
+  /** Its own value and the last delivered one; read once, since nothing changes them while this attempt runs. */
+  async function readRanks(message: Message) {
     const scope = { message, params: flow.params, flow: { name: flow.name, stage: flow.stage }, limits }
-    const value = await onlyNewer?.evaluate(scope)
-    return typeof value === 'string' || typeof value === 'number' ? String(value).trim() || undefined : undefined
+    const [value, last] = await Promise.all([onlyNewer?.evaluate(scope), store.read(area, id)])
+    const own = typeof value === 'string' || typeof value === 'number' ? String(value).trim() : ''
+    return { own, last: typeof last?.value === 'string' ? last.value : undefined }
   }
-
-  async function lastRank(): Promise<string | undefined> {
-    const value = (await store.read(area, id))?.value
-    return typeof value === 'string' ? value : undefined
-  }
+  let ranks: Awaited<ReturnType<typeof readRanks>> | undefined
 
   return {
     async overtaken(message) {
-      const [rank, last] = await Promise.all([rankOf(message), lastRank()])
-      if (rank === undefined || last === undefined || compareRanks(rank, last) >= 0) return undefined
-      return `superseded: ${last} of ${orderKey} was delivered before, and this one is ${rank}`
+      ranks = await readRanks(message)
+      const { own, last } = ranks
+      if (own === '' || last === undefined || compareRanks(own, last) >= 0) return undefined
+      return `superseded: ${last} of ${orderKey} was delivered before, and this one is ${own}`
     },
-    async remember(message) {
-      const [rank, last] = await Promise.all([rankOf(message), lastRank()])
-      if (rank !== undefined && (last === undefined || compareRanks(rank, last) > 0)) await store.write(area, id, rank)
+    async remember() {
+      if (!ranks || ranks.own === '') return
+      const { own, last } = ranks
+      if (last === undefined || compareRanks(own, last) > 0) await store.write(area, id, own)
     },
   }
 }
