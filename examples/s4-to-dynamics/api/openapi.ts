@@ -1,23 +1,10 @@
-import { heldBody, type Message } from 'isthmus/documents'
 import { apis, isMethod, type Method, type MethodName, methods, type RecordKind, records } from './methods.ts'
 
 /** Roles of the APIs at their stage; the flow hands them over. */
-export type Roles = Readonly<Record<keyof typeof apis, string>>
+type Roles = Readonly<Record<keyof typeof apis, string>>
 
-/** Answers with the OpenAPI description of the five APIs, made from the same table that checks the calls. */
-export default function describeApis(message: Message, { params }: { readonly params: unknown }): Message {
-  const given = params as Readonly<Record<string, string>>
-  const roles: Roles = {
-    inventories: given['inventoryRole'] ?? '',
-    invoices: given['invoiceRole'] ?? '',
-    products: given['productRole'] ?? '',
-    'credit-limits': given['creditRole'] ?? '',
-    users: given['userRole'] ?? '',
-  }
-  return { ...message, body: heldBody(JSON.stringify(openApi(roles), undefined, 2), 'application/json') }
-}
-
-export function openApi(roles: Roles): object {
+/** The OpenAPI description of the five APIs, made from the same table that checks the calls. */
+export default function openApi(roles: Roles): object {
   const names = Object.keys(methods).filter(isMethod)
   return {
     openapi: '3.1.0',

@@ -16,6 +16,8 @@ export interface Question {
   readonly reply: 'json' | 'idoc' | 'proxy'
   /** Control record of the IDoc that asks; empty for the other ways. */
   readonly control: Readonly<Record<string, string>>
+  /** Why it is no question at all. */
+  readonly fault?: string
 }
 
 /** Names of the IDoc types with which SAP asks and is answered. */
@@ -32,7 +34,7 @@ export default async function readQuestion(
   const question = await questionOf(message, limits)
   const { method, fields, reply, control } = question
   const given = Object.fromEntries(fields)
-  const fault = faultOf(method, fields)
+  const fault = question.fault ?? faultOf(method, fields)
   const body = fault === '' && isMethod(method) ? document(method, fields) : {}
   return {
     ...message,
@@ -58,21 +60,25 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
   const path = String(attributes['path'] ?? '').split('?')[0] ?? ''
   const [api = '', name = ''] = path.split('/').slice(-2)
   const found = Object.entries(methods).find(([, each]) => each.api === api && each.path === name)
+  const common = { method: found?.[0] ?? name, reply: 'json', control: {} } as const
   const given = attributes['method'] === 'GET' ? groupOf(attributes['query']) : jsonOf(bytes)
-  const fields = new Map(Object.entries(given ?? {}).map(([field, value]) => [field, textOf(value)]))
-  return { method: found?.[0] ?? name, fields: given ? fields : notJson, reply: 'json', control: {} }
+  if (!given) return { ...common, fields: new Map(), fault: 'The body is no JSON object.' }
+  const nested = Object.keys(given).find(field => typeof given[field] === 'object' && given[field] !== null)
+  const fault = nested === undefined ? {} : { fault: `The field "${nested.slice(0, 60)}" is neither text nor number.` }
+  return { ...common, ...fault, fields: new Map(Object.entries(given).map(([field, value]) => [field, textOf(value)])) }
 }
-
-const notJson: ReadonlyMap<string, string> = new Map([['(no JSON)', '']])
 
 /** ZCRMQUERY01: the method, and a segment for each field. */
 function idocQuestion(bytes: Uint8Array): Question {
   const [idoc] = parseIdocs(bytes)
   const asked = idoc?.data.children.find(({ name }) => name === 'ZE1CRMQUERY')
-  const fields = new Map<string, string>()
-  for (const { fields: pair } of asked?.children ?? []) fields.set(pair.get('NAME') ?? '', pair.get('VALUE') ?? '')
+  const pairs = (asked?.children ?? []).map(
+    ({ fields: pair }) => [pair.get('NAME') ?? '', pair.get('VALUE') ?? ''] as const,
+  )
+  const fields = new Map(pairs)
   const method = asked?.fields.get('METHOD') ?? ''
-  return { method, fields, reply: 'idoc', control: Object.fromEntries(idoc?.control ?? []) }
+  const fault = fields.size < pairs.length ? { fault: 'A field is named twice.' } : {}
+  return { method, fields, reply: 'idoc', control: Object.fromEntries(idoc?.control ?? []), ...fault }
 }
 
 /** The fields of the record below the root of the document. */
@@ -113,7 +119,7 @@ function jsonOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefine
     // A number keeps its letters: an amount of 0.10 is no binary number.
     return groupOf(JSON.parse(Buffer.from(bytes).toString('utf8'), keepNumber))
   } catch {
-    // Said to the caller as a field that does not exist.
+    // Said to the caller by whoever asked for the object.
     return undefined
   }
 }
@@ -130,6 +136,5 @@ function groupOf(value: unknown): Readonly<Record<string, unknown>> | undefined 
 
 function textOf(value: unknown): string {
   if (value === null || value === false) return ''
-  if (value === true) return 'X'
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return value === true ? 'X' : String(value)
 }
