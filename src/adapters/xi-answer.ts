@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Outcome } from '../flow/adapter.ts'
 import type { HubError } from '../kernel/error.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
+import type { JsonObject } from '../kernel/json.ts'
 import { writeXiEnvelope, writeXiFault, writeXiMessage } from '../protocols/xi/write-message.ts'
 import type { XiError, XiHeader } from '../protocols/xi/xi.ts'
 import { xiSenderErrors } from './xi-errors.ts'
@@ -12,13 +13,22 @@ export function acknowledge(asked: XiHeader, now: number): HttpResponse {
   return { status: 200, headers: { 'content-type': type }, body: text }
 }
 
-/** The answer to a query: ApplicationResponse with the body of the result as its main document. */
-export function respond(asked: XiHeader, { body }: NonNullable<Outcome['result']>, now: number): HttpResponse {
+/**
+ * The answer to a query: ApplicationResponse with the body of the result as its main document; ApplicationError where the
+ * flow says with the attribute `fault` that the body is a fault message.
+ */
+export function respond(
+  asked: XiHeader,
+  { body, attributes }: NonNullable<Outcome['result']>,
+  now: number,
+): HttpResponse {
+  const fault = faultOf(attributes)
   const header: XiHeader = {
     ...answerTo(asked, now),
-    messageClass: 'ApplicationResponse',
+    messageClass: fault ? 'ApplicationError' : 'ApplicationResponse',
     isSynchronous: true,
     quality: 'BestEffort',
+    ...(fault && { error: fault }),
   }
   const written = writeXiMessage(header, [
     { name: 'MainDocument', kind: 'Application', type: body.type, bytes: body.bytes, stream: () => body.stream() },
@@ -28,6 +38,15 @@ export function respond(asked: XiHeader, { body }: NonNullable<Outcome['result']
     headers: { 'content-type': written.type, 'content-length': String(written.bytes) },
     body: written.stream(),
   }
+}
+
+/** `fault: { name, namespace }`: the fault message type of the interface. */
+function faultOf({ fault }: JsonObject): XiError | undefined {
+  if (typeof fault !== 'object' || fault === null || !('name' in fault)) return undefined
+  const { name, namespace = '' } = fault
+  if (typeof name !== 'string' || typeof namespace !== 'string') return undefined
+  const faultMessage = { name, namespace }
+  return { category: 'Application', area: 'APPLICATION', code: 'FAULT', faultMessage, parameters: [], retry: 'N' }
 }
 
 /**

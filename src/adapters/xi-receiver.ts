@@ -57,6 +57,20 @@ const config = z
       description: 'Message id of the message that this one answers (RefToMessageId).',
       examples: ['${message.messageId}'],
     }),
+    dynamic: z
+      .array(
+        z.strictObject({
+          namespace: z.string().min(1).max(255),
+          name: z.string().min(1).max(120),
+          value: templateSchema,
+        }),
+      )
+      .max(50)
+      .default([])
+      .meta({
+        description: 'Records of DynamicConfiguration, which adapters and mappings of Process Orchestration read.',
+        examples: [[{ namespace: 'urn:contoso:crm', name: 'Company', value: '${message.company}' }]],
+      }),
     acks: z
       .array(z.enum(Object.keys(ackNames) as (keyof typeof ackNames)[]))
       .default([])
@@ -227,7 +241,9 @@ class XiReceiver implements Receiver {
       quality: qualities[config.qos],
       ...(config.queue && { queueId: queueOf(await render(config.queue)) }),
       acksWanted: config.acks.map(name => ackNames[name]),
-      dynamic: [],
+      dynamic: await Promise.all(
+        config.dynamic.map(async record => ({ ...record, value: await render(record.value) })),
+      ),
       hops: [],
     }
     const { body } = message

@@ -15,16 +15,11 @@ async function world({ times = 1, limits = {} } = {}): Promise<void> {
     keepsResult: true,
     limits,
     steps: [
-      message => ({
-        next: {
-          ...message,
-          body: upper(
-            Buffer.from(message.body.held ?? [])
-              .toString()
-              .repeat(times),
-          ),
-        },
-      }),
+      message => {
+        const text = Buffer.from(message.body.held ?? []).toString()
+        const attributes = { ...message.attributes, fault: 'F1' }
+        return { next: { ...message, attributes, body: upper(text.repeat(times)) } }
+      },
     ],
   })
 }
@@ -42,6 +37,7 @@ test('a result is there for who asks again, also in another process', async () =
   await it.crash()
   expect(await it.accept('price', { attributes: asks, sourceKey: 'q-1' })).toEqual({ id, duplicate: true })
   expect(await resultOf(id)).toEqual(['text/loud', 'PRICE'])
+  expect((await it.outcome(id))?.result?.attributes).toEqual({ asks: true, fault: 'F1' })
 })
 
 test('it is kept with the delivery, as a receipt of its own, and goes with it', async () => {

@@ -1,5 +1,6 @@
 import type { LoadedFlow } from '../flow/document.ts'
 import { heldBody, readBody } from '../kernel/body.ts'
+import type { JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import type { Claimed, DeliveryDetail, StoredReceipt } from '../store/port.ts'
@@ -19,11 +20,14 @@ export async function keepResult(
   const { declaration, config } = flow.from
   if (isProbe || !declaration.keepsResult?.(config, attributes)) return undefined
   const { body, headers } = result
+  // What the sender gave is kept anyway.
+  const own = Object.entries(result.attributes).filter(([name, value]) => attributes[name] !== value)
   if (body.bytes > limits.keptResultBytes) return undefined
   const bytes = await readBody(body, limits.keptResultBytes, 'keeping a result (keptResultBytes)')
   const summary = `the result, kept for whoever asks again (${body.bytes} bytes)`
   const answer = { headers, type: body.type, body: bytes }
-  return { effect, state: 'done', at, summary, fields: undefined, answer }
+  const fields = own.length > 0 ? { attributes: Object.fromEntries(own) } : undefined
+  return { effect, state: 'done', at, summary, fields, answer }
 }
 
 /** The result that was kept with a delivery. */
@@ -33,6 +37,15 @@ export function keptResult({
   attributes,
   acceptedAt,
 }: Pick<DeliveryDetail, 'id' | 'receipts' | 'attributes' | 'acceptedAt'>): Message | undefined {
-  const answer = receipts.find(receipt => receipt.effect === effect)?.answer
-  return answer && { id, headers: answer.headers, attributes, body: heldBody(answer.body, answer.type), acceptedAt }
+  const receipt = receipts.find(kept => kept.effect === effect)
+  if (!receipt?.answer) return undefined
+  const { headers, type, body } = receipt.answer
+  const own = receipt.fields?.['attributes'] as JsonObject | undefined
+  return {
+    id,
+    headers,
+    attributes: { ...attributes, ...own },
+    body: heldBody(body, type),
+    acceptedAt,
+  }
 }

@@ -220,11 +220,21 @@ test('a hub that is killed in the middle of a query answers it when it is asked 
   }
 })
 
+const faulty = `from: { xi: { path: /xi/faults } }
+steps:
+  - map:
+      set:
+        body: <UserFault>locked</UserFault>
+        type: application/xml
+        attributes: { fault: { name: UserFault, namespace: 'urn:example:crm' } }
+to: []
+`
 const rejects = 'steps: [{ filter: { keep: message.size > 99, otherwise: reject, reason: Name a user. } }]\nto:'
 
 test('a query that takes too long, and one that cannot be answered, are told so', async () => {
   it.flow('late', query().replace('/xi/user', '/xi/late').replace('20s', '200ms'))
   it.flow('refused', query().replace('/xi/user', '/xi/refused'))
+  it.flow('faults', faulty)
   it.flow(
     'rejects',
     query()
@@ -248,6 +258,16 @@ test('a query that takes too long, and one that cannot be answered, are told so'
   })
   // They are for the people of the hub, who find them by the id in the answer.
   expect(refused.fault?.text).toMatch(/^Message [0-9A-Z]{11} was taken in but not delivered \(HTTP_REFUSED\)/)
+  const fault = { name: 'UserFault', namespace: 'urn:example:crm' }
+  const faults = () => sendXi(`${it.url}/xi/faults`, { ...ask, messageId: messageId(11) })
+  const fromFlow = await faults()
+  expect(fromFlow).toMatchObject({
+    status: 200,
+    header: { messageClass: 'ApplicationError', error: { category: 'Application', faultMessage: fault } },
+    document: '<UserFault>locked</UserFault>',
+  })
+  await it.start()
+  expect(await faults()).toMatchObject({ header: { error: fromFlow.header?.error }, document: fromFlow.document })
   const rejected = await sendXi(`${it.url}/xi/rejects`, { ...ask, messageId: messageId(10) })
   expect(rejected.fault).toMatchObject({
     text: 'Name a user.',
@@ -391,10 +411,12 @@ test('the words of SAP decide whether a message is tried again', async () => {
   expect(row?.error?.message).toContain('no number range')
 })
 
+const dynamic = ", qos: BE, dynamic: [{ namespace: 'urn:d', name: Company, value: C1 }]"
+
 test('a query of the hub gets the answer of S/4HANA', async () => {
   it.flow(
     'price',
-    `from: { https: { path: /price, answer: result } }\nsteps: [{ call: { ${toS4(', qos: BE').trim()} } }]\nto: []\n`,
+    `from: { https: { path: /price, answer: result } }\nsteps: [{ call: { ${toS4(dynamic).trim()} } }]\nto: []\n`,
   )
   await it.start()
   const written = (message: Parameters<typeof answerHeader>[0]) =>
@@ -408,7 +430,32 @@ test('a query of the hub gets the answer of S/4HANA', async () => {
   })
   const answer = await fetch(`${it.url}/price`, { method: 'POST', body: '<Q/>' })
   expect([answer.status, await answer.text()]).toEqual([200, '<Price>7</Price>'])
-  expect(s4.seen[0]?.header).toMatchObject({ isSynchronous: true, quality: 'BestEffort' })
+  expect(s4.seen[0]?.header).toMatchObject({
+    isSynchronous: true,
+    quality: 'BestEffort',
+    dynamic: [{ namespace: 'urn:d', name: 'Company', value: 'C1' }],
+  })
+})
+
+test('an application fault of S/4HANA is about the message, not about the line', async () => {
+  it.flow(
+    'price',
+    `from: { https: { path: /price, answer: result } }\nsteps: [{ call: { ${toS4(', qos: BE').trim()} } }]\nto: []\n`,
+  )
+  await it.start()
+  const error = { category: 'Application', area: 'APPLICATION', code: 'FAULT', parameters: [] }
+  s4.replies.push(message => {
+    const header = { ...answerHeader(message), ack: undefined, messageClass: 'ApplicationError', error } as const
+    const { type, stream } = writeXiMessage(header, [document('<Fault><Text>no such item</Text></Fault>')])
+    return { status: 200, headers: { 'content-type': type }, body: stream() }
+  })
+  expect((await fetch(`${it.url}/price`, { method: 'POST', body: '<Q/>' })).status).toBe(502)
+  const [row] = await it.ended(1, 'set-aside')
+  expect(row?.error).toMatchObject({
+    code: 'XIRECEIVER_APPLICATION_FAULT',
+    message: expect.stringContaining('no such item'),
+  })
+  expect(it.hub.engine.flows()[0]?.links.filter(({ state }) => state === 'down')).toEqual([])
 })
 
 // ---- a query whose answer comes by another message -----------------------------------------------------------------

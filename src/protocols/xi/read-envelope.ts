@@ -114,10 +114,15 @@ function readFault(fault: XmlElement): XiFault {
 
 function readError(error: XmlElement): XiError {
   const code = childOf(error, 'Code')
+  const fault = childOf(error, 'ApplicationFaultMessage')
+  const faultName = fault?.text.trim() ?? ''
   return {
     category: short(error, 'Category') ?? '',
     area: limited(code?.attributes.get('area') ?? ''),
     code: limited(code?.text.trim() ?? ''),
+    ...(faultName !== '' && {
+      faultMessage: { name: limited(faultName), namespace: limited(fault?.attributes.get('namespace') ?? '') },
+    }),
     parameters: ['P1', 'P2', 'P3', 'P4'].flatMap(name => short(error, name) ?? []),
     text: short(error, 'AdditionalText'),
     stack: short(error, 'Stack'),

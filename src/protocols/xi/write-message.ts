@@ -125,7 +125,11 @@ function hopXml(hop: XiHeader['hops'][number]): string {
 
 function errorXml(error: XiError, attributes: string): string {
   const parameters = error.parameters.slice(0, 4).map((value, index) => element(`P${index + 1}`, value))
+  const { faultMessage } = error
   const more = [
+    faultMessage === undefined
+      ? ''
+      : `<SAP:ApplicationFaultMessage namespace="${attribute(faultMessage.namespace)}">${text(faultMessage.name)}</SAP:ApplicationFaultMessage>`,
     error.text === undefined ? '' : element('AdditionalText', error.text),
     error.stack === undefined ? '' : element('Stack', error.stack),
     error.retry === undefined ? '' : element('Retry', error.retry),

@@ -265,6 +265,7 @@ const header: fc.Arbitrary<XiHeader> = fc.record(
       area: word,
       code: word,
       parameters: fc.array(word, { maxLength: 4 }),
+      faultMessage: fc.record({ name: word, namespace: word }),
       text: word,
     }),
   },

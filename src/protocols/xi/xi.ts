@@ -49,6 +49,8 @@ export interface XiError {
   readonly category: string
   readonly area: string
   readonly code: string
+  /** The fault message type of an application's error, whose document is the payload. */
+  readonly faultMessage?: { readonly name: string; readonly namespace: string } | undefined
   /** P1 to P4, as far as they are there. */
   readonly parameters: readonly string[]
   readonly text?: string | undefined
