@@ -66,7 +66,12 @@ export class EwsExchange {
       try {
         return readAnswer(await this.#text(call), context)
       } catch (thrown) {
-        if (!(thrown instanceof HubError) || thrown.code !== ewsErrors.VERSION_REFUSED.code) throw thrown
+        if (!(thrown instanceof HubError)) throw thrown
+        // It answered in words that nobody understands: what was asked may be done.
+        if (call.isWrite && doubtful.has(thrown.code)) {
+          throw ewsErrors.OUTCOME_UNKNOWN({ server: this.server, reason: thrown.message }, { cause: thrown })
+        }
+        if (thrown.code !== ewsErrors.VERSION_REFUSED.code) throw thrown
         // An older server: step down once for all, and ask again.
         if (version === this.#version) this.#version += 1
         if (this.#version >= versions.length) {
@@ -96,17 +101,15 @@ export class EwsExchange {
   async #text(call: EwsCall): Promise<string> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs)
     const signal = AbortSignal.any([call.signal, timeout])
-    let isSent = false
     try {
       const answer = await this.#send(call, signal, true)
-      isSent = true
       const { status, headers } = answer
       const bytesMax = status === 200 ? this.#answerBytesMax : ewsLimits.errorBytes
       const text = await this.#whole(answer, signal, bytesMax)
       if (status === 200 && isXml(headers)) return text
       throw this.#failure(status, headers, text, call.mailbox)
     } catch (thrown) {
-      throw this.#explain(thrown, call, timeout, isSent)
+      throw this.#explain(thrown, call, timeout)
     }
   }
 
@@ -146,7 +149,7 @@ export class EwsExchange {
     try {
       for await (const chunk of body as AsyncIterable<Uint8Array>) yield chunk
     } catch (thrown) {
-      throw this.#explain(thrown, call, signal, true)
+      throw this.#explain(thrown, call, signal)
     } finally {
       body.destroy()
       release()
@@ -226,14 +229,8 @@ export class EwsExchange {
   }
 
   /** What a thrown value means; our own errors know themselves what became of the request. */
-  #explain(thrown: unknown, call: EwsCall, timeout: AbortSignal, isSent: boolean): HubError {
-    if (thrown instanceof HubError) {
-      // It answered in words that nobody understands: what was asked may be done.
-      const isDoubtful = isSent && call.isWrite && doubtful.has(thrown.code)
-      return isDoubtful
-        ? ewsErrors.OUTCOME_UNKNOWN({ server: this.server, reason: thrown.message }, { cause: thrown })
-        : thrown
-    }
+  #explain(thrown: unknown, call: EwsCall, timeout: AbortSignal): HubError {
+    if (thrown instanceof HubError) return thrown
     const { url, timeoutMs } = this.#options
     const target = { host: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
     const options = { cause: thrown }

@@ -185,10 +185,11 @@ export function syncFolderItems(session: Session, request: XmlElement): string {
   if (!ref) throw invalid("The element 'SyncFolderId' has incomplete content.")
   const max = numberIn(request, 'MaxChangesReturned', 1, 512)
   const given = childOf(request, 'SyncState')
-  const lost = (code: string, text: string) => {
+  const refused = (error: EwsError) => {
     const content = `${element('m:SyncState')}${textElement('m:IncludesLastItemInRange', true)}`
-    return response('SyncFolderItems', [errorRow('SyncFolderItems', new EwsError(code, text), content)])
+    return response('SyncFolderItems', [errorRow('SyncFolderItems', error, content)])
   }
+  const lost = (code: string, text: string) => refused(new EwsError(code, text))
   let folder: TwinFolder
   try {
     folder = session.folder(ref)
@@ -200,7 +201,7 @@ export function syncFolderItems(session: Session, request: XmlElement): string {
     return lost('ErrorInvalidSyncStateData', 'Synchronization state data is corrupt or otherwise invalid.')
   }
   const failure = session.takeRowFailure()
-  if (failure) return lost(failure.code, failure.message)
+  if (failure) return refused(failure)
   const since = known?.seq ?? 0
   const all = mailbox.changesSince(folder, since)
   const page = all.slice(0, max)
