@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow } from '../../protocols/c4c/client.ts'
-import { asText } from '../body-text.ts'
+import { asWords } from '../body-text.ts'
 import type { Attachment, Mail, Person } from '../plan/items.ts'
 import { type C4CCodes, fileCategory, importanceOf, priorityCode } from './codes.ts'
 import { bodyOf, instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
@@ -87,7 +87,7 @@ export function normaliseMail(item: Mail): Mail {
     from: item.from && named(item.from),
     to: item.to.map(named),
     cc: item.cc.map(named),
-    body: asText(item.body),
+    body: asWords(item.body),
     sensitivity: 'normal',
     categories: [],
     attachments: [],

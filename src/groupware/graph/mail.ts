@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
-import { asText, plainLines } from '../body-text.ts'
+import { asWords, plainLines } from '../body-text.ts'
 import type { Mail } from '../plan/items.ts'
 import { readAttachment } from './appointment.ts'
 import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './extended.ts'
@@ -61,5 +61,5 @@ export function writeMail(item: Mail): { readonly values: JsonObject; readonly p
 
 /** Exchange turns text bodies into HTML and writes HTML anew, so bodies are compared by what is read in them. */
 export function normaliseMail(item: Mail): Mail {
-  return { ...item, subject: plainLines(item.subject).slice(0, 255), body: asText(item.body) }
+  return { ...item, subject: plainLines(item.subject).slice(0, 255), body: asWords(item.body) }
 }

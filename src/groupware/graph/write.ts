@@ -14,7 +14,7 @@ export function allFields(item: Item): ReadonlySet<string> {
 /** Body of a create. `key` makes that of an event happen once, however often it is sent. */
 export function creationBody(item: Item, key: string, mark: string | null, markCategory: string): JsonObject {
   const fields = allFields(item)
-  const categories = categoriesOf(item, markCategory, mark !== null)
+  const categories = categoriesOf(item, mark === null ? undefined : markCategory)
   const marks = mark === null ? [] : [extended('mark', mark)]
   switch (item.kind) {
     case 'appointment':
@@ -43,7 +43,14 @@ export function changeBody(
 ): JsonObject {
   // Whoever changes an item through the hub changes one that is linked, unless the link is just being taken away.
   const isCategories = fields.has('categories') || fields.has('party') || mark !== undefined
-  const categories = isCategories ? { categories: categoriesOf(after, markCategory, mark !== null) } : {}
+  const categories = isCategories
+    ? {
+        categories: categoriesOf(
+          mark === null ? unmarked(after, markCategory) : after,
+          mark === null ? undefined : markCategory,
+        ),
+      }
+    : {}
   // An extended property is taken away by writing it empty.
   const marks = mark === undefined || after.kind === 'task' ? [] : [extended('mark', mark ?? '')]
   switch (after.kind) {
@@ -60,10 +67,13 @@ export function changeBody(
   }
 }
 
-function categoriesOf(item: Item, markCategory: string, isMarked: boolean): readonly string[] {
+function categoriesOf(item: Item, markCategory: string | undefined): readonly string[] {
   const own = item.kind === 'contact' ? partyCategory(item) : []
-  const others = item.categories.filter(name => name !== markCategory)
-  return [...new Set([...others, ...own, ...(isMarked ? [markCategory] : [])])]
+  return [...new Set([...item.categories, ...own, ...(markCategory === undefined ? [] : [markCategory])])]
+}
+
+function unmarked(item: Item, markCategory: string): Item {
+  return { ...item, categories: item.categories.filter(name => name !== markCategory) }
 }
 
 function withProperties(properties: readonly JsonObject[]): JsonObject {
