@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { s4Flows } from '../../src/cli/demo/s4-landscape.ts'
 import { parseIdocs } from '../../src/protocols/idoc/read-idocs.ts'
@@ -9,13 +9,16 @@ import type { Answer } from './api/answer.ts'
 import { apis, isMethod, type MethodName, methods, type RecordKind, records } from './api/methods.ts'
 import { type ExampleWorld, startExample } from './landscape-world.ts'
 
+// Whole hubs and three twins over sockets: on a busy machine a story takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
 let world: ExampleWorld
 
 beforeAll(async () => {
   world = await startExample(s4Flows.filter(flow => flow.startsWith('crm-')))
   const { dynamics } = world
   dynamics.put('account', { accountnumber: '1001', name: 'Adatum', creditlimit: 50_000, creditonhold: false })
-}, 60_000)
+})
 afterAll(() => world.close())
 
 type Fields = Readonly<Record<string, string>>

@@ -1,17 +1,20 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createCreditAccount, createInvoice } from '../../src/twins/s4-ale/seed.ts'
 import { type ExampleWorld, startExample } from './landscape-world.ts'
+
+// Whole hubs and three twins over sockets: on a busy machine a story takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let world: ExampleWorld
 
 beforeAll(async () => {
   world = await startExample(['s4-invoices', 's4-credit-limits', 's4-proxy-answers'])
   world.dynamics.put('account', { accountnumber: '1001', name: 'Adatum' })
-}, 60_000)
+})
 afterAll(() => world.close())
 
 const states = () => world.s4.proxies.messages.map(({ state }) => state)
-const arrive = async (wanted: readonly string[]) => await expect.poll(states, { timeout: 15_000 }).toEqual(wanted)
+const arrive = async (wanted: readonly string[]) => await expect.poll(states, { timeout: 40_000 }).toEqual(wanted)
 async function report(): Promise<void> {
   world.s4.runProxyReports()
   await world.s4.sendProxies()
@@ -62,7 +65,7 @@ test('a limit that fits no column is answered with an error that names field, va
   createInvoice(s4.data, '90001520', '1001', '4711')
   await report()
   await expect
-    .poll(() => states().slice(-2).toSorted(), { timeout: 15_000 })
+    .poll(() => states().slice(-2).toSorted(), { timeout: 40_000 })
     .toEqual(['acknowledged', 'acknowledged-with-error'])
   const refused = s4.proxies.messages.find(({ state }) => state === 'acknowledged-with-error')
   expect(refused?.text).toMatch(/MAPPING_FAILED.*creditlimit.*-1 is below 0/)
@@ -76,6 +79,6 @@ test('an invoice that comes before its customer waits for it', async () => {
     .poll(() => world.dynamics.requests.some(({ status, body }) => status === 404 && body.includes('1003')))
     .toBe(true)
   world.dynamics.put('account', { accountnumber: '1003', name: 'Late' })
-  await expect.poll(() => states().at(-1), { timeout: 18_000 }).toBe('acknowledged')
+  await expect.poll(() => states().at(-1), { timeout: 40_000 }).toBe('acknowledged')
   expect(world.dynamics.records('invoice')).toHaveLength(3)
 })

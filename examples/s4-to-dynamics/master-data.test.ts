@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createCustomer, createMaterial } from '../../src/twins/s4-ale/seed.ts'
 import { type ExampleWorld, startExample } from './landscape-world.ts'
+
+// Whole hubs and three twins over sockets: on a busy machine a story takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let world: ExampleWorld
 
@@ -16,7 +19,7 @@ const statuses = (messageType: string) =>
     .filter(idoc => idoc.direction === 'out' && idoc.messageType === messageType)
     .map(idoc => idoc.statuses.at(-1)?.status)
 const arrive = async (messageType: string, wanted: readonly string[]) =>
-  await expect.poll(() => statuses(messageType), { timeout: 15_000 }).toEqual(wanted)
+  await expect.poll(() => statuses(messageType), { timeout: 40_000 }).toEqual(wanted)
 
 async function changed(): Promise<void> {
   world.s4.runChangePointers()
@@ -121,8 +124,17 @@ test('while Dynamics 365 asks for patience nothing is lost and nothing fails', a
     createMaterial(s4.data, `99${number}`, { name: `Part ${number}` })
   }
   await changed()
-  await expect.poll(() => statuses('MATMAS').every(status => status === '41'), { timeout: 18_000 }).toBe(true)
+  await expect.poll(() => statuses('MATMAS').every(status => status === '41'), { timeout: 40_000 }).toBe(true)
   expect(dynamics.records('product')).toHaveLength(10)
+})
+
+test('while S/4HANA does not listen its answers wait, and one that it got without saying so changes nothing twice', async () => {
+  const { s4 } = world
+  s4.data.change('KNA1', { KUNNR: '1003' }, { TELF1: '0816' })
+  s4.setFaults({ busy: { times: 1, retryAfterS: 1 }, dropAfter: { times: 1 } })
+  await changed()
+  await expect.poll(() => statuses('DEBMAS').at(-1), { timeout: 40_000 }).toBe('41')
+  expect(s4.answered.filter(line => line.endsWith('503'))).toHaveLength(1)
 })
 
 test('an older IDoc that comes after a newer one changes nothing', async () => {
@@ -137,6 +149,6 @@ test('an older IDoc that comes after a newer one changes nothing', async () => {
   })
   s4.setFaults({ reversed: { times: 1 } })
   await s4.dispatch()
-  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 15_000 }).toEqual(['39', '41'])
+  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 40_000 }).toEqual(['39', '41'])
   expect(dynamics.records('product').find(({ productnumber }) => productnumber === '4711')?.['stockweight']).toBe(7)
 })
