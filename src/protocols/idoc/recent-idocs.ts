@@ -2,7 +2,7 @@ import { MiB } from '../../kernel/size.ts'
 import type { Idoc } from './idoc.ts'
 
 /** Bytes whose IDocs stay at hand; each takes several times as much when it is read. */
-const bytesMax = 2 * MiB
+const bytesMax = MiB
 
 const recent = new Map<Uint8Array, Idoc>()
 let bytesKept = 0
