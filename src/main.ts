@@ -25,6 +25,7 @@ import { createEngine } from './engine/engine.ts'
 import type { LoadedFlow } from './flow/document.ts'
 import { locationsOf } from './flow/locations.ts'
 import type { Declarations } from './flow/schema.ts'
+import { createLateGroupware, type LateGroupware } from './groupware/organizations/late-groupware.ts'
 import { heldBody } from './kernel/body.ts'
 import { asHubError, type HubError, hubErrors } from './kernel/error.ts'
 import { defaultLimits, type Limits } from './kernel/limit.ts'
@@ -119,6 +120,7 @@ export interface Hub {
   /** Undefined where this hub takes no connectors. */
   readonly connectors: Connectors | undefined
   readonly tokens: LateTokenServer
+  readonly groupware: LateGroupware
   readonly monitor: Monitor
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
@@ -257,6 +259,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     undo.push(() => monitor.close())
     callers.onRefused(reason => monitor.metrics.callerRefused(reason))
 
+    const groupware = createLateGroupware({
+      records: store,
+      clock,
+      log,
+      dataFolder,
+      connect,
+      credential: credentials.lookup,
+    })
+    undo.push(() => groupware.close())
+
     let isReady = false
     const endWatch = watchStore(store, clock, error => {
       isReady = false
@@ -272,6 +284,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       serviceUsers,
       people,
       tokens,
+      groupware,
       catalog,
       logBook,
       clock,
@@ -300,6 +313,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
           .then(startFlow, noteFailure(name))
           .catch(() => {})
     }
+    await groupware.start()
     isReady = true
     await monitor.start()
     return {
@@ -309,6 +323,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       serviceUsers,
       people,
       tokens,
+      groupware,
       monitor,
       catalog,
       logBook,

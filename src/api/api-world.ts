@@ -10,6 +10,7 @@ import { createLateTokenServer } from '../auth/token-server/late-token-server.ts
 import { openVault } from '../auth/vault.ts'
 import { engineWorld, type WorldOptions } from '../engine/engine-world.ts'
 import type { Problem } from '../flow/problem.ts'
+import { createLateGroupware } from '../groupware/organizations/late-groupware.ts'
 import { silentLog } from '../kernel/log.ts'
 import { MiB } from '../kernel/size.ts'
 import { defaultAlertPolicy, type FailedFlow } from '../monitor/expectations.ts'
@@ -79,6 +80,14 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     failedFlows: () => failed,
     documents: async () => new Set(['orders']),
   })
+  const groupware = createLateGroupware({
+    records: store,
+    clock,
+    log: silentLog,
+    dataFolder: ':memory:',
+    connect: makeConnect(),
+    credential: credentials.lookup,
+  })
   const catalog = catalogOf(world.flow)
   let isReady = true
   const api = createApi(
@@ -90,6 +99,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       serviceUsers,
       people,
       tokens,
+      groupware,
       catalog,
       logBook,
       clock,
@@ -144,6 +154,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     },
     async close() {
       await api.close()
+      await groupware.close()
       await tokens.close()
       await monitor.close()
       await serviceUsers.close()

@@ -10,7 +10,8 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
   PATH_UNLIKE: {
     side: 'flow',
     retry: 'after-change',
-    means: 'The path {path} is shared with flow {other}, which asks its callers for another role or takes another size.',
+    means:
+      'The path {path} is shared with flow {other}, which asks its callers for another role or takes another size.',
     next: 'Give the senders of both flows the same role and max-size, or one of them another path.',
   },
   PATH_UNKNOWN: {

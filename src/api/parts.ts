@@ -9,6 +9,7 @@ import type { Connectors } from '../connector/hub/connectors.ts'
 import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
+import type { LateGroupware } from '../groupware/organizations/late-groupware.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
@@ -29,6 +30,7 @@ export interface ApiParts {
   readonly connectors?: Connectors | undefined
   readonly people: People
   readonly tokens: Pick<LateTokenServer, 'load'>
+  readonly groupware: Pick<LateGroupware, 'load'>
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
   readonly clock: Clock

@@ -22,7 +22,9 @@ import { instanceRoutes } from './instance-routes.ts'
 import { keyMapRoutes } from './key-map-routes.ts'
 import { keyRoutes } from './key-routes.ts'
 import { logRoutes } from './log-routes.ts'
+import { mailboxRoutes } from './mailbox-routes.ts'
 import { messageRoutes } from './message-routes.ts'
+import { organizationRoutes } from './organization-routes.ts'
 import type { ApiParts, App } from './parts.ts'
 import { problemOf, problemSchema, problemType, retryAfterOf } from './problem.ts'
 import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
@@ -98,6 +100,8 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     connectorRoutes(routes, parts)
+    organizationRoutes(routes, parts)
+    mailboxRoutes(routes, parts)
     vaultRoutes(routes, parts)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })

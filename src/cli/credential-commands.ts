@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { secretFields } from '../auth/credential-input.ts'
 import { readAnswer } from './answers.ts'
@@ -7,6 +6,7 @@ import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
 import { readSecret, readText } from './input.ts'
 import { facts, table } from './print.ts'
+import { readYaml } from './yaml-input.ts'
 
 const credentialAnswer = z.object({
   name: z.string(),
@@ -152,16 +152,6 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
   }
   if (options.secret !== undefined) settings[knownSecret(options.secret)] = await readSecret(options.secret, cli.io)
   return settings
-}
-
-function readYaml(file: string, text: string): unknown {
-  try {
-    return parse(text, { maxAliasCount: 0 })
-  } catch (cause) {
-    // The first line says what and where; the next ones would show the text, which may hold a secret.
-    const [mistake = ''] = (cause instanceof Error ? cause.message : String(cause)).split('\n')
-    throw cliErrors.INPUT_WRONG({ file, what: 'YAML or JSON', text: mistake }, { cause })
-  }
 }
 
 function isSecret(field: string): boolean {

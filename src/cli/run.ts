@@ -12,8 +12,10 @@ import { keyCommands } from './key-commands.ts'
 import { keyMapCommands } from './key-map-commands.ts'
 import { lintCommands } from './lint-command.ts'
 import { logCommand } from './log-command.ts'
+import { mailboxCommands } from './mailbox-commands.ts'
 import { mappingCommands } from './mapping-commands.ts'
 import { messageCommands } from './message-commands.ts'
+import { organizationCommands } from './organization-commands.ts'
 import { printableLines } from './print.ts'
 import { referenceCommand } from './reference-command.ts'
 import { roleCommands } from './role-commands.ts'
@@ -65,6 +67,8 @@ function buildProgram(cli: Cli): Command {
   mappingCommands(program, cli)
   keyMapCommands(program, cli)
   connectorCommands(program, cli)
+  organizationCommands(program, cli)
+  mailboxCommands(program, cli)
   vaultCommands(program, cli)
   referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)

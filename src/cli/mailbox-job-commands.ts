@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import type { jobView as JobView } from '../api/groupware-views.ts'
+import { SECOND } from '../kernel/time.ts'
+import { readAnswer } from './answers.ts'
+import type { Cli } from './cli.ts'
+import { cliErrors, exitCodes } from './cli-errors.ts'
+import { table } from './print.ts'
+
+type Job = z.output<typeof JobView>
+
+const descriptions = {
+  activate: 'tests the access to each mailbox and syncs it from now on',
+  deactivate: 'syncs them no longer; links are kept',
+  pause: 'syncs them no longer until they are resumed',
+  resume: 'syncs them again',
+  resync: 'reads everything anew; links are kept, nothing is doubled',
+} as const
+
+/** mailbox activate, deactivate, pause, resume, resync; mailbox jobs, job, cancel */
+export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView): void {
+  const pathOf = (id: string, action = '') => `/api/groupware-jobs/${encodeURIComponent(id)}${action}`
+
+  for (const action of Object.keys(descriptions) as (keyof typeof descriptions)[]) {
+    mailbox
+      .command(`${action} <organization> [addresses...]`)
+      .description(`${descriptions[action]}; exit code 1 when one fails`)
+      .option('--all', 'all mailboxes of the organization')
+      .option('--no-wait', 'does not wait for the end')
+      .action(
+        async (
+          organization: string,
+          addresses: readonly string[],
+          { all, wait }: { all?: boolean; wait: boolean },
+          command: Command,
+        ) => {
+          if ((all === true) === addresses.length > 0) {
+            throw cliErrors.INPUT_MISSING({ what: 'either addresses or --all' })
+          }
+          const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
+          const body = { action, mailboxes: all ? 'all' : addresses }
+          let job = readAnswer(jobView, await cli.hub(command).send('POST', path, body))
+          let told = -1
+          while (wait && job.state === 'running') {
+            await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
+            job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
+            if (job.done !== told && job.state === 'running' && cli.io.stderr.isTTY) {
+              cli.io.stderr.write(`${job.done} of ${job.total}\n`)
+            }
+            told = job.done
+          }
+          if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
+          cli.show(command, job, () => describe(job))
+        },
+      )
+  }
+
+  mailbox
+    .command('jobs')
+    .description('what was done to many mailboxes at once, in the last 30 days')
+    .action(async (_options: object, command: Command) => {
+      const schema = z.object({ jobs: z.array(jobView) })
+      const answer = readAnswer(schema, await cli.hub(command).get('/api/groupware-jobs'))
+      cli.show(command, answer, () =>
+        table(
+          ['JOB', 'ORGANIZATION', 'ACTION', 'STATE', 'DONE', 'FAILED', 'STARTED'],
+          answer.jobs.map(job => [
+            job.id,
+            job.organization,
+            job.action,
+            job.state,
+            `${job.done}/${job.total}`,
+            job.failed,
+            job.startedAt,
+          ]),
+        ),
+      )
+    })
+
+  mailbox
+    .command('job <id>')
+    .description('one job and its failures')
+    .action(async (id: string, _options: object, command: Command) => {
+      const job = readAnswer(jobView, await cli.hub(command).get(pathOf(id)))
+      cli.show(command, job, () => describe(job))
+    })
+
+  mailbox
+    .command('cancel <id>')
+    .description('ends a job; what it did stays')
+    .action(async (id: string, _options: object, command: Command) => {
+      const job = readAnswer(jobView, await cli.hub(command).send('POST', pathOf(id, '/cancel'), {}))
+      cli.show(command, job, () => describe(job))
+    })
+}
+
+function describe({ id, action, organization, state, total, done, failed, failures }: Job): string {
+  const lines = failures.map(({ mailbox, error }) => `${mailbox}: ${error.message} ${error.next} (${error.code})\n`)
+  const tail = state === 'running' ? `isthmus mailbox job ${id} shows how far it is.\n` : ''
+  return `${lines.join('')}${action} in ${organization}: ${state}; ${done} of ${total} mailboxes, ${failed} failed.\n${tail}`
+}

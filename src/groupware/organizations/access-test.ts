@@ -1,0 +1,89 @@
+import { asHubError } from '../../kernel/error.ts'
+import type { Scope, SideDriver } from '../drivers.ts'
+import type { SyncRules } from '../plan/rules.ts'
+import type { Cause, Mailbox } from './model.ts'
+import { itemKinds } from './rules-input.ts'
+import { scopeOf } from './scopes.ts'
+
+/** One step of a test of access, and how it went, in words. */
+export interface TestStep {
+  readonly step: string
+  readonly ok: boolean
+  readonly detail: string
+  readonly cause?: Cause | undefined
+}
+
+export interface AccessTest {
+  readonly mailbox: string
+  readonly ok: boolean
+  readonly steps: readonly TestStep[]
+}
+
+export interface Drivers {
+  readonly exchange: SideDriver
+  readonly crm: SideDriver
+}
+
+const sideWords = { exchange: 'the mailbox', crm: 'the CRM' } as const
+
+/**
+ * Walks the way to one mailbox and to its employee in the CRM: opens both sides and reads the first page of each kind
+ * that is synced. Writes nothing. The first step that fails names its cause and what to do; the other side is tried all
+ * the same, so that two mistakes are told at once.
+ */
+export async function testAccess(
+  open: () => Promise<Drivers>,
+  { mailbox, rules, now, signal }: { mailbox: Mailbox; rules: SyncRules; now: number; signal: AbortSignal },
+): Promise<AccessTest> {
+  const steps: TestStep[] = []
+  const drivers = await attempt(steps, 'settings', 'the settings of the organization', open, () => 'in order')
+  for (const side of ['exchange', 'crm'] as const) {
+    const driver = drivers?.[side]
+    for (const kind of itemKinds) {
+      if (!driver || rules.kinds[kind].direction === 'off' || !driver.abilities(kind).holds) continue
+      const scope = scopeOf(mailbox, kind, rules, now)
+      const page = await attempt(
+        steps,
+        `${side} ${kind}`,
+        sideWords[side],
+        () => firstPage(driver, scope, signal),
+        told,
+      )
+      // Further kinds would only repeat the words.
+      if (page === undefined) break
+    }
+  }
+  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps }
+}
+
+function firstPage(driver: SideDriver, scope: Scope, signal: AbortSignal) {
+  return driver.changes(scope, undefined, signal)
+}
+
+function told(page: Awaited<ReturnType<SideDriver['changes']>>): string {
+  if (page === 'token-lost') return 'reached'
+  return `reached; ${page.changes.length}${page.hasMore ? ' or more' : ''} items`
+}
+
+async function attempt<T>(
+  steps: TestStep[],
+  step: string,
+  what: string,
+  work: () => Promise<T>,
+  detail: (result: T) => string,
+): Promise<T | undefined> {
+  try {
+    const result = await work()
+    steps.push({ step, ok: true, detail: detail(result) })
+    return result
+  } catch (thrown) {
+    const { code, side, message, next } = asHubError(thrown)
+    steps.push({ step, ok: false, detail: `${what}: ${message}`, cause: { code, side, message, next } })
+    return undefined
+  }
+}
+
+/** What of a failed test is kept with the mailbox. */
+export function causeOfTest(test: AccessTest): Cause | undefined {
+  return test.steps.find(({ ok }) => !ok)?.cause
+}

@@ -1,0 +1,121 @@
+import { MemoryRecords } from '../../auth/records-world.ts'
+import { defineErrors, HubError } from '../../kernel/error.ts'
+import { silentLog } from '../../kernel/log.ts'
+import { SimulatedClock } from '../../testing/simulated-clock.ts'
+import type { Scope, SideDriver } from '../drivers.ts'
+import { calm, type Surroundings, WorldCrm, WorldMailbox } from '../sync/sides-world.ts'
+import { Groupware } from './groupware.ts'
+
+export const worldErrors = defineErrors('WORLD', {
+  NO_MAILBOX: {
+    side: 'sender',
+    retry: 'after-change',
+    means: 'Exchange has no mailbox {mailbox}.',
+    next: 'Correct the address of the user.',
+  },
+  ACCOUNT_REFUSED: {
+    side: 'sender',
+    retry: 'after-change',
+    means: 'The service account is refused.',
+    next: 'Enter its password anew.',
+  },
+  BUSY: { side: 'sender', retry: 'soon', means: 'The server is busy.', next: 'Nothing; it is tried again.' },
+})
+
+/** An Exchange with mailboxes, a CRM with employees, and a hub between them under simulated time. */
+export class GroupwareWorld {
+  readonly clock = new SimulatedClock(Date.UTC(2026, 10, 23))
+  readonly around: Surroundings = calm()
+  readonly records = new MemoryRecords()
+  readonly mailboxes = new Map<string, WorldMailbox>()
+  readonly crms = new Map<string, WorldCrm>()
+  /** Thrown by each request to the mailbox side. */
+  failure: HubError | undefined
+  opened = 0
+  /** Exchange answers with other ids, as another protocol does. */
+  idPrefix = ''
+  groupware!: Groupware
+
+  async start(dataFolder = ':memory:'): Promise<Groupware> {
+    this.groupware = await Groupware.open({
+      records: this.records,
+      clock: this.clock,
+      log: silentLog,
+      dataFolder,
+      random: () => 0.5,
+      openDrivers: async () => {
+        this.opened++
+        return { exchange: this.#exchange(), crm: this.#crm() }
+      },
+    })
+    await this.groupware.start()
+    return this.groupware
+  }
+
+  addPerson(address: string): { readonly mailbox: WorldMailbox; readonly crm: WorldCrm } {
+    const mailbox = new WorldMailbox(this.around)
+    const crm = new WorldCrm(this.around)
+    this.mailboxes.set(address, mailbox)
+    this.crms.set(address, crm)
+    return { mailbox, crm }
+  }
+
+  /** Lets time pass; whatever begins meanwhile comes to rest. */
+  async pass(ms: number): Promise<void> {
+    await this.clock.advance(ms, async () => {
+      this.around.now = this.clock.now()
+      for (let turn = 0; turn < 40; turn++) await new Promise(resolve => setImmediate(resolve))
+    })
+    this.around.now = this.clock.now()
+  }
+
+  #exchange(): SideDriver {
+    return routed('exchange', scope => {
+      if (this.failure) throw this.failure
+      const mailbox = this.mailboxes.get(scope.mailbox)
+      if (!mailbox) throw worldErrors.NO_MAILBOX({ mailbox: scope.mailbox })
+      return mailbox
+    })
+  }
+
+  #crm(): SideDriver {
+    const fallback = new WorldCrm(this.around)
+    return routed('crm', scope => this.crms.get(scope.owner) ?? fallback)
+  }
+}
+
+/** One driver for many sides, each behind its scope. */
+function routed(side: 'exchange' | 'crm', of: (scope: Scope) => WorldMailbox | WorldCrm): SideDriver {
+  const sample = side === 'exchange' ? new WorldMailbox(calm()) : new WorldCrm(calm())
+  return {
+    side,
+    abilities: kind => ({ ...sample.abilities(), holds: kind === 'appointment' }),
+    changes: async (scope, token) => of(scope).changes(scope, token),
+    ...(side === 'crm' && { keys: async (scope: Scope) => (of(scope) as WorldCrm).keys() }),
+    read: async (scope, ids) => of(scope).read(scope, ids),
+    findByMark: async (scope, marks) => of(scope).findByMark(scope, marks),
+    findByIdentity: async (scope, identities) => of(scope).findByIdentity(scope, identities),
+    create: async (scope, items) => of(scope).create(scope, items),
+    update: async (scope, items) => of(scope).update(scope, items),
+    remove: async (scope, items) => of(scope).remove(scope, items),
+    normalise: item => sample.normalise(item),
+    concerns: error => (error.code === worldErrors.NO_MAILBOX.code ? 'mailbox' : 'account'),
+  }
+}
+
+export const organizationSettings = {
+  access: 'ews-impersonation',
+  exchange: { url: 'https://mail.contoso.com/EWS/Exchange.asmx', auth: 'exchange' },
+  crm: { url: 'https://my1.crm.ondemand.com/sap/c4c/odata/v1/c4codataapi', auth: 'c4c' },
+  every: '1m',
+} as const
+
+/** What a promise was refused with; a promise that keeps is a mistake of the test. */
+export async function refusal(promise: Promise<unknown>): Promise<HubError> {
+  const thrown = await promise.then(
+    () => new Error('it was not refused'),
+    (error: unknown) => error,
+  )
+  if (!(thrown instanceof HubError)) throw thrown
+  return thrown
+}

@@ -1,0 +1,364 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { appointment } from '../sync/sides-world.ts'
+import { GroupwareWorld, organizationSettings, refusal, worldErrors } from './groupware-world.ts'
+
+let world: GroupwareWorld
+
+beforeEach(() => {
+  world = new GroupwareWorld()
+})
+
+afterEach(async () => {
+  await world.groupware.close()
+})
+
+const subjects = (held: ReadonlyMap<string, { readonly item: { readonly kind: string; readonly subject?: string } }>) =>
+  [...held.values()].map(({ item }) => item.subject ?? '').toSorted()
+
+async function contosoWith(...people: string[]) {
+  const groupware = await world.start()
+  await groupware.createOrganization('contoso', organizationSettings)
+  await groupware.addList('contoso', people.join('\n'), false)
+  return groupware
+}
+
+async function activateAll() {
+  const { groupware } = world
+  const job = await groupware.startJob('contoso', 'activate', 'all')
+  await world.pass(SECOND)
+  return groupware.jobEnded(job.id)
+}
+
+describe('bulk activation', () => {
+  test('syncs every mailbox that can be reached, in both directions, and says of the others why', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const ben = world.addPerson('ben@contoso.com')
+    ada.mailbox.add(appointment({ subject: 'from the mailbox' }))
+    ben.crm.add(appointment({ subject: 'from the CRM' }))
+    const groupware = await contosoWith('ada@contoso.com', 'ben@contoso.com', 'gone@contoso.com')
+    const job = await activateAll()
+    expect(job).toMatchObject({ total: 3, done: 3, failedCount: 1 })
+    expect(job.failures).toEqual([
+      { mailbox: 'gone@contoso.com', cause: expect.objectContaining({ code: 'WORLD_NO_MAILBOX' }) },
+    ])
+    await world.pass(MINUTE)
+    expect(subjects(ada.crm.held)).toEqual(['from the mailbox'])
+    expect(subjects(ben.mailbox.held)).toEqual(['from the CRM'])
+    expect(groupware.statusOf('contoso').counts).toMatchObject({ active: 2, error: 1 })
+    expect(groupware.mailbox('gone@contoso.com')).toMatchObject({
+      state: 'error',
+      cause: { message: 'Exchange has no mailbox gone@contoso.com.', next: 'Correct the address of the user.' },
+    })
+    expect(groupware.progressOf('ada@contoso.com')).toMatchObject({ itemsIn: 1, itemsOut: 0 })
+    expect(groupware.progressOf('ben@contoso.com')).toMatchObject({ itemsIn: 0, itemsOut: 1 })
+  })
+
+  test('goes on after a stop in its midst, and takes each mailbox once', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'groupware-'))
+    try {
+      const people = Array.from({ length: 40 }, (_, index) => `p${String(index).padStart(2, '0')}@contoso.com`)
+      for (const person of people) world.addPerson(person).mailbox.add(appointment({ subject: person }))
+      const groupware = await world.start(folder)
+      await groupware.createOrganization('contoso', organizationSettings)
+      await groupware.addList('contoso', people.join('\n'), false)
+      const job = await groupware.startJob('contoso', 'activate', 'all')
+      await groupware.close()
+      expect(groupware.job(job.id).endedAt).toBeUndefined()
+      const again = await world.start(folder)
+      await world.pass(SECOND)
+      expect(await again.jobEnded(job.id)).toMatchObject({ total: 40, done: 40, failedCount: 0 })
+      expect(again.statusOf('contoso').counts.active).toBe(40)
+      // The disk is a real one: it takes its own time.
+      const came = () => people.filter(person => world.crms.get(person)?.held.size === 1)
+      for (let turn = 0; turn < 1000 && came().length < 40; turn++) {
+        await sleep(5)
+        await world.pass(SECOND)
+      }
+      for (const person of people) expect(subjects(world.crms.get(person)?.held ?? new Map())).toEqual([person])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('can be cancelled; what it did stays', async () => {
+    const groupware = await contosoWith(...Array.from({ length: 30 }, (_, index) => `p${index}@contoso.com`))
+    const { id } = await groupware.startJob('contoso', 'activate', 'all')
+    const job = await groupware.cancelJob(id)
+    expect(job.isCancelled).toBe(true)
+    expect(job.endedAt).toBeDefined()
+    expect(job.done).toBeLessThan(30)
+    expect((await refusal(Promise.resolve().then(() => groupware.job('x')))).code).toBe('ORGANIZATION_JOB_UNKNOWN')
+  })
+})
+
+describe('an active mailbox', () => {
+  test('is asked as often as its organization says, and carries changes both ways', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    const held = ada.mailbox.add(appointment({ subject: 'first' }))
+    await world.pass(3 * MINUTE)
+    const [made] = ada.crm.held.values()
+    expect(made?.item).toMatchObject({ subject: 'first' })
+    ada.crm.edit(made?.id ?? '', item => ({ ...item, subject: 'second' }) as typeof item)
+    await world.pass(3 * MINUTE)
+    expect(ada.mailbox.held.get(held.id)?.item).toMatchObject({ subject: 'second' })
+  })
+
+  test('rests while it is paused, and goes on without doubles', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    await groupware.jobEnded((await groupware.startJob('contoso', 'pause', ['ada@contoso.com'])).id)
+    ada.mailbox.add(appointment({ subject: 'while paused' }))
+    await world.pass(HOUR)
+    expect(ada.crm.held.size).toBe(0)
+    await groupware.jobEnded((await groupware.startJob('contoso', 'resume', 'all')).id)
+    await groupware.jobEnded((await groupware.startJob('contoso', 'resync', 'all')).id)
+    await world.pass(5 * MINUTE)
+    expect(subjects(ada.crm.held)).toEqual(['while paused'])
+    expect(subjects(ada.mailbox.held)).toEqual(['while paused'])
+  })
+
+  test('of a paused organization rests, too', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await groupware.setPaused('contoso', true)
+    ada.mailbox.add(appointment())
+    await world.pass(HOUR)
+    expect(ada.crm.held.size).toBe(0)
+    await groupware.setPaused('contoso', false)
+    await world.pass(2 * MINUTE)
+    expect(ada.crm.held.size).toBe(1)
+  })
+
+  test('shows a lasting trouble with its next step, and is active again by itself', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    world.mailboxes.delete('ada@contoso.com')
+    await world.pass(3 * MINUTE)
+    expect(groupware.mailbox('ada@contoso.com')).toMatchObject({ state: 'error', cause: { code: 'WORLD_NO_MAILBOX' } })
+    world.mailboxes.set('ada@contoso.com', ada.mailbox)
+    groupware.syncNow('ada@contoso.com')
+    await world.pass(SECOND)
+    expect(groupware.mailbox('ada@contoso.com')).toMatchObject({ state: 'active', cause: undefined })
+  })
+
+  test('whose account is refused is not to blame: the organization rests, with one probe now and then', async () => {
+    world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    world.failure = worldErrors.ACCOUNT_REFUSED()
+    await world.pass(5 * MINUTE)
+    expect(groupware.mailbox('ada@contoso.com').state).toBe('active')
+    expect(groupware.statusOf('contoso').account).toMatchObject({ isRefused: true })
+    world.failure = undefined
+    await groupware.updateOrganization('contoso', { ...organizationSettings, about: 'new password' })
+    await world.pass(MINUTE)
+    expect(groupware.statusOf('contoso').account.isRefused).toBe(false)
+  })
+
+  test('holds a mass deletion back until a person lets it pass', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const held = Array.from({ length: 30 }, (_, index) => ada.mailbox.add(appointment({ subject: `item ${index}` })))
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    expect(ada.crm.held.size).toBe(30)
+    for (const { id } of held) ada.mailbox.drop(id)
+    await world.pass(5 * MINUTE)
+    expect(ada.crm.held.size).toBe(30)
+    expect(groupware.progressOf('ada@contoso.com').held).toEqual({ appointment: 30 })
+    await groupware.releaseBrake('ada@contoso.com')
+    await world.pass(2 * MINUTE)
+    expect(ada.crm.held.size).toBe(0)
+    expect(groupware.progressOf('ada@contoso.com').held).toEqual({})
+  })
+})
+
+describe('before and after', () => {
+  test('a preview tells what the first sync would do, and writes nothing', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    ada.mailbox.add(appointment({ subject: 'open' }))
+    ada.mailbox.add(appointment({ subject: 'secret', sensitivity: 'private' }))
+    ada.crm.add(appointment({ subject: 'customer' }))
+    const groupware = await contosoWith('ada@contoso.com')
+    const preview = await groupware.preview('ada@contoso.com')
+    expect(preview.counts).toEqual({ appointment: { created: 2, skipped: 1 } })
+    expect(preview.items.find(({ what }) => what === 'skipped')).toMatchObject({ title: 'secret', reason: 'private' })
+    expect([ada.mailbox.writeCount, ada.crm.writeCount]).toEqual([0, 0])
+  })
+
+  test('an item is explained by what stands now and what was done before', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const open = ada.mailbox.add(appointment({ subject: 'Offer for Söhne' }))
+    ada.mailbox.add(appointment({ subject: 'Doctor', sensitivity: 'private' }))
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    const synced = await groupware.explain('ada@contoso.com', open.id)
+    expect(synced.findings).toContainEqual(expect.objectContaining({ side: 'exchange', state: 'linked', id: open.id }))
+    expect(synced.history).toContainEqual(expect.objectContaining({ what: 'created', title: 'Offer for Söhne' }))
+    const kept = await groupware.explain('ada@contoso.com', 'doctor')
+    expect(kept.findings).toContainEqual(
+      expect.objectContaining({
+        state: 'stays-out',
+        text: 'The item is private or confidential; such items stay in the mailbox.',
+      }),
+    )
+    expect((await groupware.explain('ada@contoso.com', 'never heard of')).findings).toEqual([])
+  })
+
+  test('the log of a mailbox is read page by page, newest first', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    for (let index = 0; index < 5; index++) ada.mailbox.add(appointment({ subject: `item ${index}` }))
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    const page = groupware.logOf({ mailbox: 'ada@contoso.com', limit: 3 })
+    const next = groupware.logOf({ mailbox: 'ada@contoso.com', limit: 100, before: page.at(-1)?.number })
+    expect(page).toHaveLength(3)
+    expect(next.at(-1)).toMatchObject({ about: 'mailbox', text: 'Activated.' })
+    expect(new Set([...page, ...next].map(({ number }) => number)).size).toBe(page.length + next.length)
+  })
+})
+
+describe('the way into the mailboxes', () => {
+  test('is tested with one mailbox, and both sides are told of at once', async () => {
+    world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    expect(await groupware.testOrganization('contoso')).toMatchObject({ ok: true, mailbox: 'ada@contoso.com' })
+    const other = await groupware.testOrganization('contoso', 'nobody@contoso.com')
+    expect(other.ok).toBe(false)
+    expect(other.steps).toContainEqual(
+      expect.objectContaining({
+        step: 'exchange appointment',
+        ok: false,
+        detail: 'the mailbox: Exchange has no mailbox nobody@contoso.com.',
+      }),
+    )
+    expect(other.steps).toContainEqual(expect.objectContaining({ step: 'crm appointment', ok: true }))
+    expect(groupware.mailboxes('contoso')).toHaveLength(1)
+  })
+
+  test('can become another one; every link is kept, nothing is made again', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    for (let index = 0; index < 12; index++) ada.mailbox.add(appointment({ subject: `item ${index}` }))
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    expect(ada.crm.held.size).toBe(12)
+    // Another protocol has another id for each item.
+    for (const id of [...ada.mailbox.held.keys()]) ada.mailbox.move(id)
+    ada.mailbox.loseState()
+    const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
+    await groupware.updateOrganization('contoso', settings)
+    await world.pass(10 * MINUTE)
+    expect(ada.crm.held.size).toBe(12)
+    expect(ada.mailbox.held.size).toBe(12)
+    const [first] = ada.mailbox.held.values()
+    ada.mailbox.edit(first?.id ?? '', item => ({ ...item, subject: 'after the move' }) as typeof item)
+    await world.pass(5 * MINUTE)
+    expect(subjects(ada.crm.held)).toContain('after the move')
+  })
+
+  test('to Exchange Online is closed for EWS from April 2027 on', async () => {
+    const groupware = await world.start()
+    await world.clock.advance(200 * 24 * HOUR)
+    const exchange = { url: 'https://outlook.office365.com/EWS/Exchange.asmx', auth: 'app' }
+    const refused = await refusal(groupware.createOrganization('contoso', { ...organizationSettings, exchange }))
+    expect(refused.code).toBe('ORGANIZATION_EWS_OVER')
+  })
+})
+
+describe('settings', () => {
+  test('of a user win over the profile, which wins over what is usual', async () => {
+    const groupware = await contosoWith('ada@contoso.com')
+    await groupware.writeProfile('sales', { rules: { appointment: { past: '60d' }, contact: { direction: 'off' } } })
+    await groupware.updateOrganization('contoso', { ...organizationSettings, profile: 'sales' })
+    const rules = { appointment: { past: false as const, conflict: 'crm' as const } }
+    await groupware.putMailbox('contoso', { address: 'ada@contoso.com' }, rules)
+    const { kinds } = groupware.rulesOf(groupware.mailbox('ada@contoso.com'))
+    expect(kinds.appointment).toMatchObject({ pastMs: undefined, conflict: 'crm', direction: 'both' })
+    expect(kinds.contact.direction).toBe('off')
+    expect((await refusal(groupware.removeProfile('sales'))).code).toBe('ORGANIZATION_PROFILE_IN_USE')
+  })
+
+  test.each([
+    ['no credential', { exchange: { url: 'https://mail.contoso.com/' } }, /credential of the service account/],
+    ['plain http', { crm: { url: 'http://my1.crm.example/', auth: 'c4c' } }, /https address/],
+    ['a password in the address', { crm: { url: 'https://a:b@my1.crm.example/', auth: 'c4c' } }, /without user/],
+    ['an unknown setting', { acces: 'graph' }, /acces/],
+    ['an interval of a second', { every: '1s' }, /between 10s and 24h/],
+    ['a connector to Graph', { access: 'graph', exchange: { auth: 'app', via: 'dc' } }, /Graph is reached directly/],
+  ])('with %s are refused with the place', async (_name, change, words) => {
+    const groupware = await world.start()
+    const refused = await refusal(groupware.createOrganization('contoso', { ...organizationSettings, ...change }))
+    expect(refused.code).toBe('ORGANIZATION_INVALID')
+    expect(refused.message).toMatch(words)
+    expect(groupware.organizations()).toEqual([])
+  })
+
+  test('that somebody else changed meanwhile are not written over', async () => {
+    const groupware = await contosoWith('ada@contoso.com')
+    const { revision } = groupware.organization('contoso')
+    await groupware.updateOrganization('contoso', { ...organizationSettings, about: 'one' }, revision)
+    const refused = await refusal(groupware.updateOrganization('contoso', organizationSettings, revision))
+    expect(refused.code).toBe('ORGANIZATION_CHANGED_MEANWHILE')
+  })
+
+  test('outlive the process, and so do mailboxes, states and counts', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    ada.mailbox.add(appointment())
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    await groupware.close()
+    const again = await world.start()
+    expect(again.organization('contoso').everyMs).toBe(MINUTE)
+    expect(again.mailbox('ada@contoso.com').state).toBe('active')
+    expect(again.progressOf('ada@contoso.com').itemsIn).toBe(1)
+  })
+})
+
+describe('a mailbox', () => {
+  test('belongs to one organization', async () => {
+    const groupware = await contosoWith('ada@contoso.com')
+    await groupware.createOrganization('fabrikam', organizationSettings)
+    const refused = await refusal(groupware.putMailbox('fabrikam', { address: 'ada@contoso.com' }))
+    expect(refused.code).toBe('ORGANIZATION_MAILBOX_ELSEWHERE')
+    const dryRun = await groupware.addList('fabrikam', 'eve@fabrikam.com\nada@contoso.com', true)
+    expect(dryRun.mistakes).toEqual([{ line: 2, message: 'ada@contoso.com belongs to organization "contoso"' }])
+    expect(groupware.mailboxes('fabrikam')).toEqual([])
+  })
+
+  test('is forgotten with its links; both sides keep what they have', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    ada.mailbox.add(appointment())
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    expect((await refusal(groupware.removeOrganization('contoso'))).code).toBe('ORGANIZATION_IN_USE')
+    await groupware.removeMailbox('ada@contoso.com')
+    expect([ada.mailbox.held.size, ada.crm.held.size]).toEqual([1, 1])
+    await groupware.removeOrganization('contoso')
+    await world.pass(HOUR)
+    expect(groupware.organizations()).toEqual([])
+  })
+
+  test('that is not active cannot be synced by hand, and says so', async () => {
+    const groupware = await contosoWith('ada@contoso.com')
+    expect(() => groupware.syncNow('ada@contoso.com')).toThrow(/is not-activated, so it cannot be synced/)
+  })
+})

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto'
+import { asHubError } from '../../kernel/error.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Records } from '../../store/port.ts'
+import { organizationErrors } from './errors.ts'
+import { keptJob } from './kept.ts'
+import { organizationLimits as limits } from './limits.ts'
+import type { Cause } from './model.ts'
+
+export type JobAction = 'activate' | 'deactivate' | 'resync' | 'pause' | 'resume'
+
+/** One thing done to many mailboxes. It goes on after a restart where it was. */
+export interface Job {
+  readonly id: string
+  readonly organization: string
+  readonly action: JobAction
+  readonly startedAt: number
+  readonly endedAt?: number | undefined
+  readonly total: number
+  readonly done: number
+  readonly failedCount: number
+  /** The first failures; `failedCount` tells of all. */
+  readonly failures: readonly { readonly mailbox: string; readonly cause: Cause }[]
+  readonly isCancelled: boolean
+}
+
+export interface JobsOptions {
+  readonly records: Pick<Records, 'list' | 'read' | 'write' | 'remove'>
+  readonly clock: Clock
+  readonly log: Log
+  /** Does it to one mailbox; doing it twice does no harm. What it throws is the failure of that mailbox. */
+  readonly act: (action: JobAction, mailbox: string, signal: AbortSignal) => Promise<void>
+}
+
+const area = 'groupware-job'
+/** The mailboxes of a job are written once, apart from how far it came. */
+const targetArea = 'groupware-job-targets'
+
+/** Bulk actions with durable progress. */
+export class Jobs {
+  readonly #options: JobsOptions
+  readonly #jobs = new Map<string, Job>()
+  readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>()
+  readonly #stop = new AbortController()
+
+  private constructor(options: JobsOptions) {
+    this.#options = options
+  }
+
+  /** Reads the jobs there are and forgets old ones; `resume` lets those that have not ended go on. */
+  static async open(options: JobsOptions): Promise<Jobs> {
+    const jobs = new Jobs(options)
+    const { records, clock } = options
+    for (const { id, value } of await records.list(area)) {
+      const job = keptJob.safeParse(value)
+      const isOld = job.success && job.data.endedAt !== undefined && job.data.endedAt < clock.now() - limits.jobKeepMs
+      if (job.success && !isOld) jobs.#jobs.set(id, job.data)
+      else await jobs.#forget(id)
+    }
+    return jobs
+  }
+
+  list(): readonly Job[] {
+    return [...this.#jobs.values()].toSorted((one, other) => other.startedAt - one.startedAt)
+  }
+
+  get(id: string): Job {
+    const job = this.#jobs.get(id)
+    if (!job) throw organizationErrors.JOB_UNKNOWN({ job: id.slice(0, 64) })
+    return job
+  }
+
+  /** Durable when it resolves; the work goes on by itself. */
+  async start(organization: string, action: JobAction, mailboxes: readonly string[]): Promise<Job> {
+    const { records, clock } = this.#options
+    const job: Job = {
+      id: randomUUID(),
+      organization,
+      action,
+      startedAt: clock.now(),
+      total: mailboxes.length,
+      done: 0,
+      failedCount: 0,
+      failures: [],
+      isCancelled: false,
+    }
+    await records.write(targetArea, job.id, [...mailboxes])
+    await this.#put(job)
+    this.#run(job.id)
+    return job
+  }
+
+  resume(): void {
+    for (const job of this.#jobs.values()) if (job.endedAt === undefined) this.#run(job.id)
+  }
+
+  /** What was not begun stays as it is. */
+  async cancel(id: string): Promise<Job> {
+    const running = this.#running.get(id)
+    if (this.get(id).endedAt !== undefined) return this.get(id)
+    await this.#put({ ...this.get(id), isCancelled: true })
+    running?.stop.abort()
+    await running?.ended
+    return this.get(id)
+  }
+
+  /** Resolves when the job has ended. */
+  async ended(id: string): Promise<Job> {
+    await this.#running.get(id)?.ended
+    return this.get(id)
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended))
+  }
+
+  #run(id: string): void {
+    if (this.#running.has(id)) return
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal])
+    const ended = this.#work(id, signal)
+      .catch((thrown: unknown) => {
+        const error = asHubError(thrown)
+        this.#options.log.error('groupware.job-stopped', { job: id, code: error.code, text: error.message })
+      })
+      .finally(() => this.#running.delete(id))
+    this.#running.set(id, { stop, ended })
+  }
+
+  async #work(id: string, signal: AbortSignal): Promise<void> {
+    const { records, clock, log, act } = this.#options
+    const kept = (await records.read(targetArea, id))?.value
+    const targets = Array.isArray(kept) ? kept.map(String) : []
+    const { action } = this.get(id)
+    let storedAt = clock.now()
+    // Ends in order of their beginning are what counts as done, so that nothing is left out after a crash.
+    const pending = new Map<number, Promise<void>>()
+    const finished = new Set<number>()
+    let next = this.get(id).done
+    let done = next
+    const one = async (index: number, mailbox: string) => {
+      try {
+        await act(action, mailbox, signal)
+      } catch (thrown) {
+        if (signal.aborted) return
+        this.#fail(id, mailbox, asHubError(thrown))
+      }
+      finished.add(index)
+    }
+    while ((next < targets.length && !signal.aborted) || pending.size > 0) {
+      while (next < targets.length && pending.size < limits.jobParallel && !signal.aborted) {
+        const index = next++
+        pending.set(
+          index,
+          one(index, targets[index] ?? '').finally(() => pending.delete(index)),
+        )
+      }
+      await Promise.race(pending.values())
+      while (finished.delete(done)) done++
+      this.#jobs.set(id, { ...this.get(id), done })
+      if (clock.now() - storedAt >= limits.jobStoreMs) {
+        storedAt = clock.now()
+        await this.#put(this.get(id))
+      }
+    }
+    while (finished.delete(done)) done++
+    const job = { ...this.get(id), done }
+    const isOver = done >= targets.length || job.isCancelled
+    await this.#put(isOver ? { ...job, endedAt: clock.now() } : job)
+    if (!isOver) return
+    await records.remove(targetArea, id)
+    const { organization, failedCount, total } = job
+    log.info('groupware.job-ended', { job: id, organization, action, done, total, failed: failedCount })
+  }
+
+  #fail(id: string, mailbox: string, { code, side, message, next }: ReturnType<typeof asHubError>): void {
+    const job = this.get(id)
+    const failures = job.failures.filter(failure => failure.mailbox !== mailbox).slice(0, limits.jobFailures - 1)
+    this.#jobs.set(id, {
+      ...job,
+      failedCount: job.failedCount + 1,
+      failures: [...failures, { mailbox, cause: { code, side, message, next } }],
+    })
+  }
+
+  async #put(job: Job): Promise<void> {
+    this.#jobs.set(job.id, job)
+    await this.#options.records.write(area, job.id, JSON.parse(JSON.stringify(job)))
+  }
+
+  async #forget(id: string): Promise<void> {
+    await this.#options.records.remove(area, id)
+    await this.#options.records.remove(targetArea, id)
+  }
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { accessTypes, type Mailbox, mailboxStates, type Organization, type Profile } from './model.ts'
+import { itemKinds, rulesInput } from './rules-input.ts'
+
+// How records are kept. Numbers are milliseconds.
+
+const rules = z.custom<z.input<typeof rulesInput>>(value => rulesInput.safeParse(value).success, 'rules')
+const text = z.string()
+const maybe = text.optional().transform(value => value)
+
+export const keptOrganization = z.object({
+  name: text,
+  about: text,
+  access: z.enum(accessTypes),
+  exchange: z.object({ url: maybe, auth: maybe, via: maybe, logIn: z.enum(['ntlm', 'basic']) }),
+  crm: z.object({ url: text, auth: text, via: maybe }),
+  profile: text,
+  everyMs: z.number(),
+  testMailbox: maybe,
+  isPaused: z.boolean(),
+  changedAt: z.number(),
+}) as unknown as z.ZodType<Omit<Organization, 'revision'>>
+
+export const keptProfile = z.object({
+  name: text,
+  about: text,
+  rules,
+  changedAt: z.number(),
+}) as unknown as z.ZodType<Omit<Profile, 'revision'>>
+
+const cause = z.object({ code: text, side: text, message: text, next: text })
+
+export const keptMailbox = z.object({
+  address: text,
+  organization: text,
+  crmAddress: text,
+  auth: maybe,
+  rules,
+  state: z.enum(mailboxStates),
+  stateSince: z.number(),
+  cause: cause.optional(),
+}) as unknown as z.ZodType<Omit<Mailbox, 'revision'>>
+
+const maybeNumber = z.number().optional()
+
+export const keptProgress = z.object({
+  lastRoundAt: maybeNumber,
+  lastItemAt: maybeNumber,
+  firstRoundAt: maybeNumber,
+  itemsIn: z.number(),
+  itemsOut: z.number(),
+  conflicts: z.number(),
+  refused: z.number(),
+  held: z.partialRecord(z.enum(itemKinds), z.number()),
+  failedRounds: z.number(),
+})
+
+export const keptJob = z.object({
+  id: text,
+  organization: text,
+  action: z.enum(['activate', 'deactivate', 'resync', 'pause', 'resume']),
+  startedAt: z.number(),
+  endedAt: maybeNumber,
+  total: z.number(),
+  done: z.number(),
+  failedCount: z.number(),
+  failures: z.array(z.object({ mailbox: text, cause })),
+  isCancelled: z.boolean(),
+})

@@ -1,0 +1,62 @@
+import type { CredentialLookup } from '../../kernel/credential.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Connect } from '../../kernel/socket.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Records } from '../../store/port.ts'
+import type { Groupware } from './groupware.ts'
+import { organizationArea } from './limits.ts'
+
+/** The groupware sync, opened when somebody asks for it: a hub without organizations spends nothing on it. */
+export interface LateGroupware {
+  load(): Promise<Groupware>
+  /** What is open now, for those who only look. */
+  opened(): Groupware | undefined
+  /** Opens it and syncs, if there is an organization. */
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface LateGroupwareOptions {
+  readonly records: Pick<Records, 'read' | 'list' | 'write' | 'remove'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly dataFolder: string
+  readonly connect: Connect
+  readonly credential: CredentialLookup
+}
+
+export function createLateGroupware(options: LateGroupwareOptions): LateGroupware {
+  let groupware: Groupware | undefined
+  let loading: Promise<Groupware> | undefined
+  let isClosed = false
+
+  function load(): Promise<Groupware> {
+    loading ??= open().catch((thrown: unknown) => {
+      // The next one who needs it tries again.
+      loading = undefined
+      throw thrown
+    })
+    return loading
+  }
+
+  async function open(): Promise<Groupware> {
+    const { openGroupware } = await import('./open-groupware.ts')
+    const opened = await openGroupware(options)
+    if (!isClosed) await opened.start()
+    groupware = opened
+    return opened
+  }
+
+  return {
+    load,
+    opened: () => groupware,
+    async start() {
+      if ((await options.records.list(organizationArea)).length > 0) await load()
+    },
+    async close() {
+      isClosed = true
+      const opened = await loading?.catch(() => undefined)
+      await opened?.close()
+    },
+  }
+}

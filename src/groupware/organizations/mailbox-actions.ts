@@ -1,0 +1,173 @@
+import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
+import { type AccessTest, causeOfTest, testAccess } from './access-test.ts'
+import { organizationErrors } from './errors.ts'
+import type { JobAction } from './jobs.ts'
+import { organizationLimits as limits } from './limits.ts'
+import type { Cause, Mailbox, MailboxState } from './model.ts'
+import type { GroupwareParts } from './parts.ts'
+import { rekeyMailbox } from './rekey.ts'
+import { itemKinds } from './rules-input.ts'
+import type { Worker } from './worker.ts'
+
+/** What administrators do to one mailbox; each of it may be repeated. */
+export class MailboxActions {
+  readonly #parts: GroupwareParts
+  readonly #worker: Worker
+  /** It is its turn now, or no longer. */
+  readonly #changed: (mailbox: Mailbox) => void
+
+  constructor(parts: GroupwareParts, worker: Worker, changed: (mailbox: Mailbox) => void) {
+    this.#parts = parts
+    this.#worker = worker
+    this.#changed = changed
+  }
+
+  async act(action: JobAction, address: string, signal: AbortSignal): Promise<void> {
+    switch (action) {
+      case 'activate':
+        return this.#activate(address, signal)
+      case 'deactivate':
+        // It waits for a round that runs, and begins no other.
+        await this.#setState(address, 'not-activated', 'Deactivated; links are kept.')
+        return this.#worker.alone(address, async () => {})
+      case 'pause':
+        return this.#pause(address)
+      case 'resume':
+        return this.#resume(address)
+      case 'resync':
+        return this.#resync(address)
+    }
+  }
+
+  /** Tests the access to a mailbox, also of settings that are not saved yet. Writes nothing. */
+  async test(mailbox: Mailbox, signal: AbortSignal): Promise<AccessTest> {
+    const { directory, drivers, clock } = this.#parts
+    const organization = directory.organization(mailbox.organization)
+    const rules = directory.rulesOf(mailbox)
+    const ending = AbortSignal.any([signal, AbortSignal.timeout(limits.testMs)])
+    return drivers
+      .use(organization, mailbox, async both =>
+        testAccess(async () => both, { mailbox, rules, now: clock.now(), signal: ending }),
+      )
+      .catch((thrown: unknown): AccessTest => {
+        const { code, side, message, next } = asHubError(thrown)
+        const cause = { code, side, message, next }
+        return { mailbox: mailbox.address, ok: false, steps: [{ step: 'settings', ok: false, detail: message, cause }] }
+      })
+  }
+
+  /** Forgets all of a mailbox in the hub; nothing is changed on either side. */
+  async remove(address: string): Promise<void> {
+    const { directory, store, journal, progress } = this.#parts
+    const mailbox = await directory.setState(address, 'not-activated')
+    this.#changed(mailbox)
+    await this.#worker.alone(mailbox.address, async () => {
+      for (const kind of itemKinds) await store.forget({ ...mailbox, mailbox: mailbox.address, kind })
+      await directory.removeMailbox(mailbox.address)
+      await progress.forget(mailbox.address)
+      journal.forget(mailbox.address)
+    })
+  }
+
+  /** Lets the deletions pass that the brake holds back. */
+  async releaseBrake(address: string): Promise<void> {
+    const { directory, store } = this.#parts
+    const mailbox = directory.mailbox(address)
+    await this.#worker.alone(mailbox.address, async () => {
+      for (const kind of itemKinds) {
+        const scope = { organization: mailbox.organization, mailbox: mailbox.address, kind }
+        if ((await store.countHeld(scope)) > 0) await store.write(scope, { state: { isBrakeReleased: true } })
+      }
+    })
+    this.#note(mailbox.address, 'A person let the deletions pass that the brake held back.')
+    this.#changed(mailbox)
+  }
+
+  /** Another way into the mailbox: its links go over to it. */
+  async rekey(mailbox: Mailbox, signal: AbortSignal): Promise<void> {
+    const { directory, drivers, store } = this.#parts
+    const organization = directory.organization(mailbox.organization)
+    const rules = directory.rulesOf(mailbox)
+    const { links, translated } = await this.#worker.alone(mailbox.address, () =>
+      drivers.use(organization, mailbox, ({ exchange }) => rekeyMailbox({ mailbox, rules, store }, exchange, signal)),
+    )
+    if (links === 0) return
+    this.#note(
+      mailbox.address,
+      `Access is ${organization.access} now: ${translated} of ${links} links have their new ids, the others are found by their marks.`,
+    )
+    this.#changed(mailbox)
+  }
+
+  async #activate(address: string, signal: AbortSignal): Promise<void> {
+    const { directory } = this.#parts
+    const before = directory.mailbox(address)
+    if (before.state === 'active') return
+    await directory.setState(address, 'testing')
+    const test = await this.test(before, signal)
+    if (signal.aborted) {
+      await directory.setState(address, before.state, before.cause)
+      throw hubErrors.STOPPING()
+    }
+    const cause = causeOfTest(test)
+    if (cause) {
+      this.#changed(await directory.setState(address, 'error', cause))
+      this.#note(address, `Not activated: ${cause.message}`)
+      throw failureOf(cause)
+    }
+    await this.#setState(address, 'active', 'Activated.')
+  }
+
+  async #pause(address: string): Promise<void> {
+    const { state } = this.#parts.directory.mailbox(address)
+    if (state === 'paused') return
+    if (state !== 'active' && state !== 'error') throw wrongState(address, state, 'paused')
+    await this.#setState(address, 'paused', 'Paused.')
+    await this.#worker.alone(address, async () => {})
+  }
+
+  async #resume(address: string): Promise<void> {
+    const { state } = this.#parts.directory.mailbox(address)
+    if (state === 'active') return
+    if (state !== 'paused' && state !== 'error') throw wrongState(address, state, 'resumed')
+    await this.#setState(address, 'active', 'Goes on.')
+  }
+
+  /** Reads everything anew; links are kept, so that nothing is doubled. */
+  async #resync(address: string): Promise<void> {
+    const { directory, store } = this.#parts
+    const mailbox = directory.mailbox(address)
+    if (mailbox.state === 'not-activated') throw wrongState(address, mailbox.state, 'synced anew')
+    await this.#worker.alone(mailbox.address, async () => {
+      for (const kind of itemKinds) {
+        const scope = { organization: mailbox.organization, mailbox: mailbox.address, kind }
+        await store.write(scope, {
+          state: { tokens: { exchange: undefined, crm: undefined }, keysComparedAt: undefined },
+        })
+      }
+    })
+    this.#note(mailbox.address, 'Everything is read anew with the next round.')
+    this.#changed(mailbox)
+  }
+
+  async #setState(address: string, state: MailboxState, text: string): Promise<void> {
+    const { state: before } = this.#parts.directory.mailbox(address)
+    const mailbox = await this.#parts.directory.setState(address, state)
+    if (before !== state) this.#note(mailbox.address, text)
+    this.#changed(mailbox)
+  }
+
+  #note(mailbox: string, text: string): void {
+    const { journal, clock } = this.#parts
+    journal.append(mailbox, { about: 'mailbox', at: clock.now(), what: 'state', text })
+  }
+}
+
+function wrongState(mailbox: string, state: string, wish: string): HubError {
+  return organizationErrors.MAILBOX_STATE({ mailbox, state, wish })
+}
+
+/** The failure that a test found, once more as an error. */
+function failureOf({ code, side, message, next }: Cause): HubError {
+  return new HubError(code, { side: side as HubError['side'], retry: 'after-change', means: message, next })
+}

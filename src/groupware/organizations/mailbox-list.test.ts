@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { readMailboxList } from './mailbox-list.ts'
+
+const addresses = (text: string) => readMailboxList(text).rows.map(({ mailbox }) => mailbox.address)
+
+test.each([
+  ['an address in each line', 'a@x.example\nB@X.example\r\n\n# left\n', ['a@x.example', 'b@x.example']],
+  [
+    'what a mail program copies',
+    'Ada Byron <ada@x.example>; "Ben, B." <ben@x.example>',
+    ['ada@x.example', 'ben@x.example'],
+  ],
+  [
+    'words with separators',
+    'a@x.example, b@x.example;c@x.example\td@x.example',
+    ['a', 'b', 'c', 'd'].map(name => `${name}@x.example`),
+  ],
+  ['a byte order mark', '\uFEFFa@x.example', ['a@x.example']],
+])('%s is read', (_name, text, expected) => {
+  expect(readMailboxList(text).mistakes).toEqual([])
+  expect(addresses(text)).toEqual(expected)
+})
+
+test('a CSV names its columns, in any order and with the separator of the country', () => {
+  const text = 'crm-user;mailbox;credential\r\n"ada.b@crm.example";Ada@x.example;own\r\n;ben@x.example;\r\n'
+  expect(readMailboxList(text)).toEqual({
+    rows: [
+      { line: 2, mailbox: { address: 'ada@x.example', crmAddress: 'ada.b@crm.example', auth: 'own' } },
+      { line: 3, mailbox: { address: 'ben@x.example' } },
+    ],
+    mistakes: [],
+  })
+})
+
+test.each([
+  ['no address', 'a@x.example\nnobody', { line: 2, message: 'address: a mail address' }],
+  ['an address twice', 'a@x.example\n\nA@x.example', { line: 3, message: 'a@x.example stands in line 1 already' }],
+  [
+    'an unknown column',
+    'mailbox,role\na@x.example,x',
+    { line: 1, message: expect.stringContaining('unknown column "role"') },
+  ],
+  ['a column twice', 'mailbox,mailbox\na@x.example,x', { line: 1, message: 'column "mailbox" is there twice' }],
+  ['too many values', 'mailbox,crm-user\na@x.example,b@x.example,c', { line: 2, message: '3 values for 2 columns' }],
+  ['an open quote', 'mailbox,crm-user\n"a@x.example,b@x.example', { line: 2, message: 'a quote that is not closed' }],
+  ['a formula', 'mailbox\n=cmd|x', { line: 2, message: 'address: a mail address' }],
+  ['an injected header', 'mailbox\n"a@x.example>\n<b@x.example"', { line: 2, message: 'a quote that is not closed' }],
+])('%s is told with its line', (_name, text, mistake) => {
+  expect(readMailboxList(text).mistakes).toContainEqual(mistake)
+})
+
+test('a list beyond the limit is refused as a whole', () => {
+  const text = 'a@x.example\n'.repeat(400_000)
+  expect(readMailboxList(text)).toEqual({
+    rows: [],
+    mistakes: [{ line: 1, message: expect.stringContaining('larger') }],
+  })
+})

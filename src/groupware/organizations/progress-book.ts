@@ -1,0 +1,116 @@
+import { asHubError } from '../../kernel/error.ts'
+import type { Json } from '../../kernel/json.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Clock } from '../../kernel/time.ts'
+import type { Records } from '../../store/port.ts'
+import { keptProgress } from './kept.ts'
+import { organizationLimits } from './limits.ts'
+import type { RoundsSummary } from './mailbox-rounds.ts'
+import { noProgress, type Progress } from './model.ts'
+
+const area = 'groupware-progress'
+
+/** What mailboxes have done. In memory, stored from time to time: a crash costs a few minutes of counting. */
+export class ProgressBook {
+  readonly #records: Pick<Records, 'list' | 'write' | 'remove'>
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #entries = new Map<string, Progress>()
+  readonly #changed = new Set<string>()
+  #cancel: (() => void) | undefined
+
+  private constructor(records: Pick<Records, 'list' | 'write' | 'remove'>, clock: Clock, log: Log) {
+    this.#records = records
+    this.#clock = clock
+    this.#log = log
+  }
+
+  static async open(
+    records: Pick<Records, 'list' | 'write' | 'remove'>,
+    clock: Clock,
+    log: Log,
+  ): Promise<ProgressBook> {
+    const book = new ProgressBook(records, clock, log)
+    for (const { id, value } of await records.list(area)) {
+      const read = keptProgress.safeParse(value)
+      // Counts are no business of anybody's orders: what cannot be read begins anew.
+      if (read.success) book.#entries.set(id, { ...noProgress, ...read.data })
+    }
+    return book
+  }
+
+  of(mailbox: string): Progress {
+    return this.#entries.get(mailbox) ?? noProgress
+  }
+
+  /** Counts what the rounds of a mailbox did. */
+  note(mailbox: string, { reports }: RoundsSummary): void {
+    const before = this.of(mailbox)
+    const now = this.#clock.now()
+    const held: Record<string, number> = {}
+    let [itemsIn, itemsOut, conflicts, refused] = [0, 0, 0, 0]
+    for (const [kind, report] of reports) {
+      itemsIn += report.created.crm + report.updated.crm + report.removed.crm
+      itemsOut += report.created.exchange + report.updated.exchange + report.removed.exchange
+      conflicts += report.conflicts
+      refused += report.refused
+      if (report.held > 0) held[kind] = report.held
+    }
+    this.#set(mailbox, {
+      ...before,
+      lastRoundAt: now,
+      firstRoundAt: before.firstRoundAt ?? now,
+      lastItemAt: itemsIn + itemsOut > 0 ? now : before.lastItemAt,
+      itemsIn: before.itemsIn + itemsIn,
+      itemsOut: before.itemsOut + itemsOut,
+      conflicts: before.conflicts + conflicts,
+      refused: before.refused + refused,
+      held,
+      failedRounds: 0,
+    })
+  }
+
+  noteFailure(mailbox: string): Progress {
+    const before = this.of(mailbox)
+    const after = { ...before, lastRoundAt: this.#clock.now(), failedRounds: before.failedRounds + 1 }
+    this.#set(mailbox, after)
+    return after
+  }
+
+  noteNext(mailbox: string, nextRoundAt: number | undefined): void {
+    this.#entries.set(mailbox, { ...this.of(mailbox), nextRoundAt })
+  }
+
+  async forget(mailbox: string): Promise<void> {
+    this.#entries.delete(mailbox)
+    this.#changed.delete(mailbox)
+    await this.#records.remove(area, mailbox)
+  }
+
+  async store(): Promise<void> {
+    const changed = [...this.#changed]
+    this.#changed.clear()
+    await Promise.all(
+      changed.map(mailbox => {
+        const { nextRoundAt: _, ...kept } = this.of(mailbox)
+        return this.#records.write(area, mailbox, JSON.parse(JSON.stringify(kept)) as Json)
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#cancel?.()
+    await this.store()
+  }
+
+  #set(mailbox: string, progress: Progress): void {
+    this.#entries.set(mailbox, progress)
+    this.#changed.add(mailbox)
+    this.#cancel ??= this.#clock.after(organizationLimits.progressStoreMs, () => {
+      this.#cancel = undefined
+      this.store().catch((thrown: unknown) => {
+        this.#log.warn('groupware.progress-not-stored', { text: asHubError(thrown).message })
+      })
+    })
+  }
+}

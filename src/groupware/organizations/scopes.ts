@@ -1,0 +1,21 @@
+import { DAY } from '../../kernel/time.ts'
+import type { Scope } from '../drivers.ts'
+import type { ItemKind } from '../plan/items.ts'
+import type { SyncRules } from '../plan/rules.ts'
+import type { Mailbox } from './model.ts'
+
+/** The scope of one kind of a mailbox, with the window that its rules want listed. */
+export function scopeOf(mailbox: Mailbox, kind: ItemKind, rules: SyncRules, now: number): Scope {
+  const { onlyFolder, pastMs, futureMs } = rules.kinds[kind]
+  // By whole days, so that a listing asked for again a moment later is the same one.
+  const today = Math.floor(now / DAY) * DAY
+  return {
+    organization: mailbox.organization,
+    mailbox: mailbox.address,
+    kind,
+    owner: mailbox.crmAddress,
+    folders: onlyFolder === undefined ? [] : [onlyFolder],
+    from: pastMs === undefined ? null : new Date(today - pastMs).toISOString(),
+    to: futureMs === undefined ? null : new Date(today + DAY + futureMs).toISOString(),
+  }
+}

@@ -1,0 +1,179 @@
+import { asHubError } from '../../kernel/error.ts'
+import type { WatchRequest } from '../drivers.ts'
+import { scheduleLimits } from '../schedule/limits.ts'
+import { type Ending, Schedule, type Turn } from '../schedule/schedule.ts'
+import { Turns } from '../schedule/turns.ts'
+import type { Mailbox, Organization } from './model.ts'
+import type { GroupwareParts } from './parts.ts'
+import { itemKinds } from './rules-input.ts'
+import type { Worker } from './worker.ts'
+
+const loopLimits = {
+  /** Mailboxes come and go in crowds; notifications are asked for anew so long after the last change. */
+  watchDelayMs: 3_000,
+  /** Notifications that ended are asked for again after this. */
+  watchAgainMs: 60_000,
+} as const
+
+/** Lets each mailbox have its turn, as the schedule says; notifications bring one forward. */
+export class SyncLoop {
+  readonly #parts: GroupwareParts
+  readonly #worker: Worker
+  readonly #schedule: Schedule
+  readonly #turns: Turns
+  readonly #stop = new AbortController()
+  readonly #watching = new Set<Promise<void>>()
+  readonly #watches = new Map<string, AbortController>()
+  readonly #watchTimers = new Map<string, () => void>()
+  readonly #watched = new Set<string>()
+  #isStarted = false
+  /** True when those of an earlier start are in the schedule; who comes later was brought by a person. */
+  #isOpen = false
+
+  constructor(parts: GroupwareParts, worker: Worker, random: () => number) {
+    this.#parts = parts
+    this.#worker = worker
+    this.#schedule = new Schedule(scheduleLimits, random)
+    this.#turns = new Turns(this.#schedule, parts.clock, (turn, signal) => this.#work(turn, signal))
+  }
+
+  start(): void {
+    this.#isStarted = true
+    for (const mailbox of this.#parts.directory.mailboxes()) this.follow(mailbox)
+    this.#isOpen = true
+    this.#turns.wake()
+  }
+
+  /** A mailbox is (or is no longer) one to be synced. One that is already there has its turn now. */
+  follow(mailbox: Mailbox): void {
+    if (!this.#isStarted) return
+    const { clock, directory, progress } = this.#parts
+    const { organization, address } = mailbox
+    const now = directory.findMailbox(address)
+    const name = { organization, mailbox: address }
+    if (now && this.#worker.isSynced(now)) {
+      const isFirst = progress.of(address).firstRoundAt === undefined
+      this.#schedule.add(name, clock.now(), isFirst, directory.organization(organization).everyMs)
+      // Whoever activates, resumes or resyncs wants to see what comes of it.
+      if (!isFirst && this.#isOpen) this.#schedule.request(name, 'user', clock.now())
+    } else this.#schedule.remove(name)
+    this.#watchLater(organization)
+    this.#turns.wake()
+  }
+
+  /** A person waits for it. */
+  request({ organization, address }: Mailbox): void {
+    this.#schedule.request({ organization, mailbox: address }, 'user', this.#parts.clock.now())
+    this.#turns.wake()
+  }
+
+  /** The way in was changed: what waited for that goes on. */
+  resume(organization: string): void {
+    const { clock, directory } = this.#parts
+    this.#schedule.resume(organization)
+    for (const mailbox of directory.mailboxes(organization)) {
+      const name = { organization, mailbox: mailbox.address }
+      if (!this.#worker.isSynced(mailbox)) continue
+      this.#schedule.add(name, clock.now(), false, directory.organization(organization).everyMs)
+      if (mailbox.state === 'error') this.#schedule.request(name, 'user', clock.now())
+    }
+    this.#watchLater(organization)
+    this.#turns.wake()
+  }
+
+  accountOf(organization: string): { readonly pausedUntil: number | undefined; readonly isRefused: boolean } {
+    const state = this.#schedule.accountState(organization)
+    const isPaused = state !== undefined && state.pausedUntil > this.#parts.clock.now()
+    return { pausedUntil: isPaused ? state.pausedUntil : undefined, isRefused: state?.isRefused ?? false }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    for (const cancel of this.#watchTimers.values()) cancel()
+    for (const watch of this.#watches.values()) watch.abort()
+    await this.#turns.stop()
+    await Promise.all(this.#watching)
+  }
+
+  /** One turn of a mailbox, in the words of the schedule. */
+  async #work({ mailbox, kinds }: Turn, signal: AbortSignal): Promise<Ending> {
+    const end = await this.#worker.work(mailbox, kinds, signal)
+    if (end.state === 'left') return { state: 'left' }
+    if (end.state === 'done') return { state: 'done', again: end.isUnfinished }
+    const { retry, retryAfterMs } = end.error
+    const state = end.concerns === 'account' ? ('account-failed' as const) : ('mailbox-failed' as const)
+    return { state, needsChange: retry !== 'soon', ...(retryAfterMs !== undefined && { retryAfterMs }) }
+  }
+
+  // ---- notifications ----
+
+  #watchLater(organization: string, waitMs: number = loopLimits.watchDelayMs): void {
+    if (this.#stop.signal.aborted) return
+    this.#watchTimers.get(organization)?.()
+    const cancel = this.#parts.clock.after(waitMs, () => {
+      this.#watchTimers.delete(organization)
+      const watching = this.#watch(organization)
+        .catch((thrown: unknown) => {
+          this.#parts.log.warn('groupware.not-watched', { organization, text: asHubError(thrown).message })
+        })
+        .finally(() => this.#watching.delete(watching))
+      this.#watching.add(watching)
+    })
+    this.#watchTimers.set(organization, cancel)
+  }
+
+  /** Asks for notifications of all mailboxes of an organization that are synced now. */
+  async #watch(name: string): Promise<void> {
+    const { directory, drivers, log } = this.#parts
+    this.#watches.get(name)?.abort()
+    this.#watches.delete(name)
+    if (!directory.hasOrganization(name) || this.#stop.signal.aborted) return
+    const organization = directory.organization(name)
+    // Where each mailbox has its own way in, each would need its own stream: they are polled.
+    if (organization.access === 'ews-direct') return
+    const mailboxes = directory.mailboxes(name).filter(mailbox => mailbox.state === 'active')
+    const [first] = mailboxes
+    if (!first || organization.isPaused) return
+    const stop = new AbortController()
+    this.#watches.set(name, stop)
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal])
+    await drivers
+      .use(organization, first, async ({ exchange }) => {
+        await exchange.watch?.(this.#requestOf(organization, mailboxes, signal))
+        if (!exchange.watch) stop.abort()
+      })
+      .catch((thrown: unknown) => {
+        if (!signal.aborted) log.warn('groupware.watch-ended', { organization: name, text: asHubError(thrown).message })
+      })
+    for (const { address } of mailboxes) this.#lose(name, address)
+    if (!signal.aborted) this.#watchLater(name, loopLimits.watchAgainMs)
+  }
+
+  #requestOf({ name }: Organization, mailboxes: readonly Mailbox[], signal: AbortSignal): WatchRequest {
+    const { clock, log } = this.#parts
+    return {
+      mailboxes: mailboxes.map(({ address }) => address),
+      kinds: itemKinds,
+      signal,
+      onChange: (mailbox, kind) => {
+        this.#schedule.request({ organization: name, mailbox }, 'push', clock.now(), kind)
+        this.#turns.wake()
+      },
+      onConnected: mailbox => {
+        this.#watched.add(mailbox)
+        this.#schedule.setWatched({ organization: name, mailbox }, true, clock.now())
+        this.#turns.wake()
+      },
+      onLost: (mailbox, error) => {
+        log.debug('groupware.watch-lost', { mailbox, code: error.code, text: error.message })
+        this.#lose(name, mailbox)
+      },
+    }
+  }
+
+  #lose(organization: string, mailbox: string): void {
+    if (!this.#watched.delete(mailbox)) return
+    this.#schedule.setWatched({ organization, mailbox }, false, this.#parts.clock.now())
+    this.#turns.wake()
+  }
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { asHubError, type HubError, hubErrors } from '../../kernel/error.ts'
+import { formatDuration } from '../../kernel/time.ts'
+import type { ItemKind } from '../plan/items.ts'
+import { concernOf, type RoundsSummary, syncMailbox } from './mailbox-rounds.ts'
+import type { Mailbox } from './model.ts'
+import type { GroupwareParts } from './parts.ts'
+import { Turns } from './turns.ts'
+
+/** How the rounds of a mailbox ended, for whoever decides when it is its turn again. */
+export type WorkEnd =
+  | { readonly state: 'done'; readonly isUnfinished: boolean; readonly itemCount: number }
+  | { readonly state: 'failed'; readonly error: HubError; readonly concerns: 'mailbox' | 'account' }
+  /** It is not synced (any more), or is being worked on. */
+  | { readonly state: 'left' }
+
+/** Errors of one mailbox that time does not mend: a person has to do something. */
+const restingRetries: ReadonlySet<string> = new Set(['after-change', 'never'])
+
+/** Syncs one kind of one mailbox after the other and writes down what came of it. */
+export class Worker {
+  readonly #parts: GroupwareParts
+  readonly #turns = new Turns()
+
+  constructor(parts: GroupwareParts) {
+    this.#parts = parts
+  }
+
+  /** One turn of an active mailbox. Never throws. */
+  async work(address: string, kinds: readonly ItemKind[] | undefined, signal: AbortSignal): Promise<WorkEnd> {
+    const { directory, journal, progress, clock, log } = this.#parts
+    const mailbox = directory.findMailbox(address)
+    if (!mailbox || !this.isSynced(mailbox)) return { state: 'left' }
+    const since = clock.now()
+    try {
+      const summary = await this.#turns.beside(address, () => this.#sync(mailbox, kinds, signal))
+      progress.note(address, summary)
+      const itemCount = countOf(summary)
+      if (itemCount > 0) {
+        const text = `${itemCount} items came over in ${formatDuration(clock.now() - since)}.`
+        journal.append(address, { about: 'mailbox', at: clock.now(), what: 'round', text })
+      }
+      if (mailbox.state === 'error' || mailbox.cause) await this.#settle(mailbox, undefined)
+      return { state: 'done', isUnfinished: summary.isUnfinished, itemCount }
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (signal.aborted || error.code === hubErrors.STOPPING.code) return { state: 'left' }
+      progress.noteFailure(address)
+      const { code, message: text, next } = error
+      journal.append(address, { about: 'mailbox', at: clock.now(), what: 'round-failed', text, code, next })
+      log.warn('groupware.round-failed', { mailbox: address, organization: mailbox.organization, code, text, next })
+      const concerns = await this.#concernOf(mailbox, error)
+      if (concerns === 'mailbox') await this.#settle(mailbox, error)
+      return { state: 'failed', error, concerns }
+    }
+  }
+
+  /** True for one that its state and its organization let be synced; one in error is tried again, more slowly. */
+  isSynced(mailbox: Mailbox): boolean {
+    const { directory } = this.#parts
+    return (
+      (mailbox.state === 'active' || mailbox.state === 'error') &&
+      directory.hasOrganization(mailbox.organization) &&
+      !directory.organization(mailbox.organization).isPaused
+    )
+  }
+
+  /** Work on a mailbox that must not meet a round of it: it waits for those that run. */
+  alone<T>(address: string, work: () => Promise<T>): Promise<T> {
+    return this.#turns.alone(address, work)
+  }
+
+  #sync(mailbox: Mailbox, kinds: readonly ItemKind[] | undefined, signal: AbortSignal): Promise<RoundsSummary> {
+    const { directory, drivers, store, journal, clock, log } = this.#parts
+    const organization = directory.organization(mailbox.organization)
+    return drivers.use(organization, mailbox, both =>
+      syncMailbox({
+        mailbox,
+        rules: directory.rulesOf(mailbox),
+        drivers: both,
+        store,
+        clock,
+        log,
+        signal,
+        newKey: randomUUID,
+        kinds,
+        journal: (kind, decision) => journal.append(mailbox.address, { about: 'item', kind, ...decision }),
+      }),
+    )
+  }
+
+  async #concernOf(mailbox: Mailbox, error: HubError): Promise<'mailbox' | 'account'> {
+    const { directory, drivers } = this.#parts
+    const both = await drivers.peek(directory.organization(mailbox.organization))
+    return both ? concernOf(error, both) : 'account'
+  }
+
+  /** A mailbox that a person has to look after is shown in error; other troubles only say what they are. */
+  async #settle(mailbox: Mailbox, error: HubError | undefined): Promise<void> {
+    const { directory, journal, clock, log } = this.#parts
+    const now = directory.findMailbox(mailbox.address)
+    if (!now || !this.isSynced(now)) return
+    const state = error && restingRetries.has(error.retry) ? 'error' : 'active'
+    const cause = error && { code: error.code, side: error.side, message: error.message, next: error.next }
+    try {
+      await directory.setState(now.address, state, cause)
+    } catch (thrown) {
+      log.warn('groupware.state-not-stored', { mailbox: now.address, text: asHubError(thrown).message })
+      return
+    }
+    if (state === now.state) return
+    const text = error ? `In error: ${error.message}` : 'Active again.'
+    journal.append(now.address, { about: 'mailbox', at: clock.now(), what: 'state', text })
+  }
+}
+
+function countOf({ reports }: RoundsSummary): number {
+  let count = 0
+  for (const { created, updated, removed, linked } of reports.values()) {
+    for (const each of [created, updated, removed]) count += each.exchange + each.crm
+    count += linked
+  }
+  return count
+}
