@@ -1,7 +1,8 @@
-import type net from 'node:net'
+import net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
+import { listenOnLoopback } from '../../twins/listen.ts'
 import {
   closedPort,
   closePools,
@@ -13,6 +14,7 @@ import {
   stateOf,
   until,
   virtual,
+  willClose,
 } from './pool-world.ts'
 
 afterEach(closePools)
@@ -85,6 +87,20 @@ describe('a mail server', () => {
 })
 
 describe('other protocols', () => {
+  test('tcp: a port where nobody listens any more is down, and up again when somebody does', async () => {
+    const before = await listenOnLoopback(net.createServer())
+    willClose(() => before.stop())
+    const address = `127.0.0.1:${before.port}`
+    const pool = poolOf({ protocol: 'tcp', targets: [address], health: quick })
+    await until(() => stateOf(pool, address)?.state === 'up')
+    await before.stop()
+    await until(() => stateOf(pool, address)?.state === 'down')
+    expect(stateOf(pool, address)?.reason).toMatch(/refused|ECONNREFUSED/)
+    const after = await listenOnLoopback(net.createServer(), before.port)
+    willClose(() => after.stop())
+    await until(() => stateOf(pool, address)?.state === 'up')
+  })
+
   test('tcp-tls: a certificate that is not trusted takes a target down', async () => {
     const certificate = await makeTwinCertificate(['s4.intern'])
     const address = await server(
