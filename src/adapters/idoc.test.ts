@@ -276,6 +276,7 @@ describe('a question by IDoc', () => {
     expect([plain.status, plain.headers.get('content-type')]).toEqual([200, 'text/xml'])
     expect(await plain.text()).toContain('<ID>7</ID>')
     const soap = `<s:Envelope xmlns:s="x"><s:Body>${question.slice(38)}</s:Body></s:Envelope>`
+    expect(world.messages[0]?.incoming.attributes).toMatchObject({ objectKey: '4711', orderKey: '' })
     expect(await (await world.post(soap)).text()).toMatch(/<soap:Body><ZANSWER><ID>7<\/ID><\/ZANSWER><\/soap:Body>/)
     expect(world.messages).toHaveLength(1)
   })

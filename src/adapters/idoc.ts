@@ -171,7 +171,9 @@ class IdocSender implements Sender {
   }
 
   #incoming(idoc: Idoc, common: JsonObject, body: Uint8Array) {
-    const facts = factsOf(idoc, this.#objectKeys)
+    const known = factsOf(idoc, this.#objectKeys)
+    // Questions change nothing: none waits for another, and none is too old.
+    const facts = this.#context.config.answer === 'result' ? { ...known, orderKey: '' } : known
     const sourceKey = identityOf(idoc, this.#context.config.identity)
     const words = [facts['docnum'], facts['objectKey']].filter(word => typeof word === 'string' && word !== '')
     const incoming: Incoming & { sourceKey?: string; readonly body: Uint8Array } = {
