@@ -41,19 +41,22 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
           const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
           const body = { action, mailboxes: all ? 'all' : addresses }
           let job = readAnswer(jobView, await cli.hub(command).send('POST', path, body))
-          let told = -1
-          while (wait && job.state === 'running') {
-            await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
-            job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
-            if (job.done !== told && job.state === 'running' && cli.io.stderr.isTTY) {
-              cli.io.stderr.write(`${job.done} of ${job.total}\n`)
-            }
-            told = job.done
-          }
+          if (wait) job = await ended(command, job)
           if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
           cli.show(command, job, () => describe(job))
         },
       )
+  }
+
+  async function ended(command: Command, begun: Job): Promise<Job> {
+    let job = begun
+    while (job.state === 'running') {
+      const { done } = job
+      await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
+      job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
+      if (job.done !== done && cli.io.stderr.isTTY) cli.io.stderr.write(`${job.done} of ${job.total}\n`)
+    }
+    return job
   }
 
   mailbox

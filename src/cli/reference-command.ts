@@ -53,6 +53,7 @@ async function referencePages(
     import('./reference/cli-page.ts'),
     import('./reference/connector-pages.ts'),
     import('../flow/flow-json-schema.ts'),
+    import('./reference/late-parts.ts'),
   ])
   return new Map([
     ...declarationPages(declarations),

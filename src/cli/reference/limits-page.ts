@@ -3,6 +3,8 @@ import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { organizationLimits } from '../../groupware/organizations/limits.ts'
+import { scheduleLimits } from '../../groupware/schedule/limits.ts'
 import { keyMapLimits } from '../../kernel/key-map.ts'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
@@ -70,6 +72,43 @@ const ofDynamics: { readonly [K in keyof typeof gateLimits]: string } = {
   windowMs: 'The time in which they are counted.',
 }
 
+const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string } = {
+  organizations: 'Organizations of one hub.',
+  profiles: 'Profiles of one hub.',
+  mailboxesPerOrganization: 'Mailboxes of one organization.',
+  listRows: 'Mailboxes of one list or CSV.',
+  listBytes: 'The largest list or CSV.',
+  listMistakes: 'Mistakes of a list that are told one by one.',
+  logLines: 'Lines of the log of one mailbox; the oldest go.',
+  jobParallel: 'Mailboxes that one bulk action works on at the same time.',
+  jobStoreMs: 'How often the progress of a bulk action is stored.',
+  jobFailures: 'Failures that a bulk action tells one by one.',
+  jobKeepMs: 'How long ended bulk actions are listed.',
+  progressStoreMs: 'How often the counts of mailboxes are stored.',
+  previewItems: 'Items that a preview tells one by one; all are counted.',
+  previewMs: 'How long a preview may take.',
+  testMs: 'How long a test of access may take.',
+  everyMsMin: 'The shortest `every` of an organization.',
+  everyMsMax: 'The longest `every` of an organization.',
+}
+
+const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
+  running: 'Mailboxes that are synced at the same time.',
+  runningFirst: 'Of one organization at first.',
+  runningPerOrganization: 'Of one organization at most, while its servers do not complain.',
+  pollMs: 'How often a mailbox is asked where its organization names no `every`.',
+  watchedPollMs: 'How often a mailbox with notifications is asked all the same.',
+  pushDelayMs: 'How long a burst of notifications is waited for.',
+  jitter: 'The share of a wait that is left to chance.',
+  mailboxFirstMs: 'The first wait of a mailbox that fails; it doubles.',
+  mailboxUpToMs: 'The longest wait of a mailbox that fails, and the wait of one that a person has to look after.',
+  accountFirstMs: 'The first wait of an account that is busy without saying for how long; it doubles.',
+  accountUpToMs: 'The longest wait of such an account.',
+  accountProbeMs: 'How often an account that was refused is tried.',
+  initialEvery: 'Of so many turns of an organization one is a first sync, when one waits.',
+  turnMsAssumed: 'What a turn is charged with before it is known how long it takes, in milliseconds.',
+}
+
 /** Every limit with its name, its default and what it is for. */
 export function limitsPage(): string {
   return `# Limits
@@ -93,6 +132,12 @@ ${tableOf(keyMapLimits, ofKeyMaps)}
 Limits of Dynamics 365 that the hub keeps of its own accord, for each environment and credential.
 
 ${tableOf(gateLimits, ofDynamics)}
+Limits of the administration of the groupware sync. They are fixed.
+
+${tableOf(organizationLimits, ofOrganizations)}
+Limits of the work on mailboxes. They are fixed; servers that ask for more patience get it.
+
+${tableOf(scheduleLimits, ofTheSchedule)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `

@@ -260,7 +260,8 @@ describe('the way into the mailboxes', () => {
     await world.pass(2 * MINUTE)
     expect(ada.crm.held.size).toBe(12)
     // Another protocol has another id for each item.
-    for (const id of [...ada.mailbox.held.keys()]) ada.mailbox.move(id)
+    const before = Array.from(ada.mailbox.held.keys())
+    for (const id of before) ada.mailbox.move(id)
     ada.mailbox.loseState()
     const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
     await groupware.updateOrganization('contoso', settings)

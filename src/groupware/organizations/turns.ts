@@ -31,7 +31,8 @@ export class Turns {
   }
 
   async #whenFree<T>(name: string, work: () => Promise<T>): Promise<T> {
-    await Promise.allSettled([...(this.#shared.get(name) ?? [])])
+    const others = this.#shared.get(name)
+    if (others) await Promise.allSettled(others)
     return work()
   }
 }
