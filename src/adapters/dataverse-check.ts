@@ -29,7 +29,7 @@ export async function findRecord(
   key: RecordKey,
   select: readonly string[],
 ): Promise<{ readonly id: string; readonly record: JsonObject } | undefined> {
-  const { client, config, effect } = job
+  const { client, config, within } = job
   const { set = '', expand = [] } = config
   const idColumn = await idColumnOf(job)
   const shape: [string, string][] = [['$select', [idColumn, ...select].join(',')]]
@@ -37,7 +37,7 @@ export async function findRecord(
   const records =
     'id' in key
       ? await readById()
-      : await client.query(set, [...shape, ['$filter', recordFilter(set, key.columns)], ['$top', '2']], effect.signal)
+      : await client.query(set, [...shape, ['$filter', recordFilter(set, key.columns)], ['$top', '2']], within)
   if (records.length > 1)
     throw dataverseErrors.KEY_AMBIGUOUS({ server: client.server, path: `${set}(${keyText(key)})` })
   const [record] = records
@@ -45,7 +45,7 @@ export async function findRecord(
 
   async function readById(): Promise<readonly JsonObject[]> {
     try {
-      const value = await client.read(recordPath(set, key), shape, effect.signal)
+      const value = await client.read(recordPath(set, key), shape, within)
       return isGroup(value) ? [value] : []
     } catch (thrown) {
       if (isFailure(thrown, dataverseErrors.NOT_FOUND)) return []

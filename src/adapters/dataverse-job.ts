@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../kernel/json.ts'
 import type { KeyMap } from '../kernel/key-map.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
-import type { DataverseClient } from '../protocols/dataverse/client.ts'
+import type { DataverseClient, Within } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
 import { isGuid, type RecordKey } from '../protocols/dataverse/key.ts'
 import { parseKeepingDigits } from '../protocols/dataverse/record.ts'
@@ -21,7 +21,11 @@ export interface Job {
   readonly effect: Effect
   readonly limits: Pick<Limits, 'parseBytes'>
   readonly keyMap: KeyMap | undefined
+  readonly within: Within
 }
+
+/** Records of one message: at the pace of Dynamics 365 (20 a second) they are written within one attempt. */
+const recordsMax = 5000
 
 /** What became of a record; receipts, answers and acknowledgements use these words. */
 export type Done = 'created' | 'updated' | 'upserted' | 'skipped' | 'found' | 'missing'
@@ -46,6 +50,12 @@ export async function groupOf(job: Job): Promise<JsonObject> {
 export async function listOf(job: Job): Promise<readonly JsonObject[]> {
   const body = await bodyOf(job)
   if (!isList(body)) throw unfit(job, 'it is no list of records')
+  if (body.length > recordsMax) {
+    throw unfit(
+      job,
+      `${body.length} records are more than ${recordsMax}, which an attempt can write; split comes before`,
+    )
+  }
   return body.map((each, index) => {
     if (isGroup(each)) return each
     throw unfit(job, `number ${index + 1} of the list is no group of names and values`)
@@ -80,8 +90,8 @@ export function keyIn(set: string, names: readonly string[], record: JsonObject)
 }
 
 /** The column that holds the id of records, where somebody wants to know it. */
-export async function idColumnOf({ client, config, effect }: Job): Promise<string> {
-  return config.id ?? (await client.facts(config.set ?? '', effect.signal)).idColumn
+export async function idColumnOf({ client, config, within }: Job): Promise<string> {
+  return config.id ?? (await client.facts(config.set ?? '', within)).idColumn
 }
 
 /**

@@ -106,6 +106,8 @@ describe('upsert-many', () => {
   test('an empty list is nothing to do, and what is no list is refused', async () => {
     expect((await send(many, [])).summary).toContain('nothing to write')
     await expect(send(many, { accountnumber: '1' })).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
+    const endless = Array.from({ length: 5001 }, () => ({ accountnumber: '1' }))
+    await expect(send(many, endless)).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
     await expect(send(many, [1])).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
     await expect(send(many, [{ name: 'x' }])).rejects.toMatchObject({ code: 'DATAVERSE_KEY_EMPTY' })
     expect(twin.requests).toEqual([])

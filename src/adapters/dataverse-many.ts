@@ -132,10 +132,9 @@ async function multiple(
   rows: readonly Row[],
   isRepeatable = true,
 ): Promise<readonly string[]> {
-  const { client, config, effect } = job
+  const { client, config, within } = job
   const { set = '' } = config
-  const { signal } = effect
-  const { logicalName } = await client.facts(set, signal)
+  const { logicalName } = await client.facts(set, within)
   const targets = rows.map(({ record }): JsonObject => {
     const type = { '@odata.type': `Microsoft.Dynamics.CRM.${logicalName}` }
     if (action === 'CreateMultiple' || record.key === undefined) return { ...type, ...record.forNew }
@@ -148,7 +147,7 @@ async function multiple(
     body: { Targets: targets },
     headers: headersOf(job),
     isRepeatable,
-    signal,
+    within,
   }
   const { value } = await client.change(change)
   const ids = isGroup(value) ? value['Ids'] : undefined
@@ -178,12 +177,12 @@ async function inChangeset(job: Job, rows: readonly Row[]): Promise<readonly Row
 }
 
 async function sendChangeset(
-  { client, config, effect }: Job,
+  { client, config, within }: Job,
   requests: readonly BatchRequest[],
   isRepeatable: boolean,
 ): Promise<readonly (string | undefined)[]> {
   if (requests.length === 0) return []
-  const how = { signal: effect.signal, isRepeatable, continueOnError: true }
+  const how = { within, isRepeatable, continueOnError: true }
   const [result] = await client.batch([{ changeset: requests }], how)
   if (result && 'answers' in result) return result.answers.map(({ headers }) => client.idIn(headers))
   const failed = result && 'failed' in result ? result.failed : undefined

@@ -185,9 +185,9 @@ async function checkThenWrite(job: Job, record: RecordToWrite, remembered: strin
 export async function changeOf(
   job: Job,
   isRepeatable: boolean,
-): Promise<Pick<DataverseChange, 'tell' | 'headers' | 'isRepeatable' | 'signal'>> {
+): Promise<Pick<DataverseChange, 'tell' | 'headers' | 'isRepeatable' | 'within'>> {
   const tell = job.config['tell-id'] ? await idColumnOf(job) : undefined
-  return { tell, headers: headersOf(job), isRepeatable, signal: job.effect.signal }
+  return { tell, headers: headersOf(job), isRepeatable, within: job.within }
 }
 
 function writtenOf({ status, id }: Changed): Written {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Effect, Receipt, Receiver } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
+import { silentLog } from '../kernel/log.ts'
 import type { Connect, ConnectRequest } from '../kernel/socket.ts'
 import { systemClock } from '../kernel/time.ts'
 import { makeConnect } from '../protocols/net/connect.ts'
@@ -282,15 +283,20 @@ describe('an answer that is none', () => {
     expect((await send(accounts, body)).fields).toMatchObject({ operation: 'created' })
   })
 
-  test('an attempt that is ended while it waits for its turn says that nothing was asked', async () => {
-    twin.setFaults({ throttle: { times: 100, retryAfterS: 60 } })
-    const stop = new AbortController()
-    const to = await receiver({ ...accounts, id: 'accountid', auth: 'stopped' })
-    const first = deliver(to, body, { signal: stop.signal }).catch((thrown: unknown) => thrown)
-    for (let looks = 0; looks < 2000 && twin.requests.length === 0; looks++) await systemClock.sleep(5)
-    stop.abort()
-    expect(await first).toMatchObject({ code: 'DATAVERSE_INTERRUPTED', isOutcomeUnknown: false })
-  })
+  test.each(['accountid', undefined])(
+    'an attempt that is ended while it waits says that nothing was asked (id: %s)',
+    async id => {
+      twin.setFaults({ throttle: { times: 100, retryAfterS: 60 } })
+      const stop = new AbortController()
+      const told: string[] = []
+      const log = { ...silentLog, info: (event: string) => void told.push(event) }
+      const to = await receiver({ ...accounts, ...(id && { id }), auth: 'stopped' }, { log })
+      const first = deliver(to, body, { signal: stop.signal }).catch((thrown: unknown) => thrown)
+      for (let looks = 0; looks < 2000 && !told.includes('dataverse.throttled'); looks++) await systemClock.sleep(5)
+      stop.abort()
+      expect(await first).toMatchObject({ code: 'DATAVERSE_INTERRUPTED', isOutcomeUnknown: false })
+    },
+  )
 })
 
 test('duplicate detection is asked for where the flow wants it', async () => {

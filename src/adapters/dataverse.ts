@@ -3,7 +3,7 @@ import { defineReceiver, type Effect, type Receipt, type Receiver, type Receiver
 import { asHubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult } from '../kernel/socket.ts'
-import { SECOND } from '../kernel/time.ts'
+import { MINUTE, SECOND } from '../kernel/time.ts'
 import { DataverseClient } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
 import { shareGate } from '../protocols/dataverse/gate.ts'
@@ -72,6 +72,8 @@ export const dataverse = defineReceiver({
 })
 
 const connectTimeoutMs = 10 * SECOND
+/** How long one attempt may wait for its turns; below the time that the hub gives a receiver (stepMs). */
+const patienceMs = 10 * MINUTE
 
 class DataverseReceiver implements Receiver {
   readonly #context: ReceiverContext<DataverseConfig>
@@ -119,8 +121,9 @@ class DataverseReceiver implements Receiver {
   }
 
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
-    const { config, limits, keyMap } = this.#context
-    const job: Job = { client: this.#client, config, message, effect, limits, keyMap }
+    const { config, clock, limits, keyMap } = this.#context
+    const within = { signal: effect.signal, until: clock.now() + patienceMs }
+    const job: Job = { client: this.#client, config, message, effect, limits, keyMap, within }
     switch (config.operation) {
       case 'check':
         return checkRecord(job)
@@ -140,13 +143,13 @@ class DataverseReceiver implements Receiver {
 
   /** Line, token and application user (WhoAmI), and that the table has the alternate key, active. */
   async check(): Promise<CheckResult> {
-    const { config } = this.#context
+    const { config, clock } = this.#context
     const signal = AbortSignal.any([this.#context.signal, AbortSignal.timeout(config.timeout)])
     try {
       const { set, key } = config
-      const user = await this.#client.whoAmI(signal)
+      const user = await this.#client.whoAmI({ signal, until: clock.now() + config.timeout })
       if (set === undefined) return { ok: true, detail: `${this.#client.server} knows this hub as user ${user}` }
-      const { keys, idColumn } = await this.#client.facts(set, signal)
+      const { keys, idColumn } = await this.#client.facts(set, { signal })
       const columns = Array.isArray(key) ? key : typeof key === 'object' && !('render' in key) ? Object.keys(key) : []
       if (columns.length > 0 && config.operation !== 'check-then-write') this.#requireKey(set, columns, keys, idColumn)
       return { ok: true, detail: `${this.#client.server} knows this hub as user ${user} and has ${set}` }

@@ -22,6 +22,13 @@ export interface DataverseClientOptions extends Omit<ExchangeOptions, 'root' | '
   readonly onThrottled?: (wait: { readonly waitMs: number; readonly concurrent: number; readonly code: string }) => void
 }
 
+/** How long a call may take its time. */
+export interface Within {
+  readonly signal: AbortSignal
+  /** Until then it may wait for its turn, milliseconds since 1970 UTC. */
+  readonly until: number
+}
+
 export interface DataverseChange {
   readonly method: 'POST' | 'PATCH' | 'DELETE'
   /** Behind the root, percent-encoded, without a query. */
@@ -33,7 +40,7 @@ export interface DataverseChange {
   readonly tell?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly isRepeatable: boolean
-  readonly signal: AbortSignal
+  readonly within: Within
 }
 
 /** What a change did, as far as the answer says. */
@@ -51,8 +58,13 @@ export interface TableFacts {
   readonly keys: readonly { readonly columns: readonly string[]; readonly state: string }[]
 }
 
-/** How long one call may wait for its turn in all; below the time that the hub gives a receiver (stepMs). */
-const patienceMs = 10 * MINUTE
+interface FactsReading {
+  readonly facts: Promise<TableFacts>
+  readonly readAt: number
+  known: TableFacts | undefined
+}
+
+const factsPatienceMs = 5 * MINUTE
 const factsLifeMs = HOUR
 /** If-None-Match that keeps proxies from answering out of a cache (Microsoft, "Compose HTTP requests"). */
 const noCache = 'null'
@@ -62,7 +74,7 @@ const fresh = { 'if-none-match': noCache } as const
 export class DataverseClient {
   readonly #options: DataverseClientOptions
   readonly #client: ODataClient
-  readonly #facts = new Map<string, { readonly facts: Promise<TableFacts>; readonly readAt: number }>()
+  readonly #facts = new Map<string, FactsReading>()
 
   constructor(options: DataverseClientOptions) {
     const { environment, version, answerBytesMax } = options
@@ -83,24 +95,25 @@ export class DataverseClient {
   }
 
   /** One record, or the result of a function. Throws DATAVERSE_NOT_FOUND. */
-  async read(path: string, fields: readonly (readonly [string, string])[], signal: AbortSignal): Promise<Json> {
-    const ask = { path: `${path}${fieldString(fields)}`, headers: fresh, signal }
-    return (await this.#through(signal, () => this.#client.read(ask))).value ?? null
+  async read(path: string, fields: readonly (readonly [string, string])[], within: Within): Promise<Json> {
+    const ask = { path: `${path}${fieldString(fields)}`, headers: fresh, signal: within.signal }
+    return (await this.#through(within, () => this.#client.read(ask))).value ?? null
   }
 
   /** The records of a query; one page of it. */
   async query(
     set: string,
     fields: readonly (readonly [string, string])[],
-    signal: AbortSignal,
+    within: Within,
   ): Promise<readonly JsonObject[]> {
     const path = `${encodeURIComponent(set)}${fieldString(fields)}`
-    const { value } = await this.#through(signal, () => this.#client.read({ path, headers: fresh, signal }))
+    const { signal } = within
+    const { value } = await this.#through(within, () => this.#client.read({ path, headers: fresh, signal }))
     return isList(value) ? value.filter(isGroup) : []
   }
 
   async change(change: DataverseChange): Promise<Changed> {
-    const { method, body, tell, ifMatch, ifNoneMatch, isRepeatable, signal } = change
+    const { method, body, tell, ifMatch, ifNoneMatch, isRepeatable, within } = change
     const path = tell === undefined ? change.path : `${change.path}${fieldString([['$select', tell]])}`
     const headers = {
       ...change.headers,
@@ -112,20 +125,22 @@ export class DataverseClient {
       path,
       headers,
       isRepeatable,
-      signal,
+      signal: within.signal,
       ...(body !== undefined && { body: JSON.stringify(body) }),
     }
-    const reply = await this.#through(signal, () => this.#client.change(sent))
+    const reply = await this.#through(within, () => this.#client.change(sent))
     return changedOf(reply, tell)
   }
 
   /** Several requests in one; each changeset is done whole or not at all. */
   batch(
     parts: readonly BatchPart[],
-    how: { readonly signal: AbortSignal; readonly isRepeatable: boolean; readonly continueOnError: boolean },
+    how: { readonly within: Within; readonly isRepeatable: boolean; readonly continueOnError: boolean },
   ): Promise<readonly BatchResult[]> {
     const headers = how.continueOnError ? { ...fresh, prefer: 'odata.continue-on-error' } : fresh
-    return this.#through(how.signal, () => this.#client.batch(parts, { ...how, headers }))
+    const { isRepeatable, within } = how
+    const { signal } = within
+    return this.#through(within, () => this.#client.batch(parts, { signal, isRepeatable, headers }))
   }
 
   /** An answer inside a batch that is no success, in words. */
@@ -140,26 +155,50 @@ export class DataverseClient {
   }
 
   /** What the table behind an entity set says of itself; asked once an hour, and once for callers at the same time. */
-  facts(set: string, signal: AbortSignal): Promise<TableFacts> {
-    const now = this.#options.now()
-    const known = this.#facts.get(set)
-    if (known && now - known.readAt < factsLifeMs) return known.facts
-    const reading = { facts: this.#readFacts(set, signal), readAt: now }
-    this.#facts.set(set, reading)
-    reading.facts.catch(() => {
-      if (this.#facts.get(set) === reading) this.#facts.delete(set)
+  async facts(set: string, { signal }: Pick<Within, 'signal'>): Promise<TableFacts> {
+    const reading = this.#sharedFacts(set)
+    if (reading.known) return reading.known
+    let refuse = () => {}
+    const interrupted = new Promise<never>((_resolve, reject) => {
+      refuse = () => reject(dataverseErrors.INTERRUPTED({ server: this.server }))
+      if (signal.aborted) refuse()
+      else signal.addEventListener('abort', refuse, { once: true })
     })
-    return reading.facts
+    try {
+      return await Promise.race([reading.facts, interrupted])
+    } finally {
+      signal.removeEventListener('abort', refuse)
+    }
+  }
+
+  #sharedFacts(set: string): FactsReading {
+    const now = this.#options.now()
+    const last = this.#facts.get(set)
+    if (last && now - last.readAt < factsLifeMs) return last
+    const reading: FactsReading = { facts: this.#readFacts(set, now), readAt: now, known: undefined }
+    this.#facts.set(set, reading)
+    reading.facts.then(
+      facts => {
+        reading.known = facts
+      },
+      () => {
+        // What failed is asked for again by the next one, not remembered.
+        if (this.#facts.get(set) === reading) this.#facts.delete(set)
+      },
+    )
+    return reading
   }
 
   /** The user that the environment takes this hub for. */
-  async whoAmI(signal: AbortSignal): Promise<string> {
-    const answer = await this.read('WhoAmI', [], signal)
+  async whoAmI(within: Within): Promise<string> {
+    const answer = await this.read('WhoAmI', [], within)
     const user = isGroup(answer) ? answer['UserId'] : undefined
     return typeof user === 'string' ? user : 'an unnamed user'
   }
 
-  async #readFacts(set: string, signal: AbortSignal): Promise<TableFacts> {
+  async #readFacts(set: string, now: number): Promise<TableFacts> {
+    // Asked for all that wait for it, so the end of one attempt does not end it.
+    const within = { signal: new AbortController().signal, until: now + factsPatienceMs }
     const [definition] = await this.query(
       'EntityDefinitions',
       [
@@ -167,7 +206,7 @@ export class DataverseClient {
         ['$filter', `EntitySetName eq '${set.replaceAll("'", "''")}'`],
         ['$expand', 'Keys($select=KeyAttributes,EntityKeyIndexStatus)'],
       ],
-      signal,
+      within,
     )
     const logicalName = definition?.['LogicalName']
     const idColumn = definition?.['PrimaryIdAttribute']
@@ -187,11 +226,10 @@ export class DataverseClient {
   }
 
   /** Sends when it is its turn, and again when it was turned away: that was no attempt. */
-  async #through<T>(signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+  async #through<T>(within: Within, send: () => Promise<T>): Promise<T> {
     const { gate, now, onThrottled } = this.#options
-    const until = now() + patienceMs
     for (;;) {
-      const turn = await gate.enter(signal, until)
+      const turn = await gate.enter(within.signal, within.until)
       try {
         const result = await send()
         turn.end()
@@ -204,7 +242,7 @@ export class DataverseClient {
         }
         const waitMs = turn.turnedAway(wish.retryAfterMs)
         onThrottled?.({ waitMs, concurrent: gate.concurrent, code: String(wish.fields.code ?? '') })
-        if (now() + waitMs > until) throw thrown
+        if (now() + waitMs > within.until) throw thrown
       }
     }
   }
