@@ -240,6 +240,25 @@ test('a create that is repeated after a lost answer makes no second appointment'
   expect(graph.count('ada@contoso.com', 'event')).toBe(1)
 })
 
+test('a series that was cut off half written is not there until its create is repeated', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('appointment')
+  const wish = creation(sampleSeries, 'CRM-7')
+  graph.afterCreate = () => {
+    graph.afterCreate = undefined
+    graph.setFaults({ dropBefore: { times: 1 } })
+  }
+  await expect(driver.create(scope, [wish], never)).rejects.toMatchObject({ retry: 'soon' })
+  graph.clearFaults()
+  expect(graph.count('ada@contoso.com', 'event')).toBe(1)
+  expect(await driver.findByMark(scope, ['CRM-7'], never)).toEqual([[]])
+  const [outcome] = await driver.create(scope, [wish], never)
+  expect(await driver.findByMark(scope, ['CRM-7'], never)).toMatchObject([
+    [outcome?.state === 'done' && { id: outcome.id }],
+  ])
+  expect(graph.count('ada@contoso.com', 'event')).toBe(1)
+})
+
 test('whom a failure stops: the account, one mailbox, one item', async () => {
   const { driver, graph, signIn } = world
   const scope = scopeOf('contact')

@@ -4,6 +4,7 @@ import { type GraphCall, GraphClient, type GraphClientOptions } from '../protoco
 import { graphErrors } from '../protocols/graph/errors.ts'
 import { graphLimits } from '../protocols/graph/limits.ts'
 import { propertyEquals } from '../protocols/graph/link-property.ts'
+import type { GraphAnswer } from '../protocols/graph/refusal.ts'
 import { netErrors } from '../protocols/net/errors.ts'
 import { crmMark } from './crm-mark.ts'
 import type {
@@ -19,8 +20,9 @@ import type {
   WatchRequest,
   WriteOutcome,
 } from './drivers.ts'
-import { addAttachments } from './graph/attachments.ts'
+import { inlineFiles } from './graph/attachments.ts'
 import { DeltaReader } from './graph/changes.ts'
+import { extended, extendedAt } from './graph/extended.ts'
 import type { GraphInbox } from './graph/inbox.ts'
 import { kinds, normalise } from './graph/kinds.ts'
 import { writeExceptions } from './graph/occurrences.ts'
@@ -91,7 +93,9 @@ class GraphDriver implements SideDriver {
         if (answer.code === graphErrors.GONE.code) return undefined
         throw answer
       }
-      return this.#item(scope, (answer.body ?? {}) as JsonObject, folders)
+      const row = (answer.body ?? {}) as JsonObject
+      // What was begun and is not finished is not there yet: the create that began it is repeated, and finishes it.
+      return extendedAt(row, 'unfinished') === '' ? this.#item(scope, row, folders) : undefined
     })
   }
 
@@ -119,19 +123,31 @@ class GraphDriver implements SideDriver {
   }
 
   async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
-    const { markCategory } = this.#options
     const collection = await this.#creationPath(scope, signal)
-    const calls = items.map(({ item, key, mark }): GraphCall => {
-      return { method: 'POST', path: collection(item), body: creationBody(item, key, mark, markCategory) }
-    })
-    const answers = await this.#client.batch(calls, signal)
     const outcomes: CreateOutcome[] = []
-    for (const [index, answer] of answers.entries()) {
-      const creation = items[index]
-      if (answer instanceof HubError) {
-        if (this.concerns(answer) !== 'item') throw answer
-        outcomes.push({ state: 'refused', error: answer })
-      } else if (creation) outcomes.push(await this.#finish(scope, creation, (answer.body ?? {}) as JsonObject, signal))
+    const light: { readonly call: GraphCall; readonly index: number }[] = []
+    const callOf = ({ item, key, mark }: Creation, files?: readonly JsonObject[]): GraphCall => {
+      return {
+        method: 'POST',
+        path: collection(item),
+        body: creationBody(item, key, mark, this.#options.markCategory, files),
+      }
+    }
+    for (const [index, creation] of items.entries()) {
+      const { item, openAttachment } = creation
+      // Files go with the mail itself, and a batch would be too large with several of them.
+      if (item.kind === 'mail' && item.attachments.length > 0) {
+        outcomes[index] = await this.#created(scope, creation, signal, async () => {
+          const files = await inlineFiles(collection(item), item.attachments, openAttachment)
+          return this.#client.send(callOf(creation, files), signal)
+        })
+      } else light.push({ call: callOf(creation), index })
+    }
+    const calls = light.map(({ call }) => call)
+    const answers = await this.#client.batch(calls, signal)
+    for (const [at, { index }] of light.entries()) {
+      const [creation, answer] = [items[index], answers[at]]
+      if (creation && answer) outcomes[index] = await this.#created(scope, creation, signal, async () => answer)
     }
     return outcomes
   }
@@ -208,26 +224,33 @@ class GraphDriver implements SideDriver {
     return ids.map(id => found.get(id))
   }
 
-  /** An item that was created, with what does not go into the same request. */
-  async #finish(
+  /** What became of a create, with what does not go into the same request. */
+  async #created(
     scope: Scope,
-    { item, openAttachment }: Creation,
-    row: JsonObject,
+    { item }: Creation,
     signal: AbortSignal,
+    work: () => Promise<GraphAnswer | HubError>,
   ): Promise<CreateOutcome> {
+    let row: JsonObject
+    try {
+      const answer = await work()
+      if (answer instanceof HubError) throw answer
+      row = (answer.body ?? {}) as JsonObject
+    } catch (thrown) {
+      if (!(thrown instanceof HubError) || this.concerns(thrown) !== 'item') throw thrown
+      return { state: 'refused', error: thrown }
+    }
     const id = textAt(row, 'id')
     const identity = kinds[scope.kind].identity(row)
     if (id === '') throw graphErrors.ANSWER_ODD({ path: scope.mailbox, reason: 'what was created has no id' })
-    const hasFiles = item.kind === 'mail' && item.attachments.length > 0
-    const hasExceptions = item.kind === 'appointment' && Object.keys(item.exceptions).length > 0
-    if (!hasFiles && !hasExceptions) return { state: 'done', id, version: textAt(row, '@odata.etag'), identity }
+    const isSeries = item.kind === 'appointment' && Object.keys(item.exceptions).length > 0
+    if (!isSeries) return { state: 'done', id, version: textAt(row, '@odata.etag'), identity }
+    const change = { before: { ...item, exceptions: {} }, after: item }
+    await writeExceptions(this.#client, scope.mailbox, id, change, signal)
     const path = `${kinds[scope.kind].collection(scope.mailbox, '')}/${encodeURIComponent(id)}`
-    if (hasFiles) await addAttachments(this.#client, path, item.attachments, openAttachment, signal)
-    if (hasExceptions) {
-      const change = { before: { ...item, exceptions: {} }, after: item }
-      await writeExceptions(this.#client, scope.mailbox, id, change, signal)
-    }
-    return { state: 'done', id, version: await this.#version(path, signal), identity }
+    const body = { singleValueExtendedProperties: [extended('unfinished', '')] }
+    const finished = await this.#client.object({ method: 'PATCH', path, body }, signal)
+    return { state: 'done', id, version: textAt(finished, '@odata.etag'), identity }
   }
 
   /** A change that needs more than one request: occurrences, links of tasks, and cancelling. */

@@ -5,19 +5,13 @@ import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './exte
 import { listAt, objectAt, textAt, textsAt } from './row.ts'
 
 const emailsMax = 3
-/** The categories by which people see what a contact stands for in the CRM. */
-const parties = { account: 'Account', 'individual-customer': 'Individual Customer' } as const
+const parties = ['contact', 'account', 'individual-customer'] as const
 
 export function readContact(row: JsonObject): Contact {
   const categories = textsAt(row, 'categories')
-  const party = categories.includes(parties.account)
-    ? 'account'
-    : categories.includes(parties['individual-customer'])
-      ? 'individual-customer'
-      : 'contact'
   return {
     kind: 'contact',
-    party,
+    party: partyOf(extendedAt(row, 'party'), categories),
     givenName: textAt(row, 'givenName'),
     middleName: textAt(row, 'middleName'),
     surname: textAt(row, 'surname'),
@@ -39,7 +33,7 @@ export function readContact(row: JsonObject): Contact {
     birthday: textAt(row, 'birthday').slice(0, 10) || null,
     body: asText({ type: 'text', content: textAt(row, 'personalNotes') }),
     sensitivity: sensitivityAt(row),
-    categories: categories.filter(name => name !== parties.account && name !== parties['individual-customer']),
+    categories,
   }
 }
 
@@ -53,9 +47,12 @@ function readAddress(row: JsonObject): Address {
   }
 }
 
-/** The category that tells the party, to be written with the others. */
-export function partyCategory({ party }: Contact): readonly string[] {
-  return party === 'contact' ? [] : [parties[party]]
+/** What a contact stands for in the CRM: said by the hub, or by a category that people give it. */
+function partyOf(property: string, categories: readonly string[]): Contact['party'] {
+  const said = parties.find(each => each === property)
+  if (said) return said
+  if (categories.includes('Account')) return 'account'
+  return categories.includes('Individual Customer') ? 'individual-customer' : 'contact'
 }
 
 export function writeContact(
@@ -92,6 +89,7 @@ export function writeContact(
   const properties = [
     ...(fields.has('phones') ? [extended('fax', item.phones.fax)] : []),
     ...(fields.has('sensitivity') ? [sensitivityProperty(item.sensitivity)] : []),
+    ...(fields.has('party') ? [extended('party', item.party)] : []),
   ]
   return { values, properties }
 }

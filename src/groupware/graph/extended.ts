@@ -7,6 +7,10 @@ import { listAt, textAt } from './row.ts'
 /** MAPI properties that Graph shows only as extended ones (MS-OXPROPS): what they are is decided by Exchange itself. */
 export const extendedIds = {
   mark: propertyId(crmMark),
+  /** What stands behind a contact in the CRM; EWS writes it alike. */
+  party: propertyId({ ...crmMark, name: 'CrmParty' }),
+  /** An item that takes more than one request to create, until the last of them is done. */
+  unfinished: propertyId({ ...crmMark, name: 'CrmUnfinished' }),
   sensitivity: 'Integer 0x36',
   messageClass: 'String 0x1a',
   fax: 'String 0x3a24',

@@ -35,7 +35,7 @@ function queryOf(select: string, ...expand: readonly string[]): string {
 export const kinds: Readonly<Record<ItemKind, KindOfGraph>> = {
   appointment: {
     collection: mailbox => `${userPath(mailbox)}/events`,
-    query: queryOf(eventFields, expandExtended('mark'), files, 'exceptionOccurrences'),
+    query: queryOf(eventFields, expandExtended('mark', 'unfinished'), files, 'exceptionOccurrences'),
     prefer: [inUtc, asText],
     read: row => readAppointment(row),
     identity: row => textAt(row, 'iCalUId') || null,
@@ -53,7 +53,7 @@ export const kinds: Readonly<Record<ItemKind, KindOfGraph>> = {
   },
   contact: {
     collection: mailbox => `${userPath(mailbox)}/contacts`,
-    query: `?$expand=${encodeURIComponent(expandExtended('mark', 'sensitivity', 'fax'))}`,
+    query: `?$expand=${encodeURIComponent(expandExtended('mark', 'sensitivity', 'fax', 'party'))}`,
     prefer: [],
     read: row => readContact(row),
     identity: () => null,

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Item } from '../plan/items.ts'
 import { writeAppointment } from './appointment.ts'
-import { partyCategory, writeContact } from './contact.ts'
+import { writeContact } from './contact.ts'
 import { extended } from './extended.ts'
 import { writeMail, writeMailMarks } from './mail.ts'
 import { taskLinkBody, writeTask } from './task.ts'
@@ -12,16 +12,27 @@ export function allFields(item: Item): ReadonlySet<string> {
 }
 
 /** Body of a create. `key` makes that of an event happen once, however often it is sent. */
-export function creationBody(item: Item, key: string, mark: string | null, markCategory: string): JsonObject {
+export function creationBody(
+  item: Item,
+  key: string,
+  mark: string | null,
+  markCategory: string,
+  files: readonly JsonObject[] = [],
+): JsonObject {
   const fields = allFields(item)
   const categories = categoriesOf(item, mark === null ? undefined : markCategory)
   const marks = mark === null ? [] : [extended('mark', mark)]
   switch (item.kind) {
-    case 'appointment':
-      return { ...writeAppointment(item, fields), categories, transactionId: key, ...withProperties(marks) }
+    case 'appointment': {
+      // Half a series would look like a series that somebody changed.
+      const flags = Object.keys(item.exceptions).length > 0 ? [extended('unfinished', '1')] : []
+      const properties = withProperties([...marks, ...flags])
+      return { ...writeAppointment(item, fields), categories, transactionId: key, ...properties }
+    }
     case 'mail': {
       const { values, properties } = writeMail(item)
-      return { ...values, categories, ...withProperties([...properties, ...marks]) }
+      const attachments = files.length > 0 ? { attachments: files } : {}
+      return { ...values, categories, ...attachments, ...withProperties([...properties, ...marks]) }
     }
     case 'contact': {
       const { values, properties } = writeContact(item, fields)
@@ -42,7 +53,7 @@ export function changeBody(
   markCategory: string,
 ): JsonObject {
   // Whoever changes an item through the hub changes one that is linked, unless the link is just being taken away.
-  const isCategories = fields.has('categories') || fields.has('party') || mark !== undefined
+  const isCategories = fields.has('categories') || mark !== undefined
   const categories = isCategories
     ? {
         categories: categoriesOf(
@@ -68,8 +79,7 @@ export function changeBody(
 }
 
 function categoriesOf(item: Item, markCategory: string | undefined): readonly string[] {
-  const own = item.kind === 'contact' ? partyCategory(item) : []
-  return [...new Set([...item.categories, ...own, ...(markCategory === undefined ? [] : [markCategory])])]
+  return [...new Set([...item.categories, ...(markCategory === undefined ? [] : [markCategory])])]
 }
 
 function unmarked(item: Item, markCategory: string): Item {

@@ -1,21 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { JsonObject } from '../../kernel/json.ts'
 import { MiB } from '../../kernel/size.ts'
 import { refusals } from './graph-error.ts'
 import type { StoredAttachment, StoredItem } from './mailbox.ts'
 import type { GraphReply, Visit } from './service.ts'
+import { fileShape } from './shapes.ts'
 
 /** What Graph takes of an attachment inside JSON. */
 const inlineBytesMax = 3 * MiB
-
-const fileShape = z.strictObject({
-  '@odata.type': z.literal('#microsoft.graph.fileAttachment'),
-  name: z.string().min(1),
-  contentType: z.string().optional(),
-  contentBytes: z.base64(),
-  isInline: z.boolean().optional(),
-})
 
 /** Attachments of a message or an event. `rest` is what follows behind `attachments`. */
 export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly string[], area: string): GraphReply {
@@ -27,11 +20,7 @@ export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly
     if (request.method !== 'POST') throw refusals.notAllowed(request.method)
     const parsed = fileShape.safeParse(request.body)
     if (!parsed.success) throw refusals.wrongValue(parsed.error.issues[0]?.message ?? '')
-    const { name, contentType = 'application/octet-stream', contentBytes, isInline = false } = parsed.data
-    const bytes = Buffer.from(contentBytes, 'base64')
-    if (bytes.length > inlineBytesMax) throw refusals.tooLarge()
-    const attachment = { id: `AAMkAT${randomBytes(18).toString('base64url')}=`, name, contentType, bytes, isInline }
-    item.attachments.set(attachment.id, attachment)
+    const attachment = attach(item, parsed.data)
     mailbox.touch(item)
     world.subscriptions.notify(mailbox.address, area, 'updated', item.id)
     return { status: 201, body: showAttachment(attachment, true) }
@@ -47,6 +36,16 @@ export function answerAttachments(visit: Visit, item: StoredItem, rest: readonly
   item.attachments.delete(id)
   mailbox.touch(item)
   return { status: 204 }
+}
+
+/** Puts a file to an item; throws 413 for one that is too large for JSON. */
+export function attach(item: StoredItem, given: z.output<typeof fileShape>): StoredAttachment {
+  const { name, contentType = 'application/octet-stream', contentBytes, isInline = false } = given
+  const bytes = Buffer.from(contentBytes, 'base64')
+  if (bytes.length > inlineBytesMax) throw refusals.tooLarge()
+  const attachment = { id: `AAMkAT${randomBytes(18).toString('base64url')}=`, name, contentType, bytes, isInline }
+  item.attachments.set(attachment.id, attachment)
+  return attachment
 }
 
 export function showAttachment(

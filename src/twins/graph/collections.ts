@@ -97,6 +97,7 @@ function createEvent(visit: Visit, calendar: string): GraphReply {
   })
   writeExtended(item, extended)
   world.subscriptions.notify(mailbox.address, 'events', 'created', item.id)
+  world.created()
   return { status: 201, body: showEvent(mailbox, { item }, readQuery(new URLSearchParams(), []), manner) }
 }
 

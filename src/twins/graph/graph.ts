@@ -40,6 +40,8 @@ export interface GraphTwin extends Twin {
   /** HTTP requests since the start; a batch counts once. */
   readonly counters: { readonly requests: number; readonly batches: number }
   readonly subscriptions: Subscriptions
+  /** Called after each event that was created. */
+  afterCreate: (() => void) | undefined
   /** Ids of EWS by which translateExchangeIds finds items. */
   readonly ewsIds: Map<string, string>
   setFaults(document: GraphFaultDocument): void
@@ -68,6 +70,7 @@ export async function startGraph(options: GraphTwinOptions): Promise<GraphTwin> 
     pageSize: options.pageSize ?? 100,
     root: () => root,
     ewsIds,
+    created: () => twin.afterCreate?.(),
   }
   const handler = makeHandler({ world, verify: options.verify, faults: () => faults })
   const server = options.tls ? https.createServer(options.tls, handler.handle) : http.createServer(handler.handle)
@@ -75,7 +78,8 @@ export async function startGraph(options: GraphTwinOptions): Promise<GraphTwin> 
   const protocol = options.tls ? 'https' : 'http'
   root = `${protocol}://127.0.0.1:${listener.port}${rootPath}`
 
-  return {
+  const twin: GraphTwin = {
+    afterCreate: undefined,
     name: 'graph',
     about:
       'Microsoft Graph: mail, calendar, contacts and To Do of many mailboxes, app-only, with delta and notifications.',
@@ -113,6 +117,7 @@ export async function startGraph(options: GraphTwinOptions): Promise<GraphTwin> 
     }),
     stop: () => listener.stop(),
   }
+  return twin
 }
 
 function summarize(mailbox: GraphMailbox): JsonObject {

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import { answerAttachments } from './attachments.ts'
+import { answerAttachments, attach } from './attachments.ts'
 import { refusals } from './graph-error.ts'
 import { answerDelta, listItems } from './lists.ts'
 import type { Folder, StoredItem } from './mailbox.ts'
 import { readQuery } from './query.ts'
 import { type GraphReply, objectOf, type Visit } from './service.ts'
+import { fileShape } from './shapes.ts'
 import { showItem } from './show.ts'
 import { changeItem, readBody, writeExtended } from './write-item.ts'
 
@@ -80,6 +81,7 @@ function answerMessage(visit: Visit, folder: string | undefined, rest: readonly 
   )
   if (fixed !== undefined && item.values['isDraft'] !== true)
     throw refusals.wrongValue(`${fixed} can be changed only while the message is a draft.`)
+  if ('attachments' in values) throw refusals.wrongValue('Attachments are changed by themselves.')
   changeItem(mailbox, item, values, extended)
   world.subscriptions.notify(mailbox.address, 'messages', 'updated', item.id)
   return { status: 200, body: showItem(mailbox, item, readQuery(new URLSearchParams(), []), manner) }
@@ -87,7 +89,9 @@ function answerMessage(visit: Visit, folder: string | undefined, rest: readonly 
 
 function create({ mailbox, request, world, manner }: Visit, folder: string): GraphReply {
   const { values, extended } = readBody('message', request.body)
-  const item = mailbox.add('message', folder, { internetMessageId: `<${randomUUID()}@twin.contoso.com>`, ...values })
+  const { attachments = [], ...own } = values
+  const item = mailbox.add('message', folder, { internetMessageId: `<${randomUUID()}@twin.contoso.com>`, ...own })
+  for (const each of attachments as readonly Json[]) attach(item, fileShape.parse(each))
   writeExtended(item, extended)
   world.subscriptions.notify(mailbox.address, 'messages', 'created', item.id)
   return { status: 201, body: showItem(mailbox, item, readQuery(new URLSearchParams(), []), manner) }

@@ -44,6 +44,8 @@ export interface GraphWorld {
   root(): string
   /** Ids of EWS and the items they are of; for translateExchangeIds. */
   readonly ewsIds: Map<string, string>
+  /** Called after each event that was created. */
+  created(): void
 }
 
 /** A request on its way through the twin, with what its path has named so far. */

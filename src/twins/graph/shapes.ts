@@ -94,7 +94,16 @@ export const eventShape = z.strictObject({
   singleValueExtendedProperties: extended.optional(),
 })
 
+export const fileShape = z.strictObject({
+  '@odata.type': z.literal('#microsoft.graph.fileAttachment'),
+  name: z.string().min(1),
+  contentType: z.string().optional(),
+  contentBytes: z.base64(),
+  isInline: z.boolean().optional(),
+})
+
 const messageShape = z.strictObject({
+  attachments: z.array(fileShape).optional(),
   subject: text(255).nullable().optional(),
   body: body.optional(),
   from: recipient.optional(),
