@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { fieldsOf } from '../../protocols/ews/fields.ts'
-import { globalObjectId } from '../../protocols/ews/global-object-id.ts'
 import { element, textElement, writeElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import { extendedKey } from './item-parts.ts'
+import { propertyValue, sizeOf, submitTime } from './mapi-properties.ts'
 import { mimeOf } from './mime-content.ts'
 import { isoSeconds, occurrence, occurrenceId, occurrencesOf, recurrenceOf, timeOf } from './series.ts'
 import { changeKey, type TwinItem, type TwinMailbox } from './world.ts'
@@ -111,9 +111,6 @@ const defaults: Readonly<Record<string, string | boolean | number>> = {
   PercentComplete: 0,
 }
 
-/** PidTagClientSubmitTime, as `extendedKey` names it. */
-const submitTime = 'tag|57'
-
 const classNames = {
   Message: 'IPM.Note',
   CalendarItem: 'IPM.Appointment',
@@ -140,8 +137,7 @@ const makers: Readonly<Record<string, (view: View) => string | undefined>> = {
   },
   LastModifiedTime: ({ item }) => textElement('t:LastModifiedTime', isoSeconds(item.modifiedAt)),
   LastModifiedName: ({ mailbox }) => textElement('t:LastModifiedName', mailbox.name),
-  Size: ({ item }) =>
-    textElement('t:Size', 1000 + item.attachments.reduce((sum, file) => sum + file.content.length, 0)),
+  Size: ({ item }) => textElement('t:Size', sizeOf(item)),
   HasAttachments: ({ item }) =>
     textElement(
       't:HasAttachments',
@@ -275,24 +271,12 @@ export function uidOf(item: TwinItem): string {
 }
 
 function showExtended(item: TwinItem, uri: XmlElement): string {
-  const key = extendedKey(uri)
-  const stored = item.extended.get(key)
+  const stored = item.extended.get(extendedKey(uri))
   if (stored) return writeElement(stored)
-  if (item.itemClass !== 'CalendarItem' || !isGlobalObjectKey(key)) return ''
-  return element(
-    't:ExtendedProperty',
-    {},
-    writeElement(uri),
-    textElement('t:Value', globalObjectId(uidOf(item)).toString('base64')),
-  )
-}
-
-export function isGlobalObjectKey(key: string): boolean {
-  return key === 'Meeting|3' || key === 'Meeting|35'
+  const value = extendedValue(item, uri)
+  return value === undefined ? '' : element('t:ExtendedProperty', {}, writeElement(uri), textElement('t:Value', value))
 }
 
 export function extendedValue(item: TwinItem, uri: XmlElement): string | undefined {
-  const key = extendedKey(uri)
-  if (item.itemClass === 'CalendarItem' && isGlobalObjectKey(key)) return globalObjectId(uidOf(item)).toString('base64')
-  return childOf(item.extended.get(key), 'Value')?.text
+  return propertyValue(item, extendedKey(uri), uidOf(item))
 }
