@@ -25,6 +25,12 @@ export const aleTwinErrors = defineErrors('TWINALE', {
     means: '{table} has a row {key} already.',
     next: 'Change it instead.',
   },
+  NO_CHANGE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The request is no change of master data: {text}',
+    next: 'Send a JSON object: change (a table) with key and row, create with row, or remove with key.',
+  },
   NO_DESTINATION: {
     side: 'caller',
     retry: 'never',

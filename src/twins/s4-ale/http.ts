@@ -1,16 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { asHubError } from '../../kernel/error.ts'
 import { MiB } from '../../kernel/size.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { parseIdocs } from '../../protocols/idoc/read-idocs.ts'
 import { escapeText } from '../../protocols/xml/write-xml.ts'
 import { strike } from '../twin.ts'
+import { changeMasterData } from './change-service.ts'
 import type { AleFaults } from './faults.ts'
 import { type InboundWorld, takeIdoc } from './inbound-idoc.ts'
+import type { MasterData } from './master-data.ts'
 import { plainId, type ReadXi, readXi, writeXiAnswer, writeXiFault } from './xi-message.ts'
 import type { XiOutbound } from './xi-outbound.ts'
 
-export const alePaths = { idoc: '/sap/bc/idoc_xml', soap: '/sap/bc/srt/idoc', xi: '/sap/xi/engine' } as const
+export const alePaths = {
+  idoc: '/sap/bc/idoc_xml',
+  soap: '/sap/bc/srt/idoc',
+  xi: '/sap/xi/engine',
+  /** Not of SAP: where people change master data from a terminal. */
+  changes: '/twin/changes',
+} as const
 
 /** A message that came in through the XI port. */
 export interface ReceivedProxyMessage {
@@ -24,6 +33,7 @@ export interface ReceivedProxyMessage {
 export interface AleHandlerParts {
   readonly inbound: InboundWorld
   readonly xi: XiOutbound
+  readonly data: MasterData
   readonly users: Readonly<Record<string, string>>
   readonly clock: Clock
   faults(): AleFaults
@@ -78,8 +88,20 @@ export function makeAleHandler(parts: AleHandlerParts) {
     if (request.method !== 'POST') return html(405, 'Method not allowed', { allow: 'POST' })
     if (!body) return html(413, 'Request Entity Too Large')
     const type = request.headers['content-type'] ?? ''
+    if (path === alePaths.changes) return takeChange(body)
     if (path === alePaths.xi) return takeXi(type, body)
     return takeIdocs(path === alePaths.soap, type, body)
+  }
+
+  function takeChange(body: Buffer): Answer {
+    const type = 'application/json'
+    try {
+      changeMasterData(parts.data, body.toString())
+      return { status: 200, type, body: '{}' }
+    } catch (thrown) {
+      const { code, message, next } = asHubError(thrown)
+      return { status: 400, type, body: JSON.stringify({ error: { code, message, next } }) }
+    }
   }
 
   function isLoggedIn({ headers }: IncomingMessage): boolean {

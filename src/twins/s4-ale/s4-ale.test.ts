@@ -444,6 +444,25 @@ describe('proxies', () => {
   })
 })
 
+test('people change master data over HTTP, and are told what is wrong with a change', async () => {
+  const ask = (body: object) => post(s4.urls.changes, JSON.stringify(body), 'application/json')
+  expect((await ask({ create: 'MARA', row: { MATNR: '1', MTART: 'FERT' } })).status).toBe(200)
+  expect((await ask({ change: 'MARA', key: { MATNR: '1' }, row: { NTGEW: '5' } })).status).toBe(200)
+  expect(s4.runChangePointers().map(({ objectId }) => objectId)).toEqual(['000000000000000001'])
+  expect((await ask({ remove: 'MARA', key: { MATNR: '1' } })).status).toBe(200)
+  expect(s4.runChangePointers()[0]?.idoc.data.children[0]?.fields.get('MSGFN')).toBe('003')
+  for (const wrong of [
+    {},
+    { create: 'T000', row: {} },
+    { create: 'MARA', row: { COLOUR: 'red' } },
+    { remove: 'MARA' },
+  ]) {
+    const { status, text } = await ask(wrong)
+    expect([status, text]).toEqual([400, expect.stringContaining('TWINALE_')])
+  }
+  expect((await post(s4.urls.changes, '{', 'application/json', 'Basic eDp5')).status).toBe(401)
+})
+
 test('the fields and rows that the tables do not have are refused', () => {
   expect(() => s4.data.create('MARA', { MATNR: '1', COLOUR: 'red' })).toThrow(/no field MARA-COLOUR/)
   expect(() => s4.data.create('MARA', { MATNR: '1', MTART: 'LONGER' })).toThrow(/holds 4 letters/)

@@ -30,8 +30,8 @@ export interface S4AleOptions {
 export interface S4AleTwin extends Twin {
   readonly port: number
   readonly origin: string
-  /** Where others post: IDoc XML, IDocs in SOAP, and XI messages. */
-  readonly urls: { readonly idoc: string; readonly soap: string; readonly xi: string }
+  /** Where others post: IDoc XML, IDocs in SOAP, XI messages, and people changes of master data. */
+  readonly urls: { readonly idoc: string; readonly soap: string; readonly xi: string; readonly changes: string }
   /** Logical systems of this side and of the other. */
   readonly names: { readonly own: string; readonly partner: string; readonly ownPort: string }
   /** Master data; every change leaves its change document. */
@@ -123,6 +123,7 @@ export async function startS4Ale(options: S4AleOptions = {}): Promise<S4AleTwin>
   const handler = makeAleHandler({
     inbound,
     xi,
+    data,
     clock,
     users: options.users ?? { [s4AleUser.user]: s4AleUser.password },
     faults: () => faults,
@@ -151,7 +152,12 @@ export async function startS4Ale(options: S4AleOptions = {}): Promise<S4AleTwin>
     port: listener.port,
     ports: { [protocol]: listener.port },
     origin,
-    urls: { idoc: `${origin}${alePaths.idoc}`, soap: `${origin}${alePaths.soap}`, xi: `${origin}${alePaths.xi}` },
+    urls: {
+      idoc: `${origin}${alePaths.idoc}`,
+      soap: `${origin}${alePaths.soap}`,
+      xi: `${origin}${alePaths.xi}`,
+      changes: `${origin}${alePaths.changes}`,
+    },
     names: { own: system.logicalSystem, partner, ownPort: system.port },
     data,
     pointers,
@@ -203,6 +209,7 @@ export async function startS4Ale(options: S4AleOptions = {}): Promise<S4AleTwin>
     },
     state: (): Json => ({
       origin,
+      changes: alePaths.changes,
       faults: JSON.parse(JSON.stringify(faults)),
       changePointers: pointers.rows.filter(({ isProcessed }) => !isProcessed).length,
       idocs: database.all().map(idoc => ({
