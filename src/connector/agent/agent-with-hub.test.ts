@@ -89,6 +89,13 @@ test('a token is good once; a revoked connector is cut at once and knows why', a
   expect(told.error?.message).toContain('does not take the certificate of this connector')
 })
 
+test('a hub that stops says so in the log of the connector', async () => {
+  const { world } = await connect()
+  await hub.connectors.close()
+  const lost = await waitFor(() => world.lines.find(({ event }) => event === 'tunnel.lost'))
+  expect(lost.fields['text']).toBe(`The tunnel to 127.0.0.1:${hub.port} was lost: the hub is stopping.`)
+})
+
 test('a reset of either side reaches the other side as one', async () => {
   await connect()
   const stream = await open('echo.virtual', 7)

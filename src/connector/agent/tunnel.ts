@@ -80,7 +80,7 @@ export async function openTunnel(node: string, parts: TunnelParts, signal: Abort
     if (code === http2.constants.NGHTTP2_INADEQUATE_SECURITY) {
       failure ??= connectorErrors.CERTIFICATE_REFUSED({ node, text: text || 'it gives no reason.' })
     } else if (code !== http2.constants.NGHTTP2_NO_ERROR) {
-      failure ??= connectorErrors.TUNNEL_LOST({ node, text: text || `the hub ended it with HTTP/2 code ${code}.` })
+      failure ??= connectorErrors.TUNNEL_LOST({ node, text: `${text || `the hub ended it with HTTP/2 code ${code}`}.` })
     }
   })
   session.on('stream', (stream, headers) => {

@@ -160,6 +160,8 @@ export class Tunnel {
   destroy(reason: string): void {
     if (this.#session.destroyed) return
     this.#note(reason)
+    // So that the log of the connector says it too.
+    this.#session.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR, 0, Buffer.from(reason.slice(0, 500)))
     // With an error: without one every stream would look as if it had come to its end.
     this.#session.destroy(new Error(reason))
     this.#socket.destroy()
