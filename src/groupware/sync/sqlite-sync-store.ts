@@ -32,7 +32,12 @@ export function openSyncStore({ file }: { readonly file: string }): SyncStore {
     pragma journal_mode = ${isInMemory ? 'memory' : 'wal'};
     pragma synchronous = normal;
     pragma journal_size_limit = 67108864`)
-  migrateSyncStore(database)
+  try {
+    migrateSyncStore(database)
+  } catch (thrown) {
+    database.close()
+    throw thrown
+  }
   const wal = isInMemory ? undefined : new WalFlusher(file)
   const flusher: Flusher = wal ?? { flush: () => Promise.resolve() }
   const committer = new Committer(database, flusher, sqliteLimits)
@@ -183,9 +188,9 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
     putState.run(
       state.tokens.exchange ?? null,
       state.tokens.crm ?? null,
-      state.keysComparedAt ?? null,
-      state.storedAt ?? null,
-      state.firstRoundAt ?? null,
+      whole(state.keysComparedAt),
+      whole(state.storedAt),
+      whole(state.firstRoundAt),
       Number(state.isBrakeReleased),
       number,
     )
@@ -201,10 +206,11 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
         if (other !== undefined) demote.run(other, key)
       }
       for (const key of change.dropIntents ?? []) dropIntent.run(number, key)
-      for (const intent of change.putIntents ?? []) putIntent.run(number, intent.key, intent.at, JSON.stringify(intent))
+      for (const intent of change.putIntents ?? [])
+        putIntent.run(number, intent.key, whole(intent.at), JSON.stringify(intent))
       for (const { side, id } of change.dropGhosts ?? []) dropGhost.run(number, side, id)
       for (const { side, id, version, reason, at } of change.putGhosts ?? []) {
-        putGhost.run(number, side, id, version, reason, at)
+        putGhost.run(number, side, id, version, reason, whole(at))
       }
       for (const { side, id } of change.dropWaiting ?? []) dropWaiting.run(number, side, id)
       for (const { side, id, version, attemptCount, dueAt, at, error } of change.putWaiting ?? []) {
@@ -214,8 +220,8 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
           id,
           version ?? null,
           attemptCount,
-          dueAt ?? null,
-          at,
+          whole(dueAt),
+          whole(at),
           error ? JSON.stringify(error) : null,
         )
       }
@@ -229,6 +235,11 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
     },
     purgeGhosts: (before: number): number => Number(purge.run(before).changes),
   }
+}
+
+/** Times are whole milliseconds, whatever the clock says. */
+function whole(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms)
 }
 
 function isEmpty(change: SyncWrite): boolean {

@@ -5,7 +5,7 @@ import type { Stamps } from '../plan/stamps.ts'
 /**
  * What the sync remembers, durably: which items belong together, their last common state, what it is about to do, and up
  * to where each side was read. `write` is one transaction, durable when its promise resolves. The SQLite store behind it
- * (sqlite-sync-store.ts) is a file of its own, see docs/adr/0011-groupware-store.md. It never holds what stands in an
+ * (sqlite-sync-store.ts) is a file of its own, see docs/adr/0014-groupware-sync.md. It never holds what stands in an
  * item: states are kept as stamps (plan/stamps.ts).
  */
 export interface SyncStore {

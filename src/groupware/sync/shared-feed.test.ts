@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest'
+import { MINUTE, SECOND } from '../../kernel/time.ts'
+import { SimulatedClock } from '../../testing/simulated-clock.ts'
+import type { Change, FeedPage, Scope, SideDriver } from '../drivers.ts'
+import { withSharedFeed } from './shared-feed.ts'
+import { appointment, calm, WorldCrm } from './sides-world.ts'
+
+const signal = new AbortController().signal
+const scopeOf = (owner: string): Scope => ({
+  organization: 'x',
+  mailbox: owner,
+  kind: 'appointment',
+  owner,
+  folders: [],
+  from: null,
+  to: null,
+})
+
+/** A CRM whose feed is asked by script. */
+function world() {
+  const clock = new SimulatedClock()
+  const pages: FeedPage[] = []
+  const asked: (string | undefined)[] = []
+  const crm = new WorldCrm(calm(clock.now()))
+  const feed: SideDriver['feed'] = async (_organization, _kind, token) => {
+    asked.push(token)
+    return pages.shift() ?? { changes: [], owners: [], token: new Date(clock.now()).toISOString(), hasMore: false }
+  }
+  const driver = withSharedFeed(Object.assign(crm, { feed }), clock)
+  const tell = (...changes: (readonly [string, string])[]) =>
+    pages.push({
+      changes: changes.map(([id]): Change => ({ id, isDeleted: false, version: '2', item: itemOf(id) })),
+      owners: changes.map(([, owner]) => [owner]),
+      token: new Date(clock.now()).toISOString(),
+      hasMore: false,
+    })
+  return { clock, crm, driver, asked, tell, now: () => new Date(clock.now()).toISOString() }
+}
+
+const itemOf = (id: string) => {
+  const place = { identity: id, mark: null, modifiedAt: null, folder: null }
+  return { id, version: '2', ...place, item: appointment() }
+}
+
+async function changesOf(driver: SideDriver, owner: string, token: string) {
+  const page = await driver.changes(scopeOf(owner), token, signal)
+  if (page === 'token-lost') throw new Error('the feed has no tokens to lose')
+  return { ids: page.changes.map(change => change.id), token: page.token, changes: page.changes }
+}
+
+test('one question serves all mailboxes for a while, and each gets its own', async () => {
+  const { clock, driver, asked, tell, now } = world()
+  const start = now()
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'], ['B2', 'b@x'], ['B3', 'a@x'])
+  expect((await changesOf(driver, 'a@x', start)).ids).toEqual(['B1', 'B3'])
+  expect((await changesOf(driver, 'b@x', start)).ids).toEqual(['B2'])
+  expect((await changesOf(driver, 'c@x', start)).ids).toEqual([])
+  expect(asked).toEqual([start])
+})
+
+test('a mailbox that comes late gets what was told meanwhile, once, and the last word of each item', async () => {
+  const { clock, driver, tell, now } = world()
+  const start = now()
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'])
+  await changesOf(driver, 'b@x', start)
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'], ['B2', 'a@x'])
+  await changesOf(driver, 'b@x', start)
+  const late = await changesOf(driver, 'a@x', start)
+  expect(late.ids).toEqual(['B1', 'B2'])
+  expect((await changesOf(driver, 'a@x', late.token)).ids).toEqual([])
+})
+
+test('who stayed away longer than answers are kept asks for itself', async () => {
+  const { clock, crm, driver, now } = world()
+  const start = now()
+  await clock.advance(MINUTE)
+  await changesOf(driver, 'b@x', now())
+  await changesOf(driver, 'a@x', start)
+  expect(crm.requests.get('changes')).toBe(1)
+})
+
+test('an item that we wrote since is told without its content, which was yesterday', async () => {
+  const { clock, crm, driver, tell, now } = world()
+  const start = now()
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'], ['B2', 'a@x'])
+  await changesOf(driver, 'a@x', start)
+  const before = appointment()
+  const change = { id: 'B1', version: '2', before, after: before, fields: [], mark: 'U1' }
+  await driver.update(scopeOf('a@x'), [change], signal)
+  const again = await changesOf(driver, 'a@x', start)
+  expect(again.changes).toEqual([
+    { id: 'B1', isDeleted: false },
+    { id: 'B2', isDeleted: false, version: '2', item: itemOf('B2') },
+  ])
+  expect(crm.requests.get('update')).toBe(1)
+})
+
+test('a question that fails is a failure of those who waited for it, and the next one asks again', async () => {
+  const { clock, driver, crm, now } = world()
+  const start = now()
+  await clock.advance(31 * SECOND)
+  const { feed } = crm
+  let failures = 0
+  const failing = withSharedFeed(
+    Object.assign(crm, {
+      feed: async () => {
+        failures += 1
+        throw new Error('busy')
+      },
+    }),
+    clock,
+  )
+  const both = await Promise.allSettled([changesOf(failing, 'a@x', start), changesOf(failing, 'b@x', start)])
+  expect(both.map(result => result.status)).toEqual(['rejected', 'rejected'])
+  expect(failures).toBe(1)
+  Object.assign(crm, { feed })
+  expect((await changesOf(driver, 'a@x', start)).ids).toEqual([])
+})
