@@ -29,7 +29,7 @@ export const xiRequest: XiHeader = {
 
 /** A different message id for each number, in the spelling of messages. */
 export function messageId(number: number): string {
-  return hyphenate(number.toString(16).padStart(32, 'a'))
+  return hyphenate(number.toString(16).padStart(32, '0'))
 }
 
 export function document(content: string, kind: XiPayloadOut['kind'] = 'Application'): XiPayloadOut {
