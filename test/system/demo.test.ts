@@ -46,7 +46,7 @@ test('the demo delivers for a while, says how each flow did and ends with 0', as
 
 test('Ctrl-C ends it cleanly', async () => {
   const run = demo()
-  await waitFor('the first delivery', 30_000, () => run.output().includes('delivery.delivered'))
+  await waitFor('the first delivery', 90_000, () => run.output().includes('delivery.delivered'))
   run.child.kill('SIGINT')
   expect(await run.ended, run.output()).toBe(0)
   expect(run.output()).toContain('hub.stopped')
