@@ -47,7 +47,7 @@ export const dataverseConfig = z
       }),
     operation: z.enum(dataverseOperations).default('upsert').meta({
       description:
-        'upsert: changes or makes the record, in one request. check-then-write: looks for it first, then PATCH by id or POST. create, update: refuse the other case. check: only looks, and answers with what select names. upsert-many, create-many: the body is a list of records. action, function: calls an action or function (custom APIs).',
+        'upsert: changes or makes the record, in one request. check-then-write: looks for it first, then PATCH by id or POST. create, update: refuse the other case. check: only looks, and answers with what select names. upsert-many, create-many: the body is a list of records, 5,000 at most. action, function: calls an action or function (custom APIs).',
     }),
     name: name.optional().meta({
       description:

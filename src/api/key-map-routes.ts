@@ -59,6 +59,34 @@ export function keyMapRoutes(app: App, parts: ApiParts): void {
     },
   )
 
+  app.delete(
+    '/api/key-maps/:map/entries',
+    {
+      schema: {
+        tags,
+        summary: 'Forgets all keys of a key map, or those that begin so',
+        params: named,
+        querystring: z.strictObject({ prefix: key.optional() }),
+        response: { 200: z.object({ forgotten: z.number().int() }) },
+      },
+    },
+    async request => {
+      const { map: name } = request.params
+      const { prefix } = request.query
+      let forgotten = 0
+      // In small writes, so that deliveries go on in between.
+      for (let went = pageMax; went === pageMax; forgotten += went) {
+        went = await store.forgetKeys({ map: name, prefix, max: pageMax })
+      }
+      await auditChange(parts, request, 'key-map.clear', {
+        map: name,
+        forgotten,
+        ...(prefix !== undefined && { prefix }),
+      })
+      return { forgotten }
+    },
+  )
+
   app.get(
     '/api/key-maps/:map/entry',
     {

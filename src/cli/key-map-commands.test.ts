@@ -50,6 +50,20 @@ test('an entry is written, read, listed and forgotten, and the audit log knows',
   expect(audit).toContain('key-map.delete')
 })
 
+test('a whole map is forgotten, or a part of it', async () => {
+  const write = (_: unknown, index: number) =>
+    world.store().rewrite({ map: 'accounts', key: `${index % 2}-${index}`, value: index, at: 0 })
+  await Promise.all(Array.from({ length: 1005 }, write))
+  expect((await isthmus('keymap', 'delete', 'accounts', '--all', '--prefix', '1-1')).out).toMatch(
+    /^\d+ keys are forgotten/,
+  )
+  expect((await isthmus('keymap', 'list', 'accounts', '--prefix', '1-1')).out).not.toContain('1-1')
+  expect((await isthmus('keymap', 'delete', 'accounts', '--all')).code).toBe(0)
+  expect(await world.store().keyMaps()).toEqual([])
+  expect((await isthmus('keymap', 'delete', 'accounts')).code).toBe(2)
+  expect((await isthmus('keymap', 'delete', 'accounts', 'a', '--all')).code).toBe(2)
+})
+
 test('a write by an old revision, a strange map and a value that is too large are refused', async () => {
   await isthmus('keymap', 'set', 'accounts', '1001', '1')
   expect((await isthmus('keymap', 'set', 'accounts', '1001', '2', '--expected', '0')).err).toContain(

@@ -9,10 +9,17 @@ const entryAnswer = z.object({ key: z.string(), value: z.json(), revision: z.num
 const mapsAnswer = z.object({ maps: z.array(z.object({ map: z.string(), entries: z.number() })) })
 const entriesAnswer = z.object({ entries: z.array(entryAnswer), next: z.string().optional() })
 
+const forgottenAnswer = z.object({ forgotten: z.number() })
+
 interface ListOptions {
   readonly prefix?: string
   readonly after?: string
   readonly limit: string
+}
+
+interface DeleteOptions {
+  readonly all?: boolean
+  readonly prefix?: string
 }
 
 /** keymap list, get, set, delete */
@@ -72,9 +79,21 @@ export function keyMapCommands(program: Command, cli: Cli): void {
     })
 
   keymap
-    .command('delete <map> <key>')
-    .description('forgets a key')
-    .action(async (map: string, key: string, _options: object, command: Command) => {
+    .command('delete <map> [key]')
+    .description('forgets a key, or with --all every key of the map')
+    .option('--all', 'all of them: records that a flow skips as unchanged are sent again')
+    .option('--prefix <text>', 'with --all: only keys that begin so')
+    .action(async (map: string, key: string | undefined, options: DeleteOptions, command: Command) => {
+      if ((key === undefined) !== (options.all === true)) {
+        throw cliErrors.ARGUMENT_WRONG({ text: 'Name one key, or --all.', command: 'keymap delete' })
+      }
+      if (key === undefined) {
+        const query = options.prefix === undefined ? '' : `?prefix=${encodeURIComponent(options.prefix)}`
+        const path = `/api/key-maps/${encodeURIComponent(map)}/entries${query}`
+        const answer = readAnswer(forgottenAnswer, await cli.hub(command).send('DELETE', path))
+        cli.show(command, answer, () => `${answer.forgotten} keys are forgotten in ${map}.\n`)
+        return
+      }
       await cli.hub(command).send('DELETE', pathOf(map, key))
       cli.show(command, { deleted: key, map }, () => `${key} is forgotten in ${map}.\n`)
     })

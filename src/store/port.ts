@@ -303,6 +303,12 @@ export interface KeyMaps {
    * is another. Returns the new revision; for a key that is forgotten the last one it had, 0 for none.
    */
   rewrite(write: KeyMapWrite & { readonly at: number; readonly expected?: number | undefined }): Promise<number>
+  /** Forgets up to `max` keys of a map, those that begin with `prefix`. Returns how many went. */
+  forgetKeys(query: {
+    readonly map: string
+    readonly prefix?: string | undefined
+    readonly max: number
+  }): Promise<number>
 }
 
 export interface AuditEntry {

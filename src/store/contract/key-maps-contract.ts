@@ -66,8 +66,15 @@ export function describeKeyMaps(world: () => StoreWorld): void {
         { map: 'accounts', entries: 7 },
         { map: 'other', entries: 1 },
       ])
+      expect(await store.forgetKeys({ map: 'accounts', prefix: 'b', max: 2 })).toBe(2)
+      expect(await keys({ prefix: 'b' })).toEqual(['bb'])
+      expect(await store.forgetKeys({ map: 'accounts', prefix: '%', max: 9 })).toBe(0)
+      await write('b', 2)
+      expect(await write('b', 3, 1)).toBe(2)
       expect(await write('b', undefined)).toBe(2)
       expect(await write('b', undefined)).toBe(0)
+      expect(await store.forgetKeys({ map: 'accounts', max: 100 })).toBe(5)
+      expect(await store.keyMaps()).toEqual([{ map: 'other', entries: 1 }])
       await world().crash()
       expect(await world().store.recall('accounts', 'b')).toBeUndefined()
     })

@@ -13,6 +13,7 @@ export class KeyMapTable {
   readonly #delete
   readonly #page
   readonly #names
+  readonly #forget
 
   constructor(database: DatabaseSync, committer: Committer) {
     this.#committer = committer
@@ -24,6 +25,9 @@ export class KeyMapTable {
     this.#page = database.prepare(`
       select key, value, revision, at from key_map
       where map = ? and key > ? and key >= ? and substr(key, 1, length(?)) = ? order by key limit ?`)
+    this.#forget = database.prepare(`
+      delete from key_map where map = ?1 and key in (
+        select key from key_map where map = ?1 and key >= ?2 and substr(key, 1, length(?2)) = ?2 order by key limit ?3)`)
     this.#names = database.prepare('select map, count(*) as entries from key_map group by map order by map')
   }
 
@@ -59,6 +63,10 @@ export class KeyMapTable {
       this.#put(write, at)
       return value === undefined ? revision : revision + 1
     })
+  }
+
+  forgetKeys({ map, prefix = '', max }: Parameters<KeyMaps['forgetKeys']>[0]): Promise<number> {
+    return this.#committer.commit(() => Number(this.#forget.run(map, prefix, max).changes))
   }
 
   #put({ map, key, value }: KeyMapWrite, at: number): void {

@@ -163,6 +163,7 @@ function openKeyMaps(table: KeyMapTable): KeyMaps {
     keyMapEntries: query => table.keyMapEntries(query),
     keyMaps: () => table.keyMaps(),
     rewrite: write => table.rewrite(write),
+    forgetKeys: query => table.forgetKeys(query),
   }
 }
 
