@@ -167,7 +167,7 @@ test('a message that is taken whole goes on as it came, attachments and all', as
   expect(request?.body.toString()).toContain('%PDF')
 })
 
-const query = () => `from: { xi: { path: /xi/user, within: 20s } }
+const query = () => `from: { xi: { path: /xi/user, within: 60s } }
 steps:
   - call: { to: { http: { url: "${crm.url}/users", on-unknown: send-again } } }
   - map: { set: { body: '<UserAnswer>\${message.body}</UserAnswer>', type: application/xml } }
@@ -232,7 +232,7 @@ to: []
 const rejects = 'steps: [{ filter: { keep: message.size > 99, otherwise: reject, reason: Name a user. } }]\nto:'
 
 test('a query that takes too long, and one that cannot be answered, are told so', async () => {
-  it.flow('late', query().replace('/xi/user', '/xi/late').replace('20s', '200ms'))
+  it.flow('late', query().replace('/xi/user', '/xi/late').replace('60s', '200ms'))
   it.flow('refused', query().replace('/xi/user', '/xi/refused'))
   it.flow('faults', faulty)
   it.flow(
@@ -463,7 +463,7 @@ test('an application fault of S/4HANA is about the message, not about the line',
 const bridge = () => {
   it.flow(
     'ask-s4',
-    `from: { xi: { path: /xi/stock, within: 20s } }
+    `from: { xi: { path: /xi/stock, within: 60s } }
 steps:
   - call:
       to:
