@@ -41,8 +41,9 @@ describeForeign('DavMail against the EWS twin', ['davmail'], () => {
       const box = await client.mailboxOpen('INBOX')
       expect(box.exists).toBe(1)
       const read = await client.fetchOne('1', { source: true, envelope: true })
-      expect(read && read.envelope?.subject).toBe('Grüße')
-      expect(read && read.source?.toString()).toBe(mail)
+      if (!read) throw new Error('the mail cannot be read')
+      expect(read.envelope?.subject).toBe('Grüße')
+      expect(read.source?.toString()).toBe(mail)
     } finally {
       await client.logout().catch(() => client.close())
     }

@@ -77,11 +77,13 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
   }
   return {
     kind: 'appointment',
-    ...core,
+    subject: core.subject,
     start: moment(startMs),
     end: moment(endMs),
     isAllDay,
     zone,
+    location: core.location,
+    body: core.body,
     showAs: free === 'Free' ? 'free' : free === 'Tentative' ? 'tentative' : free === 'OOF' ? 'away' : 'busy',
     importance: readImportance(item),
     sensitivity: readSensitivity(item),

@@ -2,6 +2,7 @@ import { readAttachments } from '../../protocols/ews/attachments.ts'
 import type { FieldChange } from '../../protocols/ews/fields.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
+import { asWords } from '../body-text.ts'
 import type { Mail, Person } from '../plan/items.ts'
 import {
   bodyField,
@@ -21,7 +22,7 @@ import {
   valueField,
   writeMailbox,
 } from './parts.ts'
-import { cleanText, lineOf } from './text.ts'
+import { lineOf, plainBody } from './text.ts'
 
 export const mailFields =
   'ParentFolderId ItemClass Subject Sensitivity Body Attachments Categories Importance DateTimeSent IsFromMe LastModifiedTime ToRecipients CcRecipients From InternetMessageId'.split(
@@ -98,7 +99,8 @@ export function normaliseMail(item: Mail): Mail {
     from: item.from ? cleanPerson(item.from) : null,
     to: item.to.map(cleanPerson),
     cc: item.cc.map(cleanPerson),
-    body: { ...item.body, content: cleanText(item.body.content) },
+    // Compared by their words alone: Exchange writes HTML anew each time it is stored.
+    body: plainBody(asWords(item.body)),
     categories: cleanCategories(item.categories),
     attachments: [],
   }

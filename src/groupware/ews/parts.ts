@@ -1,17 +1,16 @@
 import { type ExtendedProperty, type FieldChange, writeExtendedProperty } from '../../protocols/ews/fields.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
+import { crmMark } from '../crm-mark.ts'
 import type { Body, Importance, Instant, Person, Sensitivity } from '../plan/items.ts'
 import { cleanText, lineOf } from './text.ts'
 
-/** The product's own property set. It is written into mailboxes: never another one. */
-const set = '6f0e1c1e-7a5b-4c11-9d1e-69737468616d'
 /** Id of the object in the CRM. */
-export const markProperty: ExtendedProperty = { set, name: 'CrmObjectId' }
+export const markProperty: ExtendedProperty = crmMark
 /** What stands behind a contact in the CRM. */
-export const partyProperty: ExtendedProperty = { set, name: 'CrmParty' }
+export const partyProperty: ExtendedProperty = { ...crmMark, name: 'CrmParty' }
 /** An item that takes more than one request to create, until the last of them is done. */
-export const unfinishedProperty: ExtendedProperty = { set, name: 'CrmUnfinished' }
+export const unfinishedProperty: ExtendedProperty = { ...crmMark, name: 'CrmUnfinished' }
 
 export const subjectLettersMax = 255
 

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { times } from '../twin.ts'
 
+const writesOnly = z.boolean().default(false).meta({ description: 'Only requests that change something.' })
+
 /** The faults of the EWS twin. */
 export const ewsFaults = z.strictObject({
   busy: z
@@ -37,11 +39,11 @@ export const ewsFaults = z.strictObject({
     .meta({ description: 'Requests answered with this HTTP status and no SOAP.' }),
   html: z.strictObject({ times }).optional().meta({ description: 'Requests answered with a log-in page and 200.' }),
   dropBefore: z
-    .strictObject({ times })
+    .strictObject({ times, writesOnly })
     .optional()
     .meta({ description: 'Connections cut before a request is carried out.' }),
   dropAfter: z
-    .strictObject({ times })
+    .strictObject({ times, writesOnly })
     .optional()
     .meta({ description: 'Connections cut after a request was carried out.' }),
   truncate: z.strictObject({ times }).optional().meta({ description: 'Answers of which only the first half is sent.' }),

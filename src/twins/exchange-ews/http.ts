@@ -58,6 +58,8 @@ export interface HandlerParts {
   faults(): EwsFaults
 }
 
+const isWrite = /<(?:\w+:)?(?:Create|Update|Delete)(?:Item|Attachment)\b/
+
 const bodyBytesMax = 64 * MiB
 const requestsKept = 500
 const bodyLettersKept = 20_000
@@ -117,7 +119,9 @@ export function makeHandler(parts: HandlerParts) {
     const body = await readText(request)
     const faults = parts.faults()
     if (faults.slowMs) await parts.clock.sleep(faults.slowMs)
-    if (strike(faults.dropBefore)) {
+    const strikes = (fault: { times: number; writesOnly: boolean } | undefined) =>
+      fault !== undefined && (!fault.writesOnly || isWrite.test(body)) && strike(fault)
+    if (strikes(faults.dropBefore)) {
       response.destroy()
       return
     }
@@ -128,7 +132,7 @@ export function makeHandler(parts: HandlerParts) {
     requests.push({ ...seen, status: answer?.status ?? 200, headers, body: body.slice(0, bodyLettersKept) })
     if (requests.length > requestsKept) requests.shift()
     if (!answer) return
-    if (strike(faults.dropAfter)) {
+    if (strikes(faults.dropAfter)) {
       response.destroy()
       return
     }

@@ -5,22 +5,27 @@ import type { TwinItem } from './world.ts'
 
 /** PidTagClientSubmitTime, as `extendedKey` names it. */
 export const submitTime = 'tag|57'
-const deliveryTime = `tag|${0x0e06}`
 
-/** Properties below those of EWS, which other clients ask for by their tags, as `extendedKey` names them. */
-const computed: Readonly<Record<string, (item: TwinItem, uid: string) => string | undefined>> = {
-  [`tag|${0x3008}`]: item => isoSeconds(item.modifiedAt),
-  [deliveryTime]: item => isoSeconds(item.createdAt),
+type Value = (item: TwinItem, uid: string) => string | undefined
+
+/** Properties below those of EWS, which other clients ask for by their tags. */
+const byTag: readonly (readonly [tag: number, value: Value])[] = [
+  [0x3008, item => isoSeconds(item.modifiedAt)],
+  [0x0e06, item => isoSeconds(item.createdAt)],
   // PidTagMessageFlags: read.
-  [`tag|${0x0e07}`]: item => (item.fields.get('IsRead')?.text === 'true' ? '1' : '0'),
-  [`tag|${0x0e08}`]: item => String(sizeOf(item)),
+  [0x0e07, item => (item.fields.get('IsRead')?.text === 'true' ? '1' : '0')],
+  [0x0e08, item => String(sizeOf(item))],
   // PidTagInternetArticleNumber: a number that rises within the folder.
-  [`tag|${0x0e23}`]: item => String(item.createdSeq),
-  [`tag|${0x0ff9}`]: item => Buffer.from(item.id).toString('base64'),
-  [`tag|${0x670e}`]: item => `https://mail.contoso.example/exchange/${item.id}.EML`,
-  'Meeting|3': (item, uid) => objectId(item, uid),
-  'Meeting|35': (item, uid) => objectId(item, uid),
-}
+  [0x0e23, item => String(item.createdSeq)],
+  [0x0ff9, item => Buffer.from(item.id).toString('base64')],
+  [0x670e, item => `https://mail.contoso.example/exchange/${item.id}.EML`],
+]
+
+const computed: ReadonlyMap<string, Value> = new Map([
+  ...byTag.map(([tag, value]) => [`tag|${tag}`, value] as const),
+  ['Meeting|3', objectId] as const,
+  ['Meeting|35', objectId] as const,
+])
 
 function objectId(item: TwinItem, uid: string): string | undefined {
   return item.itemClass === 'CalendarItem' ? globalObjectId(uid).toString('base64') : undefined
@@ -33,5 +38,5 @@ export function sizeOf({ attachments, mime }: TwinItem): number {
 
 /** The value of a property by its key: as it was written, else as it follows from the item. */
 export function propertyValue(item: TwinItem, key: string, uid: string): string | undefined {
-  return childOf(item.extended.get(key), 'Value')?.text ?? computed[key]?.(item, uid)
+  return childOf(item.extended.get(key), 'Value')?.text ?? computed.get(key)?.(item, uid)
 }
