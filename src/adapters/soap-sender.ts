@@ -270,7 +270,8 @@ function queryField({ query }: HttpRequest, name: string): string | undefined {
 /** SOAP 1.1 section 6.2 has 500 for every fault, SOAP 1.2 part 2 table 20 has 400 for the caller's; 503: try again. */
 function refuse(version: SoapVersion, error: HubError): HttpResponse {
   const isCallers = error.side === 'sender' || error.side === 'caller'
-  const isTemporary = error.retry === 'soon'
+  // Who waits for an answer wants to read why there is none; clients look at the content of 503 rarely.
+  const isTemporary = error.retry === 'soon' && error.code !== soapSenderErrors.LATE.code
   const code = error.code === 'SOAPMESSAGE_NOT_UNDERSTOOD' ? 'MustUnderstand' : isCallers ? 'Client' : 'Server'
   const text = error.message.replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD]/g, '?').slice(0, 2000)
   const waitMs = error.retryAfterMs

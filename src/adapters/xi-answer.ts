@@ -54,7 +54,8 @@ function faultOf({ fault }: JsonObject): XiError | undefined {
  * of the sender try again by itself.
  */
 export function refuse(error: HubError): HttpResponse {
-  const isTemporary = error.retry === 'soon'
+  // Who waits for an answer wants to read why there is none; nothing sends a query again by itself.
+  const isTemporary = error.retry === 'soon' && error.code !== xiSenderErrors.LATE.code
   const { type, text } = writeXiFault({
     code: error.side === 'sender' || error.side === 'caller' ? 'Client' : 'Server',
     text: plain(error.message),

@@ -244,7 +244,7 @@ test('a query that takes too long, and one that cannot be answered, are told so'
   await it.start()
   crm.hold()
   const late = await sendXi(`${it.url}/xi/late`, ask)
-  expect(late).toMatchObject({ status: 503, fault: { error: { code: 'XI_LATE', category: 'XIServer', retry: 'A' } } })
+  expect(late).toMatchObject({ status: 500, fault: { error: { code: 'XI_LATE', category: 'XIServer', retry: 'A' } } })
   crm.replies.push({ status: 200, headers: { 'content-type': 'text/plain' }, body: 'enabled' })
   crm.release()
   await it.ended(1)
