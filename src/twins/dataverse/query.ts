@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import { splitOutsideQuotes } from './address.ts'
+import { readLiteral, splitOutsideQuotes } from './address.ts'
 import { refusals } from './dataverse-error.ts'
 import { readFilter } from './filter.ts'
 import { columnNamed, shownName, type Table } from './model.ts'
@@ -63,7 +63,7 @@ export function queryRecords(
   const matches = filter === undefined ? () => true : readFilter(filter, name => requireColumn(table, name))
   const all = ordered(
     table,
-    store.all(table).filter(row => matches(name => valueNamed(table, row, name))),
+    candidates(store, table, filter).filter(row => matches(name => valueNamed(table, row, name))),
     fields.get('$orderby'),
   )
   const top = wholeOf(fields.get('$top'), '$top')
@@ -86,6 +86,15 @@ export function queryRecords(
 function requireKnown(fields: QueryFields): void {
   const unknown = [...fields.keys()].find(name => name.startsWith('$') && !known.has(name))
   if (unknown !== undefined) throw refusals.query(`The query parameter ${unknown} is not supported`)
+}
+
+/** The records that can match: one at most where the filter asks for a key, as an index of the database would have it. */
+function candidates(store: RowStore, table: Table, filter: string | undefined): readonly Row[] {
+  const [, name = '', literal = ''] = /^(\w+) eq ('(?:[^']|'')*')$/.exec(filter ?? '') ?? []
+  const isKey = table.keys.some(({ columns, state }) => columns.join() === name && (state ?? 'Active') === 'Active')
+  if (!isKey) return store.all(table)
+  const row = store.byKey(table, { [name]: readLiteral(literal) })
+  return row ? [row] : []
 }
 
 function requireShape(table: Table, fields: QueryFields): void {
