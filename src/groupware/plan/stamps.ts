@@ -36,6 +36,11 @@ export function sharedStamps(left: Stamps, right: Stamps): Stamps {
   return stamps
 }
 
+export function areEqualStamps(left: Stamps, right: Stamps): boolean {
+  const paths = Object.keys(left)
+  return paths.length === Object.keys(right).length && paths.every(path => left[path] === right[path])
+}
+
 /** JSON with sorted names, so that equal values have equal texts. */
 function canonical(value: Json): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)

@@ -1,5 +1,5 @@
 import type { Side, SideItem } from '../drivers.ts'
-import { stampsOf } from '../plan/stamps.ts'
+import { areEqualStamps, stampsOf } from '../plan/stamps.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
 import { readItems } from './pull.ts'
 import type { Round } from './round-state.ts'
@@ -47,9 +47,7 @@ async function findMade(round: Round, to: Side, intents: readonly Intent[]): Pro
     if (!source) continue
     const alike = await driver.findAlike(scope, source.item, intent.at, signal)
     // Alike is not the same: only what is still exactly as we wrote it can be ours.
-    const same = alike.filter(
-      item => JSON.stringify(stampsOf(commonParts(round.plan, item.item))) === stampsText(intent),
-    )
+    const same = alike.filter(({ item }) => areEqualStamps(stampsOf(commonParts(round.plan, item)), intent.base))
     const item = await firstUnlinked(round, to, same)
     if (item) made.set(intent.key, item)
   }
@@ -78,8 +76,4 @@ async function giveUp(round: Round, intent: Intent): Promise<void> {
   // Remembered until something came of it, since no token will bring the source up again.
   const again = { side, id: intent.source.id, version: undefined, attemptCount: 0, dueAt: at, at, error: undefined }
   await store.write(scope, { dropIntents: [intent.key], putWaiting: isLinked ? [] : [again] })
-}
-
-function stampsText(intent: Intent): string {
-  return JSON.stringify(intent.base)
 }

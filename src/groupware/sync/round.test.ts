@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { defineErrors } from '../../kernel/error.ts'
 import { HOUR, MINUTE } from '../../kernel/time.ts'
 import type { Appointment } from '../plan/items.ts'
+import { decideHeld } from './held-deletions.ts'
 import { contact, edit, only, Pair, task, titles } from './pair-world.ts'
 import { appointment } from './sides-world.ts'
 
@@ -94,20 +95,25 @@ describe('contacts and tasks, of which the CRM keeps no mark', () => {
     expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
   })
 
-  test('are recognised after a crash by looking exactly as they were written', async () => {
-    const pair = new Pair('task')
-    pair.crm.holdsMark = false
-    pair.mailbox.add(task())
-    const { create } = pair.crm
-    pair.crm.create = async (scope, items) => {
-      await create.call(pair.crm, scope, items)
-      throw errors.LOCKED()
-    }
-    await expect(pair.round()).rejects.toThrow()
-    pair.crm.create = create
-    await pair.settle()
-    expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
-  })
+  test.each(['searched for', 'found in the feed'])(
+    'are %s after a crash, by looking exactly as they were written',
+    async how => {
+      const pair = new Pair('task')
+      pair.crm.holdsMark = false
+      const held = pair.mailbox.add(task())
+      const { create } = pair.crm
+      pair.crm.create = async (scope, items) => {
+        await create.call(pair.crm, scope, items)
+        throw errors.LOCKED()
+      }
+      if (how === 'found in the feed') Object.assign(pair.crm, { findAlike: undefined })
+      await expect(pair.round()).rejects.toThrow()
+      pair.crm.create = create
+      await pair.settle()
+      expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
+      expect(held.mark).toBe(only(pair.crm.held).id)
+    },
+  )
 })
 
 describe('rules', () => {
@@ -170,10 +176,21 @@ describe('deletions', () => {
     pair.mailbox.add(appointment({ subject: 'New' }))
     expect((await pair.round()).held).toBe(20)
     expect(pair.crm.held.size).toBe(31)
-    await pair.store.write(pair.scope, { state: { isBrakeReleased: true } })
+    await decideHeld(pair.store, pair.scope, 'pass', pair.around.now)
     await pair.settle()
     expect(pair.crm.held.size).toBe(11)
     expect((await pair.round()).held).toBe(0)
+  })
+
+  test('that were mistakes are undone on the word of a person, and nothing is doubled', async () => {
+    const pair = await emptied()
+    expect(await decideHeld(pair.store, pair.scope, 'restore', pair.around.now)).toBe(20)
+    await pair.settle()
+    expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([30, 30])
+    expect(titles(pair.mailbox.held)).toEqual(titles(pair.crm.held))
+    pair.told()
+    await pair.settle()
+    expect(pair.told()).toEqual([])
   })
 
   test('a single one passes, and beats an edit of the other side', async () => {

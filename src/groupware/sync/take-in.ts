@@ -1,7 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
 import { type SkipReason, skipReason } from '../plan/rules.ts'
-import { type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
+import { areEqualStamps, type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
 import { createItems } from './create-items.ts'
@@ -130,7 +130,7 @@ function intentThatMade(round: Round, side: Side, item: SideItem): Intent | unde
       continue
     }
     stamps ??= stampsOf(commonParts(round.plan, item.item))
-    if (areEqual(stamps, intent.base)) return intent
+    if (areEqualStamps(stamps, intent.base)) return intent
   }
   return undefined
 }
@@ -251,11 +251,6 @@ function linkOf(round: Round, side: Side, own: LinkEnd, other: LinkEnd, base: St
 
 export function intentKey(to: Side, sourceId: string): string {
   return `${to} ${sourceId}`
-}
-
-function areEqual(left: Stamps, right: Stamps): boolean {
-  const paths = Object.keys(left)
-  return paths.length === Object.keys(right).length && paths.every(path => left[path] === right[path])
 }
 
 function mapById<T extends { readonly id: string }>(rows: readonly T[]): ReadonlyMap<string, T> {
