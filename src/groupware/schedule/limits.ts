@@ -14,6 +14,9 @@ export const scheduleLimits = {
   watchedPollMs: 30 * MINUTE,
   /** Notifications come in bursts; the turn waits for the rest of one. */
   pushDelayMs: 2 * SECOND,
+  /** Turns in a row that follow at once while something is left over; after them waits double from the first one on. */
+  againAtOnce: 3,
+  againFirstMs: SECOND,
   /** Share of the wait by which it is shortened or prolonged at random, so that mailboxes spread over time. */
   jitter: 0.1,
   /** Waits of a mailbox that fails: from the first to the longest, doubling. */

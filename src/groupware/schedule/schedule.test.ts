@@ -59,7 +59,7 @@ describe('shares', () => {
   })
 
   test('two organizations with work without end get the same time, though one has long turns', () => {
-    const world = new SimulatedSchedule({ running: 4 })
+    const world = new SimulatedSchedule({ running: 4, againAtOnce: 100_000 })
     world.behave = turn => {
       const takesMs = turn.organization === 'slow' ? 1000 : 100
       return { takesMs, ending: { state: 'done', again: true } }
@@ -154,6 +154,15 @@ describe('patience', () => {
     world.schedule.request(x(0), 'user', world.now)
     world.run(0)
     expect(world.started.at(-1)).toMatchObject({ mailbox: '0@x', lane: 'user' })
+  })
+
+  test('a mailbox that is never done does not keep the hub busy', () => {
+    const world = new SimulatedSchedule()
+    world.add('x', 1, true)
+    world.behave = () => ({ takesMs: 10, ending: { state: 'done', again: true } })
+    world.run(HOUR)
+    expect(world.started.length).toBeLessThan(30)
+    expect(world.started.slice(0, 4).every(turn => turn.startedAt < SECOND)).toBe(true)
   })
 
   test('a wait that the server names is kept', () => {

@@ -44,6 +44,8 @@ interface Mailbox extends MailboxName {
   /** Became due while it ran. */
   wanted: { readonly lane: Lane; readonly kind: ItemKind | undefined }[]
   failureCount: number
+  /** Turns in a row that left something over. */
+  againCount: number
   pausedUntil: number
   isWatched: boolean
 }
@@ -101,6 +103,7 @@ export class Schedule {
       isRunning: false,
       wanted: [],
       failureCount: 0,
+      againCount: 0,
       pausedUntil: Number.NEGATIVE_INFINITY,
       isWatched: false,
     }
@@ -229,7 +232,12 @@ export class Schedule {
         : now + this.#spread(mailbox.isWatched ? Math.max(this.#limits.watchedPollMs, mailbox.pollMs) : mailbox.pollMs)
     }
     if (again) for (const kind of turn.kinds ?? []) mailbox.named.add(kind)
-    this.#due.set(mailbox, again ? now : Math.min(mailbox.fullAt, now + laterMs))
+    mailbox.againCount = again ? mailbox.againCount + 1 : 0
+    // What is left over for the tenth time (an item that another program changes all the time) must not keep us busy.
+    const { againAtOnce, againFirstMs } = this.#limits
+    const pauseMs = mailbox.againCount <= againAtOnce ? 0 : againFirstMs * 2 ** (mailbox.againCount - againAtOnce - 1)
+    const nextMs = again ? Math.min(pauseMs, mailbox.pollMs) : Number.POSITIVE_INFINITY
+    this.#due.set(mailbox, Math.min(again ? now + nextMs : mailbox.fullAt, now + laterMs))
   }
 
   #planAfterFailure(
