@@ -1,6 +1,6 @@
 import { systemClock } from '../../kernel/time.ts'
-import { type GraphTwin, type GraphTwinOptions, startGraph } from '../../twins/graph/graph.ts'
-import { type SignInTwin, startSignIn } from '../../twins/sign-in/sign-in.ts'
+import { type GraphTwinOptions, startGraph } from '../../twins/graph/graph.ts'
+import { startSignIn } from '../../twins/sign-in/sign-in.ts'
 import { makeConnect } from '../net/connect.ts'
 import { makeHttpAgent } from '../net/http-client.ts'
 import { GraphClient, type GraphClientOptions } from './client.ts'
@@ -28,8 +28,6 @@ export async function startGraphWorld(options: Partial<GraphTwinOptions> = {}) {
     },
   }
 }
-
-export type GraphWorldOfTest = Awaited<ReturnType<typeof startGraphWorld>> & { graph: GraphTwin; signIn: SignInTwin }
 
 /** A client of a root, with tokens from `issue`; a refused one is replaced. */
 export function clientOf(root: string, issue: () => string, more: Partial<GraphClientOptions> = {}) {
