@@ -62,7 +62,7 @@ test('the three ways of asking leave one and the same question, whatever the val
     fc.asyncProperty(asked, async ({ method, fields }) => {
       const [https, idoc, proxy] = await Promise.all(
         [byHttps, byIdoc, byProxy].map(async ask => {
-          const { attributes, body } = await readQuestion(ask(method, fields as Fields), context)
+          const { attributes, body } = await readQuestion(ask(method, fields), context)
           return { method: attributes['crmMethod'], fault: attributes['crmFault'], body: text(body) }
         }),
       )
