@@ -113,7 +113,9 @@ async function openCrm(options: OpenDriversOptions, organization: Organization):
     timeoutMs: openLimits.requestMs,
     now: () => clock.now(),
   })
-  return withSharedFeed(closingWith(driver, close), clock)
+  const shared = withSharedFeed(closingWith(driver, close), clock)
+  // The feed itself says whose turn it is (sync-loop.ts).
+  return { ...shared, ...(driver.feed && { feed: driver.feed.bind(driver) }) }
 }
 
 function agentsFor({ connect }: OpenDriversOptions, { name }: Organization, via: string | undefined) {

@@ -1,8 +1,13 @@
 import { asHubError } from '../../kernel/error.ts'
+import { SECOND } from '../../kernel/time.ts'
 import type { WatchRequest } from '../drivers.ts'
+import type { ItemKind } from '../plan/items.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
 import { type Ending, Schedule, type Turn } from '../schedule/schedule.ts'
 import { Turns } from '../schedule/turns.ts'
+import { feedLimits } from '../sync/shared-feed.ts'
+import type { Drivers } from './access-test.ts'
+import { FeedWatch } from './feed-watch.ts'
 import type { Mailbox, Organization } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
@@ -13,6 +18,8 @@ const loopLimits = {
   watchDelayMs: 3_000,
   /** Notifications that ended are asked for again after this. */
   watchAgainMs: 60_000,
+  /** The feed of a CRM may just have been asked when a change came: whoever is concerned has another turn after this. */
+  feedAgainMs: feedLimits.freshMs + SECOND,
 } as const
 
 /** Lets each mailbox have its turn, as the schedule says; notifications bring one forward. */
@@ -138,9 +145,11 @@ export class SyncLoop {
     this.#watches.set(name, stop)
     const signal = AbortSignal.any([stop.signal, this.#stop.signal])
     await drivers
-      .use(organization, first, async ({ exchange }) => {
-        await exchange.watch?.(this.#requestOf(organization, mailboxes, signal))
-        if (!exchange.watch) stop.abort()
+      .use(organization, first, async drivers => {
+        const { exchange } = drivers
+        if (!exchange.watch) return stop.abort()
+        const request = this.#requestOf(organization, mailboxes, drivers, signal)
+        await Promise.all([exchange.watch(request), this.#followCrm(organization, mailboxes, drivers, signal)])
       })
       .catch((thrown: unknown) => {
         if (!signal.aborted) log.warn('groupware.watch-ended', { organization: name, text: asHubError(thrown).message })
@@ -149,7 +158,49 @@ export class SyncLoop {
     if (!signal.aborted) this.#watchLater(name, loopLimits.watchAgainMs)
   }
 
-  #requestOf({ name }: Organization, mailboxes: readonly Mailbox[], signal: AbortSignal): WatchRequest {
+  /** What a mailbox's own notifications do not tell: whom the changes in the CRM concern has a turn. */
+  async #followCrm(
+    { name, everyMs }: Organization,
+    mailboxes: readonly Mailbox[],
+    { crm }: Drivers,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, log } = this.#parts
+    if (!crm.feed) return
+    const byOwner = Map.groupBy(mailboxes, ({ crmAddress }) => crmAddress)
+    const watch = new FeedWatch(crm, name, clock, (owner, kind) => {
+      for (const { address } of byOwner.get(owner) ?? []) this.#push(name, address, kind, signal)
+    })
+    while (!signal.aborted) {
+      await clock.sleep(everyMs, signal)
+      for (const kind of itemKinds) {
+        if (signal.aborted || !crm.abilities(kind).holds) continue
+        await watch.ask(kind, signal).catch((thrown: unknown) => {
+          const { code, message: text } = asHubError(thrown)
+          if (!signal.aborted) log.debug('groupware.feed-failed', { organization: name, code, text })
+        })
+      }
+    }
+  }
+
+  #push(organization: string, mailbox: string, kind: ItemKind, signal: AbortSignal): void {
+    const { clock } = this.#parts
+    const request = () => {
+      if (signal.aborted) return
+      this.#schedule.request({ organization, mailbox }, 'push', clock.now(), kind)
+      this.#turns.wake()
+    }
+    request()
+    const cancel = clock.after(loopLimits.feedAgainMs, request)
+    signal.addEventListener('abort', cancel, { once: true })
+  }
+
+  #requestOf(
+    { name }: Organization,
+    mailboxes: readonly Mailbox[],
+    { crm }: Drivers,
+    signal: AbortSignal,
+  ): WatchRequest {
     const { clock, log } = this.#parts
     return {
       mailboxes: mailboxes.map(({ address }) => address),
@@ -160,6 +211,8 @@ export class SyncLoop {
         this.#turns.wake()
       },
       onConnected: mailbox => {
+        // Without a feed nobody tells what the CRM changes: such a mailbox is asked as often as before.
+        if (!crm.feed) return
         this.#watched.add(mailbox)
         this.#schedule.setWatched({ organization: name, mailbox }, true, clock.now())
         this.#turns.wake()
