@@ -97,9 +97,15 @@ export async function documentOf(
     throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: payloads.length - 1 })
   }
   for (let part = await nextPart(); part; part = await nextPart()) {
-    if (part.payload && part.payload === main) return { type: part.type, body: restAfter(part, nextPart) }
+    if (part.payload && part.payload === main) return { type: typeOf(part), body: restAfter(part, nextPart) }
   }
   return { type: 'application/xml', body: Buffer.alloc(0) }
+}
+
+/** Documents of interfaces are XML, also where systems call them octets or leave the type of another message on them. */
+function typeOf({ payload, type }: XiPart): string {
+  const isMisnamed = /^\s*(application\/octet-stream|multipart\/)/i.test(type)
+  return payload?.kind === 'Application' && isMisnamed ? 'application/xml' : type
 }
 
 async function* restAfter(part: XiPart, nextPart: XiMessageReader['nextPart']): AsyncGenerator<Uint8Array> {

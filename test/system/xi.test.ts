@@ -38,7 +38,10 @@ const toCrm = () => `to: { http: { url: "${crm.url}/credit" } }\n`
 test('a proxy message is acknowledged once it is safe, and taken once, however its id is written', async () => {
   it.flow('credit', `from: { xi: { path: /xi } }\n${toCrm()}`)
   await it.start()
-  const ack = await sendXi(`${it.url}/xi`, {}, [document('<Credit>50000</Credit>')])
+  const ack = await sendXi(`${it.url}/xi`, {}, [
+    // A type that systems leave on documents.
+    { ...document('<Credit>50000</Credit>'), type: 'multipart/related; boundary=gone' },
+  ])
   expect(ack).toMatchObject({
     status: 200,
     header: {
@@ -55,6 +58,7 @@ test('a proxy message is acknowledged once it is safe, and taken once, however i
   expect(again.header).toMatchObject({ messageClass: 'SystemAck', ack: { status: 'OK' } })
   const [only] = await it.ended(1)
   expect(crm.requests.map(({ body }) => body.toString())).toEqual(['<Credit>50000</Credit>'])
+  expect(crm.requests[0]?.headers['content-type']).toBe('application/xml')
   // Found by the id as SXMB_MONI shows it.
   const found = await it.hub.store.find({ term: '005056BF38E01EDDB58C9B5814A5E450', limit: 10 })
   expect(found.map(({ id }) => id)).toEqual([only?.id])
