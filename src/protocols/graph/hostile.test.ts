@@ -8,13 +8,14 @@ import { clientOf, never } from './graph-world.ts'
 
 // A server that answers what Graph never would: each answer is refused or read, and none is believed.
 
-let answer: (request: IncomingMessage, response: ServerResponse) => void
+let answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => void
 let root = ''
 let asked = 0
 const server = createServer((request, response) => {
   asked += 1
-  request.resume()
-  answer(request, response)
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => answer(request, response, Buffer.concat(chunks)))
 })
 beforeAll(async () => {
   server.listen(0, '127.0.0.1')
@@ -171,10 +172,8 @@ test('answers of a batch are told to their questions, in whatever order they com
         fc.array(fc.nat(1000), { minLength: 1, maxLength: 45 }),
         fc.infiniteStream(fc.nat()),
         async (numbers, dice) => {
-          answer = async (request, response) => {
-            const chunks: Buffer[] = []
-            for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-            const { requests } = JSON.parse(Buffer.concat(chunks).toString()) as { requests: readonly JsonObject[] }
+          answer = (_request, response, body) => {
+            const { requests } = JSON.parse(body.toString()) as { requests: readonly JsonObject[] }
             const responses = requests.map(({ id, url }) => ({ id, status: 200, body: { url: url ?? null } }))
             for (let at = responses.length - 1; at > 0; at -= 1) {
               const other = (dice.next().value ?? 0) % (at + 1)
