@@ -16,8 +16,11 @@ interface OpenElement {
 
 const outerScope: Scope = new Map([['xml', 'http://www.w3.org/XML/1998/namespace']])
 const noAttributes: ReadonlyMap<string, string> = new Map()
-const nameShape = /[\p{L}_][\p{L}\p{M}\p{N}_.·-]*(?::[\p{L}_][\p{L}\p{M}\p{N}_.·-]*)?/uy
+const nameShape = /^[\p{L}_][\p{L}\p{M}\p{N}_.·-]*(?::[\p{L}_][\p{L}\p{M}\p{N}_.·-]*)?$/u
 const attributeShape = /\s+([^\s=<>"'/]+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/y
+const tagTail = /\s*(\/?)>/y
+// What a text must be looked at for: a reference, or a character that XML lacks or changes.
+const notPlain = /[\u0000-\u0008\u000b-\u001f&\ufffe\uffff]/
 const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
 /**
@@ -29,6 +32,7 @@ export function readEwsXml(source: string): XmlElement {
   const text = source.charCodeAt(0) === 0xfeff ? source.slice(1) : source
   const stack: OpenElement[] = []
   let root: XmlElement | undefined
+  const knownNames = new Set<string>()
   let elementCount = 0
   let at = 0
 
@@ -57,7 +61,7 @@ export function readEwsXml(source: string): XmlElement {
     if (end > at) {
       const piece = text.slice(at, end)
       const open = stack.at(-1)
-      if (open) open.text += plainText(piece, reason => broken(reason))
+      if (open) open.text += plainText(piece, broken)
       else if (/[^ \t\r\n]/.test(piece)) throw broken('text stands outside of the root')
       at = end
     }
@@ -94,32 +98,34 @@ export function readEwsXml(source: string): XmlElement {
   return root
 
   function readOpenTag() {
-    nameShape.lastIndex = at + 1
-    const rawName = nameShape.exec(text)?.[0]
-    if (rawName === undefined) throw broken('a tag has no name')
+    let nameEnd = at + 1
+    for (let code = text.charCodeAt(nameEnd); !endsName(code); code = text.charCodeAt(nameEnd)) nameEnd += 1
+    const rawName = text.slice(at + 1, nameEnd)
     const { depth, nameLength, elements } = ewsLimits
     if (rawName.length > nameLength) throw tooLarge('nameLength', nameLength)
+    // The same few names come a thousand times.
+    if (!knownNames.has(rawName)) {
+      if (!nameShape.test(rawName)) throw broken('a tag has no name')
+      knownNames.add(rawName)
+    }
     if (stack.length >= depth) throw tooLarge('depth', depth)
     elementCount += 1
     if (elementCount > elements) throw tooLarge('elements', elements)
-    let cursor = at + 1 + rawName.length
+    let cursor = nameEnd
     let own: Map<string, string> | undefined
-    for (;;) {
+    while (text.charCodeAt(cursor) !== 0x3e /* > */) {
       attributeShape.lastIndex = cursor
       const found = attributeShape.exec(text)
       if (!found) break
       const [whole, name = '', double, single] = found
       own ??= new Map()
       if (own.has(name)) throw broken(`the attribute ${name.slice(0, 60)} stands there twice`)
-      own.set(
-        name,
-        plainText((double ?? single ?? '').replace(/[\t\r\n]/g, ' '), reason => broken(reason)),
-      )
+      const value = double ?? single ?? ''
+      own.set(name, plainText(/[\t\r\n]/.test(value) ? value.replace(/[\t\r\n]/g, ' ') : value, broken))
       cursor += whole.length
     }
-    const tail = /\s*(\/?)>/y
-    tail.lastIndex = cursor
-    const ending = tail.exec(text)
+    tagTail.lastIndex = cursor
+    const ending = tagTail.exec(text)
     if (!ending) throw broken('a tag is not well-formed', cursor)
     const outer = stack.at(-1)?.scope ?? outerScope
     const { scope, attributes } = own ? declarations(own, outer) : { scope: outer, attributes: noAttributes }
@@ -145,8 +151,16 @@ export function readEwsXml(source: string): XmlElement {
   }
 }
 
+/** White space, `/`, `>` and the end of the text. */
+function endsName(code: number): boolean {
+  return code <= 0x20 || code === 0x2f || code === 0x3e || Number.isNaN(code)
+}
+
 /** Namespaces that the attributes declare, and the others by local name. */
 function declarations(own: ReadonlyMap<string, string>, outer: Scope) {
+  let isPlain = true
+  for (const name of own.keys()) if (name.includes(':') || name === 'xmlns') isPlain = false
+  if (isPlain) return { scope: outer, attributes: own }
   let scope: Map<string, string> | undefined
   const attributes = new Map<string, string>()
   for (const [name, value] of own) {
@@ -161,6 +175,7 @@ function declarations(own: ReadonlyMap<string, string>, outer: Scope) {
 }
 
 function plainText(piece: string, broken: (reason: string) => Error): string {
+  if (!notPlain.test(piece)) return piece
   const legal = legalText(piece)
   if (!legal.includes('&')) return legal
   return legal.replace(/&([^;&]{0,12})(;?)/g, (_whole, name: string, end: string) => {
