@@ -10,6 +10,10 @@ import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
 import { formatDuration } from '../../kernel/time.ts'
 import { gateLimits } from '../../protocols/dataverse/gate.ts'
+import { multipartLimits } from '../../protocols/mime/read-multipart.ts'
+import { soapLimits } from '../../protocols/soap/soap.ts'
+import { xiLimits } from '../../protocols/xi/limits.ts'
+import { xmlLimits } from '../../protocols/xml/xml-reader.ts'
 
 // The compiler holds these tables complete: a new limit without a sentence does not pass.
 const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
@@ -66,6 +70,26 @@ const ofKeyMaps: { readonly [K in keyof typeof keyMapLimits]: string } = {
   valueBytes: 'The largest value, as JSON.',
 }
 
+const ofXml: { readonly [K in keyof typeof xmlLimits]: string } = {
+  depth: 'Elements of XML inside each other.',
+  elements: 'Elements of one document, or of one IDoc in a packet.',
+  textLength: 'Characters of one text.',
+  attributes: 'Attributes of one element.',
+  nameLength: 'Letters of a name.',
+  attributesLength: 'Characters of all attributes of one element.',
+}
+
+const ofProxies: { readonly [K in keyof (typeof xiLimits & typeof multipartLimits & typeof soapLimits)]: string } = {
+  envelopeBytes: 'The envelope of an XI message, without payloads.',
+  payloads: 'Payloads that the manifest of an XI message names.',
+  textLetters: 'Letters of one name, id or text in the header of an XI message.',
+  headerLength: 'Letters of a SOAP envelope before its payload begins.',
+  parts: 'Parts of one multipart content.',
+  partHeaderBytes: 'The header of one part.',
+  preambleBytes: 'What may stand before the first boundary.',
+  boundaryLetters: 'Letters of a boundary.',
+}
+
 const ofDynamics: { readonly [K in keyof typeof gateLimits]: string } = {
   concurrent: 'Requests at the same time; a receiver names fewer with `concurrent`.',
   requests: 'Requests within `windowMs`; a receiver names another number with `requests-per-5m`.',
@@ -106,6 +130,8 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   accountUpToMs: 'The longest wait of such an account.',
   accountProbeMs: 'How often an account that was refused is tried.',
   initialEvery: 'Of so many turns of an organization one is a first sync, when one waits.',
+  againAtOnce: 'Turns of a mailbox one after the other while something is left to do; then it waits.',
+  againFirstMs: 'The first wait after those; it doubles.',
   turnMsAssumed: 'What a turn is charged with before it is known how long it takes, in milliseconds.',
 }
 
@@ -120,6 +146,12 @@ ${tableOf(defaultLimits, ofTheHub)}
 Limits of the HTTP servers (admin API and endpoints of flows). They are fixed.
 
 ${tableOf(httpLimits, ofHttp)}
+Limits of XML that is read. They are fixed.
+
+${tableOf(xmlLimits, ofXml)}
+Limits of proxy messages and SOAP; payloads themselves are streamed, up to \`messageBytes\`. They are fixed.
+
+${tableOf({ ...xiLimits, ...soapLimits, ...multipartLimits }, ofProxies)}
 Limits of the check of callers. They are fixed.
 
 ${tableOf(guardLimits, ofTheGuard)}
