@@ -99,7 +99,7 @@ export const skipWords: Readonly<Record<SkipReason, string>> = {
   series: 'It is a series, and the other side cannot hold one.',
   copy: 'It is a copy of an item that is synced already.',
   'deleted-before': 'It was deleted by the sync and has not changed since.',
-  released: 'It was let go when its other half was deleted; mark it anew to sync it again.',
+  released: 'It was let go when its other half was deleted; in the mailbox its category, put on again, brings it back.',
   'other-mailbox-leads': "It belongs to a meeting that another mailbox syncs; this mailbox's copy only follows.",
   'refused-before': 'The other side refused it; it is tried again later, or when it changes.',
 }

@@ -1,4 +1,4 @@
-import type { Removal, Side } from '../drivers.ts'
+import type { Removal, Side, Update } from '../drivers.ts'
 import { brakesDeletions } from '../plan/brake.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, otherSide } from './context.ts'
@@ -34,15 +34,43 @@ async function withoutRenamed(round: Round): Promise<readonly LoneHalf[]> {
   return round.lone.filter(({ link }) => links.get(link.key)?.exchange.id === link.exchange.id)
 }
 
-/** Ends links without a deletion; a half that stays is a stranger from now on, not a new item. */
+/**
+ * Ends links without a deletion. The half that stays is a stranger from now on, not a new item; in the mailbox its
+ * category goes, so that people see it, and bring it back by putting the category on again.
+ */
 async function partHalves(round: Round, lone: readonly LoneHalf[]): Promise<void> {
   const { store, scope, clock } = round.context
   const parting = lone.filter(({ do: what }) => what !== 'remove')
-  const putGhosts = parting.flatMap(({ do: what, link, side }): readonly Ghost[] =>
-    what === 'part' ? [{ side, id: link[side].id, version: null, reason: 'released', at: clock.now() }] : [],
+  if (parting.length === 0) return
+  const staying = parting.filter(({ do: what }) => what === 'part')
+  const versions = await clearMarks(
+    round,
+    staying.filter(({ side }) => side === 'exchange'),
   )
+  const putGhosts = staying.map(({ link, side }): Ghost => {
+    const { id } = link[side]
+    const version = side === 'exchange' ? (versions.get(id) ?? null) : null
+    return { side, id, version, reason: 'released', at: clock.now() }
+  })
   await store.write(scope, { dropLinks: parting.map(({ link }) => link.key), putGhosts })
-  for (const { do: what, side, item } of parting) if (what === 'part') note(round, 'parted', side, { [side]: item })
+  for (const { side, item } of staying) note(round, 'parted', side, { [side]: item })
+}
+
+/** Versions of the items after their marks were taken away; those that could not be written stay strangers for good. */
+async function clearMarks(round: Round, halves: readonly LoneHalf[]): Promise<ReadonlyMap<string, string>> {
+  const { drivers, scope, signal } = round.context
+  const versions = new Map<string, string>()
+  for (const batch of chunksOf(halves, drivers.exchange.abilities(scope.kind).batch.write)) {
+    const updates = batch.flatMap(({ item }): readonly Update[] =>
+      item ? [{ id: item.id, version: item.version, before: item.item, after: item.item, fields: [], mark: null }] : [],
+    )
+    const outcomes = await writeBatch(round, 'exchange', updates, part => drivers.exchange.update(scope, part, signal))
+    for (const [index, { id }] of updates.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.state === 'done') versions.set(id, outcome.version)
+    }
+  }
+  return versions
 }
 
 async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[]): Promise<void> {

@@ -146,6 +146,25 @@ describe('rules', () => {
     expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
   })
 
+  test('what is let go loses its category, and comes back when somebody puts it on again', async () => {
+    const pair = new Pair()
+    const category = pair.rules.markCategory
+    pair.rule({ deletions: 'keep', onlyCategory: category })
+    const held = pair.mailbox.add(appointment({ categories: [category] }))
+    await pair.settle()
+    pair.crm.drop(only(pair.crm.held).id)
+    await pair.settle()
+    expect(held.item.categories).toEqual([])
+    pair.mailbox.edit(held.id, edit({ subject: 'edited' }))
+    await pair.settle()
+    expect(pair.crm.held.size).toBe(0)
+    pair.mailbox.edit(held.id, edit({ categories: [category] }))
+    await pair.settle()
+    expect(titles(pair.crm.held)).toEqual(['edited'])
+    await pair.settle()
+    expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
+  })
+
   test('a copied appointment becomes one of its own', async () => {
     const pair = new Pair()
     const held = pair.mailbox.add(appointment())

@@ -147,6 +147,7 @@ abstract class WorldSide implements SideDriver {
       const values = Object.fromEntries(fields.map(field => [field, after[field as keyof Item]]))
       if (after !== before) held.item = this.normalise({ ...held.item, ...values })
       if (mark !== undefined) held.mark = mark
+      if (mark === null) held.item = { ...held.item, categories: [] }
       this.touch(held)
       return { state: 'done', id, version: String(held.version), identity: this.identityOf(held) }
     })

@@ -110,7 +110,10 @@ export interface Intent {
 export interface Ghost {
   readonly side: Side
   readonly id: string
-  /** Its last version: with another one it lives again. Null: it stays a stranger whatever its version. */
+  /**
+   * Its last version: with another one it lives again (one that was let go: only with the category on it). Null: it stays
+   * a stranger whatever its version.
+   */
   readonly version: string | null
   readonly reason: 'deleted' | 'released'
   readonly at: number

@@ -33,7 +33,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     }
     // Its create is under way, or was: replayIntents waits for it.
     if (await isBeingCreated(round, side, item)) continue
-    const skip = standsAgainst(item, ghosts.get(item.id), waiting.get(item.id), clock.now())
+    const skip = standsAgainst(round, item, ghosts.get(item.id), waiting.get(item.id))
     skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }) ?? seriesReason(round, side, item))
     const mayBeKnown = skip === undefined && item.mark !== null
     if (skips.get(item.id) === undefined || mayBeKnown) open.push(item)
@@ -109,14 +109,17 @@ async function isBeingCreated(round: Round, side: Side, { id, version, identity 
 
 /** What is known against an item from earlier rounds. */
 function standsAgainst(
-  { version }: SideItem,
+  { context: { rules, clock } }: Round,
+  { version, item }: SideItem,
   ghost: Ghost | undefined,
   waiting: Waiting | undefined,
-  now: number,
 ): SkipReason | undefined {
-  if (ghost?.reason === 'released') return 'released'
-  if (ghost && ghost.version === version) return 'deleted-before'
-  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= now
+  // Its category was taken away when it was let go; a person has put it on again.
+  const isMarkedAnew =
+    ghost?.version !== null && ghost?.version !== version && item.categories.includes(rules.markCategory)
+  if (ghost?.reason === 'released' && !isMarkedAnew) return 'released'
+  if (ghost?.reason === 'deleted' && ghost.version === version) return 'deleted-before'
+  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= clock.now()
   return waiting && waiting.version === version && !isDue ? 'refused-before' : undefined
 }
 
