@@ -109,6 +109,7 @@ export interface BeforeFlows {
   readonly people: People
   /** Undefined where this hub takes no connectors; it listens already. */
   readonly connectors: Connectors | undefined
+  readonly groupware: LateGroupware
 }
 
 export interface Hub {
@@ -304,7 +305,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const connectorsAddress = await connectors?.start()
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
-    await options.beforeFlows?.({ credentials, serviceUsers, people, connectors })
+    await options.beforeFlows?.({ credentials, serviceUsers, people, connectors, groupware })
     for (const { name, shouldRun } of await catalog.list()) {
       // A flow that does not start is told of; the others run.
       if (shouldRun)

@@ -28,7 +28,7 @@ function demo(...args: string[]) {
 test('the demo delivers for a while, says how each flow did and ends with 0', async () => {
   const run = demo('--for', '9s')
   expect(await run.ended, run.output()).toBe(0)
-  for (const flow of ['mail-o365-to-s4', 'cost-centres', 's4-to-dynamics']) {
+  for (const flow of ['mail-o365-to-s4', 'cost-centres', 's4-to-dynamics', 'c4c-groupware']) {
     const line = new RegExp(`^${flow}: (\\d+) accepted, (\\d+) delivered, 0 set aside$`, 'm').exec(run.output())
     expect(Number(line?.[1]), flow).toBeGreaterThan(0)
     expect(line?.[2]).toBe(line?.[1])
@@ -38,6 +38,7 @@ test('the demo delivers for a while, says how each flow did and ends with 0', as
   expect(run.output()).toMatch(/s4-smtp\.virtual:25 leads to (127\.0\.0\.1:\d+ up(, )?){3}/)
   expect(run.output()).toMatch(/s4-app2 goes away[\s\S]*target\.down machine=vm-17/)
   expect(run.output()).toMatch(/through the connector to s4-app1: \d+, s4-app2: \d+, s4-app3: \d+/)
+  expect(run.output()).toMatch(/\d+ appointments went from Outlook to the CRM, 4 from the CRM to Outlook/)
   expect(run.output()).toMatch(/Dynamics 365 has (\d+) accounts, \1 products, \1 stocks and \1 invoices/)
   expect(run.output()).toMatch(
     /S\/4HANA knows that \d+ IDocs and \d+ proxy messages arrived, and got (\d+) answers to \1/,

@@ -8,6 +8,7 @@ import { startTwinAdmin } from '../../twins/admin.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import type { Output } from '../io.ts'
 import { costCentreScenario } from './cost-centre-scenario.ts'
+import { groupwareScenario } from './groupware-scenario.ts'
 import { mailScenario } from './mail-scenario.ts'
 import { s4Scenario } from './s4-scenario.ts'
 import type { Scenario, ScenarioWorld } from './scenario.ts'
@@ -50,7 +51,12 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     folder,
     logOf: machine => createLogBook({ ...log, clock: systemClock, secretValues: () => [] }).log.with({ machine }),
   }
-  const scenarios: Scenario[] = [await mailScenario(world), await costCentreScenario(world), await s4Scenario(world)]
+  const scenarios: Scenario[] = [
+    await mailScenario(world),
+    await costCentreScenario(world),
+    await s4Scenario(world),
+    await groupwareScenario(world),
+  ]
   const twins = scenarios.flatMap(scenario => scenario.twins)
   const twinAdmin = await startTwinAdmin(twins, await freePort(wishedPorts.twins))
   const params = Object.fromEntries(
@@ -101,7 +107,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   say()
   let isWell = true
   for (const scenario of scenarios) {
-    const { accepted, delivered, setAside } = counts.get(scenario.flow) ?? { accepted: 0, delivered: 0, setAside: 0 }
+    const none = { accepted: 0, delivered: 0, setAside: 0 }
+    const { accepted, delivered, setAside } = scenario.counts?.() ?? counts.get(scenario.flow) ?? none
     say(`${scenario.flow}: ${accepted} accepted, ${delivered} delivered, ${setAside} set aside`)
     const findings = scenario.findings()
     for (const line of [...(scenario.tellOutcome?.() ?? []), ...findings]) say(`  ${line}`)

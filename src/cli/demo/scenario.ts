@@ -29,6 +29,8 @@ export interface Scenario {
   sent(): number
   /** Things that are not (yet) where they belong, changed, or there twice; empty when all is well. */
   findings(): readonly string[]
+  /** What came of it, where no flow counts it. */
+  counts?(): { readonly accepted: number; readonly delivered: number; readonly setAside: number }
   /** What is worth a line at the end beside the counts. */
   tellOutcome?(): readonly string[]
   /** Ends what the scenario started beside its twins; the hub has ended by then. */
