@@ -30,8 +30,9 @@ interface Window {
 
 /** How far the wished window may have moved before a round with a new one begins. */
 const windowSlackMs = 7 * DAY
-/** Graph wants an end of a calendar's window; three years, which it can expand. */
-const horizonMs = 3 * 365 * DAY
+/** Graph wants both ends of a calendar's window, and no more than 1,825 days between them. */
+const pastMs = 365 * DAY
+const windowMs = 1800 * DAY
 /** A filtered delta of messages ends after so many, whether there are more or not. */
 const filteredMax = 5000
 
@@ -158,8 +159,9 @@ export class DeltaReader {
   }
 
   #windowOf({ from, to }: Scope): Window {
-    const now = this.#now()
-    return { from: from ?? iso(now - horizonMs), to: to ?? iso(now + horizonMs) }
+    const begin = from ?? iso((to === null ? this.#now() : Date.parse(to)) - pastMs)
+    const latest = iso(Date.parse(begin) + windowMs)
+    return { from: begin, to: to !== null && to < latest ? to : latest }
   }
 }
 

@@ -1,8 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { asHubError, type HubError } from '../../kernel/error.ts'
+import { asHubError, HubError } from '../../kernel/error.ts'
 import { type Clock, DAY, MINUTE } from '../../kernel/time.ts'
-import type { GraphClient } from '../../protocols/graph/client.ts'
-import { readSubscription, renew, subscribe, unsubscribe } from '../../protocols/graph/subscription.ts'
+import type { GraphCall, GraphClient } from '../../protocols/graph/client.ts'
+import { graphLimits } from '../../protocols/graph/limits.ts'
+import { isObject } from '../../protocols/graph/refusal.ts'
+import {
+  readSubscription,
+  renew,
+  type Subscription,
+  subscribe,
+  unsubscribe,
+} from '../../protocols/graph/subscription.ts'
 import type { WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { GraphInbox } from './inbox.ts'
@@ -51,9 +59,9 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
     while (!signal.aborted) {
       alarm = new AbortController()
       const now = clock.now()
-      for (const watched of all.filter(each => each.dueAt <= now)) {
-        if (signal.aborted) break
-        await keepWatching(parts, request, watched, wake)
+      const due = all.filter(each => each.dueAt <= now)
+      for (let from = 0; from < due.length && !signal.aborted; from += graphLimits.batchRequests) {
+        await keepWatching(parts, request, due.slice(from, from + graphLimits.batchRequests), wake)
       }
       const nextAt = Math.min(...all.map(each => each.dueAt), now + lifeMs)
       if (!signal.aborted) await clock.sleep(Math.max(0, nextAt - clock.now()), AbortSignal.any([signal, alarm.signal]))
@@ -64,34 +72,61 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
   }
 }
 
-async function keepWatching(parts: Parts, request: WatchRequest, watched: Watched, wake: Wake): Promise<void> {
-  const { client, clock } = parts
-  const wishedUntil = clock.now() + lifeMs
-  try {
-    if (watched.id === undefined) await begin(parts, request, watched, wake)
-    else {
-      const { expiresAt } = readSubscription(await client.object(renew(watched.id, wishedUntil), request.signal))
-      watched.dueAt = renewalAt(clock.now(), expiresAt)
+/** Renews what is subscribed to and subscribes to the rest, all in one request. */
+async function keepWatching(parts: Parts, request: WatchRequest, some: readonly Watched[], wake: Wake): Promise<void> {
+  const { client, clock, inbox } = parts
+  const { signal } = request
+  const expiresAt = clock.now() + lifeMs
+  const calls: { readonly watched: Watched; readonly call: GraphCall }[] = []
+  for (const watched of some) {
+    const { id, clientState } = watched
+    try {
+      if (id === undefined) {
+        const resource = await resourceOf(parts.places, watched.mailbox, watched.kind, signal)
+        const { notificationUrl, lifecycleUrl } = inbox
+        calls.push({ watched, call: subscribe({ resource, notificationUrl, lifecycleUrl, clientState, expiresAt }) })
+      } else calls.push({ watched, call: renew(id, expiresAt) })
+    } catch (thrown) {
+      if (!signal.aborted) lose(parts, request, watched, asHubError(thrown))
     }
-  } catch (thrown) {
-    if (request.signal.aborted) return
-    lose(parts, request, watched, asHubError(thrown))
+  }
+  const answers = await answersTo(
+    client,
+    calls.map(({ call }) => call),
+    signal,
+  )
+  for (const [index, { watched }] of calls.entries()) {
+    if (signal.aborted && watched.id === undefined) continue
+    try {
+      const answer = answers instanceof HubError ? answers : answers[index]
+      if (!answer || answer instanceof HubError) throw answer
+      take(parts, request, watched, readSubscription(isObject(answer.body) ? answer.body : {}), wake)
+    } catch (thrown) {
+      if (!signal.aborted) lose(parts, request, watched, asHubError(thrown))
+    }
   }
 }
 
-async function begin(
-  { client, places, inbox, clock }: Parts,
+async function answersTo(client: GraphClient, calls: readonly GraphCall[], signal: AbortSignal) {
+  try {
+    return await client.batch(calls, signal)
+  } catch (thrown) {
+    // What happened to the batch happened to each of its requests.
+    return asHubError(thrown)
+  }
+}
+
+function take(
+  { inbox, clock }: Parts,
   request: WatchRequest,
   watched: Watched,
+  { id, expiresAt }: Subscription,
   wake: Wake,
-): Promise<void> {
+): void {
   const { mailbox, kind, clientState } = watched
-  const { notificationUrl, lifecycleUrl } = inbox
-  const resource = await resourceOf(places, mailbox, kind, request.signal)
-  const wish = { resource, notificationUrl, lifecycleUrl, clientState, expiresAt: clock.now() + lifeMs }
-  const { id, expiresAt } = readSubscription(await client.object(subscribe(wish), request.signal))
-  watched.id = id
   watched.dueAt = renewalAt(clock.now(), expiresAt)
+  if (watched.id === id) return
+  watched.id = id
   watched.forget = inbox.listen(id, clientState, ({ lifecycle }) => {
     if (lifecycle === 'subscriptionRemoved') {
       watched.forget()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Json, JsonObject } from '../../kernel/json.ts'
+import { DAY } from '../../kernel/time.ts'
 import { answerAttachments } from './attachments.ts'
 import { type EventView, eventOf, occurrenceId, refuseOddEvent, valuesOf, viewsIn } from './events.ts'
 import { refusals } from './graph-error.ts'
@@ -12,6 +13,7 @@ import { showEvent, showItem } from './show.ts'
 import { changeItem, readBody, writeExtended } from './write-item.ts'
 
 const itemOptions = ['$select', '$expand']
+const windowMsMax = 1825 * DAY
 
 /** calendarView and events of the usual calendar. */
 export function answerEvents(visit: Visit): GraphReply {
@@ -58,6 +60,9 @@ function windowOf(fields: URLSearchParams): { from: number; to: number } {
     if (Number.isNaN(at)) throw refusals.wrongValue(`The value '${text}' of parameter '${name}' is invalid.`)
     return at
   })
+  if (from !== undefined && to !== undefined && to - from > windowMsMax) {
+    throw refusals.wrongValue('ErrorCalendarViewRangeTooBig: The range must be less than or equal to 1825 days.')
+  }
   if (from === undefined || to === undefined || to < from)
     throw refusals.wrongValue('ErrorCalendarEndDateIsEarlierThanStartDate')
   return { from, to }
