@@ -3,7 +3,7 @@ import { createMender, type MendMode } from '../xml/mend-characters.ts'
 import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, idocNames, type Segment } from './idoc.ts'
-import { recentIdoc } from './recent-idocs.ts'
+import { takeRecent } from './recent-idocs.ts'
 
 export interface ReadIdocOptions {
   /** Charset of the Content-Type. */
@@ -40,7 +40,7 @@ const pieceLength = 64 * 1024
 
 /** All IDocs of a document that lies in memory. */
 export function parseIdocs(bytes: Uint8Array, options: ReadIdocOptions = {}): readonly Idoc[] {
-  const recent = recentIdoc(bytes)
+  const recent = takeRecent(bytes)
   if (recent) return [recent]
   const builder = createIdocBuilder(options.limits)
   const text = decodeXmlBytes(bytes, options.charset)

@@ -1,8 +1,8 @@
-import { MiB } from '../../kernel/size.ts'
+import { KiB } from '../../kernel/size.ts'
 import type { Idoc } from './idoc.ts'
 
 /** Bytes whose IDocs stay at hand; each takes several times as much when it is read. */
-const bytesMax = MiB
+const bytesMax = 512 * KiB
 
 const recent = new Map<Uint8Array, Idoc>()
 let bytesKept = 0
@@ -22,7 +22,14 @@ export function keepRecent(bytes: Uint8Array, idoc: Idoc): void {
   }
 }
 
-/** The one IDoc of these very bytes, where it was read a moment ago. */
-export function recentIdoc(bytes: Uint8Array): Idoc | undefined {
-  return recent.get(bytes)
+/**
+ * The one IDoc of these very bytes, where it was read a moment ago. It is let go: what stays longer is moved about by the
+ * garbage collector again and again, which soon costs more than to read it anew.
+ */
+export function takeRecent(bytes: Uint8Array): Idoc | undefined {
+  const idoc = recent.get(bytes)
+  if (!idoc) return undefined
+  recent.delete(bytes)
+  bytesKept -= bytes.length
+  return idoc
 }
