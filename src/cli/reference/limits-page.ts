@@ -3,6 +3,7 @@ import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { c4cDriverLimits } from '../../groupware/c4c-driver.ts'
 import { organizationLimits } from '../../groupware/organizations/limits.ts'
 import { scheduleLimits } from '../../groupware/schedule/limits.ts'
 import { keyMapLimits } from '../../kernel/key-map.ts'
@@ -10,6 +11,7 @@ import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
 import { formatDuration } from '../../kernel/time.ts'
 import { gateLimits } from '../../protocols/dataverse/gate.ts'
+import { graphLimits } from '../../protocols/graph/limits.ts'
 import { multipartLimits } from '../../protocols/mime/read-multipart.ts'
 import { soapLimits } from '../../protocols/soap/soap.ts'
 import { xiLimits } from '../../protocols/xi/limits.ts'
@@ -135,6 +137,26 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   turnMsAssumed: 'What a turn is charged with before it is known how long it takes, in milliseconds.',
 }
 
+const ofGraph: { readonly [K in keyof typeof graphLimits]: string } = {
+  answerBytes: 'One answer of Microsoft Graph: a page, an item, a batch.',
+  errorBytes: 'What is read of an answer that is an error.',
+  attachmentBytes: 'The bytes of one attachment that is read.',
+  inlineAttachmentBytes: 'The attachments of one mail that is written; Graph takes no more in one request.',
+  batchRequests: 'Requests of one batch.',
+  pages: 'Pages of one query.',
+  pageItems: 'Items of a page that are asked for.',
+  batchRounds: 'How often what Graph tells to come later is asked again.',
+  batchWaitMs: 'How long that may take before the mailbox waits instead.',
+  notificationBytes: 'The body of a notification.',
+  notifications: 'Notifications in one body.',
+}
+
+const ofC4C: { readonly [K in keyof typeof c4cDriverLimits]: string } = {
+  batch: 'Entities of Cloud for Customer that one request reads or writes.',
+  attachmentBytes: 'The attachments of one mail that is saved.',
+  employeeMs: 'For how long an employee is remembered.',
+}
+
 /** Every limit with its name, its default and what it is for. */
 export function limitsPage(): string {
   return `# Limits
@@ -170,6 +192,10 @@ ${tableOf(organizationLimits, ofOrganizations)}
 Limits of the work on mailboxes. They are fixed; servers that ask for more patience get it.
 
 ${tableOf(scheduleLimits, ofTheSchedule)}
+Limits towards Microsoft Graph and SAP Cloud for Customer. They are fixed.
+
+${tableOf(graphLimits, ofGraph)}
+${tableOf(c4cDriverLimits, ofC4C)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `
