@@ -29,21 +29,20 @@ async function watchGroup(client: EwsClient, book: FolderBook, group: readonly s
   const { signal } = request
   const [anchor = ''] = group
   const watched = new Map<string, Watched>()
-  const affinity = { anchor }
   for (const mailbox of group) {
     if (signal.aborted) break
     try {
       const folders = new Map<ItemKind, readonly ScopeFolder[]>()
       for (const kind of request.kinds) folders.set(kind, await book.foldersOf({ mailbox, kind, folders: [] }, signal))
       const refs = [...folders.values()].flat().map(({ id }) => ({ id }))
-      const subscription = await client.subscribe({ mailbox, signal }, refs, affinity)
+      const subscription = await client.subscribe({ mailbox, signal }, refs, anchor)
       watched.set(subscription, { mailbox, folders })
     } catch (thrown) {
       lose(request, mailbox, asHubError(thrown))
     }
   }
   try {
-    while (watched.size > 0 && !signal.aborted) await hearOnce(client, watched, request, affinity)
+    while (watched.size > 0 && !signal.aborted) await hearOnce(client, watched, request, anchor)
   } catch (thrown) {
     for (const { mailbox } of watched.values()) lose(request, mailbox, asHubError(thrown))
     return
@@ -52,7 +51,7 @@ async function watchGroup(client: EwsClient, book: FolderBook, group: readonly s
   const ending = AbortSignal.timeout(unsubscribeMs)
   await Promise.all(
     [...watched].map(([id, { mailbox }]) =>
-      client.unsubscribe({ mailbox, signal: ending }, id, affinity).catch(() => {}),
+      client.unsubscribe({ mailbox, signal: ending }, id, anchor).catch(() => {}),
     ),
   )
 }
@@ -63,7 +62,7 @@ async function hearOnce(
   client: EwsClient,
   watched: Map<string, Watched>,
   request: WatchRequest,
-  affinity: { readonly anchor: string },
+  anchor: string,
 ): Promise<void> {
   const { signal, onChange, onConnected } = request
   const listener = {
@@ -83,7 +82,7 @@ async function hearOnce(
       }
     },
   }
-  await client.streamEvents({ mailbox: affinity.anchor, signal }, [...watched.keys()], listener, { affinity })
+  await client.streamEvents({ mailbox: anchor, signal }, [...watched.keys()], listener, { anchor })
 }
 
 function lose({ signal, onLost }: WatchRequest, mailbox: string, error: HubError): void {

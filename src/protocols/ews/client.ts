@@ -112,8 +112,7 @@ export class EwsClient {
   }
 
   async getItems(at: At, refs: readonly ItemRef[], shape: ItemShape): Promise<readonly Outcome<StoredRef>[]> {
-    const rows = await this.#rows(at, writeGetItem(refs, shape), refs.length, false)
-    return rows.map(row => this.#outcome(at, row, () => storedRef(itemsIn(row.element)[0])))
+    return this.#batch(at, refs, false, part => writeGetItem(part, shape))
   }
 
   /** Items of a folder that have one of the values, at most `max`. */
@@ -136,8 +135,7 @@ export class EwsClient {
     items: readonly NewItem[],
     invitations: Invitations = 'SendToNone',
   ): Promise<readonly Outcome<StoredRef>[]> {
-    const rows = await this.#rows(at, writeCreateItem(folder, items, invitations), items.length, true)
-    return rows.map(row => this.#outcome(at, row, () => storedRef(itemsIn(row.element)[0])))
+    return this.#batch(at, items, true, part => writeCreateItem(folder, part, invitations))
   }
 
   async updateItems(
@@ -145,8 +143,7 @@ export class EwsClient {
     updates: readonly ItemUpdate[],
     invitations: Invitations = 'SendToNone',
   ): Promise<readonly Outcome<StoredRef>[]> {
-    const rows = await this.#rows(at, writeUpdateItem(updates, invitations), updates.length, true)
-    return rows.map(row => this.#outcome(at, row, () => storedRef(itemsIn(row.element)[0])))
+    return this.#batch(at, updates, true, part => writeUpdateItem(part, invitations))
   }
 
   /** Moves items to Deleted Items; undefined: done. */
@@ -155,8 +152,8 @@ export class EwsClient {
     refs: readonly ItemRef[],
     cancellations: Invitations = 'SendToNone',
   ): Promise<readonly (HubError | undefined)[]> {
-    const rows = await this.#rows(at, writeDeleteItem(refs, cancellations), refs.length, true)
-    return rows.map(row => (row.isError ? this.#failure(at, row) : undefined))
+    const outcomes = await this.#batchRows(at, refs, true, part => writeDeleteItem(part, cancellations))
+    return outcomes.map(row => (row.isError ? this.#failure(at, row) : undefined))
   }
 
   async getAttachment(at: At, id: string): Promise<Buffer> {
@@ -190,17 +187,17 @@ export class EwsClient {
     return changeKey
   }
 
-  /** A subscription for notifications of these folders; `cookie` keeps a group of them on one server. */
-  async subscribe(at: At, folders: readonly FolderRef[], affinity?: Affinity): Promise<string> {
-    const [row] = await this.#rows(at, writeSubscribe(folders), 1, true, affinityHeaders(affinity))
+  /** A subscription for notifications of these folders. `anchor`: see `EwsCall`. */
+  async subscribe(at: At, folders: readonly FolderRef[], anchor?: string): Promise<string> {
+    const [row] = await this.#rows(at, writeSubscribe(folders), 1, true, anchor)
     if (!row || row.isError) throw this.#failure(at, row)
     const id = textOf(row.element, 'SubscriptionId')
     if (id === undefined) throw this.#odd('a subscription has no id')
     return id
   }
 
-  async unsubscribe(at: At, subscription: string, affinity?: Affinity): Promise<void> {
-    const [row] = await this.#rows(at, writeUnsubscribe(subscription), 1, true, affinityHeaders(affinity))
+  async unsubscribe(at: At, subscription: string, anchor?: string): Promise<void> {
+    const [row] = await this.#rows(at, writeUnsubscribe(subscription), 1, true, anchor)
     if (!row || row.isError) throw this.#failure(at, row)
   }
 
@@ -212,14 +209,48 @@ export class EwsClient {
     at: At,
     subscriptions: readonly string[],
     listener: StreamListener,
-    how: { readonly minutes?: number; readonly affinity?: Affinity } = {},
+    how: { readonly minutes?: number; readonly anchor?: string } = {},
   ): Promise<void> {
-    const headers = affinityHeaders(how.affinity)
-    return streamEvents({ exchange: this.#exchange, ...at, subscriptions, listener, headers, minutes: how.minutes })
+    return streamEvents({
+      exchange: this.#exchange,
+      ...at,
+      subscriptions,
+      listener,
+      anchor: how.anchor,
+      minutes: how.minutes,
+    })
   }
 
-  async #rows(at: At, body: string, count: number, isWrite: boolean, headers: Readonly<Record<string, string>> = {}) {
-    const rows = await this.#exchange.call({ ...at, body, isWrite, headers })
+  async #batch<T>(
+    at: At,
+    parts: readonly T[],
+    isWrite: boolean,
+    write: (parts: readonly T[]) => string,
+  ): Promise<readonly Outcome<StoredRef>[]> {
+    const rows = await this.#batchRows(at, parts, isWrite, write)
+    return rows.map(row => this.#outcome(at, row, () => storedRef(itemsIn(row.element)[0])))
+  }
+
+  /** A batch that Exchange stops in the middle goes on with what was not done, as long as it gets on. */
+  async #batchRows<T>(
+    at: At,
+    parts: readonly T[],
+    isWrite: boolean,
+    write: (parts: readonly T[]) => string,
+  ): Promise<readonly ResponseMessage[]> {
+    const rows: ResponseMessage[] = []
+    while (rows.length < parts.length) {
+      const rest = parts.slice(rows.length)
+      const answered = await this.#rows(at, write(rest), rest.length, isWrite)
+      const stoppedAt = answered.findIndex(row => row.isError && row.code === 'ErrorBatchProcessingStopped')
+      if (stoppedAt <= 0) return [...rows, ...answered]
+      rows.push(...answered.slice(0, stoppedAt))
+    }
+    return rows
+  }
+
+  async #rows(at: At, body: string, count: number, isWrite: boolean, anchor?: string) {
+    const rows = await this.#exchange.call({ ...at, body, isWrite, anchor })
     if (rows.length === count) return rows
     // One failure may stand for all of a request (throttling, a folder that is gone).
     const [first] = rows
@@ -240,20 +271,6 @@ export class EwsClient {
   #odd(reason: string): HubError {
     return ewsErrors.ANSWER_ODD({ server: this.server, reason })
   }
-}
-
-/** What keeps the requests of a group of mailboxes on one server (X-PreferServerAffinity). */
-export interface Affinity {
-  /** The first mailbox of the group. */
-  readonly anchor: string
-  /** The cookie X-BackEndOverrideCookie that the first answer set; undefined before. */
-  readonly cookie?: string | undefined
-}
-
-function affinityHeaders(affinity: Affinity | undefined): Readonly<Record<string, string>> {
-  if (!affinity) return {}
-  const { anchor, cookie } = affinity
-  return { 'x-anchormailbox': anchor, 'x-preferserveraffinity': 'true', ...(cookie !== undefined && { cookie }) }
 }
 
 function storedRef(item: XmlElement | undefined): StoredRef | undefined {

@@ -25,13 +25,13 @@ export interface EwsCall {
   readonly signal: AbortSignal
   /** Something changes: a lost answer leaves a doubt. */
   readonly isWrite: boolean
-  readonly headers?: Readonly<Record<string, string>>
+  /** The first mailbox of a group whose requests shall stay on one server. */
+  readonly anchor?: string | undefined
 }
 
 /** An open answer: its status is 200, its body is read by the caller, who hears all of it or ends the generator. */
 export interface EwsStream {
   readonly body: AsyncGenerator<Uint8Array>
-  readonly cookies: readonly string[]
 }
 
 const versions = ['Exchange2016', 'Exchange2013_SP1', 'Exchange2010_SP2'] as const
@@ -42,12 +42,17 @@ export class EwsExchange {
   readonly #options: EwsOptions
   readonly #answerBytesMax: number
   readonly #wire: EwsWire
+  /** Streams hold their connections for half an hour: they have connections of their own. */
+  readonly #streams: EwsWire
+  /** The server of each group of mailboxes, as the cookie that leads to it. */
+  readonly #servers = new Map<string, string>()
   #version = 0
 
   constructor(options: EwsOptions) {
     this.#options = options
     this.#answerBytesMax = options.answerBytesMax ?? ewsLimits.answerBytes
     this.#wire = new EwsWire(options)
+    this.#streams = new EwsWire({ ...options, connections: ewsLimits.streamConnections })
   }
 
   get server(): string {
@@ -85,24 +90,24 @@ export class EwsExchange {
   /** Opens an answer that comes over time; without a time limit of its own. */
   async open(call: EwsCall): Promise<EwsStream> {
     const { signal } = call
-    const answer = await this.#send(call, signal, false)
+    const answer = await this.#send(this.#streams, call, signal, false)
     const { headers } = answer
     if (answer.status !== 200) {
       const text = await this.#whole(answer, signal, ewsLimits.errorBytes).catch(() => '')
       throw this.#failure(answer.status, headers, text, call.mailbox)
     }
-    return { body: this.#bytes(answer, call, signal), cookies: [headers['set-cookie'] ?? []].flat() }
+    return { body: this.#bytes(answer, call, signal) }
   }
 
   async close(): Promise<void> {
-    await this.#wire.close()
+    await Promise.all([this.#wire.close(), this.#streams.close()])
   }
 
   async #text(call: EwsCall): Promise<string> {
     const timeout = AbortSignal.timeout(this.#options.timeoutMs)
     const signal = AbortSignal.any([call.signal, timeout])
     try {
-      const answer = await this.#send(call, signal, true)
+      const answer = await this.#send(this.#wire, call, signal, true)
       const { status, headers } = answer
       const bytesMax = status === 200 ? this.#answerBytesMax : ewsLimits.errorBytes
       const text = await this.#whole(answer, signal, bytesMax)
@@ -113,7 +118,7 @@ export class EwsExchange {
     }
   }
 
-  async #send(call: EwsCall, signal: AbortSignal, mayZip: boolean): Promise<WireAnswer> {
+  async #send(wire: EwsWire, call: EwsCall, signal: AbortSignal, mayZip: boolean): Promise<WireAnswer> {
     const { url, access } = this.#options
     const request: WireRequest = {
       origin: url.origin,
@@ -127,12 +132,31 @@ export class EwsExchange {
         ...(access === 'impersonation' && { 'x-anchormailbox': call.mailbox }),
         'client-request-id': crypto.randomUUID(),
         'return-client-request-id': 'true',
-        ...call.headers,
+        ...this.#affinity(call.anchor),
       },
       body: envelope(this.#header(call.mailbox), call.body),
       signal,
     }
-    return this.#wire.send(request)
+    const answer = await wire.send(request)
+    this.#keepAffinity(call.anchor, answer)
+    return answer
+  }
+
+  /** What keeps a group of mailboxes on the server that answered its first request (X-PreferServerAffinity). */
+  #affinity(anchor: string | undefined): Readonly<Record<string, string>> {
+    if (anchor === undefined) return {}
+    const cookie = this.#servers.get(anchor)
+    return { 'x-anchormailbox': anchor, 'x-preferserveraffinity': 'true', ...(cookie !== undefined && { cookie }) }
+  }
+
+  #keepAffinity(anchor: string | undefined, { headers }: WireAnswer): void {
+    if (anchor === undefined) return
+    for (const cookie of [headers['set-cookie'] ?? []].flat()) {
+      const [pair = ''] = cookie.split(';', 1)
+      // No other cookie has a meaning here.
+      if (pair.startsWith('X-BackEndOverrideCookie=') && pair.length < cookieLettersMax) this.#servers.set(anchor, pair)
+    }
+    if (this.#servers.size > anchorsKept) this.#servers.clear()
   }
 
   #header(mailbox: string): string {
@@ -243,6 +267,9 @@ export class EwsExchange {
     return reason === undefined ? asNetError(thrown, target) : netErrors.CONNECTION_LOST({ ...target, reason }, options)
   }
 }
+
+const cookieLettersMax = 4096
+const anchorsKept = 10_000
 
 const doubtful: ReadonlySet<string> = new Set([ewsErrors.ANSWER_ODD.code, ewsErrors.ANSWER_TOO_LARGE.code])
 

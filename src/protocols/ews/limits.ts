@@ -17,6 +17,8 @@ export const ewsLimits = {
   batchItems: 50,
   /** Subscriptions that one GetStreamingEvents carries. */
   streamSubscriptions: 200,
+  /** Streams of one account: at 200 mailboxes each they hear 12,800. */
+  streamConnections: 64,
   /** Minutes that one GetStreamingEvents stays open; Exchange takes 1 to 30. */
   streamMinutes: 29,
   /** One envelope of a stream of notifications. */

@@ -126,12 +126,36 @@ test('more subscriptions or streams than a mailbox may have are refused', async 
   }
 })
 
-test('the requests of a group of mailboxes ask to stay on one server', async () => {
+test('streams take no connections from other requests, however many there are', async () => {
+  const narrow = await startEwsWorld({}, { connections: 1, auth: 'ntlm' })
+  const ending = new AbortController()
+  const listeners = [listening(), listening(), listening()]
+  try {
+    const streams = listeners.map(async listener => {
+      const id = await narrow.client.subscribe(narrow.at, tasks)
+      await narrow.client.streamEvents({ ...narrow.at, signal: ending.signal }, [id], listener)
+    })
+    await expect.poll(() => listeners.filter(listener => listener.isConnected).length, { timeout: 10_000 }).toBe(3)
+    expect(await narrow.client.getFolders(narrow.at, tasks)).toMatchObject([{ name: 'Tasks' }])
+    ending.abort()
+    await Promise.all(streams)
+  } finally {
+    ending.abort()
+    await narrow.stop()
+  }
+})
+
+test('the requests of a group of mailboxes stay on the server that answered the first of them', async () => {
   const { client, at, twin } = world
-  await client.subscribe(at, tasks, { anchor: 'first@contoso.example', cookie: 'X-BackEndOverrideCookie=a~1' })
+  const anchor = 'first@contoso.example'
+  const subscription = await client.subscribe(at, tasks, anchor)
+  expect(twin.requests.at(-1)?.headers).toMatchObject({ 'x-anchormailbox': anchor, 'x-preferserveraffinity': 'true' })
+  expect(twin.requests.at(-1)?.headers).not.toHaveProperty('cookie')
+  await client.unsubscribe(at, subscription, anchor)
   expect(twin.requests.at(-1)?.headers).toMatchObject({
-    'x-anchormailbox': 'first@contoso.example',
-    'x-preferserveraffinity': 'true',
-    cookie: 'X-BackEndOverrideCookie=a~1',
+    cookie: 'X-BackEndOverrideCookie=mail.contoso.example~1941962753',
   })
+  // Requests of nobody's group go where the mailbox is.
+  await client.getFolders(at, tasks)
+  expect(twin.requests.at(-1)?.headers).not.toHaveProperty('cookie')
 })

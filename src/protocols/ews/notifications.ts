@@ -58,16 +58,16 @@ export interface StreamRequest {
   readonly signal: AbortSignal
   readonly subscriptions: readonly string[]
   readonly listener: StreamListener
-  readonly headers: Readonly<Record<string, string>>
+  readonly anchor: string | undefined
   readonly minutes: number | undefined
 }
 
 /** Hears a stream to its end. Each piece of it is a whole envelope; only the first begins with a declaration. */
 export async function streamEvents(request: StreamRequest): Promise<void> {
-  const { exchange, mailbox, signal, subscriptions, headers, listener } = request
+  const { exchange, mailbox, signal, subscriptions, anchor, listener } = request
   const minutes = Math.min(30, Math.max(1, request.minutes ?? ewsLimits.streamMinutes))
   const body = writeGetStreamingEvents(subscriptions.slice(0, ewsLimits.streamSubscriptions), minutes)
-  const stream = await exchange.open({ body, mailbox, signal, isWrite: false, headers })
+  const stream = await exchange.open({ body, mailbox, signal, isWrite: false, anchor })
   const split = splitEnvelopes(exchange.server)
   let isConnected = false
   try {
