@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import type { Broken } from '../../src/groupware/sync/model-world.ts'
+import type { Broken } from '../../src/groupware/sync/model-broken-world.ts'
 import { MINUTE } from '../../src/kernel/time.ts'
 import type { Share, ShareResult } from './groupware/schedules.ts'
 

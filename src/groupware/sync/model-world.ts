@@ -6,6 +6,7 @@ import type { Appointment, Item } from '../plan/items.ts'
 import { partsOf } from '../plan/parts.ts'
 import { defaultRules, type SyncRules } from '../plan/rules.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
+import { type Broken, breakSides, brokenStore } from './model-broken-world.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
 import { feedLimits, withSharedFeed } from './shared-feed.ts'
@@ -25,16 +26,6 @@ export interface ScheduleOptions {
   /** Breaks the sides or the store in one respect, to show that the run would notice. */
   readonly broken?: Broken
 }
-
-export type Broken =
-  | 'no-marks'
-  | 'no-versions'
-  | 'no-overlap'
-  | 'no-keys'
-  | 'tokens-first'
-  | 'no-intents'
-  | 'no-pending'
-  | 'no-base'
 
 export interface Verdict {
   /** What is wrong at the end; empty when all is well. */
@@ -475,53 +466,6 @@ function goesWithItsWhole(path: string, now: Readonly<Record<string, string>>): 
   const [field, name, what] = path.split('/')
   if (field === 'attendees' && what === 'response') return now[`attendees/${name}`] === undefined
   return field === 'exceptions' && what !== 'isDeleted' && now[`exceptions/${name}/isDeleted`] !== undefined
-}
-
-function breakSides(mailbox: WorldMailbox, crm: WorldCrm, broken: Broken): void {
-  const none = { findByMark: async () => [[]], findByIdentity: async () => [[]] }
-  if (broken === 'no-marks') {
-    Object.assign(mailbox, none)
-    Object.assign(crm, none, { read: crm.read.bind(crm) })
-  }
-  if (broken === 'no-overlap') crm.overlapMs = 0
-  if (broken === 'no-keys') Object.assign(crm, { keys: undefined })
-  if (broken === 'no-versions') {
-    for (const side of [mailbox, crm]) {
-      const update = side.update.bind(side)
-      const blind: typeof update = (scope, changes) =>
-        update(
-          scope,
-          changes.map(change => ({ ...change, version: String(side.held.get(change.id)?.version) })),
-        )
-      Object.assign(side, { update: blind })
-    }
-  }
-}
-
-/** The store with one promise taken back. */
-function brokenStore(store: SyncStore, broken: Broken): SyncStore {
-  return {
-    ...store,
-    write(scope, change) {
-      if (broken === 'no-intents') return store.write(scope, { ...change, putIntents: [] })
-      const putLinks = (change.putLinks ?? []).map(link => ({
-        ...link,
-        ...(broken === 'no-pending' && { pending: { exchange: {}, crm: {} } }),
-        ...(broken === 'no-base' && { base: {} }),
-      }))
-      return store.write(scope, { ...change, putLinks })
-    },
-    async readScope(scope) {
-      const state = await store.readScope(scope)
-      if (broken !== 'tokens-first') return state
-      // As if the next tokens had been stored when the last ones were read.
-      const tokens = {
-        ...state.tokens,
-        exchange: state.tokens.exchange?.replace(/:(\d+)$/, (_, at) => `:${Number(at) + 2}`),
-      }
-      return { ...state, tokens }
-    },
-  }
 }
 
 function describeDecision({ what, side, exchangeId, crmId, reason, fields, winner, error }: Decision): string {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Broken, runSchedule, shrinkSchedule } from '../../../src/groupware/sync/model-world.ts'
+import type { Broken } from '../../../src/groupware/sync/model-broken-world.ts'
+import { runSchedule, shrinkSchedule } from '../../../src/groupware/sync/model-world.ts'
 import { openSyncStore } from '../../../src/groupware/sync/sqlite-sync-store.ts'
 
 /** A worker of the model-based run: schedules of consecutive seeds on one SQLite store in memory. */
@@ -38,6 +39,8 @@ async function runShare({ firstSeed, count, broken }: Share): Promise<ShareResul
       next += 1
       const { faults } = await runSchedule(store, seed, options)
       if (faults.length > 0) failing.push({ seed, faults })
+      // With something broken one failure says enough.
+      if (broken && failing.length > 0) return
     }
   }
   await Promise.all(Array.from({ length: lanes }, runLane))
