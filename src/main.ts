@@ -11,6 +11,7 @@ import { createFlowCatalog } from './api/flow-catalog.ts'
 import { createFlowEndpoints } from './api/flow-endpoints.ts'
 import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
+import { openSetup } from './api/setup-token.ts'
 import { openCallers, type TokenSettings } from './auth/callers.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
 import type { People } from './auth/people/people.ts'
@@ -130,6 +131,8 @@ export interface Hub {
   /** host:port where connectors come in. */
   readonly connectorsAddress: string | undefined
   readonly adminToken: string
+  /** Makes the first administrator; only where this start made it. */
+  readonly newSetupToken: string | undefined
   /** Flows that should run but could not be started. */
   readonly failedFlows: readonly { readonly name: string; readonly error: HubError }[]
   close(): Promise<void>
@@ -171,7 +174,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       flowsAskingFor: role => flowsAskingFor(engine, role),
     })
     undo.push(() => callers.close())
-    const { users: serviceUsers, people, tokens } = callers
+    const { users: serviceUsers, people, administrators, sessions, tokens } = callers
+    const setup = await openSetup(dataFolder, administrators.list().length === 0)
+    const newSetupToken = setup.isNew ? setup.token : undefined
 
     if (options.connectors) {
       // Loaded only where connectors come in: it brings HTTP/2 and the libraries of the authority.
@@ -241,6 +246,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     engine.on(event => {
       if (event.type === 'flow.started' || event.type === 'flow.stopped') forgetFailure(event.flow)
     })
+    const groupware = createLateGroupware({
+      records: store,
+      clock,
+      log,
+      dataFolder,
+      connect,
+      credential: credentials.lookup,
+    })
+    undo.push(() => groupware.close())
     const mailSender = (channel: string) =>
       alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
     const monitor = createMonitor({
@@ -255,20 +269,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       serviceKeys: () => keysWithAnEnd(serviceUsers),
       failedFlows: () => failedFlows,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
+      organizations: () => groupware.opened()?.watched() ?? [],
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
     callers.onRefused(reason => monitor.metrics.callerRefused(reason))
-
-    const groupware = createLateGroupware({
-      records: store,
-      clock,
-      log,
-      dataFolder,
-      connect,
-      credential: credentials.lookup,
-    })
-    undo.push(() => groupware.close())
 
     let isReady = false
     const endWatch = watchStore(store, clock, error => {
@@ -284,6 +289,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       credentials,
       serviceUsers,
       people,
+      administrators,
+      sessions,
+      setup,
       tokens,
       groupware,
       catalog,
@@ -333,6 +341,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       connectors,
       connectorsAddress,
       adminToken,
+      newSetupToken,
       failedFlows,
       async close() {
         isReady = false

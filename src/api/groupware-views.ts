@@ -44,7 +44,7 @@ export const organizationView = z.object({
   revision: z.number(),
   mailboxes: z.record(states, z.number()).meta({ description: 'How many mailboxes are in each state.' }),
   account: z
-    .object({ pausedUntil: time.optional(), isRefused: z.boolean() })
+    .object({ pausedUntil: time.optional(), isRefused: z.boolean(), trouble: errorView.optional() })
     .meta({ description: 'Whether the account behind all mailboxes rests because the server asked for it.' }),
 })
 
@@ -157,7 +157,11 @@ export function viewOrganization(groupware: Groupware, organization: Organizatio
     every: formatDuration(everyMs),
     changedAt: iso(changedAt),
     mailboxes: counts,
-    account: { isRefused: account.isRefused, ...(pausedUntil !== undefined && { pausedUntil }) },
+    account: {
+      isRefused: account.isRefused,
+      trouble: account.trouble,
+      ...(pausedUntil !== undefined && { pausedUntil }),
+    },
   }
 }
 

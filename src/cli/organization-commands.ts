@@ -160,6 +160,8 @@ function describe(organization: OrganizationAnswer): string {
     ['Organization', organization.name],
     ['About', organization.about],
     ['State', stateOf(organization)],
+    ['Trouble', organization.account.trouble?.message],
+    ['Next', organization.account.trouble?.next],
     ['Access', organization.access],
     ['Exchange', exchange.url ?? (organization.access === 'graph' ? 'Microsoft Graph' : 'Autodiscover')],
     ['Credential', exchange.auth],

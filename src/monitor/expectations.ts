@@ -17,6 +17,7 @@ import {
 } from './findings.ts'
 import { Hearings } from './hearing.ts'
 import { findConnector, findLocation } from './location-findings.ts'
+import { findOrganization } from './organization-findings.ts'
 import { Probes } from './probes.ts'
 import { findServiceKey, type WatchedServiceKey } from './service-key-findings.ts'
 import type {
@@ -25,6 +26,7 @@ import type {
   WatchedCredential,
   WatchedError,
   WatchedLink,
+  WatchedOrganization,
   WatchedStatus,
 } from './watched.ts'
 
@@ -73,6 +75,7 @@ export interface ExpectationParts {
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
+  readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -106,6 +109,11 @@ export function createExpectations(parts: ExpectationParts) {
       }
     })
     await guarded('connectors', async () => lookAtConnectors(report))
+    await guarded('organizations', async () => {
+      for (const organization of parts.organizations?.() ?? []) {
+        for (const finding of findOrganization(organization, clock.now())) await report(finding)
+      }
+    })
     await guarded('service keys', async () => {
       for (const key of parts.serviceKeys?.() ?? []) {
         for (const finding of findServiceKey(key, clock.now())) await report(finding)

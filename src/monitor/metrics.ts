@@ -4,9 +4,10 @@ import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Inspection } from '../store/port.ts'
 import { addCallerMeters } from './caller-meters.ts'
 import { addConnectorMeters } from './connector-meters.ts'
+import { addGroupwareMeters } from './groupware-meters.ts'
 import { Counter, collectProcessMeters, Gauge, Histogram, Registry } from './meters.ts'
 import type { WatchedServiceKey } from './service-key-findings.ts'
-import type { Watched, WatchedConnectors, WatchedEvent } from './watched.ts'
+import type { Watched, WatchedConnectors, WatchedEvent, WatchedOrganization } from './watched.ts'
 
 /** What Prometheus reads from the hub. */
 export interface Metrics {
@@ -29,6 +30,7 @@ export interface MetricsOptions {
   readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
+  readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
 }
 
 /** Limits that the engine reports with these codes; BODY_TOO_LARGE names its limit itself. */
@@ -44,6 +46,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const readGauges = makeGauges(registry, options)
   const callers = addCallerMeters(registry, options.clock)
   const readConnectors = options.connectors && addConnectorMeters(registry, options.connectors)
+  const readOrganizations = options.organizations && addGroupwareMeters(registry, options.organizations)
   let hasProcessMeters = false
 
   function limitReached(limit: string, flow = ''): void {
@@ -63,6 +66,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     await readGauges()
     callers.readKeys(options.serviceKeys?.() ?? [])
     readConnectors?.()
+    readOrganizations?.()
     return registry.metrics()
   }
 

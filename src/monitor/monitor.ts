@@ -10,7 +10,7 @@ import { type AlertPolicy, createExpectations, type FailedFlow } from './expecta
 import { createMetrics, type Metrics } from './metrics.ts'
 import { keepRetention } from './retention.ts'
 import type { WatchedServiceKey } from './service-key-findings.ts'
-import type { Watched, WatchedConnectors, WatchedCredential } from './watched.ts'
+import type { Watched, WatchedConnectors, WatchedCredential, WatchedOrganization } from './watched.ts'
 
 export interface MonitorParts {
   readonly engine: Watched
@@ -29,6 +29,8 @@ export interface MonitorParts {
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
+  /** Organizations whose mailboxes are synced. */
+  readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -60,6 +62,7 @@ export function createMonitor(parts: MonitorParts): Monitor {
     openAlerts,
     serviceKeys: parts.serviceKeys,
     connectors: parts.connectors,
+    organizations: parts.organizations,
   })
   const loops: Promise<void>[] = []
 

@@ -52,6 +52,27 @@ export interface WatchedConnectors {
   usedBy(): ReadonlyMap<string, readonly string[]>
 }
 
+/** What the monitor sees of an organization whose mailboxes are synced. */
+export interface WatchedOrganization {
+  readonly name: string
+  /** Mailboxes by state. */
+  readonly counts: Readonly<Record<string, number>>
+  readonly account: {
+    readonly isRefused: boolean
+    readonly trouble: { readonly since: number; readonly message: string; readonly next: string } | undefined
+  }
+  readonly totals: {
+    readonly itemsIn: number
+    readonly itemsOut: number
+    readonly conflicts: number
+    readonly refused: number
+    readonly held: number
+  }
+  readonly inError:
+    | { readonly mailbox: string; readonly since: number; readonly message: string; readonly next: string }
+    | undefined
+}
+
 /** What the monitor sees of a credential. */
 export interface WatchedCredential {
   readonly name: string

@@ -15,13 +15,13 @@ import { Journal, type JournalLine, type JournalRequest } from './journal.ts'
 import { organizationLimits as limits } from './limits.ts'
 import { MailboxActions } from './mailbox-actions.ts'
 import { type ReadList, readMailboxList } from './mailbox-list.ts'
-import type { Mailbox, Organization, Profile, Progress } from './model.ts'
+import type { Cause, Mailbox, MailboxState, Organization, Profile, Progress } from './model.ts'
 import type { MailboxInput } from './organization-input.ts'
 import type { GroupwareParts } from './parts.ts'
 import { type Preview, previewMailbox } from './preview.ts'
 import { ProgressBook } from './progress-book.ts'
 import type { RulesInput } from './rules-input.ts'
-import { SyncLoop } from './sync-loop.ts'
+import { type AccountStatus, SyncLoop } from './sync-loop.ts'
 import { Worker } from './worker.ts'
 
 /** Ghosts of deleted items are kept for so long; no side tells of a change later than that. */
@@ -35,6 +35,24 @@ export interface GroupwareOptions {
   readonly dataFolder: string
   readonly openDrivers: OpenDrivers
   readonly random?: () => number
+}
+
+/** What the monitor sees of an organization. */
+export interface WatchedOrganization {
+  readonly name: string
+  readonly isPaused: boolean
+  readonly counts: Readonly<Record<MailboxState, number>>
+  readonly account: AccountStatus
+  readonly totals: {
+    readonly itemsIn: number
+    readonly itemsOut: number
+    readonly conflicts: number
+    readonly refused: number
+    /** Deletions that wait for the word of a person. */
+    readonly held: number
+  }
+  /** The mailbox that has been in error for the longest time. */
+  readonly inError: (Cause & { readonly mailbox: string; readonly since: number }) | undefined
 }
 
 export interface ListOutcome extends ReadList {
@@ -321,6 +339,26 @@ export class Groupware {
     const counts = { 'not-activated': 0, testing: 0, active: 0, paused: 0, error: 0 }
     for (const { state } of this.mailboxes(organization)) counts[state]++
     return { counts, account: this.#loop.accountOf(organization) }
+  }
+
+  /** Every organization as the monitor sees it. */
+  watched(): readonly WatchedOrganization[] {
+    return this.organizations().map(({ name, isPaused }) => {
+      const { counts, account } = this.statusOf(name)
+      const totals = { itemsIn: 0, itemsOut: 0, conflicts: 0, refused: 0, held: 0 }
+      let inError: WatchedOrganization['inError']
+      for (const { address, state, cause, stateSince } of this.mailboxes(name)) {
+        const { itemsIn, itemsOut, conflicts, refused, held } = this.progressOf(address)
+        totals.itemsIn += itemsIn
+        totals.itemsOut += itemsOut
+        totals.conflicts += conflicts
+        totals.refused += refused
+        for (const count of Object.values(held)) totals.held += count
+        const isOlder = inError === undefined || stateSince < inError.since
+        if (state === 'error' && cause && isOlder) inError = { mailbox: address, since: stateSince, ...cause }
+      }
+      return { name, isPaused, counts, account, totals, inError }
+    })
   }
 
   #memberOf(organization: string, address: string): Mailbox {

@@ -8,7 +8,7 @@ import { Turns } from '../schedule/turns.ts'
 import { feedLimits } from '../sync/shared-feed.ts'
 import type { Drivers } from './access-test.ts'
 import { FeedWatch } from './feed-watch.ts'
-import type { Mailbox, Organization } from './model.ts'
+import type { Cause, Mailbox, Organization } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
 import type { Worker } from './worker.ts'
@@ -22,6 +22,18 @@ const loopLimits = {
   feedAgainMs: feedLimits.freshMs + SECOND,
 } as const
 
+export interface AccountTrouble extends Cause {
+  readonly since: number
+}
+
+export interface AccountStatus {
+  /** The server asked for patience until then. */
+  readonly pausedUntil: number | undefined
+  /** The server does not take the account: only a person can mend that. */
+  readonly isRefused: boolean
+  readonly trouble: AccountTrouble | undefined
+}
+
 /** Lets each mailbox have its turn, as the schedule says; notifications bring one forward. */
 export class SyncLoop {
   readonly #parts: GroupwareParts
@@ -33,6 +45,8 @@ export class SyncLoop {
   readonly #watches = new Map<string, AbortController>()
   readonly #watchTimers = new Map<string, () => void>()
   readonly #watched = new Set<string>()
+  /** What the account of an organization ran into, since it last did its work. */
+  readonly #troubles = new Map<string, AccountTrouble>()
   #isStarted = false
   /** True when those of an earlier start are in the schedule; who comes later was brought by a person. */
   #isOpen = false
@@ -88,10 +102,15 @@ export class SyncLoop {
     this.#turns.wake()
   }
 
-  accountOf(organization: string): { readonly pausedUntil: number | undefined; readonly isRefused: boolean } {
+  /** How the account behind the mailboxes of an organization is. */
+  accountOf(organization: string): AccountStatus {
     const state = this.#schedule.accountState(organization)
     const isPaused = state !== undefined && state.pausedUntil > this.#parts.clock.now()
-    return { pausedUntil: isPaused ? state.pausedUntil : undefined, isRefused: state?.isRefused ?? false }
+    return {
+      pausedUntil: isPaused ? state.pausedUntil : undefined,
+      isRefused: state?.isRefused ?? false,
+      trouble: this.#troubles.get(organization),
+    }
   }
 
   async close(): Promise<void> {
@@ -103,11 +122,18 @@ export class SyncLoop {
   }
 
   /** One turn of a mailbox, in the words of the schedule. */
-  async #work({ mailbox, kinds }: Turn, signal: AbortSignal): Promise<Ending> {
+  async #work({ organization, mailbox, kinds }: Turn, signal: AbortSignal): Promise<Ending> {
     const end = await this.#worker.work(mailbox, kinds, signal)
     if (end.state === 'left') return { state: 'left' }
-    if (end.state === 'done') return { state: 'done', again: end.isUnfinished }
-    const { retry, retryAfterMs } = end.error
+    if (end.state === 'done') {
+      this.#troubles.delete(organization)
+      return { state: 'done', again: end.isUnfinished }
+    }
+    const { code, side, message, next, retry, retryAfterMs } = end.error
+    if (end.concerns === 'account') {
+      const since = this.#troubles.get(organization)?.since ?? this.#parts.clock.now()
+      this.#troubles.set(organization, { code, side, message, next, since })
+    }
     const state = end.concerns === 'account' ? ('account-failed' as const) : ('mailbox-failed' as const)
     return { state, needsChange: retry !== 'soon', ...(retryAfterMs !== undefined && { retryAfterMs }) }
   }

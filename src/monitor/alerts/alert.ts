@@ -13,6 +13,9 @@ const alertKinds = [
   'service-key',
   'location',
   'connector',
+  'organization',
+  'mailboxes',
+  'held-deletions',
 ] as const
 export type AlertKind = (typeof alertKinds)[number]
 
