@@ -1,10 +1,12 @@
+import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ewsOptions } from '../protocols/ews/ews-world.ts'
 import { type ExchangeEwsTwin, startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
-import type { Change, Creation, Scope, SideItem, WatchRequest } from './drivers.ts'
+import type { Change, Creation, Scope, SideItem, Update, WatchRequest } from './drivers.ts'
 import { appointment, contact, mail, series, task, wholeDays } from './ews/items-world.ts'
 import { EwsDriver } from './ews-driver.ts'
-import type { Appointment, Contact, Item, ItemKind, Task } from './plan/items.ts'
+import { type Appointment, type Contact, type Item, type ItemKind, itemKinds, type Task } from './plan/items.ts'
+import { anyItem, samples } from './sample-items-world.ts'
 
 const mailbox = 'anna@contoso.example'
 const signal = new AbortController().signal
@@ -72,6 +74,62 @@ describe('what is written comes back as it was', () => {
     }
   })
 })
+
+describe('any item at all', () => {
+  const ada = { mailbox: 'ada@contoso.com', owner: 'ada@contoso.com' }
+  const written = async (items: readonly Item[]) => {
+    const [{ kind } = contact] = items
+    const outcomes = await driver.create(
+      scope(kind, ada),
+      items.map(item => creation(item, null)),
+      signal,
+    )
+    const ids = outcomes.map(outcome => (outcome.state === 'done' ? outcome.id : ''))
+    const read = await driver.read(scope(kind, ada), ids, signal)
+    return read.filter(each => each !== undefined)
+  }
+  beforeAll(() => twin.addMailbox('ada@contoso.com'))
+
+  test.each(itemKinds)('%s comes back as it is said it would, and that is said the same twice', async kind => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyItem[kind], { minLength: 5, maxLength: 20 }), async items => {
+        const said = items.map(item => driver.normalise(item))
+        expect(said.map(item => driver.normalise(item))).toEqual(said)
+        const back = await written(items)
+        expect(back.map(each => driver.normalise(each.item))).toEqual(said)
+      }),
+      { numRuns: 5 },
+    )
+  })
+
+  test.each(['appointment', 'contact', 'task'] as const)('%s becomes any other one by an update', async kind => {
+    const fields = Object.keys(driver.normalise(samples[kind])).filter(name => !fixed.has(name))
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(anyItem[kind], anyItem[kind]), { minLength: 5, maxLength: 20 }),
+        async pairs => {
+          const before = await written(pairs.map(([item]) => item))
+          const changes = before.map(({ id, version, item }, index): Update => {
+            const after = driver.normalise(pairs[index]?.[1] ?? item)
+            return { id, version, before: item, after, fields, mark: undefined }
+          })
+          const outcomes = await driver.update(scope(kind, ada), changes, signal)
+          expect(outcomes.map(each => each.state)).toEqual(changes.map(() => 'done'))
+          const after = await driver.read(
+            scope(kind, ada),
+            before.map(each => each.id),
+            signal,
+          )
+          expect(after.map(each => each && driver.normalise(each.item))).toEqual(changes.map(each => each.after))
+        },
+      ),
+      { numRuns: 3 },
+    )
+  })
+})
+
+/** What nobody changes in an item that is there. */
+const fixed: ReadonlySet<string> = new Set(['kind', 'organizer', 'isCancelled', 'attachments'])
 
 describe('an update', () => {
   test('writes the fields that differ, takes away what is empty, and keeps the mark', async () => {

@@ -232,7 +232,9 @@ export function normaliseAppointment(item: Appointment): Appointment {
     categories: cleanCategories(item.categories),
     reminderMinutes: item.reminderMinutes === null ? null : Math.max(0, Math.round(item.reminderMinutes)),
     organizer: item.attendees.length > 0 && item.organizer ? cleanPerson(item.organizer) : null,
-    attendees: item.attendees.map(each => ({ ...each, ...cleanPerson(each) })),
+    attendees: lists.flatMap(([, role]) =>
+      item.attendees.filter(each => each.role === role).map(each => ({ ...each, ...cleanPerson(each) })),
+    ),
     attachments: [],
     recurrence,
     exceptions: recurrence ? normaliseExceptions(item) : {},
