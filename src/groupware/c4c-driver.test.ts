@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startC4CDriver } from './c4c-driver-world.ts'
 import type { Creation, Scope, SideItem, Update } from './drivers.ts'
 import { scopeOf } from './graph-driver-world.ts'
@@ -158,6 +158,20 @@ test('changes are told by time, with an overlap, to whom they belong; keys tell 
   }
   expect(await driver.changes(scopeOf('task'), 'a token of another driver', never)).toBe('token-lost')
   expect(twin.count('Appointment')).toBe(2)
+})
+
+test('a change that becomes visible late is told after the token that came before it', async () => {
+  const { driver, twin } = world
+  const scope = scopeOf('task')
+  const { token } = await changesOf(scope)
+  twin.setFaults({ visibleAfterMs: 600 })
+  const made = await create(scope, sampleTask)
+  const early = await changesOf(scope, token)
+  expect(early.ids).toEqual([])
+  await vi.waitFor(async () => expect((await changesOf(scope, early.token)).ids).toEqual([made.id]), {
+    timeout: 10_000,
+  })
+  expect(await driver.read(scope, [made.id], never)).toHaveLength(1)
 })
 
 test('a window leaves out of a first listing what lies outside it', async () => {

@@ -259,6 +259,18 @@ test('a series that was cut off half written is not there until its create is re
   expect(graph.count('ada@contoso.com', 'event')).toBe(1)
 })
 
+test('ids of EWS are exchanged for those of Graph, where it tells them', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('appointment')
+  const made = await create(scope, sampleAppointment)
+  graph.ewsIds.set('AAMkEws=', made.id)
+  expect(await driver.translateIds?.(scope, ['AAMkEws=', 'AAMkOther='], never)).toEqual([made.id, undefined])
+  graph.setFaults({ refuse: { times: 1, status: 403, code: 'ErrorAccessDenied' } })
+  expect(await driver.translateIds?.(scope, ['AAMkEws='], never)).toEqual([undefined])
+  graph.setFaults({ throttle: { times: 1 } })
+  await expect(driver.translateIds?.(scope, ['AAMkEws='], never)).rejects.toMatchObject({ code: 'GRAPH_BUSY' })
+})
+
 test('whom a failure stops: the account, one mailbox, one item', async () => {
   const { driver, graph, signIn } = world
   const scope = scopeOf('contact')

@@ -204,21 +204,22 @@ class GraphDriver implements SideDriver {
     return ofAccount.has(error.code) || error.code.startsWith('NET_') ? 'account' : 'mailbox'
   }
 
+  /** Graph does not let every application ask for this: ids that it does not tell are found by their marks. */
   async translateIds({ mailbox }: Scope, ids: readonly string[], signal: AbortSignal) {
     const found = new Map<string, string>()
+    const path = `${userPath(mailbox)}/translateExchangeIds`
     for (let from = 0; from < ids.length; from += translationMax) {
-      const body = {
-        inputIds: ids.slice(from, from + translationMax),
-        sourceIdType: 'ewsId',
-        targetIdType: 'restImmutableEntryId',
-      }
-      const answer = await this.#client.object(
-        { method: 'POST', path: `${userPath(mailbox)}/translateExchangeIds`, body },
-        signal,
-      )
-      for (const row of listAt(answer, 'value')) {
-        const target = textAt(row, 'targetId')
-        if (target !== '') found.set(textAt(row, 'sourceId'), target)
+      const some = ids.slice(from, from + translationMax)
+      const body = { inputIds: some, sourceIdType: 'ewsId', targetIdType: 'restImmutableEntryId' }
+      try {
+        const answer = await this.#client.object({ method: 'POST', path, body }, signal)
+        for (const row of listAt(answer, 'value')) {
+          const target = textAt(row, 'targetId')
+          if (target !== '') found.set(textAt(row, 'sourceId'), target)
+        }
+      } catch (thrown) {
+        if (!(thrown instanceof HubError) || !untranslated.has(thrown.code)) throw thrown
+        break
       }
     }
     return ids.map(id => found.get(id))
@@ -398,6 +399,12 @@ class GraphDriver implements SideDriver {
 }
 
 const translationMax = 1000
+const untranslated: ReadonlySet<string> = new Set([
+  graphErrors.PERMISSION_MISSING.code,
+  graphErrors.OUT_OF_SCOPE.code,
+  graphErrors.REFUSED.code,
+  graphErrors.GONE.code,
+])
 const ofAccount: ReadonlySet<string> = new Set([
   graphErrors.LOGIN_REFUSED.code,
   graphErrors.PERMISSION_MISSING.code,
