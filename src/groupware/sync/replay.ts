@@ -37,7 +37,7 @@ async function findMade(round: Round, to: Side, intents: readonly Intent[]): Pro
       signal,
     )
     for (const [index, { intent }] of chunk.entries()) {
-      const item = await firstUnlinked(round, to, answers[index] ?? [])
+      const item = await firstUnlinked(round, to, likeliestFirst(round, intent, answers[index] ?? []))
       if (item) made.set(intent.key, item)
     }
   }
@@ -52,6 +52,13 @@ async function findMade(round: Round, to: Side, intents: readonly Intent[]): Pro
     if (item) made.set(intent.key, item)
   }
   return made
+}
+
+/** Somebody may have copied what we created, mark and all: the one that is as we wrote it is the original. */
+function likeliestFirst(round: Round, { base }: Intent, items: readonly SideItem[]): readonly SideItem[] {
+  if (items.length < 2) return items
+  const isSame = ({ item }: SideItem) => areEqualStamps(stampsOf(commonParts(round.plan, item)), base)
+  return items.toSorted((left, right) => Number(isSame(right)) - Number(isSame(left)))
 }
 
 async function firstUnlinked(round: Round, side: Side, items: readonly SideItem[]): Promise<SideItem | undefined> {
