@@ -3,6 +3,7 @@ import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { peopleLimits } from '../../groupware/c4c/people.ts'
 import { c4cDriverLimits } from '../../groupware/c4c-driver.ts'
 import { organizationLimits } from '../../groupware/organizations/limits.ts'
 import { scheduleLimits } from '../../groupware/schedule/limits.ts'
@@ -11,6 +12,7 @@ import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
 import { formatDuration } from '../../kernel/time.ts'
 import { gateLimits } from '../../protocols/dataverse/gate.ts'
+import { ewsLimits } from '../../protocols/ews/limits.ts'
 import { graphLimits } from '../../protocols/graph/limits.ts'
 import { multipartLimits } from '../../protocols/mime/read-multipart.ts'
 import { soapLimits } from '../../protocols/soap/soap.ts'
@@ -137,6 +139,21 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   turnMsAssumed: 'What a turn is charged with before it is known how long it takes, in milliseconds.',
 }
 
+const ofEws: { readonly [K in keyof typeof ewsLimits]: string } = {
+  answerBytes: 'One answer of Exchange, a mail with its attachments included.',
+  errorBytes: 'What is read of an answer that is an error.',
+  depth: 'Elements inside each other.',
+  nameLength: 'Letters of one name.',
+  elements: 'Elements of one answer.',
+  syncPage: 'Changes of one page.',
+  batchItems: 'Items of one batch that is read.',
+  streamSubscriptions: 'Mailboxes of one stream of notifications.',
+  streamConnections: 'Streams of one account at the same time.',
+  streamMinutes: 'For how long one stream is open, in minutes; then another one is opened.',
+  streamEnvelopeBytes: 'One notification.',
+  autodiscoverHops: 'Redirects that Autodiscover follows.',
+}
+
 const ofGraph: { readonly [K in keyof typeof graphLimits]: string } = {
   answerBytes: 'One answer of Microsoft Graph: a page, an item, a batch.',
   errorBytes: 'What is read of an answer that is an error.',
@@ -151,7 +168,9 @@ const ofGraph: { readonly [K in keyof typeof graphLimits]: string } = {
   notifications: 'Notifications in one body.',
 }
 
-const ofC4C: { readonly [K in keyof typeof c4cDriverLimits]: string } = {
+const c4cLimits = { ...c4cDriverLimits, ...peopleLimits }
+
+const ofC4C: { readonly [K in keyof typeof c4cLimits]: string } = {
   batch: 'Entities of Cloud for Customer that one request reads or writes.',
   attachmentBytes: 'The attachments of one mail that is saved.',
   employeeMs: 'For how long an employee is remembered.',
@@ -192,10 +211,11 @@ ${tableOf(organizationLimits, ofOrganizations)}
 Limits of the work on mailboxes. They are fixed; servers that ask for more patience get it.
 
 ${tableOf(scheduleLimits, ofTheSchedule)}
-Limits towards Microsoft Graph and SAP Cloud for Customer. They are fixed.
+Limits towards Exchange (EWS), Microsoft Graph and SAP Cloud for Customer. They are fixed.
 
+${tableOf(ewsLimits, ofEws)}
 ${tableOf(graphLimits, ofGraph)}
-${tableOf(c4cDriverLimits, ofC4C)}
+${tableOf(c4cLimits, ofC4C)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `
