@@ -2,9 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { MiB } from '../kernel/size.ts'
-import { MINUTE } from '../kernel/time.ts'
 import { C4CClient, type C4CRow, type C4CStep, changedSince, equals } from '../protocols/c4c/client.ts'
-import { type Employee, findEmployee, listEmployees } from '../protocols/c4c/employees.ts'
 import { c4cErrors } from '../protocols/c4c/errors.ts'
 import type { C4CEntity } from '../protocols/c4c/types.ts'
 import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
@@ -21,6 +19,8 @@ import {
   readItem,
 } from './c4c/kinds.ts'
 import { fileValues, mailFiles } from './c4c/mail.ts'
+import { People } from './c4c/people.ts'
+import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { relate } from './c4c/relations.ts'
 import { msAt, partAt, textAt } from './c4c/values.ts'
 import type {
@@ -52,8 +52,6 @@ export const c4cDriverLimits = {
   batch: 50,
   /** Files of one mail together; they travel in one request. */
   attachmentBytes: 10 * MiB,
-  /** For how long an employee is remembered. */
-  employeeMs: 10 * MINUTE,
 } as const
 
 /** Makes the CRM side over the OData service of SAP Cloud for Customer, with a technical user: one for all employees. */
@@ -67,14 +65,14 @@ class C4CDriver implements SideDriver {
   readonly #codes: C4CCodes
   readonly #overlapMs: number
   readonly #now: () => number
-  readonly #employees = new Map<string, { readonly at: number; readonly employee: Promise<Employee> }>()
-  #addresses: { readonly at: number; readonly addresses: Promise<ReadonlyMap<string, string>> } | undefined
+  readonly #people: People
 
   constructor(options: C4CDriverOptions) {
     this.#client = new C4CClient(options)
     this.#codes = { ...deliveredCodes, ...options.codes }
     this.#overlapMs = options.overlapMs ?? watermarkLimits.overlapMs
     this.#now = options.now
+    this.#people = new People(this.#client, options.now)
   }
 
   abilities(kind: ItemKind): Abilities {
@@ -118,7 +116,7 @@ class C4CDriver implements SideDriver {
   async feed(_organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage> {
     const askedAt = this.#now()
     const since = askSince(token, this.#overlapMs) ?? 0
-    const addresses = await this.#addressBook(signal)
+    const addresses = await this.#people.addresses(signal)
     const changes: Change[] = []
     const owners: (readonly string[])[] = []
     for (const entity of entitiesOf(kind)) {
@@ -185,7 +183,7 @@ class C4CDriver implements SideDriver {
   }
 
   async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
-    const owner = await this.#employee(scope, signal)
+    const owner = await this.#people.employee(scope.owner, signal)
     const relations = await relate(
       this.#client,
       items.map(({ item }) => item),
@@ -356,29 +354,7 @@ class C4CDriver implements SideDriver {
 
   async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
     const [property, number] = ownerField(entity)
-    return equals(property, (await this.#employee(scope, signal))[number])
-  }
-
-  #employee({ owner }: Scope, signal: AbortSignal): Promise<Employee> {
-    const now = this.#now()
-    const known = this.#employees.get(owner)
-    if (known && now - known.at < c4cDriverLimits.employeeMs) return known.employee
-    const employee = findEmployee(this.#client, owner, signal)
-    this.#employees.set(owner, { at: now, employee })
-    // What failed is asked for again by the next one, not remembered.
-    employee.catch(() => this.#employees.delete(owner))
-    return employee
-  }
-
-  #addressBook(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    const now = this.#now()
-    if (this.#addresses && now - this.#addresses.at < c4cDriverLimits.employeeMs) return this.#addresses.addresses
-    const addresses = listEmployees(this.#client, signal)
-    this.#addresses = { at: now, addresses }
-    addresses.catch(() => {
-      this.#addresses = undefined
-    })
-    return addresses
+    return equals(property, (await this.#people.employee(scope.owner, signal))[number])
   }
 
   /** Read one by one a mail brings its files with it; a list would carry the bytes of all of them. */
@@ -404,54 +380,4 @@ class C4CDriver implements SideDriver {
       item: readItem(entity, row, this.#codes),
     }
   }
-}
-
-interface Place {
-  readonly entity: C4CEntity
-  readonly id: string
-}
-
-/** What stands behind a contact is one of several sets, so its id names the set too. */
-function idOf(entity: C4CEntity, id: string): string {
-  return entitiesOf('contact').includes(entity) ? `${entity}:${id}` : id
-}
-
-function placeOf(kind: ItemKind, id: string): Place {
-  const entities = entitiesOf(kind)
-  const [first = 'Appointment'] = entities
-  const colon = id.indexOf(':')
-  const entity = entities.find(each => each === id.slice(0, Math.max(0, colon)))
-  return entity ? { entity, id: id.slice(colon + 1) } : { entity: first, id }
-}
-
-/** What a first listing leaves out. */
-function windowFilter(entity: C4CEntity, { from, to }: Scope): readonly string[] {
-  const [begin, end] =
-    entity === 'Appointment' ? ['StartDate', 'EndDate'] : entity === 'EMail' ? ['DateTime', 'DateTime'] : []
-  if (begin === undefined || end === undefined) return []
-  return [
-    ...(from === null ? [] : [`${end} ge datetimeoffset'${from}'`]),
-    ...(to === null ? [] : [`${begin} le datetimeoffset'${to}'`]),
-  ]
-}
-
-function titleOf(item: Item): readonly [property: string, text: string] {
-  if (item.kind !== 'contact') return ['Subject', item.subject]
-  return item.party === 'account' ? ['Name', item.company] : ['LastName', item.surname]
-}
-
-/** Two items that one person would take for the same: what it is about, whom, and when. */
-function isAlike(one: Item, other: Item): boolean {
-  if (one.kind === 'task' && other.kind === 'task') {
-    return one.subject === other.subject && one.startDay === other.startDay && one.dueDay === other.dueDay
-  }
-  if (one.kind === 'contact' && other.kind === 'contact') {
-    return (
-      one.surname === other.surname &&
-      one.givenName === other.givenName &&
-      one.company === other.company &&
-      one.emails[0] === other.emails[0]
-    )
-  }
-  return false
 }

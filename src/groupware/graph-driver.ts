@@ -29,6 +29,7 @@ import { writeExceptions } from './graph/occurrences.ts'
 import { Places, userPath } from './graph/places.ts'
 import { listAt, msAt, textAt } from './graph/row.ts'
 import { taskLink, taskLinkBody } from './graph/task.ts'
+import { translateIds } from './graph/translate-ids.ts'
 import { watchMailboxes } from './graph/watch.ts'
 import { changeBody, creationBody } from './graph/write.ts'
 import type { Appointment, Attachment, Item } from './plan/items.ts'
@@ -204,25 +205,8 @@ class GraphDriver implements SideDriver {
     return ofAccount.has(error.code) || error.code.startsWith('NET_') ? 'account' : 'mailbox'
   }
 
-  /** Graph does not let every application ask for this: ids that it does not tell are found by their marks. */
-  async translateIds({ mailbox }: Scope, ids: readonly string[], signal: AbortSignal) {
-    const found = new Map<string, string>()
-    const path = `${userPath(mailbox)}/translateExchangeIds`
-    for (let from = 0; from < ids.length; from += translationMax) {
-      const some = ids.slice(from, from + translationMax)
-      const body = { inputIds: some, sourceIdType: 'ewsId', targetIdType: 'restImmutableEntryId' }
-      try {
-        const answer = await this.#client.object({ method: 'POST', path, body }, signal)
-        for (const row of listAt(answer, 'value')) {
-          const target = textAt(row, 'targetId')
-          if (target !== '') found.set(textAt(row, 'sourceId'), target)
-        }
-      } catch (thrown) {
-        if (!(thrown instanceof HubError) || !untranslated.has(thrown.code)) throw thrown
-        break
-      }
-    }
-    return ids.map(id => found.get(id))
+  translateIds({ mailbox }: Scope, ids: readonly string[], signal: AbortSignal) {
+    return translateIds(this.#client, mailbox, ids, signal)
   }
 
   /** What became of a create, with what does not go into the same request. */
@@ -398,13 +382,6 @@ class GraphDriver implements SideDriver {
   }
 }
 
-const translationMax = 1000
-const untranslated: ReadonlySet<string> = new Set([
-  graphErrors.PERMISSION_MISSING.code,
-  graphErrors.OUT_OF_SCOPE.code,
-  graphErrors.REFUSED.code,
-  graphErrors.GONE.code,
-])
 const ofAccount: ReadonlySet<string> = new Set([
   graphErrors.LOGIN_REFUSED.code,
   graphErrors.PERMISSION_MISSING.code,

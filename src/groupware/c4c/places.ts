@@ -1,0 +1,54 @@
+import type { C4CEntity } from '../../protocols/c4c/types.ts'
+import type { Scope } from '../drivers.ts'
+import type { Item, ItemKind } from '../plan/items.ts'
+import { entitiesOf } from './kinds.ts'
+
+export interface Place {
+  readonly entity: C4CEntity
+  readonly id: string
+}
+
+/** What stands behind a contact is one of several sets, so its id names the set too. */
+export function idOf(entity: C4CEntity, id: string): string {
+  return entitiesOf('contact').includes(entity) ? `${entity}:${id}` : id
+}
+
+export function placeOf(kind: ItemKind, id: string): Place {
+  const entities = entitiesOf(kind)
+  const [first = 'Appointment'] = entities
+  const colon = id.indexOf(':')
+  const entity = entities.find(each => each === id.slice(0, Math.max(0, colon)))
+  return entity ? { entity, id: id.slice(colon + 1) } : { entity: first, id }
+}
+
+/** What a first listing leaves out. */
+export function windowFilter(entity: C4CEntity, { from, to }: Scope): readonly string[] {
+  const [begin, end] =
+    entity === 'Appointment' ? ['StartDate', 'EndDate'] : entity === 'EMail' ? ['DateTime', 'DateTime'] : []
+  if (begin === undefined || end === undefined) return []
+  return [
+    ...(from === null ? [] : [`${end} ge datetimeoffset'${from}'`]),
+    ...(to === null ? [] : [`${begin} le datetimeoffset'${to}'`]),
+  ]
+}
+
+export function titleOf(item: Item): readonly [property: string, text: string] {
+  if (item.kind !== 'contact') return ['Subject', item.subject]
+  return item.party === 'account' ? ['Name', item.company] : ['LastName', item.surname]
+}
+
+/** Two items that one person would take for the same: what it is about, whom, and when. */
+export function isAlike(one: Item, other: Item): boolean {
+  if (one.kind === 'task' && other.kind === 'task') {
+    return one.subject === other.subject && one.startDay === other.startDay && one.dueDay === other.dueDay
+  }
+  if (one.kind === 'contact' && other.kind === 'contact') {
+    return (
+      one.surname === other.surname &&
+      one.givenName === other.givenName &&
+      one.company === other.company &&
+      one.emails[0] === other.emails[0]
+    )
+  }
+  return false
+}
