@@ -9,6 +9,8 @@ export interface Candidate {
    * item is that half under another id (moved to another folder, or read through another protocol).
    */
   readonly is: 'free' | 'taken' | 'orphaned'
+  /** Taken by an item of the mailbox with the same identity: the same meeting lies there twice. */
+  readonly isTwin: boolean
   readonly linkKey: string | undefined
   /** A mailbox that leads it already. */
   readonly leader: string | undefined
@@ -41,8 +43,9 @@ export function planNew(
   if (skip) return { do: 'skip', reason: skip }
   // In a mailbox people copy appointments, and a copy carries the mark of its original: it becomes an item of its own.
   // A mail that lies there twice is one mail, and in the CRM only we write marks.
-  const isTaken = candidates.some(candidate => candidate.is === 'taken')
-  if (isTaken && (side === 'crm' || item.item.kind === 'mail')) return { do: 'skip', reason: 'copy' }
+  const taken = candidates.filter(candidate => candidate.is === 'taken')
+  const isSame = side === 'crm' || item.item.kind === 'mail' || taken.some(candidate => candidate.isTwin)
+  if (taken.length > 0 && isSame) return { do: 'skip', reason: 'copy' }
   return { do: 'create' }
 }
 

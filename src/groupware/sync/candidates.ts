@@ -30,6 +30,7 @@ export async function findCandidates(
       : new Map()
   const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
   const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
+  const identities = new Map(items.map(item => [item.id, item.identity]))
   const candidates = new Map<string, readonly Candidate[]>()
   for (const [id, others] of found) {
     candidates.set(
@@ -38,7 +39,9 @@ export async function findCandidates(
         const link = byOther.get(item.id)
         // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy.
         const is = !link ? 'free' : side === 'exchange' || halves.has(link[side].id) ? 'taken' : 'orphaned'
-        return { item, is, linkKey: link?.key, leader: leaders.get(item.id) }
+        const identity = identities.get(id) ?? null
+        const isTwin = side === 'exchange' && identity !== null && link?.exchange.identity === identity
+        return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(item.id) }
       }),
     )
   }

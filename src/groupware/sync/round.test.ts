@@ -146,6 +146,17 @@ describe('rules', () => {
     expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([1, 1])
   })
 
+  test('a meeting that lies in the mailbox twice is in the CRM once', async () => {
+    const pair = new Pair()
+    const held = pair.mailbox.add(appointment())
+    pair.mailbox.add(appointment()).uid = held.uid
+    await pair.settle()
+    await pair.settle()
+    pair.mailbox.loseState()
+    await pair.settle()
+    expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([2, 1])
+  })
+
   test('what is let go loses its category, and comes back when somebody puts it on again', async () => {
     const pair = new Pair()
     const category = pair.rules.markCategory
