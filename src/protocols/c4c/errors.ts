@@ -31,6 +31,7 @@ export const c4cErrors = defineErrors('C4C', {
   BUSY: {
     side: 'receiver',
     retry: 'soon',
+    isThrottling: true,
     means: 'Cloud for Customer at {server} asks to come back later ({status}): {text}',
     next: 'Nothing; the hub waits as long as it was asked to.',
   },

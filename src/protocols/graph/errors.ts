@@ -62,6 +62,7 @@ export const graphErrors = defineErrors('GRAPH', {
   BUSY: {
     side: 'receiver',
     retry: 'soon',
+    isThrottling: true,
     means: 'Microsoft Graph asks to come back later ({status} {code}): {text}',
     next: 'Nothing; the hub waits as long as it was asked to.',
   },
