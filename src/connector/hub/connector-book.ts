@@ -13,7 +13,7 @@ export interface StoredConnector {
   readonly location: string
   readonly name: string
   readonly enrolledAt: number
-  /** Serial numbers of its certificates, the newest first. */
+  /** Serial numbers of its certificates: the newest, the one it was asked for with, and some of those before. */
   readonly serials: readonly string[]
   readonly certificateEndsAt: number
   readonly lastSeenAt?: number
@@ -81,13 +81,20 @@ export class ConnectorBook {
     return { connector, issued }
   }
 
-  /** A further certificate; the one before stays good until it ends, since the answer may get lost on its way. */
-  async renew(id: string, csr: string): Promise<{ connector: StoredConnector; issued: IssuedCertificate }> {
+  /**
+   * A further certificate. The one that was shown stays good until it ends, however often this is asked for: the answer
+   * may get lost on its way, or the disk over there may not take it.
+   */
+  async renew(
+    id: string,
+    { csr, shown }: { readonly csr: string; readonly shown: string },
+  ): Promise<{ connector: StoredConnector; issued: IssuedCertificate }> {
     const { location } = this.get(id)
     const issued = await this.#issue(id, location, csr)
     const outdated: string[] = []
     const connector = await this.#change(id, before => {
-      const serials = [issued.serial, ...before.serials]
+      const inUse = before.serials.filter(serial => serial === shown)
+      const serials = [issued.serial, ...inUse, ...before.serials.filter(serial => serial !== shown)]
       outdated.push(...serials.slice(hubLimits.certificatesKept))
       return { serials: serials.slice(0, hubLimits.certificatesKept), certificateEndsAt: issued.endsAt }
     })

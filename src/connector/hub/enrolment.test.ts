@@ -211,6 +211,17 @@ describe('renewal', () => {
     expect((await postToHub(hub.port, '/connector/renew', { csr }, first)).status).toBe(403)
     expect((await postToHub(hub.port, '/connector/renew', { csr }, identity)).status).toBe(201)
   })
+
+  test('of a connector whose disk keeps none of the new ones never costs it the one it has', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const standIn = await startStandIn(hub, identity, { run: 'run-1' })
+    for (let turn = 0; turn <= 2 * hubLimits.certificatesKept; turn++) {
+      const { csr } = await makeKeyAndRequest()
+      expect((await postToHub(hub.port, '/connector/renew', { csr }, identity)).status).toBe(201)
+    }
+    expect(hub.connectors.get(identity.connector).state).toBe('connected')
+    await standIn.close()
+  })
 })
 
 describe('a tunnel', () => {

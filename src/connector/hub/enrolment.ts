@@ -97,9 +97,9 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
       return answer(connector, issued.certificate)
     },
     async renew(certificate, body, address) {
-      const { connector: before } = await admit(certificate)
+      const { connector: before, serial: shown } = await admit(certificate)
       const { csr } = parse(renewRequest, body)
-      const { connector, issued } = await book.renew(before.id, csr)
+      const { connector, issued } = await book.renew(before.id, { csr, shown })
       const { id, location } = connector
       await audit(`connector:${id}@${address}`, 'connector.renewed', { connector: id, location, serial: issued.serial })
       log.info('connector.renewed', { connector: id, location, endsAt: new Date(issued.endsAt).toISOString() })
