@@ -150,6 +150,7 @@ const ofEws: { readonly [K in keyof typeof ewsLimits]: string } = {
   streamSubscriptions: 'Mailboxes of one stream of notifications.',
   streamConnections: 'Streams of one account at the same time.',
   streamMinutes: 'For how long one stream is open, in minutes; then another one is opened.',
+  streamSilenceMs: 'A stream that is silent for longer counts as lost.',
   streamEnvelopeBytes: 'One notification.',
   autodiscoverHops: 'Redirects that Autodiscover follows.',
 }

@@ -209,7 +209,7 @@ export class EwsClient {
     at: At,
     subscriptions: readonly string[],
     listener: StreamListener,
-    how: { readonly minutes?: number; readonly anchor?: string } = {},
+    how: { readonly minutes?: number; readonly silenceMs?: number; readonly anchor?: string } = {},
   ): Promise<void> {
     return streamEvents({
       exchange: this.#exchange,
@@ -218,6 +218,7 @@ export class EwsClient {
       listener,
       anchor: how.anchor,
       minutes: how.minutes,
+      silenceMs: how.silenceMs,
     })
   }
 

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
+import type { Clock } from '../../kernel/time.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
 import { retryAfterMs } from '../net/retry-after.ts'
 import { backOffMsDefault, type FailureContext, type ResponseMessage, readAnswer } from './answer.ts'
@@ -57,6 +58,16 @@ export class EwsExchange {
 
   get server(): string {
     return this.#options.url.host
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  /** Host and port, as errors of the network name them. */
+  get target(): { readonly host: string; readonly port: number } {
+    const { hostname, port, protocol } = this.#options.url
+    return { host: hostname, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
   }
 
   context(mailbox: string): FailureContext {
@@ -255,8 +266,8 @@ export class EwsExchange {
   /** What a thrown value means; our own errors know themselves what became of the request. */
   #explain(thrown: unknown, call: EwsCall, timeout: AbortSignal): HubError {
     if (thrown instanceof HubError) return thrown
-    const { url, timeoutMs } = this.#options
-    const target = { host: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
+    const { timeoutMs } = this.#options
+    const { target } = this
     const options = { cause: thrown }
     if (call.signal.aborted && !call.isWrite) return hubErrors.STOPPING({}, options)
     const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : undefined

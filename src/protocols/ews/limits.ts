@@ -1,4 +1,5 @@
 import { KiB, MiB } from '../../kernel/size.ts'
+import { MINUTE } from '../../kernel/time.ts'
 
 /** Limits of the EWS client. */
 export const ewsLimits = {
@@ -21,6 +22,8 @@ export const ewsLimits = {
   streamConnections: 64,
   /** Minutes that one GetStreamingEvents stays open; Exchange takes 1 to 30. */
   streamMinutes: 29,
+  /** Exchange sends a sign of life each minute; a stream that is silent for longer is dead. */
+  streamSilenceMs: 3 * MINUTE,
   /** One envelope of a stream of notifications. */
   streamEnvelopeBytes: 4 * MiB,
   /** Redirects that Autodiscover follows. */

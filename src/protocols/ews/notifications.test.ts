@@ -106,6 +106,17 @@ test('a stream that is cut in the middle of an envelope is a lost connection', a
   expect(await done).toMatchObject({ code: 'NET_CONNECTION_LOST', retry: 'soon' })
 })
 
+test('a stream without a sign of life is a lost connection, not a quiet mailbox', async () => {
+  const { client, at } = world
+  const listener = listening()
+  const subscription = await client.subscribe(at, tasks)
+  const done = client.streamEvents(at, [subscription], listener, { silenceMs: 300 })
+  await expect(done).rejects.toMatchObject({
+    code: 'NET_CONNECTION_LOST',
+    message: expect.stringContaining('300ms') as string,
+  })
+})
+
 test('more subscriptions or streams than a mailbox may have are refused', async () => {
   const { client, at, twin } = world
   twin.addMailbox('many@contoso.example')

@@ -1,4 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
+import { formatDuration } from '../../kernel/time.ts'
+import { netErrors } from '../net/errors.ts'
 import { childOf, textOf, type XmlElement } from '../xml/xml-element.ts'
 import { failureOf, readBody, readFault, readRow } from './answer.ts'
 import { ewsErrors } from './errors.ts'
@@ -60,6 +62,7 @@ export interface StreamRequest {
   readonly listener: StreamListener
   readonly anchor: string | undefined
   readonly minutes: number | undefined
+  readonly silenceMs: number | undefined
 }
 
 /** Hears a stream to its end. Each piece of it is a whole envelope; only the first begins with a declaration. */
@@ -67,11 +70,18 @@ export async function streamEvents(request: StreamRequest): Promise<void> {
   const { exchange, mailbox, signal, subscriptions, anchor, listener } = request
   const minutes = Math.min(30, Math.max(1, request.minutes ?? ewsLimits.streamMinutes))
   const body = writeGetStreamingEvents(subscriptions.slice(0, ewsLimits.streamSubscriptions), minutes)
-  const stream = await exchange.open({ body, mailbox, signal, isWrite: false, anchor })
+  const silenceMs = request.silenceMs ?? ewsLimits.streamSilenceMs
+  const silence = new AbortController()
+  const listen = () => exchange.clock.after(silenceMs, () => silence.abort())
+  let stopListening = listen()
   const split = splitEnvelopes(exchange.server)
   let isConnected = false
   try {
+    const ends = AbortSignal.any([signal, silence.signal])
+    const stream = await exchange.open({ body, mailbox, signal: ends, isWrite: false, anchor })
     for await (const chunk of stream.body) {
+      stopListening()
+      stopListening = listen()
       for (const text of split(chunk)) {
         const isOpen = hear(text)
         if (!isConnected) {
@@ -82,7 +92,15 @@ export async function streamEvents(request: StreamRequest): Promise<void> {
       }
     }
   } catch (thrown) {
-    if (!signal.aborted) throw thrown
+    if (signal.aborted) return
+    // A dead line says nothing at all, as a quiet mailbox does: only the signs of life tell one from the other.
+    if (silence.signal.aborted) {
+      const reason = `nothing was heard for ${formatDuration(silenceMs)}`
+      throw netErrors.CONNECTION_LOST({ ...exchange.target, reason }, { cause: thrown })
+    }
+    throw thrown
+  } finally {
+    stopListening()
   }
 
   function hear(text: string): boolean {

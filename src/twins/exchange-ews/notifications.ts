@@ -27,6 +27,8 @@ interface Stream {
 const perMailboxMax = 20
 const streamsPerMailboxMax = 10
 const waitingMax = 1000
+/** How often an open stream gives a sign of life. */
+const heartbeatMs = 45_000
 
 /** Subscriptions and the open streams that tell of them. */
 export class Notifications {
@@ -105,10 +107,17 @@ export class Notifications {
     const timer = setTimeout(() => {
       reply.end(envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', 'Closed')), false))
     }, minutes * 60_000)
-    const stream: Stream = { response: reply, subscriptions, anchor: session.mailbox, end: () => clearTimeout(timer) }
+    const heartbeat = setInterval(() => {
+      reply.write(envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', 'OK')), false))
+    }, heartbeatMs)
+    const end = () => {
+      clearTimeout(timer)
+      clearInterval(heartbeat)
+    }
+    const stream: Stream = { response: reply, subscriptions, anchor: session.mailbox, end }
     this.#streams.add(stream)
     reply.on('close', () => {
-      clearTimeout(timer)
+      end()
       this.#streams.delete(stream)
       for (const each of subscriptions) if (each.stream === stream) each.stream = undefined
     })
