@@ -164,6 +164,33 @@ describe('while the connector runs', () => {
     socket.destroy()
   })
 
+  test('however often the list changes, each target has one probe at a time', async () => {
+    const open = new Set<net.Socket>()
+    let openMax = 0
+    const silent = await server(socket => {
+      open.add(socket.once('close', () => open.delete(socket)).resume())
+      openMax = Math.max(openMax, open.size)
+    })
+    const words = { targets: [silent], health: { ...quick, timeout: '200ms' } }
+    const pool = poolOf(words)
+    for (let change = 0; change < 5; change++) {
+      await until(() => open.size > 0)
+      pool.apply([hostOf(words)])
+      const probed = stateOf(pool, silent)?.lastProbeAt
+      await until(() => stateOf(pool, silent)?.lastProbeAt !== probed)
+    }
+    expect(openMax).toBe(1)
+  })
+
+  test('a target that is down is tried again when the list says that nobody probes it any more', async () => {
+    const refusing = await server(socket => socket.end('421 not now\r\n'))
+    const pool = poolOf({ targets: [refusing], health: quick })
+    await until(() => stateOf(pool, refusing)?.state === 'down')
+    pool.apply([hostOf({ targets: [refusing] })])
+    expect(stateOf(pool, refusing)?.state).toBe('unknown')
+    await expect(pool.open(virtual, options())).rejects.toMatchObject({ code: 'CONNECTOR_NO_TARGET' })
+  })
+
   test('a target that is drained takes nothing new; all drained: refused, and why', async () => {
     const twin = await smtpTwin()
     const pool = poolOf({ targets: [twin.address] })

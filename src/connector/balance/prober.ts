@@ -23,6 +23,7 @@ export class Prober {
   readonly #stop = new AbortController()
   #cancel = () => {}
   #running: Promise<void> = Promise.resolve()
+  #isRunning = false
 
   constructor(parts: ProberParts, target: Target, host: () => VirtualHost) {
     this.#parts = parts
@@ -40,8 +41,14 @@ export class Prober {
 
   /** The times of the configuration changed. */
   reschedule(): void {
+    if (!this.#isWanted) this.#target.forgetProbes()
     this.#cancel()
-    this.#schedule(this.#waitMs)
+    // One that runs now is followed by the next one with the new times.
+    if (!this.#isRunning) this.#schedule(this.#waitMs)
+  }
+
+  get #isWanted(): boolean {
+    return this.#host().health.every > 0 && !this.#stop.signal.aborted
   }
 
   get #waitMs(): number {
@@ -50,9 +57,13 @@ export class Prober {
   }
 
   #schedule(waitMs: number): void {
-    if (this.#host().health.every <= 0 || this.#stop.signal.aborted) return
+    if (!this.#isWanted) return
     this.#cancel = this.#parts.clock.after(waitMs, () => {
-      this.#running = this.#probe().finally(() => this.#schedule(this.#waitMs))
+      this.#isRunning = true
+      this.#running = this.#probe().finally(() => {
+        this.#isRunning = false
+        this.#schedule(this.#waitMs)
+      })
     })
   }
 
@@ -62,7 +73,7 @@ export class Prober {
     const { signal } = this.#stop
     const options = { connect, clock, signal, timeoutMs: host.health.timeout }
     const { isGood, text, openMs } = await probeTarget(host, this.#target.address, options)
-    if (signal.aborted) return
+    if (!this.#isWanted) return
     if (!this.#target.probed(isGood, text, openMs, clock.now())) return
     const fields = { virtualHost: host.address, target: this.#target.address, text }
     if (isGood) log.info('target.up', fields)

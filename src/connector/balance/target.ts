@@ -25,7 +25,7 @@ export class Target {
   /** Streams that stand or are being opened. */
   open = 0
   isDrained = false
-  readonly #probes = new ProbeState()
+  #probes = new ProbeState()
   readonly #ejection = new Ejection()
   /** Until a connection is usable. */
   readonly #opening = new ResponseTime()
@@ -114,6 +114,12 @@ export class Target {
     const isChange = this.#probes.took(isGood, this.setting.probe)
     if (isChange && wasDown) this.#rampSince = now
     return isChange
+  }
+
+  /** Nobody probes it any more, so what probes said must not hold for ever. */
+  forgetProbes(): void {
+    this.#probes = new ProbeState()
+    this.#lastProbe = undefined
   }
 
   drain(isDrained: boolean, now: number): void {
