@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openAdministrators } from '../auth/administrators/administrators.ts'
+import { openSessions } from '../auth/administrators/sessions.ts'
 import { openCredentials } from '../auth/credentials.ts'
 import { createLateAuthority } from '../auth/late-authority.ts'
 import { openPeople } from '../auth/people/people.ts'
@@ -22,10 +24,12 @@ import { apiErrors } from './api-errors.ts'
 import type { CatalogEntry, FlowCatalog } from './parts.ts'
 import type { httpLimits } from './request-guard.ts'
 import { createApi } from './server.ts'
+import { openSetup } from './setup-token.ts'
 
 export interface ApiWorldOptions {
   readonly engine?: WorldOptions
   readonly limits?: Partial<typeof httpLimits>
+  readonly publicUrl?: string
 }
 
 /** The admin API over real HTTP, on a real engine, store and credentials; for the tests of API and CLI. */
@@ -49,6 +53,9 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     flowsAskingFor: role => (role === 'ESBMessaging_DE' ? ['costs-de'] : []),
   })
   const people = await openPeople({ records: store, clock })
+  const administrators = await openAdministrators({ records: store, vault, clock, log: silentLog })
+  const sessions = await openSessions({ records: store, clock })
+  const setup = await openSetup(folder, true)
   const tokens = createLateTokenServer({
     issuer: () => 'https://hub.example',
     records: store,
@@ -98,6 +105,9 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       credentials,
       serviceUsers,
       people,
+      administrators,
+      sessions,
+      setup,
       tokens,
       groupware,
       catalog,
@@ -105,7 +115,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       clock,
       version: '0.0.0-test',
       stage: 'test',
-      publicUrl: undefined,
+      publicUrl: options.publicUrl,
       adminToken: token,
       isReady: () => isReady,
       repairBytesMax: 4 * MiB,
@@ -141,6 +151,10 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     failed,
     credentials,
     serviceUsers,
+    people,
+    administrators,
+    setup,
+    tokens,
     openapi: () => api.openapi(),
     setReady(value: boolean) {
       isReady = value

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { instanceParameters, plans } from '../auth/service/instance-input.ts'
 import { defaultSpace } from '../auth/service/role-book.ts'
+import { refuseGivingMore } from './admin-caller.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { instanceView, viewInstance } from './service-views.ts'
 
@@ -57,6 +58,7 @@ export function instanceRoutes(app: App, parts: ApiParts): void {
     '/api/service-instances',
     { schema: { tags, summary: 'Creates a service instance', body: newInstance, response: { 201: instanceView } } },
     async (request, reply) => {
+      refuseGivingMore(request, request.body.parameters.roles ?? [])
       const instance = await users.createInstance(request.body)
       const { name, space, plan, clientId } = instance
       const view = viewInstance(instance, users)
@@ -84,6 +86,7 @@ export function instanceRoutes(app: App, parts: ApiParts): void {
     },
     async request => {
       const before = viewInstance(users.getInstance(request.params.id), users)
+      refuseGivingMore(request, [...(before.parameters.roles ?? []), ...(request.body.parameters?.roles ?? [])])
       const changed = await users.updateInstance(request.params.id, {
         ...(request.body.name !== undefined && { name: request.body.name }),
         ...(request.body.parameters !== undefined && { parameters: request.body.parameters }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { keyParameters } from '../auth/service/key-input.ts'
 import { duration } from '../kernel/schema.ts'
+import { refuseGivingMore } from './admin-caller.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { createdKeyView, keyView, viewCreatedKey, viewKey } from './service-views.ts'
 
@@ -63,6 +64,7 @@ export function keyRoutes(app: App, parts: ApiParts): void {
     },
     async (request, reply) => {
       const { name, parameters } = request.body
+      refuseGivingMore(request, users.getInstance(request.params.id).roles)
       const created = await users.createKey(request.params.id, { name, ...(parameters && { parameters }) })
       await audit(request, 'key.create', created.key.id)
       return reply.status(201).send(viewCreatedKey(created, users))
@@ -85,6 +87,7 @@ export function keyRoutes(app: App, parts: ApiParts): void {
     },
     async (request, reply) => {
       const { overlap: overlapMs, parameters } = request.body
+      refuseGivingMore(request, users.getInstance(users.getKey(request.params.id).instanceId).roles)
       const created = await users.rotateKey(request.params.id, { overlapMs, ...(parameters && { parameters }) })
       await audit(request, 'key.rotate', request.params.id, { successor: created.key.id, overlapMs })
       return reply.status(201).send(viewCreatedKey(created, users))

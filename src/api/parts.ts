@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Administrators } from '../auth/administrators/administrators.ts'
+import type { Sessions } from '../auth/administrators/sessions.ts'
 import type { Credentials } from '../auth/credentials.ts'
 import type { People } from '../auth/people/people.ts'
 import type { ServiceUsers } from '../auth/service/model.ts'
@@ -15,6 +17,8 @@ import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import type { KeyMaps, Store } from '../store/port.ts'
+import type { Asked } from './permissions.ts'
+import type { Setup } from './setup-token.ts'
 
 /** What the admin API stands on. */
 export interface ApiParts {
@@ -29,7 +33,10 @@ export interface ApiParts {
   /** Undefined where this hub takes no on-premise connectors. */
   readonly connectors?: Connectors | undefined
   readonly people: People
-  readonly tokens: Pick<LateTokenServer, 'load'>
+  readonly administrators: Administrators
+  readonly sessions: Sessions
+  readonly setup: Setup
+  readonly tokens: Pick<LateTokenServer, 'load' | 'verifyAccessToken' | 'isRevoked'>
   readonly groupware: Pick<LateGroupware, 'load'>
   readonly catalog: FlowCatalog
   readonly logBook: LogBook
@@ -74,9 +81,9 @@ type CredentialAdmin = Pick<
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
 
-/** Who makes a call, for the audit log. */
+/** Who makes a call and from where, for the audit log. */
 export function whoOf(request: FastifyRequest): string {
-  return `admin@${request.ip}`
+  return `${request.admin?.who ?? 'admin'}@${request.ip}`
 }
 
 /** Writes a change of state to the audit log, without secrets. */
@@ -95,5 +102,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** True for the few routes that need no admin token. */
     isPublic?: boolean
+    /** What the caller must have; a route that says nothing is for administrators alone. */
+    asked?: Asked
   }
 }

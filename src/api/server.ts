@@ -10,7 +10,8 @@ import {
 } from 'fastify-type-provider-zod'
 import { asHubError, HubError } from '../kernel/error.ts'
 import { MiB } from '../kernel/size.ts'
-import { createTokenCheck } from './admin-token.ts'
+import { type AdminCaller, createCallerCheck } from './admin-caller.ts'
+import { administratorRoutes } from './administrator-routes.ts'
 import { alertRoutes } from './alert-routes.ts'
 import { apiErrors } from './api-errors.ts'
 import { auditRoutes } from './audit-routes.ts'
@@ -26,9 +27,12 @@ import { mailboxRoutes } from './mailbox-routes.ts'
 import { messageRoutes } from './message-routes.ts'
 import { organizationRoutes } from './organization-routes.ts'
 import type { ApiParts, App } from './parts.ts'
+import { type Asked, askedOf } from './permissions.ts'
 import { problemOf, problemSchema, problemType, retryAfterOf } from './problem.ts'
 import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
 import { roleRoutes } from './role-routes.ts'
+import { sessionCookie } from './session-cookie.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
 import { tokenRoutes } from './token-routes.ts'
@@ -40,7 +44,7 @@ export const apiLimits = {
   bodyBytes: MiB,
 }
 
-/** The admin API: HTTP on loopback unless told otherwise, every call with the admin token. */
+/** The admin API: HTTP on loopback unless told otherwise, every call by somebody who may make it. */
 export interface Api {
   /** Resolves with the address once it listens. */
   listen(address: { readonly host: string; readonly port: number }): Promise<string>
@@ -55,7 +59,7 @@ export interface Api {
 export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = {}, listening?: Server): Api {
   const app = makeApp(limits, listening)
   const tickets = createSignInTickets(parts.clock, () => parts.publicUrl ?? `http://localhost:${portOf(app.server)}`)
-  const checkToken = createTokenCheck(parts.adminToken, parts.clock)
+  const findCaller = createCallerCheck(parts)
   const mask = parts.logBook.mask.text
   const { log } = parts.logBook
 
@@ -66,11 +70,15 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
     })
-    // An unknown path asks for the token too, so that nobody learns which paths there are.
-    if (request.routeOptions.config.isPublic) return
-    const refused = checkToken(request.headers.authorization, request.ip)
+    // An unknown path asks for a proof too, so that nobody learns which paths there are.
+    const { isPublic, asked = 'AdministratorsEdit' } = request.routeOptions.config
+    if (isPublic) return
+    const caller = await findCaller(request)
+    const refused = caller instanceof HubError ? caller : findMissing(caller, asked, request.is404)
+    if (!refused && !(caller instanceof HubError)) request.admin = caller
     if (!refused) return
-    log.warn('admin.refused', { code: refused.code, address: request.ip, path: request.url.split('?')[0] })
+    const who = caller instanceof HubError ? {} : { who: caller.who, asked }
+    log.warn('admin.refused', { code: refused.code, address: request.ip, path: request.url.split('?')[0], ...who })
     throw refused
   })
   // While the hub works on an answer nothing moves on the socket; that is no idle caller.
@@ -88,6 +96,10 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   })
 
   app.addHook('onRoute', route => {
+    const [method = ''] = [route.method].flat()
+    const asked = askedOf(method, route.url)
+    if (asked) route.config = { ...route.config, asked }
+    if (route.schema && asked) route.schema = { ...route.schema, description: `Asks for ${asked}.` }
     const response = route.schema?.response
     if (route.schema && typeof response === 'object') {
       route.schema = { ...route.schema, response: { ...response, '4xx': problemSchema, '5xx': problemSchema } }
@@ -103,6 +115,8 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     organizationRoutes(routes, parts)
     mailboxRoutes(routes, parts)
     vaultRoutes(routes, parts)
+    administratorRoutes(routes, parts)
+    sessionRoutes(routes, parts)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })
 
@@ -145,12 +159,25 @@ function makeApp(limits: Partial<typeof httpLimits>, listening: Server | undefin
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Isthmus admin API', description: 'What people and programs can ask of a hub.', version: '1' },
-      components: { securitySchemes: { adminToken: { type: 'http', scheme: 'bearer' } } },
-      security: [{ adminToken: [] }],
+      components: {
+        securitySchemes: {
+          adminToken: { type: 'http', scheme: 'bearer' },
+          serviceToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          session: { type: 'apiKey', in: 'cookie', name: sessionCookie },
+        },
+      },
+      security: [{ adminToken: [] }, { serviceToken: [] }, { session: [] }],
     },
     transform: jsonSchemaTransform,
   })
   return app
+}
+
+/** What a known caller lacks; undefined: they may. */
+function findMissing(caller: AdminCaller, asked: Asked, isUnknownPath: boolean): HubError | undefined {
+  if (isUnknownPath) return undefined
+  const may = asked === 'signed-in' ? caller.session !== undefined : caller.permissions.has(asked)
+  return may ? undefined : apiErrors.FORBIDDEN({ permission: asked, who: caller.who })
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HubError, mask: (text: string) => string) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Person, peopleLimits } from '../auth/people/people.ts'
+import { refuseGivingMore } from './admin-caller.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { iso, isoMaybe } from './views.ts'
 
@@ -65,6 +66,7 @@ export function userRoutes(app: App, parts: Pick<ApiParts, 'people' | 'store' | 
       },
     },
     async (request, reply) => {
+      refuseGivingMore(request, request.body.roles)
       const person = await people.create(request.body)
       await auditChange(parts, request, 'user.create', { user: person.name, roles: [...person.roles] })
       return reply.status(201).send(view(person))
@@ -91,6 +93,8 @@ export function userRoutes(app: App, parts: Pick<ApiParts, 'people' | 'store' | 
     async request => {
       const { password: given, ...rest } = request.body
       const before = people.get(request.params.name)
+      // A new password is all that the user has.
+      refuseGivingMore(request, [...before.roles, ...(rest.roles ?? [])])
       const person = await people.update(request.params.name, request.body)
       await auditChange(parts, request, 'user.update', {
         user: person.name,

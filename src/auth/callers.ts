@@ -1,6 +1,8 @@
 import type { Log } from '../kernel/log.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { Store } from '../store/port.ts'
+import { type Administrators, openAdministrators } from './administrators/administrators.ts'
+import { openSessions, type Sessions } from './administrators/sessions.ts'
 import { createLateAuthority, type LateAuthority } from './late-authority.ts'
 import { openPeople, type People } from './people/people.ts'
 import { createGuard } from './service/guard.ts'
@@ -36,6 +38,9 @@ export interface CallersOptions {
 export interface Callers {
   readonly users: ServiceUsers
   readonly people: People
+  /** Those who look after the hub, and the browsers in which they are logged in. */
+  readonly administrators: Administrators
+  readonly sessions: Sessions
   readonly tokens: LateTokenServer
   readonly authority: LateAuthority
   readonly guard: Guard
@@ -69,6 +74,8 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
   // Only the authority knows what it has revoked; before the first call it must be asked.
   if (hasCertificates) await authority.load()
   const people = await openPeople({ records, clock })
+  const administrators = await openAdministrators({ records, vault, clock, log })
+  const sessions = await openSessions({ records, clock })
   const trusted = await readTrust(settings.trusted ?? [])
   const { algorithm } = settings
   const tokens = createLateTokenServer({
@@ -88,6 +95,8 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
   return {
     users,
     people,
+    administrators,
+    sessions,
     tokens,
     authority,
     guard,
@@ -98,7 +107,10 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
       countRefusal = listener
     },
     reseal: async () =>
-      (await users.reseal()) + (await (await authority.load()).resealKeys()) + (await (await tokens.load()).reseal()),
+      (await users.reseal()) +
+      (await administrators.reseal()) +
+      (await (await authority.load()).resealKeys()) +
+      (await (await tokens.load()).reseal()),
     async close() {
       await tokens.close()
       await users.close()

@@ -41,6 +41,7 @@ export interface VaultOptions {
 
 /** Areas whose records hold sealed secrets. */
 const sealedAreas = [
+  'administrator-totp',
   'credential',
   'credential-grant',
   'credential-sign-in',

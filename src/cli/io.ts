@@ -33,5 +33,7 @@ export interface RunningHub {
   readonly adminUrl: string
   readonly endpointsUrl: string
   readonly adminToken: string
+  /** Where this start made it: nobody was told of it yet. */
+  readonly newSetupToken?: string | undefined
   close(): Promise<void>
 }

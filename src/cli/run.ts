@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { asHubError } from '../kernel/error.ts'
+import { adminCommands } from './admin-commands.ts'
 import { type Cli, makeCli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { connectorCommands } from './connector-commands.ts'
@@ -63,7 +64,8 @@ function buildProgram(cli: Cli): Command {
   for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
     add(program, cli)
   }
-  for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, tokenCommands]) add(program, cli)
+  for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, adminCommands, tokenCommands])
+    add(program, cli)
   mappingCommands(program, cli)
   keyMapCommands(program, cli)
   connectorCommands(program, cli)

@@ -18,6 +18,9 @@ export function serveCommand(program: Command, cli: Cli): void {
       const hub = await startHub({ ...hubOptions, onLost: error => lost.abort(error) })
       io.stderr.write(`Isthmus listens: admin API ${hub.adminUrl}, endpoints of flows ${hub.endpointsUrl}\n`)
       io.stderr.write(`The admin token lies in ${hubOptions.dataFolder}/admin.token\n`)
+      if (hub.newSetupToken !== undefined) {
+        io.stderr.write(`The first administrator is made with the setup token ${hub.newSetupToken}\n`)
+      }
       const end = AbortSignal.any([io.signal, lost.signal])
       if (!end.aborted) await once(end, 'abort')
       await hub.close().catch((thrown: unknown) => {

@@ -57,16 +57,20 @@ export interface People {
   signIn(name: string, password: string): Promise<Person | undefined>
 }
 
-const area = 'person'
+/** Those who sign in at the token server, or those who look after the hub; neither can be the other. */
+const areas = { user: 'person', admin: 'administrator' } as const
 
 type Stored = Person & { readonly passwordHash: string }
 
 interface PeopleOptions {
   readonly records: Pick<Records, 'list' | 'write' | 'remove'>
   readonly clock: Clock
+  /** Whom to keep, by the command line's word; users when left out. */
+  readonly kind?: keyof typeof areas
 }
 
-export async function openPeople({ records, clock }: PeopleOptions): Promise<People> {
+export async function openPeople({ records, clock, kind = 'user' }: PeopleOptions): Promise<People> {
+  const area = areas[kind]
   const people = new Map<string, Stored>()
   for (const { id, value } of await records.list(area)) people.set(id, readStored(value))
 
@@ -86,7 +90,7 @@ export async function openPeople({ records, clock }: PeopleOptions): Promise<Peo
 
   function known(name: string): Stored {
     const stored = people.get(nameOf(name))
-    if (!stored) throw peopleErrors.UNKNOWN({ user: name })
+    if (!stored) throw peopleErrors.UNKNOWN({ kind, user: name })
     return stored
   }
 
@@ -100,11 +104,11 @@ export async function openPeople({ records, clock }: PeopleOptions): Promise<Peo
     async create(input) {
       const name = nameOf(input.name)
       check(name, input)
-      if (people.size >= peopleLimits.people) throw peopleErrors.TOO_MANY({ count: people.size })
-      if (people.has(name)) throw peopleErrors.EXISTS({ user: name })
+      if (people.size >= peopleLimits.people) throw peopleErrors.TOO_MANY({ kind, count: people.size })
+      if (people.has(name)) throw peopleErrors.EXISTS({ kind, user: name })
       const passwordHash = await hashPassword(input.password)
       // Somebody may have been quicker while the hash was worked out.
-      if (people.has(name)) throw peopleErrors.EXISTS({ user: name })
+      if (people.has(name)) throw peopleErrors.EXISTS({ kind, user: name })
       const now = clock.now()
       const { displayName, email, roles = [] } = input
       return write({

@@ -4,7 +4,7 @@ import type { Role } from './model.ts'
 export const roleNamePattern = /^[A-Za-z0-9_.]{1,100}$/
 
 /** Rights at the admin API, by SAP's names. */
-const apiRoles: readonly (readonly [string, string])[] = [
+const apiRoles = [
   ['MonitoringDataRead', 'Sees messages, flows, links and alerts.'],
   ['MessagePayloadsRead', 'Reads the content of messages.'],
   ['DataStoresAndQueuesRead', 'Sees what waits.'],
@@ -12,15 +12,23 @@ const apiRoles: readonly (readonly [string, string])[] = [
   ['WorkspacePackagesRead', 'Sees flow documents.'],
   ['WorkspacePackagesEdit', 'Changes flow documents.'],
   ['WorkspaceArtifactsDeploy', 'Starts and stops flows.'],
+  ['CredentialsRead', 'Sees which credentials there are, and never a secret.'],
   ['CredentialsEdit', 'Enters and deletes credentials.'],
   ['SecurityMaterialEdit', 'Changes certificates and trust.'],
   ['SecurityMaterialDownload', 'Reads certificates.'],
+  ['AuditLogRead', 'Reads who changed what.'],
+  ['UserRolesRead', 'Sees roles, service instances, keys and users.'],
   ['UserRolesEdit', 'Creates and deletes roles, service instances and keys.'],
   ['AccessPoliciesRead', 'Sees access policies.'],
   ['AccessPoliciesEdit', 'Changes access policies.'],
   ['TraceConfigurationRead', 'Sees what is traced.'],
   ['TraceConfigurationEdit', 'Changes what is traced.'],
-]
+] as const
+
+/** A right at the admin API that service instances may have. */
+export type ApiRole = (typeof apiRoles)[number][0]
+
+export const apiRoleNames: readonly ApiRole[] = apiRoles.map(([name]) => name)
 
 /** Roles that are there from the start. */
 export const predefinedRoles: ReadonlyMap<string, Role> = new Map(

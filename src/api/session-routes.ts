@@ -1,0 +1,191 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { administratorRole, permissionsOf } from '../auth/administrators/admin-roles.ts'
+import type { Administrator, LogIn } from '../auth/administrators/administrators.ts'
+import { csrfTokenOf } from './admin-caller.ts'
+import { administratorView, newPassword, totpCode, totpView, viewAdministrator } from './administrator-routes.ts'
+import { apiErrors } from './api-errors.ts'
+import { type ApiParts, type App, auditChange } from './parts.ts'
+import {
+  clearSessionCookie,
+  findCrossSite,
+  findReadable,
+  readCookie,
+  sessionCookie,
+  setSessionCookie,
+} from './session-cookie.ts'
+
+const tags = ['sessions']
+const isPublic = { isPublic: true }
+
+const name = z.string().max(200)
+/** Whatever was typed: the limits of new passwords are no business of somebody who guesses. */
+const password = z.string().max(1000)
+
+const sessionView = z
+  .object({
+    administrator: administratorView,
+    permissions: z.array(z.string()),
+    csrfToken: z.string().meta({ description: 'For the header x-csrf-token of every change.' }),
+  })
+  .meta({ title: 'session' })
+
+/** Administrators in their browsers: the first one, log-in, log-out, their own password and authenticator. */
+export function sessionRoutes(app: App, parts: ApiParts): void {
+  const { administrators, sessions, setup, publicUrl } = parts
+
+  function refuseOutsiders(request: FastifyRequest): void {
+    const { headers, ip } = request
+    const refused = findReadable(headers, ip, publicUrl) ?? findCrossSite(headers, publicUrl)
+    if (refused) throw refused
+  }
+
+  /** Ends the session that the browser had: whoever planted it gains nothing by the log-in. */
+  async function begin(request: FastifyRequest, reply: FastifyReply, administrator: Administrator) {
+    const before = readCookie(request.headers.cookie, sessionCookie)
+    if (before !== undefined) await sessions.end(before)
+    const id = await sessions.begin(administrator.name, request.ip)
+    reply.header('set-cookie', setSessionCookie(id))
+    return view(administrator, id)
+  }
+
+  function view(administrator: Administrator, id: string): z.output<typeof sessionView> {
+    return {
+      administrator: viewAdministrator(administrator, sessions),
+      permissions: [...permissionsOf(administrator.roles)],
+      csrfToken: csrfTokenOf(id),
+    }
+  }
+
+  app.post(
+    '/api/setup',
+    {
+      config: isPublic,
+      schema: {
+        tags,
+        summary: 'Makes the first administrator, with the setup token; there is nothing here once there is one',
+        security: [],
+        body: z.strictObject({
+          token: z.string().max(200).meta({ description: 'From setup.token in the data folder of the hub.' }),
+          name,
+          displayName: z.string().max(200).optional(),
+          password: newPassword,
+        }),
+        response: { 201: sessionView },
+      },
+    },
+    async (request, reply) => {
+      const { token, ...person } = request.body
+      refuseOutsiders(request)
+      if (setup.token === undefined) throw apiErrors.ROUTE_UNKNOWN({ method: 'POST', path: '/api/setup' })
+      const made = await setup.use(token, () => administrators.create({ ...person, roles: [administratorRole] }))
+      if (!made) throw apiErrors.SETUP_REFUSED()
+      request.admin = { who: made.name, permissions: new Set() }
+      await auditChange(parts, request, 'administrator.create', {
+        administrator: made.name,
+        roles: [...made.roles],
+        by: 'setup token',
+      })
+      return reply.status(201).send(await begin(request, reply, made))
+    },
+  )
+
+  app.post(
+    '/api/session',
+    {
+      config: isPublic,
+      schema: {
+        tags,
+        summary: 'Logs an administrator in; the session is a cookie',
+        security: [],
+        body: z.strictObject({ name, password, code: totpCode.optional() }),
+        response: { 201: sessionView },
+      },
+    },
+    async (request, reply) => {
+      refuseOutsiders(request)
+      const attempt: LogIn = { ...request.body, address: request.ip }
+      const administrator = await administrators.logIn(attempt)
+      request.admin = { who: administrator.name, permissions: new Set() }
+      await auditChange(parts, request, 'session.begin', { administrator: administrator.name })
+      return reply.status(201).send(await begin(request, reply, administrator))
+    },
+  )
+
+  app.get(
+    '/api/session',
+    { schema: { tags, summary: 'Who is logged in, and what they may', response: { 200: sessionView } } },
+    async request => {
+      const { administrator, id } = sessionOf(request)
+      return view(administrators.get(administrator), id)
+    },
+  )
+
+  app.delete(
+    '/api/session',
+    { schema: { tags, summary: 'Logs out', response: { 204: z.null() } } },
+    async (request, reply) => {
+      const { administrator, id } = sessionOf(request)
+      await sessions.end(id)
+      await auditChange(parts, request, 'session.end', { administrator })
+      return reply.status(204).header('set-cookie', clearSessionCookie()).send(null)
+    },
+  )
+
+  app.put(
+    '/api/session/password',
+    {
+      schema: {
+        tags,
+        summary: 'A new password of your own; your other sessions end',
+        body: z.strictObject({ current: password, code: totpCode.optional(), password: newPassword }),
+        response: { 200: sessionView },
+      },
+    },
+    async (request, reply) => {
+      const { administrator, id } = sessionOf(request)
+      const { current, code, password: wanted } = request.body
+      await administrators.logIn({ name: administrator, password: current, code, address: request.ip })
+      const changed = await administrators.update(administrator, { password: wanted })
+      await sessions.endAllOf(administrator, id)
+      await auditChange(parts, request, 'administrator.update', { administrator, changed: ['password'] })
+      return begin(request, reply, changed)
+    },
+  )
+
+  app.post(
+    '/api/session/totp',
+    { schema: { tags, summary: 'A secret for an authenticator of your own', response: { 201: totpView } } },
+    async (request, reply) => {
+      const { administrator } = sessionOf(request)
+      const begun = await administrators.beginTotp(administrator)
+      await auditChange(parts, request, 'administrator.totp-begin', { administrator })
+      return reply.status(201).send(begun)
+    },
+  )
+
+  app.put(
+    '/api/session/totp',
+    {
+      schema: {
+        tags,
+        summary: 'Shows the first code of your authenticator; from now on a log-in asks for one',
+        body: z.strictObject({ code: totpCode }),
+        response: { 200: sessionView },
+      },
+    },
+    async (request, reply) => {
+      const { administrator, id } = sessionOf(request)
+      await administrators.confirmTotp(administrator, request.body.code)
+      await sessions.endAllOf(administrator, id)
+      await auditChange(parts, request, 'administrator.totp-confirm', { administrator })
+      return begin(request, reply, administrators.get(administrator))
+    },
+  )
+}
+
+/** These routes are for callers in a session (`signed-in`). */
+function sessionOf({ admin }: FastifyRequest) {
+  if (!admin?.session) throw apiErrors.SESSION_OVER()
+  return admin.session
+}

@@ -1,0 +1,52 @@
+import { defineErrors } from '../../kernel/error.ts'
+
+export const adminErrors = defineErrors('ADMIN', {
+  ROLE_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no role {role} for administrators.',
+    next: 'There are {roles}.',
+  },
+  NAME_RESERVED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'Nobody can be called {name}: that is how the audit log calls the machine itself.',
+    next: 'Choose another name.',
+  },
+  LAST_ONE: {
+    side: 'caller',
+    retry: 'never',
+    means: '{name} is the last administrator with the role {role}.',
+    next: 'Give the role to somebody else first.',
+  },
+  LOGIN_REFUSED: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The log-in did not succeed: name, password or code is wrong.',
+    next: 'Try again; whoever has an authenticator sends its newest code. An administrator can set a new password.',
+  },
+  LOGIN_TOO_OFTEN: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Too many log-ins failed.',
+    next: 'Wait {wait}, then try again.',
+  },
+  CODE_WRONG: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The code is not the one of the authenticator of {name}.',
+    next: 'Send the newest code; if it is refused again, compare the clocks of both machines.',
+  },
+  TOTP_STANDS: {
+    side: 'caller',
+    retry: 'never',
+    means: '{name} has an authenticator already.',
+    next: 'An administrator takes it away first: isthmus admin totp {name} --remove.',
+  },
+  TOTP_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'No authenticator of {name} waits to be confirmed.',
+    next: 'Begin with isthmus admin totp {name}.',
+  },
+})

@@ -1,0 +1,161 @@
+import type { Log } from '../../kernel/log.ts'
+import { type Clock, formatDuration } from '../../kernel/time.ts'
+import type { Records } from '../../store/port.ts'
+import { type NewPerson, openPeople, type Person, type PersonChange } from '../people/people.ts'
+import { FailureLimit } from '../token-server/failure-limit.ts'
+import { checkPassword } from '../token-server/password-check.ts'
+import { tokenLimits } from '../token-server/token-limits.ts'
+import type { Vault } from '../vault.ts'
+import { adminErrors } from './admin-errors.ts'
+import { administratorRole, adminRoles } from './admin-roles.ts'
+import { openTotpBook } from './totp-book.ts'
+
+/** Somebody who looks after the hub. */
+export interface Administrator extends Person {
+  /** Logs in with a code of an authenticator beside the password. */
+  readonly hasTotp: boolean
+}
+
+export interface LogIn {
+  readonly name: string
+  readonly password: string
+  readonly code?: string | undefined
+  readonly address: string
+}
+
+/**
+ * Who may log in at the admin API. They are no users of the token server: no grant takes their passwords. All of it is
+ * in memory; a change is durable before its promise resolves, and counts from the next call on.
+ */
+export interface Administrators {
+  list(): readonly Administrator[]
+  find(name: string): Administrator | undefined
+  /** Throws USER_UNKNOWN. */
+  get(name: string): Administrator
+  /** Throws USER_…, ADMIN_ROLE_UNKNOWN, ADMIN_NAME_RESERVED. */
+  create(input: NewPerson): Promise<Administrator>
+  /** Throws ADMIN_LAST_ONE beside the errors of `create`. */
+  update(name: string, change: PersonChange): Promise<Administrator>
+  delete(name: string): Promise<void>
+  /** Throws ADMIN_LOGIN_REFUSED, whatever was wrong, and ADMIN_LOGIN_TOO_OFTEN. */
+  logIn(attempt: LogIn): Promise<Administrator>
+  /** A secret for an authenticator; no code is asked for until one was shown. Throws ADMIN_TOTP_STANDS. */
+  beginTotp(name: string): Promise<{ readonly secret: string; readonly uri: string }>
+  /** Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
+  confirmTotp(name: string, code: string): Promise<void>
+  removeTotp(name: string): Promise<void>
+  /** Seals the secrets of authenticators anew. Returns how many records. */
+  reseal(): Promise<number>
+}
+
+/** Stands in the audit log for whoever has the token of the machine. */
+const reservedNames = ['admin', 'browser', 'setup']
+
+interface AdministratorsOptions {
+  readonly records: Pick<Records, 'list' | 'write' | 'remove'>
+  readonly vault: Vault
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export async function openAdministrators({
+  records,
+  vault,
+  clock,
+  log,
+}: AdministratorsOptions): Promise<Administrators> {
+  const people = await openPeople({ records, clock, kind: 'admin' })
+  const totp = await openTotpBook({ records, vault, clock })
+  const limits = {
+    passwordFailures: new FailureLimit(tokenLimits.passwordFailures, clock),
+    addressFailures: new FailureLimit(tokenLimits.addressFailures, clock),
+  }
+  // By name alone: only who has the password comes here, from however many addresses.
+  const codeFailures = new FailureLimit(tokenLimits.passwordFailures, clock)
+
+  const asAdministrator = (person: Person): Administrator => ({ ...person, hasTotp: totp.isConfirmed(person.name) })
+
+  /** Throws when nobody could do everything any more. */
+  function keepOne(name: string, after: Pick<Administrator, 'roles' | 'disabledAt'> | undefined): void {
+    const doesAll = (person: Pick<Person, 'roles' | 'disabledAt'>) =>
+      person.disabledAt === undefined && person.roles.includes(administratorRole)
+    const before = people.get(name)
+    if (!doesAll(before) || (after && doesAll(after))) return
+    if (people.list().some(other => other.name !== before.name && doesAll(other))) return
+    throw adminErrors.LAST_ONE({ name: before.name, role: administratorRole })
+  }
+
+  function checkCode(name: string, code: string | undefined): Promise<boolean> {
+    if (!totp.isConfirmed(name)) return Promise.resolve(true)
+    const waitMs = codeFailures.waitMs(name)
+    if (waitMs !== undefined) throw tooOften(waitMs)
+    // Counted before the answer is known: a burst of guesses at the same moment is counted whole.
+    codeFailures.note(name)
+    return totp.useCode(name, code ?? '')
+  }
+
+  return {
+    list: () => people.list().map(asAdministrator),
+    find(name) {
+      const person = people.find(name)
+      return person && asAdministrator(person)
+    },
+    get: name => asAdministrator(people.get(name)),
+    async create(input) {
+      refuseReserved(input.name)
+      refuseUnknownRoles(input.roles)
+      return asAdministrator(await people.create(input))
+    },
+    async update(name, change) {
+      refuseUnknownRoles(change.roles)
+      const before = people.get(name)
+      const { roles = before.roles, disabled = before.disabledAt !== undefined } = change
+      keepOne(name, { roles, disabledAt: disabled ? clock.now() : undefined })
+      return asAdministrator(await people.update(name, change))
+    },
+    async delete(name) {
+      keepOne(name, undefined)
+      const person = people.get(name)
+      await people.delete(person.name)
+      await totp.remove(person.name)
+    },
+    async logIn({ name, password, code, address }) {
+      const result = await checkPassword({ people, ...limits, log }, address, name, password)
+      if (!('person' in result)) {
+        if (result.waitMs !== undefined) throw tooOften(result.waitMs)
+        throw adminErrors.LOGIN_REFUSED()
+      }
+      const { person } = result
+      if (!(await checkCode(person.name, code))) {
+        log.info('admin.code-refused', { administrator: person.name, address })
+        throw adminErrors.LOGIN_REFUSED()
+      }
+      codeFailures.forget(person.name)
+      return asAdministrator(people.get(person.name))
+    },
+    beginTotp: async name => totp.begin(people.get(name).name),
+    async confirmTotp(name, code) {
+      const person = people.get(name)
+      const waitMs = codeFailures.waitMs(person.name)
+      if (waitMs !== undefined) throw tooOften(waitMs)
+      codeFailures.note(person.name)
+      await totp.confirm(person.name, code)
+      codeFailures.forget(person.name)
+    },
+    removeTotp: async name => totp.remove(people.get(name).name),
+    reseal: totp.reseal,
+  }
+}
+
+function tooOften(waitMs: number) {
+  return adminErrors.LOGIN_TOO_OFTEN({ wait: formatDuration(waitMs) }, { retryAfterMs: waitMs })
+}
+
+function refuseReserved(name: string): void {
+  if (reservedNames.includes(name.trim().toLowerCase())) throw adminErrors.NAME_RESERVED({ name })
+}
+
+function refuseUnknownRoles(roles: readonly string[] = []): void {
+  const role = roles.find(each => !adminRoles.has(each))
+  if (role !== undefined) throw adminErrors.ROLE_UNKNOWN({ role, roles: [...adminRoles.keys()].join(', ') })
+}
