@@ -36,12 +36,14 @@ export const ewsErrors = defineErrors('EWS', {
   BUSY: {
     side: 'sender',
     retry: 'soon',
+    isThrottling: true,
     means: '{server} asks the service account to come back later ({code}).',
     next: 'Nothing; the hub waits as long as it was asked to. If it goes on, give the account a throttling policy of its own.',
   },
   TOO_MUCH_AT_ONCE: {
     side: 'sender',
     retry: 'soon',
+    isThrottling: true,
     means: '{server} was asked for too much at once ({code}).',
     next: 'Nothing; the hub asks for less at a time.',
   },
