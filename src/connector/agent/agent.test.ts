@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DAY } from '../../kernel/time.ts'
@@ -103,6 +103,18 @@ test('a change of connector.yaml acts at once: what it removes is cut, what it k
     removed: ['a.virtual:1'],
   })
   expect(entries.some(({ action }) => action === 'config.refused')).toBe(true)
+})
+
+test('a certificate that comes after the file that names it puts the file in force; the mistake is told once', async () => {
+  const world = await connector(hosts('a.virtual:1'))
+  const withTls = `  b.virtual:2: { protocol: tcp-tls, targets: ['s4.example:443'], tls: { ca: company-ca.pem }, health: { every: 0s } }\n`
+  await world.write(hosts('a.virtual:1') + withTls)
+  await waitFor(() => world.agent.status().configError?.includes('company-ca.pem'))
+  await world.agent.lookAtConfig()
+  await writeFile(join(world.folder, 'company-ca.pem'), '-----BEGIN CERTIFICATE-----\n')
+  await waitFor(() => world.agent.status().configError === undefined)
+  expect(world.agent.status().virtualHosts.map(({ address }) => address)).toEqual(['a.virtual:1', 'b.virtual:2'])
+  expect(world.lines.filter(({ event }) => event === 'config.refused')).toHaveLength(1)
 })
 
 test('a target that is taken off the list loses its streams, the others of the virtual host do not', async () => {

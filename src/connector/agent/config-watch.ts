@@ -36,18 +36,25 @@ export async function watchConfig({
   let files = present.files
   let seen = await marksOf(files)
   let looking: Promise<void> = Promise.resolve()
+  /** What was told of a file that is wrong. */
+  let told: string | undefined
 
   async function lookOnce(): Promise<void> {
     const marks = await marksOf(files)
-    if (marks === seen) return
+    const isChanged = marks !== seen
+    // What is wrong may lie in a certificate that only the wrong file names: nobody watches that one.
+    if (!isChanged && told === undefined) return
     seen = marks
     try {
       const next = await readConnectorConfig(file)
       files = next.files
       seen = await marksOf(files)
+      told = undefined
       if (!stop.signal.aborted) onChange(next.config)
     } catch (thrown) {
-      onWrong(asHubError(thrown))
+      const error = asHubError(thrown)
+      if (isChanged || error.message !== told) onWrong(error)
+      told = error.message
     }
   }
 
