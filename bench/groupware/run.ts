@@ -197,11 +197,14 @@ async function idleHour(mailboxes: number, isWatched: boolean): Promise<void> {
     for (let at = schedule.nextAt(world.now) ?? until; at <= until; at = schedule.nextAt(world.now) ?? until + 1) {
       // In steps of a second, in which an hour's work of 10,000 mailboxes brings some thirty turns.
       world.setTime(Math.max(world.now, Math.ceil(at / 1000) * 1000))
-      const turns: Turn[] = []
-      for (let turn = schedule.next(world.now); turn; turn = schedule.next(world.now)) turns.push(turn)
-      // Those that run at the same time share flushes of the store.
-      await Promise.all(turns.map(turn => syncKinds(turn.mailbox)))
-      for (const turn of turns) schedule.end(turn, { state: 'done', again: false }, world.now)
+      for (;;) {
+        const turns: Turn[] = []
+        for (let turn = schedule.next(world.now); turn; turn = schedule.next(world.now)) turns.push(turn)
+        if (turns.length === 0) break
+        // Those that run at the same time share flushes of the store.
+        await Promise.all(turns.map(turn => syncKinds(turn.mailbox)))
+        for (const turn of turns) schedule.end(turn, { state: 'done', again: false }, world.now)
+      }
     }
     world.setTime(until)
   }
