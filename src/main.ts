@@ -253,8 +253,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       dataFolder,
       connect,
       credential: credentials.lookup,
+      endpointsUrl: options.endpoints.url,
     })
     undo.push(() => groupware.close())
+    endpoints.mount(groupware.handle)
     const mailSender = (channel: string) =>
       alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
     const monitor = createMonitor({

@@ -19,7 +19,7 @@ import { RouteTable } from './route-table.ts'
 /** The server of the endpoints that flows ask for; everything lies below `/flows`. */
 export interface FlowEndpoints {
   readonly serve: ServeRoute
-  /** Asks this first for each request; it answers what is its own (the token server) and returns false for the rest. */
+  /** Asks this before the flows; it answers what is its own (the token server) and returns false for the rest. */
   mount(handle: (incoming: IncomingMessage, response: ServerResponse) => boolean): void
   /** Resolves with the base address (`http://127.0.0.1:8081/flows`) once it listens. */
   listen(address: { readonly host: string; readonly port: number }): Promise<string>
@@ -62,7 +62,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   // A caller that asks first (Expect: 100-continue) is told to go on only once its body is wanted.
   server.on('checkContinue', listener)
 
-  let mounted: (incoming: IncomingMessage, response: ServerResponse) => boolean = () => false
+  const mounted: ((incoming: IncomingMessage, response: ServerResponse) => boolean)[] = []
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = incoming.url ?? ''
@@ -71,7 +71,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       if (malformed) throw malformed
       // Secrets and tokens go to and fro there, so nobody on the way may read along.
       if (!url.startsWith(`${prefix}/`) && !options.isBehindTls) refusePlainHttp(incoming)
-      if (mounted(incoming, response)) return
+      if (mounted.some(handle => handle(incoming, response))) return
       const route = findRoute(incoming)
       if (answerOrigin(incoming, response, route)) return
       const admitted = admit(incoming, response, route)
@@ -120,7 +120,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       return routes.add(route)
     },
     mount(handle) {
-      mounted = handle
+      mounted.push(handle)
     },
     listen: address => listen(server, address, options.tls ? 'https' : 'http'),
     async close(graceMs = closeGraceMs) {

@@ -1,8 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { CredentialLookup } from '../../kernel/credential.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Connect } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
+import type { GraphEndpoint } from './graph-endpoint.ts'
 import type { Groupware } from './groupware.ts'
 import { organizationArea } from './limits.ts'
 
@@ -13,6 +15,8 @@ export interface LateGroupware {
   opened(): Groupware | undefined
   /** Opens it and syncs, if there is an organization. */
   start(): Promise<void>
+  /** Answers requests of Microsoft Graph; false: it is somebody else's. */
+  handle(incoming: IncomingMessage, response: ServerResponse): boolean
   close(): Promise<void>
 }
 
@@ -23,11 +27,14 @@ export interface LateGroupwareOptions {
   readonly dataFolder: string
   readonly connect: Connect
   readonly credential: CredentialLookup
+  /** Origin under which Microsoft Graph reaches the endpoints; without https notifications are not asked for. */
+  readonly endpointsUrl?: string | undefined
 }
 
 export function createLateGroupware(options: LateGroupwareOptions): LateGroupware {
   let groupware: Groupware | undefined
   let loading: Promise<Groupware> | undefined
+  let graph: GraphEndpoint | undefined
   let isClosed = false
 
   function load(): Promise<Groupware> {
@@ -41,7 +48,8 @@ export function createLateGroupware(options: LateGroupwareOptions): LateGroupwar
 
   async function open(): Promise<Groupware> {
     const { openGroupware } = await import('./open-groupware.ts')
-    const opened = await openGroupware(options)
+    const { groupware: opened, endpoint } = await openGroupware(options)
+    graph = endpoint
     if (!isClosed) await opened.start()
     groupware = opened
     return opened
@@ -50,6 +58,7 @@ export function createLateGroupware(options: LateGroupwareOptions): LateGroupwar
   return {
     load,
     opened: () => groupware,
+    handle: (incoming, response) => graph?.handle(incoming, response) ?? false,
     async start() {
       if ((await options.records.list(organizationArea)).length > 0) await load()
     },

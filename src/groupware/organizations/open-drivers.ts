@@ -5,6 +5,7 @@ import type { DiscoverOptions } from '../../protocols/ews/autodiscover.ts'
 import { CertifiedAgents } from '../../protocols/net/certified-agents.ts'
 import { proofOf } from '../../protocols/net/credential-proof.ts'
 import type { SideDriver } from '../drivers.ts'
+import type { GraphInbox } from '../graph/inbox.ts'
 import type { SyncRules } from '../plan/rules.ts'
 import { withSharedFeed } from '../sync/shared-feed.ts'
 import type { OpenDrivers } from './driver-book.ts'
@@ -16,6 +17,8 @@ export interface OpenDriversOptions {
   readonly credential: CredentialLookup
   readonly clock: Clock
   readonly rulesOf: (organization: Organization) => Pick<SyncRules, 'markCategory'>
+  /** Where Graph tells of changes; without it mailboxes in Exchange Online are polled. */
+  readonly inbox?: GraphInbox | undefined
 }
 
 const openLimits = {
@@ -76,7 +79,7 @@ async function discover(options: Omit<DiscoverOptions, 'signal'>): Promise<URL> 
 
 async function openGraph(options: OpenDriversOptions, organization: Organization, auth: string): Promise<SideDriver> {
   const { makeGraphDriver } = await import('../graph-driver.ts')
-  const { clock, credential, rulesOf } = options
+  const { clock, credential, rulesOf, inbox } = options
   const { agents, close } = agentsFor(options, organization, undefined)
   const root = new URL(organization.exchange.url ?? graphRoot)
   const driver = makeGraphDriver({
@@ -90,6 +93,7 @@ async function openGraph(options: OpenDriversOptions, organization: Organization
     timeoutMs: openLimits.requestMs,
     clock,
     markCategory: rulesOf(organization).markCategory,
+    inbox,
   })
   return closingWith(driver, close)
 }

@@ -128,7 +128,7 @@ function summarize(mailbox: GraphMailbox): JsonObject {
 
 /** The twin never sends anything to another machine. */
 const sendToLoopback: SendOut = async (url, body, type) => {
-  if (!/^http:\/\/(127\.0\.0\.1|localhost)(:|\/)/.test(url)) throw new Error('The twin sends to loopback only.')
+  if (!/^https?:\/\/(127\.0\.0\.1|localhost)(:|\/)/.test(url)) throw new Error('The twin sends to loopback only.')
   const answer = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body })
   return { status: answer.status, text: await answer.text() }
 }
