@@ -57,6 +57,24 @@ test('the mailbox decides which business process of S/4HANA gets a mail', async 
   expect(s4.counts()).toEqual({ ZCL_INBOUND_INVOICES: 1, ZCL_INBOUND_ORDERS: 1 })
 })
 
+test('a mail to both mailboxes reaches both business processes; the same one again in a mailbox is not sent twice', async () => {
+  const { world, mailbox, s4 } = await startFlow()
+  const bytes = eml('invoice.eml')
+  for (const address of ['orders@contoso.com', 'invoices@contoso.com', 'invoices@contoso.com'])
+    mailbox.deliver(address, bytes)
+  await world.advance('2m')
+  expect(s4.counts()).toEqual({ ZCL_INBOUND_INVOICES: 1, ZCL_INBOUND_ORDERS: 1 })
+  expect(mailbox.list('invoices@contoso.com', 'Processed')).toHaveLength(2)
+})
+
+test('mails without a Message-ID are not taken for one another', async () => {
+  const { world, mailbox, s4 } = await startFlow()
+  for (const number of [1, 2])
+    mailbox.deliver('orders@contoso.com', Buffer.from(`To: orders@contoso.com\r\n\r\nOrder ${number}\r\n`))
+  await world.advance('2m')
+  expect(s4.counts()).toEqual({ ZCL_INBOUND_ORDERS: 2 })
+})
+
 test('a probe travels the whole way to an address of its own', async () => {
   const { world, mailbox, s4 } = await startFlow()
   const end = world.engine.probe('mail-o365-to-s4', 5 * MINUTE)

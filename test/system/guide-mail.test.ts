@@ -80,6 +80,9 @@ test('every command of the guide works, and mails land in S/4HANA', async () => 
     20_000,
     () => isThere('<1@x>', 'orders@s4.example') && isThere('<2@x>', 'invoices@s4.example'),
   )
+  const probes = s4.received.filter(mail => mail.octets?.toString('latin1').includes('Subject: Isthmus probe'))
+  expect(probes.flatMap(({ to }) => to)).toContain('probe@s4.example')
+  expect(probes.every(({ to }) => to.join() === 'probe@s4.example')).toBe(true)
   const found = await run("isthmus message find '<1@x>'")
   expect(found.output).toContain('delivered')
 }, 90_000)
