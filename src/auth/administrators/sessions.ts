@@ -66,7 +66,7 @@ export async function openSessions({ records, clock }: SessionsOptions): Promise
   }
 
   async function endStale(): Promise<void> {
-    for (const [digest, session] of [...sessions]) if (!counts(session)) await remove(digest)
+    for (const [digest, session] of sessions) if (!counts(session)) await remove(digest)
   }
 
   const ofPerson = (administrator: string) =>

@@ -19,7 +19,7 @@ export function makeTotpSecret(): string {
 /** What authenticators read from a QR code (Key Uri Format). */
 export function totpUri(secret: string, issuer: string, name: string): string {
   const query = new URLSearchParams({ secret, issuer, algorithm: 'SHA1', digits: String(digits), period: '30' })
-  return `otpauth://totp/${encodeURIComponent(issuer)}:${encodeURIComponent(name)}?${query}`
+  return `otpauth://totp/${encodeURIComponent(issuer)}:${encodeURIComponent(name)}?${query.toString()}`
 }
 
 /** The code of a time (RFC 6238 section 4, HMAC-SHA-1). `at`: milliseconds since 1970 UTC. */
