@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { writeIdocs } from '../../src/protocols/idoc/write-idoc.ts'
+import { currentStatus } from '../../src/twins/s4-ale/idoc-database.ts'
 import { createCustomer, createMaterial } from '../../src/twins/s4-ale/seed.ts'
 import { type ExampleWorld, startExample } from './landscape-world.ts'
 
@@ -105,6 +107,42 @@ describe('a customer that Dynamics 365 does not take', () => {
   })
 })
 
+describe('an IDoc of a material that Dynamics 365 does not take', () => {
+  test('holds back its own successors and nobody else; once it is repaired they follow in their order', async () => {
+    const { s4, dynamics, hub } = world
+    const before = dynamics.requests.length
+    const weigh = (number: string, weight: string) => {
+      s4.data.change('MARA', { MATNR: number }, { NTGEW: weight })
+      return s4.runChangePointers('MATMAS')[0]?.docnum ?? ''
+    }
+    createMaterial(s4.data, '4720', { name: 'Valve' })
+    s4.data.change('MARA', { MATNR: '4720' }, { MTART: 'ZZZZ' })
+    const [first = ''] = s4.runChangePointers('MATMAS').map(({ docnum }) => docnum)
+    s4.data.change('MARA', { MATNR: '4720' }, { MTART: 'FERT' })
+    const followers = ['11', '12', '13'].map(weight => weigh('4720', weight))
+    createMaterial(s4.data, '4721', { name: 'Tap' })
+    const [other = ''] = s4.runChangePointers('MATMAS').map(({ docnum }) => docnum)
+    await s4.dispatch()
+    const told = (docnum: string) => s4.statusOf(docnum)
+    await expect.poll(() => [told(first), told(other)], { timeout: 40_000 }).toEqual(['40', '41'])
+    await expect.poll(() => followers.map(told), { timeout: 40_000 }).toEqual(['39', '39', '39'])
+    const weights = () =>
+      dynamics.requests
+        .slice(before)
+        .filter(({ method, url, status }) => method === 'PATCH' && url.includes('4720') && status < 300)
+        .map(({ body }) => (JSON.parse(body) as { stockweight: number }).stockweight)
+    expect(weights()).toEqual([])
+
+    const [held] = await hub.store.find({ flow: 's4-materials', state: 'set-aside', limit: 2 })
+    expect((await hub.store.get(held?.id ?? ''))?.attributes['docnum']).toBe(first)
+    const sent = s4.idocs().find(({ docnum }) => docnum === first)?.idoc
+    const repaired = writeIdocs(sent ? [sent] : []).replace('<MTART>ZZZZ<', '<MTART>FERT<')
+    await hub.engine.repair(held?.id ?? '', { body: Buffer.from(repaired) }, 'test')
+    await expect.poll(() => [first, ...followers].map(told), { timeout: 40_000 }).toEqual(['41', '41', '41', '41'])
+    expect(weights()).toEqual([4.666, 11, 12, 13])
+  })
+})
+
 test('what leaves twice, after an answer that got lost, is applied once', async () => {
   const { s4, dynamics } = world
   const before = dynamics.requests.length
@@ -125,7 +163,7 @@ test('while Dynamics 365 asks for patience nothing is lost and nothing fails', a
   }
   await changed()
   await expect.poll(() => statuses('MATMAS').every(status => status === '41'), { timeout: 40_000 }).toBe(true)
-  expect(dynamics.records('product')).toHaveLength(10)
+  expect(dynamics.records('product')).toHaveLength(12)
 })
 
 test('while S/4HANA does not listen its answers wait, and one that it got without saying so changes nothing twice', async () => {
@@ -137,7 +175,7 @@ test('while S/4HANA does not listen its answers wait, and one that it got withou
   expect(s4.answered.filter(line => line.endsWith('503'))).toHaveLength(1)
 })
 
-test('an older IDoc that comes after a newer one changes nothing', async () => {
+test('an older IDoc that comes after a newer one changes nothing, and SAP is told why and what to do', async () => {
   const { s4, dynamics } = world
   s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '6' })
   s4.runChangePointers()
@@ -149,6 +187,8 @@ test('an older IDoc that comes after a newer one changes nothing', async () => {
   })
   s4.setFaults({ reversed: { times: 1 } })
   await s4.dispatch()
-  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 40_000 }).toEqual(['39', '41'])
+  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 40_000 }).toEqual(['40', '41'])
   expect(dynamics.records('product').find(({ productnumber }) => productnumber === '4711')?.['stockweight']).toBe(7)
+  const overtaken = s4.idocs().findLast(idoc => idoc.messageType === 'MATMAS' && currentStatus(idoc) === '40')
+  expect(overtaken?.statuses.at(-1)?.text).toMatch(/^superseded: \d{16} of MATMAS.* send the object .* \(BD10, BD12\)$/)
 })

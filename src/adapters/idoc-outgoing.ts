@@ -43,32 +43,42 @@ export function acknowledgementIdoc(
   const told = isPlainObject(body) ? body : {}
   const key = told['objectKey'] ?? attributes['objectKey']
   const objectKey = typeof key === 'string' && key !== '' ? key : undefined
-  const status = statusOf(attributes['outcome'], told['operation'] ?? told['state'])
+  const status = statusOf(attributes['outcome'], told['operation'], told['state'])
   const text = textOf(told['error']) ?? textOf(told['summary'])
   return (kind === 'ALEAUD01' ? aleAudit : systemStatus)({ control, status, objectKey, text })
 }
 
-/** By the operation of a response message, or the end of a delivery. */
-const statuses: Readonly<Record<string, AcknowledgedStatus>> = {
-  created: idocStatus.created,
-  updated: idocStatus.created,
+/** By the end of a delivery. */
+const statusesOfEnds: Readonly<Record<string, AcknowledgedStatus>> = {
   delivered: idocStatus.created,
   rejected: idocStatus.refused,
   'set-aside': idocStatus.refused,
-  // It came, and nothing was made of it on purpose (a filter, a newer one): SAP has no status of its own for that.
+  // It was to be written and was not (a newer one came first, or a person let it go). Out of change pointers it may have
+  // told of more than the newer one, so SAP must not take it for done.
+  skipped: idocStatus.refused,
+  // It came, and nothing was made of it on purpose (a filter): SAP has no status of its own for that.
   accepted: idocStatus.received,
   dropped: idocStatus.received,
+}
+
+/** By the operation of a response message; one that is skipped had nothing to change. */
+const statuses: Readonly<Record<string, AcknowledgedStatus>> = {
+  ...statusesOfEnds,
+  created: idocStatus.created,
+  updated: idocStatus.created,
   skipped: idocStatus.received,
 }
 
-/** `operation`: what a response message says; a delivery that ended well may still tell of a refusal. */
-function statusOf(outcome: unknown, operation: unknown): AcknowledgedStatus {
-  const told = typeof operation === 'string' ? statuses[operation] : undefined
-  const ended = typeof outcome === 'string' ? statuses[outcome] : undefined
+/** A delivery that ended well may still tell of a refusal by its operation. */
+function statusOf(outcome: unknown, operation: unknown, state: unknown): AcknowledgedStatus {
+  const ended = typeof outcome === 'string' ? statusesOfEnds[outcome] : undefined
+  if (ended === idocStatus.refused) return ended
+  const told =
+    typeof operation === 'string' ? statuses[operation] : typeof state === 'string' ? statusesOfEnds[state] : undefined
   const status = ended === idocStatus.created && told !== idocStatus.refused ? ended : (told ?? ended)
   if (status) return status
   throw idocAdapterErrors.BODY_UNFIT({
-    text: `it does not say what became of the IDoc (state or operation is ${JSON.stringify(operation) ?? 'missing'})`,
+    text: `it does not say what became of the IDoc (state or operation is ${JSON.stringify(operation ?? state) ?? 'missing'})`,
   })
 }
 

@@ -35,7 +35,7 @@ export const idocReceiverConfig = z
       }),
     acknowledge: z.enum(['ALEAUD01', 'SYSTAT01']).optional().meta({
       description:
-        'The message tells what became of an IDoc (a flow with the sender answers), and SAP is told by an IDoc of this type: 41 delivered, 40 refused, 39 received.',
+        'The message tells what became of an IDoc (a flow with the sender answers), and SAP is told by an IDoc of this type: 41 delivered, 40 refused or skipped, 39 received.',
     }),
     'on-unknown': z.enum(['set-aside', 'send-again']).optional().meta({
       description:

@@ -266,7 +266,9 @@ describe('what SAP is told of its IDocs', () => {
     [{ state: 'delivered', summary: '204 updated' }, '41', '204 updated'],
     [{ state: 'set-aside', summary: 'x', error: { message: 'The name is too long.' } }, '40', 'The name is too long.'],
     [{ state: 'rejected', summary: 'no customer' }, '40', 'no customer'],
-    [{ state: 'skipped', summary: 'superseded: 5' }, '39', 'superseded: 5'],
+    [{ state: 'skipped', summary: 'superseded: 5' }, '40', 'superseded: 5'],
+    [{ operation: 'skipped', error: 'superseded: 5' }, '40', 'superseded: 5', 'skipped'],
+    [{ state: 'dropped', summary: 'not for us' }, '39', 'not for us'],
     [{ operation: 'updated', crmStatus: 204, error: null }, '41', ''],
     [{ operation: 'rejected', crmStatus: 400, error: 'Too long.' }, '40', 'Too long.'],
   ])('by SYSTAT01: %j', async (body, status, text, outcome) => {
