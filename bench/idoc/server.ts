@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path'
 import Fastify from 'fastify'
 import { Pool } from 'undici'
 import { startHub } from '../../src/main.ts'
-import { readSource } from '../../src/mapping/read-source.ts'
 import { loadMappingSpec } from '../../src/steps/mapping-spec.ts'
+import { startNodeRed } from './node-red.ts'
+import { readWithSaxes } from './saxes-idoc.ts'
 
 /** One contestant in a process of its own, so that its CPU time is its alone. Speaks over IPC. */
 interface Contestant {
@@ -16,7 +17,7 @@ interface Contestant {
 
 const mappingFile = resolve(import.meta.dirname, '../../examples/s4-to-dynamics/mappings/material.ts')
 const settings = { language: 'EN', 'unit-group': 'Default Unit', 'valuation-area': '1710' }
-const [, , kind = '', target = ''] = process.argv
+const [, , kind = '', target = '', nodeRedFolder = ''] = process.argv
 
 /** The hub as people run it, with its store on the disk: once, in order by material, retried, kept. */
 async function hubContestant(): Promise<Contestant> {
@@ -50,16 +51,16 @@ to:
   }
 }
 
-/** What a programmer writes first: the same reader and the same mapping, nothing kept, the caller waits for the PATCH. */
+/** What a programmer writes first: saxes and the same mapping, nothing kept, the caller waits for the PATCH. */
 async function bareContestant(): Promise<Contestant> {
   const mapping = await loadMappingSpec(mappingFile, 'default')
   const pool = new Pool(target, { connections: 64 })
   const server = Fastify()
-  server.addContentTypeParser('application/x-sap.idoc', { parseAs: 'buffer' }, (_request, body, done) =>
+  server.addContentTypeParser('application/x-sap.idoc', { parseAs: 'string' }, (_request, body, done) =>
     done(null, body),
   )
   server.post('/idoc', async (request, reply) => {
-    const { values, createOnly } = mapping.run(readSource('idoc', request.body as Buffer), { settings })
+    const { values, createOnly } = mapping.run(readWithSaxes(request.body as string), { settings })
     const body = JSON.stringify({ ...values, '@create': createOnly })
     const headers = { 'content-type': 'application/json' }
     const answer = await pool.request({
@@ -81,7 +82,20 @@ async function bareContestant(): Promise<Contestant> {
   }
 }
 
-const contestant = await (kind === 'hub' ? hubContestant() : bareContestant())
+async function nodeRedContestant(): Promise<Contestant> {
+  const userDir = mkdtempSync(join(tmpdir(), 'isthmus-bench-'))
+  const { url, close } = await startNodeRed(nodeRedFolder, userDir, target)
+  return {
+    url,
+    async close() {
+      await close()
+      rmSync(userDir, { recursive: true, force: true })
+    },
+  }
+}
+
+const contestants = { hub: hubContestant, bare: bareContestant, 'node-red': nodeRedContestant }
+const contestant = await contestants[kind as keyof typeof contestants]()
 process.on('message', message => {
   if (message === 'end') {
     void contestant.close().then(() => process.exit(0))
