@@ -49,7 +49,7 @@ test('a new customer becomes an account with its address, and SAP is told', asyn
   expect(idoc?.statuses.at(-1)?.text).toBe('Object 1001')
 })
 
-test('a new material becomes a product; a change of its weight changes the weight and nothing else', async () => {
+test('a new material becomes a product; a change of its weight changes the weight and nothing else, one of another language nothing', async () => {
   createMaterial(world.s4.data, '4711', { name: 'Pump' })
   await changed()
   await arrive('MATMAS', ['41'])
@@ -60,6 +60,11 @@ test('a new material becomes a product; a change of its weight changes the weigh
   await changed()
   await arrive('MATMAS', ['41', '41'])
   expect(product()).toEqual({ ...before, stockweight: 5, modifiedon: expect.any(String) })
+  // The IDoc has the German text only, and that is no reason to give up the English name.
+  world.s4.data.change('MAKT', { MATNR: '4711', SPRAS: 'D' }, { MAKTX: 'Pumpe' })
+  await changed()
+  await arrive('MATMAS', ['41', '41', '41'])
+  expect(product()).toMatchObject({ name: 'Pump', stockweight: 5 })
 })
 
 test('the stock of a customer becomes inventory of product and account, also for a material with a slash', async () => {

@@ -17,24 +17,32 @@ export function field(path: SourcePath): TextRule {
 }
 
 /**
- * One node of several: the first for which the field has one of the values, else the first of all (or none). A value
- * may be a rule, for example a setting of the flow.
+ * One node of several: the first for which the field has one of the values, else the first of all (or none, or the first
+ * only where a rule says so). A value may be a rule, for example a setting of the flow. An IDoc out of change pointers has
+ * only the nodes that changed: the one that is wanted may be missing because it stays as it is.
  */
 export function pick(
   path: SourcePath,
   choice: {
     readonly where: readonly [field: string, ...values: (string | Rule<string>)[]]
-    readonly else?: 'first' | 'none'
+    readonly else?: 'first' | 'none' | Rule<boolean>
   },
 ): { field(name: string): TextRule } {
   const names = path.split('/')
   const [conditionField, ...values] = choice.where
   const wantedWords = values.map(value => (typeof value === 'string' ? value : describe(value))).join(' or ')
+  const { else: otherwise = 'first' } = choice
+  const condition = typeof otherwise === 'string' ? undefined : otherwise
+  const isFirstRight = (scope: RuleScope) => (condition ? condition.read(scope) === true : otherwise === 'first')
+  const last = condition
+    ? `, else the first when ${describe(condition)}`
+    : otherwise === 'none'
+      ? ''
+      : ', else the first'
   return {
     field(name) {
-      const last = choice.else === 'none' ? '' : ', else the first'
       return new TextRule({
-        sources: [`${path}/${name}`, `${path}/${conditionField}`],
+        sources: [`${path}/${name}`, `${path}/${conditionField}`, ...(condition?.sources ?? [])],
         words: [`${path}/${name} where ${conditionField} is ${wantedWords}${last}`],
         read(scope) {
           const nodes = nodesAt(scope.node, names)
@@ -42,7 +50,7 @@ export function pick(
             .map(value => (typeof value === 'string' ? value : value.read(scope)))
             .map(value => nodes.find(node => value !== undefined && node.fields.get(conditionField) === value))
             .find(node => node !== undefined)
-          const node = wanted ?? (choice.else === 'none' ? undefined : nodes[0])
+          const node = wanted ?? (isFirstRight(scope) ? nodes[0] : undefined)
           return node && readField(scope, node, [], name, `${path}/${name}`)
         },
       })

@@ -1,9 +1,15 @@
-import { anyOf, defineMapping, field, join, pick, setting } from 'isthmus/mapping'
+import { anyOf, defineMapping, field, join, number, pick, setting } from 'isthmus/mapping'
 import { account } from './dynamics-tables.ts'
 
-const sales = pick('E1KNA1M/E1KNVVM', { where: ['VKORG', setting('sales-organization')] })
+/** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
+const isWhole = field('E1KNA1M/MSGFN').is('005', '009')
+const isGone = field('E1KNA1M/MSGFN').is('003')
+const sales = pick('E1KNA1M/E1KNVVM', { where: ['VKORG', setting('sales-organization')], else: isWhole })
 
-/** DEBMAS06/07 → account. One sales area is taken: that of the sales organization that the flow names, else the first. */
+/**
+ * DEBMAS06/07 → account. One sales area is taken: that of the sales organization that the flow names, else the first of a
+ * whole customer.
+ */
 export default defineMapping({
   name: 'customer to account',
   source: 'idoc',
@@ -30,9 +36,13 @@ export default defineMapping({
       field('E1KNA1M/FAKSD'),
       field('E1KNA1M/SPERR'),
     ),
-    // A deletion flag never deletes: the account stays, inactive, with its history.
-    statecode: field('E1KNA1M/LOEVM').choose({ X: 1, '': 0 }),
-    statuscode: field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 }),
+    // A deletion flag never deletes, nor does 003 (the customer is gone from SAP): the account stays, inactive, with its history.
+    statecode: number(1)
+      .when(isGone)
+      .or(field('E1KNA1M/LOEVM').choose({ X: 1, '': 0 })),
+    statuscode: number(2)
+      .when(isGone)
+      .or(field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 })),
     transactioncurrencyid: sales.field('WAERS').key(),
     paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   },

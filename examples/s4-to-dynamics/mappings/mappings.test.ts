@@ -59,6 +59,17 @@ describe('a customer', () => {
     expect(values).toMatchObject({ paymenttermscode: 3 })
   })
 
+  test('of whom another sales area changed keeps currency and terms', () => {
+    const { values } = mapped(customer, file, { 'sales-organization': '9999' }, ['<MSGFN>005<', '<MSGFN>018<'])
+    expect(values).not.toHaveProperty('paymenttermscode')
+    expect(values).not.toHaveProperty('transactioncurrencyid@odata.bind')
+  })
+
+  test('that is gone from SAP becomes inactive', () => {
+    const { values } = mapped(customer, file, {}, ['<MSGFN>005<', '<MSGFN>003<'])
+    expect(values).toMatchObject({ statecode: 1, statuscode: 2 })
+  })
+
   test('of an unknown industry is refused with all that one needs to know', () => {
     expect(() => mapped(customer, file, {}, ['MACH', 'XXXX'])).toThrow(
       /industrycode \(E1KNA1M\/BRSCH, by table of 3 values\): "XXXX" is not in the table/,
@@ -82,7 +93,7 @@ test('ADRMAS02 becomes the address of the same account; an empty post office box
 })
 
 test("SAP's own MATMAS05 becomes a product", () => {
-  const settings = { language: 'EN', 'unit-group': 'SAP units' }
+  const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': 'FR20' }
   const { values, createOnly } = mapped(material, join(sapSamples, 'matmas05-material-3pl.xml'), settings)
   expect(values).toEqual({
     productnumber: '123456789',
@@ -101,6 +112,39 @@ test("SAP's own MATMAS05 becomes a product", () => {
   expect(createOnly).toEqual({
     productstructure: 1,
     'defaultuomscheduleid@odata.bind': "/uomschedules(name='SAP units')",
+  })
+})
+
+describe('a material out of change pointers', () => {
+  const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': '1710' }
+  const changed = (msgfn: string, below: string) =>
+    material.run(
+      readSource(
+        'idoc',
+        Buffer.from(
+          '<MATMAS05><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><DOCNUM>1</DOCNUM><MESTYP>MATMAS</MESTYP></EDI_DC40>' +
+            `<E1MARAM SEGMENT="1"><MSGFN>${msgfn}</MSGFN><MATNR>4711</MATNR>${below}</E1MARAM></IDOC></MATMAS05>`,
+        ),
+      ),
+      { settings },
+    ).values
+  const german = '<E1MAKTM SEGMENT="1"><MSGFN>004</MSGFN><SPRAS_ISO>DE</SPRAS_ISO><MAKTX>Pumpe</MAKTX></E1MAKTM>'
+
+  test('of which another language changed keeps its name; a whole one in no other language takes the first', () => {
+    expect(changed('018', german)).not.toHaveProperty('name')
+    expect(changed('009', german)).toMatchObject({ name: 'Pumpe' })
+  })
+
+  test('of which the price in another valuation area changed keeps its price, a whole one too', () => {
+    const price = '<E1MBEWM SEGMENT="1"><BWKEY>2000</BWKEY><STPRS>9.99</STPRS><PEINH>1</PEINH></E1MBEWM>'
+    expect(changed('018', price)).not.toHaveProperty('standardcost')
+    expect(changed('009', price)).not.toHaveProperty('standardcost')
+    expect(changed('018', price.replace('2000', '1710'))).toMatchObject({ standardcost: 9.99 })
+  })
+
+  test('that is gone from SAP is retired', () => {
+    expect(changed('003', '')).toEqual({ productnumber: '4711', new_sapkey: '4711', new_sapretired: true })
+    expect(changed('004', '<LVORM></LVORM>')).toMatchObject({ new_sapretired: false })
   })
 })
 

@@ -1,8 +1,12 @@
-import { compute, defineMapping, field, firstOf, join, number, pick, setting } from 'isthmus/mapping'
+import { compute, constant, defineMapping, field, firstOf, join, number, pick, setting } from 'isthmus/mapping'
 import { product } from './dynamics-tables.ts'
 
 const materialNumber = firstOf(field('E1MARAM/MATNR_LONG'), field('E1MARAM/MATNR')).alpha()
-const valuation = pick('E1MARAM/E1MBEWM', { where: ['BWKEY', setting('valuation-area')] })
+/** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
+const isWhole = field('E1MARAM/MSGFN').is('005', '009')
+const text = pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', setting('language')], else: isWhole })
+/** The price of another valuation area is no price of this one, and may be in another currency. */
+const valuation = pick('E1MARAM/E1MBEWM', { where: ['BWKEY', setting('valuation-area')], else: 'none' })
 
 /** MATMAS05 → product. */
 export default defineMapping({
@@ -13,9 +17,7 @@ export default defineMapping({
     productnumber: materialNumber.required(),
     new_sapkey: materialNumber.escaped(),
     // Not required: an IDoc out of change pointers has the texts only when one of them changed.
-    name: pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', setting('language')] })
-      .field('MAKTX')
-      .trim(),
+    name: text.field('MAKTX').trim(),
     producttypecode: field('E1MARAM/MTART').choose({
       FERT: 1,
       HALB: 1,
@@ -40,6 +42,7 @@ export default defineMapping({
     ),
     new_gtin: field('E1MARAM/EAN11'),
     new_producthierarchy: field('E1MARAM/PRDHA'),
-    new_sapretired: field('E1MARAM/LVORM').flag(),
+    // 003: the object itself is gone from SAP; the product stays, with its history.
+    new_sapretired: constant(true).when(field('E1MARAM/MSGFN').is('003')).or(field('E1MARAM/LVORM').flag()),
   },
 })
