@@ -99,7 +99,11 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     const [method = ''] = [route.method].flat()
     const asked = askedOf(method, route.url)
     if (asked) route.config = { ...route.config, asked }
-    if (route.schema && asked) route.schema = { ...route.schema, description: `Asks for ${asked}.` }
+    if (route.schema && asked)
+      route.schema = {
+        ...route.schema,
+        description: [route.schema.description, `Asks for ${asked}.`].filter(Boolean).join(' '),
+      }
     const response = route.schema?.response
     if (route.schema && typeof response === 'object') {
       route.schema = { ...route.schema, response: { ...response, '4xx': problemSchema, '5xx': problemSchema } }
