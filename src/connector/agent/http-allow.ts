@@ -1,7 +1,12 @@
 import type { VirtualHost } from './connector-config.ts'
-import { type HttpHead, HttpWrong } from './http-reader.ts'
+import { type HttpHead, HttpWrong, valuesOf } from './http-reader.ts'
 
-type AllowList = NonNullable<VirtualHost['allow']>
+/** What may be asked of a virtual host. */
+export interface AllowList {
+  /** Virtual host:port, in lower case. */
+  readonly address: string
+  readonly paths: NonNullable<VirtualHost['allow']>
+}
 
 export interface HttpAsk {
   readonly method: string
@@ -21,15 +26,19 @@ export function readAsk({ start, headers }: HttpHead): HttpAsk {
 export function refuseAsk(
   { method, target }: HttpAsk,
   headers: HttpHead['headers'],
-  allow: AllowList,
+  { address, paths }: AllowList,
 ): string | undefined {
   const path = /^[^?]*/.exec(target)?.[0] ?? ''
   const unclear = explainUnclear(path)
   if (unclear !== undefined) return unclear
+  // One server may answer for many systems (a web dispatcher, a proxy) and choose by this name.
+  const [host = ''] = valuesOf(headers, 'host')
+  if (![address, address.slice(0, address.lastIndexOf(':'))].includes(host.toLowerCase()))
+    return `the Host is not ${address}`
   const turned = headers.find(([name]) => pathHeaders.has(name))
   if (turned) return `the header ${turned[0]} asks for another path`
   if (headers.some(([name]) => name === 'upgrade')) return 'another protocol is asked for'
-  const fitting = allow.filter(each => (each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path))
+  const fitting = paths.filter(each => (each.path.endsWith('/') ? path.startsWith(each.path) : path === each.path))
   if (fitting.length === 0) return 'the path is not on the list'
   const asked = [method, ...headers.flatMap(([name, value]) => (methodHeaders.has(name) ? [value.toUpperCase()] : []))]
   const isAllowed = (wanted: string) => fitting.some(({ methods }) => methods.includes(wanted))

@@ -5,10 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { gateHttp } from './http-gate.ts'
 import { splice } from './splice.ts'
 
-const allow = [
-  { path: '/sap/opu/odata/', methods: ['GET', 'POST'] },
-  { path: '/sap/bc/ping', methods: ['GET'] },
-]
+const allow = {
+  address: 's4:80',
+  paths: [
+    { path: '/sap/opu/odata/', methods: ['GET', 'POST'] },
+    { path: '/sap/bc/ping', methods: ['GET'] },
+  ],
+}
 
 /** A server behind a gate: what the gate lets through, and a port before it. */
 interface World {
@@ -92,8 +95,9 @@ const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: s4\r\n${
 
 test('requests on the list go through as they are, one after the other on one connection', async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  const headers = { host: 'S4:80' }
   const ask = async (method: string, path: string, body?: string) => {
-    const request = http.request({ port: world.port, host: '127.0.0.1', agent, method, path })
+    const request = http.request({ port: world.port, host: '127.0.0.1', agent, method, path, headers })
     if (body !== undefined) request.write(body)
     request.end()
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
@@ -158,6 +162,8 @@ describe('what is not on the list, or what two readers could read in two ways, i
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
     ['no host', 'GET /sap/bc/ping HTTP/1.1\r\n\r\n', 400],
     ['two hosts', get('/sap/bc/ping', 'Host: other\r\n'), 400],
+    ['another host behind the same server', 'GET /sap/bc/ping HTTP/1.1\r\nHost: payroll.contoso.internal\r\n\r\n', 403],
+    ['another port of the host', 'GET /sap/bc/ping HTTP/1.1\r\nHost: s4:443\r\n\r\n', 403],
     ['two lengths', get('/sap/bc/ping', 'Content-Length: 1\r\nContent-Length: 1\r\n'), 400],
     ['length and chunks', get('/sap/bc/ping', 'Content-Length: 1\r\nTransfer-Encoding: chunked\r\n'), 400],
     ['an odd length', get('/sap/bc/ping', 'Content-Length: +1\r\n'), 400],

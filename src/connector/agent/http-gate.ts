@@ -1,7 +1,6 @@
 import { Duplex } from 'node:stream'
 import { wireHeaders } from '../wire.ts'
-import type { VirtualHost } from './connector-config.ts'
-import { readAsk, refuseAsk } from './http-allow.ts'
+import { type AllowList, readAsk, refuseAsk } from './http-allow.ts'
 import { type Framing, framingOf, type HttpHead, HttpWrong, readHttp } from './http-reader.ts'
 
 /**
@@ -9,11 +8,7 @@ import { type Framing, framingOf, type HttpHead, HttpWrong, readHttp } from './h
  * through, byte for byte; what the server answers is written to it. A request that is refused is answered with 403 (or
  * 400) after the answers that are still due, and ends the connection; not a byte of it reaches the server.
  */
-export function gateHttp(
-  stream: Duplex,
-  allow: () => NonNullable<VirtualHost['allow']>,
-  noteRefusal: (what: string) => void,
-): Duplex {
+export function gateHttp(stream: Duplex, allow: () => AllowList, noteRefusal: (what: string) => void): Duplex {
   /** Methods of requests whose answers are due, oldest first. */
   const due: string[] = []
   let refusal: { readonly status: 400 | 403; readonly because: string } | undefined

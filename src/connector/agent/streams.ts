@@ -128,7 +128,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       stream.respond({ ':status': 200, [wireHeaders.target]: target })
       const near =
         host.protocol === 'http'
-          ? gateHttp(stream, () => hostOf(address)?.allow ?? [], noteHttp(address, from))
+          ? gateHttp(stream, () => ({ address, paths: hostOf(address)?.allow ?? [] }), noteHttp(address, from))
           : stream
       connectEnds(entry, stream, near, socket)
     } catch (thrown) {
