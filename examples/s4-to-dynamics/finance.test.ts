@@ -70,6 +70,27 @@ test('a limit that fits no column is answered with an error that names field, va
   const refused = s4.proxies.messages.find(({ state }) => state === 'acknowledged-with-error')
   expect(refused?.text).toMatch(/MAPPING_FAILED.*creditlimit.*-1 is below 0/)
   expect(world.dynamics.records('invoice')).toHaveLength(2)
+
+  const [held] = await world.hub.store.find({ flow: 's4-credit-limits', state: 'set-aside', limit: 2 })
+  await world.hub.engine.skip(held?.id ?? '', 'corrected in SAP', 'test')
+  // What a person lets go was not delivered, and SAP must not read that it was.
+  await expect.poll(() => refused?.text, { timeout: 40_000 }).toMatch(/corrected in SAP/)
+  expect(refused?.state).toBe('acknowledged-with-error')
+})
+
+test('the limit of another credit segment is acknowledged, and does not pass for the one that the account has', async () => {
+  const { s4, dynamics } = world
+  const before = s4.proxies.messages.length
+  s4.data.create('UKMBP_CMS_SGM', {
+    PARTNER: '1001',
+    CREDIT_SGMNT: '2000',
+    CREDIT_LIMIT: '7.00',
+    CURRENCY: 'EUR',
+  })
+  await report()
+  await expect.poll(() => states().slice(before), { timeout: 40_000 }).toEqual(['acknowledged'])
+  const account = dynamics.records('account').find(({ accountnumber }) => accountnumber === '1001')
+  expect(account?.['creditlimit']).toBe(50_000)
 })
 
 test('an invoice that comes before its customer waits for it', async () => {

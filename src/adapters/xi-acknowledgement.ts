@@ -18,7 +18,8 @@ export function acknowledgementFor(message: Message, wish: AcknowledgementWish):
   const { attributes } = message
   const reference = text(attributes, 'messageId')
   if (reference === '') throw xiReceiverErrors.NO_REFERENCE()
-  const isGood = /^(delivered|dropped|accepted|skipped)$/.test(text(attributes, 'outcome'))
+  // One that a person let go was not delivered, whatever good reason there was.
+  const isGood = /^(delivered|dropped|accepted)$/.test(text(attributes, 'outcome'))
   const kind = wish.acknowledge === 'asked' ? askedKind(attributes, isGood) : wish.acknowledge
   if (kind === undefined) return undefined
   const level = kind === 'system' ? ('System' as const) : ('Application' as const)
