@@ -1,5 +1,5 @@
 import { organizationLimits as limits } from './limits.ts'
-import { type MailboxInput, mailAddress, mailboxInput } from './organization-input.ts'
+import { type MailboxInput, mailboxInput } from './organization-input.ts'
 
 /** What a list of mailboxes would do, line by line. */
 export interface ReadList {
@@ -113,9 +113,4 @@ function splitRow(text: string, separator = separatorOf(text)): readonly string[
   }
   cells.push(cell)
   return isQuoted ? undefined : cells
-}
-
-/** True for an address as a mailbox can have it. */
-export function isMailAddress(text: string): boolean {
-  return mailAddress.safeParse(text).success
 }

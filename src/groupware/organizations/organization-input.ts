@@ -85,5 +85,4 @@ export const mailboxInput = z.strictObject({
   rules: rulesInput.optional(),
 })
 
-export type OrganizationInput = z.input<typeof organizationInput>
 export type MailboxInput = z.output<typeof mailboxInput>

@@ -47,7 +47,8 @@ export function readScope(text: string, tenant: string): ScopeRequest {
     const match = /^(https?:\/\/[^/]+)\/+([A-Za-z.]+)$/.exec(scope)
     if (!match) throw refuse('SCOPE_INVALID', { scope })
     const [, resource = '', name = ''] = match
-    if (!resources.includes(resource) && !isDynamics(resource)) throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
+    if (!resources.includes(resource) && !isDynamics(resource))
+      throw refuse('RESOURCE_UNKNOWN', { scope: resource, tenant })
     wanted.add(resource)
     if (name === '.default') isDefault = true
     else if (name in permissions) names.push(name)
