@@ -1,5 +1,5 @@
 import type { Link } from '../flow/adapter.ts'
-import { asHubError } from '../kernel/error.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import { type Clock, formatDuration, MINUTE } from '../kernel/time.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
@@ -23,6 +23,8 @@ export class MailboxReader {
   readonly #odd = new OddMails()
   /** The token of the present session. */
   #token: string | undefined
+  /** What the server said to IDLE although it offers it; then the mailbox is polled. */
+  #idleRefusal: HubError | undefined
 
   constructor(context: ImapContext, mailbox: string) {
     this.#context = context
@@ -83,7 +85,7 @@ export class MailboxReader {
       signal,
       onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(flushDelayMs)),
     })
-    const canIdle = config.idle && connection.capabilities.has('IDLE')
+    const canIdle = config.idle && connection.capabilities.has('IDLE') && !this.#idleRefusal
     link.up(describe(config.host, selected, canIdle, config.every))
     try {
       await this.#loop(link, session, reader, nap, canIdle)
@@ -122,8 +124,20 @@ export class MailboxReader {
       if (reader.isRenewalDue) return
       if (isNews) continue
       const stop = nap.begin(Math.min(searchAt, session.renewAt, reader.resumeAt) - clock.now())
-      const why = canIdle ? await idle(connection, stop) : await sleepOn(session, stop)
+      const why = canIdle && !this.#idleRefusal ? await this.#idle(session, stop) : await sleepOn(session, stop)
       if (why === 'news') searchAt = clock.now()
+    }
+  }
+
+  async #idle({ connection }: ImapSession, stop: AbortSignal): Promise<'news' | 'stopped' | 'renew' | 'refused'> {
+    try {
+      return await idle(connection, stop)
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      if (error.code !== imapErrors.COMMAND_REFUSED.code || connection.isOver) throw error
+      this.#idleRefusal = error
+      this.#context.log.warn('imap.idle-refused', { mailbox: this.#mailbox, text: error.message })
+      return 'refused'
     }
   }
 

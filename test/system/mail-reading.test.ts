@@ -272,6 +272,26 @@ describe('habits of Exchange Online', () => {
   })
 })
 
+test('a server that offers IDLE and refuses it is polled, over one session', async () => {
+  const world = await mailWorld()
+  world.exchange.setFaults({
+    refuse: { commands: ['IDLE'], times: 1_000_000, answer: 'BAD', text: 'Command Error. 12' },
+  })
+  const idles = verbs(world, /\bIDLE\b/).length
+  world.exchange.dropConnections()
+  await world.until('a refusal', () => verbs(world, /\bIDLE\b/).length > idles)
+  await world.link(orders, 'up')
+  const logins = () => verbs(world, /\bAUTHENTICATE\b/).length
+  const before = logins()
+  expect(before).toBeGreaterThan(0)
+  for (const number of [1, 2, 3]) {
+    world.exchange.deliver(orders, mail(`order ${number}`))
+    await world.reached(number)
+  }
+  await world.emptied()
+  expect(logins()).toBe(before)
+})
+
 describe('what is one mail and what are two', () => {
   test('UIDVALIDITY changes: what was delivered but not marked is not delivered again, and a resend still is', async () => {
     const world = await mailWorld()
