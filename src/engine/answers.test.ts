@@ -122,6 +122,27 @@ test('one that is skipped by hand is told of', async () => {
   expect(told.map(({ body }) => body['summary'])).toEqual(['not needed'])
 })
 
+test('a replay that a newer one overtook takes nothing back of what was told before', async () => {
+  it = await engineWorld({
+    receivers: [() => ({ summary: 'ok' })],
+    answer: { to: 'acks', on: ['delivered', 'skipped'], afterMs: 0 },
+    orderBy: 'object',
+    onlyNewer: 'number',
+  })
+  await it.engine().start(acks())
+  const send = (number: string) => it.accept('x', { headers: { object: 'a', number }, attributes: { docnum: number } })
+  const { id } = await send('4')
+  await send('5')
+  await send('3')
+  await it.engine().idle()
+  const ends = () => told.map(({ docnum, outcome }) => `${String(docnum)} ${String(outcome)}`).toSorted()
+  expect(ends()).toEqual(['3 skipped', '4 delivered', '5 delivered'])
+  const replayed = await it.engine().replay(id, 'operator')
+  await it.engine().idle()
+  expect(await it.outcome(replayed)).toMatchObject({ state: 'skipped' })
+  expect(ends()).toEqual(['3 skipped', '4 delivered', '5 delivered'])
+})
+
 test('while the other flow does not run the answers wait, and health says so', async () => {
   await world(() => ({ summary: 'ok' }), ['delivered'])
   await it.accept('x')

@@ -158,7 +158,7 @@ export function createEngine(options: EngineOptions): Engine {
     const kept = isGood ? await keepResult(running.flow, claimed, { result: end.result, at, limits }) : undefined
     const error = end.error ? maskedErrorOf(end.error) : undefined
     const summary = parts.mask(end.summary)
-    if (answers.isAsked(running, claimed, end.state)) {
+    if (answers.isAsked(running, claimed, end.state) && !(end.state === 'skipped' && (await isReplay(claimed)))) {
       // The answer must not speak of what a crash could still undo, nor be forgotten by one: so it stands between.
       await saveReceipts(claimed, receipts)
       const facts = { state: end.state, at, summary, error, receipt: attempt.lastFields, since: claimed.since }
@@ -244,6 +244,12 @@ export function createEngine(options: EngineOptions): Engine {
     const last = error.retry === 'never' ? error : retriesEnded(error, attemptCount, now - claimed.since)
     const result = messageOf(claimed, store.bodies)
     await finish(running, attempt, { state: 'set-aside', summary: last.message, error: last, result })
+  }
+
+  /** A replay that came to nothing takes nothing back of what was told when the message first ended. */
+  async function isReplay({ id }: Claimed): Promise<boolean> {
+    const detail = await persist(persistence, 'answer', () => store.get(id))
+    return detail?.replayOf !== undefined
   }
 
   async function saveReceipts(claimed: Claimed, receipts: readonly StoredReceipt[]): Promise<void> {

@@ -138,7 +138,8 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     if (running && detail.state === 'queued' && !detail.isProbe) running.queuedCount--
     travelling.delete(detail.id)
     outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
-    if (running && answers.isAsked(running, detail, 'skipped')) {
+    // A replay that is let go takes nothing back of what was told when the message first ended.
+    if (running && detail.replayOf === undefined && answers.isAsked(running, detail, 'skipped')) {
       const facts = { message: detail.id, state: 'skipped', at: now, summary: reason, since: now } as const
       await answers.give(running, { ...facts, error: undefined, receipt: undefined, attributes: detail.attributes })
     }
