@@ -110,6 +110,30 @@ describe('a customer that Dynamics 365 does not take', () => {
     await arrive('DEBMAS', ['41', '40', '41', '41'])
     expect(accounts().find(({ accountnumber }) => accountnumber === '1002')).toMatchObject({ industrycode: 31 })
   })
+
+  test('and that is repaired late, puts no older address over the one that came meanwhile', async () => {
+    const { s4, hub } = world
+    createCustomer(s4.data, '1004', { name: 'Northwind', industry: 'XXXX' })
+    await changed()
+    const debmas = () => s4.idocs().find(idoc => idoc.objectId === '0000001004' && idoc.messageType === 'DEBMAS')
+    await expect.poll(() => debmas()?.statuses.at(-1)?.status, { timeout: 40_000 }).toBe('40')
+    const [address] = s4.data.find('KNA1', { KUNNR: '1004' })
+    s4.data.change('ADRC', { ADDRNUMBER: address?.['ADRNR'] ?? '' }, { STREET: 'Kaiserstr.', TEL_NUMBER: '069 4' })
+    await changed()
+    await expect.poll(() => statuses('ADRMAS').every(status => status === '41'), { timeout: 40_000 }).toBe(true)
+
+    const sent = debmas()?.idoc
+    const repaired = writeIdocs(sent ? [sent] : []).replace('<BRSCH>XXXX<', '<BRSCH>TRAD<')
+    const [held] = await hub.store.find({ flow: 's4-customers', state: 'set-aside', limit: 2 })
+    await hub.engine.repair(held?.id ?? '', { body: Buffer.from(repaired) }, 'test')
+    await expect.poll(() => debmas()?.statuses.at(-1)?.status, { timeout: 40_000 }).toBe('41')
+    expect(world.dynamics.records('account').find(({ accountnumber }) => accountnumber === '1004')).toMatchObject({
+      name: 'Northwind',
+      industrycode: 31,
+      address1_line1: 'Kaiserstr. 1a',
+      telephone1: '069 4',
+    })
+  })
 })
 
 describe('an IDoc of a material that Dynamics 365 does not take', () => {
@@ -156,7 +180,7 @@ test('what leaves twice, after an answer that got lost, is applied once', async 
   s4.setFaults({ hangUp: { times: 1 } })
   await s4.dispatch()
   await s4.dispatchAgain()
-  await arrive('DEBMAS', ['41', '40', '41', '41', '41'])
+  await arrive('DEBMAS', ['41', '40', '41', '41', '41', '41'])
   expect(dynamics.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(1)
 })
 

@@ -18,15 +18,17 @@ export default defineMapping({
     accountnumber: field('E1KNA1M/KUNNR').alpha().required(),
     name: join(' ', field('E1KNA1M/NAME1').trim(), field('E1KNA1M/NAME2').trim()).cut(160),
     description: join(' ', field('E1KNA1M/NAME3').trim(), field('E1KNA1M/NAME4').trim()),
-    address1_line1: field('E1KNA1M/STRAS').trim(),
-    address1_city: field('E1KNA1M/ORT01').trim(),
-    address1_county: field('E1KNA1M/ORT02').trim(),
-    address1_postalcode: field('E1KNA1M/PSTLZ'),
-    address1_stateorprovince: field('E1KNA1M/REGIO'),
-    address1_country: field('E1KNA1M/LAND1'),
-    address1_postofficebox: field('E1KNA1M/PFACH'),
-    telephone1: field('E1KNA1M/TELF1').trim(),
-    fax: field('E1KNA1M/TELFX').trim(),
+    // ADRMAS keeps the address (see address.ts), and the two go in an order of their own each: a DEBMAS that is repaired
+    // late must not put an older address over a newer one.
+    address1_line1: field('E1KNA1M/STRAS').trim().onCreate(),
+    address1_city: field('E1KNA1M/ORT01').trim().onCreate(),
+    address1_county: field('E1KNA1M/ORT02').trim().onCreate(),
+    address1_postalcode: field('E1KNA1M/PSTLZ').onCreate(),
+    address1_stateorprovince: field('E1KNA1M/REGIO').onCreate(),
+    address1_country: field('E1KNA1M/LAND1').onCreate(),
+    address1_postofficebox: field('E1KNA1M/PFACH').onCreate(),
+    telephone1: field('E1KNA1M/TELF1').trim().onCreate(),
+    fax: field('E1KNA1M/TELFX').trim().onCreate(),
     new_vatid: field('E1KNA1M/STCEG'),
     industrycode: field('E1KNA1M/BRSCH').choose({ MACH: 10, TRAD: 31, SERV: 9 }),
     customertypecode: field('E1KNA1M/KTOKD').choose({ KUNA: 3, DEBI: 3, '0001': 3, '0002': 12 }, { default: 3 }),
@@ -43,7 +45,8 @@ export default defineMapping({
     statuscode: number(2)
       .when(isGone)
       .or(field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 })),
-    transactioncurrencyid: sales.field('WAERS').key(),
+    // Of an account that is there already it belongs to the credit limit (see credit.ts), which means another amount in another.
+    transactioncurrencyid: sales.field('WAERS').key().onCreate(),
     paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   },
 })

@@ -22,15 +22,10 @@ function mapped(mapping: Mapping, file: string, settings: Record<string, string>
 
 test('DEBMAS07 becomes an account, with the sales area that the flow names', () => {
   const settings = { 'sales-organization': '1710' }
-  expect(mapped(customer, join(samples, 'debmas07.xml'), settings).values).toEqual({
+  const { values, createOnly } = mapped(customer, join(samples, 'debmas07.xml'), settings)
+  expect(values).toEqual({
     accountnumber: '1001',
     name: 'Müller & Söhne Maschinenbau GmbH',
-    address1_line1: 'Zeil 1',
-    address1_city: 'Frankfurt',
-    address1_postalcode: '60311',
-    address1_stateorprovince: '06',
-    address1_country: 'DE',
-    telephone1: '+49 69 1234',
     new_vatid: 'DE123456789',
     industrycode: 10,
     customertypecode: 3,
@@ -38,6 +33,14 @@ test('DEBMAS07 becomes an account, with the sales area that the flow names', () 
     statecode: 0,
     statuscode: 1,
     paymenttermscode: 1,
+  })
+  expect(createOnly).toEqual({
+    address1_line1: 'Zeil 1',
+    address1_city: 'Frankfurt',
+    address1_postalcode: '60311',
+    address1_stateorprovince: '06',
+    address1_country: 'DE',
+    telephone1: '+49 69 1234',
     'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
   })
 })
@@ -60,9 +63,10 @@ describe('a customer', () => {
   })
 
   test('of whom another sales area changed keeps currency and terms', () => {
-    const { values } = mapped(customer, file, { 'sales-organization': '9999' }, ['<MSGFN>005<', '<MSGFN>018<'])
+    const settings = { 'sales-organization': '9999' }
+    const { values, createOnly } = mapped(customer, file, settings, ['<MSGFN>005<', '<MSGFN>018<'])
     expect(values).not.toHaveProperty('paymenttermscode')
-    expect(values).not.toHaveProperty('transactioncurrencyid@odata.bind')
+    expect(createOnly).not.toHaveProperty('transactioncurrencyid@odata.bind')
   })
 
   test('that is gone from SAP becomes inactive', () => {

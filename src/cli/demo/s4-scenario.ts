@@ -100,7 +100,8 @@ export async function s4Scenario(world: ScenarioWorld): Promise<Scenario> {
         MEINS: 'PCE',
       })
       const earlier = String(1000 + Math.max(1, count - 1))
-      data.change('KNA1', { KUNNR: earlier }, { TELF1: `069 ${count}` })
+      const [{ ADRNR: address = '' } = {}] = data.find('KNA1', { KUNNR: earlier })
+      data.change('ADRC', { ADDRNUMBER: address }, { TEL_NUMBER: `069 ${count}` })
       start(runJobs())
       asked += 2
       start(ask())
