@@ -3,6 +3,7 @@ import { createMender, type MendMode } from '../xml/mend-characters.ts'
 import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, idocNames, type Segment } from './idoc.ts'
+import { readPlainIdocs } from './read-plain.ts'
 import { takeRecent } from './recent-idocs.ts'
 
 export interface ReadIdocOptions {
@@ -42,9 +43,12 @@ const pieceLength = 64 * 1024
 export function parseIdocs(bytes: Uint8Array, options: ReadIdocOptions = {}): readonly Idoc[] {
   const recent = takeRecent(bytes)
   if (recent) return [recent]
+  const decoded = decodeXmlBytes(bytes, options.charset)
+  const text = options.mend ? createMender(options.mend)(decoded, true) : decoded
+  const plain = options.limits ? undefined : readPlainIdocs(text)
+  if (plain) return plain
   const builder = createIdocBuilder(options.limits)
-  const text = decodeXmlBytes(bytes, options.charset)
-  builder.write(options.mend ? createMender(options.mend)(text, true) : text)
+  builder.write(text)
   builder.end()
   return builder.take()
 }
