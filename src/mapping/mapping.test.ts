@@ -70,6 +70,24 @@ function faultOf(mapping: Mapping, source: SourceNode): string {
   return 'no fault'
 }
 
+test('a joined text of which a part is / (no data) is left as it is; an empty or absent part is left out of it', () => {
+  const customer = defineMapping({
+    name: 'customer to account',
+    source: 'idoc',
+    target: { name: text(160), key: text(20) },
+    fields: {
+      name: join(' ', field('E1KNA1M/NAME1'), field('E1KNA1M/NAME2')),
+      key: join('-', field('E1KNA1M/KUNNR'), field('E1KNA1M/CHARG')).required(),
+    },
+  })
+  const named = (fields: Record<string, string>) => node('IDOC', {}, node('E1KNA1M', { KUNNR: '1', ...fields }))
+  expect(customer.run(named({ NAME1: '/', NAME2: 'GmbH' })).values).toEqual({ key: '1' })
+  expect(customer.run(named({ NAME1: 'Adatum', NAME2: '' })).values).toEqual({ name: 'Adatum', key: '1' })
+  expect(customer.run(named({ NAME1: 'Adatum' })).values).toEqual({ name: 'Adatum', key: '1' })
+  // A key without one of its parts would be that of another record.
+  expect(faultOf(customer, named({ CHARG: '/' }))).toMatch(/^MAPPING_FAILED .*key/)
+})
+
 test('a material becomes a product, every value in the form its field takes', () => {
   const source = material(
     { MATNR_LONG: '000000000123456789', MSTDE: '20230718', LAEDA: '20250105', LAEUHR: '143621', KZKFG: 'X' },

@@ -10,6 +10,8 @@ export interface RuleScope {
   readonly settings: Readonly<Record<string, string>>
   /** In an IDoc a field that is `/` alone says "no data, leave as it is" (ALE). */
   readonly hasNoDataMark: boolean
+  /** Hears that a field had this mark. */
+  readonly onNoData?: () => void
   /** Hears what each rule read and made, when somebody asks why a field got its value. */
   readonly trace: ((step: TraceStep) => void) | undefined
   readonly warn: (text: string) => void

@@ -104,15 +104,23 @@ export function setting(name: string): TextRule {
   return new TextRule({ sources: [], words: [`the setting ${name}`], read: scope => scope.settings[name] })
 }
 
-/** Texts that are there, with something between: `join(' ', field('…/NAME1'), field('…/NAME2'))`. */
+/**
+ * Texts that are there, with something between: `join(' ', field('…/NAME1'), field('…/NAME2'))`. Where one of them is `/`
+ * (no data) the whole is not known, and the target is left as it is.
+ */
 export function join(between: string, ...rules: readonly Rule<string>[]): TextRule {
   return new TextRule({
     sources: rules.flatMap(rule => rule.sources),
     words: [`${rules.map(describe).join(' + ')}, joined by ${JSON.stringify(between)}`],
     read(scope) {
-      const values = rules.map(rule => rule.read(scope))
+      let isKnown = true
+      const onNoData = () => {
+        isKnown = false
+        scope.onNoData?.()
+      }
+      const values = rules.map(rule => rule.read({ ...scope, onNoData }))
       // Nothing said at all: leave the target as it is.
-      if (values.every(value => value === undefined)) return undefined
+      if (!isKnown || values.every(value => value === undefined)) return undefined
       return values.filter(value => !isEmpty(value)).join(between)
     },
   })
@@ -155,6 +163,7 @@ function readField(
 ): Outcome<string> {
   const value = fieldAt(node, names, field)
   if (value === undefined || (scope.hasNoDataMark && value === '/')) {
+    if (value !== undefined) scope.onNoData?.()
     scope.trace?.({ what: path, value: value === undefined ? '(absent)' : '"/" (no data)' })
     return undefined
   }
