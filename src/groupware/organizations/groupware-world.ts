@@ -31,6 +31,10 @@ export class GroupwareWorld {
   readonly crms = new Map<string, WorldCrm>()
   /** Thrown by each request to the mailbox side. */
   failure: HubError | undefined
+  /** Each listing of a mailbox waits for it. */
+  gate: Promise<void> | undefined
+  /** Times a mailbox was asked what changed. */
+  listings = 0
   opened = 0
   /** Exchange answers with other ids, as another protocol does. */
   idPrefix = ''
@@ -70,12 +74,20 @@ export class GroupwareWorld {
   }
 
   #exchange(): SideDriver {
-    return routed('exchange', scope => {
+    const driver = routed('exchange', scope => {
       if (this.failure) throw this.failure
       const mailbox = this.mailboxes.get(scope.mailbox)
       if (!mailbox) throw worldErrors.NO_MAILBOX({ mailbox: scope.mailbox })
       return mailbox
     })
+    return {
+      ...driver,
+      changes: async (scope, token, signal) => {
+        this.listings++
+        await this.gate
+        return driver.changes(scope, token, signal)
+      },
+    }
   }
 
   #crm(): SideDriver {

@@ -140,6 +140,25 @@ describe('an active mailbox', () => {
     expect(ada.crm.held.size).toBe(1)
   })
 
+  test('has one round at a time, also when its organization was paused and resumed in the midst of one', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    ada.mailbox.add(appointment({ subject: 'once' }))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    world.gate = promise
+    await world.pass(2 * MINUTE)
+    await groupware.setPaused('contoso', true)
+    await groupware.setPaused('contoso', false)
+    await world.pass(2 * MINUTE)
+    world.gate = undefined
+    resolve()
+    await world.pass(2 * MINUTE)
+    expect(subjects(ada.crm.held)).toEqual(['once'])
+    expect(subjects(ada.mailbox.held)).toEqual(['once'])
+  })
+
   test('shows a lasting trouble with its next step, and is active again by itself', async () => {
     const ada = world.addPerson('ada@contoso.com')
     const groupware = await contosoWith('ada@contoso.com')

@@ -33,7 +33,12 @@ export class Worker {
     if (!mailbox || !this.isSynced(mailbox)) return { state: 'left' }
     const since = clock.now()
     try {
-      const summary = await this.#turns.beside(address, () => this.#sync(mailbox, kinds, signal))
+      const summary = await this.#turns.alone(address, async () => {
+        // It may have waited behind another round or the action of a person, which changed things.
+        const now = directory.findMailbox(address)
+        return now && this.isSynced(now) ? this.#sync(now, kinds, signal) : undefined
+      })
+      if (!summary) return { state: 'left' }
       progress.note(address, summary)
       const itemCount = countOf(summary)
       if (itemCount > 0) {
