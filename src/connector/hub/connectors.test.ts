@@ -253,6 +253,20 @@ describe('a connection that is not opened says why', () => {
 })
 
 describe('of several connectors', () => {
+  test('whoever waits is told when a location is there, and when it lists what it did not list', async () => {
+    const told: string[] = []
+    hub.connectors.onReachable(location => told.push(location))
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const tunnel = async (...virtualHosts: string[]) => {
+      standIns.push(await startStandIn(hub, identity, { virtualHosts }))
+      return told.splice(0)
+    }
+    expect(await tunnel('s4-smtp.virtual:25')).toEqual(['dc-frankfurt'])
+    expect(await tunnel('s4-smtp.virtual:25')).toEqual([])
+    expect(await tunnel('s4-smtp.virtual:25', 's4-odata.virtual:80')).toEqual(['dc-frankfurt'])
+    expect(await tunnel('s4-odata.virtual:80', 's4-smtp.virtual:25')).toEqual([])
+  })
+
   test('the least loaded takes the next stream', async () => {
     const one = await connector()
     const two = await connector()

@@ -67,7 +67,7 @@ export interface Connectors {
   /** Proves the way to a virtual host:port, or to all of a location, now. */
   check(location: string, virtualHost?: string): Promise<PathCheck>
   locations(): readonly LocationView[]
-  /** Calls back when a location has a connected connector again, or for the first time. */
+  /** Calls back when a location has a connected connector again, or for the first time, or lists what it did not list. */
   onReachable(listener: (location: string) => void): void
   traffic(): readonly LocationTraffic[]
   close(): Promise<void>
@@ -123,7 +123,12 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     else registry.add(tunnel)
     if (!tunnel.isAlive) return
     awaySince.delete(location)
-    if (registry.ofLocation(location).length === 1) for (const listener of reachableListeners) listener(location)
+    // Without those that it has just taken the place of.
+    const others = registry.ofLocation(location).filter(other => other !== tunnel)
+    const isNew = (address: string) => !others.some(other => other.lists(address))
+    if (others.length === 0 || tunnel.hello.virtualHosts.some(isNew)) {
+      for (const listener of reachableListeners) listener(location)
+    }
     const { version, mode } = tunnel.hello
     log.info('connector.connected', { connector, location, address: tunnel.address, version, mode })
     noteSeen(tunnel)
