@@ -41,7 +41,6 @@ to:
     to: orders@s4.local
     timeouts: { greeting: 5s, command: 10s, data-end: 20s }
 delivery:
-  once-by: message.headers['message-id']
   retry: { every: 1s, up-to: 2s, for: 1h }
 `
 
