@@ -3,10 +3,12 @@ import type { Json } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
+import type { ItemKind } from '../plan/items.ts'
 import { keptProgress } from './kept.ts'
 import { organizationLimits } from './limits.ts'
 import type { RoundsSummary } from './mailbox-rounds.ts'
 import { noProgress, type Progress } from './model.ts'
+import { itemKinds } from './rules-input.ts'
 
 const area = 'groupware-progress'
 
@@ -43,11 +45,12 @@ export class ProgressBook {
     return this.#entries.get(mailbox) ?? noProgress
   }
 
-  /** Counts what the rounds of a mailbox did. */
-  note(mailbox: string, { reports }: RoundsSummary): void {
+  /** Counts what the rounds of these kinds of a mailbox did; what is held of others stays held. */
+  note(mailbox: string, { reports }: RoundsSummary, kinds: readonly ItemKind[] = itemKinds): void {
     const before = this.of(mailbox)
     const now = this.#clock.now()
-    const held: Record<string, number> = {}
+    const held = { ...before.held }
+    for (const kind of kinds) delete held[kind]
     let [itemsIn, itemsOut, conflicts, refused] = [0, 0, 0, 0]
     for (const [kind, report] of reports) {
       itemsIn += report.created.crm + report.updated.crm + report.removed.crm

@@ -39,7 +39,7 @@ export class Worker {
         return now && this.isSynced(now) ? this.#sync(now, kinds, signal) : undefined
       })
       if (!summary) return { state: 'left' }
-      progress.note(address, summary)
+      progress.note(address, summary, kinds)
       const itemCount = countOf(summary)
       if (itemCount > 0) {
         const text = `${itemCount} items came over in ${formatDuration(clock.now() - since)}.`
