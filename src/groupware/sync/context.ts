@@ -5,7 +5,7 @@ import type { Scope, Side, SideDriver } from '../drivers.ts'
 import type { Item } from '../plan/items.ts'
 import type { PlanContext } from '../plan/link-plan.ts'
 import { type Parts, partsOf } from '../plan/parts.ts'
-import type { SkipReason, SyncRules } from '../plan/rules.ts'
+import { isPrivate, type SkipReason, type SyncRules } from '../plan/rules.ts'
 import type { SyncStore } from './sync-store.ts'
 
 export const syncLimits = {
@@ -98,7 +98,9 @@ export function commonParts(context: PlanContext, item: Item): Parts {
   return partsOf(context.common(item))
 }
 
+/** What an item is called where administrators read; what is private has no name there. */
 export function titleOf(item: Item): string {
+  if (isPrivate(item)) return ''
   return item.kind === 'contact' ? [item.givenName, item.surname, item.company].filter(Boolean).join(' ') : item.subject
 }
 
