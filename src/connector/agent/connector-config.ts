@@ -10,6 +10,9 @@ const hostPort = z
 
 const count = z.number().int().min(1)
 
+/** What would end everything before it begins is a mistake, and not a word for `never`. */
+const someTime = duration.refine(ms => ms > 0, 'longer than 0s, please')
+
 const target = z.union([
   hostPort.transform(address => ({ address, weight: 1, 'connections-max': 100 })),
   z.strictObject({
@@ -26,7 +29,7 @@ const tls = z.strictObject({
 
 const health = z.strictObject({
   every: duration.prefault('5s').meta({ description: 'Time between two probes of a target; 0s: none.' }),
-  timeout: duration.prefault('5s').meta({ description: 'The longest a probe may take.' }),
+  timeout: someTime.prefault('5s').meta({ description: 'The longest a probe may take.' }),
   'down-after': count.default(3).meta({ description: 'Failed probes in a row until a target is down.' }),
   'up-after': count.default(2).meta({ description: 'Good probes in a row until it is up again.' }),
   path: z.string().startsWith('/').optional().meta({ description: 'http: what a probe asks for with GET.' }),
@@ -59,8 +62,8 @@ const virtualHost = z
     }),
     targets: z.array(target).min(1).max(100).meta({ description: 'Internal servers, host:port or with more words.' }),
     'streams-max': count.max(4000).default(500).meta({ description: 'Streams at the same time.' }),
-    timeout: duration.prefault('10s').meta({ description: 'Until a target has taken the connection.' }),
-    idle: duration.prefault('15m').meta({ description: 'A stream without a byte for so long is reset.' }),
+    timeout: someTime.prefault('10s').meta({ description: 'Until a target has taken the connection.' }),
+    idle: someTime.prefault('15m').meta({ description: 'A stream without a byte for so long is reset.' }),
     tls: tls.optional().meta({ description: 'tcp-tls and http: TLS to the targets.' }),
     allow: z.array(allowedPath).min(1).max(1000).optional().meta({ description: 'http: what may be asked for.' }),
     health: health.prefault({}).meta({ description: 'How targets are looked at.' }),

@@ -75,6 +75,8 @@ describe('every mistake is told at its line and column', () => {
     ],
     ['virtual-hosts:\n  s4:1:\n    protocol: tcp-tls\n    targets: [a:1]\n    tls: { ca: no.pem }\n', 'FILE:5:12: '],
     ['virtual-hosts:\n  s4:1:\n    protocol: tcp\n    idle: 5\n    targets: [a:1]\n', 'FILE:4:5: '],
+    ['virtual-hosts:\n  s4:1:\n    protocol: tcp\n    idle: 0s\n    targets: [a:1]\n', 'idle: longer than 0s, please'],
+    ['virtual-hosts:\n  s4:1:\n    protocol: tcp\n    timeout: 0s\n    targets: [a:1]\n', 'timeout: longer than 0s'],
   ])('%j', async (yaml, words) => {
     expect(await problemOf(yaml)).toContain(words)
   })
