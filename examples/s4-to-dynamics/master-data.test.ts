@@ -184,6 +184,36 @@ test('what leaves twice, after an answer that got lost, is applied once', async 
   expect(dynamics.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(1)
 })
 
+test('the address of a supplier is refused, though a customer has the same number', async () => {
+  const { s4, dynamics, hub } = world
+  const account = () => dynamics.records('account').find(({ accountnumber }) => accountnumber === '1001')
+  const before = account()
+  const own = s4.idocs().find(({ messageType }) => messageType === 'ADRMAS')?.idoc
+  const number = '0000000099000001'
+  const control = new Map([...(own?.control ?? []), ['DOCNUM', number]])
+  const text = writeIdocs(own ? [{ ...own, control }] : [])
+    .replace('>KNA1<', '>LFA1<')
+    .replace('>Zeil<', '>Hafen<')
+  const { user, password } = world.user()
+  const answer = await fetch(`${world.endpointsUrl}/s4/addresses`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'text/xml',
+      authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+    },
+    body: text,
+  })
+  expect(answer.status).toBe(200)
+  const found = async () => (await hub.store.find({ flow: 's4-addresses', term: number, limit: 1 }))[0]
+  await expect.poll(async () => (await found())?.state, { timeout: 40_000 }).toBe('rejected')
+  expect((await found())?.summary).toMatch(/LFA1\/1001; put a filter on OBJ_TYPE/)
+  expect(account()).toEqual(before)
+  // Those of the customer still arrive.
+  s4.data.change('ADRC', { ADDRNUMBER: '21001' }, { TEL_NUMBER: '069 9' })
+  await changed()
+  await expect.poll(() => account()?.['telephone1'], { timeout: 40_000 }).toBe('069 9')
+})
+
 test('while Dynamics 365 asks for patience nothing is lost and nothing fails', async () => {
   const { s4, dynamics } = world
   dynamics.setFaults({ throttle: { times: 6, retryAfterS: 1 } })

@@ -44,7 +44,8 @@ export const usualObjectKeys: ObjectKeys = {
   MATMAS: ['E1MARAM/MATNR_LONG', 'E1MARAM/MATNR'],
   DEBMAS: ['E1KNA1M/KUNNR'],
   CREMAS: ['E1LFA1M/LIFNR'],
-  ADRMAS: ['E1ADRMAS/OBJ_ID'],
+  // The type too: customer 1001 (KNA1) and supplier 1001 (LFA1) are two objects.
+  ADRMAS: ['E1ADRMAS/OBJ_TYPE + E1ADRMAS/OBJ_ID'],
   LOISTD: ['E1MDSTL/MATNR + E1MDSTL/WERKS'],
 }
 

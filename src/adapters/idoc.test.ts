@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -162,6 +162,17 @@ describe('the key of the object', () => {
     await world.post(long)
     await world.post(long.replace('>/<', '>PUMP-1<').replace('<DOCNUM>2', '<DOCNUM>3'))
     expect(world.attributes('objectKey')).toEqual(['12/E', '4711/E', 'PUMP-1'])
+  })
+
+  test('customer and supplier of one number have an order each', async () => {
+    await world.start()
+    const address = readFileSync(
+      join(import.meta.dirname, '../../examples/s4-to-dynamics/samples/adrmas02.xml'),
+      'utf8',
+    )
+    await world.post(address)
+    await world.post(address.replace('>KNA1<', '>LFA1<').replace('700124', '700125'))
+    expect(world.attributes('orderKey')).toEqual(['ADRMAS/S4HCLNT100/KNA1/1001', 'ADRMAS/S4HCLNT100/LFA1/1001'])
   })
 
   test('a type that nobody described has none, and no order', async () => {
