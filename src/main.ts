@@ -12,6 +12,7 @@ import { createFlowEndpoints } from './api/flow-endpoints.ts'
 import { createLateApi } from './api/late-api.ts'
 import type { FlowCatalog } from './api/parts.ts'
 import { openSetup } from './api/setup-token.ts'
+import type { OidcSettings } from './auth/administrators/oidc-log-in.ts'
 import { openCallers, type TokenSettings } from './auth/callers.ts'
 import { type Credentials, openCredentials } from './auth/credentials.ts'
 import type { People } from './auth/people/people.ts'
@@ -87,6 +88,8 @@ export interface HubOptions {
   /** Where on-premise connectors come in; undefined: this hub takes none. */
   readonly connectors?: ConnectorListen | undefined
   readonly publicUrl?: string | undefined
+  /** Where administrators log in beside the hub itself. */
+  readonly signIn?: OidcSettings | undefined
   /** PEM texts of certificate authorities to trust beside the system's. */
   readonly trustedCertificates?: readonly string[]
   readonly limits?: Partial<Limits>
@@ -294,6 +297,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       administrators,
       sessions,
       setup,
+      signIn: options.signIn && { settings: options.signIn, credential: credentials.lookup },
       tokens,
       groupware,
       catalog,

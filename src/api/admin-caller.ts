@@ -2,7 +2,8 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { allPermissions, type Permission, permissionsOf } from '../auth/administrators/admin-roles.ts'
 import type { Administrators } from '../auth/administrators/administrators.ts'
-import type { Sessions } from '../auth/administrators/sessions.ts'
+import { type OidcSettings, rolesOfGroups } from '../auth/administrators/oidc-log-in.ts'
+import type { Session, Sessions } from '../auth/administrators/sessions.ts'
 import type { AccessTokens, ServiceUsers } from '../auth/service/model.ts'
 import { apiRoleNames } from '../auth/service/roles.ts'
 import type { HubError } from '../kernel/error.ts'
@@ -17,7 +18,11 @@ export interface AdminCaller {
   readonly who: string
   readonly permissions: ReadonlySet<Permission>
   /** Of an administrator in a browser. */
-  readonly session?: { readonly id: string; readonly administrator: string }
+  readonly session?: {
+    readonly id: string
+    readonly administrator: string
+    readonly roles: readonly string[]
+  }
 }
 
 export interface AdminCallerParts {
@@ -27,6 +32,7 @@ export interface AdminCallerParts {
   readonly tokens: AccessTokens
   readonly serviceUsers: Pick<ServiceUsers, 'checkKey' | 'effectiveRoles' | 'noteUse'>
   readonly publicUrl: string | undefined
+  readonly signIn?: { readonly settings: Pick<OidcSettings, 'roles'> } | undefined
   readonly clock: Clock
 }
 
@@ -57,16 +63,23 @@ export function createCallerCheck(parts: AdminCallerParts) {
     const crossSite = findCrossSite(request.headers, parts.publicUrl)
     if (crossSite) return crossSite
     const session = await sessions.use(id)
-    const person = session && administrators.find(session.administrator)
-    if (!person || person.disabledAt !== undefined) return apiErrors.SESSION_OVER()
+    const roles = session && rolesOf(session)
+    if (!roles) return apiErrors.SESSION_OVER()
     if (!safeMethods.includes(request.method) && !isCsrfTokenOf(id, request.headers['x-csrf-token'])) {
       return apiErrors.CSRF_TOKEN_MISSING()
     }
     return {
-      who: person.name,
-      permissions: permissionsOf(person.roles),
-      session: { id, administrator: person.name },
+      who: session.administrator,
+      permissions: permissionsOf(roles),
+      session: { id, administrator: session.administrator, roles },
     }
+  }
+
+  /** The roles of now, whatever they were at the log-in; undefined when it would not succeed any more. */
+  function rolesOf({ administrator, groups }: Session): readonly string[] | undefined {
+    if (groups) return parts.signIn && rolesOfGroups(parts.signIn.settings, groups)
+    const person = administrators.find(administrator)
+    return person?.disabledAt === undefined ? person?.roles : undefined
   }
 
   /** Who it is, or the error to answer with. */

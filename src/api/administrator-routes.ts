@@ -20,7 +20,7 @@ const roles = z
   .max(peopleLimits.rolesPerPerson)
   .meta({ description: `Any of ${[...adminRoles.keys()].join(', ')}.` })
 
-export const administratorView = z
+const administratorView = z
   .object({
     name: z.string(),
     displayName: z.string().optional(),
@@ -219,7 +219,7 @@ export function administratorRoutes(app: App, parts: ApiParts): void {
   )
 }
 
-export function viewAdministrator(
+function viewAdministrator(
   administrator: Administrator,
   sessions: Pick<Sessions, 'listOf'>,
 ): z.output<typeof administratorView> {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openAdministrators } from '../auth/administrators/administrators.ts'
+import type { OidcSettings } from '../auth/administrators/oidc-log-in.ts'
 import { openSessions } from '../auth/administrators/sessions.ts'
 import { openCredentials } from '../auth/credentials.ts'
 import { createLateAuthority } from '../auth/late-authority.ts'
@@ -30,6 +31,7 @@ export interface ApiWorldOptions {
   readonly engine?: WorldOptions
   readonly limits?: Partial<typeof httpLimits>
   readonly publicUrl?: string
+  readonly signIn?: OidcSettings
 }
 
 /** The admin API over real HTTP, on a real engine, store and credentials; for the tests of API and CLI. */
@@ -108,6 +110,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       administrators,
       sessions,
       setup,
+      signIn: options.signIn && { settings: options.signIn, credential: credentials.lookup },
       tokens,
       groupware,
       catalog,

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Administrators } from '../auth/administrators/administrators.ts'
+import type { OidcSettings } from '../auth/administrators/oidc-log-in.ts'
 import type { Sessions } from '../auth/administrators/sessions.ts'
 import type { Credentials } from '../auth/credentials.ts'
 import type { People } from '../auth/people/people.ts'
@@ -12,6 +13,7 @@ import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
 import type { LateGroupware } from '../groupware/organizations/late-groupware.ts'
+import type { CredentialLookup } from '../kernel/credential.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
@@ -36,6 +38,8 @@ export interface ApiParts {
   readonly administrators: Administrators
   readonly sessions: Sessions
   readonly setup: Setup
+  /** Undefined where administrators log in with passwords only. */
+  readonly signIn?: { readonly settings: OidcSettings; readonly credential: CredentialLookup } | undefined
   readonly tokens: Pick<LateTokenServer, 'load' | 'verifyAccessToken' | 'isRevoked'>
   readonly groupware: Pick<LateGroupware, 'load'>
   readonly catalog: FlowCatalog

@@ -8,6 +8,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import { createOidcLogIn } from '../auth/administrators/oidc-log-in.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
 import { MiB } from '../kernel/size.ts'
 import { type AdminCaller, createCallerCheck } from './admin-caller.ts'
@@ -25,6 +26,7 @@ import { keyRoutes } from './key-routes.ts'
 import { logRoutes } from './log-routes.ts'
 import { mailboxRoutes } from './mailbox-routes.ts'
 import { messageRoutes } from './message-routes.ts'
+import { oidcCallbackPath, oidcRoutes } from './oidc-routes.ts'
 import { organizationRoutes } from './organization-routes.ts'
 import type { ApiParts, App } from './parts.ts'
 import { type Asked, askedOf } from './permissions.ts'
@@ -58,7 +60,8 @@ export interface Api {
 /** `listening`: a server that listens already, hardened and guarded; whoever made it closes it. */
 export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = {}, listening?: Server): Api {
   const app = makeApp(limits, listening)
-  const tickets = createSignInTickets(parts.clock, () => parts.publicUrl ?? `http://localhost:${portOf(app.server)}`)
+  const publicUrl = () => parts.publicUrl ?? `http://localhost:${portOf(app.server)}`
+  const tickets = createSignInTickets(parts.clock, publicUrl)
   const findCaller = createCallerCheck(parts)
   const mask = parts.logBook.mask.text
   const { log } = parts.logBook
@@ -121,6 +124,10 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     vaultRoutes(routes, parts)
     administratorRoutes(routes, parts)
     sessionRoutes(routes, parts)
+    if (parts.signIn) {
+      const redirectUri = () => `${publicUrl()}${oidcCallbackPath}`
+      oidcRoutes(routes, parts, createOidcLogIn({ ...parts.signIn, clock: parts.clock, redirectUri }))
+    }
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })
 

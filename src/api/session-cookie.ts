@@ -9,6 +9,9 @@ import { isLoopback } from './request-guard.ts'
  */
 export const sessionCookie = '__Host-isthmus'
 
+/** Ties a log-in at an identity provider to the browser that began it. */
+export const signInCookie = '__Host-isthmus-sign-in'
+
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Strict'
 
 export function setSessionCookie(id: string): string {

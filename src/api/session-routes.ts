@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { administratorRole, permissionsOf } from '../auth/administrators/admin-roles.ts'
 import type { Administrator, LogIn } from '../auth/administrators/administrators.ts'
 import { csrfTokenOf } from './admin-caller.ts'
-import { administratorView, newPassword, totpCode, totpView, viewAdministrator } from './administrator-routes.ts'
+import { newPassword, totpCode, totpView } from './administrator-routes.ts'
 import { apiErrors } from './api-errors.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import {
@@ -24,11 +24,13 @@ const password = z.string().max(1000)
 
 const sessionView = z
   .object({
-    administrator: administratorView,
+    administrator: z.object({ name: z.string(), roles: z.array(z.string()), hasTotp: z.boolean() }),
     permissions: z.array(z.string()),
     csrfToken: z.string().meta({ description: 'For the header x-csrf-token of every change.' }),
   })
   .meta({ title: 'session' })
+
+type Viewed = Pick<Administrator, 'name' | 'roles' | 'hasTotp'>
 
 /** Administrators in their browsers: the first one, log-in, log-out, their own password and authenticator. */
 export function sessionRoutes(app: App, parts: ApiParts): void {
@@ -49,10 +51,10 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     return view(administrator, id)
   }
 
-  function view(administrator: Administrator, id: string): z.output<typeof sessionView> {
+  function view({ name, roles, hasTotp }: Viewed, id: string): z.output<typeof sessionView> {
     return {
-      administrator: viewAdministrator(administrator, sessions),
-      permissions: [...permissionsOf(administrator.roles)],
+      administrator: { name, roles: [...roles], hasTotp },
+      permissions: [...permissionsOf(roles)],
       csrfToken: csrfTokenOf(id),
     }
   }
@@ -116,8 +118,8 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     '/api/session',
     { schema: { tags, summary: 'Who is logged in, and what they may', response: { 200: sessionView } } },
     async request => {
-      const { administrator, id } = sessionOf(request)
-      return view(administrators.get(administrator), id)
+      const { administrator: name, id, roles } = sessionOf(request)
+      return view({ name, roles, hasTotp: administrators.find(name)?.hasTotp ?? false }, id)
     },
   )
 

@@ -65,7 +65,7 @@ export function signInRoutes(app: App, parts: ApiParts, tickets: SignInTickets):
   }
 }
 
-function showPage(reply: FastifyReply, status: number, title: string, lines: readonly string[]) {
+export function showPage(reply: FastifyReply, status: number, title: string, lines: readonly string[]) {
   const paragraphs = lines.map(line => `<p>${escapeHtml(line)}</p>`).join('\n')
   return reply
     .status(status)

@@ -6,6 +6,7 @@ import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
+import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
 
 export const configErrors = defineErrors('CONFIG', {
@@ -149,6 +150,7 @@ export const hubConfig = z.strictObject({
         .url({ protocol: /^https?$/ })
         .optional()
         .meta({ description: 'Where browsers reach the hub, for signing in.', examples: ['https://hub.contoso.com'] }),
+      'sign-in': adminSignIn.optional(),
     })
     .prefault({})
     .meta({ description: 'Where the admin API listens; put TLS before it where it leaves the machine.' }),

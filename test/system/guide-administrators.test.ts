@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { totpCode } from '../../src/auth/administrators/totp.ts'
+import { parseHubConfig } from '../../src/cli/hub-config.ts'
 import { freePorts } from '../foreign/servers/wait.ts'
 import { GuideMachine, isHubReady, readGuide } from '../hub/guide.ts'
 
@@ -69,6 +70,15 @@ test('every command of the guide works, from a hub without passwords to a progra
   expect(audit).toMatch(/admin@127\.0\.0\.1 +administrator\.totp-confirm/)
   expect(await machine.run('isthmus audit verify')).toMatch(/\S/)
 }, 120_000)
+
+test('the part of isthmus.yaml about an identity provider is one', () => {
+  const part = guide.blocks.find(({ info }) => info === 'part')
+  expect(parseHubConfig(part?.text ?? '', 'isthmus.yaml').admin['sign-in']).toMatchObject({
+    name: 'preferred_username',
+  })
+  const wrong = part?.text.replace('[Operator]', '[Emperor]') ?? ''
+  expect(() => parseHubConfig(wrong, 'isthmus.yaml')).toThrow(/Isthmus\.Operators/)
+})
 
 test('after a restart sessions go on, the second factor is asked for, and used codes stay used', async () => {
   const password = 'twelve letters at least'

@@ -31,6 +31,30 @@ export const adminErrors = defineErrors('ADMIN', {
     means: 'Too many log-ins failed.',
     next: 'Wait {wait}, then try again.',
   },
+  SIGN_IN_UNREACHABLE: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The identity provider {issuer} does not answer as one: {text}',
+    next: 'Check admin.sign-in in isthmus.yaml, and whether the hub reaches the provider.',
+  },
+  SIGN_IN_UNKNOWN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'This log-in was not begun here, or took too long.',
+    next: 'Begin again in this browser.',
+  },
+  SIGN_IN_REFUSED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The identity provider did not vouch for anybody: {text}',
+    next: 'Begin again; if it stays so, compare admin.sign-in in isthmus.yaml with the registration at the provider.',
+  },
+  SIGN_IN_WITHOUT_ROLE: {
+    side: 'caller',
+    retry: 'after-change',
+    means: '{name} is in no group that has a role here.',
+    next: 'Name one of the groups under admin.sign-in.roles in isthmus.yaml.',
+  },
   CODE_WRONG: {
     side: 'caller',
     retry: 'after-change',

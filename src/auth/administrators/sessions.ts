@@ -19,12 +19,14 @@ export interface Session {
   readonly beganAt: number
   readonly seenAt: number
   readonly address: string
+  /** What the identity provider said of somebody who is no administrator of the hub itself. */
+  readonly groups?: readonly string[]
 }
 
 /** Sessions by a random id that only the browser has: the hub keeps its digest. They outlive a restart. */
 export interface Sessions {
   /** Always a new id, whatever the browser had before. */
-  begin(administrator: string, address: string): Promise<string>
+  begin(administrator: string, address: string, groups?: readonly string[]): Promise<string>
   /** The session as long as it counts; each use makes it last. */
   use(id: string): Promise<Session | undefined>
   end(id: string): Promise<void>
@@ -50,9 +52,9 @@ export async function openSessions({ records, clock }: SessionsOptions): Promise
   await endStale()
 
   async function write(digest: string, session: Session): Promise<void> {
-    const { administrator, beganAt, seenAt, address } = session
+    const { administrator, beganAt, seenAt, address, groups } = session
     sessions.set(digest, { ...session, writtenAt: seenAt })
-    await records.write(area, digest, { v: 1, administrator, beganAt, seenAt, address })
+    await records.write(area, digest, { v: 1, administrator, beganAt, seenAt, address, ...(groups && { groups }) })
   }
 
   async function remove(digest: string): Promise<void> {
@@ -75,14 +77,14 @@ export async function openSessions({ records, clock }: SessionsOptions): Promise
       .toSorted(([, one], [, other]) => one.beganAt - other.beganAt)
 
   return {
-    async begin(administrator, address) {
+    async begin(administrator, address, groups) {
       await endStale()
       const open = ofPerson(administrator)
       const tooMany = Math.max(0, open.length + 1 - sessionLimits.perPerson)
       for (const [digest] of open.slice(0, tooMany)) await remove(digest)
       const id = randomBytes(32).toString('base64url')
       const now = clock.now()
-      await write(digestOf(id), { administrator, beganAt: now, seenAt: now, address })
+      await write(digestOf(id), { administrator, beganAt: now, seenAt: now, address, ...(groups && { groups }) })
       return id
     },
     async use(id) {
