@@ -164,6 +164,12 @@ export class Directory {
     return found
   }
 
+  /** Throws ORGANIZATION_TOO_MANY when so many further mailboxes do not fit. */
+  refuseMore(organization: string, count: number): void {
+    const { size } = this.#membersOf(organization)
+    refuseAbove(limits.mailboxesPerOrganization, size + count, 'mailboxes of one organization')
+  }
+
   /** Adds a mailbox, or changes what is said of it; its state stays. */
   async putMailbox(
     organization: string,
@@ -177,7 +183,7 @@ export class Directory {
       throw organizationErrors.MAILBOX_ELSEWHERE({ mailbox: address, organization: before.organization })
     }
     const members = this.#membersOf(organization)
-    if (!before) refuseAbove(limits.mailboxesPerOrganization, members.size + 1, 'mailboxes of one organization')
+    if (!before) this.refuseMore(organization, 1)
     const written = await this.#mailboxes.write(address, {
       state: 'not-activated',
       stateSince: this.#clock.now(),

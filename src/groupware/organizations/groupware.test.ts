@@ -366,6 +366,14 @@ describe('a mailbox', () => {
     expect(groupware.mailboxes('fabrikam')).toEqual([])
   })
 
+  test('that is one too many keeps the whole list out', async () => {
+    const groupware = await contosoWith('ada@contoso.com')
+    const many = Array.from({ length: 20_000 }, (_, index) => `p${index}@contoso.com`).join('\n')
+    const refused = await refusal(groupware.addList('contoso', many, false))
+    expect(refused.code).toBe('ORGANIZATION_TOO_MANY')
+    expect(groupware.mailboxes('contoso')).toHaveLength(1)
+  })
+
   test('is forgotten with its links; both sides keep what they have', async () => {
     const ada = world.addPerson('ada@contoso.com')
     ada.mailbox.add(appointment())

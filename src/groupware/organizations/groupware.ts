@@ -255,6 +255,7 @@ export class Groupware {
     if (!isDryRun && first) {
       throw organizationErrors.LIST_INVALID({ count: mistakes.length, first: `line ${first.line}: ${first.message}` })
     }
+    directory.refuseMore(organization, added.length)
     if (!isDryRun) for (const { mailbox } of read.rows) await directory.putMailbox(organization, mailbox)
     return { rows: read.rows, mistakes: mistakes.slice(0, limits.listMistakes), added, changed }
   }

@@ -9,6 +9,8 @@ export const organizationLimits = {
   listBytes: 4 * 1024 * 1024,
   /** Mistakes of a list that are told; further ones are counted. */
   listMistakes: 200,
+  /** With so many mistakes nobody reads on: the text is something else. */
+  listMistakesMax: 1_000,
   /** Lines of the log of one mailbox; the oldest go. */
   logLines: 2_000,
   /** Mailboxes whose access is tested at the same time by one job. */

@@ -15,6 +15,11 @@ test.each([
     'a@x.example, b@x.example;c@x.example\td@x.example',
     ['a', 'b', 'c', 'd'].map(name => `${name}@x.example`),
   ],
+  [
+    'an address without brackets beside others',
+    'Ada <ada@x.example>; ben@x.example',
+    ['ada@x.example', 'ben@x.example'],
+  ],
   ['a byte order mark', '\uFEFFa@x.example', ['a@x.example']],
 ])('%s is read', (_name, text, expected) => {
   expect(readMailboxList(text).mistakes).toEqual([])
@@ -40,6 +45,11 @@ test.each([
     'mailbox,role\na@x.example,x',
     { line: 1, message: expect.stringContaining('unknown column "role"') },
   ],
+  [
+    'a column with a name of the language',
+    'mailbox,constructor\na@x.example,x',
+    { line: 1, message: expect.stringContaining('unknown column "constructor"') },
+  ],
   ['a column twice', 'mailbox,mailbox\na@x.example,x', { line: 1, message: 'column "mailbox" is there twice' }],
   ['too many values', 'mailbox,crm-user\na@x.example,b@x.example,c', { line: 2, message: '3 values for 2 columns' }],
   ['an open quote', 'mailbox,crm-user\n"a@x.example,b@x.example', { line: 2, message: 'a quote that is not closed' }],
@@ -55,4 +65,14 @@ test('a list beyond the limit is refused as a whole', () => {
     rows: [],
     mistakes: [{ line: 1, message: expect.stringContaining('larger') }],
   })
+})
+
+test.each([
+  ['words', 'x '.repeat(2_000_000)],
+  ['lines', 'x\n'.repeat(2_000_000)],
+  ['rows of a CSV', `mailbox\n${'x,y\n'.repeat(1_000_000)}`],
+])('%s that are no list are not read to their end', (_name, text) => {
+  const { mistakes } = readMailboxList(text)
+  expect(mistakes.length).toBeLessThan(1_100)
+  expect(mistakes.at(-1)?.message).toContain('no list of mailboxes')
 })

@@ -23,6 +23,7 @@ export function readMailboxList(text: string): ReadList {
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)
   const seen = new Map<string, number>()
   const take = (line: number, given: unknown) => {
+    if (mistakes.length >= limits.listMistakesMax) return
     const read = mailboxInput.safeParse(given)
     if (!read.success) {
       const issue = read.error.issues[0]
@@ -40,13 +41,17 @@ export function readMailboxList(text: string): ReadList {
   const isCsv = header?.some(name => name.trim().toLowerCase() === 'mailbox') ?? false
   if (isCsv && header) readCsv(lines, first, header, take, mistakes)
   else for (const [at, line] of lines.entries()) if (isTelling(line)) readPasted(at + 1, line, take)
+  const isFull = mistakes.length >= limits.listMistakesMax
+  if (isFull) mistakes.push({ line: lines.length, message: 'there are more mistakes; this is no list of mailboxes' })
   return { rows, mistakes }
 }
 
 function readPasted(line: number, text: string, take: (line: number, given: unknown) => void): void {
   const bracketed = [...text.matchAll(/<([^<>]*)>/g)].map(match => match[1] ?? '')
-  const addresses = bracketed.length > 0 ? bracketed : text.split(/[\s,;]+/).filter(word => word !== '')
-  for (const address of addresses) take(line, { address })
+  const words = text.replace(/<[^<>]*>/g, ' ').split(/[\s,;]+/)
+  // Beside addresses in brackets stand names, and perhaps addresses without any.
+  const bare = words.filter(word => (bracketed.length > 0 ? word.includes('@') : word !== ''))
+  for (const address of [...bracketed, ...bare]) take(line, { address })
 }
 
 function readCsv(
@@ -59,7 +64,7 @@ function readCsv(
   const separator = header.length === 1 ? ',' : separatorOf(lines[first] ?? '')
   const names = header.map(name => name.trim().toLowerCase())
   for (const [index, name] of names.entries()) {
-    if (!(name in columns)) {
+    if (!Object.hasOwn(columns, name)) {
       mistakes.push({
         line: first + 1,
         message: `unknown column "${header[index]?.trim().slice(0, 40)}"; there are mailbox, crm-user, credential`,
@@ -70,7 +75,7 @@ function readCsv(
   }
   if (mistakes.length > 0) return
   for (const [at, text] of lines.entries()) {
-    if (at <= first || !isTelling(text)) continue
+    if (at <= first || !isTelling(text) || mistakes.length >= limits.listMistakesMax) continue
     const cells = splitRow(text, separator)
     if (!cells) mistakes.push({ line: at + 1, message: 'a quote that is not closed' })
     else if (cells.length > names.length) {
