@@ -157,14 +157,16 @@ function asRequest(
   signal: AbortSignal,
 ): HttpRequest {
   const url = incoming.url ?? ''
-  const query = new URLSearchParams(url.split('?').slice(1).join('?'))
-  const headers = Object.entries(incoming.headers).map(([name, value]) => [name, String(value)] as const)
+  const queryAt = url.indexOf('?')
+  const query = queryAt < 0 ? [] : [...new URLSearchParams(url.slice(queryAt + 1))]
+  const headers: Record<string, string> = {}
+  for (const name in incoming.headers) headers[name] = String(incoming.headers[name])
   return {
     method: incoming.method ?? '',
     url,
     path: pathOf(url),
-    query: Object.fromEntries([...query].toReversed()),
-    headers: Object.fromEntries(headers),
+    query: Object.fromEntries(query.toReversed()),
+    headers,
     body: readChunks(incoming, response, route.bodyBytesMax),
     remoteAddress: incoming.socket.remoteAddress ?? '',
     caller,

@@ -35,7 +35,14 @@ export function hardenedOptions(limits: Partial<typeof httpLimits> = {}): Server
 }
 
 /** Headers of which a second one is an attempt to be understood in two ways. */
-const singleHeaders = ['host', 'authorization', 'content-length', 'content-type', 'transfer-encoding', 'expect']
+const singleHeaders: ReadonlySet<string> = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'expect',
+])
 
 /** What node lets through although two servers may understand it differently; undefined: the request is fine. */
 export function findMalformed(request: IncomingMessage): HubError | undefined {
@@ -48,18 +55,28 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
   if (!isDecodable(target.split('?')[0] ?? '')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'the path has a broken percent escape' })
   }
-  const names = request.rawHeaders.filter((_value, index) => index % 2 === 0).map(name => name.toLowerCase())
-  for (const name of singleHeaders) {
-    const count = names.filter(each => each === name).length
+  const counts = countSingle(request.rawHeaders)
+  for (const [name, count] of counts) {
     if (count > 1) return apiErrors.REQUEST_MALFORMED({ text: `it has ${count} ${name} headers` })
   }
-  if (names.includes('transfer-encoding') && names.includes('content-length')) {
+  if (counts.has('transfer-encoding') && counts.has('content-length')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
   }
   return undefined
 }
 
+/** How often each of these headers is there; raw headers are names and values in turns. */
+function countSingle(rawHeaders: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? '').toLowerCase()
+    if (singleHeaders.has(name)) counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
+  return counts
+}
+
 function isDecodable(path: string): boolean {
+  if (!path.includes('%')) return true
   try {
     decodeURIComponent(path)
     return true

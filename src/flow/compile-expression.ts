@@ -64,6 +64,7 @@ function toExpression(
   locals: readonly string[],
 ): CompiledExpression {
   const needsBody = inspection.needs.body || inspection.needs.attachments
+  const attribute = attributeOf(text)
 
   function compute(scope: Scope): Json {
     try {
@@ -80,6 +81,11 @@ function toExpression(
     needsBody,
     dependsOnMessage: inspection.readsMessage || inspection.readsLocals,
     evaluate(scope) {
+      if (attribute !== undefined) {
+        const { attributes } = scope.message
+        const value = Object.hasOwn(attributes, attribute) ? attributes[attribute] : undefined
+        if (typeof value === 'string') return value
+      }
       if (needsBody) {
         const parseBytesMax = (scope.limits ?? defaultLimits).parseBytes
         const loading = loadBody(viewMessage(scope.message), scope.message, inspection.needs, parseBytesMax)
@@ -88,6 +94,18 @@ function toExpression(
       return compute(scope)
     },
   }
+}
+
+/** Names of a message that are none of its attributes. */
+const ownNames: ReadonlySet<string> = new Set(['id', 'size', 'type', 'acceptedAt', 'headers', 'body', 'attachments'])
+
+/**
+ * The attribute that an expression names and does nothing else with, as keys and addresses mostly do: its text needs no
+ * view of the whole message, which costs more than everything else of it.
+ */
+function attributeOf(text: string): string | undefined {
+  const name = /^\s*message\.([A-Za-z_][A-Za-z0-9_]*)\s*$/.exec(text)?.[1]
+  return name === undefined || ownNames.has(name) ? undefined : name
 }
 
 const paramViews = new WeakMap<object, unknown>()

@@ -30,13 +30,41 @@ export class NullableHeaderView extends Map<string, string | null> {
  * A message as expressions see it. Everything is a Map: names that come out of messages can then never meet
  * JavaScript's own (`constructor`, `__proto__`).
  */
-export interface MessageView {
+export class MessageView {
   /** `message`; it has `body` and `attachments` once they were loaded. */
   readonly message: Map<string, unknown>
-  /** The same for `has(message.headers.x)`: a header that is not there is not there. */
-  readonly present: Map<string, unknown>
+  readonly #headers: readonly [string, string][]
+  #present: Map<string, unknown> | undefined
+  #nullable: Map<string, unknown> | undefined
+
+  constructor({ attributes, headers, id, body, acceptedAt }: Message) {
+    const message = new Map<string, unknown>()
+    for (const name in attributes) message.set(name, celValue(attributes[name]))
+    message.set('id', id)
+    message.set('size', body.bytes)
+    message.set('type', body.type)
+    message.set('acceptedAt', new Date(acceptedAt))
+    this.#headers = Object.entries(headers)
+    message.set('headers', new HeaderView(this.#headers))
+    this.message = message
+  }
+
+  /** The same for `has(message.headers.x)`: a header that is not there is not there. Made when it is asked for. */
+  get present(): Map<string, unknown> {
+    this.#present ??= new Map(this.message).set('headers', new Map(this.#headers))
+    return this.#present
+  }
+
   /** The same for `message.headers.x == null`: a header that is not there is null. */
-  readonly nullable: Map<string, unknown>
+  get nullable(): Map<string, unknown> {
+    this.#nullable ??= new Map(this.message).set('headers', new NullableHeaderView(this.#headers))
+    return this.#nullable
+  }
+
+  /** Adds what was loaded of the body. */
+  load(name: 'body' | 'attachments', value: unknown): void {
+    for (const view of [this.message, this.#present, this.#nullable]) view?.set(name, value)
+  }
 }
 
 const views = new WeakMap<Message, MessageView>()
@@ -47,19 +75,7 @@ const attachmentLists = new WeakMap<Body, unknown>()
 export function viewMessage(message: Message): MessageView {
   const known = views.get(message)
   if (known) return known
-  const shared: [string, unknown][] = [
-    ...Object.entries(message.attributes).map(([name, value]): [string, unknown] => [name, celValue(value)]),
-    ['id', message.id],
-    ['size', message.body.bytes],
-    ['type', message.body.type],
-    ['acceptedAt', new Date(message.acceptedAt)],
-  ]
-  const headers = Object.entries(message.headers)
-  const view = {
-    message: new Map([...shared, ['headers', new HeaderView(headers)]]),
-    present: new Map([...shared, ['headers', new Map(headers)]]),
-    nullable: new Map([...shared, ['headers', new NullableHeaderView(headers)]]),
-  }
+  const view = new MessageView(message)
   views.set(message, view)
   return view
 }
@@ -77,22 +93,18 @@ export function loadBody(
   parseBytesMax: number,
 ): undefined | Promise<void> {
   const waits: Promise<void>[] = []
-  const keep = (name: string, value: unknown) => {
-    view.message.set(name, value)
-    view.present.set(name, value)
-  }
   if (needs.body && !view.message.has('body')) {
     const parsed = parsedBody(message.body, parseBytesMax)
-    if (parsed instanceof Promise) waits.push(parsed.then(value => keep('body', value)))
-    else keep('body', parsed)
+    if (parsed instanceof Promise) waits.push(parsed.then(value => view.load('body', value)))
+    else view.load('body', parsed)
   }
   if (needs.attachments && !view.message.has('attachments')) {
     const known = attachmentLists.get(message.body)
-    if (known) keep('attachments', known)
+    if (known) view.load('attachments', known)
     else {
       const listed = listAttachments(message.body, message.headers).then(list => {
         attachmentLists.set(message.body, list)
-        keep('attachments', list)
+        view.load('attachments', list)
       })
       waits.push(listed)
     }

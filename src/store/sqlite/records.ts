@@ -14,14 +14,18 @@ export function openRecords({
   const upsert = database.prepare(`
     insert into record values (?, ?, ?, ?)
     on conflict do update set value = excluded.value, revision = excluded.revision`)
+  const overwrite = database.prepare(`
+    insert into record values (?, ?, ?, 1)
+    on conflict do update set value = excluded.value, revision = record.revision + 1 returning revision`)
   const remove = database.prepare('delete from record where area = ? and id = ?')
 
   function write(area: string, id: string, value: Json, expected?: number): Promise<number> {
     const text = JSON.stringify(value)
     return committer.commit(() => {
+      if (expected === undefined) return numberOf(overwrite.get(area, id, text)?.['revision'])
       const row = select.get(area, id)
       const revision = row ? numberOf(row['revision']) : 0
-      if (expected !== undefined && expected !== revision) throw storeErrors.CHANGED_MEANWHILE({ area, id })
+      if (expected !== revision) throw storeErrors.CHANGED_MEANWHILE({ area, id })
       upsert.run(area, id, text, revision + 1)
       return revision + 1
     })
