@@ -45,8 +45,7 @@ export default defineMapping({
     statuscode: number(2)
       .when(isGone)
       .or(field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 })),
-    // Of an account that is there already it belongs to the credit limit (see credit.ts), which means another amount in another.
-    transactioncurrencyid: sales.field('WAERS').key().onCreate(),
+    transactioncurrencyid: sales.field('WAERS').key(),
     paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   },
 })
