@@ -31,6 +31,8 @@ export class GroupwareWorld {
   readonly crms = new Map<string, WorldCrm>()
   /** Thrown by each request to the mailbox side. */
   failure: HubError | undefined
+  /** Mailboxes whose requests are answered with a failure of the account. */
+  readonly odd = new Set<string>()
   /** Each listing of a mailbox waits for it. */
   gate: Promise<void> | undefined
   /** Times a mailbox was asked what changed. */
@@ -76,6 +78,7 @@ export class GroupwareWorld {
   #exchange(): SideDriver {
     const driver = routed('exchange', scope => {
       if (this.failure) throw this.failure
+      if (this.odd.has(scope.mailbox)) throw worldErrors.ACCOUNT_REFUSED()
       const mailbox = this.mailboxes.get(scope.mailbox)
       if (!mailbox) throw worldErrors.NO_MAILBOX({ mailbox: scope.mailbox })
       return mailbox

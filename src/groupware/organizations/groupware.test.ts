@@ -188,6 +188,25 @@ describe('an active mailbox', () => {
     expect(groupware.statusOf('contoso').account.isRefused).toBe(false)
   })
 
+  test('that alone meets what looks like a refused account stops the others once, and no more', async () => {
+    const ben = world.addPerson('ben@contoso.com')
+    world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com', 'ben@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    world.odd.add('ada@contoso.com')
+    await world.pass(2 * HOUR)
+    expect(groupware.mailbox('ada@contoso.com')).toMatchObject({ state: 'error' })
+    expect(groupware.statusOf('contoso').account).toMatchObject({ isRefused: false, trouble: undefined })
+    ben.mailbox.add(appointment({ subject: 'soon' }))
+    await world.pass(2 * MINUTE)
+    expect(subjects(ben.crm.held)).toEqual(['soon'])
+    world.odd.clear()
+    groupware.syncNow('ada@contoso.com')
+    await world.pass(MINUTE)
+    expect(groupware.mailbox('ada@contoso.com').state).toBe('active')
+  })
+
   test('holds a mass deletion back until a person lets it pass', async () => {
     const ada = world.addPerson('ada@contoso.com')
     const held = Array.from({ length: 30 }, (_, index) => ada.mailbox.add(appointment({ subject: `item ${index}` })))

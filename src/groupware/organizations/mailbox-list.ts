@@ -40,7 +40,12 @@ export function readMailboxList(text: string): ReadList {
   const header = splitRow(lines[first] ?? '')
   const isCsv = header?.some(name => name.trim().toLowerCase() === 'mailbox') ?? false
   if (isCsv && header) readCsv(lines, first, header, take, mistakes)
-  else for (const [at, line] of lines.entries()) if (isTelling(line)) readPasted(at + 1, line, take)
+  else {
+    for (const [at, line] of lines.entries()) {
+      if (mistakes.length >= limits.listMistakesMax) break
+      if (isTelling(line)) readPasted(at + 1, line, take)
+    }
+  }
   const isFull = mistakes.length >= limits.listMistakesMax
   if (isFull) mistakes.push({ line: lines.length, message: 'there are more mistakes; this is no list of mailboxes' })
   return { rows, mistakes }

@@ -21,6 +21,10 @@ const restingRetries: ReadonlySet<string> = new Set(['after-change', 'never'])
 export class Worker {
   readonly #parts: GroupwareParts
   readonly #turns = new Turns()
+  /** Turns that went well, by organization. */
+  readonly #wellDone = new Map<string, number>()
+  /** Mailboxes that met a failure of their account, and how many turns had gone well by then. */
+  readonly #suspects = new Map<string, { readonly code: string; readonly wellDone: number }>()
 
   constructor(parts: GroupwareParts) {
     this.#parts = parts
@@ -30,7 +34,10 @@ export class Worker {
   async work(address: string, kinds: readonly ItemKind[] | undefined, signal: AbortSignal): Promise<WorkEnd> {
     const { directory, journal, progress, clock, log } = this.#parts
     const mailbox = directory.findMailbox(address)
-    if (!mailbox || !this.isSynced(mailbox)) return { state: 'left' }
+    if (!mailbox || !this.isSynced(mailbox)) {
+      this.#suspects.delete(address)
+      return { state: 'left' }
+    }
     const since = clock.now()
     try {
       const summary = await this.#turns.alone(address, async () => {
@@ -39,6 +46,8 @@ export class Worker {
         return now && this.isSynced(now) ? this.#sync(now, kinds, signal) : undefined
       })
       if (!summary) return { state: 'left' }
+      this.#suspects.delete(address)
+      this.#wellDone.set(mailbox.organization, this.#wellDoneOf(mailbox) + 1)
       progress.note(address, summary, kinds)
       const itemCount = countOf(summary)
       if (itemCount > 0) {
@@ -97,7 +106,24 @@ export class Worker {
   async #concernOf(mailbox: Mailbox, error: HubError): Promise<'mailbox' | 'account'> {
     const { directory, drivers } = this.#parts
     const both = await drivers.peek(directory.organization(mailbox.organization))
-    return both ? concernOf(error, both) : 'account'
+    const concerns = both ? concernOf(error, both) : 'account'
+    return concerns === 'account' && this.#isItsOwn(mailbox, error) ? 'mailbox' : concerns
+  }
+
+  /**
+   * A failure of the account which the same mailbox meets again while others do well is its own (an answer that nobody
+   * understands, say): it must not stop them each time. A server that is busy means the account, whoever hears it.
+   */
+  #isItsOwn(mailbox: Mailbox, { code, retryAfterMs }: HubError): boolean {
+    if (retryAfterMs !== undefined || /_(BUSY|TOO_MUCH_AT_ONCE)$/.test(code)) return false
+    const before = this.#suspects.get(mailbox.address)
+    const wellDone = this.#wellDoneOf(mailbox)
+    this.#suspects.set(mailbox.address, { code, wellDone })
+    return before !== undefined && before.code === code && wellDone > before.wellDone
+  }
+
+  #wellDoneOf({ organization }: Mailbox): number {
+    return this.#wellDone.get(organization) ?? 0
   }
 
   /** A mailbox that a person has to look after is shown in error; other troubles only say what they are. */
