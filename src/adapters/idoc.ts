@@ -140,9 +140,12 @@ class IdocSender implements Sender {
     let waiting = new Set<Promise<unknown>>()
     let type = ''
     let hasFailed = false
+    /** Order keys of those that are being made durable. */
+    const underWay = new Set<unknown>()
     const calm = async () => {
       await Promise.allSettled(waiting)
       waiting = new Set()
+      underWay.clear()
     }
     try {
       for await (const idoc of packet.idocs()) {
@@ -154,7 +157,12 @@ class IdocSender implements Sender {
         }
         // What does not fit into the database takes longer, and must neither overtake nor be overtaken.
         const isLarge = incoming.body.length > limits.inlineBytes
-        if (isLarge || waiting.size >= acceptedAtOnce) await calm()
+        // Nor may a newer one of an object be in when the older one is not: that would be too old when it comes again.
+        const { orderKey } = incoming.attributes
+        const isNext = underWay.has(orderKey)
+        if (isLarge || isNext || waiting.size >= acceptedAtOnce) await calm()
+        if (hasFailed) break
+        if (orderKey !== '') underWay.add(orderKey)
         const docnum = String(incoming.attributes['docnum'])
         const accepted = intake.accept(incoming).then(({ id }) => ({ docnum, id }))
         accepted.catch(() => {
