@@ -3,6 +3,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MINUTE } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import {
@@ -342,6 +343,18 @@ describe('of several connectors', () => {
     const opening = open()
     standIns.push(await startStandIn(hub, identity))
     ;(await opening).destroy()
+  })
+
+  test('a connection waits a moment for one that stops and is started anew', async () => {
+    const stopping = await connector('dc-frankfurt', { onConnect: refuseWith(410, 'The connector stops.') })
+    hub.clock.offsetMs += 5 * MINUTE
+    const comeBack = async () => {
+      await until(() => stopping.asked.length > 0)
+      await connector('dc-frankfurt', { run: 'run-2' })
+    }
+    const [stream] = await Promise.all([open(), comeBack()])
+    stream.end('through')
+    expect((await readAll(stream)).toString()).toBe('through')
   })
 
   test('one that says goodbye gets no new streams, and what it carries goes on', async () => {

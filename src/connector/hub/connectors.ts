@@ -204,7 +204,9 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
       openStream(request, {
         candidates: (location, address) => registry.candidates(location, address),
         awaitTunnel: async ({ via }, waitMs, signal) => {
-          const since = awaySince.get(via) ?? startedAt
+          // Tunnels that stand and still did not do are those of a connector that is stopping.
+          const isThere = registry.ofLocation(via).length > 0
+          const since = isThere ? clock.now() : (awaySince.get(via) ?? startedAt)
           const isEnrolled = book.list().some(each => each.location === via && !each.revoked)
           if (isClosing || !isEnrolled || clock.now() - since > hubLimits.recentlyMs) return false
           return registry.awaitTunnel(via, clock, Math.min(waitMs, hubLimits.comingBackMs), signal)

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { asHubError, type HubError, hubErrors } from '../../kernel/error.ts'
 import type { ConnectRequest } from '../../kernel/socket.ts'
 import { netErrors } from '../../protocols/net/errors.ts'
+import { refusals } from '../wire.ts'
 import { locationErrors } from './errors.ts'
 import { refusalOf } from './refusal-words.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -70,15 +71,19 @@ async function openSomewhere(
   const tried = new Set<Tunnel>()
   const refusedBy = new Set<string>()
   let refusal: HubError | undefined
+  /** A connector that goes on has answered. */
+  let isHeard = false
   for (;;) {
-    // Asked anew each time: while one connector was asked, another may have gone or come.
+    // Asked anew each time: while one connector was asked, another may have gone or come. One that does not list it is
+    // asked only as the first: so it is refused, and audited, over there too.
     const next = opener
       .candidates(target.via, address)
-      .find(tunnel => !tried.has(tunnel) && !refusedBy.has(tunnel.owner.connector) && mayTry(tunnel, address, refusal))
+      .find(
+        tunnel => !tried.has(tunnel) && !refusedBy.has(tunnel.owner.connector) && (!isHeard || tunnel.lists(address)),
+      )
     if (!next) {
-      const isUnheard = refusal === undefined || refusal.code === locationErrors.TUNNEL_LOST.code
       // Half of the time at most, so that what is told is the reason and not that time ran out.
-      if (isUnheard && (await opener.awaitTunnel(target, timeoutMs / 2, gone.signal))) continue
+      if (!isHeard && (await opener.awaitTunnel(target, timeoutMs / 2, gone.signal))) continue
       if (stream.destroyed) throw stream.errored ?? hubErrors.STOPPING()
       throw refusal ?? opener.noTunnel(target)
     }
@@ -93,19 +98,15 @@ async function openSomewhere(
     if (outcome.isAnswer) {
       refusedBy.add(next.owner.connector)
       opener.onRefused(target, next, outcome.error)
-      refusal = refusal?.code === locationErrors.TUNNEL_LOST.code ? outcome.error : (refusal ?? outcome.error)
+      refusal = isHeard ? refusal : outcome.error
+      isHeard = true
     } else refusal ??= outcome.error
   }
 }
 
-// One that does not list it is asked only as the first: so it is refused, and audited, over there too.
-function mayTry(tunnel: Tunnel, address: string, refusal: HubError | undefined): boolean {
-  return tunnel.lists(address) || refusal === undefined || refusal.code === locationErrors.TUNNEL_LOST.code
-}
-
 interface Failure {
   readonly error: HubError
-  /** True: the connector answered; false: it did not get to. */
+  /** True: the connector answered; false: it did not get to, or stops. */
   readonly isAnswer: boolean
 }
 
@@ -154,7 +155,9 @@ function tryTunnel(
         return resolve(undefined)
       }
       carrier.close(constants.NGHTTP2_CANCEL)
-      resolve({ error: refusalOf(headers, connector, target), isAnswer: true })
+      // One that stops says nothing about the server: as with a tunnel that is lost, it may come back.
+      const isAnswer = Number(headers[':status']) !== refusals.stopping
+      resolve({ error: refusalOf(headers, connector, target), isAnswer })
     })
     stream.tryOn(carrier)
   })
