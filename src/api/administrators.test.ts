@@ -119,6 +119,9 @@ test('each route says what it asks for, and each role gets there and nowhere els
       const answer = await send(world, method, path.replaceAll(/\{\w+\}/g, 'x'), undefined, asBrowser(browser))
       expect(`${role} ${method} ${path} ${await problemOf(answer)}`).toBe(`${role} ${method} ${path} 403 API_FORBIDDEN`)
     }
+    // What answers GET answers HEAD, and asks for the same.
+    const head = await send(world, 'HEAD', '/api/audit', undefined, asBrowser(browser))
+    expect(`${role} ${head.status}`).toBe(`${role} ${may.has('AuditLogRead') ? 200 : 403}`)
     for (const { method, path, asked = '' } of guarded) {
       const isListing = method === 'GET' && !path.includes('{') && path !== '/api/log'
       if (!may.has(asked) || !isListing) continue

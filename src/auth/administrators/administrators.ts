@@ -75,6 +75,14 @@ export async function openAdministrators({
 
   const asAdministrator = (person: Person): Administrator => ({ ...person, hasTotp: totp.isConfirmed(person.name) })
 
+  // One change after the other: of two that take the role from the last two each would see the other still have it.
+  let lastChange: Promise<unknown> = Promise.resolve()
+  function inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const next = lastChange.then(change)
+    lastChange = next.catch(() => {})
+    return next
+  }
+
   /** Throws when nobody could do everything any more. */
   function keepOne(name: string, after: Pick<Administrator, 'roles' | 'disabledAt'> | undefined): void {
     const doesAll = (person: Pick<Person, 'roles' | 'disabledAt'>) =>
@@ -106,19 +114,21 @@ export async function openAdministrators({
       refuseUnknownRoles(input.roles)
       return asAdministrator(await people.create(input))
     },
-    async update(name, change) {
-      refuseUnknownRoles(change.roles)
-      const before = people.get(name)
-      const { roles = before.roles, disabled = before.disabledAt !== undefined } = change
-      keepOne(name, { roles, disabledAt: disabled ? clock.now() : undefined })
-      return asAdministrator(await people.update(name, change))
-    },
-    async delete(name) {
-      keepOne(name, undefined)
-      const person = people.get(name)
-      await people.delete(person.name)
-      await totp.remove(person.name)
-    },
+    update: (name, change) =>
+      inTurn(async () => {
+        refuseUnknownRoles(change.roles)
+        const before = people.get(name)
+        const { roles = before.roles, disabled = before.disabledAt !== undefined } = change
+        keepOne(name, { roles, disabledAt: disabled ? clock.now() : undefined })
+        return asAdministrator(await people.update(name, change))
+      }),
+    delete: name =>
+      inTurn(async () => {
+        keepOne(name, undefined)
+        const person = people.get(name)
+        await people.delete(person.name)
+        await totp.remove(person.name)
+      }),
     async logIn({ name, password, code, address }) {
       const result = await checkPassword({ people, ...limits, log }, address, name, password)
       if (!('person' in result)) {

@@ -1,6 +1,8 @@
 import { tokenLimits } from '../../api/admin-token.ts'
 import { httpLimits } from '../../api/request-guard.ts'
 import { apiLimits } from '../../api/server.ts'
+import { oidcLimits } from '../../auth/administrators/oidc-log-in.ts'
+import { sessionLimits } from '../../auth/administrators/sessions.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
 import { peopleLimits } from '../../groupware/c4c/people.ts'
@@ -66,6 +68,21 @@ const ofServices: { readonly [K in keyof typeof serviceLimits]: string } = {
   certificateDays: 'Days for which a certificate of the hub may be valid.',
   secretDays: 'Days for which a secret with an end may be valid.',
   secretLetters: 'Letters of a secret that are looked at.',
+}
+
+const ofSessions: { readonly [K in keyof typeof sessionLimits]: string } = {
+  absoluteMs: 'How long a session of an administrator lasts.',
+  idleMs: 'How long it lasts without a call.',
+  perPerson: 'Sessions of one administrator; the oldest ends first.',
+  flushMs: 'How much of the last use a hub that is killed may forget.',
+}
+
+const ofLogIns: { readonly [K in keyof typeof oidcLimits]: string } = {
+  openForMs: 'How long a log-in at an identity provider may take.',
+  openMax: 'Log-ins that are under way there; the oldest gives way.',
+  requestMs: 'How long a request to the identity provider may take.',
+  nameLetters: 'Length of a name that it vouches for.',
+  groups: 'Groups that count.',
 }
 
 const ofKeyMaps: { readonly [K in keyof typeof keyMapLimits]: string } = {
@@ -200,6 +217,9 @@ ${tableOf(guardLimits, ofTheGuard)}
 Limits of service instances and their keys. They are fixed; \`isthmus space write\` sets quotas.
 
 ${tableOf(serviceLimits, ofServices)}
+Limits of sessions of administrators, and of their log-in at an identity provider. They are fixed.
+
+${tableOf({ ...sessionLimits, ...oidcLimits }, { ...ofSessions, ...ofLogIns })}
 Limits of key maps (steps \`remember\` and \`lookup\`). They are fixed.
 
 ${tableOf(keyMapLimits, ofKeyMaps)}
