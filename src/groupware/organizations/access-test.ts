@@ -1,4 +1,4 @@
-import { asHubError } from '../../kernel/error.ts'
+import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Scope, SideDriver } from '../drivers.ts'
 import type { SyncRules } from '../plan/rules.ts'
 import type { Cause, Mailbox } from './model.ts'
@@ -17,6 +17,8 @@ export interface AccessTest {
   readonly mailbox: string
   readonly ok: boolean
   readonly steps: readonly TestStep[]
+  /** The account behind all mailboxes is refused: to ask once more for another mailbox would bring the same words. */
+  readonly isAccountRefused?: boolean
 }
 
 export interface Drivers {
@@ -36,6 +38,7 @@ export async function testAccess(
   { mailbox, rules, now, signal }: { mailbox: Mailbox; rules: SyncRules; now: number; signal: AbortSignal },
 ): Promise<AccessTest> {
   const steps: TestStep[] = []
+  let isAccountRefused = false
   const drivers = await attempt(steps, 'settings', 'the settings of the organization', open, () => 'in order')
   for (const side of ['exchange', 'crm'] as const) {
     const driver = drivers?.[side]
@@ -48,12 +51,15 @@ export async function testAccess(
         sideWords[side],
         () => firstPage(driver, scope, signal),
         told,
+        error => {
+          isAccountRefused ||= error.retry === 'after-change' && driver.concerns(error) === 'account'
+        },
       )
       // Further kinds would only repeat the words.
       if (page === undefined) break
     }
   }
-  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps }
+  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps, isAccountRefused }
 }
 
 function firstPage(driver: SideDriver, scope: Scope, signal: AbortSignal) {
@@ -71,13 +77,16 @@ async function attempt<T>(
   what: string,
   work: () => Promise<T>,
   detail: (result: T) => string,
+  failed: (error: HubError) => void = () => {},
 ): Promise<T | undefined> {
   try {
     const result = await work()
     steps.push({ step, ok: true, detail: detail(result) })
     return result
   } catch (thrown) {
-    const { code, side, message, next } = asHubError(thrown)
+    const error = asHubError(thrown)
+    failed(error)
+    const { code, side, message, next } = error
     steps.push({ step, ok: false, detail: `${what}: ${message}`, cause: { code, side, message, next } })
     return undefined
   }

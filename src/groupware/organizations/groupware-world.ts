@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { MemoryRecords } from '../../auth/records-world.ts'
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
@@ -35,6 +36,8 @@ export class GroupwareWorld {
   readonly odd = new Set<string>()
   /** Each listing of a mailbox waits for it. */
   gate: Promise<void> | undefined
+  /** Listings take until they are told to stop. */
+  isSlow = false
   /** Times a mailbox was asked what changed. */
   listings = 0
   opened = 0
@@ -88,6 +91,8 @@ export class GroupwareWorld {
       changes: async (scope, token, signal) => {
         this.listings++
         await this.gate
+        if (this.isSlow && !signal.aborted) await once(signal, 'abort')
+        signal.throwIfAborted()
         return driver.changes(scope, token, signal)
       },
     }

@@ -85,6 +85,35 @@ describe('bulk activation', () => {
     }
   })
 
+  test('behind an account that is refused knocks a few times, not once for each mailbox', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    world.failure = worldErrors.ACCOUNT_REFUSED()
+    const job = await activateAll()
+    expect(job).toMatchObject({ done: 200, failedCount: 200 })
+    expect(groupware.mailbox('p199@contoso.com').cause).toMatchObject({ code: 'WORLD_ACCOUNT_REFUSED' })
+    await world.pass(HOUR)
+    expect(world.listings).toBeLessThan(40)
+    world.failure = undefined
+    await world.pass(HOUR)
+    expect(groupware.statusOf('contoso').counts).toMatchObject({ active: 200 })
+  })
+
+  test('does not bring back what a person deactivated meanwhile', async () => {
+    world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    world.gate = promise
+    const activating = await groupware.startJob('contoso', 'activate', 'all')
+    await world.pass(SECOND)
+    const deactivating = await groupware.startJob('contoso', 'deactivate', ['ada@contoso.com'])
+    await groupware.jobEnded(deactivating.id)
+    resolve()
+    await groupware.jobEnded(activating.id)
+    expect(groupware.mailbox('ada@contoso.com').state).toBe('not-activated')
+  })
+
   test('can be cancelled; what it did stays', async () => {
     const groupware = await contosoWith(...Array.from({ length: 30 }, (_, index) => `p${index}@contoso.com`))
     const { id } = await groupware.startJob('contoso', 'activate', 'all')
@@ -138,6 +167,20 @@ describe('an active mailbox', () => {
     await groupware.setPaused('contoso', false)
     await world.pass(2 * MINUTE)
     expect(ada.crm.held.size).toBe(1)
+  })
+
+  test('whose round takes long does not hold up a stop, also when a job waits for that round', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(MINUTE)
+    ada.mailbox.add(appointment())
+    world.isSlow = true
+    await world.pass(2 * MINUTE)
+    await groupware.startJob('contoso', 'pause', ['ada@contoso.com'])
+    await groupware.close()
+    const again = await world.start()
+    expect(again.mailbox('ada@contoso.com').state).toBe('paused')
   })
 
   test('has one round at a time, also when its organization was paused and resumed in the midst of one', async () => {

@@ -95,7 +95,10 @@ export class Groupware {
     const progress = await ProgressBook.open(records, clock, log)
     const drivers = new DriverBook(options.openDrivers)
     const store = openSyncStore({ file: fileOf('links.sqlite') })
-    const journal = new Journal({ file: fileOf('log.sqlite') })
+    const journal = new Journal({
+      file: fileOf('log.sqlite'),
+      onLost: (count, { message: text }) => log.warn('groupware.log-not-stored', { count, text }),
+    })
     const parts: GroupwareParts = { directory, drivers, store, journal, progress, clock, log }
     const worker = new Worker(parts)
     const loop = new SyncLoop(parts, worker, options.random ?? Math.random)
@@ -119,8 +122,8 @@ export class Groupware {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    await this.#jobs.close()
-    await this.#loop.close()
+    // A job may wait for a round, which ends early when it is told to.
+    await Promise.all([this.#jobs.close(), this.#loop.close()])
     await this.#parts.drivers.close()
     await this.#parts.progress.close()
     this.#parts.journal.close()

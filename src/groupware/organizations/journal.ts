@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { Decision } from '../sync/context.ts'
 import { organizationLimits } from './limits.ts'
@@ -39,7 +40,17 @@ export class Journal {
   #waiting: { mailbox: string; line: JournalLine }[] = []
   #isScheduled = false
 
-  constructor({ file }: { readonly file: string }) {
+  readonly #onLost: (count: number, error: HubError) => void
+
+  /** `onLost`: so many lines could not be written. */
+  constructor({
+    file,
+    onLost = () => {},
+  }: {
+    readonly file: string
+    readonly onLost?: (count: number, error: HubError) => void
+  }) {
+    this.#onLost = onLost
     if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     this.#database = new DatabaseSync(file)
     this.#database.exec(`
@@ -95,12 +106,18 @@ export class Journal {
     this.#isScheduled = false
     const waiting = this.#waiting.splice(0)
     if (waiting.length === 0 || !this.#database.isOpen) return
-    this.#database.exec('begin')
-    for (const { mailbox, line } of waiting) {
-      this.#insert.run(mailbox, line.at, wordsOf(line), JSON.stringify(line))
-      this.#count(mailbox)
+    try {
+      this.#database.exec('begin')
+      for (const { mailbox, line } of waiting) {
+        this.#insert.run(mailbox, line.at, wordsOf(line), JSON.stringify(line))
+        this.#count(mailbox)
+      }
+      this.#database.exec('commit')
+    } catch (thrown) {
+      // A full disk costs lines of the log, not the hub.
+      if (this.#database.isTransaction) this.#database.exec('rollback')
+      this.#onLost(waiting.length, asHubError(thrown))
     }
-    this.#database.exec('commit')
   }
 
   /** The oldest lines go a hundred at a time. */

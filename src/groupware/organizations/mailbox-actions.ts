@@ -13,6 +13,8 @@ import type { Worker } from './worker.ts'
 export class MailboxActions {
   readonly #parts: GroupwareParts
   readonly #worker: Worker
+  /** Why the account of a job's organization was refused: its other mailboxes need not knock, too. */
+  readonly #refused = new WeakMap<AbortSignal, AccessTest>()
   /** It is its turn now, or no longer. */
   readonly #changed: (mailbox: Mailbox) => void
 
@@ -22,6 +24,7 @@ export class MailboxActions {
     this.#changed = changed
   }
 
+  /** `signal` is one for each job. */
   async act(action: JobAction, address: string, signal: AbortSignal): Promise<void> {
     switch (action) {
       case 'activate':
@@ -50,9 +53,9 @@ export class MailboxActions {
         testAccess(async () => both, { mailbox, rules, now: clock.now(), signal: ending }),
       )
       .catch((thrown: unknown): AccessTest => {
-        const { code, side, message, next } = asHubError(thrown)
-        const cause = { code, side, message, next }
-        return { mailbox: mailbox.address, ok: false, steps: [{ step: 'settings', ok: false, detail: message, cause }] }
+        const { code, side, message, next, retry } = asHubError(thrown)
+        const steps = [{ step: 'settings', ok: false, detail: message, cause: { code, side, message, next } }]
+        return { mailbox: mailbox.address, ok: false, steps, isAccountRefused: retry === 'after-change' }
       })
   }
 
@@ -104,7 +107,11 @@ export class MailboxActions {
     const before = directory.mailbox(address)
     if (before.state === 'active') return
     await directory.setState(address, 'testing')
-    const test = await this.test(before, signal)
+    const test = this.#refused.get(signal) ?? (await this.test(before, signal))
+    const isOwn = directory.organization(before.organization).access === 'ews-direct'
+    if (test.isAccountRefused && !isOwn) this.#refused.set(signal, test)
+    // Somebody deactivated or deleted it meanwhile: that is the later word.
+    if (directory.mailbox(address).state !== 'testing') return
     if (signal.aborted) {
       await directory.setState(address, before.state, before.cause)
       throw hubErrors.STOPPING()
