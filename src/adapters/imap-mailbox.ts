@@ -1,7 +1,7 @@
 import type { Link } from '../flow/adapter.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
-import { type Clock, formatDuration, MINUTE } from '../kernel/time.ts'
+import { type Clock, formatDuration, MINUTE, SECOND } from '../kernel/time.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
@@ -15,6 +15,8 @@ import { type ImapContext, type ImapSession, openSession } from './imap-session.
 const flushDelayMs = 200
 /** A session that the server ended for its token sooner than this was not ended by age. */
 const shortSessionMs = MINUTE
+/** An IDLE that the server ended sooner than this did not wait for anything. */
+const shortIdleMs = SECOND
 
 /** Keeps one mailbox read: one session after the other, each ended at a moment when nothing is being fetched. */
 export class MailboxReader {
@@ -129,9 +131,14 @@ export class MailboxReader {
     }
   }
 
-  async #idle({ connection }: ImapSession, stop: AbortSignal): Promise<'news' | 'stopped' | 'renew' | 'refused'> {
+  async #idle(session: ImapSession, stop: AbortSignal): Promise<'news' | 'stopped' | 'renew' | 'refused'> {
+    const { connection } = session
+    const { clock } = this.#context
+    const begunAt = clock.now()
     try {
-      return await idle(connection, stop)
+      const why = await idle(connection, stop)
+      // A server that ends it as soon as it begins would be asked without a pause.
+      return why === 'renew' && clock.now() - begunAt < shortIdleMs ? await sleepOn(session, stop) : why
     } catch (thrown) {
       const error = asHubError(thrown)
       if (error.code !== imapErrors.COMMAND_REFUSED.code || connection.isOver) throw error

@@ -99,6 +99,15 @@ test('a mail that comes later is noticed by IDLE long before the next search', a
   await soon(() => world.flags()).toEqual(['\\Seen'])
 })
 
+test('a server that ends IDLE as soon as it begins is not asked without a pause', async () => {
+  world.server.when(/^IDLE$/, 'OK IDLE completed')
+  await world.start({ every: '200ms' })
+  await soon(() => world.server.lines.filter(line => line.startsWith('UID SEARCH')).length >= 4).toBe(true)
+  expect(world.server.lines.filter(line => line === 'IDLE').length).toBeLessThan(10)
+  world.server.receive(mail('polled'))
+  await soon(() => world.flags()).toEqual(['\\Seen'])
+})
+
 test('without IDLE the folder is searched at every interval', async () => {
   world.server.capabilities = 'IMAP4rev1 AUTH=PLAIN UIDPLUS MOVE'
   await world.start()
