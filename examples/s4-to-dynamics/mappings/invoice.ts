@@ -18,7 +18,8 @@ const headerFields = (of: typeof at) => ({
   paymenttermscode: of('CustomerPaymentTerms').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   // SAP has calculated; without this Dynamics would do it again from its own price lists.
   skippricecalculation: number(1),
-  statecode: of('InvoiceStatus').choose({ A: 0, B: 0, C: 2, X: 3 }),
+  // Partly cleared (100002) is a reason of the state Paid, as Dynamics has it; with another state it is refused.
+  statecode: of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 }),
   statuscode: of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 }),
   new_customerreference: of('PurchaseOrderByCustomer'),
 })

@@ -184,7 +184,7 @@ describe('a billing document', () => {
       totalamount: 119.12,
       paymenttermscode: 1,
       skippricecalculation: 1,
-      statecode: 0,
+      statecode: 2,
       statuscode: 100_002,
       new_customerreference: 'PO-4711',
     })

@@ -127,7 +127,7 @@ export const tables: readonly Table[] = [
     set: 'invoices',
     id: 'invoiceid',
     keys: [{ columns: ['new_sapkey'] }],
-    statuses: { 0: [1, 2, 4, 5, 100_002], 1: [3, 6], 2: [100_001, 100_002], 3: [100_003] },
+    statuses: { 0: [1, 2, 4, 5, 6], 1: [3, 7], 2: [100_001, 100_002], 3: [100_003] },
     columns: {
       ...stamps,
       ...owned,
@@ -148,7 +148,7 @@ export const tables: readonly Table[] = [
       skippricecalculation: choice(0, 1, 2, 3),
       ispricelocked: { ...boolean, writable: 'never' },
       statecode: choice(0, 1, 2, 3),
-      statuscode: choice(1, 2, 3, 4, 5, 6, 100_001, 100_002, 100_003),
+      statuscode: choice(1, 2, 3, 4, 5, 6, 7, 100_001, 100_002, 100_003),
       new_customerreference: text(35),
     },
   },
