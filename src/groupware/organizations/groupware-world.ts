@@ -3,7 +3,7 @@ import { MemoryRecords } from '../../auth/records-world.ts'
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
-import type { Scope, SideDriver } from '../drivers.ts'
+import type { Scope, SideDriver, WatchRequest } from '../drivers.ts'
 import { calm, type Surroundings, WorldCrm, WorldMailbox } from '../sync/sides-world.ts'
 import { Groupware } from './groupware.ts'
 
@@ -43,6 +43,8 @@ export class GroupwareWorld {
   opened = 0
   /** Exchange answers with other ids, as another protocol does. */
   idPrefix = ''
+  /** Requests for notifications; undefined: this Exchange has none. */
+  watches: WatchRequest[] | undefined
   groupware!: Groupware
 
   async start(dataFolder = ':memory:'): Promise<Groupware> {
@@ -86,8 +88,16 @@ export class GroupwareWorld {
       if (!mailbox) throw worldErrors.NO_MAILBOX({ mailbox: scope.mailbox })
       return mailbox
     })
+    const { watches } = this
     return {
       ...driver,
+      ...(watches && {
+        async watch(request: WatchRequest) {
+          watches.push(request)
+          for (const mailbox of request.mailboxes) request.onConnected(mailbox)
+          await once(request.signal, 'abort')
+        },
+      }),
       changes: async (scope, token, signal) => {
         this.listings++
         await this.gate
@@ -100,7 +110,18 @@ export class GroupwareWorld {
 
   #crm(): SideDriver {
     const fallback = new WorldCrm(this.around)
-    return routed('crm', scope => this.crms.get(scope.owner) ?? fallback)
+    const driver = routed('crm', scope => this.crms.get(scope.owner) ?? fallback)
+    if (!this.watches) return driver
+    // A feed that has news of everybody each time.
+    return {
+      ...driver,
+      feed: async () => {
+        const version = String(this.clock.now())
+        const owners = [...this.crms.keys()]
+        const changes = owners.map(id => ({ id, version, isDeleted: false }))
+        return { changes, owners: owners.map(owner => [owner]), token: version, hasMore: false }
+      },
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -265,6 +266,44 @@ describe('an active mailbox', () => {
     await world.pass(2 * MINUTE)
     expect(ada.crm.held.size).toBe(0)
     expect(groupware.progressOf('ada@contoso.com').held).toEqual({})
+  })
+})
+
+describe('notifications', () => {
+  async function watchedContoso() {
+    world.watches = []
+    const people = ['ada@contoso.com', 'ben@contoso.com', 'eve@contoso.com']
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    await activateAll()
+    await world.pass(MINUTE)
+    return { groupware, watches: world.watches }
+  }
+
+  test('are asked for anew for whom they are missing, not because one mailbox rests or is read anew', async () => {
+    const { groupware, watches } = await watchedContoso()
+    expect(watches.map(({ mailboxes }) => mailboxes.length)).toEqual([3])
+    for (const action of ['resync', 'pause', 'resume'] as const) {
+      await groupware.jobEnded((await groupware.startJob('contoso', action, ['ada@contoso.com'])).id)
+      await world.pass(MINUTE)
+    }
+    expect(watches).toHaveLength(1)
+    world.addPerson('new@contoso.com')
+    await groupware.addList('contoso', 'new@contoso.com', false)
+    await activateAll()
+    await world.pass(MINUTE)
+    expect(watches.map(({ mailboxes, signal }) => [mailboxes.length, signal.aborted])).toEqual([
+      [3, true],
+      [4, false],
+    ])
+  })
+
+  test('leave nothing behind, however many come', async () => {
+    const { watches } = await watchedContoso()
+    await world.pass(2 * HOUR)
+    const [request] = watches
+    if (!request) throw new Error('nobody watches')
+    expect(getEventListeners(request.signal, 'abort').length).toBeLessThan(10)
   })
 })
 

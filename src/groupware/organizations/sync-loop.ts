@@ -18,6 +18,8 @@ const loopLimits = {
   watchDelayMs: 3_000,
   /** Notifications that ended are asked for again after this. */
   watchAgainMs: 60_000,
+  /** So many times as many mailboxes may be watched as are active, before those that are not are left out. */
+  watchedSpare: 2,
   /** The feed of a CRM may just have been asked when a change came: whoever is concerned has another turn after this. */
   feedAgainMs: feedLimits.freshMs + SECOND,
 } as const
@@ -45,6 +47,9 @@ export class SyncLoop {
   readonly #watches = new Map<string, AbortController>()
   readonly #watchTimers = new Map<string, () => void>()
   readonly #watched = new Set<string>()
+  readonly #pushTimers = new Map<string, () => void>()
+  /** Whom the notifications of an organization that run now are for, and under which settings they were asked for. */
+  readonly #watchedFor = new Map<string, { readonly revision: number; readonly addresses: ReadonlySet<string> }>()
   /** What the account of an organization ran into, since it last did its work. */
   readonly #troubles = new Map<string, AccountTrouble>()
   #isStarted = false
@@ -75,6 +80,7 @@ export class SyncLoop {
     if (now && this.#worker.isSynced(now)) {
       const isFirst = progress.of(address).firstRoundAt === undefined
       this.#schedule.add(name, clock.now(), isFirst, directory.organization(organization).everyMs)
+      if (this.#watched.has(address)) this.#schedule.setWatched(name, true, clock.now())
       // Whoever activates, resumes or resyncs wants to see what comes of it.
       if (!isFirst && this.#isOpen) this.#schedule.request(name, 'user', clock.now())
     } else this.#schedule.remove(name)
@@ -116,6 +122,7 @@ export class SyncLoop {
   async close(): Promise<void> {
     this.#stop.abort()
     for (const cancel of this.#watchTimers.values()) cancel()
+    for (const cancel of this.#pushTimers.values()) cancel()
     for (const watch of this.#watches.values()) watch.abort()
     await this.#turns.stop()
     await Promise.all(this.#watching)
@@ -158,9 +165,11 @@ export class SyncLoop {
   /** Asks for notifications of all mailboxes of an organization that are synced now. */
   async #watch(name: string): Promise<void> {
     const { directory, drivers, log } = this.#parts
+    if (this.#stop.signal.aborted || this.#isWatchedAsWanted(name)) return
     this.#watches.get(name)?.abort()
     this.#watches.delete(name)
-    if (!directory.hasOrganization(name) || this.#stop.signal.aborted) return
+    this.#watchedFor.delete(name)
+    if (!directory.hasOrganization(name)) return
     const organization = directory.organization(name)
     // Where each mailbox has its own way in, each would need its own stream: they are polled.
     if (organization.access === 'ews-direct') return
@@ -169,6 +178,8 @@ export class SyncLoop {
     if (!first || organization.isPaused) return
     const stop = new AbortController()
     this.#watches.set(name, stop)
+    const wanted = { revision: organization.revision, addresses: new Set(mailboxes.map(({ address }) => address)) }
+    this.#watchedFor.set(name, wanted)
     const signal = AbortSignal.any([stop.signal, this.#stop.signal])
     await drivers
       .use(organization, first, async drivers => {
@@ -180,8 +191,21 @@ export class SyncLoop {
       .catch((thrown: unknown) => {
         if (!signal.aborted) log.warn('groupware.watch-ended', { organization: name, text: asHubError(thrown).message })
       })
+    if (this.#watchedFor.get(name) === wanted) this.#watchedFor.delete(name)
     for (const { address } of mailboxes) this.#lose(name, address)
     if (!signal.aborted) this.#watchLater(name, loopLimits.watchAgainMs)
+  }
+
+  /** One mailbox that pauses, or is read anew, is no reason to ask for the notifications of ten thousand others again. */
+  #isWatchedAsWanted(name: string): boolean {
+    const { directory } = this.#parts
+    const running = this.#watchedFor.get(name)
+    if (!running || !directory.hasOrganization(name)) return false
+    const organization = directory.organization(name)
+    if (organization.isPaused || organization.revision !== running.revision) return false
+    const active = directory.mailboxes(name).filter(({ state }) => state === 'active')
+    const isEnough = active.length * loopLimits.watchedSpare >= running.addresses.size
+    return active.length > 0 && isEnough && active.every(({ address }) => running.addresses.has(address))
   }
 
   /** What a mailbox's own notifications do not tell: whom the changes in the CRM concern has a turn. */
@@ -217,8 +241,14 @@ export class SyncLoop {
       this.#turns.wake()
     }
     request()
-    const cancel = clock.after(loopLimits.feedAgainMs, request)
-    signal.addEventListener('abort', cancel, { once: true })
+    // One later turn serves all changes until then; a watch may last for months.
+    const name = `${organization} ${mailbox} ${kind}`
+    this.#pushTimers.get(name)?.()
+    const cancel = clock.after(loopLimits.feedAgainMs, () => {
+      this.#pushTimers.delete(name)
+      request()
+    })
+    this.#pushTimers.set(name, cancel)
   }
 
   #requestOf(
