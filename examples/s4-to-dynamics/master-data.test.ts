@@ -41,7 +41,7 @@ test('a new customer becomes an account with its address, and SAP is told', asyn
     name: 'Müller & Söhne',
     address1_line1: 'Zeil 1a',
     emailaddress1: 'einkauf@1001.example',
-    industrycode: 10,
+    industrycode: 12,
     customertypecode: 3,
   })
   const [idoc] = world.s4.idocs()
@@ -108,7 +108,7 @@ describe('a customer that Dynamics 365 does not take', () => {
     const [held] = await world.hub.store.find({ flow: 's4-customers', state: 'set-aside', limit: 1 })
     await world.hub.engine.skip(held?.id ?? '', 'corrected in SAP', 'test')
     await arrive('DEBMAS', ['41', '40', '41', '41'])
-    expect(accounts().find(({ accountnumber }) => accountnumber === '1002')).toMatchObject({ industrycode: 31 })
+    expect(accounts().find(({ accountnumber }) => accountnumber === '1002')).toMatchObject({ industrycode: 33 })
   })
 
   test('and that is repaired late, puts no older address over the one that came meanwhile', async () => {
@@ -129,7 +129,7 @@ describe('a customer that Dynamics 365 does not take', () => {
     await expect.poll(() => debmas()?.statuses.at(-1)?.status, { timeout: 40_000 }).toBe('41')
     expect(world.dynamics.records('account').find(({ accountnumber }) => accountnumber === '1004')).toMatchObject({
       name: 'Northwind',
-      industrycode: 31,
+      industrycode: 33,
       address1_line1: 'Kaiserstr. 1a',
       telephone1: '069 4',
     })

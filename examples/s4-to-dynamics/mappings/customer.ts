@@ -30,7 +30,7 @@ export default defineMapping({
     telephone1: field('E1KNA1M/TELF1').trim().onCreate(),
     fax: field('E1KNA1M/TELFX').trim().onCreate(),
     new_vatid: field('E1KNA1M/STCEG'),
-    industrycode: field('E1KNA1M/BRSCH').choose({ MACH: 10, TRAD: 31, SERV: 9 }),
+    industrycode: field('E1KNA1M/BRSCH').choose({ MACH: 12, TRAD: 33, SERV: 8 }),
     customertypecode: field('E1KNA1M/KTOKD').choose({ KUNA: 3, DEBI: 3, '0001': 3, '0002': 12 }, { default: 3 }),
     new_sapblocked: anyOf(
       field('E1KNA1M/AUFSD'),

@@ -21,7 +21,7 @@ export const account = {
   fax: text(50),
   emailaddress1: text(100),
   new_vatid: text(20),
-  industrycode: choice({ accounting: 1, consumerServices: 9, machinery: 10, wholesale: 31 }),
+  industrycode: choice({ accounting: 1, consumerServices: 8, durableManufacturing: 12, wholesale: 33 }),
   customertypecode: choice({ customer: 3, prospect: 8, other: 12 }),
   new_sapblocked: boolean(),
   statecode: choice({ active: 0, inactive: 1 }),

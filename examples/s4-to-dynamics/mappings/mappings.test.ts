@@ -27,7 +27,7 @@ test('DEBMAS07 becomes an account, with the sales area that the flow names', () 
     accountnumber: '1001',
     name: 'Müller & Söhne Maschinenbau GmbH',
     new_vatid: 'DE123456789',
-    industrycode: 10,
+    industrycode: 12,
     customertypecode: 3,
     new_sapblocked: true,
     statecode: 0,
