@@ -132,12 +132,13 @@ export async function openAdministrators({
     async logIn({ name, password, code, address }) {
       const result = await checkPassword({ people, ...limits, log }, address, name, password)
       if (!('person' in result)) {
+        log.warn('admin.log-in-refused', { administrator: name, address, isTooOften: result.waitMs !== undefined })
         if (result.waitMs !== undefined) throw tooOften(result.waitMs)
         throw adminErrors.LOGIN_REFUSED()
       }
       const { person } = result
       if (!(await checkCode(person.name, code))) {
-        log.info('admin.code-refused', { administrator: person.name, address })
+        log.warn('admin.code-refused', { administrator: person.name, address })
         throw adminErrors.LOGIN_REFUSED()
       }
       codeFailures.forget(person.name)
