@@ -36,6 +36,10 @@ export class GroupwareWorld {
   readonly odd = new Set<string>()
   /** Each listing of a mailbox waits for it. */
   gate: Promise<void> | undefined
+  /** Which mailboxes were listed, and had their ids translated, in this order. */
+  readonly asked: string[] = []
+  /** Translations of ids wait for it. */
+  translateGate: Promise<void> | undefined
   /** Listings take until they are told to stop. */
   isSlow = false
   /** Times a mailbox was asked what changed. */
@@ -98,8 +102,15 @@ export class GroupwareWorld {
           await once(request.signal, 'abort')
         },
       }),
+      translateIds: async (scope, ids) => {
+        this.asked.push(`translate ${scope.mailbox}`)
+        await this.translateGate
+        if (this.failure) throw this.failure
+        return ids.map(() => undefined)
+      },
       changes: async (scope, token, signal) => {
         this.listings++
+        this.asked.push(`list ${scope.mailbox}`)
         await this.gate
         if (this.isSlow && !signal.aborted) await once(signal, 'abort')
         signal.throwIfAborted()

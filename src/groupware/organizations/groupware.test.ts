@@ -397,6 +397,42 @@ describe('the way into the mailboxes', () => {
     expect(subjects(ada.crm.held)).toContain('after the move')
   })
 
+  test('is another one for a mailbox only when its links have gone over, however many wait for that', async () => {
+    const people = Array.from({ length: 20 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person).mailbox.add(appointment())
+    const groupware = await contosoWith(...people)
+    await activateAll()
+    await world.pass(5 * MINUTE)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    world.translateGate = promise
+    world.asked.length = 0
+    const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
+    const updating = groupware.updateOrganization('contoso', settings)
+    await world.pass(10 * MINUTE)
+    expect(world.asked.filter(each => each.startsWith('list'))).toEqual([])
+    resolve()
+    await updating
+    await world.pass(10 * MINUTE)
+    for (const person of people) {
+      const at = world.asked.indexOf(`translate ${person}`)
+      expect(at).toBeGreaterThanOrEqual(0)
+      expect(world.asked.indexOf(`list ${person}`)).toBeGreaterThan(at)
+      expect(world.crms.get(person)?.held.size).toBe(1)
+    }
+  })
+
+  test('that is refused is not knocked at for the ids of each mailbox', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person).mailbox.add(appointment())
+    const groupware = await contosoWith(...people)
+    await activateAll()
+    await world.pass(5 * MINUTE)
+    world.failure = worldErrors.ACCOUNT_REFUSED()
+    const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
+    await groupware.updateOrganization('contoso', settings)
+    expect(world.asked.filter(each => each.startsWith('translate')).length).toBeLessThan(40)
+  })
+
   test('to Exchange Online is closed for EWS from April 2027 on', async () => {
     const groupware = await world.start()
     await world.clock.advance(200 * 24 * HOUR)

@@ -155,9 +155,11 @@ export class Groupware {
     this.#refuseOver(draft)
     const after = await directory.update({ ...draft, revision: revision ?? before.revision })
     drivers.dropAll(name)
-    this.#loop.resume(name)
     const isOtherWay = before.access !== after.access && (before.access === 'graph' || after.access === 'graph')
-    if (isOtherWay) await this.#rekey(after)
+    // It stands before the next round of each mailbox, which `resume` may begin.
+    const rekeyed = isOtherWay && this.#rekey(after)
+    this.#loop.resume(name)
+    await rekeyed
     return after
   }
 
@@ -373,15 +375,22 @@ export class Groupware {
 
   async #rekey(organization: Organization): Promise<void> {
     const { directory, log } = this.#parts
-    for (const mailbox of directory.mailboxes(organization.name)) {
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stop.signal, this.#stop.signal])
+    let failedInARow = 0
+    const one = async (mailbox: Mailbox) => {
       try {
-        await this.#actions.rekey(mailbox, this.#stop.signal)
+        await this.#actions.rekey(mailbox, signal)
+        failedInARow = 0
       } catch (thrown) {
         // Its links stay as they are, and are found by their marks.
+        if (signal.aborted) return
         const { code, message: text } = asHubError(thrown)
         log.warn('groupware.not-rekeyed', { mailbox: mailbox.address, code, text })
+        if (++failedInARow >= limits.rekeyFailures) stop.abort()
       }
     }
+    await Promise.all(directory.mailboxes(organization.name).map(one))
   }
 
   #refuseOver({ name, access, exchange }: Organization): void {

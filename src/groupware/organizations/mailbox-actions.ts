@@ -1,5 +1,6 @@
 import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
 import { type AccessTest, causeOfTest, testAccess } from './access-test.ts'
+import { AtATime } from './at-a-time.ts'
 import { organizationErrors } from './errors.ts'
 import type { JobAction } from './jobs.ts'
 import { organizationLimits as limits } from './limits.ts'
@@ -13,6 +14,7 @@ import type { Worker } from './worker.ts'
 export class MailboxActions {
   readonly #parts: GroupwareParts
   readonly #worker: Worker
+  readonly #rekeys = new AtATime(limits.jobParallel)
   /** Why the account of a job's organization was refused: its other mailboxes need not knock, too. */
   readonly #refused = new WeakMap<AbortSignal, AccessTest>()
   /** It is its turn now, or no longer. */
@@ -91,8 +93,14 @@ export class MailboxActions {
     const { directory, drivers, store } = this.#parts
     const organization = directory.organization(mailbox.organization)
     const rules = directory.rulesOf(mailbox)
+    // Its rounds wait behind this from now on, while a few at a time have their ids translated.
     const { links, translated } = await this.#worker.alone(mailbox.address, () =>
-      drivers.use(organization, mailbox, ({ exchange }) => rekeyMailbox({ mailbox, rules, store }, exchange, signal)),
+      this.#rekeys.run(async () => {
+        if (signal.aborted) throw hubErrors.STOPPING()
+        return drivers.use(organization, mailbox, ({ exchange }) =>
+          rekeyMailbox({ mailbox, rules, store }, exchange, signal),
+        )
+      }),
     )
     if (links === 0) return
     this.#note(
