@@ -46,6 +46,29 @@ test('the reports bring an invoice with its line and a credit limit, and SAP get
   })
 })
 
+test('an invoice that is paid when it first comes is written open, then its lines, then its state', async () => {
+  const { s4, dynamics } = world
+  const before = dynamics.requests.length
+  createInvoice(s4.data, '90001518', '1001', '4711')
+  s4.data.change('VBRK', { VBELN: '90001518' }, { BUCHK: 'C' })
+  await report()
+  await arrive(['acknowledged', 'acknowledged', 'acknowledged'])
+  const writes = dynamics.requests
+    .slice(before)
+    .filter(({ method, status }) => method === 'PATCH' && status < 300)
+    .map(({ url, body }) => [/v9\.2\/(\w+)/.exec(url)?.[1], body.includes('"statecode":2')])
+  expect(writes).toEqual([
+    ['invoices', false],
+    ['invoicedetails', false],
+    ['invoices', true],
+  ])
+  expect(dynamics.records('invoice').at(-1)).toMatchObject({
+    new_sapkey: '90001518',
+    statecode: 2,
+    statuscode: 100_001,
+  })
+})
+
 test('changes of one invoice arrive in their order, though the first is sent twice and an answer is lost', async () => {
   const { s4 } = world
   s4.data.change('VBRK', { VBELN: '90001519' }, { BUCHK: 'B' })
@@ -55,7 +78,7 @@ test('changes of one invoice arrive in their order, though the first is sent twi
   s4.setFaults({ sendTwice: { times: 1 }, hangUp: { times: 1 } })
   await s4.sendProxies()
   await s4.sendProxies()
-  await arrive(Array.from({ length: 4 }, () => 'acknowledged'))
+  await arrive(Array.from({ length: 5 }, () => 'acknowledged'))
   expect(world.dynamics.records('invoice')[0]).toMatchObject({ statecode: 2, statuscode: 100_001 })
 })
 
@@ -69,7 +92,7 @@ test('a limit that fits no column is answered with an error that names field, va
     .toEqual(['acknowledged', 'acknowledged-with-error'])
   const refused = s4.proxies.messages.find(({ state }) => state === 'acknowledged-with-error')
   expect(refused?.text).toMatch(/MAPPING_FAILED.*creditlimit.*-1 is below 0/)
-  expect(world.dynamics.records('invoice')).toHaveLength(2)
+  expect(world.dynamics.records('invoice')).toHaveLength(3)
 
   const [held] = await world.hub.store.find({ flow: 's4-credit-limits', state: 'set-aside', limit: 2 })
   await world.hub.engine.skip(held?.id ?? '', 'corrected in SAP', 'test')
@@ -101,5 +124,5 @@ test('an invoice that comes before its customer waits for it', async () => {
     .toBe(true)
   world.dynamics.put('account', { accountnumber: '1003', name: 'Late' })
   await expect.poll(() => states().at(-1), { timeout: 40_000 }).toBe('acknowledged')
-  expect(world.dynamics.records('invoice')).toHaveLength(3)
+  expect(world.dynamics.records('invoice')).toHaveLength(4)
 })

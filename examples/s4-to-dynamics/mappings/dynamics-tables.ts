@@ -87,6 +87,12 @@ export const invoice = {
   new_customerreference: text(35),
 }
 
+export const invoiceState = {
+  new_sapkey: invoice.new_sapkey,
+  statecode: invoice.statecode,
+  statuscode: invoice.statuscode,
+}
+
 export const invoiceLine = {
   new_sapkey: text(100),
   invoiceid: lookup('invoices', 'new_sapkey'),

@@ -1,5 +1,5 @@
 import { constant, defineMapping, each, field, join, list, number } from 'isthmus/mapping'
-import { invoice, invoiceLine } from './dynamics-tables.ts'
+import { invoice, invoiceLine, invoiceState } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`Invoice/${name}`)
 
@@ -18,10 +18,13 @@ const headerFields = (of: typeof at) => ({
   paymenttermscode: of('CustomerPaymentTerms').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   // SAP has calculated; without this Dynamics would do it again from its own price lists.
   skippricecalculation: number(1),
+  new_customerreference: of('PurchaseOrderByCustomer'),
+})
+
+const stateFields = (of: typeof at) => ({
   // Partly cleared (100002) is a reason of the state Paid, as Dynamics has it; with another state it is refused.
   statecode: of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 }),
   statuscode: of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 }),
-  new_customerreference: of('PurchaseOrderByCustomer'),
 })
 
 const lineList = each('Invoice/Item', invoiceLine, {
@@ -45,7 +48,7 @@ export const header = defineMapping({
   name: 'billing document to invoice',
   source: 'document',
   target: invoice,
-  fields: headerFields(at),
+  fields: { ...headerFields(at), ...stateFields(at) },
 })
 
 /** The items of the same message → invoicedetails, as a list under `lines`. */
@@ -56,10 +59,20 @@ export const lines = defineMapping({
   fields: { invoice: at('BillingDocument').alpha().required(), lines: lineList },
 })
 
-/** Both at once: a list of the one invoice, and its lines. */
+/**
+ * All of it: a list of the one invoice, its lines, and its state, which is written last: a paid or canceled invoice is
+ * read-only in Dynamics 365, its lines too.
+ */
 export default defineMapping({
   name: 'billing document to invoice and lines',
   source: 'document',
-  target: { invoices: list(invoice), lines: list(invoiceLine) },
-  fields: { invoices: each('Invoice', invoice, headerFields(field)), lines: lineList },
+  target: { invoices: list(invoice), lines: list(invoiceLine), states: list(invoiceState) },
+  fields: {
+    invoices: each('Invoice', invoice, headerFields(field)),
+    lines: lineList,
+    states: each('Invoice', invoiceState, {
+      new_sapkey: field('BillingDocument').alpha().required(),
+      ...stateFields(field),
+    }),
+  },
 })
