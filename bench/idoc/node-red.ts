@@ -104,7 +104,7 @@ const round = (number, places) => number === undefined ? undefined : Number(numb
 const material = msg.payload.MATMAS05.IDOC[0].E1MARAM[0]
 const pick = (segments, name, wanted) =>
   (segments || []).find(segment => value(segment, name) === wanted) || (segments || [])[0]
-const valuation = pick(material.E1MBEWM, 'BWKEY', '1710')
+const valuation = pick(material.E1MBEWM, 'BWKEY', 'FR20')
 const unit = value(material, 'MEINS')
 const units = { PCE: 'Each', EA: 'Each', KGM: 'kg', LTR: 'l', MTR: 'm' }
 const types = { FERT: 1, HALB: 1, HAWA: 1, ROH: 1, VERP: 2, NLAG: 2, DIEN: 3, LEIS: 3 }

@@ -122,8 +122,8 @@ for (const contestant of contestants) {
   if (!isDeepStrictEqual(body, sameBody)) throw new Error(`${contestant.name} sends something else: ${lastBody}`)
 }
 
-// The first rounds only warm up.
-const warmUps = 2
+// The first rounds only warm up: V8 compiles what runs often, and servers run for weeks.
+const warmUps = 4
 for (let round = -warmUps; round < Number(values.rounds); round++) {
   for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
     const spent = await runRound(contestant, idocs)

@@ -16,7 +16,7 @@ interface Contestant {
 }
 
 const mappingFile = resolve(import.meta.dirname, '../../examples/s4-to-dynamics/mappings/material.ts')
-const settings = { language: 'EN', 'unit-group': 'Default Unit', 'valuation-area': '1710' }
+const settings = { language: 'EN', 'unit-group': 'Default Unit', 'valuation-area': 'FR20' }
 const [, , kind = '', target = '', nodeRedFolder = ''] = process.argv
 
 /** The hub as people run it, with its store on the disk: once, in order by material, retried, kept. */
@@ -96,9 +96,12 @@ async function nodeRedContestant(): Promise<Contestant> {
 
 const contestants = { hub: hubContestant, bare: bareContestant, 'node-red': nodeRedContestant }
 const contestant = await contestants[kind as keyof typeof contestants]()
+const end = () => void contestant.close().then(() => process.exit(0))
+// Whoever started it may have ended with an error.
+process.on('disconnect', end)
 process.on('message', message => {
   if (message === 'end') {
-    void contestant.close().then(() => process.exit(0))
+    end()
   } else {
     const { user, system } = process.cpuUsage()
     process.send?.({ cpuMicros: user + system })
