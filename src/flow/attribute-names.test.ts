@@ -65,7 +65,9 @@ test('what steps give to messages may be named on their way, but not before the 
 })
 
 test('every built-in sender says what its messages have', async () => {
-  for (const { id, attributes } of builtInSenders) expect([id, attributes]).toEqual([id, expect.any(Array)])
+  // The attributes of an answer are those of the message that it is about, whichever flow that came from.
+  const known = builtInSenders.filter(({ id }) => id !== 'answers')
+  for (const { id, attributes } of known) expect([id, attributes]).toEqual([id, expect.any(Array)])
   expect(await lint('https: { path: /orders }', 'delivery: { once-by: message.query.id }')).toEqual([])
   expect(await lint('https: { path: /orders }', 'delivery: { once-by: message.subject }')).toHaveLength(1)
   expect(await lint('timer: { every: 1h }', 'delivery: { once-by: message.due }')).toEqual([])
