@@ -75,7 +75,7 @@ describe('change pointers', () => {
       SNDPRN: 'S4HCLNT100',
       RCVPRN: 'CRM',
     })
-    const settings = { language: 'EN', 'unit-group': 'SAP units' }
+    const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': '1710' }
     const { values } = material.run(readSource('idoc', seen[0]?.body ?? Buffer.of()), { settings })
     expect(values).toMatchObject({
       productnumber: '4711',
