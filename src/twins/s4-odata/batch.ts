@@ -18,6 +18,7 @@ export async function answerBatch(
   version: Version,
   type: string,
   body: string,
+  hasPlainBoundaries: boolean,
 ): Promise<{ readonly type: string; readonly body: string }> {
   if (version === 'v4' && /^application\/json/i.test(type)) return answerJson(world, body)
   const boundary = /^multipart\/mixed\s*;\s*boundary=("?)([^";]+)\1/i.exec(type)?.[2]
@@ -44,8 +45,7 @@ export async function answerBatch(
     const { answers, failed } = await changeset(world, requests)
     if (failed) lines.push(...httpLines(failed))
     else {
-      // Nothing of the outer boundary: clients are known that split at its letters, wherever they stand.
-      const boundaryOfAnswer = `changes${Date.now()}`
+      const boundaryOfAnswer = hasPlainBoundaries ? `changes${Date.now()}` : `${outer}_c`
       lines.push(`Content-Type: multipart/mixed; boundary=${boundaryOfAnswer}`, '')
       for (const answer of answers) lines.push(`--${boundaryOfAnswer}`, ...httpLines(answer))
       lines.push(`--${boundaryOfAnswer}--`, '')

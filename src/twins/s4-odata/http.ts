@@ -155,6 +155,7 @@ async function serve(
       version,
       headers['content-type'] ?? '',
       body,
+      world.hasPlainBoundaries,
     )
     return { status: version === 'v2' ? 202 : 200, headers: { 'content-type': answer.type }, body: answer.body }
   } catch (thrown) {

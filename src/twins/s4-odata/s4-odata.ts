@@ -21,6 +21,11 @@ export interface S4ODataOptions {
   readonly count?: number
   /** Entities of one page. */
   readonly pageSize?: number
+  /**
+   * The boundary of a changeset has nothing of that around it. Else it begins with it, which a client must bear that
+   * looks for whole lines, and which those cannot bear that split at the letters wherever they stand.
+   */
+  readonly hasPlainBoundaries?: boolean
   readonly callers?: Partial<Callers>
   /** Life of the tokens of its own token endpoint. */
   readonly tokenLifeS?: number
@@ -62,7 +67,12 @@ export async function startS4OData(options: S4ODataOptions = {}): Promise<S4ODat
   let faults: ODataFaults = {}
   let origin = ''
   const handler = makeHandler({
-    world: { store, origin: () => origin, pageSize: options.pageSize ?? 100 },
+    world: {
+      store,
+      origin: () => origin,
+      pageSize: options.pageSize ?? 100,
+      hasPlainBoundaries: options.hasPlainBoundaries ?? false,
+    },
     guard,
     token: { guard, expiresInS: options.tokenLifeS ?? 3600, readAssertion: options.readAssertion },
     clock,

@@ -40,6 +40,8 @@ export interface ServiceWorld {
   readonly store: EntityStore
   readonly origin: () => string
   readonly pageSize: number
+  /** See S4ODataOptions. */
+  readonly hasPlainBoundaries: boolean
 }
 
 /** Answers a request for one resource; never throws. */
