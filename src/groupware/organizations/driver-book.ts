@@ -51,13 +51,11 @@ export class DriverBook {
       return await work(await mine.drivers)
     } catch (thrown) {
       // What could not be opened is opened anew by the next one.
-      if (
-        await mine.drivers.then(
-          () => false,
-          () => true,
-        )
+      const isOpen = await mine.drivers.then(
+        () => true,
+        () => false,
       )
-        this.drop(key)
+      if (!isOpen && this.#opened.get(key) === mine) this.drop(key)
       throw thrown
     } finally {
       mine.users--

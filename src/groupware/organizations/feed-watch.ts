@@ -36,20 +36,24 @@ export class FeedWatch {
   /** One question. Throws what the CRM answered; the next one begins where the last good one ended. */
   async ask(kind: ItemKind, signal: AbortSignal): Promise<void> {
     const owners = new Set<string>()
-    for (let page = 0; page < watchLimits.pages; page++) {
-      const token = this.#tokens.get(kind) ?? watermarkToken(this.#since)
-      const answer = await this.#crm.feed?.(this.#organization, kind, token, signal)
-      if (!answer) return
-      for (const [index, change] of answer.changes.entries()) {
-        if (this.#isNews(`${kind} ${change.id}`, change.isDeleted ? 'deleted' : change.version)) {
-          for (const owner of answer.owners[index] ?? []) owners.add(owner)
+    try {
+      for (let page = 0; page < watchLimits.pages; page++) {
+        const token = this.#tokens.get(kind) ?? watermarkToken(this.#since)
+        const answer = await this.#crm.feed?.(this.#organization, kind, token, signal)
+        if (!answer) return
+        for (const [index, change] of answer.changes.entries()) {
+          if (this.#isNews(`${kind} ${change.id}`, change.isDeleted ? 'deleted' : change.version)) {
+            for (const owner of answer.owners[index] ?? []) owners.add(owner)
+          }
         }
+        this.#tokens.set(kind, answer.token)
+        if (!answer.hasMore) break
       }
-      this.#tokens.set(kind, answer.token)
-      if (!answer.hasMore) break
+    } finally {
+      // Also when a later page fails: what an earlier one told is not told again.
+      this.#forgetOld()
+      for (const owner of owners) this.#onChange(owner, kind)
     }
-    this.#forgetOld()
-    for (const owner of owners) this.#onChange(owner, kind)
   }
 
   #isNews(name: string, version: string | undefined): boolean {
