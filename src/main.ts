@@ -275,6 +275,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       failedFlows: () => failedFlows,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       organizations: () => groupware.opened()?.watched() ?? [],
+      groupwareFailure: groupware.failure,
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())

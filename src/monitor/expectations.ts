@@ -17,7 +17,7 @@ import {
 } from './findings.ts'
 import { Hearings } from './hearing.ts'
 import { findConnector, findLocation } from './location-findings.ts'
-import { findOrganization } from './organization-findings.ts'
+import { findGroupware, findOrganization } from './organization-findings.ts'
 import { Probes } from './probes.ts'
 import { findServiceKey, type WatchedServiceKey } from './service-key-findings.ts'
 import type {
@@ -25,6 +25,7 @@ import type {
   WatchedConnectors,
   WatchedCredential,
   WatchedError,
+  WatchedFailure,
   WatchedLink,
   WatchedOrganization,
   WatchedStatus,
@@ -76,6 +77,7 @@ export interface ExpectationParts {
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
   readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
+  readonly groupwareFailure?: (() => WatchedFailure | undefined) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -110,6 +112,7 @@ export function createExpectations(parts: ExpectationParts) {
     })
     await guarded('connectors', async () => lookAtConnectors(report))
     await guarded('organizations', async () => {
+      await report(findGroupware(parts.groupwareFailure?.()))
       for (const organization of parts.organizations?.() ?? []) {
         for (const finding of findOrganization(organization, clock.now())) await report(finding)
       }

@@ -10,7 +10,7 @@ import { type AlertPolicy, createExpectations, type FailedFlow } from './expecta
 import { createMetrics, type Metrics } from './metrics.ts'
 import { keepRetention } from './retention.ts'
 import type { WatchedServiceKey } from './service-key-findings.ts'
-import type { Watched, WatchedConnectors, WatchedCredential, WatchedOrganization } from './watched.ts'
+import type { Watched, WatchedConnectors, WatchedCredential, WatchedFailure, WatchedOrganization } from './watched.ts'
 
 export interface MonitorParts {
   readonly engine: Watched
@@ -31,6 +31,7 @@ export interface MonitorParts {
   readonly connectors?: WatchedConnectors | undefined
   /** Organizations whose mailboxes are synced. */
   readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
+  readonly groupwareFailure?: (() => WatchedFailure | undefined) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }

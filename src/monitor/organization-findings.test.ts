@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MINUTE } from '../kernel/time.ts'
-import { findOrganization } from './organization-findings.ts'
+import { findGroupware, findOrganization } from './organization-findings.ts'
 import type { WatchedOrganization } from './watched.ts'
 
 const now = Date.UTC(2026, 10, 21)
@@ -41,4 +41,13 @@ test('deletions that wait are told until a person has decided', () => {
   expect(troublesOf({ totals: { ...well.totals, held: 30 } })).toMatchObject([
     { what: expect.stringMatching(/^30 deletions in organization contoso wait/) },
   ])
+})
+
+test('a sync that could not be opened is told with the reason', () => {
+  const error = { message: 'A record cannot be read.', next: 'Restore it.' }
+  expect(findGroupware({ since: now, error }).trouble).toMatchObject({
+    what: 'The groupware sync could not be opened, so no mailbox is synced: A record cannot be read.',
+    next: 'Restore it.',
+  })
+  expect(findGroupware(undefined).trouble).toBeUndefined()
 })

@@ -1,6 +1,6 @@
 import { formatDuration, MINUTE } from '../kernel/time.ts'
 import type { Finding } from './alerts/alert-book.ts'
-import type { WatchedOrganization } from './watched.ts'
+import type { WatchedFailure, WatchedOrganization } from './watched.ts'
 
 /** A server that is only busy has this long before anybody is told. */
 const accountGraceMs = 15 * MINUTE
@@ -8,6 +8,22 @@ const accountGraceMs = 15 * MINUTE
 /** What of the groupware sync a person has to look after: one alert for an organization, never one for each mailbox. */
 export function findOrganization(organization: WatchedOrganization, now: number): readonly Finding[] {
   return [findAccount(organization, now), findMailboxes(organization), findHeld(organization, now)]
+}
+
+/** The sync could not be opened: no mailbox of any organization is looked at. */
+export function findGroupware(failure: WatchedFailure | undefined): Finding {
+  return {
+    id: 'groupware',
+    kind: 'organization',
+    channels: [],
+    trouble: failure && {
+      since: failure.since,
+      what: `The groupware sync could not be opened, so no mailbox is synced: ${failure.error.message}`,
+      turn: 'Whoever runs the hub.',
+      next: failure.error.next,
+      command: 'isthmus organization list',
+    },
+  }
 }
 
 function findAccount({ name, account }: WatchedOrganization, now: number): Finding {

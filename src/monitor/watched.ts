@@ -52,6 +52,12 @@ export interface WatchedConnectors {
   usedBy(): ReadonlyMap<string, readonly string[]>
 }
 
+/** Something that could not be opened, and why. */
+export interface WatchedFailure {
+  readonly since: number
+  readonly error: { readonly message: string; readonly next: string }
+}
+
 /** What the monitor sees of an organization whose mailboxes are synced. */
 export interface WatchedOrganization {
   readonly name: string

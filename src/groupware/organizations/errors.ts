@@ -90,7 +90,7 @@ export const organizationErrors = defineErrors('ORGANIZATION', {
     side: 'hub',
     retry: 'after-change',
     means: 'What the store has of {what} "{name}" cannot be read: {reason}',
-    next: 'Restore the data folder from its backup, or delete that one record with the help of the support.',
+    next: 'Restore the data folder from its backup; the sync is opened again with the next command or start.',
   },
   CREDENTIAL_UNFIT: {
     side: 'caller',

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { CredentialLookup } from '../../kernel/credential.ts'
+import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Connect } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
@@ -13,8 +14,10 @@ export interface LateGroupware {
   load(): Promise<Groupware>
   /** What is open now, for those who only look. */
   opened(): Groupware | undefined
-  /** Opens it and syncs, if there is an organization. */
+  /** Opens it and syncs, if there is an organization. Never throws: flows run also where the sync cannot. */
   start(): Promise<void>
+  /** Why it could not be opened the last time; undefined where it is open or nobody asked for it. */
+  failure(): { readonly since: number; readonly error: HubError } | undefined
   /** Answers requests of Microsoft Graph; false: it is somebody else's. */
   handle(incoming: IncomingMessage, response: ServerResponse): boolean
   close(): Promise<void>
@@ -32,16 +35,21 @@ export interface LateGroupwareOptions {
 }
 
 export function createLateGroupware(options: LateGroupwareOptions): LateGroupware {
+  const { clock, log } = options
   let groupware: Groupware | undefined
   let loading: Promise<Groupware> | undefined
   let graph: GraphEndpoint | undefined
+  let failure: { readonly since: number; readonly error: HubError } | undefined
   let isClosed = false
 
   function load(): Promise<Groupware> {
     loading ??= open().catch((thrown: unknown) => {
       // The next one who needs it tries again.
       loading = undefined
-      throw thrown
+      const error = asHubError(thrown)
+      failure = { since: failure?.since ?? clock.now(), error }
+      log.error('groupware.not-opened', { code: error.code, text: error.message, next: error.next })
+      throw error
     })
     return loading
   }
@@ -52,6 +60,7 @@ export function createLateGroupware(options: LateGroupwareOptions): LateGroupwar
     graph = endpoint
     if (!isClosed) await opened.start()
     groupware = opened
+    failure = undefined
     return opened
   }
 
@@ -60,8 +69,10 @@ export function createLateGroupware(options: LateGroupwareOptions): LateGroupwar
     opened: () => groupware,
     handle: (incoming, response) => graph?.handle(incoming, response) ?? false,
     async start() {
-      if ((await options.records.list(organizationArea)).length > 0) await load()
+      const hasAny = (await options.records.list(organizationArea)).length > 0
+      if (hasAny) await load().catch(() => {})
     },
+    failure: () => failure,
     async close() {
       isClosed = true
       const opened = await loading?.catch(() => undefined)
