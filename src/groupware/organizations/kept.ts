@@ -6,9 +6,9 @@ import { itemKinds, rulesInput } from './rules-input.ts'
 
 const rules = z.custom<z.input<typeof rulesInput>>(value => rulesInput.safeParse(value).success, 'rules')
 const text = z.string()
-const maybe = text.optional().transform(value => value)
+const maybe = text.optional()
 
-export const keptOrganization = z.object({
+export const keptOrganization: z.ZodType<Omit<Organization, 'revision'>> = z.object({
   name: text,
   about: text,
   access: z.enum(accessTypes),
@@ -19,18 +19,18 @@ export const keptOrganization = z.object({
   testMailbox: maybe,
   isPaused: z.boolean(),
   changedAt: z.number(),
-}) as unknown as z.ZodType<Omit<Organization, 'revision'>>
+})
 
-export const keptProfile = z.object({
+export const keptProfile: z.ZodType<Omit<Profile, 'revision'>> = z.object({
   name: text,
   about: text,
   rules,
   changedAt: z.number(),
-}) as unknown as z.ZodType<Omit<Profile, 'revision'>>
+})
 
 const cause = z.object({ code: text, side: text, message: text, next: text })
 
-export const keptMailbox = z.object({
+export const keptMailbox: z.ZodType<Omit<Mailbox, 'revision'>> = z.object({
   address: text,
   organization: text,
   crmAddress: text,
@@ -39,7 +39,7 @@ export const keptMailbox = z.object({
   state: z.enum(mailboxStates),
   stateSince: z.number(),
   cause: cause.optional(),
-}) as unknown as z.ZodType<Omit<Mailbox, 'revision'>>
+})
 
 const maybeNumber = z.number().optional()
 

@@ -12,11 +12,11 @@ export interface Organization {
   readonly access: AccessType
   readonly exchange: {
     /** The EWS URL, or the root of Graph; undefined: Autodiscover, or Microsoft's own Graph. */
-    readonly url: string | undefined
+    readonly url?: string | undefined
     /** Name of the credential of the service account; undefined where each mailbox has its own (ews-direct). */
-    readonly auth: string | undefined
+    readonly auth?: string | undefined
     /** Location of the on-premise connector. */
-    readonly via: string | undefined
+    readonly via?: string | undefined
     /** How a user with password logs in at EWS. */
     readonly logIn: 'ntlm' | 'basic'
   }
@@ -24,13 +24,13 @@ export interface Organization {
     /** Root of the OData service, with its final slash. */
     readonly url: string
     readonly auth: string
-    readonly via: string | undefined
+    readonly via?: string | undefined
   }
   readonly profile: string
   /** How often a mailbox is looked at when no notification says that something changed. */
   readonly everyMs: number
   /** The mailbox with which access is tested; undefined: the first one. */
-  readonly testMailbox: string | undefined
+  readonly testMailbox?: string | undefined
   /** A person stopped it: no mailbox of it is synced. */
   readonly isPaused: boolean
   readonly changedAt: number
@@ -66,13 +66,13 @@ export interface Mailbox {
   /** Mail address of the employee in the CRM; mostly the same. */
   readonly crmAddress: string
   /** Own credential (ews-direct). */
-  readonly auth: string | undefined
+  readonly auth?: string | undefined
   /** Settings of this user that win over the profile. */
   readonly rules: RulesInput
   readonly state: MailboxState
   readonly stateSince: number
   /** Why it is in error, or what its last round ran into. */
-  readonly cause: Cause | undefined
+  readonly cause?: Cause | undefined
   readonly revision: number
 }
 

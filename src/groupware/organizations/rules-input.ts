@@ -66,11 +66,14 @@ export function resolveRules(...levels: readonly RulesInput[]): SyncRules {
 }
 
 function overlay(rules: SyncRules, level: z.output<typeof rulesInput>): SyncRules {
-  const kinds = Object.fromEntries(
-    itemKinds.map(kind => [kind, overlayKind(rules.kinds[kind], level[kind] ?? {})]),
-  ) as unknown as SyncRules['kinds']
+  const kindOf = (kind: ItemKind) => overlayKind(rules.kinds[kind], level[kind] ?? {})
   return {
-    kinds,
+    kinds: {
+      mail: kindOf('mail'),
+      appointment: kindOf('appointment'),
+      contact: kindOf('contact'),
+      task: kindOf('task'),
+    },
     markCategory: level.markCategory ?? rules.markCategory,
     // A user blocks beside the company, never instead of it.
     blocked: [...new Set([...rules.blocked, ...(level.blocked ?? [])])],
