@@ -6,11 +6,11 @@ const partsMax = 1000
 const multipart = /^multipart\/mixed\s*;\s*boundary=("?)([^";]+)\1/i
 
 /** Answers a $batch: reads stand alone, changes in changesets that are done whole or not at all. */
-export async function answerBatch(
+export function answerBatch(
   world: C4CWorld,
   type: string,
   body: string,
-): Promise<{ readonly type: string; readonly body: string }> {
+): { readonly type: string; readonly body: string } {
   const boundary = multipart.exec(type)?.[2]
   if (boundary === undefined) throw refusals.notAcceptable(type || 'nothing')
   const outer = `batch_${Date.now().toString(36)}`
@@ -30,7 +30,7 @@ export async function answerBatch(
       if (own['content-id'] === undefined) throw refusals.malformed('a request of a changeset has no Content-ID')
       return requestIn(http)
     })
-    const { answers, failed } = await changeset(world, requests)
+    const { answers, failed } = changeset(world, requests)
     if (failed) lines.push(...partLines(failed))
     else {
       const below = `${outer}_changeset`
@@ -43,10 +43,10 @@ export async function answerBatch(
   return { type: `multipart/mixed; boundary=${outer}`, body: lines.join('\r\n') }
 }
 
-async function changeset(world: C4CWorld, requests: readonly C4CRequest[]) {
+function changeset(world: C4CWorld, requests: readonly C4CRequest[]) {
   const answers: C4CReply[] = []
   let failed: C4CReply | undefined
-  await world.store.together(async () => {
+  world.store.together(() => {
     for (const request of requests) {
       if (request.method === 'GET') throw refusals.malformed('a GET stands inside a changeset')
       const answer = answerRequest(world, request)

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../kernel/time.ts'
 import { listenOnLoopback } from '../listen.ts'
 import { readFaults, type Twin } from '../twin.ts'
 import { type C4CFaultDocument, type C4CFaults, c4cFaults } from './faults.ts'
-import { makeHandler, type SeenC4CRequest } from './http.ts'
+import { type C4CCounters, makeHandler, type SeenC4CRequest } from './http.ts'
 import { entityKinds, rootPath } from './schema.ts'
 import { C4CStore, type Row } from './store.ts'
 
@@ -35,8 +35,7 @@ export interface C4CTwin extends Twin {
   addEmployee(email: string, more?: { readonly isLocked?: boolean }): string
   count(entity: string): number
   readonly requests: readonly SeenC4CRequest[]
-  /** HTTP requests since the start; a batch counts once. */
-  readonly counters: { readonly requests: number }
+  readonly counters: C4CCounters
   setFaults(document: C4CFaultDocument): void
 }
 
@@ -108,7 +107,7 @@ export async function startC4C(options: C4CTwinOptions = {}): Promise<C4CTwin> {
       root,
       faults: JSON.parse(JSON.stringify(faults)),
       entities: Object.fromEntries(entityKinds.map(({ name }) => [name, store.count(name)])),
-      counters: { ...handler.counters },
+      counters: { ...handler.counters, byTarget: { ...handler.counters.byTarget } },
       requests: handler.requests.slice(-100).map(request => ({ ...request })),
     }),
     stop: () => listener.stop(),

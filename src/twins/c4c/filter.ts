@@ -5,11 +5,21 @@ import { literalAt, type Value } from './values.ts'
 
 export interface Filter {
   matches(row: Row): boolean
+  /** What every match has: values of properties, and the time since which it was changed. */
+  readonly equal: readonly { readonly name: string; readonly value: Value }[]
+  readonly since: number | undefined
   /** True where the query asks by EntityLastChangedOn: what is not yet visible there is not told. */
   readonly asksForChanges: boolean
 }
 
 type Test = (row: Row) => boolean
+
+interface Comparison {
+  readonly name: string
+  readonly operator: string
+  readonly wanted: Value
+  readonly test: Test
+}
 
 /**
  * $filter as the service knows it: comparisons with `eq ge le gt lt`, `startswith`, `endswith`, `*` in the text of an
@@ -18,11 +28,14 @@ type Test = (row: Row) => boolean
 export function readFilter(text: string, kind: EntityKind): Filter {
   const reader = new FilterReader(text, kind)
   const matches = reader.whole()
-  return { matches, asksForChanges: reader.names.has('EntityLastChangedOn') }
+  const { equal, since, names } = reader
+  return { matches, equal, since, asksForChanges: names.has('EntityLastChangedOn') }
 }
 
 class FilterReader {
   readonly names = new Set<string>()
+  readonly equal: { readonly name: string; readonly value: Value }[] = []
+  since: number | undefined
   #rest: string
   readonly #kind: EntityKind
 
@@ -43,16 +56,26 @@ class FilterReader {
     const hasBracket = this.#take(/^\(\s*/)
     const first = this.#comparison()
     const tests = [first.test]
+    let isAlone = true
     while (this.#take(/^\s+or\s+/)) {
       const next = this.#comparison()
       if (next.name !== first.name) throw refusals.malformed('OR is supported on the same property only')
       tests.push(next.test)
+      isAlone = false
     }
+    if (isAlone) this.#noteNeeded(first)
     if (hasBracket && !this.#take(/^\s*\)/)) throw refusals.malformed('a bracket of $filter is not closed')
     return row => tests.some(test => test(row))
   }
 
-  #comparison(): { readonly name: string; readonly test: Test } {
+  #noteNeeded({ name, operator, wanted }: Comparison): void {
+    if (operator === 'eq') this.equal.push({ name, value: wanted })
+    else if (name === 'EntityLastChangedOn' && (operator === 'ge' || operator === 'gt')) {
+      this.since = Math.max(this.since ?? Number.NEGATIVE_INFINITY, Date.parse(String(wanted)))
+    }
+  }
+
+  #comparison(): Comparison {
     const ends = this.#take(/^(startswith|endswith)\(\s*(\w+)\s*,\s*/)
     if (ends) {
       const property = this.#property(ends[2] ?? '')
@@ -61,7 +84,7 @@ class FilterReader {
       this.#take(/^\s+eq\s+true/)
       const isStart = ends[1] === 'startswith'
       const { name } = property
-      return { name, test: row => has(String(row.values[name] ?? ''), wanted, isStart) }
+      return { name, operator: 'like', wanted, test: row => has(String(row.values[name] ?? ''), wanted, isStart) }
     }
     const [, name = '', operator = ''] = this.#take(/^(\w+)\s+(eq|ge|le|gt|lt)\s+/) ?? []
     if (name === '') throw refusals.malformed(`$filter is not understood at "${this.#rest.slice(0, 40)}"`)
@@ -69,9 +92,14 @@ class FilterReader {
     const wanted = this.#literal(property)
     if (operator === 'eq' && property.kind === 'text' && String(wanted).includes('*')) {
       const pattern = new RegExp(`^${String(wanted).split('*').map(asPattern).join('.*')}$`, 's')
-      return { name, test: row => pattern.test(String(row.values[name] ?? '')) }
+      return { name, operator: 'like', wanted, test: row => pattern.test(String(row.values[name] ?? '')) }
     }
-    return { name, test: row => compares(order(property, row.values[name] ?? null, wanted), operator) }
+    return {
+      name,
+      operator,
+      wanted,
+      test: row => compares(order(property, row.values[name] ?? null, wanted), operator),
+    }
   }
 
   #property(name: string): Property {

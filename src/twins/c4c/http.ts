@@ -17,6 +17,13 @@ export interface SeenC4CRequest {
   readonly status: number
 }
 
+export interface C4CCounters {
+  /** HTTP requests since the start; a batch counts once. */
+  readonly requests: number
+  /** The same by method and set (`POST $batch`). */
+  readonly byTarget: Readonly<Record<string, number>>
+}
+
 export interface HandlerParts {
   readonly world: C4CWorld
   readonly clock: Clock
@@ -34,17 +41,20 @@ const cookieName = 'SAP_SESSIONID_C4C'
 /** The twin's request listener: log-in, CSRF for those with a password, faults, and then the service. */
 export function makeHandler(parts: HandlerParts) {
   const requests: SeenC4CRequest[] = []
-  const counters = { requests: 0 }
+  const counters = { requests: 0, byTarget: {} as Record<string, number> }
   const sessions = new Map<string, { readonly user: string; readonly token: string }>()
   return {
     requests: requests as readonly SeenC4CRequest[],
-    counters: counters as { readonly requests: number },
+    counters: counters as C4CCounters,
     forgetSessions: () => sessions.clear(),
     handle(request: IncomingMessage, response: ServerResponse) {
       counters.requests += 1
       respond(parts, sessions, request, response)
         .then(seen => {
-          if (seen) requests.push(seen)
+          if (!seen) return
+          const name = `${seen.method} ${/^[$\w]*/.exec(seen.target)?.[0] ?? ''}`
+          counters.byTarget[name] = (counters.byTarget[name] ?? 0) + 1
+          requests.push(seen)
           if (requests.length > requestsKept) requests.shift()
         })
         .catch(() => {
@@ -72,7 +82,7 @@ async function respond(
     response.destroy()
     return undefined
   }
-  const reply = await replyTo(parts, sessions, request, body)
+  const reply = replyTo(parts, sessions, request, body)
   const seen = { method, target: url.startsWith(rootPath) ? url.slice(rootPath.length) : url, status: reply.status }
   if (faults.dropAfter && (isWrite || !faults.dropAfter.writesOnly) && strike(faults.dropAfter)) {
     response.destroy()
@@ -88,12 +98,7 @@ async function respond(
   return seen
 }
 
-async function replyTo(
-  parts: HandlerParts,
-  sessions: Sessions,
-  request: IncomingMessage,
-  body: Buffer,
-): Promise<C4CReply> {
+function replyTo(parts: HandlerParts, sessions: Sessions, request: IncomingMessage, body: Buffer): C4CReply {
   const { url = '/', method = 'GET' } = request
   const faults = parts.faults()
   const logIn = faults.lockUser ? undefined : userOf(parts, request)
@@ -118,7 +123,7 @@ async function replyTo(
     const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-csrf-token': 'Required' }
     return { status: 403, headers, body: 'CSRF token validation failed' }
   }
-  const reply = await serve(parts.world, request, body.toString())
+  const reply = serve(parts.world, request, body.toString())
   if (String(request.headers['x-csrf-token'] ?? '').toLowerCase() !== 'fetch') return reply
   if (known) return { ...reply, headers: { ...reply.headers, 'x-csrf-token': known.token } }
   const [id, token] = [randomBytes(16).toString('base64url'), randomBytes(18).toString('base64')]
@@ -130,7 +135,7 @@ async function replyTo(
   }
 }
 
-async function serve(world: C4CWorld, request: IncomingMessage, body: string): Promise<C4CReply> {
+function serve(world: C4CWorld, request: IncomingMessage, body: string): C4CReply {
   const { url = '/', method = 'GET' } = request
   const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
   const target = url.slice(rootPath.length)
@@ -140,7 +145,7 @@ async function serve(world: C4CWorld, request: IncomingMessage, body: string): P
   if (path === '$batch') {
     try {
       if (method !== 'POST') throw new C4CRefusal(405, 'OData.MethodNotAllowed', 'Method is not allowed for $batch')
-      const { type, body: answer } = await answerBatch(world, headers['content-type'] ?? '', body)
+      const { type, body: answer } = answerBatch(world, headers['content-type'] ?? '', body)
       return { status: 202, headers: { 'content-type': type, dataserviceversion: '2.0' }, body: answer }
     } catch (thrown) {
       return replyError(thrown)

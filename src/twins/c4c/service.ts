@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import { C4CRefusal, refusals } from './c4c-error.ts'
 import { edmxOf } from './edmx.ts'
-import { readFilter } from './filter.ts'
+import { type Filter, readFilter } from './filter.ts'
 import { checks, type EntityKind, entityKinds, kindOfSet, parentOf, setOf } from './schema.ts'
 import { type C4CStore, etagOf, type Row } from './store.ts'
 import { jsonOf, type Value, valueInBody } from './values.ts'
@@ -105,7 +105,7 @@ class Visit {
         if (rest === '$count' && method === 'GET') return this.#count(kind)
         throw refusals.noSet(rest)
       }
-      if (method === 'GET') return this.#list(kind, this.#world.store.all(kind))
+      if (method === 'GET') return this.#list(kind, undefined)
       if (method === 'POST') return this.#create(kind, {})
       throw refusals.notAllowed(method)
     }
@@ -146,8 +146,7 @@ class Visit {
     if (literal === undefined) throw refusals.malformed('parameter GroupwareItemID')
     const wanted = literal.replaceAll("''", "'")
     const kind = entityKinds.find(each => each.name === name)
-    const isThere =
-      kind !== undefined && this.#world.store.all(kind).some(row => row.values['GroupwareItemID'] === wanted)
+    const isThere = kind !== undefined && this.#world.store.rowsOf(kind).having('GroupwareItemID', wanted).length > 0
     return this.#json(200, { d: { results: isThere } })
   }
 
@@ -169,11 +168,12 @@ class Visit {
   }
 
   #count(kind: EntityKind): C4CReply {
-    const { rows } = this.#matching(kind, this.#world.store.all(kind))
+    const { rows } = this.#matching(kind, undefined)
     return { status: 200, headers: { 'content-type': 'text/plain' }, body: String(rows.length) }
   }
 
-  #list(kind: EntityKind, all: readonly Row[]): C4CReply {
+  /** `all`: what stands below one entity; undefined: the whole set. */
+  #list(kind: EntityKind, all: readonly Row[] | undefined): C4CReply {
     const { rows, count } = this.#matching(kind, all)
     const skip = this.#whole('$skip') ?? 0
     const top = this.#whole('$top')
@@ -190,16 +190,30 @@ class Visit {
     })
   }
 
-  #matching(kind: EntityKind, all: readonly Row[]): { rows: readonly Row[]; count: number | undefined } {
+  #matching(kind: EntityKind, all: readonly Row[] | undefined): { rows: readonly Row[]; count: number | undefined } {
     for (const name of this.#fields.keys()) {
       if (name.startsWith('$') && !knownOptions.has(name)) throw refusals.malformed(`system query option ${name}`)
     }
     const text = this.#fields.get('$filter')
     const filter = text === null ? undefined : readFilter(text, kind)
     const { now } = this.#world.store
-    const rows = all.filter(row => (filter?.matches(row) ?? true) && (!filter?.asksForChanges || row.visibleAt <= now))
+    const looked = all ?? this.#candidates(kind, filter)
+    const rows = looked.filter(
+      row => (filter?.matches(row) ?? true) && (!filter?.asksForChanges || row.visibleAt <= now),
+    )
     const ordered = this.#ordered(rows, kind)
     return { rows: ordered, count: this.#fields.get('$inlinecount') === 'allpages' ? rows.length : undefined }
+  }
+
+  /** Where the filter names values or a time, only what has them is looked at. */
+  #candidates(kind: EntityKind, filter: Filter | undefined): readonly Row[] {
+    const rows = this.#world.store.rowsOf(kind)
+    // A moment may be written in several ways; texts are what queries by value ask for.
+    const isText = (name: string) => kind.properties.find(each => each.name === name)?.kind === 'text'
+    const texts = (filter?.equal ?? []).filter(({ name }) => isText(name))
+    const changed = filter?.since === undefined ? undefined : rows.changedSince(filter.since)
+    const found = [...texts.map(({ name, value }) => rows.having(name, value)), ...(changed ? [changed] : [])]
+    return found.toSorted((one, other) => one.length - other.length)[0] ?? this.#world.store.all(kind)
   }
 
   #ordered(rows: readonly Row[], kind: EntityKind): readonly Row[] {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../kernel/time.ts'
+import { KindRows } from './indexes.ts'
 import { allKinds, type EntityKind, numbered } from './schema.ts'
 import type { Value } from './values.ts'
 
@@ -10,8 +11,15 @@ export interface Row {
   /** Ticks of its ETag: 100 ns, so that two changes of one millisecond differ. */
   readonly tag: bigint
   readonly changedAt: number
+  /** The earlier made, the lower. */
+  readonly place: number
   /** From then on a query by EntityLastChangedOn finds this state. */
   readonly visibleAt: number
+}
+
+interface Replaced {
+  readonly id: string
+  readonly before: Row | undefined
 }
 
 /** All entities of the twin. A changeset takes them back to where they were when one of its requests fails. */
@@ -19,9 +27,14 @@ export class C4CStore {
   /** How late a change is seen by EntityLastChangedOn, as a tenant under load does it. */
   visibleAfterMs = 0
   readonly #clock: Clock
-  #rows = new Map<string, Row>()
+  readonly #rows = new Map<string, Row>()
+  readonly #kinds = new Map<EntityKind, KindRows>()
+  readonly #children = new Map<string, Set<string>>()
+  /** What the changes of a changeset replaced, in their order; undefined outside of one. */
+  #replaced: Replaced[] | undefined
   #lastTag = 0n
   #number = 1_000_000
+  #places = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -32,7 +45,13 @@ export class C4CStore {
   }
 
   all(kind: EntityKind): readonly Row[] {
-    return [...this.#rows.values()].filter(row => row.kind === kind)
+    return [...this.rowsOf(kind).all()]
+  }
+
+  rowsOf(kind: EntityKind): KindRows {
+    const known = this.#kinds.get(kind) ?? new KindRows(kind)
+    this.#kinds.set(kind, known)
+    return known
   }
 
   find(kind: EntityKind, id: string): Row | undefined {
@@ -41,7 +60,7 @@ export class C4CStore {
   }
 
   childrenOf(kind: EntityKind, parent: string): readonly Row[] {
-    return this.all(kind).filter(row => row.values['ParentObjectID'] === parent)
+    return [...(this.#children.get(parent) ?? [])].flatMap(id => this.find(kind, id) ?? [])
   }
 
   create(kind: EntityKind, given: Readonly<Record<string, Value>>): Row {
@@ -66,24 +85,26 @@ export class C4CStore {
 
   /** With everything below it. */
   remove(row: Row): void {
-    this.#rows.delete(row.id)
-    for (const kind of row.kind.children) for (const child of this.childrenOf(kind, row.id)) this.#rows.delete(child.id)
+    for (const id of [...(this.#children.get(row.id) ?? [])]) this.#set(id, undefined)
+    this.#set(row.id, undefined)
     this.#touchParent(row)
   }
 
   /** Undoes everything that `work` changed when it throws or says false. */
-  async together(work: () => Promise<boolean>): Promise<void> {
-    const before = new Map(this.#rows)
+  together(work: () => boolean): void {
+    const replaced: Replaced[] = []
+    this.#replaced = replaced
     let isKept = false
     try {
-      isKept = await work()
+      isKept = work()
     } finally {
-      if (!isKept) this.#rows = before
+      this.#replaced = undefined
+      if (!isKept) for (const { id, before } of replaced.toReversed()) this.#set(id, before, true)
     }
   }
 
   count(name: string): number {
-    return this.all(this.kind(name)).length
+    return this.rowsOf(this.kind(name)).count
   }
 
   /** Throws where there is no such entity. */
@@ -106,11 +127,38 @@ export class C4CStore {
       values: { ...values, ...stamps },
       tag: this.#lastTag,
       changedAt: now,
+      place: this.#rows.get(id)?.place ?? ++this.#places,
       visibleAt: now + this.visibleAfterMs,
     }
-    this.#rows.set(id, row)
+    this.#set(id, row)
     this.#touchParent(row)
     return row
+  }
+
+  /** The one place where a row comes, changes or goes. */
+  #set(id: string, row: Row | undefined, isUndone = false): void {
+    const before = this.#rows.get(id)
+    const kind = row?.kind ?? before?.kind
+    if (!kind) return
+    this.#replaced?.push({ id, before })
+    const rows = this.rowsOf(kind)
+    const parent = String((row ?? before)?.values['ParentObjectID'] ?? '')
+    if (row) {
+      this.#rows.set(id, row)
+      if (isUndone) rows.restore(row)
+      else rows.put(row)
+      if (parent !== '') this.#below(parent).add(id)
+    } else if (before) {
+      this.#rows.delete(id)
+      rows.delete(before)
+      this.#children.get(parent)?.delete(id)
+    }
+  }
+
+  #below(parent: string): Set<string> {
+    const known = this.#children.get(parent) ?? new Set()
+    this.#children.set(parent, known)
+    return known
   }
 
   /** What is below a header is part of it: its state is another one too. */

@@ -64,6 +64,8 @@ export interface ExchangeEwsTwin extends Twin {
   readonly requests: readonly SeenEwsRequest[]
   /** How many came in all. */
   readonly requestCount: number
+  /** The same by operation; `log-in`: those that were answered with 401. */
+  readonly byOperation: Readonly<Record<string, number>>
   mailbox(address: string): MailboxHand
   addMailbox(address: string, name?: string): void
   setFaults(document: EwsFaultDocument): void
@@ -110,7 +112,7 @@ export async function startExchangeEws(options: ExchangeEwsOptions = {}): Promis
       options.extendedProtection && tls ? channelBinding(new X509Certificate(tls.cert).raw, 'sha256') : undefined,
     now,
   })
-  const notifications = new Notifications(now)
+  const notifications = new Notifications(clock)
   const handler = makeHandler({
     world,
     guard,
@@ -144,6 +146,7 @@ export async function startExchangeEws(options: ExchangeEwsOptions = {}): Promis
     get requestCount() {
       return handler.requestCount
     },
+    byOperation: handler.byOperation,
     mailbox: address => handOf(mailboxNamed(world, address)),
     addMailbox,
     faultSchema: ewsFaults,
@@ -163,6 +166,7 @@ export async function startExchangeEws(options: ExchangeEwsOptions = {}): Promis
       ...notifications.counts,
       mailboxes: mailboxes.map(({ address, name, items }) => ({ address, name, items: items.size })),
       requests: handler.requestCount,
+      byOperation: { ...handler.byOperation },
     }),
     async stop() {
       notifications.stop()

@@ -100,12 +100,14 @@ interface Seen {
 export function makeHandler(parts: HandlerParts) {
   const requests: SeenEwsRequest[] = []
   const running = new Map<string, number>()
+  const byOperation: Record<string, number> = {}
   let requestCount = 0
   return {
     requests: requests as readonly SeenEwsRequest[],
     get requestCount() {
       return requestCount
     },
+    byOperation: byOperation as Readonly<Record<string, number>>,
     handle(request: IncomingMessage, response: ServerResponse) {
       requestCount += 1
       respond(request, response).catch(() => {
@@ -127,7 +129,9 @@ export function makeHandler(parts: HandlerParts) {
     }
     const seen: Seen = { operation: request.url ?? '', account: null, mailbox: null, how: null }
     const answer = answerTo(request, body, seen, response)
-    const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
+    const name = answer?.status === 401 ? 'log-in' : seen.operation
+    byOperation[name] = (byOperation[name] ?? 0) + 1
+    const headers = Object.fromEntries(Object.entries(request.headers).map(([each, value]) => [each, String(value)]))
     delete headers['authorization']
     requests.push({ ...seen, status: answer?.status ?? 200, headers, body: body.slice(0, bodyLettersKept) })
     if (requests.length > requestsKept) requests.shift()

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { type Clock, MINUTE } from '../../kernel/time.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import type { XmlElement } from '../../protocols/xml/xml-element.ts'
 import { numberIn } from './item-operations.ts'
@@ -34,11 +35,12 @@ const heartbeatMs = 45_000
 export class Notifications {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #streams = new Set<Stream>()
-  readonly #now: () => number
+  readonly #byMailbox = new Map<TwinMailbox, Set<string>>()
+  readonly #clock: Clock
   #counter = 0
 
-  constructor(now: () => number) {
-    this.#now = now
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
   get counts(): { readonly subscriptions: number; readonly streams: number } {
@@ -49,8 +51,8 @@ export class Notifications {
     const { mailbox } = session
     const wanted = needed(request, 'StreamingSubscriptionRequest')
     const folders = needed(wanted, 'FolderIds').children.map(ref => session.folder(ref).id)
-    const open = [...this.#subscriptions.values()].filter(each => each.mailbox === mailbox)
-    if (open.length >= perMailboxMax) {
+    const open = this.#byMailbox.get(mailbox) ?? new Set()
+    if (open.size >= perMailboxMax) {
       const failure = new EwsError(
         'ErrorExceededSubscriptionCount',
         'You have exceeded the available subscriptions for your account.',
@@ -61,6 +63,7 @@ export class Notifications {
     const id = Buffer.from(`S|${mailbox.address}|${this.#counter}`).toString('base64')
     const listener = (event: MailboxEvent) => this.#hear(id, event)
     mailbox.listeners.add(listener)
+    this.#byMailbox.set(mailbox, open.add(id))
     this.#subscriptions.set(id, {
       id,
       mailbox,
@@ -104,15 +107,18 @@ export class Notifications {
       reply.end(envelopeOf(errorRow('GetStreamingEvents', failure)))
       return
     }
-    const timer = setTimeout(() => {
-      reply.end(envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', 'Closed')), false))
-    }, minutes * 60_000)
-    const heartbeat = setInterval(() => {
-      reply.write(envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', 'OK')), false))
-    }, heartbeatMs)
+    const status = (word: string) =>
+      envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', word)), false)
+    const cancelEnd = this.#clock.after(minutes * MINUTE, () => reply.end(status('Closed')))
+    const beat = (): (() => void) =>
+      this.#clock.after(heartbeatMs, () => {
+        reply.write(status('OK'))
+        cancelBeat = beat()
+      })
+    let cancelBeat = beat()
     const end = () => {
-      clearTimeout(timer)
-      clearInterval(heartbeat)
+      cancelEnd()
+      cancelBeat()
     }
     const stream: Stream = { response: reply, subscriptions, anchor: session.mailbox, end }
     this.#streams.add(stream)
@@ -135,6 +141,7 @@ export class Notifications {
     }
     for (const each of this.#subscriptions.values()) each.stop()
     this.#subscriptions.clear()
+    this.#byMailbox.clear()
   }
 
   /** Streams end in the middle of an envelope. */
@@ -157,7 +164,7 @@ export class Notifications {
 
   #send(stream: Stream, { id }: Subscription, { kind, item, folderId }: MailboxEvent): void {
     const parts = [
-      textElement('t:TimeStamp', isoSeconds(this.#now())),
+      textElement('t:TimeStamp', isoSeconds(this.#clock.now())),
       element('t:ItemId', { Id: item.id, ChangeKey: changeKey(item.version) }),
       element('t:ParentFolderId', { Id: folderId, ChangeKey: 'AQAAAA==' }),
     ]
@@ -173,6 +180,7 @@ export class Notifications {
   #forget(subscription: Subscription): void {
     subscription.stop()
     this.#subscriptions.delete(subscription.id)
+    this.#byMailbox.get(subscription.mailbox)?.delete(subscription.id)
   }
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import { eventOf, occurrenceId, viewsIn } from './events.ts'
 import { refusals } from './graph-error.ts'
@@ -16,6 +16,8 @@ export interface DeltaSubject {
   /** Of a calendar view; fixed in the token. */
   readonly window: { readonly from: number; readonly to: number } | undefined
   readonly query: Query
+  /** The query as it was asked. */
+  readonly text: string
 }
 
 interface Round {
@@ -30,11 +32,17 @@ interface Round {
 
 type Row = { readonly id: string; readonly isRemoved: boolean }
 
-const tokensMax = 100_000
+/** Rounds that stand in the middle of their pages. */
+const openRoundsMax = 100_000
 
-/** Delta rounds and their tokens. Tokens are forgotten when the cache is full, or on request. */
+/**
+ * Delta rounds and their tokens, which lose their worth on request alone: a token of a finished round says itself where it
+ * stands, so that tens of thousands of folders asked every few minutes push none of them out.
+ */
 export class DeltaRounds {
-  readonly #tokens = new Map<string, Round>()
+  readonly #open = new Map<string, Round>()
+  readonly #subjects = new WeakMap<GraphMailbox, Map<string, DeltaSubject>>()
+  #seal = randomBytes(12).toString('base64url')
 
   /** Begins the first round of a subject. */
   begin(subject: DeltaSubject): Round {
@@ -43,13 +51,20 @@ export class DeltaRounds {
 
   /** The round of a `$skiptoken` or `$deltatoken`; throws 410. */
   go(token: string, mailbox: GraphMailbox): Round {
-    const round = this.#tokens.get(token)
+    if (token.startsWith('d')) {
+      const [key = '', since = '', seal] = token.slice(1).split('.')
+      const subject = this.#subjects.get(mailbox)?.get(key)
+      if (!subject || seal !== this.#seal) throw refusals.deltaLost()
+      return this.#round(subject, Number(since))
+    }
+    const round = this.#open.get(token)
     if (round?.subject.mailbox !== mailbox) throw refusals.deltaLost()
-    return token.startsWith('d') ? this.#round(round.subject, round.since) : round
+    return round
   }
 
   forgetAll(): void {
-    this.#tokens.clear()
+    this.#open.clear()
+    this.#seal = randomBytes(12).toString('base64url')
   }
 
   /** One page of a round, and the token that goes on with it. */
@@ -61,16 +76,26 @@ export class DeltaRounds {
     const rows = round.rest.slice(0, size)
     const value = rows.flatMap(row => this.#shown(round, row, manner))
     const rest = round.rest.slice(size)
-    if (rest.length > 0) return { value, skip: this.#keep('s', { ...round, rest }) }
-    return { value, delta: this.#keep('d', { ...round, since: round.upTo, rest: [] }) }
+    if (rest.length > 0) return { value, skip: this.#keep({ ...round, rest }) }
+    return { value, delta: `d${this.#keyOf(round.subject)}.${round.upTo}.${this.#seal}` }
   }
 
-  #keep(kind: 's' | 'd', round: Round): string {
-    const token = `${kind}${randomBytes(18).toString('base64url')}`
-    this.#tokens.set(token, round)
-    const [oldest] = this.#tokens.keys()
-    if (this.#tokens.size > tokensMax && oldest !== undefined) this.#tokens.delete(oldest)
+  #keep(round: Round): string {
+    const token = `s${randomBytes(18).toString('base64url')}`
+    this.#open.set(token, round)
+    const [oldest] = this.#open.keys()
+    if (this.#open.size > openRoundsMax && oldest !== undefined) this.#open.delete(oldest)
     return token
+  }
+
+  /** The same for the same question. */
+  #keyOf(subject: DeltaSubject): string {
+    const { mailbox, type, folder, text } = subject
+    const all = JSON.stringify([type, folder, text])
+    const key = createHash('sha256').update(all).digest('base64url').slice(0, 20)
+    const subjects = this.#subjects.get(mailbox) ?? new Map<string, DeltaSubject>()
+    this.#subjects.set(mailbox, subjects.set(key, subjects.get(key) ?? subject))
+    return key
   }
 
   #round(subject: DeltaSubject, since: number): Round {

@@ -6,7 +6,7 @@ import { listenOnLoopback } from '../listen.ts'
 import { readFaults, type Twin } from '../twin.ts'
 import { DeltaRounds } from './delta.ts'
 import { type GraphFaultDocument, type GraphFaults, graphFaults } from './faults.ts'
-import { makeHandler, rootPath, type SeenGraphRequest } from './http.ts'
+import { type GraphCounters, makeHandler, rootPath, type SeenGraphRequest } from './http.ts'
 import { GraphMailbox } from './mailbox.ts'
 import type { AppClaims, GraphWorld } from './service.ts'
 import { type SendOut, Subscriptions } from './subscriptions.ts'
@@ -37,8 +37,7 @@ export interface GraphTwin extends Twin {
   count(address: string, type: 'event' | 'message' | 'contact' | 'todoTask'): number
   /** The last requests, oldest first; those of a batch one by one. */
   readonly requests: readonly SeenGraphRequest[]
-  /** HTTP requests since the start; a batch counts once. */
-  readonly counters: { readonly requests: number; readonly batches: number }
+  readonly counters: GraphCounters
   readonly subscriptions: Subscriptions
   /** Called after each event that was created. */
   afterCreate: (() => void) | undefined
@@ -111,7 +110,7 @@ export async function startGraph(options: GraphTwinOptions): Promise<GraphTwin> 
       root,
       faults: JSON.parse(JSON.stringify(faults)),
       subscriptions: subscriptions.count,
-      counters: { ...handler.counters },
+      counters: { ...handler.counters, byTarget: { ...handler.counters.byTarget } },
       mailboxes: [...mailboxes.values()].map(summarize),
       requests: handler.requests.slice(-100).map(request => ({ ...request })),
     }),

@@ -25,6 +25,14 @@ export interface SeenGraphRequest {
   readonly batch: number | null
 }
 
+export interface GraphCounters {
+  /** HTTP requests since the start; a batch counts once. */
+  readonly requests: number
+  readonly batches: number
+  /** What was asked for alone, and inside of batches. */
+  readonly byTarget: Readonly<Record<string, number>>
+}
+
 export interface HandlerParts {
   readonly world: GraphWorld
   /** The claims of a token of the sign-in twin that is valid now. */
@@ -35,15 +43,16 @@ export interface HandlerParts {
 /** The twin's request listener: token, faults, batches, and then the service. */
 export function makeHandler(parts: HandlerParts) {
   const requests: SeenGraphRequest[] = []
-  const counters = { requests: 0, batches: 0 }
+  const counters = { requests: 0, batches: 0, byTarget: {} as Record<string, number> }
   const see = (seen: SeenGraphRequest) => {
+    const name = nameOf(seen)
+    counters.byTarget[name] = (counters.byTarget[name] ?? 0) + 1
     requests.push(seen)
     if (requests.length > requestsKept) requests.shift()
   }
   return {
     requests: requests as readonly SeenGraphRequest[],
-    /** HTTP requests so far; a batch counts once. */
-    counters: counters as { readonly requests: number; readonly batches: number },
+    counters: counters as GraphCounters,
     handle(request: IncomingMessage, response: ServerResponse) {
       counters.requests += 1
       respond(parts, see, counters, request, response).catch(() => {
@@ -52,6 +61,14 @@ export function makeHandler(parts: HandlerParts) {
       })
     },
   }
+}
+
+/** `GET messages/delta`, `batch POST events`: what was asked for, without whose and which. */
+function nameOf({ method, target, batch }: SeenGraphRequest): string {
+  const words = (target.split('?')[0] ?? '')
+    .split('/')
+    .filter(part => /^[a-zA-Z$]{4,20}$/.test(part) && part !== 'users')
+  return `${batch === null ? '' : 'batch '}${method} ${words.slice(-2).join('/')}`
 }
 
 type See = (seen: SeenGraphRequest) => void

@@ -40,7 +40,14 @@ export function answerDelta(
   const token = fields.get('$skiptoken') ?? fields.get('$deltatoken')
   const round =
     token === null
-      ? world.rounds.begin({ mailbox, type, folder, window: options.window, query: readQuery(fields, options.allowed) })
+      ? world.rounds.begin({
+          mailbox,
+          type,
+          folder,
+          window: options.window,
+          query: readQuery(fields, options.allowed),
+          text: fields.toString(),
+        })
       : world.rounds.go(token, mailbox)
   const { value, skip, delta } = world.rounds.page(round, pageSize, manner)
   const [path = ''] = request.target.split('?')

@@ -35,6 +35,8 @@ export class Subscriptions {
   readonly #sendOut: SendOut
   readonly #faults: () => GraphFaults
   readonly #all = new Map<string, StoredSubscription>()
+  /** Those of each mailbox, so that a change in one is not held against those of ten thousand. */
+  readonly #byMailbox = new Map<string, Set<StoredSubscription>>()
   #sending: Promise<void> = Promise.resolve()
   readonly delivered: { readonly url: string; readonly status: number }[] = []
 
@@ -62,8 +64,8 @@ export class Subscriptions {
     if (Number.isNaN(expiresAt) || expiresAt < now) throw refusals.malformed('ExpirationDateTime is invalid.')
     const urls = [notificationUrl, ...(lifecycleNotificationUrl === undefined ? [] : [lifecycleNotificationUrl])]
     for (const url of urls) await this.#validate(url)
-    const here = [...this.#all.values()].filter(each => each.mailbox === mailbox)
-    if (here.length >= perMailboxMax) {
+    const here = this.#byMailbox.get(mailbox) ?? new Set()
+    if (here.size >= perMailboxMax) {
       throw Object.assign(
         refusals.malformed('Maximum number of active subscriptions for the mailbox has been reached.'),
         { status: 403 },
@@ -81,6 +83,7 @@ export class Subscriptions {
       expiresAt: Math.max(now + lifeMinMs, Math.min(expiresAt, now + lifeMaxMs)),
     }
     this.#all.set(subscription.id, subscription)
+    this.#byMailbox.set(mailbox, here.add(subscription))
     return subscription
   }
 
@@ -100,16 +103,16 @@ export class Subscriptions {
   }
 
   remove(id: string): void {
-    this.get(id)
+    const found = this.get(id)
     this.#all.delete(id)
+    this.#byMailbox.get(found.mailbox)?.delete(found)
   }
 
   /** Tells all that watch this kind of item; in the background, one after the other. */
   notify(mailbox: string, area: string, change: 'created' | 'updated' | 'deleted', id: string): void {
     const now = this.#clock.now()
-    for (const each of this.#all.values()) {
-      if (each.mailbox !== mailbox || each.area !== area || each.expiresAt <= now || !each.changeTypes.includes(change))
-        continue
+    for (const each of this.#byMailbox.get(mailbox) ?? []) {
+      if (each.area !== area || each.expiresAt <= now || !each.changeTypes.includes(change)) continue
       if (strike(this.#faults().dropNotifications)) {
         this.#lifecycle(each, 'missed')
         continue
@@ -126,6 +129,7 @@ export class Subscriptions {
   endAll(): void {
     for (const each of this.#all.values()) this.#lifecycle(each, 'subscriptionRemoved')
     this.#all.clear()
+    this.#byMailbox.clear()
   }
 
   /** Resolves when everything that was to be told so far was told. */
