@@ -1,7 +1,7 @@
 import type { Receipt } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
 import { recordPath } from '../protocols/dataverse/key.ts'
-import { fieldsOf } from '../protocols/dataverse/record.ts'
+import { recordOf } from '../protocols/dataverse/record.ts'
 import { operationCall } from '../protocols/odata/url.ts'
 import { answerOf, groupOf, headersOf, type Job, keyOf, refuseDoubtful } from './dataverse-job.ts'
 
@@ -9,7 +9,7 @@ import { answerOf, groupOf, headersOf, type Job, keyOf, refuseDoubtful } from '.
 export async function callOperation(job: Job): Promise<Receipt> {
   const { client, config, effect, within } = job
   const { set, name = '', operation } = config
-  const { values } = fieldsOf(await groupOf(job))
+  const { values } = recordOf(undefined, await groupOf(job))
   const key = set === undefined ? undefined : await keyOf(job, values)
   const on = set === undefined ? undefined : key ? recordPath(set, key) : encodeURIComponent(set)
   const naming = { version: 'v4', server: client.server } as const

@@ -56,7 +56,7 @@ export const dataverseConfig = z
     }),
     body: valueTemplate.optional().meta({
       description:
-        'The record, the list of records, or the parameters. Default: the JSON body of the message. Fields under @create go only into new records.',
+        'The record, the list of records, or the parameters. Default: the JSON body of the message. Fields under @create go only into new records; where they refer to one that is not there, and there are fields under @unlinked, it is made without these references and with those fields.',
     }),
     select: z
       .array(name)
@@ -103,6 +103,30 @@ export const dataverseConfig = z
     'per-request': z.int().min(1).max(1000).default(100).meta({
       description: 'Records of one changeset or one UpsertMultiple.',
     }),
+    reopen: z
+      .strictObject({
+        set: name.optional().meta({
+          description: 'Entity set of the record that is closed. Default: the one that is written.',
+          examples: ['invoices'],
+        }),
+        key: z
+          .record(name, valueTemplate)
+          .optional()
+          .meta({
+            description: 'Which record of that set.',
+            examples: [{ new_sapkey: '${message.body.invoice}' }],
+          }),
+        with: z
+          .strictObject({ statecode: z.int(), statuscode: z.int() })
+          .default({ statecode: 0, statuscode: 1 })
+          .meta({ description: 'State and reason in which it takes changes.' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'For records that are read-only once they are closed (paid invoices), or whose lines are: where Dynamics 365 refuses the change, it is opened, changed, and given the state that the change names or else the one that it had, in one changeset, all or none.',
+        examples: [{}, { set: 'invoices', key: { new_sapkey: '${message.body.invoice}' } }],
+      }),
     'detect-duplicates': z.boolean().default(false).meta({
       description: 'Lets the duplicate detection rules of the environment refuse doubles.',
     }),
@@ -160,6 +184,15 @@ export const dataverseConfig = z
     for (const option of ['skip-unchanged', 'only-changes'] as const) {
       if (!given[option] || ['upsert', 'check-then-write', 'update'].includes(operation)) continue
       fault(option, 'only upsert, check-then-write and update know what was sent before')
+    }
+    if (given.reopen && !['upsert', 'check-then-write', 'update', 'upsert-many'].includes(operation)) {
+      fault('reopen', 'reopen goes with upsert, check-then-write, update and upsert-many')
+    }
+    if (given.reopen && (given.reopen.set === undefined) !== (given.reopen.key === undefined)) {
+      fault('reopen', 'set and key of reopen go together')
+    }
+    if (given.reopen && given.reopen.set === undefined && operation === 'upsert-many') {
+      fault('reopen', 'for many records reopen names set and key of the record that they belong to')
     }
     if ((given.select ?? given.expand) && operation !== 'check') fault('operation', 'select and expand go with check')
     if (auth !== undefined && isReadable(url) && given.via === undefined && !given.cleartext) {

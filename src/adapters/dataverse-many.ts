@@ -1,14 +1,22 @@
 import type { Receipt } from '../flow/adapter.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
-import { isFailure } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
 import { keyText, recordPath } from '../protocols/dataverse/key.ts'
+import {
+  columnsOf,
+  isPlainRecord,
+  type RecordToWrite,
+  recordOf,
+  withoutColumns,
+} from '../protocols/dataverse/record.ts'
 import type { BatchRequest } from '../protocols/odata/batch.ts'
 import { isGroup, isList } from '../protocols/odata/json.ts'
+import { inChangesetForm, sendChangeset } from './dataverse-changeset.ts'
 import { findRecord } from './dataverse-check.ts'
 import { answerOf, type Done, headersOf, type Job, keyIn, listOf, refuseDoubtful } from './dataverse-job.ts'
-import { type RecordToWrite, recordOf, upsert } from './dataverse-write.ts'
+import { isRefusal, newRecord, writeReopened } from './dataverse-reopen.ts'
+import { upsert } from './dataverse-write.ts'
 
 interface Row {
   readonly record: RecordToWrite
@@ -33,7 +41,7 @@ export async function writeMany(job: Job): Promise<Receipt> {
     const own = names.length > 0 ? keyIn(set, names, body) : undefined
     return { record: recordOf(own, body), key: own ? keyText(own) : String(index + 1) }
   })
-  const done = operation === 'create-many' ? await createAll(job, rows) : await upsertAll(job, rows, by)
+  const done = operation === 'create-many' ? await createAll(job, rows) : await upsertOrReopen(job, rows, by)
   const count = (what: Done) => done.filter(row => row.operation === what).length
   const counts = { created: count('created'), updated: count('updated'), upserted: count('upserted') }
   const told = Object.entries(counts).filter(([, number]) => number > 0)
@@ -46,6 +54,25 @@ export async function writeMany(job: Job): Promise<Receipt> {
   }
 }
 
+/** Where the record that they belong to is closed and refuses them: all or none of them while it is open. */
+async function upsertOrReopen(job: Job, rows: readonly Row[], by: Job['config']['by']): Promise<readonly RowDone[]> {
+  try {
+    return await upsertAll(job, rows, by)
+  } catch (thrown) {
+    const written = isRefusal(thrown)
+      ? await writeReopened(
+          job,
+          rows.map(({ record }) => record),
+        )
+      : undefined
+    if (!written) throw thrown
+    return rows.map(({ key }, index) => {
+      const { done = 'updated', id } = written[index] ?? {}
+      return { key, operation: done, ...(id !== undefined && { id }) }
+    })
+  }
+}
+
 async function upsertAll(job: Job, rows: readonly Row[], by: Job['config']['by']): Promise<readonly RowDone[]> {
   if (by === 'record') return oneByOne(job, rows)
   if (by === 'changeset') {
@@ -54,7 +81,7 @@ async function upsertAll(job: Job, rows: readonly Row[], by: Job['config']['by']
     return done
   }
   // UpsertMultiple does not tell new records from old ones, so those with fields for new ones go alone.
-  const plain = rows.filter(({ record }) => Object.keys(record.createOnly).length === 0)
+  const plain = rows.filter(({ record }) => isPlainRecord(record))
   const done: RowDone[] = []
   for (const part of parts(plain, job.config['per-request'])) {
     try {
@@ -91,7 +118,9 @@ async function createAll(job: Job, rows: readonly Row[]): Promise<readonly RowDo
     return rows.map(({ key }, index) => ({ key, operation: 'created', ...(ids[index] && { id: ids[index] }) }))
   }
   const path = encodeURIComponent(config.set ?? '')
-  const requests = rows.map(({ record }): BatchRequest => ({ method: 'POST', path, ...sent(job, record.forNew) }))
+  const requests = rows.map(
+    ({ record }): BatchRequest => ({ method: 'POST', path, ...inChangesetForm(job, record.forNew) }),
+  )
   const ids = await sendChangeset(job, requests, isRepeatable)
   return rows.map(({ key }, index) => ({ key, operation: 'created', ...(ids[index] && { id: ids[index] }) }))
 }
@@ -159,13 +188,14 @@ async function inChangeset(job: Job, rows: readonly Row[]): Promise<readonly Row
   const requests: BatchRequest[] = []
   const operations: Done[] = []
   for (const { record } of rows) {
-    const { key = { id: '' }, values, createOnly } = record
+    const { key = { id: '' }, values } = record
     const path = recordPath(set, key)
-    const isPlain = Object.keys(createOnly).length === 0
+    const isPlain = isPlainRecord(record)
     // In a changeset nothing can be tried first: the answer would end it.
     const isThere = isPlain || (await findRecord(job, key, [])) !== undefined
     const condition: Record<string, string> = isPlain ? {} : isThere ? { 'if-match': '*' } : { 'if-none-match': '*' }
-    requests.push({ method: 'PATCH', path, ...sent(job, isThere ? values : { ...values, ...createOnly }, condition) })
+    const body = isThere ? values : withoutColumns(await newRecord(job, record), columnsOf(key))
+    requests.push({ method: 'PATCH', path, ...inChangesetForm(job, body, condition) })
     operations.push(isPlain ? 'upserted' : isThere ? 'updated' : 'created')
   }
   const ids = await sendChangeset(job, requests, true)
@@ -174,32 +204,6 @@ async function inChangeset(job: Job, rows: readonly Row[]): Promise<readonly Row
     operation: operations[index] ?? 'upserted',
     ...(ids[index] && { id: ids[index] }),
   }))
-}
-
-async function sendChangeset(
-  { client, config, within }: Job,
-  requests: readonly BatchRequest[],
-  isRepeatable: boolean,
-): Promise<readonly (string | undefined)[]> {
-  if (requests.length === 0) return []
-  const how = { within, isRepeatable, continueOnError: true }
-  const [result] = await client.batch([{ changeset: requests }], how)
-  if (result && 'answers' in result) return result.answers.map(({ headers }) => client.idIn(headers))
-  const failed = result && 'failed' in result ? result.failed : undefined
-  if (!failed) {
-    const text = 'the changeset has no answer'
-    throw dataverseErrors.SERVER_FAILED({ server: client.server, status: 200, code: '$batch', text })
-  }
-  const error = client.failure(failed, config.set ?? '')
-  const isRace = isFailure(error, dataverseErrors.EXISTS_ALREADY) || isFailure(error, dataverseErrors.NOT_FOUND)
-  if (!isRace || !isRepeatable) throw error
-  const { server, path, code, text } = error.fields
-  throw dataverseErrors.PARENT_MISSING({ server, path, code, text }, { cause: error })
-}
-
-function sent(job: Job, body: JsonObject, condition: Readonly<Record<string, string>> = {}) {
-  const headers = { 'content-type': 'application/json; type=entry', ...headersOf(job), ...condition }
-  return { headers, body: JSON.stringify(body) }
 }
 
 function* parts<T>(all: readonly T[], size: number): Generator<readonly T[]> {

@@ -2,8 +2,14 @@ import type { Receipt } from '../flow/adapter.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { type Changed, type DataverseChange, isFailure } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
-import { keyText, type RecordKey, recordPath } from '../protocols/dataverse/key.ts'
-import { fieldsOf, withoutColumns } from '../protocols/dataverse/record.ts'
+import { keyText, recordPath } from '../protocols/dataverse/key.ts'
+import {
+  columnsOf,
+  isPlainRecord,
+  type RecordToWrite,
+  recordOf,
+  withoutColumns,
+} from '../protocols/dataverse/record.ts'
 import { findRecord } from './dataverse-check.ts'
 import {
   type Done,
@@ -16,16 +22,7 @@ import {
   refuseDoubtful,
 } from './dataverse-job.ts'
 import { RecordMemory } from './dataverse-memory.ts'
-
-/** A record on its way, its key apart from its fields. */
-export interface RecordToWrite {
-  readonly key: RecordKey | undefined
-  /** Without the columns of the key. */
-  readonly values: JsonObject
-  /** What a new record has beside the values, the columns of the key among it. */
-  readonly forNew: JsonObject
-  readonly createOnly: JsonObject
-}
+import { isRefusal, writeReopened } from './dataverse-reopen.ts'
 
 export interface Written {
   readonly done: Done
@@ -40,9 +37,19 @@ export async function writeRecord(job: Job): Promise<Receipt> {
   const text = key === undefined ? '' : keyText(key)
   const memory = key && (await RecordMemory.of(job, text, record.values))
   if (memory?.isUnchanged) return receiptOf(job, 'skipped', { key: text, id: memory.id })
-  const { done, id } = (await writeChanges(job, memory)) ?? (await writeAll(job, record, memory?.id))
+  const { done, id } = await writeOrReopen(job, record, memory)
   const receipt = receiptOf(job, done, { key: key === undefined ? (id ?? 'new') : text, id: id ?? memory?.id })
   return memory ? { ...receipt, remember: memory.writes(id, done === 'updated') } : receipt
+}
+
+async function writeOrReopen(job: Job, record: RecordToWrite, memory: RecordMemory | undefined): Promise<Written> {
+  try {
+    return (await writeChanges(job, memory)) ?? (await writeAll(job, record, memory?.id))
+  } catch (thrown) {
+    const [written] = (isRefusal(thrown) && (await writeReopened(job, [record]))) || []
+    if (!written) throw thrown
+    return written
+  }
 }
 
 function writeAll(job: Job, record: RecordToWrite, known: string | undefined): Promise<Written> {
@@ -67,16 +74,6 @@ async function writeChanges(job: Job, memory: RecordMemory | undefined): Promise
   }
 }
 
-export function recordOf(key: RecordKey | undefined, body: JsonObject): RecordToWrite {
-  const { values, createOnly } = fieldsOf(body)
-  const columns = key && 'columns' in key ? key.columns : {}
-  const names = Object.keys(columns)
-  // What an address calls _name_value is no column that a body can have.
-  const own = Object.fromEntries(Object.entries(columns).filter(([name]) => !/^_\w+_value$/.test(name)))
-  const bare = withoutColumns(createOnly, names)
-  return { key, values: withoutColumns(values, names), createOnly: bare, forNew: { ...own, ...values, ...bare } }
-}
-
 /**
  * One atomic PATCH. Where the flow has fields for new records only: the PATCH of an existing one first, and where there is
  * none, the PATCH that makes one. Somebody else may come between: then once more.
@@ -85,9 +82,10 @@ export async function upsert(job: Job, record: RecordToWrite): Promise<Written> 
   const { set = '' } = job.config
   const path = recordPath(set, record.key ?? { id: '' })
   const patch = { ...(await changeOf(job, true)), method: 'PATCH' as const, path }
-  const hasMore = Object.keys(record.createOnly).length > 0
-  if (!hasMore) return writtenOf(await orParent(job.client.change({ ...patch, body: record.values })))
-  const both = { ...record.values, ...record.createOnly }
+  if (isPlainRecord(record)) return writtenOf(await orParent(job.client.change({ ...patch, body: record.values })))
+  const columns = columnsOf(record.key)
+  const make = (whole: JsonObject) =>
+    job.client.change({ ...patch, body: withoutColumns(whole, columns), ifNoneMatch: '*' })
   for (let isLast = false; ; isLast = true) {
     const missing = await job.client.change({ ...patch, body: record.values, ifMatch: '*' }).then(
       changed => ({ changed }),
@@ -98,7 +96,7 @@ export async function upsert(job: Job, record: RecordToWrite): Promise<Written> 
     )
     if ('changed' in missing) return { done: 'updated', id: missing.changed.id }
     try {
-      const { id } = await orParent(job.client.change({ ...patch, body: both, ifNoneMatch: '*' }))
+      const { id } = await orParent(orUnlinked(record, make))
       return { done: 'created', id }
     } catch (thrown) {
       if (!isFailure(thrown, dataverseErrors.EXISTS_ALREADY)) throw thrown
@@ -116,13 +114,15 @@ async function create(job: Job, record: RecordToWrite): Promise<Written> {
   const base = await changeOf(job, isRepeatable)
   await effect.intend()
   if (record.key === undefined) {
-    const posted = { ...base, method: 'POST' as const, path: encodeURIComponent(set), body: record.forNew }
-    return { done: 'created', id: (await orParent(client.change(posted))).id }
+    const post = (body: JsonObject) => client.change({ ...base, method: 'POST', path: encodeURIComponent(set), body })
+    return { done: 'created', id: (await orParent(orUnlinked(record, post))).id }
   }
   const path = recordPath(set, record.key)
-  const body = { ...record.values, ...record.createOnly }
+  const columns = columnsOf(record.key)
+  const make = (whole: JsonObject) =>
+    client.change({ ...base, method: 'PATCH', path, body: withoutColumns(whole, columns), ifNoneMatch: '*' })
   try {
-    const made = await orParent(client.change({ ...base, method: 'PATCH', path, body, ifNoneMatch: '*' }))
+    const made = await orParent(orUnlinked(record, make))
     return { done: 'created', id: made.id }
   } catch (thrown) {
     if (!effect.isUnknown || !isFailure(thrown, dataverseErrors.EXISTS_ALREADY)) throw thrown
@@ -168,8 +168,8 @@ async function checkThenWrite(job: Job, record: RecordToWrite, remembered: strin
         })
         return { done: 'updated', id }
       }
-      const posted = { ...base, method: 'POST' as const, path: encodeURIComponent(set), body: record.forNew }
-      return { done: 'created', id: (await orParent(client.change(posted))).id }
+      const post = (body: JsonObject) => client.change({ ...base, method: 'POST', path: encodeURIComponent(set), body })
+      return { done: 'created', id: (await orParent(orUnlinked(record, post))).id }
     } catch (thrown) {
       const isGone = id !== undefined && isFailure(thrown, dataverseErrors.NOT_FOUND)
       const isThere = id === undefined && isFailure(thrown, dataverseErrors.EXISTS_ALREADY)
@@ -192,6 +192,16 @@ export async function changeOf(
 
 function writtenOf({ status, id }: Changed): Written {
   return { done: status === 201 ? 'created' : status === 200 ? 'updated' : 'upserted', id }
+}
+
+/** Makes a record with what it refers to, or, where that is not there and the flow knows a way, without. */
+async function orUnlinked(record: RecordToWrite, make: (whole: JsonObject) => Promise<Changed>): Promise<Changed> {
+  try {
+    return await make(record.forNew)
+  } catch (thrown) {
+    if (!record.unlinked || !isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
+    return await make(record.unlinked)
+  }
 }
 
 /** A change that may make its record finds nothing missing but what the record refers to. */

@@ -32,6 +32,7 @@ const productTable = {
   changedon: dateTime(),
   isstockitem: boolean(),
   productstructure: choice({ product: 1 }),
+  writtenin: text(40),
   defaultuomid: lookup('uoms', 'name'),
   units: list(unit),
 }
@@ -52,6 +53,7 @@ const product = defineMapping({
     changedon: field('E1MARAM/LAEDA').dateTime(field('E1MARAM/LAEUHR')),
     isstockitem: field('E1MARAM/KZKFG').flag(),
     productstructure: number(1).onCreate(),
+    writtenin: field('E1MARAM/MATNR').alpha().unlinked(),
     defaultuomid: setting('uom').key(),
     units: each('E1MARAM/E1MARMM', unit, {
       name: field('MEINH'),
@@ -114,6 +116,7 @@ test('a material becomes a product, every value in the form its field takes', ()
       ],
     },
     createOnly: { productstructure: 1 },
+    unlinked: { writtenin: '4711' },
     warnings: [],
   })
 })

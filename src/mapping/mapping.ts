@@ -41,12 +41,16 @@ export interface Mapped {
   readonly values: JsonObject
   /** Fields that only a new record takes. */
   readonly createOnly: JsonObject
+  /** Fields that only a new record takes which is made without the references of `createOnly`. */
+  readonly unlinked: JsonObject
   /** What was cut or otherwise changed with a warning. */
   readonly warnings: readonly string[]
 }
 
 /** Key under which a record below a record has the fields that only a new one takes. */
 export const createOnlyKey = '@create'
+/** The same for fields of a new record that is made without its references. */
+export const unlinkedKey = '@unlinked'
 
 /** Faults that one error names; a document that is wrong throughout would fill the log. */
 const faultsMax = 5
@@ -67,6 +71,7 @@ export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>)
       const warnings: string[] = []
       const values: Record<string, Json> = {}
       const createOnly: Record<string, Json> = {}
+      const unlinked: Record<string, Json> = {}
       for (const [name, rule] of rules) {
         if (options.only !== undefined && options.only !== name) continue
         const scope: RuleScope = {
@@ -77,15 +82,15 @@ export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>)
           warn: text => warnings.push(`${name}: ${text}`),
         }
         const target = spec.target[name]
-        if (target)
-          readInto(rule.isCreateOnly ? createOnly : values, { name, place: name, rule, target, scope, faults })
+        const into = rule.isForUnlinked ? unlinked : rule.isCreateOnly ? createOnly : values
+        if (target) readInto(into, { name, place: name, rule, target, scope, faults })
       }
       if (faults.length > 0) {
         const more = faults.length > faultsMax ? `; and ${faults.length - faultsMax} more` : ''
         const text = `${faults.slice(0, faultsMax).join('; ')}${more}`
         throw mappingErrors.FAILED({ mapping: spec.name, count: faults.length, text })
       }
-      return { values, createOnly, warnings }
+      return { values, createOnly, unlinked, warnings }
     },
   }
 }
@@ -131,13 +136,15 @@ function readList(
     if (!(item instanceof EachRecord)) throw new RuleFault('the rule gives a list that is not made with each')
     const record: Record<string, Json> = {}
     const createOnly: Record<string, Json> = {}
+    const unlinked: Record<string, Json> = {}
     for (const [name, rule] of item.rules) {
       const field = target.of[name]
-      const into = rule.isCreateOnly ? createOnly : record
+      const into = rule.isForUnlinked ? unlinked : rule.isCreateOnly ? createOnly : record
       if (field)
         readInto(into, { name, place: `${place}[${index}].${name}`, rule, target: field, scope: item.scope, faults })
     }
     if (Object.keys(createOnly).length > 0) record[createOnlyKey] = createOnly
+    if (Object.keys(unlinked).length > 0) record[unlinkedKey] = unlinked
     return record
   })
 }

@@ -37,6 +37,8 @@ export class Rule<T> {
   readonly read: (scope: RuleScope) => Outcome<T>
   /** Only sent when a record is created. */
   readonly isCreateOnly: boolean
+  /** Only sent when a record is created without the references of its `onCreate` fields. */
+  readonly isForUnlinked: boolean
   readonly isRequired: boolean
 
   constructor(parts: RuleParts<T>) {
@@ -44,6 +46,7 @@ export class Rule<T> {
     this.words = parts.words
     this.read = parts.read
     this.isCreateOnly = parts.isCreateOnly ?? false
+    this.isForUnlinked = parts.isForUnlinked ?? false
     this.isRequired = parts.isRequired ?? false
   }
 
@@ -55,6 +58,14 @@ export class Rule<T> {
   /** Sent when a record is created, never when it is updated. */
   onCreate(): Rule<T> {
     return new Rule({ ...partsOf(this, 'only on create'), isCreateOnly: true })
+  }
+
+  /**
+   * Sent when a record is created and one that its `onCreate` fields refer to is not there: it is made without these
+   * references, and with this (an invoice line whose product has not come yet is written in by its text).
+   */
+  unlinked(): Rule<T> {
+    return new Rule({ ...partsOf(this, 'only on create without references'), isForUnlinked: true })
   }
 
   /** Without a value the message is refused. */
@@ -86,8 +97,8 @@ export class Rule<T> {
 }
 
 function partsOf<T>(rule: Rule<T>, words: string): RuleParts<T> {
-  const { sources, read, isCreateOnly, isRequired } = rule
-  return { sources, words: [...rule.words, words], read, isCreateOnly, isRequired }
+  const { sources, read, isCreateOnly, isForUnlinked, isRequired } = rule
+  return { sources, words: [...rule.words, words], read, isCreateOnly, isForUnlinked, isRequired }
 }
 
 /** A record of a list before its fields are read: the mapping reads them, so that a fault names the very field. */
@@ -109,6 +120,7 @@ export interface RuleParts<T> {
   readonly words: readonly string[]
   readonly read: (scope: RuleScope) => Outcome<T>
   readonly isCreateOnly?: boolean
+  readonly isForUnlinked?: boolean
   readonly isRequired?: boolean
 }
 
@@ -122,6 +134,7 @@ export function extend<T, U>(
     sources: rule.sources,
     words: [...rule.words, words],
     isCreateOnly: rule.isCreateOnly,
+    isForUnlinked: rule.isForUnlinked,
     isRequired: rule.isRequired,
     read(scope): Outcome<U> {
       const value = rule.read(scope)

@@ -3,7 +3,7 @@ import { readBody } from '../kernel/body.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
-import { createOnlyKey, type Mapping } from '../mapping/mapping.ts'
+import { createOnlyKey, type Mapping, unlinkedKey } from '../mapping/mapping.ts'
 import { readSource } from '../mapping/read-source.ts'
 import { withJson } from './change-message.ts'
 import { mapErrors } from './mapping-module.ts'
@@ -38,9 +38,13 @@ export async function runMappingSpec(
   }: { settings: Readonly<Record<string, string>>; limits: Limits; warn: (text: string) => void },
 ): Promise<Message> {
   const bytes = await readBody(message.body, limits.parseBytes, 'mapping a body (parseBytes)')
-  const { values, createOnly, warnings } = mapping.run(readSource(mapping.source, bytes), { settings })
+  const { values, createOnly, unlinked, warnings } = mapping.run(readSource(mapping.source, bytes), { settings })
   for (const text of warnings) warn(text)
-  const body: JsonObject = Object.keys(createOnly).length > 0 ? { ...values, [createOnlyKey]: createOnly } : values
+  const body: JsonObject = {
+    ...values,
+    ...(Object.keys(createOnly).length > 0 && { [createOnlyKey]: createOnly }),
+    ...(Object.keys(unlinked).length > 0 && { [unlinkedKey]: unlinked }),
+  }
   return withJson(message, body)
 }
 

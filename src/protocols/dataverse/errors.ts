@@ -29,6 +29,13 @@ export const dataverseErrors = defineErrors('DATAVERSE', {
     means: '{server} refused the request for {path} ({status} {code}): {text}',
     next: 'Read the text of Dynamics 365: what the flow sends does not suit it. Correct, then replay the message.',
   },
+  READ_ONLY: {
+    side: 'receiver',
+    retry: 'never',
+    isAboutMessage: true,
+    means: '{server} holds {path} read-only, since it is closed ({status} {code}): {text}',
+    next: 'Write reopen in the flow, which opens the record for the change and closes it again; or open it in Dynamics 365, then replay the message.',
+  },
   LOGIN_REFUSED: {
     side: 'receiver',
     retry: 'after-change',

@@ -19,11 +19,11 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
   }
   switch (status) {
     case 400:
-      return badRequest(code)(fields)
+      return isReadOnly(text) ? errors.READ_ONLY(fields) : badRequest(code)(fields)
     case 401:
       return errors.LOGIN_REFUSED(fields, options)
     case 403:
-      return errors.FORBIDDEN(fields, options)
+      return isReadOnly(text) ? errors.READ_ONLY(fields) : errors.FORBIDDEN(fields, options)
     case 404:
       return isSegmentUnknown(code, text) ? errors.TABLE_UNKNOWN(fields) : errors.NOT_FOUND(fields)
     case 409:
@@ -57,6 +57,11 @@ function badRequest(code: string) {
   if (codes.columnUnknown.has(low)) return errors.COLUMN_UNKNOWN
   if (codes.plugin.has(low)) return errors.PLUGIN_REFUSED
   return codes.refused.has(low) || !low.startsWith('0x') ? errors.REFUSED : errors.VALUE_REFUSED
+}
+
+/** Quotes, orders and invoices that are closed, and their lines; the code of this refusal says nothing. */
+function isReadOnly(text: string): boolean {
+  return /read-only entity|parent is not editable/i.test(text)
 }
 
 function isSegmentUnknown(code: string, text: string): boolean {

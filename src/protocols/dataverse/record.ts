@@ -1,19 +1,59 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import { isGroup } from '../odata/json.ts'
+import type { RecordKey } from './key.ts'
 
 /** Key under which a record has the fields that only a new one takes (see src/mapping). */
 const createOnlyKey = '@create'
+/** The same for the fields of a new one that is made without the references of those. */
+const unlinkedKey = '@unlinked'
 
-/** A record as the flow hands it over. */
-export interface RecordFields {
+/** A record on its way, its key apart from its fields. */
+export interface RecordToWrite {
+  readonly key: RecordKey | undefined
+  /** Without the columns of the key. */
   readonly values: JsonObject
-  /** What only a new record takes. */
+  /** What only a new record takes, without the columns of the key. */
   readonly createOnly: JsonObject
+  /** The whole of a new record, the columns of the key among it. */
+  readonly forNew: JsonObject
+  /** The whole of a new record without what `createOnly` refers to; undefined: it is not made without. */
+  readonly unlinked: JsonObject | undefined
 }
 
-export function fieldsOf(body: JsonObject): RecordFields {
-  const { [createOnlyKey]: createOnly, ...values } = body
-  return { values, createOnly: isGroup(createOnly) ? createOnly : {} }
+export function recordOf(key: RecordKey | undefined, body: JsonObject): RecordToWrite {
+  const { values, createOnly, unlinked } = fieldsOf(body)
+  const columns = key && 'columns' in key ? key.columns : {}
+  const names = Object.keys(columns)
+  // What an address calls _name_value is no column that a body can have.
+  const own = Object.fromEntries(Object.entries(columns).filter(([name]) => !/^_\w+_value$/.test(name)))
+  const bare = withoutColumns(createOnly, names)
+  const unbound = Object.fromEntries(Object.entries(bare).filter(([name]) => !name.endsWith('@odata.bind')))
+  return {
+    key,
+    values: withoutColumns(values, names),
+    createOnly: bare,
+    forNew: { ...own, ...values, ...bare },
+    unlinked: unlinked && { ...own, ...values, ...unbound, ...unlinked },
+  }
+}
+
+/** True when a new record is nothing else than a changed one. */
+export function isPlainRecord({ createOnly, unlinked }: RecordToWrite): boolean {
+  return Object.keys(createOnly).length === 0 && unlinked === undefined
+}
+
+/** The columns of an alternate key. */
+export function columnsOf(key: RecordKey | undefined): readonly string[] {
+  return key && 'columns' in key ? Object.keys(key.columns) : []
+}
+
+function fieldsOf(body: JsonObject) {
+  const { [createOnlyKey]: createOnly, [unlinkedKey]: unlinked, ...values } = body
+  return {
+    values,
+    createOnly: isGroup(createOnly) ? createOnly : {},
+    unlinked: isGroup(unlinked) ? unlinked : undefined,
+  }
 }
 
 /** The fields of a change: the values of the key are in the address, and Dataverse does not want them twice. */

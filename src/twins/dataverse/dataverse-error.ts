@@ -38,6 +38,8 @@ export const refusals = {
       `Error identified in Payload provided by the user for Entity :'', InnerException : ${message}`,
     ),
   value: (code: string, message: string) => new DataverseError(400, code, message),
+  readOnly: () => new DataverseError(400, '', 'Cannot Update a Read-Only Entity'),
+  lineReadOnly: () => new DataverseError(400, '', 'The detail cannot be updated because the parent is not editable.'),
   query: (message: string) => new DataverseError(400, '0x80060888', message),
   segment: (name: string) => new DataverseError(404, '0x8006088a', `Resource not found for the segment '${name}'.`),
   noRecord: (table: string, id: string) =>

@@ -29,6 +29,10 @@ export interface Table {
   readonly columns: Readonly<Record<string, Column>>
   /** Alternate keys; `Pending` ones cannot be used yet. */
   readonly keys: readonly { readonly columns: readonly string[]; readonly state?: 'Active' | 'Pending' | 'Failed' }[]
+  /** States in which a record takes nothing but another state. */
+  readonly readOnlyStates?: readonly number[]
+  /** Lookup to the record that this one is a line of: while that is read-only, nothing of it is made, changed or deleted. */
+  readonly lineOf?: string
   /** Status reasons by state; the first is the one that a state alone stands for. */
   readonly statuses?: Readonly<Record<number, readonly number[]>>
 }

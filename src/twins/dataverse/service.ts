@@ -6,7 +6,16 @@ import { showDefinitions, showMetadata } from './definitions.ts'
 import type { Table } from './model.ts'
 import { type QueryFields, queryRecords, readFields, showRecord } from './query.ts'
 import type { Row, RowStore } from './rows.ts'
-import { createMultiple, createRecord, etagOf, isGroup, patchRecord, upsertMultiple, type WriteWorld } from './write.ts'
+import {
+  createMultiple,
+  createRecord,
+  deleteRecord,
+  etagOf,
+  isGroup,
+  patchRecord,
+  upsertMultiple,
+  type WriteWorld,
+} from './write.ts'
 
 export const root = '/api/data/v9.2/'
 
@@ -149,7 +158,7 @@ function onRecord(
     case 'DELETE': {
       const row = requireAddressed(store, address)
       if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== etagOf(row)) throw refusals.version()
-      store.delete(table, row)
+      deleteRecord(world, table, row)
       return { status: 204, headers: { 'odata-version': '4.0' }, body: undefined }
     }
     default:

@@ -128,6 +128,8 @@ export const tables: readonly Table[] = [
     id: 'invoiceid',
     keys: [{ columns: ['new_sapkey'] }],
     statuses: { 0: [1, 2, 4, 5, 6], 1: [3, 7], 2: [100_001, 100_002], 3: [100_003] },
+    // Quotes, orders and invoices alone are read-only when they are closed; other inactive records take changes by the API.
+    readOnlyStates: [1, 2, 3],
     columns: {
       ...stamps,
       ...owned,
@@ -156,6 +158,7 @@ export const tables: readonly Table[] = [
     logicalName: 'invoicedetail',
     set: 'invoicedetails',
     id: 'invoicedetailid',
+    lineOf: 'invoiceid',
     keys: [{ columns: ['new_sapkey'] }],
     columns: {
       ...stamps,
