@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { AccessTest } from '../groupware/organizations/access-test.ts'
 import type { Groupware } from '../groupware/organizations/groupware.ts'
+import type { HeldPage } from '../groupware/organizations/held-list.ts'
 import type { Job } from '../groupware/organizations/jobs.ts'
 import type { JournalLine } from '../groupware/organizations/journal.ts'
 import {
   accessTypes,
+  jobActions,
   type Mailbox,
   mailboxStates,
   type Organization,
@@ -92,7 +94,7 @@ export const accessTestView = z.object({
 export const jobView = z.object({
   id: z.string(),
   organization: z.string(),
-  action: z.enum(['activate', 'deactivate', 'resync', 'pause', 'resume']),
+  action: z.enum(jobActions),
   state: z.enum(['running', 'done', 'cancelled']),
   startedAt: time,
   endedAt: time.optional(),
@@ -134,6 +136,28 @@ export const previewView = z.object({
   counts: z.record(z.string(), z.record(z.string(), z.number())),
   items: z.array(decisionView),
   hasMore: z.boolean(),
+})
+
+export const heldView = z.object({
+  items: z.array(
+    z.object({
+      kind,
+      deletedOn: side.meta({ description: 'Where it was deleted; the half on the other side is still there.' }),
+      heldAt: time,
+      title: z.string().meta({ description: 'Empty for a private item.' }),
+      date: z.string().optional().meta({ description: 'Start of an appointment, day of a task, time of a mail.' }),
+      modifiedAt: time.optional().meta({ description: 'When the half that is left was last changed.' }),
+      isGone: z.boolean().meta({ description: 'The other half is gone by now, too.' }),
+      exchangeId: z.string(),
+      crmId: z.string(),
+    }),
+  ),
+  counts: z.record(z.string(), z.number()).meta({ description: 'How many are held, by kind.' }),
+  next: z.string().optional(),
+})
+
+export const heldDecidedView = mailboxView.extend({
+  decided: z.number().meta({ description: 'How many deletions this was about.' }),
 })
 
 export const explanationView = z.object({
@@ -232,6 +256,19 @@ export function viewLine(line: JournalLine & { readonly number?: number }): z.ou
   if (line.about === 'mailbox') return { ...line, at: iso(line.at) }
   const { fields, ...rest } = line
   return { ...rest, at: iso(line.at), ...(fields && { fields: [...fields] }) }
+}
+
+export function viewHeld({ items, counts, next }: HeldPage): z.output<typeof heldView> {
+  return {
+    items: items.map(({ key: _, heldAt, modifiedAt, date, ...item }) => ({
+      ...item,
+      heldAt: iso(heldAt),
+      ...(date !== null && { date }),
+      ...(modifiedAt !== null && { modifiedAt: iso(modifiedAt) }),
+    })),
+    counts: { ...counts },
+    ...(next !== undefined && { next }),
+  }
 }
 
 /** Rules that callers send; kept as they are, in words. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { mailboxStates } from '../groupware/organizations/model.ts'
+import { jobActions, mailboxStates } from '../groupware/organizations/model.ts'
 import { mailboxInput } from '../groupware/organizations/organization-input.ts'
 import {
   explanationView,
@@ -15,6 +15,7 @@ import {
   viewMailbox,
   viewMailboxDetail,
 } from './groupware-views.ts'
+import { heldRoutes } from './held-routes.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { iso } from './views.ts'
 
@@ -38,6 +39,7 @@ export function mailboxRoutes(app: App, parts: ApiParts): void {
           organization: z.string().max(64).optional(),
           state: z.enum(mailboxStates).optional(),
           contains: z.string().max(254).optional(),
+          held: z.stringbool().optional().meta({ description: 'Only those with deletions that wait for a person.' }),
           after: address.optional().meta({ description: 'The last address of the page before.' }),
           limit: z.coerce.number().int().min(1).max(listPageMax).default(200),
         }),
@@ -46,11 +48,12 @@ export function mailboxRoutes(app: App, parts: ApiParts): void {
     },
     async request => {
       const groupware = await load()
-      const { organization, state, contains, after, limit } = request.query
+      const { organization, state, contains, held, after, limit } = request.query
       const found = groupware
         .mailboxes(organization)
         .filter(mailbox => state === undefined || mailbox.state === state)
         .filter(mailbox => contains === undefined || mailbox.address.includes(contains.toLowerCase()))
+        .filter(({ address: each }) => !held || Object.keys(groupware.progressOf(each).held).length > 0)
         .filter(mailbox => after === undefined || mailbox.address > after)
       const page = found.slice(0, limit)
       const next = found.length > limit ? page.at(-1)?.address : undefined
@@ -141,25 +144,6 @@ export function mailboxRoutes(app: App, parts: ApiParts): void {
   )
 
   app.post(
-    '/api/mailboxes/:address/release-brake',
-    {
-      schema: {
-        tags,
-        summary: 'Lets the deletions pass that the brake on mass deletions holds back',
-        params: addressed,
-        response: { 200: mailboxView },
-      },
-    },
-    async request => {
-      const groupware = await load()
-      const { address: mailbox } = request.params
-      await groupware.releaseBrake(mailbox)
-      await auditChange(parts, request, 'mailbox.release-brake', { mailbox })
-      return viewMailbox(groupware, groupware.mailbox(mailbox))
-    },
-  )
-
-  app.post(
     '/api/mailboxes/:address/preview',
     {
       schema: {
@@ -229,6 +213,7 @@ export function mailboxRoutes(app: App, parts: ApiParts): void {
     },
   )
 
+  heldRoutes(app, parts)
   jobRoutes(app, parts)
 }
 
@@ -242,10 +227,11 @@ function jobRoutes(app: App, parts: ApiParts): void {
     {
       schema: {
         tags,
-        summary: 'Activates, deactivates, pauses, resumes or resyncs many mailboxes; it goes on after a restart',
+        summary:
+          'Activates, deactivates, pauses, resumes or resyncs many mailboxes, or decides about their held deletions; it goes on after a restart',
         params: named,
         body: z.strictObject({
-          action: z.enum(['activate', 'deactivate', 'resync', 'pause', 'resume']),
+          action: z.enum(jobActions),
           mailboxes: z.union([z.literal('all'), z.array(address).min(1).max(20_000)]),
         }),
         response: { 202: jobView },

@@ -32,6 +32,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
   ],
   MessagePayloadsRead: [
     'GET /api/messages/:id/body',
+    'GET /api/mailboxes/:address/held',
     'POST /api/mailboxes/:address/explain',
     'POST /api/mailboxes/:address/preview',
   ],
@@ -63,6 +64,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'POST /api/groupware-jobs/:id/cancel',
     'POST /api/locations/:location/check',
     'POST /api/mailboxes/:address/release-brake',
+    'POST /api/mailboxes/:address/restore-held',
     'POST /api/mailboxes/:address/sync',
     'POST /api/organizations/:name/jobs',
     'POST /api/organizations/:name/mailboxes/list',

@@ -12,6 +12,7 @@ import {
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { heldCommands } from './held-commands.ts'
 import { readText } from './input.ts'
 import { jobCommands } from './mailbox-job-commands.ts'
 import { facts, table } from './print.ts'
@@ -19,7 +20,7 @@ import { readYaml } from './yaml-input.ts'
 
 type LogLine = z.output<typeof logLineView>
 
-/** mailbox list, show, add, import, delete, sync, preview, explain, log, release-brake, and what is done to many */
+/** mailbox list, show, add, import, delete, sync, preview, explain, log, held deletions, and what is done to many */
 export function mailboxCommands(program: Command, cli: Cli): void {
   const mailbox = program.command('mailbox').description('mailboxes that are synced with a CRM')
   const pathOf = (address: string, action = '') => `/api/mailboxes/${encodeURIComponent(address)}${action}`
@@ -30,8 +31,10 @@ export function mailboxCommands(program: Command, cli: Cli): void {
     .option('--organization <name>', 'only those of an organization')
     .option('--state <state>', 'only those in this state')
     .option('--contains <text>', 'only addresses with this text')
+    .option('--held', 'only those with deletions that wait for a person')
     .option('--after <address>', 'the page behind this address')
-    .action(async (options: Record<string, string | undefined>, command: Command) => {
+    .action(async ({ held, ...rest }: Record<string, string | undefined>, command: Command) => {
+      const options = { ...rest, ...(held && { held: 'true' }) }
       const schema = z.object({ mailboxes: z.array(mailboxView), next: z.string().optional() })
       const answer = readAnswer(schema, await cli.hub(command).get('/api/mailboxes', options))
       if (answer.mailboxes.some(each => each.state === 'error')) cli.exitWith(exitCodes.notInOrder)
@@ -43,10 +46,11 @@ export function mailboxCommands(program: Command, cli: Cli): void {
           each.lastRoundAt,
           each.itemsIn,
           each.itemsOut,
+          Object.values(each.held).reduce((sum, count) => sum + count, 0),
           each.cause?.message,
         ])
         const more = answer.next === undefined ? '' : `More: --after ${answer.next}\n`
-        return table(['MAILBOX', 'ORGANIZATION', 'STATE', 'LAST SYNC', 'IN', 'OUT', 'CAUSE'], rows) + more
+        return table(['MAILBOX', 'ORGANIZATION', 'STATE', 'LAST SYNC', 'IN', 'OUT', 'HELD', 'CAUSE'], rows) + more
       })
     })
 
@@ -156,14 +160,7 @@ export function mailboxCommands(program: Command, cli: Cli): void {
       })
     })
 
-  mailbox
-    .command('release-brake <address>')
-    .description('lets the deletions pass that the brake on mass deletions holds back')
-    .action(async (address: string, _options: object, command: Command) => {
-      const answer = readAnswer(mailboxView, await cli.hub(command).send('POST', pathOf(address, '/release-brake'), {}))
-      cli.show(command, answer, () => `The deletions of ${answer.address} pass with its next round.\n`)
-    })
-
+  heldCommands(mailbox, cli)
   jobCommands(mailbox, cli, jobView)
 }
 

@@ -18,10 +18,26 @@ const descriptions = {
   resync: 'reads everything anew; links are kept, nothing is doubled',
 } as const
 
+const heldDescriptions = {
+  'release-brake': 'lets the deletions of all its mailboxes pass that the brake holds back',
+  'restore-held': 'has created anew whatever of all its mailboxes the brake keeps from being deleted',
+} as const
+
+/** organization release-brake, restore-held: what is decided about the held deletions of all mailboxes at once */
+export function heldJobCommands(organization: Command, cli: Cli, jobView: typeof JobView): void {
+  for (const [action, description] of Object.entries(heldDescriptions)) {
+    organization
+      .command(`${action} <name>`)
+      .description(`${description}; exit code 1 when one fails`)
+      .option('--no-wait', 'does not wait for the end')
+      .action(async (name: string, { wait }: { wait: boolean }, command: Command) => {
+        await runJob(cli, command, jobView, { organization: name, action, mailboxes: 'all', wait })
+      })
+  }
+}
+
 /** mailbox activate, deactivate, pause, resume, resync; mailbox jobs, job, cancel */
 export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView): void {
-  const pathOf = (id: string, action = '') => `/api/groupware-jobs/${encodeURIComponent(id)}${action}`
-
   for (const action of Object.keys(descriptions) as (keyof typeof descriptions)[]) {
     mailbox
       .command(`${action} <organization> [addresses...]`)
@@ -38,25 +54,9 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
           if ((all === true) === addresses.length > 0) {
             throw cliErrors.INPUT_MISSING({ what: 'either addresses or --all' })
           }
-          const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
-          const body = { action, mailboxes: all ? 'all' : addresses }
-          let job = readAnswer(jobView, await cli.hub(command).send('POST', path, body))
-          if (wait) job = await ended(command, job)
-          if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
-          cli.show(command, job, () => describe(job))
+          await runJob(cli, command, jobView, { organization, action, mailboxes: all ? 'all' : addresses, wait })
         },
       )
-  }
-
-  async function ended(command: Command, begun: Job): Promise<Job> {
-    let job = begun
-    while (job.state === 'running') {
-      const { done } = job
-      await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
-      job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
-      if (job.done !== done && cli.io.stderr.isTTY) cli.io.stderr.write(`${job.done} of ${job.total}\n`)
-    }
-    return job
   }
 
   mailbox
@@ -96,6 +96,29 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
       const job = readAnswer(jobView, await cli.hub(command).send('POST', pathOf(id, '/cancel'), {}))
       cli.show(command, job, () => describe(job))
     })
+}
+
+const pathOf = (id: string, action = '') => `/api/groupware-jobs/${encodeURIComponent(id)}${action}`
+
+interface Wish {
+  readonly organization: string
+  readonly action: string
+  readonly mailboxes: 'all' | readonly string[]
+  readonly wait: boolean
+}
+
+async function runJob(cli: Cli, command: Command, jobView: typeof JobView, wish: Wish): Promise<void> {
+  const { organization, action, mailboxes, wait } = wish
+  const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
+  let job = readAnswer(jobView, await cli.hub(command).send('POST', path, { action, mailboxes }))
+  while (wait && job.state === 'running') {
+    const { done } = job
+    await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
+    job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
+    if (job.done !== done && cli.io.stderr.isTTY) cli.io.stderr.write(`${job.done} of ${job.total}\n`)
+  }
+  if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
+  cli.show(command, job, () => describe(job))
 }
 
 function describe({ id, action, organization, state, total, done, failed, failures }: Job): string {

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { accessTestView, organizationView, profileView } from '../api/groupware-views.ts'
+import { accessTestView, jobView, organizationView, profileView } from '../api/groupware-views.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { readText } from './input.ts'
+import { heldJobCommands } from './mailbox-job-commands.ts'
 import { facts, table } from './print.ts'
 import { readYaml } from './yaml-input.ts'
 
@@ -12,7 +13,7 @@ const saved = z.object({ organization: organizationView, test: accessTestView.op
 type OrganizationAnswer = z.output<typeof organizationView>
 type TestAnswer = z.output<typeof accessTestView>
 
-/** organization list, show, create, update, pause, resume, test, delete; profile list, show, write, delete */
+/** organization list, show, create, update, pause, resume, test, delete, release-brake, restore-held; profile list, show, write, delete */
 export function organizationCommands(program: Command, cli: Cli): void {
   const organization = program
     .command('organization')
@@ -101,6 +102,7 @@ export function organizationCommands(program: Command, cli: Cli): void {
       cli.show(command, { deleted: name }, () => `Organization ${name} is deleted.\n`)
     })
 
+  heldJobCommands(organization, cli, jobView)
   profileCommands(program, cli)
 }
 

@@ -75,8 +75,8 @@ function findHeld({ name, totals }: WatchedOrganization, now: number): Finding {
             since: now,
             what: `${totals.held} deletions in organization ${name} wait: more than usual were deleted at once.`,
             turn: 'Whoever looks after the mailboxes.',
-            next: 'Ask whether they were meant; if so, let them pass with isthmus mailbox release-brake.',
-            command: `isthmus mailbox list --organization ${name}`,
+            next: 'See which with isthmus mailbox held; let them pass (release-brake) or have them created anew (restore-held).',
+            command: `isthmus mailbox list --organization ${name} --held`,
           }
         : undefined,
   }

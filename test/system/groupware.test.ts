@@ -274,6 +274,33 @@ test('an organization goes from EWS to Graph, and no item is made twice', async 
   expect(graph.count('anna@contoso.com', 'event')).toBe(4)
 })
 
+test('a calendar that somebody emptied waits for a person, who sees what is gone and has it back', async () => {
+  const anna = exchange.mailbox('anna@contoso.com')
+  const subjects = Array.from({ length: 15 }, (_, index) => `Visit ${index + 10}`)
+  const ids = subjects.map(subject => anna.put('calendar', meeting(subject)))
+  await createContoso()
+  await isthmus(['mailbox', 'activate', 'contoso', '--all'])
+  await until('all appointments in the CRM', () => subjectsInCrm().length === 15)
+  const waiting = () => hub.groupware.opened()?.progressOf('anna@contoso.com').held.appointment
+  for (const id of ids) anna.remove(id)
+  await until('the deletions to wait', () => waiting() === 15)
+
+  expect((await isthmus(['mailbox', 'list', '--held'])).output).toMatch(/^anna@contoso\.com .* 15 *$/m)
+  const held = await isthmus(['mailbox', 'held', 'anna@contoso.com'])
+  expect(held.code).toBe(1)
+  expect(held.output).toMatch(/appointment +Visit 24 +2027-01-11T08:00:00Z +Exchange +20\d\d-/)
+  expect(held.output).toContain('15 deletions wait.')
+  const restored = await isthmus(['mailbox', 'restore-held', 'anna@contoso.com'])
+  expect(restored).toEqual({ code: 0, output: '15 items are created anew with the next round of anna@contoso.com.\n' })
+  await until('all appointments in the mailbox', () => subjectsOf('anna@contoso.com').length === 15)
+  expect(subjectsOf('anna@contoso.com')).toEqual(subjects)
+  await until('nothing to wait', () => waiting() === undefined)
+  expect(await isthmus(['mailbox', 'held', 'anna@contoso.com'])).toMatchObject({ code: 0 })
+
+  const audit = await isthmus(['audit', 'list'])
+  expect(audit.output).toMatch(/mailbox\.restore-held/)
+})
+
 let tokenOfAdmin = ''
 
 /** The same items in Exchange Online, under other ids, as a move of the mailbox leaves them. */

@@ -92,8 +92,8 @@ async function findingOf(
 ): Promise<Finding | undefined> {
   const about = { kind, side, id, title: item ? titleOf(item.item) : '' }
   const [link] = await store.findLinks(scope, side, [id])
-  if (link?.heldSide) {
-    const text = `Its other half is gone from the ${link.heldSide === 'crm' ? 'CRM' : 'mailbox'}; the brake holds the deletion until a person lets it pass.`
+  if (link?.held) {
+    const text = `Its other half is gone from the ${link.held.side === 'crm' ? 'CRM' : 'mailbox'}; the brake holds the deletion until a person lets it pass or has it restored.`
     return { ...about, state: 'held', text }
   }
   if (link?.role === 'follower') return { ...about, state: 'follower', text: skipWords['other-mailbox-leads'] }

@@ -262,7 +262,7 @@ describe('an active mailbox', () => {
     await world.pass(5 * MINUTE)
     expect(ada.crm.held.size).toBe(30)
     expect(groupware.progressOf('ada@contoso.com').held).toEqual({ appointment: 30 })
-    await groupware.releaseBrake('ada@contoso.com')
+    expect(await groupware.decideHeld('ada@contoso.com', 'pass')).toBe(30)
     await world.pass(2 * MINUTE)
     expect(ada.crm.held.size).toBe(0)
     expect(groupware.progressOf('ada@contoso.com').held).toEqual({})

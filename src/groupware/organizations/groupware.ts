@@ -4,23 +4,26 @@ import { asHubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, DAY } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
+import type { ItemKind } from '../plan/items.ts'
+import type { HeldDecision } from '../sync/held-deletions.ts'
 import { openSyncStore } from '../sync/sqlite-sync-store.ts'
 import type { AccessTest } from './access-test.ts'
 import { Directory } from './directory.ts'
 import { DriverBook, type OpenDrivers } from './driver-book.ts'
 import { organizationErrors } from './errors.ts'
 import { type Explanation, explainItem } from './explain.ts'
-import { type Job, type JobAction, Jobs } from './jobs.ts'
+import { type HeldPage, type HeldRequest, listHeldOf } from './held-list.ts'
+import { type Job, Jobs } from './jobs.ts'
 import { Journal, type JournalLine, type JournalRequest } from './journal.ts'
 import { organizationLimits as limits } from './limits.ts'
 import { MailboxActions } from './mailbox-actions.ts'
 import { type ReadList, readMailboxList } from './mailbox-list.ts'
-import type { Cause, Mailbox, MailboxState, Organization, Profile, Progress } from './model.ts'
+import type { Cause, JobAction, Mailbox, MailboxState, Organization, Profile, Progress } from './model.ts'
 import type { MailboxInput } from './organization-input.ts'
 import type { GroupwareParts } from './parts.ts'
 import { type Preview, previewMailbox } from './preview.ts'
 import { ProgressBook } from './progress-book.ts'
-import type { RulesInput } from './rules-input.ts'
+import { itemKinds, type RulesInput } from './rules-input.ts'
 import { type AccountStatus, SyncLoop } from './sync-loop.ts'
 import { Worker } from './worker.ts'
 
@@ -278,8 +281,20 @@ export class Groupware {
     this.#loop.request(mailbox)
   }
 
-  releaseBrake(address: string): Promise<void> {
-    return this.#actions.releaseBrake(address)
+  /** The deletions that the brake holds back, kind by kind. */
+  async held(address: string, request: HeldRequest): Promise<HeldPage> {
+    const { directory, drivers, store, clock } = this.#parts
+    const mailbox = directory.mailbox(address)
+    const rules = directory.rulesOf(mailbox)
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.testMs)])
+    return drivers.use(directory.organization(mailbox.organization), mailbox, both =>
+      listHeldOf({ mailbox, rules, drivers: both, store, now: clock.now(), signal }, request),
+    )
+  }
+
+  /** What a person says about them; of all kinds, or of one. Returns how many they are. */
+  decideHeld(address: string, decision: HeldDecision, kind?: ItemKind): Promise<number> {
+    return this.#actions.decideHeld(address, decision, kind && [kind])
   }
 
   /** What the first sync of a mailbox would do; nothing is written. */
@@ -312,11 +327,13 @@ export class Groupware {
   // ---- jobs ----
 
   /** Does it to the named mailboxes, or to all that it can be done to. */
-  startJob(organization: string, action: JobAction, addresses: readonly string[] | 'all'): Promise<Job> {
+  async startJob(organization: string, action: JobAction, addresses: readonly string[] | 'all'): Promise<Job> {
     const { directory } = this.#parts
     directory.organization(organization)
-    const named = addresses === 'all' ? directory.mailboxes(organization).filter(fits(action)) : undefined
-    const targets = named ?? (addresses as readonly string[]).map(address => this.#memberOf(organization, address))
+    const targets =
+      addresses === 'all'
+        ? await this.#fitting(organization, action)
+        : addresses.map(address => this.#memberOf(organization, address))
     return this.#jobs.start(
       organization,
       action,
@@ -372,6 +389,19 @@ export class Groupware {
     if (mailbox.organization === organization) return mailbox
     throw organizationErrors.MAILBOX_ELSEWHERE({ mailbox: address, organization: mailbox.organization })
   }
+  /** The mailboxes of an organization that it can be done to. */
+  async #fitting(organization: string, action: JobAction): Promise<readonly Mailbox[]> {
+    const { directory, store } = this.#parts
+    const all = directory.mailboxes(organization)
+    if (action !== 'release-brake' && action !== 'restore-held') return all.filter(fits(action))
+    const holding: Mailbox[] = []
+    for (const mailbox of all) {
+      const counts = itemKinds.map(kind => store.countHeld({ organization, mailbox: mailbox.address, kind }))
+      if ((await Promise.all(counts)).some(count => count > 0)) holding.push(mailbox)
+    }
+    return holding
+  }
+
 
   async #rekey(organization: Organization): Promise<void> {
     const { directory, log } = this.#parts
@@ -405,7 +435,7 @@ export class Groupware {
 /** Exchange Online takes no EWS from then on. */
 const ewsEndsAt = Date.UTC(2027, 3, 1)
 
-function fits(action: JobAction): (mailbox: Mailbox) => boolean {
+function fits(action: Exclude<JobAction, 'release-brake' | 'restore-held'>): (mailbox: Mailbox) => boolean {
   return ({ state }) => {
     if (action === 'activate') return state === 'not-activated' || state === 'error' || state === 'testing'
     if (action === 'pause') return state === 'active' || state === 'error'

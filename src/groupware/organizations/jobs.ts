@@ -6,9 +6,7 @@ import type { Records } from '../../store/port.ts'
 import { organizationErrors } from './errors.ts'
 import { keptJob } from './kept.ts'
 import { organizationLimits as limits } from './limits.ts'
-import type { Cause } from './model.ts'
-
-export type JobAction = 'activate' | 'deactivate' | 'resync' | 'pause' | 'resume'
+import type { Cause, JobAction } from './model.ts'
 
 /** One thing done to many mailboxes. It goes on after a restart where it was. */
 export interface Job {

@@ -1,10 +1,11 @@
 import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
+import type { ItemKind } from '../plan/items.ts'
+import { decideHeld, type HeldDecision } from '../sync/held-deletions.ts'
 import { type AccessTest, causeOfTest, testAccess } from './access-test.ts'
 import { AtATime } from './at-a-time.ts'
 import { organizationErrors } from './errors.ts'
-import type { JobAction } from './jobs.ts'
 import { organizationLimits as limits } from './limits.ts'
-import type { Cause, Mailbox, MailboxState } from './model.ts'
+import type { Cause, JobAction, Mailbox, MailboxState } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
 import { rekeyMailbox } from './rekey.ts'
 import { itemKinds } from './rules-input.ts'
@@ -41,6 +42,11 @@ export class MailboxActions {
         return this.#resume(address)
       case 'resync':
         return this.#resync(address)
+      case 'release-brake':
+        await this.decideHeld(address, 'pass')
+        return
+      case 'restore-held':
+        await this.decideHeld(address, 'restore')
     }
   }
 
@@ -74,18 +80,22 @@ export class MailboxActions {
     })
   }
 
-  /** Lets the deletions pass that the brake holds back. */
-  async releaseBrake(address: string): Promise<void> {
-    const { directory, store } = this.#parts
+  /** Lets the deletions pass that the brake holds back, or has what is gone created anew. Returns how many. */
+  async decideHeld(address: string, decision: HeldDecision, kinds: readonly ItemKind[] = itemKinds): Promise<number> {
+    const { directory, store, clock } = this.#parts
     const mailbox = directory.mailbox(address)
+    let count = 0
     await this.#worker.alone(mailbox.address, async () => {
-      for (const kind of itemKinds) {
+      for (const kind of kinds) {
         const scope = { organization: mailbox.organization, mailbox: mailbox.address, kind }
-        if ((await store.countHeld(scope)) > 0) await store.write(scope, { state: { isBrakeReleased: true } })
+        count += await decideHeld(store, scope, decision, clock.now())
       }
     })
-    this.#note(mailbox.address, 'A person let the deletions pass that the brake held back.')
+    if (count === 0) return 0
+    const what = decision === 'pass' ? `let ${count} deletions pass that` : `had ${count} items restored whose deletion`
+    this.#note(mailbox.address, `A person ${what} the brake held back.`)
     this.#changed(mailbox)
+    return count
   }
 
   /** Another way into the mailbox: its links go over to it. */

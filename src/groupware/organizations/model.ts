@@ -50,6 +50,17 @@ export interface Profile {
 export const mailboxStates = ['not-activated', 'testing', 'active', 'paused', 'error'] as const
 export type MailboxState = (typeof mailboxStates)[number]
 
+export const jobActions = [
+  'activate',
+  'deactivate',
+  'resync',
+  'pause',
+  'resume',
+  'release-brake',
+  'restore-held',
+] as const
+export type JobAction = (typeof jobActions)[number]
+
 /** What went wrong, in words that are kept. */
 export interface Cause {
   readonly code: string

@@ -18,7 +18,7 @@ function linkOf(number: number): Link {
     pending: { exchange: {}, crm: {} },
     isDirty: false,
     role: 'lead',
-    heldSide: undefined,
+    held: undefined,
   }
 }
 

@@ -167,3 +167,10 @@ export interface Task {
   readonly reminderAt: Instant | null
   readonly recurrence: Recurrence | null
 }
+
+/** The day or the moment by which people know an item; a contact has none. */
+export function dateOf(item: Item): Moment | null {
+  if (item.kind === 'appointment') return item.start
+  if (item.kind === 'mail') return item.sentAt
+  return item.kind === 'task' ? (item.dueDay ?? item.startDay) : null
+}

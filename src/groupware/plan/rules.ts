@@ -85,6 +85,9 @@ export type SkipReason =
   | 'other-mailbox-leads'
   | 'refused-before'
 
+/** Reasons that hold also for an item that a person wants to have back. */
+export const firmReasons: ReadonlySet<SkipReason> = new Set(['kind-off', 'private'])
+
 /** Each reason as a sentence for the person who asks why an item did not come over. */
 export const skipWords: Readonly<Record<SkipReason, string>> = {
   'kind-off': 'Items of this kind are switched off.',

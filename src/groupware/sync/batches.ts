@@ -52,5 +52,6 @@ export function waitingFor(
     dueAt: delayMs === undefined ? undefined : clock.now() + delayMs,
     at: clock.now(),
     error: { code: error.code, side: error.side, message: error.message, next: error.next },
+    isWanted: earlier?.isWanted ?? false,
   }
 }

@@ -154,7 +154,7 @@ function linkOf(
   const ends = side === 'exchange' ? { exchange: own, crm: other } : { exchange: other, crm: own }
   const link = { key: round.context.newKey(), ...ends, base, pending: { exchange: {}, crm: {} } }
   const role = 'lead' as const
-  const settled: Link = { ...link, role, heldSide: undefined, isDirty: false }
+  const settled: Link = { ...link, role, held: undefined, isDirty: false }
   const mark = markOfSource(round, side, source, settled)
   return { ...settled, isDirty: mark !== undefined && source.mark !== mark }
 }

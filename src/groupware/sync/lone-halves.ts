@@ -16,11 +16,13 @@ export async function settleLoneHalves(round: Round, isBrakeReleased: boolean): 
   await partHalves(round, lone)
   const removals = lone.filter(({ do: what }) => what === 'remove')
   if (removals.length === 0) return
-  // Those that are held stay so until a person lets them pass.
-  const due = isBrakeReleased ? removals : removals.filter(({ link }) => link.heldSide === undefined)
-  const deletions = due.length + (await store.countHeld(scope))
-  const links = await store.countLinks(scope)
-  if (!isBrakeReleased && brakesDeletions(rules.brake, { deletions, links })) return holdAll(round, due)
+  // What is held stays so until a person lets it pass; what came after those words has the brake against it again.
+  const passed = isBrakeReleased ? removals.filter(({ link }) => link.held) : []
+  const fresh = removals.filter(({ link }) => !link.held)
+  const deletions = fresh.length + (isBrakeReleased ? 0 : await store.countHeld(scope))
+  const isBraked = brakesDeletions(rules.brake, { deletions, links: await store.countLinks(scope) })
+  if (isBraked) await holdAll(round, fresh)
+  const due = isBraked ? passed : [...passed, ...fresh]
   for (const side of ['exchange', 'crm'] as const) {
     const ofSide = due.filter(one => one.side === side)
     await removeFrom(round, side, ofSide)
@@ -96,11 +98,12 @@ async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[
         const refused = { side, id, version }
         const [earlier] = await store.findWaiting(scope, side, [id])
         putWaiting.push(waitingFor(round, refused, outcome.error, earlier))
+        if (link.held) putLinks.push({ ...link, held: undefined })
         round.report.refused += 1
         note(round, 'refused', side, { [side]: item }, { error: outcome.error })
       } else {
         // It was edited this very moment; a deletion beats the edit, with the version it has now.
-        putLinks.push({ ...link, isDirty: true })
+        putLinks.push({ ...link, isDirty: true, held: undefined })
         round.report.isUnfinished = true
       }
     }
@@ -110,7 +113,10 @@ async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[
 
 async function holdAll(round: Round, removals: readonly LoneHalf[]): Promise<void> {
   const { store, scope } = round.context
-  const putLinks = removals.map(({ link, side }): Link => ({ ...link, isDirty: false, heldSide: otherSide(side) }))
+  const at = round.context.clock.now()
+  const putLinks = removals.map(
+    ({ link, side }): Link => ({ ...link, isDirty: false, held: { side: otherSide(side), at } }),
+  )
   await store.write(scope, { putLinks })
   for (const { side, item, link } of removals) {
     note(round, 'held', side, { [side]: item }, { otherId: link[otherSide(side)].id })

@@ -114,7 +114,7 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
       base: plan.base,
       pending: { exchange: {}, crm: {} },
       isDirty: false,
-      heldSide: undefined,
+      held: undefined,
     })
     for (const side of ['exchange', 'crm'] as const) {
       if (waiting.has(`${side} ${job[side].id}`)) endings.dropWaiting.push({ side, id: job[side].id })

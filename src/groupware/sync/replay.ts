@@ -80,7 +80,10 @@ async function giveUp(round: Round, intent: Intent): Promise<void> {
   round.intents.delete(intent.key)
   const side = otherSide(intent.to)
   const at = clock.now()
+  const { id } = intent.source
+  const [earlier] = await store.findWaiting(scope, side, [id])
+  const isWanted = earlier?.isWanted ?? false
   // Remembered until something came of it, since no token will bring the source up again.
-  const again = { side, id: intent.source.id, version: undefined, attemptCount: 0, dueAt: at, at, error: undefined }
+  const again = { side, id, version: undefined, attemptCount: 0, dueAt: at, at, error: undefined, isWanted }
   await store.write(scope, { dropIntents: [intent.key], putWaiting: isLinked ? [] : [again] })
 }

@@ -28,7 +28,7 @@ export function linkOf(row: Row): Link {
     pending: row['pending'] === null ? nothingPending : (JSON.parse(text(row['pending'])) as Link['pending']),
     isDirty: row['is_dirty'] === 1,
     role: text(row['role']) as Link['role'],
-    heldSide: optionalText(row['held_side']) as Side | undefined,
+    held: heldOf(row),
   }
 }
 
@@ -37,7 +37,7 @@ export function pairOf(row: Row): Pair {
 }
 
 /** Columns of a link in the order of its table. */
-export function linkColumns(scope: number, { key, exchange, crm, base, pending, isDirty, role, heldSide }: Link) {
+export function linkColumns(scope: number, { key, exchange, crm, base, pending, isDirty, role, held }: Link) {
   const isPending = Object.keys(pending.exchange).length + Object.keys(pending.crm).length > 0
   return [
     scope,
@@ -52,7 +52,8 @@ export function linkColumns(scope: number, { key, exchange, crm, base, pending, 
     isPending ? JSON.stringify(pending) : null,
     Number(isDirty),
     role,
-    heldSide ?? null,
+    held?.side ?? null,
+    held ? Math.round(held.at) : null,
   ]
 }
 
@@ -84,7 +85,13 @@ export function waitingOf(row: Row): Waiting {
     dueAt: optionalNumber(row['due_at']),
     at: Number(row['at']),
     error: row['error'] === null ? undefined : (JSON.parse(text(row['error'])) as Waiting['error']),
+    isWanted: row['is_wanted'] === 1,
   }
+}
+
+function heldOf(row: Row): Link['held'] {
+  const side = optionalText(row['held_side'])
+  return side === undefined ? undefined : { side: side as Side, at: Number(row['held_at']) }
 }
 
 function endOf(row: Row, side: Side): Link['exchange'] {

@@ -42,6 +42,10 @@ const steps: readonly string[] = [
     primary key (scope, side, id)
   ) strict, without rowid;
   create index waiting_due on waiting (scope, due_at) where due_at is not null`,
+  `
+  alter table link add column held_at integer;
+  update link set held_at = unixepoch() * 1000 where held_side is not null;
+  alter table waiting add column is_wanted integer not null default 0`,
 ]
 
 export function migrateSyncStore(database: DatabaseSync): void {

@@ -18,7 +18,7 @@ function link(number: number, fields: Partial<Link> = {}): Link {
     pending: { exchange: {}, crm: {} },
     isDirty: false,
     role: 'lead',
-    heldSide: undefined,
+    held: undefined,
     ...fields,
   }
 }
@@ -41,12 +41,25 @@ async function reopen(): Promise<void> {
 
 test('what was written is there after a restart, all of it as it was', async () => {
   const pending = { exchange: { subject: ['abc', 'def'] }, crm: {} }
-  const links = [link(1), link(2, { pending, isDirty: true }), link(3, { heldSide: 'crm', role: 'follower' })]
+  const links = [
+    link(1),
+    link(2, { pending, isDirty: true }),
+    link(3, { held: { side: 'crm', at: 6 }, role: 'follower' }),
+  ]
   const { exchange: source } = link(4)
   const intent = { key: 'crm A4', to: 'crm', source, mark: 'U4', base: { subject: 'x' }, at: 5 } as const
   const ghost = { side: 'crm', id: 'B9', version: null, reason: 'released', at: 7 } as const
   const error = { code: 'X', side: 'receiver', message: 'No.', next: 'Ask.' }
-  const waiting = { side: 'exchange', id: 'A8', version: '3', attemptCount: 2, dueAt: 90, at: 8, error } as const
+  const waiting = {
+    side: 'exchange',
+    id: 'A8',
+    version: '3',
+    attemptCount: 2,
+    dueAt: 90,
+    at: 8,
+    error,
+    isWanted: true,
+  } as const
   const tokens = { exchange: 'state', crm: '2026-11-23T08:00:00Z' }
   await store.write(scope, {
     putLinks: links,

@@ -161,18 +161,18 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
 function openWrites(database: DatabaseSync, scopes: Scopes) {
   const prepare = (sql: string) => database.prepare(sql)
   const putLink = prepare(`
-    insert into link values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (scope, key) do update set
+    insert into link values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (scope, key) do update set
       exchange_id = excluded.exchange_id, exchange_version = excluded.exchange_version,
       exchange_identity = excluded.exchange_identity, crm_id = excluded.crm_id, crm_version = excluded.crm_version,
       crm_identity = excluded.crm_identity, base = excluded.base, pending = excluded.pending,
-      is_dirty = excluded.is_dirty, role = excluded.role, held_side = excluded.held_side`)
+      is_dirty = excluded.is_dirty, role = excluded.role, held_side = excluded.held_side, held_at = excluded.held_at`)
   const dropLink = prepare('delete from link where scope = ? and key = ?')
   const demote = prepare("update link set role = 'follower' where scope = ? and key = ?")
   const putIntent = prepare('insert or replace into intent values (?, ?, ?, ?)')
   const dropIntent = prepare('delete from intent where scope = ? and key = ?')
   const putGhost = prepare('insert or replace into ghost values (?, ?, ?, ?, ?, ?)')
   const dropGhost = prepare('delete from ghost where scope = ? and side = ? and id = ?')
-  const putWaiting = prepare('insert or replace into waiting values (?, ?, ?, ?, ?, ?, ?, ?)')
+  const putWaiting = prepare('insert or replace into waiting values (?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const dropWaiting = prepare('delete from waiting where scope = ? and side = ? and id = ?')
   const purge = prepare("delete from ghost where at < ? and reason = 'deleted'")
   const readState = prepare('select * from scope where number = ?')
@@ -213,7 +213,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
         putGhost.run(number, side, id, version, reason, whole(at))
       }
       for (const { side, id } of change.dropWaiting ?? []) dropWaiting.run(number, side, id)
-      for (const { side, id, version, attemptCount, dueAt, at, error } of change.putWaiting ?? []) {
+      for (const { side, id, version, attemptCount, dueAt, at, error, isWanted } of change.putWaiting ?? []) {
         putWaiting.run(
           number,
           side,
@@ -223,6 +223,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
           whole(dueAt),
           whole(at),
           error ? JSON.stringify(error) : null,
+          Number(isWanted),
         )
       }
       if (change.state) writeState(number, change.state)

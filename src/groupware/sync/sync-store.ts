@@ -51,7 +51,7 @@ export interface ScopeState {
   readonly storedAt: number | undefined
   /** When the first round ended; undefined before. */
   readonly firstRoundAt: number | undefined
-  /** True when a person let held deletions pass: the next round does them all. */
+  /** True when a person let held deletions pass: the next round does those that are held by then. */
   readonly isBrakeReleased: boolean
 }
 
@@ -75,8 +75,8 @@ export interface Link {
   readonly isDirty: boolean
   /** Only the leading mailbox writes to an item of the CRM that several mailboxes have (a meeting). */
   readonly role: 'lead' | 'follower'
-  /** The side on which it is gone, while the brake holds the deletion back. */
-  readonly heldSide: Side | undefined
+  /** The side on which it is gone, and since when the brake holds the deletion back. */
+  readonly held: { readonly side: Side; readonly at: number } | undefined
 }
 
 /** The ids of a link alone. */
@@ -133,6 +133,8 @@ export interface Waiting {
   readonly error:
     | { readonly code: string; readonly side: string; readonly message: string; readonly next: string }
     | undefined
+  /** A person wants its other half back: what rules say of new items does not stand against it. */
+  readonly isWanted: boolean
 }
 
 export interface SyncWrite {

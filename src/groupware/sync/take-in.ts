@@ -1,6 +1,6 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
-import { type SkipReason, skipReason } from '../plan/rules.ts'
+import { firmReasons, type SkipReason, skipReason } from '../plan/rules.ts'
 import { areEqualStamps, type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
@@ -34,7 +34,9 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     // Its create is under way, or was: replayIntents waits for it.
     if (await isBeingCreated(round, side, item)) continue
     const skip = standsAgainst(round, item, ghosts.get(item.id), waiting.get(item.id))
-    skips.set(item.id, skip ?? skipReason(side, item, { rules, now: clock.now() }) ?? seriesReason(round, side, item))
+    const rule = skipReason(side, item, { rules, now: clock.now() })
+    const isLenient = waiting.get(item.id)?.isWanted === true && rule !== undefined && !firmReasons.has(rule)
+    skips.set(item.id, skip ?? (isLenient ? undefined : rule) ?? seriesReason(round, side, item))
     const mayBeKnown = skip === undefined && item.mark !== null
     if (skips.get(item.id) === undefined || mayBeKnown) open.push(item)
     else skipItem(round, side, item, skips.get(item.id))
@@ -114,12 +116,13 @@ function standsAgainst(
   ghost: Ghost | undefined,
   waiting: Waiting | undefined,
 ): SkipReason | undefined {
+  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= clock.now()
+  if (waiting?.isWanted && isDue) return undefined
   // Its category was taken away when it was let go; a person has put it on again.
   const isMarkedAnew =
     ghost?.version !== null && ghost?.version !== version && item.categories.includes(rules.markCategory)
   if (ghost?.reason === 'released' && !isMarkedAnew) return 'released'
   if (ghost?.reason === 'deleted' && ghost.version === version) return 'deleted-before'
-  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= clock.now()
   return waiting && waiting.version === version && !isDue ? 'refused-before' : undefined
 }
 
@@ -225,7 +228,7 @@ function isSameItem({ identity, mark }: SideItem, { exchange, crm }: Link): bool
 async function renameHalf(round: Round, side: Side, item: SideItem, link: Link): Promise<void> {
   const { store, scope } = round.context
   const end: LinkEnd = { id: item.id, version: '', identity: item.identity ?? link[side].identity }
-  await store.write(scope, { putLinks: [{ ...link, [side]: end, isDirty: true, heldSide: undefined }] })
+  await store.write(scope, { putLinks: [{ ...link, [side]: end, isDirty: true, held: undefined }] })
   round.report.isUnfinished = true
   note(round, 'renamed', side, { [side]: item }, { otherId: link[otherSide(side)].id })
 }
@@ -249,7 +252,7 @@ function skipItem(round: Round, side: Side, item: SideItem, reason: SkipReason |
 function linkOf(round: Round, side: Side, own: LinkEnd, other: LinkEnd, base: Stamps): Link {
   const ends = side === 'exchange' ? { exchange: own, crm: other } : { exchange: other, crm: own }
   const pending = { exchange: {}, crm: {} }
-  return { key: round.context.newKey(), ...ends, base, pending, isDirty: true, role: 'lead', heldSide: undefined }
+  return { key: round.context.newKey(), ...ends, base, pending, isDirty: true, role: 'lead', held: undefined }
 }
 
 export function intentKey(to: Side, sourceId: string): string {

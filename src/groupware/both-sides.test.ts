@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { HOUR } from '../kernel/time.ts'
+import { BothSides, titleOf, ways } from './both-sides-world.ts'
+import { markCategory, scopeOf } from './graph-driver-world.ts'
+import type { Item } from './plan/items.ts'
+import { sampleAppointment, sampleContact, sampleMail, sampleSeries, sampleTask } from './sample-items-world.ts'
+import { decideHeld } from './sync/held-deletions.ts'
+
+const ofTheCrm = { ...sampleAppointment, subject: 'from the CRM', attendees: [], organizer: null }
+
+describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
+  let both: BothSides
+  beforeEach(async () => {
+    both = await BothSides.start(way)
+  })
+  afterEach(() => both.stop())
+
+  test('appointments, contacts and tasks travel both ways, and stay as they are in further rounds', async () => {
+    const pairs: [Item, Item][] = [
+      [sampleAppointment, ofTheCrm],
+      [sampleContact, { ...sampleContact, surname: 'Cem', emails: ['cem@x.example'] }],
+      [sampleTask, { ...sampleTask, subject: 'from the CRM' }],
+    ]
+    for (const [mine, theirs] of pairs) {
+      await both.put('exchange', mine)
+      await both.put('crm', theirs)
+      await both.settle(mine.kind)
+      const { exchange, crm } = await both.common(mine.kind)
+      expect(exchange).toHaveLength(2)
+      expect(crm).toEqual(exchange)
+      const writes = both.mailbox.writeCount()
+      await both.settle(mine.kind)
+      expect(both.mailbox.writeCount()).toBe(writes)
+    }
+  })
+
+  test('edits of both sides meet field by field; what is deleted on one side goes on the other', async () => {
+    await both.put('exchange', sampleAppointment)
+    await both.put('exchange', { ...sampleAppointment, subject: 'to be deleted' })
+    await both.settle('appointment')
+    const { subject } = sampleAppointment
+    await both.edit('exchange', 'appointment', subject, { location: 'Berlin' })
+    const hour = { start: '2026-11-24T08:00:00Z', end: '2026-11-24T09:00:00Z' }
+    await both.edit('crm', 'appointment', subject, hour)
+    await both.settle('appointment')
+    const { exchange, crm } = await both.common('appointment')
+    expect(crm).toEqual(exchange)
+    expect(crm.join()).toContain('Berlin')
+    expect(crm.join()).toContain('2026-11-24T08:00:00Z')
+    await both.drop('crm', 'appointment', 'to be deleted')
+    await both.settle('appointment')
+    expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+  })
+
+  test('a series with exceptions goes over whole, and comes back changed', async () => {
+    await both.put('exchange', sampleSeries)
+    await both.settle('appointment')
+    const first = await both.common('appointment')
+    expect(first.crm).toEqual(first.exchange)
+    expect(first.crm.join()).toContain('on Tuesday')
+    await both.edit('crm', 'appointment', sampleSeries.subject, { subject: 'renamed there' })
+    await both.settle('appointment')
+    const second = await both.common('appointment')
+    expect(second.crm).toEqual(second.exchange)
+    expect(second.exchange.join()).toContain('renamed there')
+    expect(second.exchange.join()).toContain('on Tuesday')
+  })
+
+  test('a mail goes to the CRM when somebody marks it so, with its files', async () => {
+    const attachments = [{ id: 'x', name: 'offer.txt', type: 'text/plain', bytes: 4, isInline: false }]
+    await both.put('exchange', { ...sampleMail, categories: [markCategory], attachments })
+    await both.put('exchange', { ...sampleMail, subject: 'not for the CRM', messageId: '<m2@x.example>' })
+    await both.settle('mail')
+    const [mail, ...others] = await both.itemsOf('crm', 'mail')
+    expect(others).toEqual([])
+    expect(mail).toMatchObject({
+      mark: '<m1@x.example>',
+      item: { subject: 'Offer 4711', attachments: [{ name: 'offer.txt', bytes: 4 }] },
+    })
+  })
+
+  test.each([
+    ['answer of Cloud for Customer', 'crm', 'dropAfter'],
+    ['answer of Exchange', 'exchange', 'dropAfter'],
+    ['request to Cloud for Customer', 'crm', 'dropBefore'],
+    ['request to Exchange', 'exchange', 'dropBefore'],
+  ] as const)(
+    'the %s is lost in the middle of a round: nothing is lost, nothing is doubled',
+    async (_, side, fault) => {
+      await both.put('exchange', sampleAppointment)
+      await both.put('crm', ofTheCrm)
+      const faulty = side === 'crm' ? both.c4c.twin : both.mailbox
+      faulty.setFaults({ [fault]: { times: 1, writesOnly: true } })
+      await both.round('appointment').catch(() => undefined)
+      faulty.clearFaults()
+      await both.settle('appointment')
+      await both.settle('appointment')
+      const { exchange, crm } = await both.common('appointment')
+      expect(exchange).toHaveLength(2)
+      expect(crm).toEqual(exchange)
+    },
+  )
+
+  test('a lost token costs a listing, and no item is doubled', async () => {
+    await both.put('exchange', sampleAppointment)
+    await both.put('crm', ofTheCrm)
+    await both.settle('appointment')
+    both.laterMs = HOUR
+    both.mailbox.loseTokens()
+    await both.settle('appointment')
+    const { exchange, crm } = await both.common('appointment')
+    expect(exchange).toHaveLength(2)
+    expect(crm).toEqual(exchange)
+  })
+
+  test.each(['exchange', 'crm'] as const)(
+    'what was deleted in %s by mistake is created anew on the word of a person, with its link',
+    async side => {
+      both.rules = { ...both.rules, brake: { freeCount: 0, share: 0 } }
+      const items: Item[] = [sampleAppointment, sampleSeries, sampleContact, sampleTask]
+      for (const item of items.map(each => (each === sampleSeries ? { ...each, subject: 'Series' } : each))) {
+        await both.put('exchange', item)
+        await both.settle(item.kind)
+        const before = await both.common(item.kind)
+        await both.drop(side, item.kind, titleOf(item))
+        await both.settle(item.kind)
+        expect(await both.store.countHeld(scopeOf(item.kind))).toBe(1)
+        expect(await decideHeld(both.store, scopeOf(item.kind), 'restore', both.now())).toBe(1)
+        await both.settle(item.kind)
+        const after = await both.common(item.kind)
+        expect(after.crm).toEqual(after.exchange)
+        expect(after.exchange).toEqual(before.exchange)
+        // Without its memory the sync finds the two by the marks that they carry now.
+        await both.store.forget(scopeOf(item.kind))
+        await both.settle(item.kind)
+        expect((await both.common(item.kind)).crm).toEqual(before.exchange)
+      }
+    },
+  )
+})
