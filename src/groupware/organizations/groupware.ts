@@ -364,6 +364,11 @@ export class Groupware {
     return { counts, account: this.#loop.accountOf(organization) }
   }
 
+  /** Mailboxes of all organizations that have their turn now. */
+  get runningCount(): number {
+    return this.#loop.runningCount
+  }
+
   /** Every organization as the monitor sees it. */
   watched(): readonly WatchedOrganization[] {
     return this.organizations().map(({ name, isPaused }) => {

@@ -108,6 +108,11 @@ export class SyncLoop {
     this.#turns.wake()
   }
 
+  /** Mailboxes that have their turn now. */
+  get runningCount(): number {
+    return this.#schedule.runningCount
+  }
+
   /** How the account behind the mailboxes of an organization is. */
   accountOf(organization: string): AccountStatus {
     const state = this.#schedule.accountState(organization)

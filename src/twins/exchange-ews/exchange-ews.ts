@@ -66,6 +66,8 @@ export interface ExchangeEwsTwin extends Twin {
   readonly requestCount: number
   /** The same by operation; `log-in`: those that were answered with 401. */
   readonly byOperation: Readonly<Record<string, number>>
+  /** Streams of notifications that stand open. */
+  readonly streams: number
   mailbox(address: string): MailboxHand
   addMailbox(address: string, name?: string): void
   setFaults(document: EwsFaultDocument): void
@@ -147,6 +149,9 @@ export async function startExchangeEws(options: ExchangeEwsOptions = {}): Promis
       return handler.requestCount
     },
     byOperation: handler.byOperation,
+    get streams() {
+      return notifications.counts.streams
+    },
     mailbox: address => handOf(mailboxNamed(world, address)),
     addMailbox,
     faultSchema: ewsFaults,

@@ -1,0 +1,192 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { SideDriver } from '../../src/groupware/drivers.ts'
+import { GraphEndpoint } from '../../src/groupware/organizations/graph-endpoint.ts'
+import { Groupware } from '../../src/groupware/organizations/groupware.ts'
+import { type Log, silentLog } from '../../src/kernel/log.ts'
+import { HOUR, MINUTE, SECOND } from '../../src/kernel/time.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { BenchClock } from './bench-clock.ts'
+import { mailboxName } from './items.ts'
+import { type Landscape, openSides, organizationName, settingsOf } from './landscape.ts'
+import { openLinePort } from './line-port.ts'
+import { bytesOf, type Cost, measure, restMiB } from './measure.ts'
+import type { Counts } from './tally.ts'
+
+/**
+ * The hub's groupware sync in a process of its own, with its real parts: organizations, jobs, schedule, drivers, stores on
+ * disk. Time is simulated and stands while something is under way; sockets, protocols and CPU are real.
+ */
+export interface HubTask {
+  readonly landscape: Landscape
+  readonly folder: string
+  readonly now: number
+  readonly mailboxes: number
+  readonly items: number
+  /** Notifications are asked for; else mailboxes are polled only. */
+  readonly isWatched: boolean
+  readonly steps: readonly ('activate' | 'first' | 'idle' | 'steady')[]
+  /** Times that an hour is measured. */
+  readonly hours: number
+}
+
+export interface HubReport {
+  readonly now: number
+  readonly openedMiB: number
+  readonly costs: readonly { readonly step: string; readonly cost: Cost; readonly connections: number }[]
+  readonly storeBytes: number
+  readonly logBytes: number
+  readonly seen: string
+}
+
+/** Signs of life of streams must arrive before the hub takes a stream for dead. */
+const stepMsMax = 30 * SECOND
+
+const task = JSON.parse(process.argv[2] ?? '{}') as HubTask
+const { landscape, folder, mailboxes, isWatched } = task
+const clock = new BenchClock(task.now)
+const twins = await openLinePort(landscape.port)
+const warnings = new Map<string, number>()
+const note = (name: string, details?: object) => {
+  const code = `${name} ${String((details as { code?: string; text?: string })?.code ?? '')} ${String((details as { text?: string })?.text ?? '').slice(0, 150)}`
+  warnings.set(code, (warnings.get(code) ?? 0) + 1)
+}
+const log: Log = { ...silentLog, warn: note as Log['warn'], error: note as Log['error'] }
+
+let inFlight = 0
+/** Calls of a driver that are under way are counted, and the wish of the run is kept: to be watched, or polled. */
+function watched(driver: SideDriver): SideDriver {
+  return new Proxy(driver, {
+    get(target, name) {
+      if (name === 'watch' && !isWatched) return undefined
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...given: unknown[]) => {
+        const result: unknown = value.apply(target, given)
+        if (!(result instanceof Promise) || name === 'watch') return result
+        inFlight += 1
+        return result.finally(() => {
+          inFlight -= 1
+        })
+      }
+    },
+  })
+}
+
+const endpoint = createServer()
+await new Promise<void>(resolve => endpoint.listen(0, '127.0.0.1', resolve))
+const notifications = new GraphEndpoint(`http://127.0.0.1:${(endpoint.address() as AddressInfo).port}`)
+endpoint.on('request', (request, response) => notifications.handle(request, response))
+const open = openSides(landscape, clock, isWatched ? notifications.inbox : undefined)
+const store = await openSqliteStore({ folder })
+const groupware = await Groupware.open({
+  records: store,
+  clock,
+  log,
+  dataFolder: folder,
+  openDrivers: async (...given) => {
+    const { exchange, crm } = await open(...given)
+    return { exchange: watched(exchange), crm: watched(crm) }
+  },
+})
+await groupware.start()
+
+const counts = () => twins.ask<Counts>('counts')
+const costs: HubReport['costs'][number][] = []
+const openedMiB = restMiB()
+
+/** Until nothing is under way: no turn, no request, and nothing new for a moment. */
+async function settle(): Promise<void> {
+  for (let quiet = 0; quiet < 3; ) {
+    await new Promise(resolve => setTimeout(resolve, 2))
+    quiet = groupware.runningCount === 0 && inFlight === 0 ? quiet + 1 : 0
+  }
+}
+
+/** Lets time pass, a second at a time where something is due; `each` does what belongs to a moment. */
+async function pass(ms: number, each: (now: number) => Promise<void> = async () => {}): Promise<void> {
+  const until = clock.now() + ms
+  await settle()
+  while (clock.now() < until) {
+    const step = Math.min(until, clock.now() + stepMsMax, clock.nextStep() ?? until)
+    const next = Math.min(until, Math.max(clock.now() + SECOND, step))
+    await twins.ask('time', { now: next })
+    // While the hub rests: what it does about it begins when its own time moves on.
+    await each(next)
+    clock.set(next)
+    await settle()
+  }
+}
+
+async function run(step: string, work: () => Promise<void>): Promise<void> {
+  const cost = await measure(counts, work)
+  costs.push({ step, cost, connections: await connectionCount() })
+}
+
+async function connectionCount(): Promise<number> {
+  const { streams, subscriptions } = await twins.ask<{ streams: number; subscriptions: number }>('counts')
+  return streams + subscriptions
+}
+
+async function activate(): Promise<void> {
+  await groupware.createOrganization(organizationName, { ...settingsOf(landscape), every: '5m' })
+  const list = Array.from({ length: mailboxes }, (_, number) => mailboxName(number)).join('\n')
+  await groupware.addList(organizationName, list, false)
+  // Activated while the organization rests, so that the tests of access are counted apart from the first sync.
+  await groupware.setPaused(organizationName, true)
+  await run('activate', async () => {
+    const job = await groupware.startJob(organizationName, 'activate', 'all')
+    const { failedCount, failures } = await groupware.jobEnded(job.id)
+    if (failedCount > 0) throw new Error(`${failedCount} were not activated: ${JSON.stringify(failures[0])}`)
+  })
+}
+
+async function first(): Promise<void> {
+  await run('first', async () => {
+    await groupware.setPaused(organizationName, false)
+    await pass(2 * SECOND)
+  })
+  // What the sync wrote comes back as changes of both sides, and is known again.
+  await run('echo', () => pass(11 * MINUTE))
+}
+
+let changes = 0
+/** One change in each mailbox, spread over the hour, half of them on each side. */
+async function steady(): Promise<void> {
+  const began = clock.now()
+  let changed = 0
+  const word = `Changed ${++changes}`
+  await pass(HOUR, async now => {
+    const due = Math.min(mailboxes, Math.floor(((now - began) / (50 * MINUTE)) * mailboxes))
+    for (; changed < due; changed += 1) {
+      const kind = (['appointment', 'contact', 'task'] as const)[changed % 3] ?? 'task'
+      await twins.ask('change', { mailbox: changed, side: changed % 2 === 0 ? 'exchange' : 'crm', kind, word })
+    }
+  })
+}
+
+for (const step of task.steps) {
+  if (step === 'activate') await activate()
+  if (step === 'first') await first()
+  if (step === 'idle' || step === 'steady') {
+    // The marks of the last step fade, and notifications get connected.
+    await run(`before ${step}`, () => pass((isWatched ? 65 : 12) * MINUTE))
+    for (let hour = 0; hour < task.hours; hour += 1) await run(step, step === 'idle' ? () => pass(HOUR) : steady)
+  }
+}
+const seen = await twins.ask<object>('look', { word: changes > 0 ? `Changed ${changes}` : '' })
+const report: HubReport = {
+  now: clock.now(),
+  openedMiB,
+  costs,
+  storeBytes: bytesOf(join(folder, 'groupware'), ['links.sqlite']),
+  logBytes: bytesOf(join(folder, 'groupware'), ['log.sqlite']),
+  seen: JSON.stringify({ ...seen, warnings: Object.fromEntries(warnings) }),
+}
+await groupware.close()
+await store.close()
+endpoint.close()
+twins.close()
+process.send?.(report)
+process.disconnect?.()
