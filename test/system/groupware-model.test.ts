@@ -55,6 +55,7 @@ describe('the run would notice', () => {
     ['no-keys', 'deletions that nobody tells and nobody looks for', 100],
     ['tokens-first', 'tokens that are stored before their changes are done', 100],
     ['no-intents', 'creates that nobody wrote down', 1200],
+    ['no-unseen', 'items that came and went between two questions', 400],
     ['no-pending', 'own writes that are taken for edits after a crash', 1200],
     ['no-base', 'a merge without a last common state', 100],
   ])('%s: %s', async (broken, _what, count) => {

@@ -297,6 +297,12 @@ test('a calendar that somebody emptied waits for a person, who sees what is gone
   await until('nothing to wait', () => waiting() === undefined)
   expect(await isthmus(['mailbox', 'held', 'anna@contoso.com'])).toMatchObject({ code: 0 })
 
+  for (const { id } of anna.items('calendar')) anna.remove(id)
+  await until('the deletions to wait', () => waiting() === 15)
+  expect(subjectsInCrm()).toEqual(subjects)
+  const passed = await isthmus(['organization', 'release-brake', 'contoso'])
+  expect(passed).toMatchObject({ code: 0, output: expect.stringContaining('1 of 1 mailboxes, 0 failed') })
+  await until('them to be gone in the CRM', () => subjectsInCrm().length === 0)
   const audit = await isthmus(['audit', 'list'])
   expect(audit.output).toMatch(/mailbox\.restore-held/)
 })

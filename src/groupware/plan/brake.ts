@@ -7,9 +7,9 @@ import type { BrakeRules } from './rules.ts'
 export function brakesDeletions(
   rules: BrakeRules,
   counts: {
-    /** Deletions that this round would carry to the other side, with those that are held already. */
+    /** Deletions that this round would carry to the other side, with those that wait and those done just before. */
     readonly deletions: number
-    /** Links of the scope, those to be deleted among them. */
+    /** Links of the scope, those to be deleted and those just deleted among them. */
     readonly links: number
   },
 ): boolean {

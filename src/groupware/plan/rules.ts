@@ -29,7 +29,7 @@ export interface KindRules {
 }
 
 export interface BrakeRules {
-  /** Up to so many deletions in a round pass whatever their share. */
+  /** Up to so many deletions within minutes pass whatever their share. */
   readonly freeCount: number
   /** Share of the linked items (0 to 1) above which deletions are held back. */
   readonly share: number

@@ -21,6 +21,10 @@ export const syncLimits = {
   heldItemsMax: 2000,
   /** How often the keys of a side are compared that tells no deletions. */
   keysEveryMs: 30 * MINUTE,
+  /** An item that we created and that its side tells nothing of is read in each round for so long. */
+  unseenMs: 30 * MINUTE,
+  /** Deletions within this time are one mass deletion, however many rounds they come in. */
+  brakeWindowMs: 10 * MINUTE,
   /** Tokens of rounds in which nothing was told are stored at most so often. */
   tokenRestMs: 10 * MINUTE,
   /** A create whose answer was lost may still arrive for so long; until then it is searched for and not repeated. */

@@ -2,7 +2,7 @@ import type { Creation, Side, SideItem, Update, WriteOutcome } from '../drivers.
 import { type Stamps, stampsOf } from '../plan/stamps.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
-import { note, type Round } from './round-state.ts'
+import { note, type Round, unseenOf } from './round-state.ts'
 import type { Intent, Link, LinkEnd, Waiting } from './sync-store.ts'
 import { intentKey } from './take-in.ts'
 
@@ -67,7 +67,9 @@ async function createBatch(
     }
   }
   const dropIntents = intents.map(intent => intent.key)
-  await store.write(scope, { putLinks: made.map(({ link }) => link), dropIntents, putWaiting, dropWaiting })
+  const putLinks = made.map(({ link }) => link)
+  const putUnseen = putLinks.flatMap(link => unseenOf(round, link))
+  await store.write(scope, { putLinks, putUnseen, dropIntents, putWaiting, dropWaiting })
   return made
 }
 

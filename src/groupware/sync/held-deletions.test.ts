@@ -103,6 +103,33 @@ describe('deletions that were mistakes', () => {
   })
 })
 
+test('deletions in small portions are a mass deletion, too; those of a whole day are not', async () => {
+  const pair = new Pair()
+  for (let count = 0; count < wholeCount; count += 1) pair.mailbox.add(appointment({ subject: `Item ${count}` }))
+  await pair.settle()
+  async function dropInPortions(everyMs: number): Promise<void> {
+    for (const id of [...pair.mailbox.held.keys()].slice(0, 16)) {
+      pair.mailbox.drop(id)
+      pair.around.now += everyMs
+      await pair.settle()
+    }
+  }
+  await dropInPortions(0)
+  expect(await pair.store.countHeld(pair.scope)).toBe(6)
+  expect(pair.crm.held.size).toBe(wholeCount - 10)
+  // What a person let pass is no reason to hold the next one back.
+  await decide(pair, 'pass')
+  const [next] = pair.mailbox.held.keys()
+  pair.mailbox.drop(next ?? '')
+  await pair.settle()
+  expect([pair.mailbox.held.size, pair.crm.held.size]).toEqual([7, 7])
+
+  for (let count = 0; count < wholeCount; count += 1) pair.mailbox.add(appointment({ subject: `More ${count}` }))
+  await pair.settle()
+  await dropInPortions(30 * MINUTE)
+  expect(await pair.store.countHeld(pair.scope)).toBe(0)
+})
+
 describe('a word to let them pass', () => {
   test('is about those that wait: more that come after it wait again', async () => {
     const pair = await emptied()

@@ -3,15 +3,15 @@ import { brakesDeletions } from '../plan/brake.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, otherSide } from './context.ts'
 import { type LoneHalf, note, type Round } from './round-state.ts'
-import type { Ghost, Link, Waiting } from './sync-store.ts'
+import type { Ghost, Link, ScopeState, Waiting } from './sync-store.ts'
 
 /**
  * Decides about links that have lost a half: deletions are carried over, or held back when they are suspiciously many. It
  * comes last in a round, since what looks deleted may have been found again under another id meanwhile.
  */
-export async function settleLoneHalves(round: Round, isBrakeReleased: boolean): Promise<void> {
+export async function settleLoneHalves(round: Round, state: ScopeState): Promise<void> {
   if (round.lone.length === 0) return
-  const { store, scope, rules } = round.context
+  const { isBrakeReleased } = state
   const lone = await withoutRenamed(round)
   await partHalves(round, lone)
   const removals = lone.filter(({ do: what }) => what === 'remove')
@@ -19,14 +19,24 @@ export async function settleLoneHalves(round: Round, isBrakeReleased: boolean): 
   // What is held stays so until a person lets it pass; what came after those words has the brake against it again.
   const passed = isBrakeReleased ? removals.filter(({ link }) => link.held) : []
   const fresh = removals.filter(({ link }) => !link.held)
-  const deletions = fresh.length + (isBrakeReleased ? 0 : await store.countHeld(scope))
-  const isBraked = brakesDeletions(rules.brake, { deletions, links: await store.countLinks(scope) })
+  const isBraked = fresh.length > 0 && (await isTooMany(round, fresh.length, state))
   if (isBraked) await holdAll(round, fresh)
   const due = isBraked ? passed : [...passed, ...fresh]
   for (const side of ['exchange', 'crm'] as const) {
     const ofSide = due.filter(one => one.side === side)
     await removeFrom(round, side, ofSide)
   }
+}
+
+/** Whether so many more deletions are a mass deletion, with those that wait and those that were done just before. */
+async function isTooMany(round: Round, freshCount: number, state: ScopeState): Promise<boolean> {
+  const { store, scope, rules, clock, limits } = round.context
+  const links = await store.countLinks(scope)
+  if (state.isBrakeReleased) return brakesDeletions(rules.brake, { deletions: freshCount, links })
+  const since = Math.max(clock.now() - limits.brakeWindowMs, state.brakeReleasedAt ?? 0)
+  const done = await store.countDeleted(scope, since)
+  const deletions = freshCount + done + (await store.countHeld(scope))
+  return brakesDeletions(rules.brake, { deletions, links: links + done })
 }
 
 async function withoutRenamed(round: Round): Promise<readonly LoneHalf[]> {

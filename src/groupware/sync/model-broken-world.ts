@@ -9,6 +9,7 @@ export type Broken =
   | 'no-keys'
   | 'tokens-first'
   | 'no-intents'
+  | 'no-unseen'
   | 'no-pending'
   | 'no-base'
 
@@ -38,6 +39,7 @@ export function brokenStore(store: SyncStore, broken: Broken): SyncStore {
   return {
     ...store,
     write(scope, change) {
+      if (broken === 'no-unseen') return store.write(scope, { ...change, putUnseen: [] })
       if (broken === 'no-intents') return store.write(scope, { ...change, putIntents: [] })
       const putLinks = (change.putLinks ?? []).map(link => ({
         ...link,

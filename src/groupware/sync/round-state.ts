@@ -3,7 +3,7 @@ import type { Side, SideItem } from '../drivers.ts'
 import type { PlanContext } from '../plan/link-plan.ts'
 import type { Decision, RoundContext } from './context.ts'
 import { titleOf } from './context.ts'
-import type { Intent, Link } from './sync-store.ts'
+import type { Intent, Link, Unseen } from './sync-store.ts'
 
 /** What a round has in its hands while it runs. */
 export interface Round {
@@ -16,6 +16,8 @@ export interface Round {
   readonly brought: { readonly exchange: Map<string, SideItem>; readonly crm: Map<string, SideItem> }
   /** Items that have to be looked at besides those that changed. */
   readonly recalled: { readonly exchange: Set<string>; readonly crm: Set<string> }
+  /** Ids of a side that was listed whole in this round. */
+  readonly listed: { exchange?: ReadonlyMap<string, unknown>; crm?: ReadonlyMap<string, unknown> }
   /** Links that have lost a half, decided when all is known: it may have moved, and deletions may be too many. */
   readonly lone: LoneHalf[]
 }
@@ -83,6 +85,17 @@ export function note(
     crmId: items.crm?.id ?? (items.exchange ? otherId : undefined),
     title: item ? titleOf(item.item) : '',
     ...rest,
+  })
+}
+
+/** What to remember of the halves of a link until a token is stored by which their sides have told of them. */
+export function unseenOf({ context, listed }: Round, link: Pick<Link, Side>): readonly Unseen[] {
+  const { drivers, scope, clock } = context
+  return (['exchange', 'crm'] as const).flatMap(side => {
+    const { id } = link[side]
+    // Where everything was listed, a round that is cut off lists everything again.
+    const isSafe = !drivers[side].abilities(scope.kind).tellsDeletions || listed[side]?.has(id)
+    return isSafe ? [] : [{ side, id, at: clock.now() }]
   })
 }
 

@@ -5,7 +5,7 @@ import { mergeLinks } from './merge-links.ts'
 import { type Pulled, pullChanges } from './pull.ts'
 import { replayIntents } from './replay.ts'
 import { emptyReport, type Round, type RoundReport } from './round-state.ts'
-import type { Link, Pair, ScopeState } from './sync-store.ts'
+import type { Link, Pair, ScopeState, Unseen } from './sync-store.ts'
 import { takeIn } from './take-in.ts'
 
 /**
@@ -22,6 +22,7 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
     intents: new Map(),
     brought: { exchange: new Map(), crm: new Map() },
     recalled: { exchange: new Set(), crm: new Set() },
+    listed: {},
     lone: [],
   }
   const state = await store.readScope(scope)
@@ -29,14 +30,17 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
   const exchange = await pullChanges(round, 'exchange', state.tokens.exchange)
   const crm = await pullChanges(round, 'crm', state.tokens.crm)
   round.report.isFull = exchange.isFull || crm.isFull
+  if (exchange.isFull) round.listed.exchange = exchange.touched
+  if (crm.isFull) round.listed.crm = crm.touched
   await recallWaiting(round)
+  await recallUnseen(round, { exchange, crm })
   const keysComparedAt = await compareKeys(round, { exchange, crm }, state)
 
   const work = await findWork(round, { exchange, crm }, state.isBrakeReleased)
   await mergeLinks(round, work.links)
   await takeIn(round, 'exchange', work.unlinked.exchange)
   await takeIn(round, 'crm', work.unlinked.crm)
-  await settleLoneHalves(round, state.isBrakeReleased)
+  await settleLoneHalves(round, state)
   round.report.openIntents = round.intents.size
   round.report.held = await store.countHeld(scope)
   await storeState(round, state, { exchange, crm }, keysComparedAt)
@@ -53,16 +57,19 @@ async function storeState(
   const { store, scope, clock, limits } = round.context
   const now = clock.now()
   const { told } = round.report
+  const seen = await findSeen(round, { exchange, crm })
+  await store.write(scope, { dropUnseen: seen.gone })
   const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
   const isFresh = state.storedAt !== undefined && now - state.storedAt < limits.tokenRestMs
   if (isQuiet && isFresh && !round.report.isFull && !state.isBrakeReleased) return
   await store.write(scope, {
+    dropUnseen: seen.told,
     state: {
       tokens: { exchange: exchange.token, crm: crm.token },
       keysComparedAt,
       storedAt: now,
       firstRoundAt: state.firstRoundAt ?? now,
-      ...(state.isBrakeReleased && { isBrakeReleased: false }),
+      ...(state.isBrakeReleased && { isBrakeReleased: false, brakeReleasedAt: now }),
     },
   })
 }
@@ -70,6 +77,34 @@ async function storeState(
 async function recallWaiting(round: Round): Promise<void> {
   const { store, scope, clock } = round.context
   for (const { side, id } of await store.dueWaiting(scope, clock.now())) round.recalled[side].add(id)
+}
+
+/** Halves of links of which their side has never told may have gone meanwhile: reading them says. */
+async function recallUnseen(round: Round, pulled: Readonly<Record<Side, Pulled>>): Promise<void> {
+  const { store, scope } = round.context
+  for (const { side, id } of await store.unseen(scope)) {
+    if (!pulled[side].touched.has(id)) round.recalled[side].add(id)
+  }
+}
+
+/** Those that need no looking after any more: with the new tokens their sides have told of them, or they are gone. */
+async function findSeen(
+  round: Round,
+  pulled: Readonly<Record<Side, Pulled>>,
+): Promise<{ readonly told: readonly Unseen[]; readonly gone: readonly Unseen[] }> {
+  const { store, scope, clock, limits } = round.context
+  const since = clock.now() - limits.unseenMs
+  const all = await store.unseen(scope)
+  const told = all.filter(({ side, id }) => pulled[side].touched.has(id))
+  const gone: Unseen[] = []
+  for (const side of ['exchange', 'crm'] as const) {
+    const untold = all.filter(one => one.side === side && !pulled[side].touched.has(one.id))
+    const ids = untold.map(({ id }) => id)
+    const linked = new Set((await store.findLinks(scope, side, ids)).map(link => link[side].id))
+    // Some sides never tell of items outside the window that they watch.
+    gone.push(...untold.filter(({ id, at }) => !linked.has(id) || at < since))
+  }
+  return { told, gone }
 }
 
 /**

@@ -243,12 +243,14 @@ export class WorldMailbox extends WorldSide {
       const [epoch, from = 0] = (token ?? `${this.#epoch}:0`).split(':').map(Number)
       if (epoch !== this.#epoch) return 'token-lost'
       const latest = new Map<string, { isDeleted: boolean; at: number; version: number }>()
+      const known = new Set(this.#log.slice(0, from).map(({ id }) => id))
       for (const [index, { id, isDeleted, version }] of this.#log.entries()) {
         if (index < from) continue
         latest.delete(id)
         latest.set(id, { isDeleted, at: index, version })
       }
-      const all = [...latest].filter(([, change]) => token !== undefined || !change.isDeleted)
+      // As Exchange: what came and went since the token is not spoken of.
+      const all = [...latest].filter(([id, change]) => !change.isDeleted || known.has(id))
       const page = all.slice(0, pageChanges)
       const hasMore = all.length > page.length
       const upTo = hasMore ? (page.at(-1)?.[1].at ?? 0) + 1 : this.#log.length

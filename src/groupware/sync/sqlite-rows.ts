@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { Side } from '../drivers.ts'
-import type { Ghost, Intent, Link, LinkElsewhere, Pair, ScopeState, Waiting } from './sync-store.ts'
+import type { Ghost, Intent, Link, LinkElsewhere, Pair, ScopeState, Unseen, Waiting } from './sync-store.ts'
 
 // How what the sync remembers lies in rows. The rows come from our own strict tables, so their types are known.
 
@@ -16,6 +16,7 @@ export function stateOf(row: Row | undefined): ScopeState {
     storedAt: optionalNumber(row?.['stored_at']),
     firstRoundAt: optionalNumber(row?.['first_round_at']),
     isBrakeReleased: row?.['is_brake_released'] === 1,
+    brakeReleasedAt: optionalNumber(row?.['brake_released_at']),
   }
 }
 
@@ -64,6 +65,10 @@ export function elsewhereOf(row: Row): LinkElsewhere {
 
 export function intentOf(row: Row): Intent {
   return JSON.parse(text(row['content'])) as Intent
+}
+
+export function unseenOf(row: Row): Unseen {
+  return { side: text(row['side']) as Side, id: text(row['id']), at: Number(row['at']) }
 }
 
 export function ghostOf(row: Row): Ghost {

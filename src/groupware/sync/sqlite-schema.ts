@@ -46,6 +46,12 @@ const steps: readonly string[] = [
   alter table link add column held_at integer;
   update link set held_at = unixepoch() * 1000 where held_side is not null;
   alter table waiting add column is_wanted integer not null default 0`,
+  `
+  create table unseen (
+    scope integer not null, side text not null, id text not null, at integer not null,
+    primary key (scope, side, id)
+  ) strict, without rowid;
+  alter table scope add column brake_released_at integer`,
 ]
 
 export function migrateSyncStore(database: DatabaseSync): void {

@@ -64,6 +64,7 @@ test('what was written is there after a restart, all of it as it was', async () 
   await store.write(scope, {
     putLinks: links,
     putIntents: [intent],
+    putUnseen: [{ side: 'exchange', id: 'A1', at: 9 }],
     putGhosts: [ghost],
     putWaiting: [waiting],
     state: { tokens, firstRoundAt: 10.4 },
@@ -72,6 +73,7 @@ test('what was written is there after a restart, all of it as it was', async () 
   expect(await store.findLinks(scope, 'exchange', ['A1', 'A2', 'A3', 'A7'])).toEqual(links)
   expect(await store.openLinks(scope, 'dirty')).toEqual([links[1]])
   expect(await store.openLinks(scope, 'held')).toEqual([links[2]])
+  expect(await store.unseen(scope)).toEqual([{ side: 'exchange', id: 'A1', at: 9 }])
   expect(await store.intents(scope)).toEqual([intent])
   expect(await store.findGhosts(scope, 'crm', ['B9', 'B8'])).toEqual([ghost])
   expect(await store.findWaiting(scope, 'exchange', ['A8'])).toEqual([waiting])

@@ -14,6 +14,7 @@ import {
   pairOf,
   type Row,
   stateOf,
+  unseenOf,
   waitingOf,
 } from './sqlite-rows.ts'
 import { migrateSyncStore } from './sqlite-schema.ts'
@@ -122,6 +123,8 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     'select count(*) as found from link indexed by link_held where scope = ? and held_side is not null',
   )
   const intents = prepare('select content from intent where scope = ? order by at, key')
+  const countDeleted = prepare("select count(*) as found from ghost where scope = ? and reason = 'deleted' and at > ?")
+  const unseen = prepare('select * from unseen where scope = ?')
   const ghosts = prepare(`select * from ghost where scope = ? and side = ? and id ${inList}`)
   const due = prepare('select * from waiting where scope = ? and due_at <= ? order by due_at')
   const waiting = prepare(`select * from waiting where scope = ? and side = ? and id ${inList}`)
@@ -150,6 +153,8 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     countLinks: async scope => countOf(scope, count),
     countHeld: async scope => countOf(scope, countHeld),
     intents: async scope => rows(scope, intents).map(intentOf),
+    unseen: async scope => rows(scope, unseen).map(unseenOf),
+    countDeleted: async (scope, since) => Number(rows(scope, countDeleted, since)[0]?.['found'] ?? 0),
     findGhosts: async (scope, side, ids) => (ids.length === 0 ? [] : rows(scope, ghosts, side, list(ids)).map(ghostOf)),
     dueWaiting: async (scope, now) => rows(scope, due, now).map(waitingOf),
     findWaiting: async (scope, side, ids) =>
@@ -170,6 +175,8 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
   const demote = prepare("update link set role = 'follower' where scope = ? and key = ?")
   const putIntent = prepare('insert or replace into intent values (?, ?, ?, ?)')
   const dropIntent = prepare('delete from intent where scope = ? and key = ?')
+  const putUnseen = prepare('insert or replace into unseen values (?, ?, ?, ?)')
+  const dropUnseen = prepare('delete from unseen where scope = ? and side = ? and id = ?')
   const putGhost = prepare('insert or replace into ghost values (?, ?, ?, ?, ?, ?)')
   const dropGhost = prepare('delete from ghost where scope = ? and side = ? and id = ?')
   const putWaiting = prepare('insert or replace into waiting values (?, ?, ?, ?, ?, ?, ?, ?, ?)')
@@ -178,8 +185,8 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
   const readState = prepare('select * from scope where number = ?')
   const putState = prepare(`
     update scope set exchange_token = ?, crm_token = ?, keys_compared_at = ?, stored_at = ?, first_round_at = ?,
-      is_brake_released = ? where number = ?`)
-  const forgetting = ['link', 'intent', 'ghost', 'waiting'].map(table =>
+      is_brake_released = ?, brake_released_at = ? where number = ?`)
+  const forgetting = ['link', 'intent', 'unseen', 'ghost', 'waiting'].map(table =>
     prepare(`delete from ${table} where scope = ?`),
   )
 
@@ -192,6 +199,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       whole(state.storedAt),
       whole(state.firstRoundAt),
       Number(state.isBrakeReleased),
+      whole(state.brakeReleasedAt),
       number,
     )
   }
@@ -208,6 +216,8 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       for (const key of change.dropIntents ?? []) dropIntent.run(number, key)
       for (const intent of change.putIntents ?? [])
         putIntent.run(number, intent.key, whole(intent.at), JSON.stringify(intent))
+      for (const { side, id } of change.dropUnseen ?? []) dropUnseen.run(number, side, id)
+      for (const { side, id, at } of change.putUnseen ?? []) putUnseen.run(number, side, id, whole(at))
       for (const { side, id } of change.dropGhosts ?? []) dropGhost.run(number, side, id)
       for (const { side, id, version, reason, at } of change.putGhosts ?? []) {
         putGhost.run(number, side, id, version, reason, whole(at))
@@ -232,7 +242,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       const number = scopes.find(scope)
       if (number === undefined) return
       for (const statement of forgetting) statement.run(number)
-      putState.run(null, null, null, null, null, 0, number)
+      putState.run(null, null, null, null, null, 0, null, number)
     },
     purgeGhosts: (before: number): number => Number(purge.run(before).changes),
   }

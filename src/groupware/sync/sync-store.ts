@@ -23,6 +23,10 @@ export interface SyncStore {
   countLinks(scope: ScopeKey): Promise<number>
   countHeld(scope: ScopeKey): Promise<number>
   intents(scope: ScopeKey): Promise<readonly Intent[]>
+  /** Halves of links of which their side has not told by any token that is stored. */
+  unseen(scope: ScopeKey): Promise<readonly Unseen[]>
+  /** How many items we deleted after `since` because their other halves were gone. */
+  countDeleted(scope: ScopeKey, since: number): Promise<number>
   findGhosts(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Ghost[]>
   /** Items that failed alone and are due for another try. */
   dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
@@ -53,6 +57,8 @@ export interface ScopeState {
   readonly firstRoundAt: number | undefined
   /** True when a person let held deletions pass: the next round does those that are held by then. */
   readonly isBrakeReleased: boolean
+  /** When a round last did what a person let pass; deletions before it no longer count for the brake. */
+  readonly brakeReleasedAt: number | undefined
 }
 
 export interface LinkEnd {
@@ -106,6 +112,16 @@ export interface Intent {
   readonly at: number
 }
 
+/**
+ * Half of a link on a side that tells of deletions. Until the stored token is one by which the side has told of it, the
+ * side need not tell that it is gone: what came and went since a token is not spoken of (SyncFolderItems, delta queries).
+ */
+export interface Unseen {
+  readonly side: Side
+  readonly id: string
+  readonly at: number
+}
+
 /** An item that must not be taken for a new one: we deleted it, or the other side did and it was let go. */
 export interface Ghost {
   readonly side: Side
@@ -144,6 +160,8 @@ export interface SyncWrite {
   readonly demote?: readonly { readonly mailbox: string; readonly key: string }[]
   readonly putIntents?: readonly Intent[]
   readonly dropIntents?: readonly string[]
+  readonly putUnseen?: readonly Unseen[]
+  readonly dropUnseen?: readonly { readonly side: Side; readonly id: string }[]
   readonly putGhosts?: readonly Ghost[]
   readonly dropGhosts?: readonly { readonly side: Side; readonly id: string }[]
   readonly putWaiting?: readonly Waiting[]

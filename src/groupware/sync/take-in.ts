@@ -6,7 +6,7 @@ import { findCandidates } from './candidates.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
 import { createItems } from './create-items.ts'
 import { readItems } from './pull.ts'
-import { note, type Round, stopIfAsked } from './round-state.ts'
+import { note, type Round, stopIfAsked, unseenOf } from './round-state.ts'
 import type { Ghost, Intent, Link, LinkEnd, Waiting } from './sync-store.ts'
 
 /** Looks at items that have no other half: links them with one that is there already, or has one created. */
@@ -154,7 +154,7 @@ export async function linkByIntent(round: Round, intent: Intent, made: SideItem)
   }
   const end: LinkEnd = { id: made.id, version: '', identity: made.identity }
   const link = linkOf(round, source, intent.source, end, intent.base)
-  await store.write(scope, { putLinks: [link], dropIntents: [intent.key] })
+  await store.write(scope, { putLinks: [link], putUnseen: unseenOf(round, link), dropIntents: [intent.key] })
   round.report.linked += 1
   round.report.isUnfinished = true
   note(round, 'linked', intent.to, { [intent.to]: made }, { otherId: intent.source.id })
@@ -177,7 +177,8 @@ async function linkPair(
   const link = { ...linkOf(round, side, own, other, base), role: plan.role }
   const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [link.crm.id]) : []
   const demote = elsewhere.filter(({ role }) => role === 'lead').map(({ mailbox, key }) => ({ mailbox, key }))
-  await store.write(scope, { putLinks: [link], demote, dropWaiting: [{ side, id: item.id }] })
+  const putUnseen = unseenOf(round, link)
+  await store.write(scope, { putLinks: [link], putUnseen, demote, dropWaiting: [{ side, id: item.id }] })
   round.report.linked += 1
   round.report.isUnfinished = true
   note(round, 'linked', side, { [side]: item, [otherSide(side)]: plan.with })
@@ -228,7 +229,8 @@ function isSameItem({ identity, mark }: SideItem, { exchange, crm }: Link): bool
 async function renameHalf(round: Round, side: Side, item: SideItem, link: Link): Promise<void> {
   const { store, scope } = round.context
   const end: LinkEnd = { id: item.id, version: '', identity: item.identity ?? link[side].identity }
-  await store.write(scope, { putLinks: [{ ...link, [side]: end, isDirty: true, held: undefined }] })
+  const renamed: Link = { ...link, [side]: end, isDirty: true, held: undefined }
+  await store.write(scope, { putLinks: [renamed], putUnseen: unseenOf(round, renamed) })
   round.report.isUnfinished = true
   note(round, 'renamed', side, { [side]: item }, { otherId: link[otherSide(side)].id })
 }
