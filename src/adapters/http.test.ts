@@ -65,7 +65,6 @@ test('the very bytes arrive, with the headers, the query and the key of the flow
     'content-length': '16',
     'idempotency-key': '0ABCDEFGHJK/to[0]',
   })
-  expect(effect.intents).toEqual(['intended'])
   expect(receipt.summary).toMatch(/^201 from 127\.0\.0\.1:\d+, \/orders\/4711 \(11 bytes\)$/)
   expect(receipt.fields).toEqual({ status: 201, location: '/orders/4711', etag: '"7"' })
   expect(receipt.terms).toEqual(['/orders/4711'])
@@ -106,6 +105,19 @@ test('connections are kept for the next message', async () => {
   expect(service.requests).toHaveLength(20)
   // The second is opened when a message follows in the very moment in which the first connection is still finishing.
   expect(service.connections).toBeLessThanOrEqual(2)
+})
+
+test('only what must not be sent again is announced before it goes out', async () => {
+  const announced = async (config: object) => {
+    const message = messageOf('{"n":1}')
+    const effect = effectOf(message)
+    await (await open({ url: `${service.url}/orders`, ...config })).deliver(message, effect)
+    return effect.intents
+  }
+  expect(await announced({ method: 'POST' })).toEqual(['intended'])
+  expect(await announced({ method: 'PUT', 'on-unknown': 'set-aside' })).toEqual(['intended'])
+  expect(await announced({ method: 'PUT' })).toEqual([])
+  expect(await announced({ method: 'POST', 'idempotency-key': 'Idempotency-Key' })).toEqual([])
 })
 
 test('GET sends no body and announces nothing', async () => {

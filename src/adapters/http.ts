@@ -164,7 +164,9 @@ class HttpReceiver implements Receiver {
   async #exchangeWithLogIn(exchange: Exchange, effect: Effect) {
     const { config, credential } = this.#context
     const first = await logIn(config, credential)
-    if (exchange.method !== 'GET' && exchange.method !== 'HEAD') await effect.intend()
+    // What may be sent again needs no note that it may have arrived; the note would cost a write to the disk.
+    const isReading = exchange.method === 'GET' || exchange.method === 'HEAD'
+    if (this.#onUnknown === 'set-aside' && !isReading) await effect.intend()
     const answer = await this.#follow(exchange, first, effect.signal)
     if (answer.status !== 401 || first.token === undefined) return answer
     const second = await logIn(config, credential, first.token)

@@ -102,7 +102,7 @@ class IdocReceiver implements Receiver {
       {
         signal: effect.signal,
         onUnknown: this.#onUnknown === 'send-again' ? 'soon' : 'never',
-        ready: () => effect.intend(),
+        intend: () => effect.intend(),
       },
     )
     const fault = faultOf(answer, server)

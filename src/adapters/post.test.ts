@@ -36,7 +36,7 @@ const document = () => ({
     yield content
   },
 })
-const never = { signal: new AbortController().signal, onUnknown: 'soon' as const, ready: async () => {} }
+const never = { signal: new AbortController().signal, onUnknown: 'soon' as const, intend: async () => {} }
 const failure = (work: Promise<unknown>) =>
   work.then(
     () => 'no error',
@@ -49,10 +49,11 @@ test('a document goes out with its length, logged in, and every answer comes bac
   const order: string[] = []
   const answer = await sender.send(document(), {
     ...never,
-    ready: async () => void order.push(`ready, ${service.requests.length} requests so far`),
+    onUnknown: 'never',
+    intend: async () => void order.push(`intended, ${service.requests.length} requests so far`),
   })
   expect([answer.status, Buffer.from(answer.body).toString()]).toEqual([500, 'fault'])
-  expect(order).toEqual(['ready, 0 requests so far'])
+  expect(order).toEqual(['intended, 0 requests so far'])
   expect(service.requests[0]).toMatchObject({
     method: 'POST',
     url: '/in?client=100',

@@ -57,14 +57,15 @@ export class Post {
 
   /**
    * One exchange; a token that the other side does not take (any more) is renewed once. `onUnknown`: what becomes of a
-   * delivery whose end nobody knows. `ready` is awaited before the first octet goes out.
+   * delivery whose end nobody knows. Where it must not be sent again (`never`), `intend` is awaited before the first octet
+   * goes out.
    */
   async send(
     document: PostedDocument,
-    { signal, onUnknown, ready }: { signal: AbortSignal; onUnknown: RetryClass; ready(): Promise<void> },
+    { signal, onUnknown, intend }: { signal: AbortSignal; onUnknown: RetryClass; intend(): Promise<void> },
   ): Promise<HttpAnswer> {
     const first = await this.#logIn()
-    await ready()
+    if (onUnknown === 'never') await intend()
     const answer = await this.#once(document, first, signal, onUnknown)
     if (answer.status !== 401 || first.token === undefined) return answer
     const second = await this.#logIn(first.token)

@@ -112,7 +112,7 @@ class SoapReceiver implements Receiver {
           yield envelope
         },
       },
-      { signal: effect.signal, onUnknown: mayRepeat ? 'soon' : 'never', ready: () => effect.intend() },
+      { signal: effect.signal, onUnknown: mayRepeat ? 'soon' : 'never', intend: () => effect.intend() },
     )
     const document = await this.#read(answer)
     return {

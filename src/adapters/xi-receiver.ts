@@ -186,7 +186,7 @@ class XiReceiver implements Receiver {
         bytes: written.bytes,
         stream: written.stream,
       },
-      { signal: effect.signal, onUnknown: mustAsk ? 'never' : 'soon', ready: () => effect.intend() },
+      { signal: effect.signal, onUnknown: mustAsk ? 'never' : 'soon', intend: () => effect.intend() },
     )
     const { summary, answer: document } = await readXiAnswer(answer, { post: this.#post, messageId, isQuery })
     return {

@@ -1,5 +1,6 @@
 import { asHubError } from '../kernel/error.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
+import { TransientMap } from '../kernel/transient-map.ts'
 import type { Claimed } from '../store/port.ts'
 import type { EngineParts } from './engine.ts'
 import type { PlaceOffer } from './fair-places.ts'
@@ -21,7 +22,7 @@ export interface DispatcherOptions {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions
-  readonly #running = new Map<string, Claimed>()
+  readonly #running = new TransientMap<string, Claimed>()
   /** Claims that the last renewal no longer found: ended meanwhile, unless they still run at the next one. */
   #missed = new Set<Claimed>()
   /** Claims that were told of as lost. */

@@ -7,6 +7,7 @@ import type { Limits } from '../kernel/limit.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Connect } from '../kernel/socket.ts'
 import { type Clock, formatDuration, SECOND } from '../kernel/time.ts'
+import { TransientMap } from '../kernel/transient-map.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { Claimed, FinishedState, Store, StoredError, StoredReceipt } from '../store/port.ts'
 import { Answers } from './answers.ts'
@@ -68,7 +69,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { store, clock, log, limits } = parts
   const outcomes = new Outcomes()
   const flows = new Map<string, RunningFlow>()
-  const attempts = new Map<string, Attempt>()
+  const attempts = new TransientMap<string, Attempt>()
   /** Deliveries accepted here whose end has not come yet. */
   const travelling = new Set<string>()
   const offers = () => offerPlaces(placeTakers, limits.runningDeliveries)

@@ -1,5 +1,6 @@
 import type { Outcome } from '../flow/adapter.ts'
 import { KiB, MiB } from '../kernel/size.ts'
+import { TransientMap } from '../kernel/transient-map.ts'
 
 const recentMax = 4096
 const resultBytesMax = 64 * KiB
@@ -8,9 +9,9 @@ const recentBytesMax = 16 * MiB
 
 /** Lets senders wait for the end of a delivery, also when it ends before they ask. */
 export class Outcomes {
-  readonly #waiting = new Map<string, ((outcome: Outcome) => void)[]>()
+  readonly #waiting = new TransientMap<string, ((outcome: Outcome) => void)[]>()
   /** The newest ends, oldest first. */
-  readonly #recent = new Map<string, Outcome>()
+  readonly #recent = new TransientMap<string, Outcome>()
   #recentBytes = 0
 
   settle(outcome: Outcome): void {

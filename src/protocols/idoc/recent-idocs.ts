@@ -1,10 +1,11 @@
 import { KiB } from '../../kernel/size.ts'
+import { TransientMap } from '../../kernel/transient-map.ts'
 import type { Idoc } from './idoc.ts'
 
 /** Bytes whose IDocs stay at hand; each takes several times as much when it is read. */
 const bytesMax = 512 * KiB
 
-const recent = new Map<Uint8Array, Idoc>()
+const recent = new TransientMap<Uint8Array, Idoc>()
 let bytesKept = 0
 
 /**

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { JsonObject } from '../../kernel/json.ts'
+import { TransientMap } from '../../kernel/transient-map.ts'
 import type { StoredBody } from '../port.ts'
 import {
   headersOf,
@@ -42,7 +43,7 @@ export class Contents {
   readonly #segments: SegmentBook
   readonly #segmentFolder: string
   readonly #bytesMax: number
-  readonly #recent = new Map<number, Content>()
+  readonly #recent = new TransientMap<number, Content>()
   #bytes = 0
   readonly #insert
   readonly #insertPlaced

@@ -9,8 +9,11 @@ export const sqliteLimits = {
   groupWrites: 512,
   /** Bodies of deliveries accepted a moment ago that are kept at hand for their claim. */
   cacheBytes: 32 * MiB,
-  /** Bodies up to this lie in the row of their delivery; larger ones, up to inlineBytes, in segment files. */
-  rowBodyBytes: 4 * KiB,
+  /**
+   * Bodies up to this, a page of the database, lie in the row of their delivery; larger ones, up to inlineBytes, in
+   * segment files. A segment spares writing the bytes twice, and costs a flush of its own.
+   */
+  rowBodyBytes: 8 * KiB,
   /** A segment file that has grown to this is closed, and the next one begins. */
   segmentBytes: 16 * MiB,
   /** Bodies that go into a segment with one write and one flush; more wait for the next. */

@@ -1,3 +1,4 @@
+import { TransientMap } from '../../kernel/transient-map.ts'
 import { storeErrors } from '../errors.ts'
 import type { StoredBody } from '../port.ts'
 import type { Piece, SegmentBook } from './segment-book.ts'
@@ -18,7 +19,7 @@ type WriteRows<T> = (piece: Piece | undefined) => Promise<T>
  */
 export class BodyPlacing {
   readonly #options: BodyPlacingOptions
-  readonly #lastOfFlow = new Map<string, Promise<void>>()
+  readonly #lastOfFlow = new TransientMap<string, Promise<void>>()
   readonly #outOfOrder = new Set<Promise<unknown>>()
   #isClosed = false
 

@@ -1,3 +1,4 @@
+import { TransientMap } from '../../kernel/transient-map.ts'
 import { Heap } from './heap.ts'
 
 /** What the queue knows of a delivery that waits, runs, or holds back its successors. */
@@ -71,7 +72,7 @@ interface DueTime {
 
 /** Order and due times of the deliveries of one flow. */
 class FlowQueue {
-  readonly lanes = new Map<string, Lane>()
+  readonly lanes = new TransientMap<string, Lane>()
   readonly ready = new Heap<QueueEntry>((one, other) => one.seq < other.seq)
   readonly due = new Heap<DueTime>((one, other) => one.at < other.at)
 
@@ -117,7 +118,7 @@ class FlowQueue {
  * order key. At most one delivery per order key runs; the first of a key decides for the key.
  */
 export class DeliveryQueue {
-  readonly #entries = new Map<number, QueueEntry>()
+  readonly #entries = new TransientMap<number, QueueEntry>()
   readonly #flows = new Map<string, FlowQueue>()
 
   get(seq: number): QueueEntry | undefined {

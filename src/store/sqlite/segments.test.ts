@@ -65,7 +65,7 @@ function onlySegment(of = folder): string {
 }
 
 /** A body the size of a mail, with bytes of its own. */
-function mailBody(bytes = 5000 + Math.floor(random() * 50_000)): StoredBody & { readonly inline: Uint8Array } {
+function mailBody(bytes = 9000 + Math.floor(random() * 50_000)): StoredBody & { readonly inline: Uint8Array } {
   const inline = Buffer.alloc(bytes)
   for (let offset = 0; offset + 4 <= bytes; offset += 4) inline.writeUInt32LE(Math.floor(random() * 2 ** 32), offset)
   return { bytes, type: 'message/rfc822', sha256: undefined, inline }
