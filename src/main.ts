@@ -88,6 +88,8 @@ export interface HubOptions {
   /** Where on-premise connectors come in; undefined: this hub takes none. */
   readonly connectors?: ConnectorListen | undefined
   readonly publicUrl?: string | undefined
+  /** Folder of the built web console; undefined: none is shown. */
+  readonly console?: string | undefined
   /** Where administrators log in beside the hub itself. */
   readonly signIn?: OidcSettings | undefined
   /** PEM texts of certificate authorities to trust beside the system's. */
@@ -307,6 +309,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       version,
       stage: options.stage,
       publicUrl: options.publicUrl,
+      console: options.console,
       adminToken,
       isReady: () => isReady,
       repairBytesMax: limits.parseBytes,

@@ -104,6 +104,7 @@ test('each route says what it asks for, and each role gets there and nowhere els
     'GET /healthz',
     'GET /readyz',
     'POST /api/setup',
+    'GET /api/session/ways',
     'POST /api/session',
   ])
   const guarded = routes.filter(({ isPublic }) => !isPublic)

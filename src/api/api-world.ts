@@ -32,6 +32,8 @@ export interface ApiWorldOptions {
   readonly limits?: Partial<typeof httpLimits>
   readonly publicUrl?: string
   readonly signIn?: OidcSettings
+  /** Folder of a built console. */
+  readonly console?: string
 }
 
 /** The admin API over real HTTP, on a real engine, store and credentials; for the tests of API and CLI. */
@@ -119,6 +121,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       version: '0.0.0-test',
       stage: 'test',
       publicUrl: options.publicUrl,
+      console: options.console,
       adminToken: token,
       isReady: () => isReady,
       repairBytesMax: 4 * MiB,
@@ -206,6 +209,10 @@ function catalogOf(flow: Awaited<ReturnType<typeof engineWorld>>['flow']): FlowC
     async load(name) {
       if (name !== 'orders') throw apiErrors.FLOW_UNKNOWN({ flow: name })
       return flow
+    },
+    async document(name) {
+      if (name !== 'orders') throw apiErrors.FLOW_UNKNOWN({ flow: name })
+      return { file: 'orders.yaml', text: 'flow: orders # of all shops\n' }
     },
     lint: async text => (text.includes('imapp') ? [broken] : []),
     async remember(name, shouldRun) {

@@ -37,7 +37,7 @@ const statusView = z.object({
   error: z.object({ code: z.string(), message: z.string(), next: z.string(), at: z.string().optional() }).optional(),
 })
 
-const credentialView = z.object({
+export const credentialView = z.object({
   name: z.string(),
   kind: z.string(),
   revision: z.number(),

@@ -84,6 +84,12 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       throw catalogErrors.DOES_NOT_LINT({ flow: name, count: errors.length, place, text, file: entry.file })
     },
 
+    async document(name) {
+      const entry = (await list()).find(each => each.name === name)
+      if (!entry) throw apiErrors.FLOW_UNKNOWN({ flow: name })
+      return { file: entry.file, text: readText(entry.file) }
+    },
+
     async lint(text) {
       // A posted document is judged as if it stood where the one of its name stands, beside its modules and parameters.
       const name = nameIn(text)

@@ -9,6 +9,36 @@ const probeWithinMs = MINUTE
 const named = z.strictObject({ name: z.string() })
 const tags = ['flows']
 
+export const checkView = z.object({
+  ok: z.boolean(),
+  links: z.array(
+    z.object({
+      link: z.string(),
+      ok: z.boolean(),
+      detail: z.string(),
+      error: errorView.optional(),
+      tookMs: z.number(),
+    }),
+  ),
+})
+
+export const probeView = z.object({
+  ok: z.boolean(),
+  state: z.string().meta({ description: 'How the probe ended; `under-way` when it did not within the time.' }),
+  id: z.string().optional(),
+  summary: z.string(),
+  error: errorView.optional(),
+})
+
+export const documentView = z.object({
+  file: z.string(),
+  text: z.string().meta({ description: 'The document as it stands on disk, comments included.' }),
+  params: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'Its parameters of this stage; left out where the document does not lint.' }),
+})
+
 /** Flows: list, show, start, stop, check, lint, probe. */
 export function flowRoutes(app: App, parts: ApiParts): void {
   const { engine, catalog } = parts
@@ -93,18 +123,6 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     },
   )
 
-  const checkView = z.object({
-    ok: z.boolean(),
-    links: z.array(
-      z.object({
-        link: z.string(),
-        ok: z.boolean(),
-        detail: z.string(),
-        error: errorView.optional(),
-        tookMs: z.number(),
-      }),
-    ),
-  })
   app.post(
     '/api/flows/:name/check',
     { schema: { tags, summary: 'Proves every link now', params: named, response: { 200: checkView } } },
@@ -119,13 +137,6 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     },
   )
 
-  const probeView = z.object({
-    ok: z.boolean(),
-    state: z.string().meta({ description: 'How the probe ended; `under-way` when it did not within the time.' }),
-    id: z.string().optional(),
-    summary: z.string(),
-    error: errorView.optional(),
-  })
   app.post(
     '/api/flows/:name/probe',
     {
@@ -144,6 +155,27 @@ export function flowRoutes(app: App, parts: ApiParts): void {
       if (!end) return { ok: false, state: 'under-way', summary: 'The probe has not arrived within the time.' }
       const { id, state, summary, error } = end
       return { ok: state === 'delivered', state, id, summary, error }
+    },
+  )
+
+  app.get(
+    '/api/flows/:name/document',
+    {
+      schema: {
+        tags,
+        summary: 'The document of a flow and its parameters of this stage',
+        params: named,
+        response: { 200: documentView },
+      },
+    },
+    async request => {
+      const { name } = request.params
+      const { mask } = parts.logBook
+      const { file, text } = await catalog.document(name)
+      // One that does not lint is shown all the more: its mistakes are told with the flow.
+      const loaded = await catalog.load(name).catch(() => undefined)
+      const params = loaded && (mask.value(loaded.params) as Record<string, unknown>)
+      return { file, text: mask.text(text), ...(params && { params }) }
     },
   )
 

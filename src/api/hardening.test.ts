@@ -46,6 +46,7 @@ test('every route but those of health, setup and log-in asks for a proof, unknow
     ['get /readyz', 200],
     ['post /api/setup', 400],
     ['post /api/session', 400],
+    ['get /api/session/ways', 200],
   ])
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map(method => ({ path, method })),

@@ -6,6 +6,27 @@ import { alertView, countsView, iso, linkView, viewAlert, viewCounts, viewLink }
 const tags = ['hub']
 const isPublic = { isPublic: true }
 
+const flowHealth = z.object({
+  name: z.string(),
+  state: z.string(),
+  links: z.array(linkView),
+  counts: countsView,
+})
+export const healthView = z.object({
+  status: z.enum(['ok', 'degraded']),
+  ready: z.boolean(),
+  flows: z.array(flowHealth),
+  alerts: z.array(alertView),
+})
+
+export const hubView = z.object({
+  version: z.string(),
+  stage: z.string(),
+  node: z.string(),
+  startedAt: z.string(),
+  flows: z.number(),
+})
+
 /** Health, metrics and what hub this is. */
 export function healthRoutes(app: App, parts: ApiParts): void {
   const { engine, store, monitor, catalog } = parts
@@ -46,21 +67,9 @@ export function healthRoutes(app: App, parts: ApiParts): void {
     return { name, state, links: [], counts: viewCounts(await store.counts(name)) }
   }
 
-  const flowHealth = z.object({
-    name: z.string(),
-    state: z.string(),
-    links: z.array(linkView),
-    counts: countsView,
-  })
-  const health = z.object({
-    status: z.enum(['ok', 'degraded']),
-    ready: z.boolean(),
-    flows: z.array(flowHealth),
-    alerts: z.array(alertView),
-  })
   app.get(
     '/api/health',
-    { schema: { tags, summary: 'Every link of every flow, and what is wrong', response: { 200: health } } },
+    { schema: { tags, summary: 'Every link of every flow, and what is wrong', response: { 200: healthView } } },
     async () => {
       const flows = await Promise.all(
         engine.flows().map(async ({ flow, state, links }) => ({
@@ -97,14 +106,7 @@ export function healthRoutes(app: App, parts: ApiParts): void {
     reply.type(monitor.metrics.type).send(await monitor.metrics.text()),
   )
 
-  const info = z.object({
-    version: z.string(),
-    stage: z.string(),
-    node: z.string(),
-    startedAt: z.string(),
-    flows: z.number(),
-  })
-  app.get('/api/hub', { schema: { tags, summary: 'What hub this is', response: { 200: info } } }, () => ({
+  app.get('/api/hub', { schema: { tags, summary: 'What hub this is', response: { 200: hubView } } }, () => ({
     version: parts.version,
     stage: parts.stage,
     node: process.version,

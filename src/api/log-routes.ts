@@ -11,7 +11,7 @@ const heartbeatMs = 10 * SECOND
 // A follower that reads more slowly than lines come loses lines, not the hub its memory.
 const unreadBytesMax = MiB
 
-const lineView = z.object({ at: z.string(), level: z.enum(logLevels), event: z.string(), fields: z.unknown() })
+export const lineView = z.object({ at: z.string(), level: z.enum(logLevels), event: z.string(), fields: z.unknown() })
 
 /** The log: the newest lines, or each as it comes (server-sent events). */
 export function logRoutes(app: App, parts: ApiParts): void {

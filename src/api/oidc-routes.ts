@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { OidcLogIn } from '../auth/administrators/oidc-log-in.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
+import { consolePath } from './console-routes.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { statusOf } from './problem.ts'
 import { findReadable, readCookie, sessionCookie, setSessionCookie, signInCookie } from './session-cookie.ts'
@@ -35,6 +36,8 @@ export function oidcRoutes(app: App, parts: ApiParts, logIn: OidcLogIn): void {
       request.admin = { who: name, permissions: new Set() }
       await auditChange(parts, request, 'session.begin', { administrator: name, subject, groups: [...groups] })
       reply.header('set-cookie', [setSessionCookie(id), `${signInCookie}=; Path=/; Max-Age=0; Secure; HttpOnly`])
+      // The console goes back to the page that sent the browser to the provider.
+      if (parts.console !== undefined) return reply.redirect(consolePath, 303)
       return showPage(reply, 200, 'Logged in', [`You are logged in as ${name.slice('oidc:'.length)}.`])
     } catch (thrown) {
       return showError(asHubError(thrown))

@@ -50,6 +50,8 @@ export interface ApiParts {
   /** Where browsers reach this API (`https://hub.example`); undefined: http://localhost and the port. */
   readonly publicUrl: string | undefined
   readonly adminToken: string
+  /** Folder of the built web console; undefined: this hub shows none. */
+  readonly console?: string | undefined
   /** False until every flow has been started (or has failed to), and while the hub stops. */
   readonly isReady: () => boolean
   /** The largest body that a repair may bring. */
@@ -61,6 +63,8 @@ export interface FlowCatalog {
   list(): Promise<readonly CatalogEntry[]>
   /** Reads the document now; throws API_FLOW_UNKNOWN, and errors of side `flow` when it does not lint. */
   load(name: string): Promise<LoadedFlow>
+  /** The text of the document as it stands now; throws API_FLOW_UNKNOWN. */
+  document(name: string): Promise<{ readonly file: string; readonly text: string }>
   /** What is wrong with the text of a document; empty: it would start. */
   lint(text: string): Promise<readonly LintProblem[]>
   /** Remembers over restarts whether the flow shall run. */

@@ -45,7 +45,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'POST /api/messages/:id/skip',
     'PUT /api/key-maps/:map/entry',
   ],
-  WorkspacePackagesRead: ['POST /api/lint'],
+  WorkspacePackagesRead: ['GET /api/flows/:name/document', 'POST /api/lint'],
   WorkspacePackagesEdit: [
     'DELETE /api/organizations/:name',
     'DELETE /api/profiles/:name',

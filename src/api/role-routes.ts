@@ -5,7 +5,7 @@ const named = z.strictObject({ name: z.string() })
 const tags = ['roles']
 const about = z.string().max(500).default('').meta({ description: 'What whoever has it may do.' })
 
-const roleView = z
+export const roleView = z
   .object({
     name: z.string(),
     about: z.string(),

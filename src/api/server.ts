@@ -17,6 +17,7 @@ import { alertRoutes } from './alert-routes.ts'
 import { apiErrors } from './api-errors.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { connectorRoutes } from './connector-routes.ts'
+import { consoleRoutes } from './console-routes.ts'
 import { credentialRoutes } from './credential-routes.ts'
 import { flowRoutes } from './flow-routes.ts'
 import { healthRoutes } from './health-routes.ts'
@@ -128,6 +129,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
       const redirectUri = () => `${publicUrl()}${oidcCallbackPath}`
       oidcRoutes(routes, parts, createOidcLogIn({ ...parts.signIn, clock: parts.clock, redirectUri }))
     }
+    if (parts.console !== undefined) consoleRoutes(routes, parts.console)
     routes.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   })
 

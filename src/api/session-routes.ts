@@ -22,13 +22,19 @@ const name = z.string().max(200)
 /** Whatever was typed: the limits of new passwords are no business of somebody who guesses. */
 const password = z.string().max(1000)
 
-const sessionView = z
+export const sessionView = z
   .object({
     administrator: z.object({ name: z.string(), roles: z.array(z.string()), hasTotp: z.boolean() }),
     permissions: z.array(z.string()),
     csrfToken: z.string().meta({ description: 'For the header x-csrf-token of every change.' }),
   })
   .meta({ title: 'session' })
+
+export const waysView = z.object({
+  setup: z.boolean().meta({ description: 'There is no administrator yet: the setup token makes the first.' }),
+  provider: z.boolean().meta({ description: 'An identity provider can be asked, at /api/session/sign-in.' }),
+  hasCookie: z.boolean().meta({ description: 'The browser sent the cookie of a session, which may be over.' }),
+})
 
 type Viewed = Pick<Administrator, 'name' | 'roles' | 'hasTotp'>
 
@@ -90,6 +96,25 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
       })
       return reply.status(201).send(await begin(request, reply, made))
     },
+  )
+
+  app.get(
+    '/api/session/ways',
+    {
+      config: isPublic,
+      schema: {
+        tags,
+        summary: 'How administrators get in',
+        description: 'It says no more than the routes themselves do to whoever tries them.',
+        security: [],
+        response: { 200: waysView },
+      },
+    },
+    request => ({
+      setup: setup.token !== undefined,
+      provider: parts.signIn !== undefined,
+      hasCookie: readCookie(request.headers.cookie, sessionCookie) !== undefined,
+    }),
   )
 
   app.post(

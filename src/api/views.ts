@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { FlowStatus, LinkStatus } from '../engine/control.ts'
+import type { Expectations } from '../flow/document.ts'
+import { formatDuration } from '../kernel/time.ts'
 import type { Alert } from '../monitor/alerts/alert.ts'
 import type { DeliveryDetail, DeliveryRow, FlowCounts, StoredBody } from '../store/port.ts'
 
@@ -60,6 +62,10 @@ export const flowView = z.object({
   from: z.string().optional(),
   to: z.array(z.string()).optional(),
   startedAt: time.optional(),
+  expect: z
+    .object({ quiet: z.string().optional(), probe: z.string().optional() })
+    .optional()
+    .meta({ description: 'After how long without a message an alert is raised; how often a probe is sent.' }),
   running: z.number(),
   links: z.array(linkView),
   counts: countsView,
@@ -155,8 +161,16 @@ export function viewRunning({ flow, state, startedAt, links, running }: FlowStat
     to: flow.to.map(receiver => receiver.declaration.id),
     state,
     startedAt: iso(startedAt),
+    expect: viewExpectations(flow.expect),
     running,
     links: links.map(viewLink),
+  }
+}
+
+function viewExpectations({ quietMs, probe }: Expectations) {
+  return {
+    ...(quietMs !== undefined && { quiet: formatDuration(quietMs) }),
+    ...(probe && { probe: formatDuration(probe.everyMs) }),
   }
 }
 

@@ -150,6 +150,7 @@ export const hubConfig = z.strictObject({
         .url({ protocol: /^https?$/ })
         .optional()
         .meta({ description: 'Where browsers reach the hub, for signing in.', examples: ['https://hub.contoso.com'] }),
+      console: z.boolean().default(true).meta({ description: 'Shows the web console below /console/.' }),
       'sign-in': adminSignIn.optional(),
     })
     .prefault({})

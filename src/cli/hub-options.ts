@@ -9,6 +9,7 @@ import type { AlertMailServer, EndpointsAddress, HubOptions } from '../main.ts'
 import { batchOutput } from '../monitor/batched-output.ts'
 import { signInSettings } from './admin-section.ts'
 import { connectorListen } from './connectors-section.ts'
+import { consoleFolder } from './console-folder.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 
@@ -32,6 +33,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     tokens: tokenSettings(config, folder),
     connectors: connectorListen(config.connectors),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
+    console: config.admin.console ? consoleFolder : undefined,
     signIn: signInSettings(config.admin['sign-in']),
     trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
     limits: knownLimits(config),

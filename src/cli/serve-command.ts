@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Command } from 'commander'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { consoleUrl } from './console-folder.ts'
 import { configOption, readHubOptions } from './hub-options.ts'
 
 /** serve */
@@ -17,6 +18,7 @@ export function serveCommand(program: Command, cli: Cli): void {
       const lost = new AbortController()
       const hub = await startHub({ ...hubOptions, onLost: error => lost.abort(error) })
       io.stderr.write(`Isthmus listens: admin API ${hub.adminUrl}, endpoints of flows ${hub.endpointsUrl}\n`)
+      if (hubOptions.console !== undefined) io.stderr.write(`The console is at ${consoleUrl(hub.adminUrl)}\n`)
       io.stderr.write(`The admin token lies in ${hubOptions.dataFolder}/admin.token\n`)
       if (hub.newSetupToken !== undefined) {
         io.stderr.write(`The first administrator is made with the setup token ${hub.newSetupToken}\n`)

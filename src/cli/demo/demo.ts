@@ -6,6 +6,7 @@ import { type Hub, startHub } from '../../main.ts'
 import { createLogBook, type LogOptions } from '../../monitor/log.ts'
 import { startTwinAdmin } from '../../twins/admin.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
+import { consoleFolder, consoleUrl } from '../console-folder.ts'
 import type { Output } from '../io.ts'
 import { costCentreScenario } from './cost-centre-scenario.ts'
 import { groupwareScenario } from './groupware-scenario.ts'
@@ -75,6 +76,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     params,
     trustedCertificates: [ca],
     admin: { host: '127.0.0.1', port: await freePort(wishedPorts.admin) },
+    console: consoleFolder,
     endpoints: { host: '127.0.0.1', port: await freePort(wishedPorts.endpoints) },
     connectors: { host: '127.0.0.1', port: await freePort(wishedPorts.connectors), nodes: [] },
     log,
@@ -146,6 +148,8 @@ function tellWhereToLook(say: (line?: string) => void, hub: Hub, twinsUrl: strin
     `Isthmus runs ${flows.join(', ') || 'no flow'} against twins of Microsoft 365, Dynamics 365 and S/4HANA. Nothing leaves this machine.`,
   )
   say()
+  say(`  console     ${consoleUrl(hub.adminUrl, hub.newSetupToken)}`)
+  say('              (choose a name and a password there: the token in the address makes the first administrator)')
   say(`  admin API   ${hub.adminUrl}/api/flows   (OpenAPI: /api/openapi.json, metrics: /metrics)`)
   say(`  its token   ${join(folder, 'admin.token')}`)
   say(`  endpoints   ${hub.endpointsUrl}`)

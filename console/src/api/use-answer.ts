@@ -1,0 +1,55 @@
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { isAttended } from '../session/attended.ts'
+import { ask, type Refusal, refusalOf } from './client.ts'
+
+export interface Answered<Answer> {
+  /** The newest answer; it stays while a later question fails. */
+  readonly data: Answer | undefined
+  readonly failure: Refusal['problem'] | undefined
+  readonly isLoading: boolean
+  reload(): void
+}
+
+/**
+ * What the API says at a path, asked again every so often while somebody looks. `undefined` asks nothing. What one path
+ * answered is never shown under another.
+ */
+export function useAnswer<Answer>(path: string | undefined, everyMs?: number): Answered<Answer> {
+  const [kept, setKept] = useState<{ path: string; data?: Answer; failure?: Refusal['problem'] }>()
+  const [turn, setTurn] = useState(0)
+  const isBusy = useRef(false)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new turn asks anew
+  useEffect(() => {
+    if (path === undefined) return
+    const ended = new AbortController()
+    const look = async () => {
+      isBusy.current = true
+      try {
+        const data = await ask<Answer>('GET', path, { signal: ended.signal })
+        if (!ended.signal.aborted) setKept({ path, data })
+      } catch (thrown) {
+        if (ended.signal.aborted) return
+        const failure = refusalOf(thrown)
+        setKept(before => ({ ...(before?.path === path ? before : {}), path, failure }))
+      } finally {
+        isBusy.current = false
+      }
+    }
+    void look()
+    const timer =
+      everyMs === undefined
+        ? undefined
+        : setInterval(() => {
+            if (!isBusy.current && isAttended()) void look()
+          }, everyMs)
+    return () => {
+      ended.abort()
+      clearInterval(timer)
+    }
+  }, [path, everyMs, turn])
+
+  const reload = useCallback(() => setTurn(before => before + 1), [])
+  const current = kept?.path === path ? kept : undefined
+  return { data: current?.data, failure: current?.failure, isLoading: path !== undefined && !current, reload }
+}

@@ -1,0 +1,66 @@
+import { BusyIndicator, ThemeProvider } from '@ui5/webcomponents-react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { ask, type Refusal, refusalOf, useSessionForCalls } from './api/client.ts'
+import type { Session, Ways } from './api/types.ts'
+import { Notices } from './parts/act.tsx'
+import { goBackAfterProvider } from './session/return-place.ts'
+import { SessionContext, signedInWith } from './session/session.ts'
+import { SignIn } from './session/sign-in.tsx'
+import { Shell } from './shell.tsx'
+
+/** `lost`: the session ended under an open page, which stays as it is until somebody signs in again. */
+type State =
+  | { readonly is: 'looking' }
+  | { readonly is: 'out'; readonly ways: Ways; readonly failure?: Refusal['problem'] }
+  | { readonly is: 'in' | 'lost'; readonly session: Session }
+
+/** The console: the sign-in, or the pages for who signed in. */
+export function App() {
+  const [state, setState] = useState<State>({ is: 'looking' })
+
+  const look = useCallback(async () => {
+    const ways = await ask<Ways>('GET', '/api/session/ways')
+    const session = ways.hasCookie ? await ask<Session>('GET', '/api/session').catch(() => undefined) : undefined
+    if (session) goBackAfterProvider()
+    setState(session ? { is: 'in', session } : { is: 'out', ways })
+  }, [])
+  useEffect(() => {
+    look().catch((thrown: unknown) => {
+      const ways = { setup: false, provider: false, hasCookie: false }
+      setState({ is: 'out', ways, failure: refusalOf(thrown) })
+    })
+  }, [look])
+
+  const session = 'session' in state ? state.session : undefined
+  const onLost = useCallback(
+    () => setState(before => (before.is === 'in' ? { is: 'lost', session: before.session } : before)),
+    [],
+  )
+  // Before the pages below ask anything.
+  useSessionForCalls(session, onLost)
+
+  const signOut = useCallback(async () => {
+    await ask('DELETE', '/api/session').catch((thrown: unknown) => {
+      // It is over already: that is what was wanted.
+      if (refusalOf(thrown).status !== 401) throw thrown
+    })
+    await look()
+  }, [look])
+  const signedIn = useMemo(() => (session ? signedInWith(session, signOut) : undefined), [session, signOut])
+  const begin = useCallback((next: Session) => setState({ is: 'in', session: next }), [])
+
+  return (
+    <ThemeProvider>
+      {state.is === 'looking' && <BusyIndicator active delay={500} className="busy whole" />}
+      {state.is === 'out' && <SignIn ways={state.ways} failure={state.failure} onBegin={begin} />}
+      {signedIn && (
+        <SessionContext value={signedIn}>
+          {/* Another person starts with pages of their own. */}
+          <Shell key={signedIn.session.administrator.name} />
+          {state.is === 'lost' && <SignIn again={signedIn.session.administrator.name} onBegin={begin} />}
+          <Notices />
+        </SessionContext>
+      )}
+    </ThemeProvider>
+  )
+}

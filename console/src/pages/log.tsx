@@ -1,0 +1,132 @@
+import { Button, Input } from '@ui5/webcomponents-react'
+import { useEffect, useRef, useState } from 'react'
+import { queryOf } from '../api/client.ts'
+import type { Flow, LogLine } from '../api/types.ts'
+import { useAnswer } from '../api/use-answer.ts'
+import { Choice } from '../parts/choice.tsx'
+import { Nothing } from '../parts/facts.tsx'
+import { Card, Page } from '../parts/page.tsx'
+import { To } from '../parts/rows.tsx'
+import { navigate, usePlace } from '../route.ts'
+import { fieldsOf, keepNewest } from '../words/log-lines.ts'
+
+const levels = [
+  ['error', 'Errors only'],
+  ['warn', 'Warnings and errors'],
+  ['debug', 'Everything'],
+] as const
+
+/** The log as it is written, newest first. */
+export default function Log() {
+  const { query } = usePlace()
+  const flow = query.get('flow') ?? ''
+  const level = query.get('level') ?? ''
+  const flows = useAnswer<{ flows: readonly Flow[] }>('/api/flows')
+  const [isPaused, setPaused] = useState(false)
+  const [contains, setContains] = useState('')
+  const choose = (change: { flow?: string; level?: string }) =>
+    navigate(`/log${queryOf({ flow, level, ...change })}`, 'replace')
+  return (
+    <Page
+      title="Log"
+      about="What happens in the hub, as it happens. Bodies and secrets are never in it."
+      actions={<Button onClick={() => setPaused(!isPaused)}>{isPaused ? 'Go on' : 'Hold still'}</Button>}
+    >
+      <search className="filters">
+        <div className="filter wide-filter">
+          <label htmlFor="log-contains">Line contains</label>
+          <Input
+            id="log-contains"
+            accessibleName="Line contains"
+            value={contains}
+            showClearIcon
+            onInput={event => setContains(event.target.value ?? '')}
+          />
+        </div>
+        <Choice name="Flow" value={flow} all="Everything" onValue={next => choose({ flow: next })}>
+          {(flows.data?.flows ?? []).map(({ name }) => [name, name])}
+        </Choice>
+        <Choice name="Level" value={level} all="What matters" onValue={next => choose({ level: next })}>
+          {levels}
+        </Choice>
+      </search>
+      <Lines key={`${flow} ${level}`} flow={flow} level={level} contains={contains} isPaused={isPaused} />
+    </Page>
+  )
+}
+
+interface LinesProps {
+  readonly flow: string
+  readonly level: string
+  readonly contains: string
+  readonly isPaused: boolean
+}
+
+function Lines({ flow, level, contains, isPaused }: LinesProps) {
+  const [lines, setLines] = useState<readonly (LogLine & { readonly key: number })[]>([])
+  const [isOpen, setOpen] = useState<boolean>()
+  const count = useRef(0)
+  const held = useRef(isPaused)
+  held.current = isPaused
+
+  useEffect(() => {
+    const source = new EventSource(`/api/log${queryOf({ follow: 'true', limit: 200, flow, level })}`)
+    source.addEventListener('open', () => {
+      setOpen(true)
+      // After a break the newest lines come once more.
+      setLines([])
+    })
+    source.addEventListener('error', () => setOpen(false))
+    source.addEventListener('line', event => {
+      if (held.current) return
+      const line = JSON.parse(event.data) as LogLine
+      count.current++
+      const key = count.current
+      setLines(before => keepNewest({ ...line, key }, before))
+    })
+    return () => source.close()
+  }, [flow, level])
+
+  const wanted = contains.trim().toLowerCase()
+  const shown = wanted === '' ? lines : lines.filter(line => textOf(line).includes(wanted))
+  return (
+    <Card
+      title="Lines"
+      aside={
+        isPaused
+          ? 'held still; lines of meanwhile are not shown'
+          : isOpen === false
+            ? 'the hub does not answer; it is tried again'
+            : 'live'
+      }
+    >
+      {shown.length === 0 ? (
+        <Nothing title="No line yet." />
+      ) : (
+        <ol className="log" aria-label="Log lines, newest first">
+          {shown.map(line => (
+            <li key={line.key} className={`log-line ${line.level}`}>
+              <time dateTime={line.at}>{line.at.slice(11, 23)}</time>
+              <span className="level">{line.level}</span>
+              <span className="event">{line.event}</span>
+              <span className="fields">
+                {fieldsOf(line).map(([name, value]) => (
+                  <span key={name} className="field-pair">
+                    <span className="quiet">{name}=</span>
+                    {name === 'delivery' ? <To to={`/messages/${encodeURIComponent(value)}`}>{value}</To> : value}
+                  </span>
+                ))}
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Card>
+  )
+}
+
+function textOf(line: LogLine): string {
+  return `${line.event} ${fieldsOf(line)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`.toLowerCase()
+}

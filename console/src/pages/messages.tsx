@@ -1,0 +1,165 @@
+import '@ui5/webcomponents-icons/dist/search.js'
+import { Button, Input } from '@ui5/webcomponents-react'
+import { useEffect, useState } from 'react'
+import { ask, pathTo, queryOf, type Refusal, refusalOf } from '../api/client.ts'
+import type { Flow, Message } from '../api/types.ts'
+import { useAnswer } from '../api/use-answer.ts'
+import { Choice } from '../parts/choice.tsx'
+import { Nothing } from '../parts/facts.tsx'
+import { FailureStrip, Shown } from '../parts/failure.tsx'
+import { messageColumns } from '../parts/message-columns.tsx'
+import { Card, Page } from '../parts/page.tsx'
+import { Rows } from '../parts/rows.tsx'
+import { stateWord } from '../parts/tags.tsx'
+import { navigate, usePlace } from '../route.ts'
+import { startOf, timeSpans } from '../words/time-spans.ts'
+
+const pageRows = 50
+const messageId = /^[0-9A-Za-z]{11}$/
+const isThere = () => true
+const isMissing = () => false
+const states = ['queued', 'set-aside', 'delivered', 'rejected', 'skipped', 'dropped'] as const
+
+interface Found {
+  readonly messages: readonly Message[]
+  readonly next?: string
+}
+
+/** Messages by what either side knows of them: Message-ID, DOCNUM, queue id, business key; by flow, state and time. */
+export default function Messages() {
+  const { query } = usePlace()
+  const flows = useAnswer<{ flows: readonly Flow[] }>('/api/flows')
+  const wanted = {
+    term: query.get('term') ?? '',
+    flow: query.get('flow') ?? '',
+    state: query.get('state') ?? '',
+    within: query.get('within') ?? '',
+  }
+  const [term, setTerm] = useState(wanted.term)
+  useEffect(() => setTerm(wanted.term), [wanted.term])
+  const choose = (change: Partial<typeof wanted>) => navigate(`/messages${queryOf({ ...wanted, ...change })}`)
+
+  /** The id of a message leads to it; anything else is looked for among the words of the messages. */
+  async function find(text: string) {
+    const isId = messageId.test(text) && (await ask('GET', pathTo`/api/messages/${text}`).then(isThere, isMissing))
+    if (isId) navigate(`/messages/${text.toUpperCase()}`)
+    else choose({ term: text })
+  }
+
+  return (
+    <Page
+      title="Messages"
+      about="Find a message from either end; every one that was accepted is here until its retention ends."
+    >
+      <search>
+        <form
+          className="filters"
+          aria-label="Find messages"
+          onSubmit={event => {
+            event.preventDefault()
+            void find(term.trim())
+          }}
+        >
+          <div className="filter wide-filter">
+            <label htmlFor="term">Id or key</label>
+            <Input
+              id="term"
+              value={term}
+              accessibleName="Id or key"
+              placeholder="Message-ID, DOCNUM, queue id, order number; its beginning with *"
+              showClearIcon
+              onInput={event => setTerm(event.target.value ?? '')}
+            />
+          </div>
+          <Choice name="Flow" value={wanted.flow} all="All flows" onValue={flow => choose({ flow })}>
+            {flowNames(flows.data?.flows ?? [], wanted.flow).map(name => [name, name])}
+          </Choice>
+          <Choice name="State" value={wanted.state} all="All states" onValue={state => choose({ state })}>
+            {states.map(state => [state, stateWord(state)])}
+          </Choice>
+          <Choice name="Accepted" value={wanted.within} all="At any time" onValue={within => choose({ within })}>
+            {timeSpans.map(({ key, words }) => [key, words])}
+          </Choice>
+          <div className="filter-acts">
+            <Button design="Emphasized" type="Submit" icon="search">
+              Find
+            </Button>
+            <Button design="Transparent" onClick={() => navigate('/messages')}>
+              Clear
+            </Button>
+          </div>
+        </form>
+      </search>
+      {/* Other wishes, another list from its beginning. */}
+      <Results key={JSON.stringify(wanted)} wanted={wanted} />
+    </Page>
+  )
+}
+
+function Results({ wanted }: { readonly wanted: Readonly<Record<'term' | 'flow' | 'state' | 'within', string>> }) {
+  const { term, flow, state, within } = wanted
+  const [from] = useState(() => startOf(within, Date.now()))
+  const path = (before?: string) => `/api/messages${queryOf({ term, flow, state, from, before, limit: pageRows })}`
+  const first = useAnswer<Found>(path(), 10_000)
+  const [more, setMore] = useState<readonly Found[]>([])
+  const [failure, setFailure] = useState<Refusal['problem']>()
+  const [isBusy, setBusy] = useState(false)
+  const last = more.at(-1) ?? first.data
+  // What came in since stands on the first page, and may be on the second one too.
+  const seen = new Map(
+    [...(first.data?.messages ?? []), ...more.flatMap(page => page.messages)].map(each => [each.id, each]),
+  )
+
+  async function loadMore(before: string) {
+    setBusy(true)
+    setFailure(undefined)
+    try {
+      const page = await ask<Found>('GET', path(before))
+      setMore(pages => [...pages, page])
+    } catch (thrown) {
+      setFailure(refusalOf(thrown))
+    } finally {
+      setBusy(false)
+    }
+  }
+
+  const next = last?.next
+  return (
+    <Card
+      title="Found"
+      aside={seen.size > 0 ? `${seen.size}${next === undefined ? '' : ' and more'}, newest first` : undefined}
+    >
+      <Shown of={first}>
+        {() => (
+          <Rows
+            name="Messages"
+            columns={messageColumns}
+            rows={[...seen.values()]}
+            keyOf={message => message.id}
+            toOf={message => `/messages/${message.id}`}
+            none={
+              <Nothing title="No message fits.">
+                {term === ''
+                  ? 'Choose another state, flow or time.'
+                  : 'An id is found whole, or by its beginning with a star at the end.'}
+              </Nothing>
+            }
+          />
+        )}
+      </Shown>
+      <FailureStrip failure={failure} />
+      {next !== undefined && (
+        <div className="more">
+          <Button loading={isBusy} onClick={() => void loadMore(next)}>
+            Show older ones
+          </Button>
+        </div>
+      )}
+    </Card>
+  )
+}
+
+function flowNames(flows: readonly Flow[], chosen: string): readonly string[] {
+  const names = flows.map(({ name }) => name)
+  return chosen === '' || names.includes(chosen) ? names : [...names, chosen]
+}

@@ -1,0 +1,140 @@
+import { Button, Dialog, Toast } from '@ui5/webcomponents-react'
+import { type ReactNode, useId, useState, useSyncExternalStore } from 'react'
+import { type Refusal, refusalOf } from '../api/client.ts'
+import { useSession } from '../session/session.ts'
+import { FailureStrip } from './failure.tsx'
+
+interface ActProps {
+  readonly words: string
+  /** The right that the route behind it asks for. */
+  readonly permission: string
+  readonly icon?: string
+  readonly design?: 'Default' | 'Emphasized' | 'Negative' | 'Transparent'
+  /** Why it makes no sense now; undefined: it does. */
+  readonly unless?: string | undefined
+  /** Asked before: what it will do. Without it, it happens at once. */
+  readonly confirm?: { readonly title: string; readonly consequence: ReactNode; readonly fields?: ReactNode }
+  /** What is missing in the fields of the question. */
+  readonly missing?: string | undefined
+  act(): Promise<string | undefined>
+}
+
+/**
+ * A button that changes something: disabled, with the reason, for whom it is not; busy while it works; its refusal told
+ * where it was asked. What `act` resolves with is said when it succeeded.
+ */
+export function Act({ words, permission, icon, design = 'Default', unless, confirm, missing, act }: ActProps) {
+  const { reason } = useSession()
+  const [isAsking, setAsking] = useState(false)
+  const [isBusy, setBusy] = useState(false)
+  const [failure, setFailure] = useState<Refusal['problem']>()
+  const id = useId()
+  const why = reason(permission) ?? unless
+
+  function begin() {
+    setFailure(undefined)
+    if (confirm) setAsking(true)
+    else void go()
+  }
+
+  async function go() {
+    setBusy(true)
+    setFailure(undefined)
+    try {
+      const said = await act()
+      setAsking(false)
+      if (said !== undefined) notify(said)
+    } catch (thrown) {
+      setFailure(refusalOf(thrown))
+      setAsking(true)
+    } finally {
+      setBusy(false)
+    }
+  }
+
+  return (
+    <span title={why} className="act">
+      <Button
+        id={id}
+        design={design}
+        disabled={why !== undefined}
+        loading={isBusy && !isAsking}
+        {...(icon !== undefined && { icon })}
+        {...(why !== undefined && { accessibleDescription: why, tooltip: why })}
+        onClick={begin}
+      >
+        {words}
+      </Button>
+      {isAsking && (
+        <Dialog
+          open
+          headerText={confirm?.title ?? words}
+          state={failure || design === 'Negative' ? 'Negative' : 'None'}
+          onClose={() => setAsking(false)}
+          className="dialog"
+          footer={
+            <div className="dialog-foot">
+              {(confirm || failure) && (
+                <Button
+                  design={design === 'Negative' ? 'Negative' : 'Emphasized'}
+                  loading={isBusy}
+                  disabled={missing !== undefined}
+                  onClick={() => void go()}
+                >
+                  {failure ? 'Try again' : words}
+                </Button>
+              )}
+              <Button design="Transparent" onClick={() => setAsking(false)}>
+                Cancel
+              </Button>
+            </div>
+          }
+        >
+          <div className="dialog-body">
+            {confirm && <div className="consequence">{confirm.consequence}</div>}
+            {confirm?.fields}
+            <FailureStrip failure={failure} />
+          </div>
+        </Dialog>
+      )}
+    </span>
+  )
+}
+
+/** Why some of the buttons of a page are disabled, in a line that screen readers reach too. */
+export function ReadOnlyNote({ permissions }: { readonly permissions: readonly string[] }) {
+  const { may, session } = useSession()
+  const missing = permissions.filter(permission => !may(permission))
+  if (missing.length === 0) return null
+  return (
+    <p className="note" role="note">
+      Some actions are disabled: your roles ({session.administrator.roles.join(', ')}) do not include{' '}
+      {missing.join(', ')}.
+    </p>
+  )
+}
+
+let notice: { readonly text: string; readonly number: number } | undefined
+const listeners = new Set<() => void>()
+
+/** Says for a moment what was done. */
+export function notify(text: string): void {
+  notice = { text, number: (notice?.number ?? 0) + 1 }
+  for (const tell of listeners) tell()
+}
+
+export function Notices() {
+  const current = useSyncExternalStore(
+    tell => {
+      listeners.add(tell)
+      return () => listeners.delete(tell)
+    },
+    () => notice,
+  )
+  if (!current) return null
+  return (
+    <Toast key={current.number} open duration={4000} placement="BottomCenter">
+      {current.text}
+    </Toast>
+  )
+}
