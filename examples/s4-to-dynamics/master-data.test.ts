@@ -43,6 +43,8 @@ test('a new customer becomes an account with its address, and SAP is told', asyn
     emailaddress1: 'einkauf@1001.example',
     industrycode: 12,
     customertypecode: 3,
+    address1_country: 'Germany',
+    address1_stateorprovince: 'Hesse',
   })
   const [idoc] = world.s4.idocs()
   expect(idoc?.statuses.map(({ status }) => status)).toEqual(['01', '30', '03', '12', '39', '41'])
@@ -111,7 +113,7 @@ describe('a customer that Dynamics 365 does not take', () => {
     expect(accounts().find(({ accountnumber }) => accountnumber === '1002')).toMatchObject({ industrycode: 33 })
   })
 
-  test('and that is repaired late, puts no older address over the one that came meanwhile', async () => {
+  test('keeps its addresses waiting, and no account without a name; repaired late, the newest address is that of the account', async () => {
     const { s4, hub } = world
     createCustomer(s4.data, '1004', { name: 'Northwind', industry: 'XXXX' })
     await changed()
@@ -120,13 +122,17 @@ describe('a customer that Dynamics 365 does not take', () => {
     const [address] = s4.data.find('KNA1', { KUNNR: '1004' })
     s4.data.change('ADRC', { ADDRNUMBER: address?.['ADRNR'] ?? '' }, { STREET: 'Kaiserstr.', TEL_NUMBER: '069 4' })
     await changed()
-    await expect.poll(() => statuses('ADRMAS').every(status => status === '41'), { timeout: 40_000 }).toBe(true)
+    const awaited = async () =>
+      (await hub.store.find({ flow: 's4-addresses', state: 'queued', limit: 9 })).map(each => each.error?.code)
+    await expect.poll(awaited, { timeout: 40_000 }).toContain('DATAVERSE_RECORD_AWAITED')
+    expect(world.dynamics.records('account').filter(({ accountnumber }) => accountnumber === '1004')).toEqual([])
 
     const sent = debmas()?.idoc
     const repaired = writeIdocs(sent ? [sent] : []).replace('<BRSCH>XXXX<', '<BRSCH>TRAD<')
     const [held] = await hub.store.find({ flow: 's4-customers', state: 'set-aside', limit: 2 })
     await hub.engine.repair(held?.id ?? '', { body: Buffer.from(repaired) }, 'test')
     await expect.poll(() => debmas()?.statuses.at(-1)?.status, { timeout: 40_000 }).toBe('41')
+    await expect.poll(() => statuses('ADRMAS').every(status => status === '41'), { timeout: 40_000 }).toBe(true)
     expect(world.dynamics.records('account').find(({ accountnumber }) => accountnumber === '1004')).toMatchObject({
       name: 'Northwind',
       industrycode: 33,
@@ -158,7 +164,10 @@ describe('an IDoc of a material that Dynamics 365 does not take', () => {
     const weights = () =>
       dynamics.requests
         .slice(before)
-        .filter(({ method, url, status }) => method === 'PATCH' && url.includes('4720') && status < 300)
+        .filter(
+          ({ method, url, status }) =>
+            method === 'PATCH' && url.includes('/products(') && url.includes('4720') && status < 300,
+        )
         .map(({ body }) => (JSON.parse(body) as { stockweight: number }).stockweight)
     expect(weights()).toEqual([])
 

@@ -77,8 +77,9 @@ export const dataverseConfig = z
       description:
         'Asks for the id with every change; the receipt then tells created from updated. Without it Dataverse answers faster and the receipt says upserted.',
     }),
-    missing: z.enum(['null', 'fail']).default('null').meta({
-      description: 'When check finds nothing: an answer with found: false, or an error.',
+    missing: z.enum(['null', 'fail', 'wait']).optional().meta({
+      description:
+        'When there is no such record. check: null (default) is an answer with found: false, fail an error. update: fail (default) is an error that waits for a person; with wait the message is tried again within the retry policy, for records that another flow brings.',
     }),
     'skip-unchanged': z.boolean().default(false).meta({
       description:
@@ -184,6 +185,10 @@ export const dataverseConfig = z
     for (const option of ['skip-unchanged', 'only-changes'] as const) {
       if (!given[option] || ['upsert', 'check-then-write', 'update'].includes(operation)) continue
       fault(option, 'only upsert, check-then-write and update know what was sent before')
+    }
+    const ways = operation === 'check' ? ['null', 'fail'] : operation === 'update' ? ['fail', 'wait'] : []
+    if (given.missing !== undefined && !ways.includes(given.missing)) {
+      fault('missing', `${operation} takes ${ways.length > 0 ? ways.join(' or ') : 'nothing'} under missing`)
     }
     if (given.reopen && !['upsert', 'check-then-write', 'update', 'upsert-many'].includes(operation)) {
       fault('reopen', 'reopen goes with upsert, check-then-write, update and upsert-many')

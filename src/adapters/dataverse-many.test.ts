@@ -150,7 +150,7 @@ describe('actions and functions', () => {
   const product = {
     '@odata.type': 'Microsoft.Dynamics.CRM.product',
     name: 'Bar',
-    'defaultuomid@odata.bind': "/uoms(name='Each')",
+    'defaultuomid@odata.bind': "/uoms(new_sapkey='Each')",
     'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')",
   }
 

@@ -104,7 +104,11 @@ describe('a record made without what it refers to', () => {
     new_sapkey: '91-1',
     'invoiceid@odata.bind': "/invoices(new_sapkey='91')",
     quantity: 3,
-    '@create': { lineitemnumber: 10, 'productid@odata.bind': "/products(new_sapkey='4711')" },
+    '@create': {
+      lineitemnumber: 10,
+      'productid@odata.bind': "/products(new_sapkey='4711')",
+      'uomid@odata.bind': "/uoms(new_sapkey='Each')",
+    },
     '@unlinked': { isproductoverridden: true, productdescription: 'Pump' },
   }
   const ways: readonly [string, object][] = [
@@ -122,12 +126,22 @@ describe('a record made without what it refers to', () => {
   })
 
   test.each(ways)('by %s, refers to it when it is there', async (name, config) => {
-    const unit = { 'defaultuomid@odata.bind': "/uoms(name='Each')" }
+    const unit = { 'defaultuomid@odata.bind': "/uoms(new_sapkey='Each')" }
     const group = { 'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')" }
     const product = twin.put('product', { productnumber: '4711', new_sapkey: '4711', name: 'Pump', ...unit, ...group })
     await send(config, name.startsWith('upsert-many') ? [row] : row)
     expect(made()).toMatchObject({ _productid_value: product, lineitemnumber: 10 })
     expect(made()).not.toHaveProperty('productdescription')
+  })
+
+  test('refers to nothing where its message names nothing', async () => {
+    const ofNone = { ...row['@create'], 'productid@odata.bind': null }
+    const { '@create': _create, ...bare } = { ...row, new_sapkey: '91-2' }
+    await send(lines, [{ ...row, '@create': ofNone }, bare])
+    expect(twin.records('invoicedetail').slice(-2)).toMatchObject([
+      { new_sapkey: '91-1', isproductoverridden: true, productdescription: 'Pump' },
+      { new_sapkey: '91-2', isproductoverridden: true, productdescription: 'Pump' },
+    ])
   })
 
   test('waits for what its other fields refer to', async () => {

@@ -1,4 +1,5 @@
 import type { Receipt } from '../flow/adapter.ts'
+import type { HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { type Changed, type DataverseChange, isFailure } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
@@ -141,10 +142,10 @@ async function update(job: Job, record: RecordToWrite): Promise<Written> {
     const { id } = await client.change({ ...base, path: recordPath(set, key) })
     return { done: 'updated', id: id ?? ('id' in key ? key.id : undefined) }
   } catch (thrown) {
+    if (!isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
     // The record, or one that it refers to: a look tells which.
-    if (!isFailure(thrown, dataverseErrors.NOT_FOUND) || !hasReference(record.values)) throw thrown
-    if (!(await findRecord(job, key, []))) throw thrown
-    throw parentMissing(thrown)
+    if (hasReference(record.values) && (await findRecord(job, key, []))) throw parentMissing(thrown)
+    throw config.missing === 'wait' ? awaited(thrown) : thrown
   }
 }
 
@@ -211,6 +212,11 @@ async function orParent(change: Promise<Changed>): Promise<Changed> {
   } catch (thrown) {
     throw isFailure(thrown, dataverseErrors.NOT_FOUND) ? parentMissing(thrown) : thrown
   }
+}
+
+function awaited({ fields }: HubError) {
+  const { server, path, code, text } = fields
+  return dataverseErrors.RECORD_AWAITED({ server, path, code, text })
 }
 
 function parentMissing(thrown: unknown) {

@@ -1,5 +1,5 @@
 import type { Mapping } from './mapping.ts'
-import { describe, type TraceStep } from './rule.ts'
+import { describe, type Rule, type TraceStep } from './rule.ts'
 import { fieldPaths, type SourceNode } from './source.ts'
 import type { TargetField } from './target.ts'
 
@@ -19,10 +19,15 @@ export function describeMapping(mapping: Mapping): readonly FieldDescription[] {
     return {
       field,
       takes: takesOf(target),
-      sources: rule ? [...new Set(rule.sources)] : [],
+      sources: rule ? sourcesOf([rule]) : [],
       rule: rule ? describe(rule) : 'not mapped',
     }
   })
+}
+
+/** Paths from the top of the document; a leading slash says only that a rule of a list reads it there. */
+function sourcesOf(rules: readonly Rule<unknown>[]): readonly string[] {
+  return [...new Set(rules.flatMap(rule => rule.sources).map(source => source.replace(/^\//, '')))]
 }
 
 export interface Coverage {
@@ -38,7 +43,7 @@ export interface Coverage {
 
 /** What a mapping makes of real documents: which of their fields it reads, and which it never sees. */
 export function coverageOf(mapping: Mapping, documents: readonly SourceNode[]): Coverage {
-  const sources = new Set([...mapping.rules.values()].flatMap(rule => rule.sources))
+  const sources = new Set(sourcesOf([...mapping.rules.values()]))
   const counts = new Map<string, number>()
   for (const document of documents) {
     for (const path of fieldPaths(document)) counts.set(path, (counts.get(path) ?? 0) + 1)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { HubError } from '../kernel/error.ts'
 import { coverageOf, describeMapping, jsonSchemaOf, whyOf } from './describe-mapping.ts'
 import { defineMapping, type Mapping } from './mapping.ts'
-import { constant, each, field, firstOf, join, number, pick, setting } from './rules.ts'
+import { constant, documentField, each, field, firstOf, join, number, pick, setting } from './rules.ts'
 import type { SourceNode } from './source.ts'
 import { boolean, choice, date, dateTime, decimal, integer, list, lookup, text } from './target.ts'
 import { escapeKey, unescapeKey } from './text-rule.ts'
@@ -130,6 +130,66 @@ test('a field that is / alone or absent is left as it is; an empty one empties t
     stockweight: null,
     units: [],
   })
+})
+
+test('a list has the nodes for which its condition holds, or the document itself, and its rules read above their node', () => {
+  const mapping = defineMapping({
+    name: 'units',
+    source: 'idoc',
+    target: { products: list({ number: text(40) }), units: list({ key: text(50) }) },
+    fields: {
+      products: each('.', { number: text(40) }, { number: field('E1MARAM/MATNR').alpha() }),
+      units: each(
+        'E1MARAM/E1MARMM',
+        { key: text(50) },
+        { key: join('-', documentField('E1MARAM/MATNR').alpha(), field('MEINH')) },
+        { only: field('MSGFN').is('009') },
+      ),
+    },
+  })
+  const source = material(
+    {},
+    node('E1MARMM', { MSGFN: '009', MEINH: 'CT' }),
+    node('E1MARMM', { MSGFN: '003', MEINH: 'PF' }),
+  )
+  expect(mapping.run(source).values).toEqual({ products: [{ number: '4711' }], units: [{ key: '4711-CT' }] })
+  const { used, absent } = coverageOf(mapping, [source])
+  expect([used, absent]).toEqual([['E1MARAM/MATNR', 'E1MARAM/E1MARMM/MSGFN', 'E1MARAM/E1MARMM/MEINH'], []])
+  expect(describeMapping(mapping)[1]).toMatchObject({
+    sources: ['E1MARAM/MATNR', 'E1MARAM/E1MARMM/MEINH', 'E1MARAM/E1MARMM/MSGFN'],
+    rule: expect.stringContaining('when MSGFN, is 009'),
+  })
+})
+
+test('or: an empty value of the other rule empties the field, where the first says nothing', () => {
+  const rule = number(0).when(field('A/ZERO').flag()).or(field('A/LIMIT').decimal())
+  const mapping = defineMapping({
+    name: 'x',
+    source: 'xml',
+    target: { limit: decimal({ scale: 2 }) },
+    fields: { limit: rule },
+  })
+  const limitOf = (fields: Readonly<Record<string, string>>) => mapping.run(node('root', {}, node('A', fields))).values
+  expect(limitOf({ ZERO: 'X', LIMIT: '5.00' })).toEqual({ limit: 0 })
+  expect(limitOf({ LIMIT: '5.00' })).toEqual({ limit: 5 })
+  expect(limitOf({ LIMIT: '' })).toEqual({ limit: null })
+  expect(limitOf({})).toEqual({})
+})
+
+test('a country has its name in the language that is wanted; what is no code passes, and no language is refused', () => {
+  const mapping = defineMapping({
+    name: 'x',
+    source: 'xml',
+    target: { country: text(80) },
+    fields: { country: field('A/LAND1').countryName(setting('language')) },
+  })
+  const nameOf = (LAND1: string, language: string) =>
+    mapping.run(node('root', {}, node('A', { LAND1 })), { settings: { language } })
+  expect(nameOf('DE', 'EN').values).toEqual({ country: 'Germany' })
+  expect(nameOf('DE', 'fr').values).toEqual({ country: 'Allemagne' })
+  expect(nameOf('', 'EN').values).toEqual({ country: null })
+  expect(nameOf('QX', 'EN')).toMatchObject({ values: { country: 'QX' }, warnings: [expect.stringContaining('"QX"')] })
+  expect(() => nameOf('DE', '?')).toThrow(/"\?" is no language/)
 })
 
 test('outside of IDocs / is a value like any other', () => {

@@ -6,6 +6,8 @@ import type { SourceNode } from './source.ts'
 export interface RuleScope {
   /** The node that paths begin at: the document, or one node of a list. */
   readonly node: SourceNode
+  /** The whole document, where `node` is one node of a list in it. */
+  readonly document?: SourceNode
   /** Values of the flow document (`with:`), by name. */
   readonly settings: Readonly<Record<string, string>>
   /** In an IDoc a field that is `/` alone says "no data, leave as it is" (ALE). */
@@ -81,7 +83,9 @@ export class Rule<T> {
       words: [...this.words, `else ${describe(other)}`],
       read(scope): Outcome<T | U> {
         const own = read(scope)
-        return isEmpty(own) ? (other.read(scope) ?? own) : own
+        if (!isEmpty(own)) return own
+        const theirs = other.read(scope)
+        return theirs === undefined ? own : theirs
       },
     })
   }

@@ -16,6 +16,16 @@ export function field(path: SourcePath): TextRule {
   })
 }
 
+/** A field of the whole document, for rules inside `each`, whose paths begin at their node. */
+export function documentField(path: SourcePath): TextRule {
+  const { names, field: name } = splitPath(path)
+  return new TextRule({
+    sources: [`/${path}`],
+    words: [path],
+    read: scope => readField(scope, scope.document ?? scope.node, names, name, path),
+  })
+}
+
 /**
  * One node of several: the first for which the field has one of the values, else the first of all (or none, or the first
  * only where a rule says so). A value may be a rule, for example a setting of the flow. An IDoc out of change pointers has
@@ -58,18 +68,29 @@ export function pick(
   }
 }
 
-/** A record for each node at the path; paths inside begin at that node. */
+/**
+ * A record for each node at the path, or for each for which a condition holds; paths inside begin at that node. The path `.`
+ * is the node that the others begin at: a list of one record.
+ */
 export function each<T extends TargetTable>(
   path: SourcePath,
   of: T,
   rules: RulesFor<NoInfer<T>>,
+  { only }: { readonly only?: Rule<boolean> } = {},
 ): Rule<readonly EachRecord<T>[]> {
-  const names = path.split('/')
+  const names = path === '.' ? [] : path.split('/')
   const entries = Object.entries(rules) as [string, Rule<unknown>][]
+  const below = (source: string) => (path === '.' || source.startsWith('/') ? source : `${path}/${source}`)
+  const read = [...entries.flatMap(([, rule]) => rule.sources), ...(only?.sources ?? [])]
+  const condition = only ? `, when ${describe(only)}` : ''
   return new Rule({
-    sources: entries.flatMap(([, rule]) => rule.sources.map(source => `${path}/${source}`)),
-    words: [`each ${path}: ${entries.map(([name, rule]) => `${name} from ${describe(rule)}`).join('; ')}`],
-    read: scope => nodesAt(scope.node, names).map(node => new EachRecord(of, { ...scope, node }, new Map(entries))),
+    sources: read.map(below),
+    words: [`each ${path}${condition}: ${entries.map(([name, rule]) => `${name} from ${describe(rule)}`).join('; ')}`],
+    read: scope =>
+      nodesAt(scope.node, names)
+        .map(node => ({ ...scope, node, document: scope.document ?? scope.node }))
+        .filter(inside => !only || only.read(inside) === true)
+        .map(inside => new EachRecord(of, inside, new Map(entries))),
   })
 }
 

@@ -1,6 +1,6 @@
 import { parseDecimal } from './exact-decimal.ts'
 import { NumberRule } from './number-rule.ts'
-import { extend, type Outcome, Rule, refuse } from './rule.ts'
+import { describe, extend, type Outcome, Rule, refuse } from './rule.ts'
 import type { DateText, DateTimeText, KeyText, TimeText } from './target.ts'
 
 /** A value as it stands in the document. An empty one empties the target field. */
@@ -51,6 +51,21 @@ export class TextRule extends Rule<string> {
   replace(values: Readonly<Record<string, string>>): TextRule {
     const table = new Map(Object.entries(values))
     return this.#text(`by table of ${table.size} values, else as it is`, value => table.get(value) ?? value)
+  }
+
+  /**
+   * The name of a country by its ISO code, in the language of a setting or a field (`DE` is Germany in EN), as Unicode
+   * CLDR has it. A code that is none passes, with a warning: companies have keys of their own in T005.
+   */
+  countryName(language: Rule<string>): TextRule {
+    return new TextRule(
+      extend(this, `name of the country in the language of ${describe(language)}`, (code, scope) => {
+        if (code === '') return code
+        const name = countryNameOf(code, language.read(scope) || 'en')
+        if (name === undefined) scope.warn(`${JSON.stringify(code)} is no ISO code of a country and stays as it is`)
+        return name ?? code
+      }),
+    )
   }
 
   /** `12.50`, `12.50-`; empty stays empty. Anything else is refused: nothing is guessed. */
@@ -127,6 +142,21 @@ export function escapeKey(value: string): string {
 /** The way back from `escapeKey`. */
 export function unescapeKey(value: string): string {
   return value.replace(/(?:_[0-9A-F]{2})+/g, run => Buffer.from(run.replaceAll('_', ''), 'hex').toString())
+}
+
+const namesByLanguage = new Map<string, Intl.DisplayNames>()
+
+function countryNameOf(code: string, language: string): string | undefined {
+  if (!/^[A-Z]{2}$/.test(code)) return undefined
+  let names = namesByLanguage.get(language)
+  if (!names) {
+    if (!/^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$/.test(language)) {
+      return refuse(`${JSON.stringify(language)} is no language (EN, DE)`)
+    }
+    names = new Intl.DisplayNames(language, { type: 'region', fallback: 'none' })
+    namesByLanguage.set(language, names)
+  }
+  return names.of(code)
 }
 
 function readDate(value: string, isOpenEnd: boolean): DateText | null {

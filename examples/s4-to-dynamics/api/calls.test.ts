@@ -54,8 +54,7 @@ test.each(Object.keys(methods).filter(isMethod))('%s, as SAP asks it and is answ
   expect([byIdoc.attributes['crmFault'], byProxy.attributes['crmFault']]).toEqual(['', ''])
   expect(textOf(byProxy)).toBe(textOf(byIdoc))
 
-  const settings = { 'unit-group': 'Default Unit' }
-  const mapped = mappingOf[method].run(readSource('document', Buffer.from(textOf(byIdoc))), { settings })
+  const mapped = mappingOf[method].run(readSource('document', Buffer.from(textOf(byIdoc))))
   expect({ values: mapped.values, createOnly: mapped.createOnly }).toEqual(JSON.parse(sample(method, 'record.json')))
 
   const said = sample(method, 'dynamics.json')

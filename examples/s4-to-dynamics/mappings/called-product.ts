@@ -1,32 +1,58 @@
-import { defineMapping, field, number, setting } from 'isthmus/mapping'
-import { product } from './dynamics-tables.ts'
+import { compute, defineMapping, documentField, each, list, number } from 'isthmus/mapping'
+import { baseUnit, product, unitGroup } from './dynamics-tables.ts'
+import { unitKey, unitNames, unitReference } from './units.ts'
 
-const at = (name: string) => field(`Product/${name}`)
+const at = (name: string) => documentField(`Product/${name}`)
+const material = at('Material').alpha()
 
-/** The fields of a call of Set Product → product. */
+const productFields = {
+  productnumber: material.required(),
+  new_sapkey: material.escaped().required(),
+  name: at('Name').trim(),
+  producttypecode: at('MaterialType').choose({
+    FERT: 1,
+    HALB: 1,
+    HAWA: 1,
+    ROH: 1,
+    VERP: 2,
+    NLAG: 2,
+    DIEN: 3,
+    LEIS: 3,
+  }),
+  productstructure: number(1).onCreate(),
+  defaultuomid: unitReference(material, at('Unit')).onCreate(),
+  defaultuomscheduleid: material.escaped().key().onCreate(),
+  stockweight: at('NetWeight').decimal().toUnit('KGM', at('WeightUnit')).round(5),
+  standardcost: at('StandardPrice').decimal().per(at('PriceUnit').decimal()).round(4),
+  currentcost: at('StandardPrice').decimal().per(at('PriceUnit').decimal()).round(4),
+  transactioncurrencyid: at('Currency').key(),
+  new_gtin: at('Gtin'),
+}
+
+const namesUnit = compute([at('Unit')], 'a call that names the unit', code => code !== undefined && code !== '')
+
+/** The fields of a call of Set Product → the unit group of the product, its base unit, and the product, as lists of one. */
 export default defineMapping({
   name: 'call to product',
   source: 'document',
-  target: product,
+  target: { unitGroups: list(unitGroup), baseUnits: list(baseUnit), products: list(product) },
   fields: {
-    productnumber: at('Material').alpha().required(),
-    new_sapkey: at('Material').alpha().escaped().required(),
-    name: at('Name').trim(),
-    producttypecode: at('MaterialType').choose({
-      FERT: 1,
-      HALB: 1,
-      HAWA: 1,
-      ROH: 1,
-      VERP: 2,
-      NLAG: 2,
-      DIEN: 3,
-      LEIS: 3,
-    }),
-    productstructure: number(1).onCreate(),
-    defaultuomid: at('Unit').replace({ PCE: 'Each', EA: 'Each', KGM: 'kg', LTR: 'l', MTR: 'm' }).key(),
-    defaultuomscheduleid: setting('unit-group').key().onCreate(),
-    stockweight: at('NetWeight').decimal().toUnit('KGM', at('WeightUnit')).round(5),
-    standardcost: at('StandardPrice').decimal().per(at('PriceUnit').decimal()).round(4),
-    new_gtin: at('Gtin'),
+    unitGroups: each(
+      '.',
+      unitGroup,
+      {
+        new_sapkey: material.escaped().required(),
+        name: material.onCreate(),
+        baseuomname: at('Unit').replace(unitNames).onCreate(),
+      },
+      { only: namesUnit },
+    ),
+    baseUnits: each(
+      '.',
+      baseUnit,
+      { name: at('Unit').replace(unitNames), new_sapkey: unitKey(material, at('Unit')) },
+      { only: namesUnit },
+    ),
+    products: each('.', product, productFields),
   },
 })

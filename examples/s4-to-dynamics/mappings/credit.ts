@@ -1,15 +1,24 @@
-import { defineMapping, each, field, list, text } from 'isthmus/mapping'
+import { defineMapping, each, field, firstOf, list, number, text } from 'isthmus/mapping'
 import { account } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`CreditAccount/${name}`)
 
+const amount = (of: typeof at, name: string) => of(name).decimal().amountIn(of('CreditSegmentCurrency')).round(2)
+
+/**
+ * The currency of an account is written here, with the amounts that are in it: the credit limit and what is used of it are
+ * the only amounts that an account has. DEBMAS gives it to new accounts alone (see customer.ts).
+ */
 const creditFields = (of: typeof at) => ({
-  accountnumber: of('BusinessPartner').alpha().required(),
-  creditlimit: of('CreditLimitAmount').decimal().amountIn(of('CreditSegmentCurrency')).round(2),
+  // Where the business partner has another number than the customer, the report names both (CVI_CUST_LINK).
+  accountnumber: firstOf(of('Customer'), of('BusinessPartner')).alpha().required(),
+  creditlimit: number(0).when(of('CreditLimitIsZero').flag()).or(amount(of, 'CreditLimitAmount')),
   transactioncurrencyid: of('CreditSegmentCurrency').key(),
   creditonhold: of('CreditAccountIsBlocked').flag(),
-  new_creditused: of('CreditExposureAmount').decimal().amountIn(of('CreditSegmentCurrency')).round(2),
+  new_creditblockreason: of('CreditAccountBlockReason'),
+  new_creditused: amount(of, 'CreditExposureAmount'),
   new_creditriskclass: of('CreditRiskClass'),
+  new_creditscore: of('CreditWorthinessScoreValue'),
   new_creditvalidto: of('CreditLimitValidityEndDate').date({ isOpenEnd: true }),
 })
 

@@ -1,5 +1,6 @@
 import { anyOf, defineMapping, field, join, number, pick, setting } from 'isthmus/mapping'
 import { account } from './dynamics-tables.ts'
+import { regionName } from './regions.ts'
 
 /** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
 const isWhole = field('E1KNA1M/MSGFN').is('005', '009')
@@ -24,8 +25,8 @@ export default defineMapping({
     address1_city: field('E1KNA1M/ORT01').trim().onCreate(),
     address1_county: field('E1KNA1M/ORT02').trim().onCreate(),
     address1_postalcode: field('E1KNA1M/PSTLZ').onCreate(),
-    address1_stateorprovince: field('E1KNA1M/REGIO').onCreate(),
-    address1_country: field('E1KNA1M/LAND1').onCreate(),
+    address1_stateorprovince: regionName(field('E1KNA1M/LAND1'), field('E1KNA1M/REGIO')).onCreate(),
+    address1_country: field('E1KNA1M/LAND1').countryName(setting('language')).onCreate(),
     address1_postofficebox: field('E1KNA1M/PFACH').onCreate(),
     telephone1: field('E1KNA1M/TELF1').trim().onCreate(),
     fax: field('E1KNA1M/TELFX').trim().onCreate(),
@@ -45,7 +46,10 @@ export default defineMapping({
     statuscode: number(2)
       .when(isGone)
       .or(field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 })),
-    transactioncurrencyid: sales.field('WAERS').key(),
+    // The amounts of an account are those of its credit, and they come with their currency (see credit.ts): what the sales
+    // area says is where it begins.
+    transactioncurrencyid: sales.field('WAERS').key().onCreate(),
     paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
+    new_customergroup: sales.field('KDGRP'),
   },
 })

@@ -7,7 +7,6 @@ import { boolean, choice, date, dateTime, decimal, integer, lookup, text } from 
  */
 export const account = {
   accountnumber: text(20),
-  new_sapkey: text(100),
   name: text(160),
   description: text(2000),
   address1_line1: text(250),
@@ -33,25 +32,49 @@ export const account = {
   new_creditused: decimal({ scale: 2 }),
   new_creditriskclass: text(3),
   new_creditvalidto: date(),
+  new_creditblockreason: text(2),
+  new_creditscore: text(10),
+  new_customergroup: text(2),
 }
 
 export const product = {
   productnumber: text(100),
   new_sapkey: text(100),
   name: text(100),
-  description: text(2000),
   producttypecode: choice({ salesInventory: 1, miscellaneous: 2, services: 3, flatFees: 4 }),
   productstructure: choice({ product: 1, family: 2, bundle: 3 }),
-  defaultuomid: lookup('uoms', 'name'),
-  defaultuomscheduleid: lookup('uomschedules', 'name'),
+  defaultuomid: lookup('uoms', 'new_sapkey'),
+  defaultuomscheduleid: lookup('uomschedules', 'new_sapkey'),
   quantitydecimal: integer({ min: 0, max: 5 }),
   stockweight: decimal({ scale: 5, min: 0, max: 1e9 }),
   stockvolume: decimal({ scale: 5, min: 0, max: 1e9 }),
   standardcost: decimal({ scale: 4, min: 0, max: 1e12 }),
+  currentcost: decimal({ scale: 4, min: 0, max: 1e12 }),
+  transactioncurrencyid: lookup('transactioncurrencies', 'isocurrencycode'),
   size: text(200),
   new_gtin: text(18),
   new_producthierarchy: text(18),
-  new_sapretired: boolean(),
+  new_salesstatus: text(2),
+  statecode: choice({ active: 0, retired: 1 }),
+  statuscode: choice({ active: 1, retired: 2 }),
+}
+
+export const unitGroup = {
+  new_sapkey: text(100),
+  name: text(200),
+  baseuomname: text(100),
+}
+
+/** The unit that Dynamics 365 makes with a unit group; found by its name, and given its key. */
+export const baseUnit = { name: text(100), new_sapkey: text(100) }
+
+export const unit = {
+  new_sapkey: text(100),
+  name: text(100),
+  quantity: decimal({ scale: 10, min: 0, max: 1e11 }),
+  uomscheduleid: lookup('uomschedules', 'new_sapkey'),
+  baseuom: lookup('uoms', 'new_sapkey'),
+  new_gtin: text(18),
 }
 
 export const inventory = {
@@ -85,6 +108,8 @@ export const invoice = {
   statecode: choice({ active: 0, closed: 1, paid: 2, canceled: 3 }),
   statuscode: choice({ new: 1, partiallyShipped: 2, complete: 100001, partial: 100002, canceled: 100003 }),
   new_customerreference: text(35),
+  new_documentreference: text(16),
+  new_cancels: text(10),
 }
 
 export const invoiceState = {
@@ -97,8 +122,11 @@ export const invoiceLine = {
   new_sapkey: text(100),
   invoiceid: lookup('invoices', 'new_sapkey'),
   lineitemnumber: integer({ min: 0, max: 999_999 }),
+  productid: lookup('products', 'new_sapkey'),
+  uomid: lookup('uoms', 'new_sapkey'),
   isproductoverridden: boolean(),
   productdescription: text(500),
+  description: text(2000),
   ispriceoverridden: boolean(),
   quantity: decimal({ scale: 5, min: -1e11, max: 1e11 }),
   priceperunit: decimal({ scale: 4 }),

@@ -1,7 +1,15 @@
 import { constant, defineMapping, each, field, join, list, number } from 'isthmus/mapping'
 import { invoice, invoiceLine, invoiceState } from './dynamics-tables.ts'
+import { unitKey } from './units.ts'
 
 const at = (name: string) => field(`Invoice/${name}`)
+
+/** Amounts as SAP stores them, without a sign: those of credit memos and cancellations (H) are negative. */
+const amount = (of: typeof at, name: string) =>
+  of(name)
+    .decimal()
+    .amountIn(of('TransactionCurrency'))
+    .signedBy(of('DebitCreditCode').or(constant('S')))
 
 const headerFields = (of: typeof at) => ({
   new_sapkey: of('BillingDocument').alpha().required(),
@@ -12,35 +20,50 @@ const headerFields = (of: typeof at) => ({
   transactioncurrencyid: of('TransactionCurrency').key().required(),
   new_postingdate: of('BillingDocumentDate').date(),
   duedate: of('NetDueDate').date(),
-  totallineitemamount: of('TotalNetAmount').decimal().amountIn(of('TransactionCurrency')),
-  totaltax: of('TotalTaxAmount').decimal().amountIn(of('TransactionCurrency')),
-  totalamount: of('TotalNetAmount').decimal().plus(of('TotalTaxAmount').decimal()).amountIn(of('TransactionCurrency')),
+  totallineitemamount: amount(of, 'TotalNetAmount'),
+  totaltax: amount(of, 'TotalTaxAmount'),
+  totalamount: amount(of, 'TotalNetAmount').plus(amount(of, 'TotalTaxAmount')),
   paymenttermscode: of('CustomerPaymentTerms').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   // SAP has calculated; without this Dynamics would do it again from its own price lists.
   skippricecalculation: number(1),
   new_customerreference: of('PurchaseOrderByCustomer'),
+  new_documentreference: of('DocumentReferenceID'),
+  new_cancels: of('CancelledBillingDocument').alpha(),
 })
 
 const stateFields = (of: typeof at) => ({
   // Partly cleared (100002) is a reason of the state Paid, as Dynamics has it; with another state it is refused.
-  statecode: of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 }),
-  statuscode: of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 }),
+  statecode: number(3)
+    .when(of('BillingDocumentIsCancelled').flag())
+    .or(of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 })),
+  statuscode: number(100003)
+    .when(of('BillingDocumentIsCancelled').flag())
+    .or(of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 })),
 })
+
+const lineMaterial = field('Material').alpha()
 
 const lineList = each('Invoice/Item', invoiceLine, {
   new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
   invoiceid: field('BillingDocument').alpha().key().required(),
   lineitemnumber: field('BillingDocumentItem').decimal(),
-  isproductoverridden: constant(true).onCreate(),
-  productdescription: field('BillingDocumentItemText').cut(500),
+  // Dynamics takes product and unit only when the line is made. One whose product has not come yet, or that is a text
+  // alone, is written in by its text, for good.
+  productid: lineMaterial.escaped().key().onCreate(),
+  uomid: unitKey(lineMaterial, field('BillingQuantityUnit')).key().onCreate(),
+  isproductoverridden: constant(true).unlinked(),
+  productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
+  description: field('BillingDocumentItemText'),
   ispriceoverridden: constant(true),
-  quantity: field('BillingQuantity').decimal(),
+  quantity: field('BillingQuantity')
+    .decimal()
+    .signedBy(field('DebitCreditCode').or(constant('S'))),
   priceperunit: field('NetAmount')
     .decimal()
     .amountIn(field('TransactionCurrency'))
     .per(field('BillingQuantity').decimal())
     .round(4),
-  tax: field('TaxAmount').decimal().amountIn(field('TransactionCurrency')),
+  tax: amount(field, 'TaxAmount'),
 })
 
 /** The header of the proxy message Invoice_Out, or of a call → invoice. */

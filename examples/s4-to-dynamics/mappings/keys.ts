@@ -1,4 +1,4 @@
-import { defineMapping, field, join, text } from 'isthmus/mapping'
+import { defineMapping, field, firstOf, join, text } from 'isthmus/mapping'
 
 /** Which record a question is about: the keys that the other mappings of this folder write. */
 
@@ -53,7 +53,9 @@ export const accountKey = defineMapping({
   name: 'key of an account',
   source: 'document',
   target: { accountnumber: text(20) },
-  fields: { accountnumber: field('CreditAccount/BusinessPartner').alpha().required() },
+  fields: {
+    accountnumber: firstOf(field('CreditAccount/Customer'), field('CreditAccount/BusinessPartner')).alpha().required(),
+  },
 })
 
 export const userKey = defineMapping({

@@ -8,7 +8,7 @@ import credit from './credit.ts'
 import customer from './customer.ts'
 import customerStock from './customer-stock.ts'
 import { header, lines } from './invoice.ts'
-import material from './material.ts'
+import material, { withUnits } from './material.ts'
 
 const samples = join(import.meta.dirname, '../samples')
 const sapSamples = join(import.meta.dirname, '../../../test/corpus/idoc')
@@ -21,7 +21,7 @@ function mapped(mapping: Mapping, file: string, settings: Record<string, string>
 }
 
 test('DEBMAS07 becomes an account, with the sales area that the flow names', () => {
-  const settings = { 'sales-organization': '1710' }
+  const settings = { 'sales-organization': '1710', language: 'EN' }
   const { values, createOnly } = mapped(customer, join(samples, 'debmas07.xml'), settings)
   expect(values).toEqual({
     accountnumber: '1001',
@@ -33,15 +33,16 @@ test('DEBMAS07 becomes an account, with the sales area that the flow names', () 
     statecode: 0,
     statuscode: 1,
     paymenttermscode: 1,
-    'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
+    new_customergroup: '01',
   })
   expect(createOnly).toEqual({
     address1_line1: 'Zeil 1',
     address1_city: 'Frankfurt',
     address1_postalcode: '60311',
-    address1_stateorprovince: '06',
-    address1_country: 'DE',
+    address1_stateorprovince: 'Hesse',
+    address1_country: 'Germany',
     telephone1: '+49 69 1234',
+    'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
   })
 })
 
@@ -63,14 +64,25 @@ describe('a customer', () => {
   })
 
   test('of whom another sales area changed keeps currency and terms', () => {
-    const { values } = mapped(customer, file, { 'sales-organization': '9999' }, ['<MSGFN>005<', '<MSGFN>018<'])
+    const change: [string, string] = ['<MSGFN>005<', '<MSGFN>018<']
+    const { values, createOnly } = mapped(customer, file, { 'sales-organization': '9999' }, change)
     expect(values).not.toHaveProperty('paymenttermscode')
-    expect(values).not.toHaveProperty('transactioncurrencyid@odata.bind')
+    expect(values).not.toHaveProperty('new_customergroup')
+    expect(createOnly).not.toHaveProperty('transactioncurrencyid@odata.bind')
   })
 
   test('that is gone from SAP becomes inactive', () => {
     const { values } = mapped(customer, file, {}, ['<MSGFN>005<', '<MSGFN>003<'])
     expect(values).toMatchObject({ statecode: 1, statuscode: 2 })
+  })
+
+  test('of a region that is not listed has its key, of a country of the company its own one, with a warning', () => {
+    const settings = { language: 'EN' }
+    const region = mapped(customer, file, settings, ['<REGIO>06<', '<REGIO>99<'])
+    expect(region.createOnly).toMatchObject({ address1_stateorprovince: '99', address1_country: 'Germany' })
+    const country = mapped(customer, file, settings, ['<LAND1>DE<', '<LAND1>Q1<'])
+    expect(country.createOnly).toMatchObject({ address1_stateorprovince: '06', address1_country: 'Q1' })
+    expect(country.warnings).toEqual([expect.stringContaining('"Q1" is no ISO code of a country')])
   })
 
   test('of an unknown industry is refused with all that one needs to know', () => {
@@ -81,47 +93,56 @@ describe('a customer', () => {
 })
 
 test('ADRMAS02 becomes the address of the same account; an empty post office box empties it', () => {
-  expect(mapped(address, join(samples, 'adrmas02.xml')).values).toEqual({
+  expect(mapped(address, join(samples, 'adrmas02.xml'), { language: 'de' }).values).toEqual({
     accountnumber: '1001',
     address1_line1: 'Zeil 1a',
     address1_city: 'Frankfurt am Main',
     address1_county: 'Innenstadt',
     address1_postalcode: '60311',
-    address1_stateorprovince: '06',
-    address1_country: 'DE',
+    address1_stateorprovince: 'Hesse',
+    address1_country: 'Deutschland',
     address1_postofficebox: null,
     telephone1: '069 1234',
     emailaddress1: 'einkauf@mueller.example',
   })
 })
 
+const ownCompany = {
+  language: 'EN',
+  'valuation-area': '1710',
+  'valuation-currency': 'EUR',
+  'sales-organization': '1710',
+}
+
 test("SAP's own MATMAS05 becomes a product", () => {
-  const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': 'FR20' }
+  const settings = { ...ownCompany, 'valuation-area': 'FR20' }
   const { values, createOnly } = mapped(material, join(sapSamples, 'matmas05-material-3pl.xml'), settings)
   expect(values).toEqual({
     productnumber: '123456789',
     new_sapkey: '123456789',
     name: 'DUMMY PRODUCT',
     producttypecode: 1,
-    'defaultuomid@odata.bind': "/uoms(name='A12')",
     quantitydecimal: 3,
     stockweight: 4.666,
     stockvolume: 0.03833,
     standardcost: 141.25,
+    currentcost: 141.25,
+    'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
     size: '55.000 x 22.000 x 33.000 CMT',
     new_gtin: '1234567891011',
     new_producthierarchy: '121110987654321',
   })
   expect(createOnly).toEqual({
     productstructure: 1,
-    'defaultuomscheduleid@odata.bind': "/uomschedules(name='SAP units')",
+    'defaultuomid@odata.bind': "/uoms(new_sapkey='123456789-A12')",
+    'defaultuomscheduleid@odata.bind': "/uomschedules(new_sapkey='123456789')",
   })
 })
 
 describe('a material out of change pointers', () => {
-  const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': '1710' }
-  const changed = (msgfn: string, below: string) =>
-    material.run(
+  const settings = ownCompany
+  const changed = (msgfn: string, below: string, mapping: Mapping = material) =>
+    mapping.run(
       readSource(
         'idoc',
         Buffer.from(
@@ -146,8 +167,66 @@ describe('a material out of change pointers', () => {
   })
 
   test('that is gone from SAP is retired', () => {
-    expect(changed('003', '')).toEqual({ productnumber: '4711', new_sapkey: '4711', new_sapretired: true })
-    expect(changed('004', '<LVORM></LVORM>')).toMatchObject({ new_sapretired: false })
+    const retired = { statecode: 1, statuscode: 2 }
+    expect(changed('003', '')).toEqual({ productnumber: '4711', new_sapkey: '4711', ...retired })
+    expect(changed('004', '<LVORM>X</LVORM>')).toMatchObject(retired)
+    expect(changed('004', '<LVORM></LVORM>')).toMatchObject({ statecode: 0, statuscode: 1 })
+    expect(changed('004', '')).not.toHaveProperty('statecode')
+  })
+
+  test('of an obsolete status is retired, of another one not', () => {
+    expect(changed('004', '<MSTAE>OB</MSTAE><LVORM></LVORM>')).toMatchObject({ statecode: 1, statuscode: 2 })
+    expect(changed('004', '<MSTAE>01</MSTAE><LVORM></LVORM>')).toMatchObject({ statecode: 0, statuscode: 1 })
+  })
+
+  test('has the standard price, the price by which it is valued now, and their currency', () => {
+    const price = (control: string) =>
+      `<E1MBEWM SEGMENT="1"><BWKEY>1710</BWKEY><VPRSV>${control}</VPRSV><VERPR>90.50</VERPR><STPRS>141.25</STPRS><PEINH>10</PEINH></E1MBEWM>`
+    const euro = { 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')" }
+    expect(changed('004', price('S'))).toMatchObject({ standardcost: 14.125, currentcost: 14.125, ...euro })
+    expect(changed('004', price('V'))).toMatchObject({ standardcost: 14.125, currentcost: 9.05, ...euro })
+    expect(changed('004', '')).not.toHaveProperty('transactioncurrencyid@odata.bind')
+  })
+
+  test('has the sales status of the sales organization; one that is / stays', () => {
+    const status = (area: string, value: string) =>
+      `<E1MVKEM SEGMENT="1"><VKORG>${area}</VKORG><VTWEG>10</VTWEG><VMSTA>${value}</VMSTA></E1MVKEM>`
+    expect(changed('004', status('2000', '02') + status('1710', '01'))).toMatchObject({ new_salesstatus: '01' })
+    expect(changed('004', status('1710', '/'))).not.toHaveProperty('new_salesstatus')
+  })
+
+  test('tells its units when it is whole or one of them changed, and only those that are there', () => {
+    const unit = (msgfn: string, code: string, factor: string, divisor = '1') =>
+      `<E1MARMM SEGMENT="1"><MSGFN>${msgfn}</MSGFN><MEINH>${code}</MEINH><UMREZ>${factor}</UMREZ><UMREN>${divisor}</UMREN></E1MARMM>`
+    const base = '<MEINS>PCE</MEINS>'
+    expect(changed('004', base, withUnits)).toMatchObject({ unitGroups: [], baseUnits: [], units: [] })
+    const rows =
+      unit('009', 'PCE', '1') +
+      unit('009', 'CT', '12').replace('<UMREN>', '<EAN11>4006381333948</EAN11><UMREN>') +
+      unit('009', 'GRM', '1', '500') +
+      unit('003', 'PF', '960')
+    expect(changed('009', base + rows, withUnits)).toMatchObject({
+      unitGroups: [{ new_sapkey: '4711', '@create': { name: '4711', baseuomname: 'Each' } }],
+      baseUnits: [{ name: 'Each', new_sapkey: '4711-PCE' }],
+      units: [
+        {
+          new_sapkey: '4711-CT',
+          quantity: 12,
+          new_gtin: '4006381333948',
+          '@create': {
+            name: 'Carton',
+            'uomscheduleid@odata.bind': "/uomschedules(new_sapkey='4711')",
+            'baseuom@odata.bind': "/uoms(new_sapkey='4711-PCE')",
+          },
+        },
+        { new_sapkey: '4711-GRM', quantity: 0.002, '@create': { name: 'g' } },
+      ],
+      products: [{ productnumber: '4711', '@create': { productstructure: 1 } }],
+    })
+    expect(changed('018', base + unit('004', 'CT', '10'), withUnits)).toMatchObject({
+      unitGroups: [{ new_sapkey: '4711' }],
+      units: [{ new_sapkey: '4711-CT', quantity: 10 }],
+    })
   })
 })
 
@@ -187,6 +266,8 @@ describe('a billing document', () => {
       statecode: 2,
       statuscode: 100_002,
       new_customerreference: 'PO-4711',
+      new_documentreference: '0080001234',
+      new_cancels: null,
     })
     expect(createOnly).toEqual({ invoicenumber: '90001519' })
   })
@@ -199,15 +280,47 @@ describe('a billing document', () => {
           new_sapkey: '90001519-000010',
           'invoiceid@odata.bind': "/invoices(new_sapkey='90001519')",
           lineitemnumber: 10,
-          productdescription: 'Pump',
+          description: 'Pump',
           ispriceoverridden: true,
           quantity: 3,
           priceperunit: 33.3667,
           tax: 19.02,
-          '@create': { isproductoverridden: true },
+          '@create': {
+            'productid@odata.bind': "/products(new_sapkey='4711')",
+            'uomid@odata.bind': "/uoms(new_sapkey='4711-PCE')",
+          },
+          '@unlinked': { isproductoverridden: true, productdescription: 'Pump' },
         },
       ],
     })
+  })
+
+  test('on the credit side has negative amounts and quantities, and the price of one is what it is', () => {
+    const text = readFileSync(file, 'utf8').replaceAll('<DebitCreditCode>S<', '<DebitCreditCode>H<')
+    const source = readSource('xml', Buffer.from(text))
+    expect(header.run(source).values).toMatchObject({
+      totallineitemamount: -100.1,
+      totaltax: -19.02,
+      totalamount: -119.12,
+    })
+    expect(lines.run(source).values['lines']).toMatchObject([{ quantity: -3, priceperunit: 33.3667, tax: -19.02 }])
+    const wrong = text.replaceAll('<DebitCreditCode>H<', '<DebitCreditCode>Q<')
+    expect(() => header.run(readSource('xml', Buffer.from(wrong)))).toThrow(/"Q", neither S nor H/)
+  })
+
+  test('that was cancelled is canceled, whatever was paid; its cancellation names it', () => {
+    const flag: [string, string] = ['<BillingDocumentIsCancelled><', '<BillingDocumentIsCancelled>X<']
+    expect(mapped(header, file, {}, flag).values).toMatchObject({ statecode: 3, statuscode: 100_003 })
+    const number: [string, string] = ['<CancelledBillingDocument><', '<CancelledBillingDocument>0090001500<']
+    expect(mapped(header, file, {}, number).values).toMatchObject({ statecode: 2, new_cancels: '90001500' })
+  })
+
+  test('of a text alone has a line that names no product', () => {
+    const change: [string, string] = ['<Material>000000000000004711<', '<Material><']
+    const { lines: rows } = mapped(lines, file, {}, change).values
+    expect(rows).toMatchObject([
+      { '@create': { 'productid@odata.bind': null }, '@unlinked': { isproductoverridden: true } },
+    ])
   })
 
   test('in yen has the amounts that it means', () => {
@@ -227,13 +340,24 @@ describe('a credit account', () => {
       creditonhold: false,
       new_creditused: 1234.56,
       new_creditriskclass: 'B',
+      new_creditscore: '87',
+      new_creditblockreason: null,
       new_creditvalidto: null,
+    })
+  })
+
+  test('of a business partner with another number than its customer is that of the customer', () => {
+    const change: [string, string] = ['<Customer>0000001001<', '<Customer>0000002002<']
+    expect(mapped(credit, file, {}, change).values).toMatchObject({ accountnumber: '2002' })
+    expect(mapped(credit, file, {}, ['<Customer>0000001001<', '<Customer><']).values).toMatchObject({
+      accountnumber: '1001',
     })
   })
 
   test('a limit of zero is not the same as none', () => {
     expect(mapped(credit, file, {}, ['50000.00', '0.00']).values.creditlimit).toBe(0)
     expect(mapped(credit, file, {}, ['50000.00', '']).values.creditlimit).toBeNull()
+    expect(mapped(credit, file, {}, ['<CreditLimitIsZero><', '<CreditLimitIsZero>X<']).values.creditlimit).toBe(0)
   })
 
   test('a negative limit does not fit', () => {

@@ -1,48 +1,138 @@
-import { compute, constant, defineMapping, field, firstOf, join, number, pick, setting } from 'isthmus/mapping'
-import { product } from './dynamics-tables.ts'
+import {
+  compute,
+  defineMapping,
+  documentField,
+  each,
+  field,
+  firstOf,
+  join,
+  list,
+  number,
+  pick,
+  setting,
+} from 'isthmus/mapping'
+import { baseUnit, product, unit, unitGroup } from './dynamics-tables.ts'
+import { unitKey, unitNames, unitReference } from './units.ts'
 
-const materialNumber = firstOf(field('E1MARAM/MATNR_LONG'), field('E1MARAM/MATNR')).alpha()
+/** Rules inside lists read the whole document too: the number and the base unit stand at its top. */
+const materialNumber = firstOf(documentField('E1MARAM/MATNR_LONG'), documentField('E1MARAM/MATNR')).alpha()
+const baseUnitCode = documentField('E1MARAM/MEINS')
 /** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
 const isWhole = field('E1MARAM/MSGFN').is('005', '009')
 const text = pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', setting('language')], else: isWhole })
 /** The price of another valuation area is no price of this one, and may be in another currency. */
 const valuation = pick('E1MARAM/E1MBEWM', { where: ['BWKEY', setting('valuation-area')], else: 'none' })
+const sales = pick('E1MARAM/E1MVKEM', { where: ['VKORG', setting('sales-organization')], else: 'none' })
+
+/**
+ * 1 retired, 0 active: gone from SAP (003), flagged for deletion, or with a status of all plants that says obsolete. The
+ * product stays, with its history. Where the flag is not told the state stays too.
+ */
+const isRetired = compute(
+  [field('E1MARAM/MSGFN'), field('E1MARAM/LVORM'), field('E1MARAM/MSTAE').choose({ OB: true }, { default: false })],
+  '1 when gone (003), flagged or obsolete, else 0',
+  (msgfn, flag, isObsolete) =>
+    msgfn === '003' || flag === 'X' || isObsolete === true ? 1 : flag === undefined ? flag : 0,
+)
+
+const productFields = {
+  productnumber: materialNumber.required(),
+  new_sapkey: materialNumber.escaped(),
+  // Not required: an IDoc out of change pointers has the texts only when one of them changed.
+  name: text.field('MAKTX').trim(),
+  producttypecode: field('E1MARAM/MTART').choose({
+    FERT: 1,
+    HALB: 1,
+    HAWA: 1,
+    ROH: 1,
+    VERP: 2,
+    NLAG: 2,
+    DIEN: 3,
+    LEIS: 3,
+  }),
+  productstructure: number(1).onCreate(),
+  defaultuomid: unitReference(materialNumber, baseUnitCode).onCreate(),
+  defaultuomscheduleid: materialNumber.escaped().key().onCreate(),
+  quantitydecimal: field('E1MARAM/MEINS').choose({ PCE: 0, EA: 0, H87: 0 }, { default: 3 }),
+  stockweight: field('E1MARAM/NTGEW').decimal().toUnit('KGM', field('E1MARAM/GEWEI')).round(5),
+  stockvolume: field('E1MARAM/VOLUM').decimal().toUnit('MTQ', field('E1MARAM/VOLEH')).round(5),
+  standardcost: valuation.field('STPRS').decimal().per(valuation.field('PEINH').decimal()).round(4),
+  // The price by which the material is valued now: S standard, V moving average.
+  currentcost: firstOf(valuation.field('VERPR').when(valuation.field('VPRSV').is('V')), valuation.field('STPRS'))
+    .decimal()
+    .per(valuation.field('PEINH').decimal())
+    .round(4),
+  // An amount without its currency is one in the currency of the application user. MATMAS does not name that of the prices.
+  transactioncurrencyid: setting('valuation-currency')
+    .key()
+    .when(valuation.field('BWKEY').to('is told', () => true)),
+  size: compute(
+    [join(' x ', field('E1MARAM/LAENG'), field('E1MARAM/BREIT'), field('E1MARAM/HOEHE')), field('E1MARAM/MEABM')],
+    'length x width x height and their unit',
+    (sides, measure) => (sides && measure ? `${sides} ${measure}` : sides),
+  ),
+  new_gtin: field('E1MARAM/EAN11'),
+  new_producthierarchy: field('E1MARAM/PRDHA'),
+  new_salesstatus: sales.field('VMSTA'),
+  statecode: isRetired,
+  statuscode: isRetired.to('its reason', state => (state === 1 ? 2 : 1)),
+}
 
 /** MATMAS05 → product. */
-export default defineMapping({
-  name: 'material to product',
+export default defineMapping({ name: 'material to product', source: 'idoc', target: product, fields: productFields })
+
+/** The unit group leaves with whole materials, and with changes of their units. */
+const tellsUnits = compute(
+  [isWhole, field('E1MARAM/E1MARMM/MEINH')],
+  'a whole material, or one with units',
+  (whole, code) => whole === true || code !== undefined,
+)
+/** The base unit has a row of its own in table MARM; units that are gone stay, since lines of invoices name them. */
+const isOtherUnit = compute(
+  [field('MEINH'), baseUnitCode, field('MSGFN')],
+  'another unit than the base unit, and not deleted (003)',
+  (code, base, msgfn) => code !== base && msgfn !== '003',
+)
+
+/** MATMAS05 → the unit group of the material, its base unit, its other units, and the product that refers to them. */
+export const withUnits = defineMapping({
+  name: 'material to product and units',
   source: 'idoc',
-  target: product,
+  target: { unitGroups: list(unitGroup), baseUnits: list(baseUnit), units: list(unit), products: list(product) },
   fields: {
-    productnumber: materialNumber.required(),
-    new_sapkey: materialNumber.escaped(),
-    // Not required: an IDoc out of change pointers has the texts only when one of them changed.
-    name: text.field('MAKTX').trim(),
-    producttypecode: field('E1MARAM/MTART').choose({
-      FERT: 1,
-      HALB: 1,
-      HAWA: 1,
-      ROH: 1,
-      VERP: 2,
-      NLAG: 2,
-      DIEN: 3,
-      LEIS: 3,
-    }),
-    productstructure: number(1).onCreate(),
-    defaultuomid: field('E1MARAM/MEINS').replace({ PCE: 'Each', EA: 'Each', KGM: 'kg', LTR: 'l', MTR: 'm' }).key(),
-    defaultuomscheduleid: setting('unit-group').key().onCreate(),
-    quantitydecimal: field('E1MARAM/MEINS').choose({ PCE: 0, EA: 0, H87: 0 }, { default: 3 }),
-    stockweight: field('E1MARAM/NTGEW').decimal().toUnit('KGM', field('E1MARAM/GEWEI')).round(5),
-    stockvolume: field('E1MARAM/VOLUM').decimal().toUnit('MTQ', field('E1MARAM/VOLEH')).round(5),
-    standardcost: valuation.field('STPRS').decimal().per(valuation.field('PEINH').decimal()).round(4),
-    size: compute(
-      [join(' x ', field('E1MARAM/LAENG'), field('E1MARAM/BREIT'), field('E1MARAM/HOEHE')), field('E1MARAM/MEABM')],
-      'length x width x height and their unit',
-      (sides, unit) => (sides && unit ? `${sides} ${unit}` : sides),
+    unitGroups: each(
+      '.',
+      unitGroup,
+      {
+        new_sapkey: materialNumber.escaped().required(),
+        name: join(' ', materialNumber, text.field('MAKTX').trim()).cut(200).onCreate(),
+        // Dynamics 365 makes the base unit of this name with the group.
+        baseuomname: baseUnitCode.replace(unitNames).onCreate(),
+      },
+      { only: tellsUnits },
     ),
-    new_gtin: field('E1MARAM/EAN11'),
-    new_producthierarchy: field('E1MARAM/PRDHA'),
-    // 003: the object itself is gone from SAP; the product stays, with its history.
-    new_sapretired: constant(true).when(field('E1MARAM/MSGFN').is('003')).or(field('E1MARAM/LVORM').flag()),
+    baseUnits: each(
+      '.',
+      baseUnit,
+      {
+        name: baseUnitCode.replace(unitNames).required(),
+        new_sapkey: unitKey(materialNumber, baseUnitCode).required(),
+      },
+      { only: tellsUnits },
+    ),
+    units: each(
+      'E1MARAM/E1MARMM',
+      unit,
+      {
+        new_sapkey: unitKey(materialNumber, field('MEINH')).required(),
+        name: field('MEINH').replace(unitNames).onCreate(),
+        quantity: field('UMREZ').decimal().per(field('UMREN').decimal()).round(10),
+        uomscheduleid: materialNumber.escaped().key().onCreate(),
+        baseuom: unitReference(materialNumber, baseUnitCode).onCreate(),
+        new_gtin: field('EAN11'),
+      },
+      { only: isOtherUnit },
+    ),
+    products: each('.', product, productFields),
   },
 })

@@ -68,6 +68,13 @@ export const dataverseErrors = defineErrors('DATAVERSE', {
     means: 'A record that {path} refers to is not in {server} yet ({code}): {text}',
     next: 'Nothing, the hub tries again until the other record has come; make sure that a flow brings it.',
   },
+  RECORD_AWAITED: {
+    side: 'receiver',
+    retry: 'soon',
+    isAboutMessage: true,
+    means: '{server} has no record {path} yet, and this message does not make one ({code}): {text}',
+    next: 'Nothing, the hub tries again until the flow that makes the record has brought it; if it does not come, send it whole from its source (for SAP: BD10, BD12).',
+  },
   EXISTS_ALREADY: {
     side: 'receiver',
     retry: 'never',

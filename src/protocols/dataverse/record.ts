@@ -28,12 +28,15 @@ export function recordOf(key: RecordKey | undefined, body: JsonObject): RecordTo
   const own = Object.fromEntries(Object.entries(columns).filter(([name]) => !/^_\w+_value$/.test(name)))
   const bare = withoutColumns(createOnly, names)
   const unbound = Object.fromEntries(Object.entries(bare).filter(([name]) => !name.endsWith('@odata.bind')))
+  const without = unlinked && { ...own, ...values, ...unbound, ...unlinked }
+  const references = Object.entries(bare).filter(([name]) => name.endsWith('@odata.bind'))
+  const refersToNone = references.length === 0 || references.some(([, value]) => value === null)
   return {
     key,
     values: withoutColumns(values, names),
     createOnly: bare,
-    forNew: { ...own, ...values, ...bare },
-    unlinked: unlinked && { ...own, ...values, ...unbound, ...unlinked },
+    forNew: without && refersToNone ? without : { ...own, ...values, ...bare },
+    unlinked: without,
   }
 }
 

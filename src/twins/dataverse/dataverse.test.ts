@@ -188,7 +188,7 @@ describe('what does not fit is refused', () => {
     ],
     [
       'a row of another table',
-      { 'parentaccountid@odata.bind': "/uoms(name='Each')" },
+      { 'parentaccountid@odata.bind': "/uoms(new_sapkey='Each')" },
       400,
       '0x80048d19',
       'another table',
@@ -358,7 +358,7 @@ describe('custom APIs', () => {
     })
     const bind = { 'customerid_account@odata.bind': `/accounts(${account})` }
     const unit = {
-      'defaultuomid@odata.bind': "/uoms(name='Each')",
+      'defaultuomid@odata.bind': "/uoms(new_sapkey='Each')",
       'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')",
     }
     const set = async (name: string, body: object) => (await ask('POST', name, body)).json

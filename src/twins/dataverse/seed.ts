@@ -27,5 +27,6 @@ export function seedOrganization(store: RowStore): void {
     put('transactioncurrency', { isocurrencycode, currencyname, currencysymbol, currencyprecision, exchangerate: 1 })
   }
   const group = put('uomschedule', { name: 'Default Unit', baseuomname: 'Each' })
-  for (const name of ['Each', 'kg', 'l', 'm']) put('uom', { name, quantity: 1, uomscheduleid: group.id })
+  for (const name of ['Each', 'kg', 'l', 'm'])
+    put('uom', { name, new_sapkey: name, quantity: 1, uomscheduleid: group.id })
 }

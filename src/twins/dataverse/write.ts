@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import { findAddressed, type RecordAddress, readAddress, requireAddressed } from './address.ts'
+import { checkLine, makeBaseUnit, requireEditable, requireOpenParent } from './business-rules.ts'
 import { DataverseError, refusals } from './dataverse-error.ts'
 import type { Column, Table } from './model.ts'
 import type { Row, RowStore } from './rows.ts'
@@ -99,45 +100,31 @@ function insert(world: WriteWorld, table: Table, values: Readonly<Record<string,
     if (!column.isRequired || (values[name] ?? null) !== null) continue
     throw refusals.value('0x80040203', `Required field '${name}' is missing in entity '${table.logicalName}'.`)
   }
-  checkLine(table, values)
-  requireOpenParent(world, table, values)
+  const { store } = world
+  checkLine(store, table, values)
+  requireOpenParent(store, table, values)
   const at = stamp(world)
   const states = table.statuses ? { statecode: 0, statuscode: table.statuses[0]?.[0] ?? 1 } : {}
-  return world.store.insert(table, { ...states, ...withStatus(table, values, {}), createdon: at, modifiedon: at }, id)
+  const stamps = { createdon: at, modifiedon: at }
+  const row = store.insert(table, { ...states, ...withStatus(table, values, {}), ...stamps }, id)
+  makeBaseUnit(store, table, row, stamps)
+  return row
 }
 
 function update(world: WriteWorld, table: Table, row: Row, values: Readonly<Record<string, Json>>): Row {
-  if (isReadOnly(table, row) && Object.keys(values).some(name => name !== 'statecode' && name !== 'statuscode')) {
-    throw refusals.readOnly()
-  }
-  requireOpenParent(world, table, row.values)
-  requireOpenParent(world, table, values)
+  const { store } = world
+  requireEditable(table, row, values)
+  requireOpenParent(store, table, row.values)
+  requireOpenParent(store, table, values)
   const changed = { ...withStatus(table, values, row.values), modifiedon: stamp(world) }
-  checkLine(table, { ...row.values, ...changed })
-  return world.store.update(table, row, changed)
+  checkLine(store, table, { ...row.values, ...changed })
+  return store.update(table, row, changed)
 }
 
 /** Deletes a record, unless the one that it is a line of is read-only. */
 export function deleteRecord({ store }: Pick<WriteWorld, 'store'>, table: Table, row: Row): void {
-  requireOpenParent({ store }, table, row.values)
+  requireOpenParent(store, table, row.values)
   store.delete(table, row)
-}
-
-function isReadOnly({ readOnlyStates = [] }: Table, { values }: Row): boolean {
-  return readOnlyStates.includes(Number(values['statecode'] ?? 0))
-}
-
-function requireOpenParent(
-  { store }: Pick<WriteWorld, 'store'>,
-  table: Table,
-  values: Readonly<Record<string, Json>>,
-): void {
-  const column = table.lineOf === undefined ? undefined : table.columns[table.lineOf]
-  const id = values[table.lineOf ?? '']
-  if (column?.kind !== 'lookup' || typeof id !== 'string') return
-  const parents = store.table(Object.values(column.navigation)[0] ?? '')
-  const parent = store.get(parents, id)
-  if (parent && isReadOnly(parents, parent)) throw refusals.lineReadOnly()
 }
 
 /** A state and its reason belong together; a state alone takes its first reason. */
@@ -157,15 +144,6 @@ function withStatus(
     )
   }
   return { ...values, statecode: state, statuscode: status }
-}
-
-/** A line names a product of the catalogue, or writes one in. */
-function checkLine(table: Table, values: Readonly<Record<string, Json>>): void {
-  if (table.logicalName !== 'invoicedetail') return
-  const isOverridden = values['isproductoverridden'] === true
-  if (isOverridden ? (values['productdescription'] ?? null) !== null : (values['productid'] ?? null) !== null) return
-  const wanted = isOverridden ? 'productdescription' : 'productid'
-  throw refusals.value('0x80040203', `Required field '${wanted}' is missing in entity 'invoicedetail'.`)
 }
 
 function readFields(

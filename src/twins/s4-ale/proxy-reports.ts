@@ -1,4 +1,5 @@
 import { escapeText } from '../../protocols/xml/write-xml.ts'
+import { leaving } from './idoc-layout.ts'
 import type { MasterData, Row } from './master-data.ts'
 import type { XiOutbound } from './xi-outbound.ts'
 
@@ -64,6 +65,11 @@ export class ProxyReports {
   }
 }
 
+/** Credit memos and cancelled invoices are postings on the credit side; their amounts have no sign of their own. */
+function sideOf(head: Row): string {
+  return /^[NO]$/.test(head['VBTYP'] ?? '') ? 'H' : 'S'
+}
+
 function invoiceXml(head: Row, items: readonly Row[]): string {
   const lines = items.map(
     item =>
@@ -73,9 +79,11 @@ function invoiceXml(head: Row, items: readonly Row[]): string {
         Material: item['MATNR'],
         BillingDocumentItemText: item['ARKTX'],
         BillingQuantity: item['FKIMG'],
+        BillingQuantityUnit: leaving(item['VRKME'] ?? '', 'unit'),
         NetAmount: item['NETWR'],
         TaxAmount: item['MWSBP'],
         TransactionCurrency: item['WAERK'],
+        DebitCreditCode: sideOf(head),
       })}</Item>`,
   )
   const fields = elements({
@@ -90,6 +98,10 @@ function invoiceXml(head: Row, items: readonly Row[]): string {
     CustomerPaymentTerms: head['ZTERM'],
     InvoiceStatus: head['BUCHK'],
     PurchaseOrderByCustomer: head['BSTNK'],
+    DocumentReferenceID: head['XBLNR'],
+    DebitCreditCode: sideOf(head),
+    BillingDocumentIsCancelled: head['FKSTO'],
+    CancelledBillingDocument: head['SFAKN'],
   })
   return `<?xml version="1.0" encoding="utf-8"?><n0:Invoice_Out xmlns:n0="${proxyNamespace}"><Invoice>${fields}${lines.join('')}</Invoice></n0:Invoice_Out>`
 }
@@ -101,8 +113,10 @@ function creditXml(row: Row): string {
     CreditLimitAmount: row['CREDIT_LIMIT'],
     CreditSegmentCurrency: row['CURRENCY'],
     CreditAccountIsBlocked: row['XBLOCKED'],
+    CreditAccountBlockReason: row['BLOCK_REASON'],
     CreditExposureAmount: row['EXPOSURE'],
     CreditRiskClass: row['RISK_CLASS'],
+    CreditWorthinessScoreValue: row['CREDIT_SCORE'],
     CreditLimitValidityEndDate: row['LIMIT_VALID_DATE'],
   })
   return `<?xml version="1.0" encoding="utf-8"?><n0:CreditLimit_Out xmlns:n0="${proxyNamespace}"><CreditAccount>${fields}</CreditAccount></n0:CreditLimit_Out>`

@@ -75,12 +75,12 @@ describe('change pointers', () => {
       SNDPRN: 'S4HCLNT100',
       RCVPRN: 'CRM',
     })
-    const settings = { language: 'EN', 'unit-group': 'SAP units', 'valuation-area': '1710' }
+    const settings = { language: 'EN', 'valuation-area': '1710' }
     const { values } = material.run(readSource('idoc', seen[0]?.body ?? Buffer.of()), { settings })
     expect(values).toMatchObject({
       productnumber: '4711',
       name: 'Pump',
-      'defaultuomid@odata.bind': "/uoms(name='Each')",
+      currentcost: 141.25,
       stockweight: 4.666,
       standardcost: 141.25,
     })
@@ -153,7 +153,7 @@ describe('change pointers', () => {
       '/',
     ])
     const bytes = Buffer.from(writeIdocs([idoc?.idoc].filter(each => each !== undefined)))
-    const { values } = material.run(readSource('idoc', bytes), { settings: { language: 'EN', 'unit-group': 'x' } })
+    const { values } = material.run(readSource('idoc', bytes), { settings: { language: 'EN' } })
     expect(values).toEqual({ productnumber: '1', new_sapkey: '1', stockweight: 9 })
   })
 
@@ -190,7 +190,7 @@ describe('change pointers', () => {
     expect(customer.run(readSource('idoc', bodies[0] ?? Buffer.of())).values).toMatchObject({
       accountnumber: '1001',
       name: 'Müller & Söhne',
-      'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
+      paymenttermscode: 1,
     })
     expect(customerStock.run(readSource('idoc', bodies[2] ?? Buffer.of())).values).toMatchObject({
       new_sapkey: 'BAR303_2F00-1710-W-1001',

@@ -128,11 +128,16 @@ export const tables = {
       CURRENCY: 5,
       XBLOCKED: 1,
       EXPOSURE: 16,
+      BLOCK_REASON: 2,
       RISK_CLASS: 3,
+      CREDIT_SCORE: 10,
       LIMIT_VALID_DATE: 8,
     },
   },
-  /** Billing documents. BUCHK: A open, B partly cleared, C cleared, X cancelled. */
+  /**
+   * Billing documents. BUCHK: A open, B partly cleared, C cleared, X cancelled. VBTYP: M invoice, N its cancellation, O credit
+   * memo, S its cancellation; FKSTO: it was cancelled; SFAKN: the document that it cancels.
+   */
   VBRK: {
     key: ['VBELN'],
     fields: {
@@ -147,6 +152,10 @@ export const tables = {
       ZTERM: 4,
       BUCHK: 1,
       BSTNK: 35,
+      XBLNR: 16,
+      VBTYP: 4,
+      FKSTO: 1,
+      SFAKN: 10,
     },
   },
   VBRP: {
