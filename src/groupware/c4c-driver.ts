@@ -59,6 +59,9 @@ export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
   return new C4CDriver(options)
 }
 
+/** Failures of the one technical user and its server. What Exchange says of a mailbox is not among them. */
+const ofAccount = /^(?:C4C_(?!EMPLOYEE_)|ODATA_|NET_|CREDENTIAL_|BODY_)/
+
 class C4CDriver implements SideDriver {
   readonly side = 'crm'
   readonly #client: C4CClient
@@ -281,7 +284,7 @@ class C4CDriver implements SideDriver {
 
   concerns(error: HubError): 'item' | 'mailbox' | 'account' {
     if (error.isAboutMessage) return 'item'
-    return error.code.startsWith('C4C_EMPLOYEE_') ? 'mailbox' : 'account'
+    return ofAccount.test(error.code) ? 'account' : 'mailbox'
   }
 
   /** After a change nobody else may have come in between: only what is as it was written is known by its version. */

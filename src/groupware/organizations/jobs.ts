@@ -56,6 +56,10 @@ export class Jobs {
       if (job.success && !isOld) jobs.#jobs.set(id, job.data)
       else await jobs.#forget(id)
     }
+    // A crash between two writes leaves targets without their job.
+    for (const { id } of await records.list(targetArea)) {
+      if (jobs.#jobs.get(id)?.endedAt !== undefined || !jobs.#jobs.has(id)) await records.remove(targetArea, id)
+    }
     return jobs
   }
 
@@ -133,19 +137,29 @@ export class Jobs {
     const targets = Array.isArray(kept) ? kept.map(String) : []
     const { action } = this.get(id)
     let storedAt = clock.now()
-    // Ends in order of their beginning are what counts as done, so that nothing is left out after a crash.
+    // Only ends in order of their beginning count, failures too: nothing is left out, or told twice, after a crash.
     const pending = new Map<number, Promise<void>>()
-    const finished = new Set<number>()
+    const ends = new Map<number, Failure | undefined>()
     let next = this.get(id).done
     let done = next
     const one = async (index: number, mailbox: string) => {
+      let failure: Failure | undefined
       try {
         await act(action, mailbox, signal)
       } catch (thrown) {
         if (signal.aborted) return
-        this.#fail(id, mailbox, asHubError(thrown))
+        const { code, side, message, next: nextStep } = asHubError(thrown)
+        failure = { mailbox, cause: { code, side, message, next: nextStep } }
       }
-      finished.add(index)
+      ends.set(index, failure)
+    }
+    const count = () => {
+      for (; ends.has(done); done++) {
+        const failure = ends.get(done)
+        ends.delete(done)
+        if (failure) this.#jobs.set(id, withFailure(this.get(id), failure))
+      }
+      this.#jobs.set(id, { ...this.get(id), done })
     }
     while ((next < targets.length && !signal.aborted) || pending.size > 0) {
       while (next < targets.length && pending.size < limits.jobParallel && !signal.aborted) {
@@ -156,31 +170,20 @@ export class Jobs {
         )
       }
       await Promise.race(pending.values())
-      while (finished.delete(done)) done++
-      this.#jobs.set(id, { ...this.get(id), done })
+      count()
       if (clock.now() - storedAt >= limits.jobStoreMs) {
         storedAt = clock.now()
         await this.#put(this.get(id))
       }
     }
-    while (finished.delete(done)) done++
-    const job = { ...this.get(id), done }
+    count()
+    const job = this.get(id)
     const isOver = done >= targets.length || job.isCancelled
     await this.#put(isOver ? { ...job, endedAt: clock.now() } : job)
     if (!isOver) return
     await records.remove(targetArea, id)
     const { organization, failedCount, total } = job
     log.info('groupware.job-ended', { job: id, organization, action, done, total, failed: failedCount })
-  }
-
-  #fail(id: string, mailbox: string, { code, side, message, next }: ReturnType<typeof asHubError>): void {
-    const job = this.get(id)
-    const failures = job.failures.filter(failure => failure.mailbox !== mailbox).slice(0, limits.jobFailures - 1)
-    this.#jobs.set(id, {
-      ...job,
-      failedCount: job.failedCount + 1,
-      failures: [...failures, { mailbox, cause: { code, side, message, next } }],
-    })
   }
 
   async #put(job: Job): Promise<void> {
@@ -192,4 +195,12 @@ export class Jobs {
     await this.#options.records.remove(area, id)
     await this.#options.records.remove(targetArea, id)
   }
+}
+
+type Failure = Job['failures'][number]
+
+function withFailure(job: Job, failure: Failure): Job {
+  const isRoom = job.failures.length < limits.jobFailures
+  const failures = isRoom ? [...job.failures, failure] : job.failures
+  return { ...job, failures, failedCount: job.failedCount + 1 }
 }
