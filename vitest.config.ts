@@ -20,7 +20,7 @@ export default defineConfig({
     // Two cores are the smallest machine the tests run on; more workers only make sockets time out.
     maxWorkers: 2,
     projects: [
-      project('unit', ['src/**/*.test.ts', 'examples/**/*.test.ts'], 20_000),
+      project('unit', ['src/**/*.test.ts', 'console/src/**/*.test.ts', 'examples/**/*.test.ts'], 20_000),
       project('system', ['test/*.test.ts', 'test/system/**/*.test.ts'], 120_000),
       project('foreign', ['test/foreign/**/*.test.ts'], 240_000),
     ],

@@ -6,6 +6,8 @@ import { prepareTheme } from './theme.ts'
 import './fonts.css'
 import './console.css'
 
+// Where there is a mouse, more fits on a page.
+if (matchMedia('(pointer: fine)').matches) document.body.classList.add('ui5-content-density-compact')
 prepareTheme()
 watchAttendance()
 catchLinks()

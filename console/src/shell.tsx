@@ -21,7 +21,7 @@ import {
   UserMenuAccount,
   UserMenuItem,
 } from '@ui5/webcomponents-react'
-import { type ComponentType, lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react'
 import type { HubInfo } from './api/types.ts'
 import { useAnswer } from './api/use-answer.ts'
 import logo from './isthmus.svg'
@@ -63,10 +63,14 @@ const sections = [
   { path: '/log', text: 'Log', icon: 'list' },
 ] as const
 
+const avatarId = 'signed-in-person'
+
 /** What stands around every page: the bar with hub and person, and the way to the others. */
 export function Shell() {
   const { path } = usePlace()
   const [isWide, setWide] = useState(matchMedia('(min-width: 1100px)').matches)
+  const [isMenuOpen, setMenuOpen] = useState(false)
+  const { name } = useSession().session.administrator
   const { data: hub } = useAnswer<HubInfo>('/api/hub', 60_000)
   // biome-ignore lint/correctness/useExhaustiveDependencies: with each other page
   useEffect(() => {
@@ -92,7 +96,7 @@ export function Shell() {
             <ShellBarBranding
               href={hrefOf('/')}
               accessibleName="Isthmus, to the overview"
-              logo={<img src={logo} alt="" />}
+              logo={<img src={logo} alt="" width={28} height={28} />}
             >
               Isthmus
             </ShellBarBranding>
@@ -102,7 +106,15 @@ export function Shell() {
               {hub ? `${hub.stage} · ${hub.version}` : ''}
             </span>
           }
-          profile={<Profile />}
+          profile={
+            <Avatar
+              id={avatarId}
+              interactive
+              initials={initialsOf(name)}
+              accessibleName={`${name}: look and sign-out`}
+              onClick={() => setMenuOpen(true)}
+            />
+          }
         />
       }
       sideContent={
@@ -120,6 +132,7 @@ export function Shell() {
       }
     >
       <div className="content">
+        <Profile opener={avatarId} isOpen={isMenuOpen} onClose={() => setMenuOpen(false)} />
         <Suspense fallback={<BusyIndicator active delay={300} className="busy" />}>
           <CurrentPage path={path} />
         </Suspense>
@@ -143,50 +156,33 @@ function CurrentPage({ path }: { readonly path: string }) {
   )
 }
 
-function Profile() {
+/** Who is signed in, how the console looks, and the way out; opened by the picture in the bar. */
+function Profile({ opener, isOpen, onClose }: { readonly opener: string; readonly isOpen: boolean; onClose(): void }) {
   const { session, signOut } = useSession()
-  const [isOpen, setOpen] = useState(false)
   const [look, setLook] = useState(currentLook)
-  const avatar = useRef<HTMLElement>(null)
   const { name, roles } = session.administrator
   return (
-    <>
-      <Avatar
-        ref={avatar as never}
-        interactive
-        size="XS"
-        colorScheme="Accent6"
-        initials={initialsOf(name)}
-        accessibleName={`${name}: look and sign-out`}
-        onClick={() => setOpen(true)}
-      />
-      <UserMenu
-        open={isOpen}
-        opener={avatar.current}
-        onClose={() => setOpen(false)}
-        onSignOutClick={() => void signOut()}
-        accounts={
-          <UserMenuAccount
-            titleText={name}
-            subtitleText={roles.join(', ')}
-            avatarInitials={initialsOf(name)}
-            selected
-          />
-        }
-      >
-        {looks.map(each => (
-          <UserMenuItem
-            key={each}
-            icon="palette"
-            text={`${lookWords[each]}${each === look ? ' (chosen)' : ''}`}
-            onClick={() => {
-              setLook(each)
-              void chooseLook(each)
-            }}
-          />
-        ))}
-      </UserMenu>
-    </>
+    <UserMenu
+      open={isOpen}
+      opener={opener}
+      onClose={onClose}
+      onSignOutClick={() => void signOut()}
+      accounts={
+        <UserMenuAccount titleText={name} subtitleText={roles.join(', ')} avatarInitials={initialsOf(name)} selected />
+      }
+    >
+      {looks.map(each => (
+        <UserMenuItem
+          key={each}
+          icon="palette"
+          text={`${lookWords[each]}${each === look ? ' (chosen)' : ''}`}
+          onClick={() => {
+            setLook(each)
+            void chooseLook(each)
+          }}
+        />
+      ))}
+    </UserMenu>
   )
 }
 

@@ -6,6 +6,7 @@ import type { checkView, documentView, probeView } from '../../../src/api/flow-r
 import type {
   accessTestView,
   explanationView,
+  heldView,
   jobView,
   logLineView,
   mailboxDetailView,
@@ -58,6 +59,7 @@ export type AccessTest = z.output<typeof accessTestView>
 export type Job = z.output<typeof jobView>
 export type JournalLine = z.output<typeof logLineView>
 export type Preview = z.output<typeof previewView>
+export type Held = z.output<typeof heldView>
 export type Explanation = z.output<typeof explanationView>
 export type Instance = z.output<typeof instanceView>
 export type ServiceKey = z.output<typeof keyView>

@@ -70,7 +70,7 @@ function CheckSteps({ check }: { readonly check: PathCheck | undefined }) {
           <li key={what} className="link-row">
             <div className="link-head">
               <span>{what}</span>
-              <StateTag state={ok ? 'done' : 'error'} />
+              <StateTag state={ok ? 'ok' : 'failed'} />
             </div>
             {next !== undefined && <p className="quiet">Next: {next}</p>}
           </li>

@@ -1,4 +1,3 @@
-import { Tag } from '@ui5/webcomponents-react'
 import type { Job, Organization } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
 import { Nothing } from '../parts/facts.tsx'
@@ -6,7 +5,7 @@ import { Shown } from '../parts/failure.tsx'
 import { JobProgress } from '../parts/job-progress.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { type Column, Rows, To } from '../parts/rows.tsx'
-import { StateTag } from '../parts/tags.tsx'
+import { Pill, StateTag } from '../parts/tags.tsx'
 import { numberWords } from '../words/format.ts'
 
 const shownJobs = 5
@@ -112,6 +111,6 @@ const columns: readonly Column<Organization>[] = [
 export function OrganizationState({ of: { isPaused, account } }: { readonly of: Organization }) {
   if (isPaused) return <StateTag state="paused" />
   if (account.isRefused || account.trouble) return <StateTag state="error" />
-  if (account.pausedUntil !== undefined) return <Tag design="Critical">Resting</Tag>
+  if (account.pausedUntil !== undefined) return <Pill design="Critical">Resting</Pill>
   return <StateTag state="active" />
 }

@@ -8,6 +8,7 @@ import { Nothing } from '../parts/facts.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { To } from '../parts/rows.tsx'
 import { navigate, usePlace } from '../route.ts'
+import { clockWords } from '../words/format.ts'
 import { fieldsOf, keepNewest } from '../words/log-lines.ts'
 
 const levels = [
@@ -106,7 +107,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
         <ol className="log" aria-label="Log lines, newest first">
           {shown.map(line => (
             <li key={line.key} className={`log-line ${line.level}`}>
-              <time dateTime={line.at}>{line.at.slice(11, 23)}</time>
+              <time dateTime={line.at}>{clockWords(line.at)}</time>
               <span className="level">{line.level}</span>
               <span className="event">{line.event}</span>
               <span className="fields">

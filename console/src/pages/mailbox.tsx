@@ -7,6 +7,7 @@ import { Act, ReadOnlyNote } from '../parts/act.tsx'
 import { Code } from '../parts/code.tsx'
 import { Facts, Figure, Nothing } from '../parts/facts.tsx'
 import { ErrorWords, FailureStrip, Shown } from '../parts/failure.tsx'
+import { HeldDeletions } from '../parts/held-deletions.tsx'
 import { JournalLines } from '../parts/journal.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { To } from '../parts/rows.tsx'
@@ -14,7 +15,7 @@ import { StateTag } from '../parts/tags.tsx'
 import { At } from '../parts/when.tsx'
 import { useSession } from '../session/session.ts'
 import type { PageProps } from '../shell.tsx'
-import { countWords, numberWords } from '../words/format.ts'
+import { numberWords } from '../words/format.ts'
 
 const deploys = 'WorkspaceArtifactsDeploy'
 const reads = 'MessagePayloadsRead'
@@ -25,8 +26,7 @@ export default function MailboxPage({ name: address }: PageProps) {
   const mailbox = useAnswer<MailboxDetail>(pathTo`/api/mailboxes/${address}`, 5_000)
   const { data } = mailbox
   const [preview, setPreview] = useState<Preview>()
-  const held = Object.entries(data?.held ?? {}).filter(([, count]) => count > 0)
-  const heldCount = held.reduce((sum, [, count]) => sum + count, 0)
+  const heldCount = Object.values(data?.held ?? {}).reduce((sum, count) => sum + count, 0)
 
   /** What is done to many is done to one as well. */
   const job = (
@@ -91,13 +91,6 @@ export default function MailboxPage({ name: address }: PageProps) {
                 'Sync anew',
                 'Everything is read again from both sides and compared. Links stay, so nothing is doubled.',
               )}
-            {data.state !== 'not-activated' &&
-              job(
-                'deactivate',
-                'Deactivate',
-                'It is synced no more. What is on both sides stays there, and so do its links.',
-                'Negative',
-              )}
             <Act
               words="Preview"
               permission={reads}
@@ -106,6 +99,13 @@ export default function MailboxPage({ name: address }: PageProps) {
                 return undefined
               }}
             />
+            {data.state !== 'not-activated' &&
+              job(
+                'deactivate',
+                'Deactivate',
+                'It is synced no more. What is on both sides stays there, and so do its links.',
+                'Negative',
+              )}
           </>
         )
       }
@@ -119,35 +119,7 @@ export default function MailboxPage({ name: address }: PageProps) {
                 <ErrorWords what={shown.cause.message} error={shown.cause} />
               </Card>
             )}
-            {heldCount > 0 && (
-              <Card title={`${countWords(heldCount, 'deletion')} wait for your word`} className="wrong">
-                <p className="body-text">
-                  More was deleted at once than the profile lets pass (
-                  {held.map(([kind, count]) => `${count} ${kind}`).join(', ')}). If people meant it, let it pass; if
-                  not, restore the items where they were deleted, and nothing happens.
-                </p>
-                <div className="card-acts">
-                  <Act
-                    words="Let the deletions pass"
-                    design="Negative"
-                    permission={deploys}
-                    confirm={{
-                      title: `Let ${countWords(heldCount, 'deletion')} pass?`,
-                      consequence: (
-                        <p>
-                          The items are deleted on the other side too. <strong>The hub cannot bring them back.</strong>
-                        </p>
-                      ),
-                    }}
-                    act={async () => {
-                      await ask('POST', pathTo`/api/mailboxes/${address}/release-brake`)
-                      mailbox.reload()
-                      return 'The deletions pass.'
-                    }}
-                  />
-                </div>
-              </Card>
-            )}
+            {heldCount > 0 && <HeldDeletions address={address} count={heldCount} onChange={mailbox.reload} />}
             {preview && <PreviewCard preview={preview} />}
             <div className="figures">
               <Figure value={numberWords(shown.itemsIn)} name="items to the CRM" />

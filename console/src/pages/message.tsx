@@ -14,7 +14,7 @@ import { StateTag } from '../parts/tags.tsx'
 import { At } from '../parts/when.tsx'
 import type { PageProps } from '../shell.tsx'
 import { bytesWords } from '../words/format.ts'
-import { planJourney, type Station } from '../words/journey.ts'
+import { planJourney, type Station, titleOf } from '../words/journey.ts'
 
 /** One message: what became of it and why, its journey, its content, and what a person can do with it. */
 export default function MessagePage({ name: id }: PageProps) {
@@ -22,7 +22,7 @@ export default function MessagePage({ name: id }: PageProps) {
   const { data } = message
   return (
     <Page
-      title={data?.summary || `Message ${id}`}
+      title={data ? titleOf(data) : `Message ${id}`}
       above={['/messages', 'Messages']}
       about={
         data && (
@@ -98,19 +98,27 @@ function Detail({ detail }: { readonly detail: MessageDetail }) {
       <Card title="Content" className="tabs">
         <TabContainer collapsed={false} contentBackgroundDesign="Transparent" headerBackgroundDesign="Transparent">
           <Tab text="Body" selected>
-            <BodyView id={detail.id} which="current" body={detail.body} />
+            <div className="tab-inside">
+              <BodyView id={detail.id} which="current" body={detail.body} />
+            </div>
           </Tab>
-          <Tab text="Headers" additionalText={String(Object.keys(detail.headers).length)}>
-            <Headers headers={detail.headers} />
+          <Tab text={`Headers (${Object.keys(detail.headers).length})`}>
+            <div className="tab-inside">
+              <Headers headers={detail.headers} />
+            </div>
           </Tab>
           <Tab text="Attributes">
-            <Code label="Attributes as JSON" text={JSON.stringify(detail.attributes, undefined, 2)} />
+            <div className="tab-inside">
+              <Code label="Attributes as JSON" text={JSON.stringify(detail.attributes, undefined, 2)} />
+            </div>
           </Tab>
           {detail.original && (
             <Tab text="As it came in">
-              <p className="note">It was repaired. This is how it came in.</p>
-              <Headers headers={detail.original.headers} />
-              <BodyView id={detail.id} which="original" body={detail.original.body} />
+              <div className="tab-inside">
+                <p className="note">It was repaired. This is how it came in.</p>
+                <Headers headers={detail.original.headers} />
+                <BodyView id={detail.id} which="original" body={detail.original.body} />
+              </div>
             </Tab>
           )}
         </TabContainer>
@@ -122,7 +130,7 @@ function Detail({ detail }: { readonly detail: MessageDetail }) {
 function Stop({ station }: { readonly station: Station }) {
   const { tone, title, text, error, at, facts } = station
   return (
-    <li className={`stop ${tone}`}>
+    <li className={`stop is-${tone}`}>
       <div className="stop-head">
         <strong>{title}</strong>
         {at !== undefined && <At time={at} />}

@@ -1,4 +1,3 @@
-import { Tag } from '@ui5/webcomponents-react'
 import { ask } from '../api/client.ts'
 import type { Connector, Flow, Health, HubInfo, Organization } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
@@ -8,14 +7,15 @@ import { Nothing } from '../parts/facts.tsx'
 import { FailureStrip, Shown } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { Rows, To } from '../parts/rows.tsx'
-import { StateTag } from '../parts/tags.tsx'
+import { Pill, StateTag } from '../parts/tags.tsx'
 import { useNow, When } from '../parts/when.tsx'
 import { hrefOf } from '../route.ts'
-import { type Attention, planAttention } from '../words/attention.ts'
+import { type Attention, planAttention, troubledFirst } from '../words/attention.ts'
 import { agoWords, countWords, numberWords } from '../words/format.ts'
 
 const everyMs = 5_000
 const slowMs = 30_000
+const shownFlows = 10
 
 /** What is wrong, whose turn it is and what to do next; and below it, all that runs. */
 export default function Overview() {
@@ -46,13 +46,21 @@ export default function Overview() {
           </ol>
         </Card>
       )}
-      <Card title="Flows" aside={<To to="/flows">All flows</To>}>
+      <div className="side-by-side">
+        <Card title="Connectors" aside={<To to="/connectors">All connectors</To>}>
+          <Shown of={connectors}>{data => <ConnectorList connectors={data.connectors} />}</Shown>
+        </Card>
+        <Card title="Groupware" aside={<To to="/groupware">All organizations</To>}>
+          <Shown of={organizations}>{data => <OrganizationList organizations={data.organizations} />}</Shown>
+        </Card>
+      </div>
+      <Card title="Flows" aside={<To to="/flows">{countWords(flows.data?.flows.length ?? 0, 'flow')} in all</To>}>
         <Shown of={flows}>
           {data => (
             <Rows
               name="Flows"
               columns={flowColumns}
-              rows={data.flows}
+              rows={troubledFirst(data.flows).slice(0, shownFlows)}
               keyOf={flow => flow.name}
               toOf={flow => `/flows/${encodeURIComponent(flow.name)}`}
               none={
@@ -62,24 +70,16 @@ export default function Overview() {
           )}
         </Shown>
       </Card>
-      <div className="side-by-side">
-        <Card title="Connectors" aside={<To to="/connectors">All connectors</To>}>
-          <Shown of={connectors}>{data => <ConnectorList connectors={data.connectors} />}</Shown>
-        </Card>
-        <Card title="Groupware" aside={<To to="/groupware">All organizations</To>}>
-          <Shown of={organizations}>{data => <OrganizationList organizations={data.organizations} />}</Shown>
-        </Card>
-      </div>
     </Page>
   )
 }
 
 function Verdict({ items, isReady }: { readonly items: readonly Attention[]; readonly isReady: boolean }) {
-  if (!isReady) return <Tag design="Critical">The hub is starting or stopping</Tag>
+  if (!isReady) return <Pill design="Critical">The hub is starting or stopping</Pill>
   const errors = items.filter(({ severity }) => severity === 'error').length
-  if (errors > 0) return <Tag design="Negative">{countWords(errors, 'thing is', 'things are')} wrong</Tag>
-  if (items.length > 0) return <Tag design="Critical">{countWords(items.length, 'warning')}</Tag>
-  return <Tag design="Positive">All is well</Tag>
+  if (errors > 0) return <Pill design="Negative">{countWords(errors, 'thing is', 'things are')} wrong</Pill>
+  if (items.length > 0) return <Pill design="Critical">{countWords(items.length, 'warning')}</Pill>
+  return <Pill design="Positive">All is well</Pill>
 }
 
 function AttentionItem({ item, onChange }: { readonly item: Attention; onChange(): void }) {
@@ -172,7 +172,7 @@ function OrganizationList({ organizations }: { readonly organizations: readonly 
             <span className="quiet">
               {numberWords(mailboxes.active ?? 0)} of {countWords(all, 'mailbox', 'mailboxes')} active
             </span>
-            {inError > 0 && <Tag design="Negative">{numberWords(inError)} in error</Tag>}
+            {inError > 0 && <Pill design="Negative">{numberWords(inError)} in error</Pill>}
             <StateTag state={isPaused ? 'paused' : isTroubled ? 'error' : 'active'} />
           </li>
         )

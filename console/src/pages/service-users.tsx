@@ -1,4 +1,3 @@
-import { Tag } from '@ui5/webcomponents-react'
 import { useState } from 'react'
 import { ask, pathTo } from '../api/client.ts'
 import type { Instance, Role, ServiceKey } from '../api/types.ts'
@@ -8,7 +7,7 @@ import { Nothing } from '../parts/facts.tsx'
 import { Shown } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { type Column, Rows } from '../parts/rows.tsx'
-import { StateTag } from '../parts/tags.tsx'
+import { Pill, StateTag } from '../parts/tags.tsx'
 import { When } from '../parts/when.tsx'
 import { useSession } from '../session/session.ts'
 
@@ -81,7 +80,7 @@ function InstanceCard({ instance, onChange }: { readonly instance: Instance; onC
   const isOff = disabledAt !== undefined
   const missing = parameters.roles.filter(role => !effectiveRoles.includes(role))
   return (
-    <Card title={name} aside={isOff ? <Tag design="Critical">Disabled</Tag> : <Tag design="Positive">Enabled</Tag>}>
+    <Card title={name} aside={isOff ? <Pill design="Critical">Disabled</Pill> : <Pill design="Positive">Enabled</Pill>}>
       <dl className="facts">
         <div>
           <dt>Plan</dt>

@@ -12,7 +12,7 @@ export function AccessTestCard({ test }: { readonly test: AccessTest }) {
           <li key={step} className="link-row">
             <div className="link-head">
               <strong>{step}</strong>
-              <StateTag state={ok ? 'done' : 'error'} />
+              <StateTag state={ok ? 'ok' : 'failed'} />
             </div>
             {cause ? <ErrorWords what={cause.message} error={cause} /> : <p className="quiet">{detail}</p>}
           </li>

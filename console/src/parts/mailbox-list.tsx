@@ -1,4 +1,4 @@
-import { Button, Input, Tag } from '@ui5/webcomponents-react'
+import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useState } from 'react'
 import { ask, pathTo, queryOf, type Refusal, refusalOf } from '../api/client.ts'
 import type { Job, Mailbox, MailboxState } from '../api/types.ts'
@@ -11,7 +11,7 @@ import { Nothing } from './facts.tsx'
 import { FailureStrip, Shown } from './failure.tsx'
 import { Card } from './page.tsx'
 import { type Column, Rows, To } from './rows.tsx'
-import { StateTag, stateWord } from './tags.tsx'
+import { Pill, StateTag, stateWord } from './tags.tsx'
 import { When } from './when.tsx'
 
 const pageRows = 100
@@ -178,6 +178,15 @@ function Found({ wanted, all, onJob }: FoundProps) {
           'They are synced no more. What is on both sides stays there, and so do their links.',
           'Negative',
         )}
+        {rows.some(isHeld) &&
+          bulk('restore-held', 'Undo deletions', 'What the brake holds back is created anew where it was deleted.')}
+        {rows.some(isHeld) &&
+          bulk(
+            'release-brake',
+            'Let deletions pass',
+            'What the brake holds back is deleted on the other side too, and cannot be brought back.',
+            'Negative',
+          )}
       </div>
       <Shown of={first}>
         {() => (
@@ -204,6 +213,10 @@ function Found({ wanted, all, onJob }: FoundProps) {
       )}
     </>
   )
+}
+
+function isHeld({ held }: Mailbox): boolean {
+  return Object.values(held).some(count => count > 0)
 }
 
 const columns: readonly Column<Mailbox>[] = [
@@ -234,7 +247,7 @@ const columns: readonly Column<Mailbox>[] = [
         )
       }
       return heldCount > 0 ? (
-        <Tag design="Critical">{countWords(heldCount, 'deletion')} wait for you</Tag>
+        <Pill design="Critical">{countWords(heldCount, 'deletion')} wait for you</Pill>
       ) : (
         <span className="quiet">–</span>
       )

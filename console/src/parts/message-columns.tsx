@@ -14,7 +14,9 @@ export const messageColumns: readonly Column<Message>[] = [
     weight: 9,
     show: message => (
       <div className="two-lines">
-        <To to={`/messages/${message.id}`}>{message.summary || message.id}</To>
+        <To to={`/messages/${message.id}`}>
+          <span className="clip">{message.summary || message.id}</span>
+        </To>
         <span className={message.error && message.state !== 'delivered' ? 'bad clip' : 'quiet clip'}>
           {message.error && message.state !== 'delivered' ? message.error.message : whyItWaits(message)}
         </span>
@@ -62,9 +64,9 @@ export const messageColumns: readonly Column<Message>[] = [
 ]
 
 /** Beside the id: what a message without an error waits for, and what it repeats. */
-function whyItWaits({ id, heldBy, orderKey, awaitsChange, isProbe, replayOf, state }: Message): string {
+function whyItWaits({ id, summary, heldBy, orderKey, awaitsChange, isProbe, replayOf, state }: Message): string {
   const facts = [
-    id,
+    summary ? id : '',
     isProbe ? 'a probe of the hub' : '',
     replayOf === undefined ? '' : `repeats ${replayOf}`,
     state === 'queued' && heldBy !== undefined

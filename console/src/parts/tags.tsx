@@ -1,4 +1,4 @@
-import { Tag } from '@ui5/webcomponents-react'
+import type { ReactNode } from 'react'
 
 type Design = 'Positive' | 'Critical' | 'Negative' | 'Information' | 'Neutral'
 
@@ -25,6 +25,9 @@ const states: Readonly<Record<string, readonly [design: Design, words: string]>>
   active: ['Positive', 'Active'],
   paused: ['Critical', 'Paused'],
   error: ['Negative', 'Error'],
+  // Checks, step by step.
+  ok: ['Positive', 'OK'],
+  failed: ['Negative', 'Failed'],
   // Jobs.
   done: ['Positive', 'Done'],
   cancelled: ['Neutral', 'Cancelled'],
@@ -43,14 +46,15 @@ const states: Readonly<Record<string, readonly [design: Design, words: string]>>
   unknown: ['Neutral', 'Not known'],
 }
 
+/** A word in a colour; only what asks for attention is loud. */
+export function Pill({ design, children }: { readonly design: Design; readonly children: ReactNode }) {
+  return <span className={`pill ${design.toLowerCase()}`}>{children}</span>
+}
+
 /** The state of something in its word and colour. */
 export function StateTag({ state }: { readonly state: string }) {
   const [design, words] = states[state] ?? ['Neutral', state]
-  return (
-    <Tag design={design} className="state">
-      {words}
-    </Tag>
-  )
+  return <Pill design={design}>{words}</Pill>
 }
 
 /** The word alone, for filters and headings. */

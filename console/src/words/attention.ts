@@ -138,3 +138,18 @@ function ofSetAside(flow: string, { setAside }: Health['flows'][number]['counts'
     },
   ]
 }
+
+/** Flows in the order in which a person looks at them: those in trouble, then those that had something to do last. */
+export function troubledFirst(flows: readonly Flow[]): readonly Flow[] {
+  const rankOf = ({ counts, links, problems, state, shouldRun }: Flow) => {
+    const isWrong =
+      counts.setAside > 0 || problems.length > 0 || state === 'gone' || links.some(link => link.state === 'down')
+    return isWrong || (shouldRun && state === 'stopped') ? 0 : 1
+  }
+  return flows.toSorted(
+    (one, other) =>
+      rankOf(one) - rankOf(other) ||
+      (other.counts.lastAcceptedAt ?? '').localeCompare(one.counts.lastAcceptedAt ?? '') ||
+      one.name.localeCompare(other.name),
+  )
+}

@@ -24,6 +24,12 @@ export function timeWords(time: string): string {
   return Number.isNaN(at.getTime()) ? time : at.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
 }
 
+/** The time of day at this place, to the millisecond. */
+export function clockWords(time: string): string {
+  const at = new Date(time)
+  return `${at.toLocaleTimeString('en-GB')}.${String(at.getMilliseconds()).padStart(3, '0')}`
+}
+
 export function bytesWords(bytes: number): string {
   if (bytes < 1024) return `${bytes} bytes`
   const units = ['KiB', 'MiB', 'GiB']

@@ -12,6 +12,12 @@ export interface Station {
   readonly facts: readonly (readonly [name: string, value: string])[]
 }
 
+/** What people call a message: the subject of a mail, else the first word it is found by, else its id. */
+export function titleOf({ id, attributes, terms }: Pick<MessageDetail, 'id' | 'attributes' | 'terms'>): string {
+  const subject = typeof attributes === 'object' && attributes !== null && 'subject' in attributes && attributes.subject
+  return (typeof subject === 'string' && subject.trim()) || terms[0] || `Message ${id}`
+}
+
 const ends: Readonly<Record<string, readonly [tone: Station['tone'], title: string]>> = {
   delivered: ['good', 'Delivered'],
   dropped: ['odd', 'Dropped by a step'],
