@@ -48,11 +48,12 @@ const { landscape, folder, mailboxes, isWatched } = task
 const clock = new BenchClock(task.now)
 const twins = await openLinePort(landscape.port)
 const warnings = new Map<string, number>()
-const note = (name: string, details?: object) => {
-  const code = `${name} ${String((details as { code?: string; text?: string })?.code ?? '')} ${String((details as { text?: string })?.text ?? '').slice(0, 150)}`
-  warnings.set(code, (warnings.get(code) ?? 0) + 1)
+const note: Log['warn'] = (event, fields = {}) => {
+  const { code = '', text = '' } = fields as { readonly code?: string; readonly text?: string }
+  const line = `${event} ${code} ${text.slice(0, 150)}`
+  warnings.set(line, (warnings.get(line) ?? 0) + 1)
 }
-const log: Log = { ...silentLog, warn: note as Log['warn'], error: note as Log['error'] }
+const log: Log = { ...silentLog, warn: note, error: note }
 
 let inFlight = 0
 /** Calls of a driver that are under way are counted, and the wish of the run is kept: to be watched, or polled. */
@@ -119,6 +120,20 @@ async function pass(ms: number, each: (now: number) => Promise<void> = async () 
   }
 }
 
+/** Time goes as it does outside, until something is done. */
+async function flow(isDone: () => boolean): Promise<void> {
+  let last = performance.now()
+  for (let isOver = false; !isOver; ) {
+    await new Promise(resolve => setTimeout(resolve, 100))
+    const now = performance.now()
+    const next = Math.floor(clock.now() + now - last)
+    last = now
+    await twins.ask('time', { now: next })
+    clock.set(next)
+    isOver = groupware.runningCount === 0 && inFlight === 0 && isDone()
+  }
+}
+
 async function run(step: string, work: () => Promise<void>): Promise<void> {
   const cost = await measure(counts, work)
   costs.push({ step, cost, connections: await connectionCount() })
@@ -145,7 +160,9 @@ async function activate(): Promise<void> {
 async function first(): Promise<void> {
   await run('first', async () => {
     await groupware.setPaused(organizationName, false)
-    await pass(2 * SECOND)
+    await flow(() =>
+      groupware.mailboxes().every(({ address }) => groupware.progressOf(address).firstRoundAt !== undefined),
+    )
   })
   // What the sync wrote comes back as changes of both sides, and is known again.
   await run('echo', () => pass(11 * MINUTE))

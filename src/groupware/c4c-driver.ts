@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
-import { HubError } from '../kernel/error.ts'
+import { asHubError, HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { MiB } from '../kernel/size.ts'
+import { MINUTE } from '../kernel/time.ts'
 import { C4CClient, type C4CRow, type C4CStep, changedSince, equals } from '../protocols/c4c/client.ts'
 import { c4cErrors } from '../protocols/c4c/errors.ts'
 import type { C4CEntity } from '../protocols/c4c/types.ts'
@@ -18,10 +19,11 @@ import {
   partsOf,
   readItem,
 } from './c4c/kinds.ts'
+import { type Listed, listAll, listChanged } from './c4c/listing.ts'
 import { fileValues, mailFiles } from './c4c/mail.ts'
 import { People } from './c4c/people.ts'
 import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
-import { relate } from './c4c/relations.ts'
+import { ContactBook } from './c4c/relations.ts'
 import { msAt, partAt, textAt } from './c4c/values.ts'
 import type {
   Abilities,
@@ -32,6 +34,7 @@ import type {
   FeedPage,
   Removal,
   Scope,
+  ScopeCheck,
   SideDriver,
   SideItem,
   Update,
@@ -50,17 +53,19 @@ export interface C4CDriverOptions extends ExchangeOptions {
 export const c4cDriverLimits = {
   /** Entities of one request that reads, writes or finds. */
   batch: 50,
+  /** For so long it is remembered that the technical user may read a set. */
+  readableMs: 10 * MINUTE,
   /** Files of one mail together; they travel in one request. */
   attachmentBytes: 10 * MiB,
 } as const
+
+/** Failures of the one technical user and its server. What Exchange says of a mailbox is not among them. */
+const ofAccount = /^(?:C4C_(?!EMPLOYEE_)|ODATA_|NET_|CREDENTIAL_|BODY_)/
 
 /** Makes the CRM side over the OData service of SAP Cloud for Customer, with a technical user: one for all employees. */
 export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
   return new C4CDriver(options)
 }
-
-/** Failures of the one technical user and its server. What Exchange says of a mailbox is not among them. */
-const ofAccount = /^(?:C4C_(?!EMPLOYEE_)|ODATA_|NET_|CREDENTIAL_|BODY_)/
 
 class C4CDriver implements SideDriver {
   readonly side = 'crm'
@@ -69,6 +74,9 @@ class C4CDriver implements SideDriver {
   readonly #overlapMs: number
   readonly #now: () => number
   readonly #people: People
+  readonly #contacts: ContactBook
+  /** Sets that the technical user was seen to read, and when. */
+  readonly #readable = new Map<C4CEntity, number>()
 
   constructor(options: C4CDriverOptions) {
     this.#client = new C4CClient(options)
@@ -76,6 +84,7 @@ class C4CDriver implements SideDriver {
     this.#overlapMs = options.overlapMs ?? watermarkLimits.overlapMs
     this.#now = options.now
     this.#people = new People(this.#client, options.now)
+    this.#contacts = new ContactBook(this.#client, options.now)
   }
 
   abilities(kind: ItemKind): Abilities {
@@ -98,22 +107,14 @@ class C4CDriver implements SideDriver {
     const askedAt = this.#now()
     const since = askSince(token, this.#overlapMs)
     if (since !== undefined && Number.isNaN(since)) return 'token-lost'
-    const changes: Change[] = []
+    const asked: { readonly entity: C4CEntity; readonly filter: string }[] = []
     for (const entity of entitiesOf(scope.kind)) {
       const owner = await this.#ownerFilter(entity, scope, signal)
-      if (since === undefined) {
-        // A first listing names the items; those that are wanted are read in batches, without the slow expansion.
-        const filter = [owner, ...windowFilter(entity, scope)].join(' and ')
-        const select = ['ObjectID', 'ETag']
-        for await (const row of this.#client.list(entity, { filter, select }, signal)) {
-          changes.push({ id: idOf(entity, row.id), isDeleted: false, ...(row.etag !== '' && { version: row.etag }) })
-        }
-      } else {
-        const query = { filter: `${owner} and ${changedSince(since)}`, expand: partsOf(entity) }
-        for await (const row of this.#client.list(entity, query, signal)) changes.push(this.#change(entity, row))
-      }
+      const more = since === undefined ? windowFilter(entity, scope) : [changedSince(since)]
+      asked.push({ entity, filter: [owner, ...more].join(' and ') })
     }
-    return { changes, token: watermarkToken(askedAt), hasMore: false }
+    const listed = await (since === undefined ? listAll : listChanged)(this.#client, asked, signal)
+    return { changes: listed.map(each => this.#change(each)), token: watermarkToken(askedAt), hasMore: false }
   }
 
   async feed(_organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage> {
@@ -122,19 +123,32 @@ class C4CDriver implements SideDriver {
     const addresses = await this.#people.addresses(signal)
     const changes: Change[] = []
     const owners: (readonly string[])[] = []
-    for (const entity of entitiesOf(kind)) {
-      const [property] = ownerField(entity)
-      for await (const row of this.#client.list(
-        entity,
-        { filter: changedSince(since), expand: partsOf(entity) },
-        signal,
-      )) {
-        const address = addresses.get(textAt(row.values, property))
-        changes.push(this.#change(entity, row))
-        owners.push(address === undefined ? [] : [address])
-      }
+    const asked = entitiesOf(kind).map(entity => ({ entity, filter: changedSince(since) }))
+    for (const listed of await listChanged(this.#client, asked, signal)) {
+      const [property] = ownerField(listed.entity)
+      const address = addresses.get(textAt(listed.row.values, property))
+      changes.push(this.#change(listed))
+      owners.push(address === undefined ? [] : [address])
     }
     return { changes, owners, token: watermarkToken(askedAt), hasMore: false }
+  }
+
+  /** The employee of each owner, and that the technical user may read the sets, which is the same for everybody. */
+  async check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
+    const checks: ScopeCheck[] = []
+    try {
+      for (const { owner } of scopes) await this.#people.employee(owner, signal)
+      const isKnown = (entity: C4CEntity) =>
+        this.#now() - (this.#readable.get(entity) ?? Number.NEGATIVE_INFINITY) < c4cDriverLimits.readableMs
+      const unseen = scopes.flatMap(({ kind }) => entitiesOf(kind)).filter(entity => !isKnown(entity))
+      const asked = unseen.map(entity => ({ entity, query: { select: ['ObjectID'], top: 1 } }))
+      await this.#client.findEach(asked, signal)
+      for (const entity of unseen) this.#readable.set(entity, this.#now())
+      for (const _ of scopes) checks.push({ itemCount: undefined })
+    } catch (thrown) {
+      checks.push({ error: asHubError(thrown) })
+    }
+    return checks
   }
 
   async keys(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -164,10 +178,29 @@ class C4CDriver implements SideDriver {
     })
   }
 
-  findByMark(scope: Scope, marks: readonly string[], signal: AbortSignal): Promise<readonly (readonly SideItem[])[]> {
+  async findByMark(
+    scope: Scope,
+    marks: readonly string[],
+    signal: AbortSignal,
+    likely: readonly Item[] = [],
+  ): Promise<readonly (readonly SideItem[])[]> {
     const [entity] = entitiesOf(scope.kind)
-    if (entity === undefined || !this.abilities(scope.kind).holdsMark) return Promise.resolve(marks.map(() => []))
-    return this.#findMarks(entity, marks, signal)
+    if (entity === undefined || !this.abilities(scope.kind).holdsMark) return marks.map(() => [])
+    const byMark = marks.map(mark => {
+      const query = { filter: equals('GroupwareItemID', mark), expand: this.#parts(entity) }
+      return { entity, query }
+    })
+    // Whom new ones are about is asked along: their creation needs it next.
+    const addresses = this.#contacts.missing(likely, scope.mailbox)
+    const byAddress = addresses.map(address => {
+      return { entity: 'Contact' as const, query: this.#contacts.queryOf(address) }
+    })
+    const found = await this.#client.findEach([...byMark, ...byAddress], signal)
+    for (const [index, address] of addresses.entries()) this.#contacts.take(address, found[marks.length + index] ?? [])
+    // A star in a mark stands for any letters: only what carries the very mark is meant.
+    return marks.map((mark, index) =>
+      (found[index] ?? []).map(row => this.#item(entity, row)).filter(item => item.mark === mark),
+    )
   }
 
   async findByIdentity(scope: Scope, identities: readonly string[], signal: AbortSignal) {
@@ -187,8 +220,7 @@ class C4CDriver implements SideDriver {
 
   async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
     const owner = await this.#people.employee(scope.owner, signal)
-    const relations = await relate(
-      this.#client,
+    const relations = await this.#contacts.relate(
       items.map(({ item }) => item),
       scope.mailbox,
       signal,
@@ -325,19 +357,6 @@ class C4CDriver implements SideDriver {
     return found
   }
 
-  async #findMarks(
-    entity: C4CEntity,
-    marks: readonly string[],
-    signal: AbortSignal,
-  ): Promise<readonly (readonly SideItem[])[]> {
-    const queries = marks.map(mark => ({ filter: equals('GroupwareItemID', mark), expand: this.#parts(entity) }))
-    const found = await this.#client.find(entity, queries, signal)
-    // A star in a mark stands for any letters: only what carries the very mark is meant.
-    return found.map((rows, index) =>
-      rows.map(row => this.#item(entity, row)).filter(item => item.mark === marks[index]),
-    )
-  }
-
   async #files({ item, openAttachment }: Creation): Promise<readonly JsonObject[]> {
     if (item.kind !== 'mail') return []
     const files: JsonObject[] = []
@@ -365,7 +384,9 @@ class C4CDriver implements SideDriver {
     return entity === 'EMail' ? [...partsOf(entity), mailFiles] : partsOf(entity)
   }
 
-  #change(entity: C4CEntity, row: C4CRow): Change {
+  #change({ entity, row, isWhole }: Listed): Change {
+    const { id, etag } = row
+    if (!isWhole) return { id: idOf(entity, id), isDeleted: false, ...(etag !== '' && { version: etag }) }
     const item = this.#item(entity, row)
     return { id: item.id, isDeleted: false, version: item.version, item }
   }

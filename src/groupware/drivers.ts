@@ -20,6 +20,11 @@ export interface SideDriver {
    * `token-lost`: the side cannot go on from this token.
    */
   changes(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'>
+  /**
+   * Proves with as few requests as the protocol needs that scopes of one mailbox can be read: for each, in their order, how
+   * many items lie there (undefined where nobody said) or why it cannot be read. It may end with the first that cannot.
+   */
+  check?(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]>
   /** Ids of all items of the scope; only asked where the side does not tell of deletions. */
   keys?(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>>
   /**
@@ -31,7 +36,13 @@ export interface SideDriver {
   /** The items as they are now; undefined for those that are not there (any more). */
   read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]>
   /** For each mark the items that carry it (mostly one or none). Must show what was created before the call. */
-  findByMark(scope: Scope, marks: readonly string[], signal: AbortSignal): Promise<readonly (readonly SideItem[])[]>
+  findByMark(
+    scope: Scope,
+    marks: readonly string[],
+    signal: AbortSignal,
+    /** Items that are created next unless theirs are found: what that needs may be asked for along. */
+    likely?: readonly Item[],
+  ): Promise<readonly (readonly SideItem[])[]>
   /** For each identity (`SideItem.identity`) the items that have it. */
   findByIdentity(
     scope: Scope,
@@ -74,6 +85,8 @@ export interface SideDriver {
 
 export type Side = 'exchange' | 'crm'
 
+export type ScopeCheck = { readonly itemCount: number | undefined } | { readonly error: HubError }
+
 /** What is synced as one: the items of one kind of one mailbox. */
 export interface Scope {
   readonly organization: string
@@ -94,6 +107,11 @@ export interface Abilities {
   readonly holds: boolean
   /** The side keeps the other side's id with an item and finds it by it (CrmObjectId; GroupwareItemID). */
   readonly holdsMark: boolean
+  /**
+   * A full listing names every item that carries a mark, those outside of the window too: then what was listed need not be
+   * searched for marks.
+   */
+  readonly listsMarks?: boolean
   /** `changes` tells of deletions; otherwise `keys` is asked from time to time. */
   readonly tellsDeletions: boolean
   /** The side can hold a series with exceptions as one item; otherwise series stay out. */

@@ -337,8 +337,13 @@ test('whom a failure stops', async () => {
 })
 
 test('the test of access says what it found, or what is wrong', async () => {
-  expect(await driver.checkAccess(mailbox, signal)).toMatchObject({ folders: 5 })
-  await expect(driver.checkAccess('nobody@contoso.example', signal)).rejects.toMatchObject({ code: 'EWS_NO_MAILBOX' })
+  const before = twin.requestCount
+  const scopes = (['mail', 'task'] as const).map(kind => scope(kind))
+  const checks = await driver.check(scopes, signal)
+  expect(checks.map(check => 'itemCount' in check && typeof check.itemCount)).toEqual(['number', 'number'])
+  expect(twin.requestCount - before).toBeLessThanOrEqual(1)
+  const nobody = { ...scope('mail'), mailbox: 'nobody@contoso.example' }
+  expect(await driver.check([nobody], signal)).toMatchObject([{ error: { code: 'EWS_NO_MAILBOX' } }])
 })
 
 describe('watching', () => {

@@ -1,4 +1,4 @@
-import { HubError } from '../kernel/error.ts'
+import { asHubError, HubError } from '../kernel/error.ts'
 import { type At, EwsClient } from '../protocols/ews/client.ts'
 import { ewsErrors } from '../protocols/ews/errors.ts'
 import type { EwsOptions } from '../protocols/ews/exchange.ts'
@@ -15,6 +15,7 @@ import type {
   Creation,
   Removal,
   Scope,
+  ScopeCheck,
   SideDriver,
   SideItem,
   Update,
@@ -55,7 +56,7 @@ export class EwsDriver implements SideDriver {
   }
 
   abilities(_kind: ItemKind): Abilities {
-    return { holds: true, holdsMark: true, tellsDeletions: true, holdsSeries: true, batch }
+    return { holds: true, holdsMark: true, listsMarks: true, tellsDeletions: true, holdsSeries: true, batch }
   }
 
   /** One page of one folder; folders are told one after the other. */
@@ -112,7 +113,10 @@ export class EwsDriver implements SideDriver {
     const ids = relevant.flatMap(change => (change.kind === 'create' || change.kind === 'update' ? [change.id] : []))
     const items = await this.#readFrom(scope, ids, signal, [folder])
     return items.flatMap((item): Change[] =>
-      item && isInWindow(item.item, scope) ? [{ id: item.id, isDeleted: false, version: item.version, item }] : [],
+      // Also outside of the window: whose mark it carries must be known.
+      item && (isInWindow(item.item, scope) || item.mark !== null)
+        ? [{ id: item.id, isDeleted: false, version: item.version, item }]
+        : [],
     )
   }
 
@@ -254,19 +258,17 @@ export class EwsDriver implements SideDriver {
     return watchMailboxes(this.client, this.#book, request)
   }
 
-  /** Proves that the account may act for a mailbox: its usual folders are read. Throws what is wrong. */
-  async checkAccess(
-    mailbox: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly folders: number; readonly items: number }> {
-    const known = Object.values(kindFacts).flatMap(({ folders }) => folders.map(name => ({ known: name })))
-    const answers = await this.client.getFolders({ mailbox, signal }, known)
-    let items = 0
-    for (const answer of answers) {
-      if (answer instanceof HubError) throw answer
-      items += answer.itemCount
+  /** The folders of all kinds in one request, which also proves that the account may act for the mailbox. */
+  async check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
+    const checks: ScopeCheck[] = []
+    for (const scope of scopes) {
+      try {
+        checks.push({ itemCount: await this.#book.countOf(scope, signal) })
+      } catch (thrown) {
+        return [...checks, { error: asHubError(thrown) }]
+      }
     }
-    return { folders: answers.length, items }
+    return checks
   }
 
   close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { HubError } from '../kernel/error.ts'
+import { asHubError, HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { type GraphCall, GraphClient, type GraphClientOptions } from '../protocols/graph/client.ts'
 import { graphErrors } from '../protocols/graph/errors.ts'
@@ -14,6 +14,7 @@ import type {
   Creation,
   Removal,
   Scope,
+  ScopeCheck,
   SideDriver,
   SideItem,
   Update,
@@ -32,7 +33,7 @@ import { taskLink, taskLinkBody } from './graph/task.ts'
 import { translateIds } from './graph/translate-ids.ts'
 import { watchMailboxes } from './graph/watch.ts'
 import { changeBody, creationBody } from './graph/write.ts'
-import type { Appointment, Attachment, Item } from './plan/items.ts'
+import type { Appointment, Attachment, Item, ItemKind } from './plan/items.ts'
 
 export interface GraphDriverOptions extends GraphClientOptions {
   /** The category that people see on items that are synced. */
@@ -70,8 +71,10 @@ class GraphDriver implements SideDriver {
       this.watch = request => watchMailboxes({ client: this.#client, places: this.#places, inbox, clock }, request)
   }
 
-  abilities(): Abilities {
-    return { holds: true, holdsMark: true, tellsDeletions: true, holdsSeries: true, batch }
+  abilities(kind: ItemKind): Abilities {
+    // Of calendars and mail folders only a window is listed, by Graph itself.
+    const listsMarks = kind === 'contact' || kind === 'task'
+    return { holds: true, holdsMark: true, listsMarks, tellsDeletions: true, holdsSeries: true, batch }
   }
 
   normalise(item: Item): Item {
@@ -80,6 +83,27 @@ class GraphDriver implements SideDriver {
 
   changes(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'> {
     return this.#deltas.read(scope, token, signal)
+  }
+
+  /** The usual places in one request, and one item of what has none of its own in another. */
+  async check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
+    const checks: ScopeCheck[] = []
+    const probed = scopes.filter(({ kind }) => kind === 'appointment' || kind === 'contact')
+    const calls = probed.map(({ kind, mailbox }): GraphCall => {
+      return { method: 'GET', path: `${kinds[kind].collection(mailbox, '')}?$select=id&$top=1` }
+    })
+    try {
+      const answers = await this.#client.batch(calls, signal)
+      for (const scope of scopes) {
+        const answer = probed.includes(scope) ? answers[probed.indexOf(scope)] : undefined
+        if (answer instanceof HubError) throw answer
+        await this.#places.of(scope, signal)
+        checks.push({ itemCount: undefined })
+      }
+    } catch (thrown) {
+      checks.push({ error: asHubError(thrown) })
+    }
+    return checks
   }
 
   async read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]> {

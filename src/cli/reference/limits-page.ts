@@ -5,6 +5,7 @@ import { oidcLimits } from '../../auth/administrators/oidc-log-in.ts'
 import { sessionLimits } from '../../auth/administrators/sessions.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { listingLimits } from '../../groupware/c4c/listing.ts'
 import { peopleLimits } from '../../groupware/c4c/people.ts'
 import { c4cDriverLimits } from '../../groupware/c4c-driver.ts'
 import { organizationLimits } from '../../groupware/organizations/limits.ts'
@@ -188,12 +189,16 @@ const ofGraph: { readonly [K in keyof typeof graphLimits]: string } = {
   notifications: 'Notifications in one body.',
 }
 
-const c4cLimits = { ...c4cDriverLimits, ...peopleLimits }
+const c4cLimits = { ...c4cDriverLimits, ...listingLimits, ...peopleLimits }
 
 const ofC4C: { readonly [K in keyof typeof c4cLimits]: string } = {
   batch: 'Entities of Cloud for Customer that one request reads or writes.',
   attachmentBytes: 'The attachments of one mail that is saved.',
+  readableMs: 'For how long it is remembered that the technical user may read a set.',
+  listedWhole: 'Items of each set that the first listing of a mailbox brings whole.',
+  changedAtOnce: 'Changes of each of several sets that one request brings.',
   employeeMs: 'For how long an employee is remembered.',
+  singles: 'Employees that are asked for one by one; whoever comes next is looked up in the list of all.',
 }
 
 /** Every limit with its name, its default and what it is for. */

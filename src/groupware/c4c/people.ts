@@ -5,6 +5,8 @@ import { type Employee, findEmployee, listEmployees } from '../../protocols/c4c/
 export const peopleLimits = {
   /** For how long an employee is remembered. */
   employeeMs: 10 * MINUTE,
+  /** So many are asked for one by one; whoever comes next is looked up in the list of all, a request for each thousand. */
+  singles: 20,
 } as const
 
 interface Remembered<T> {
@@ -12,12 +14,19 @@ interface Remembered<T> {
   readonly value: Promise<T>
 }
 
+interface Everybody {
+  /** Mail addresses by both numbers of an employee. */
+  readonly addresses: ReadonlyMap<string, string>
+  /** Those whose address belongs to nobody else, and who are not locked. */
+  readonly byAddress: ReadonlyMap<string, Employee>
+}
+
 /** The employees of a tenant, by mail address and by number; asked for once, and anew after a while. */
 export class People {
   readonly #client: C4CClient
   readonly #now: () => number
   readonly #employees = new Map<string, Remembered<Employee>>()
-  #addresses: Remembered<ReadonlyMap<string, string>> | undefined
+  #everybody: Remembered<Everybody> | undefined
 
   constructor(client: C4CClient, now: () => number) {
     this.#client = client
@@ -25,9 +34,16 @@ export class People {
   }
 
   /** The employee of a mail address. Throws C4C_EMPLOYEE_… */
-  employee(email: string, signal: AbortSignal): Promise<Employee> {
+  async employee(email: string, signal: AbortSignal): Promise<Employee> {
     const known = this.#employees.get(email)
     if (known && this.#isFresh(known)) return known.value
+    this.#forgetOld()
+    if (this.#isFresh(this.#everybody) || this.#employees.size >= peopleLimits.singles) {
+      const { byAddress } = await this.#all(signal)
+      const found = byAddress.get(email.toLowerCase())
+      // Who is not in it is asked for alone, which also says what is wrong.
+      if (found) return found
+    }
     const value = findEmployee(this.#client, email, signal)
     this.#employees.set(email, { at: this.#now(), value })
     // What failed is asked for again by the next one, not remembered.
@@ -36,17 +52,39 @@ export class People {
   }
 
   /** Mail addresses of all employees by their numbers. */
-  addresses(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    if (this.#addresses && this.#isFresh(this.#addresses)) return this.#addresses.value
-    const value = listEmployees(this.#client, signal)
-    this.#addresses = { at: this.#now(), value }
+  async addresses(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    return (await this.#all(signal)).addresses
+  }
+
+  #all(signal: AbortSignal): Promise<Everybody> {
+    if (this.#everybody && this.#isFresh(this.#everybody)) return this.#everybody.value
+    const value = this.#list(signal)
+    this.#everybody = { at: this.#now(), value }
     value.catch(() => {
-      this.#addresses = undefined
+      if (this.#everybody?.value === value) this.#everybody = undefined
     })
     return value
   }
 
-  #isFresh({ at }: Remembered<unknown>): boolean {
-    return this.#now() - at < peopleLimits.employeeMs
+  async #list(signal: AbortSignal): Promise<Everybody> {
+    const addresses = new Map<string, string>()
+    const byAddress = new Map<string, Employee>()
+    const unclear = new Set<string>()
+    for (const { isLocked, ...employee } of await listEmployees(this.#client, signal)) {
+      const { partyId, employeeId, email } = employee
+      for (const id of [partyId, employeeId]) if (id !== '') addresses.set(id, email)
+      if (isLocked || byAddress.has(email)) unclear.add(email)
+      byAddress.set(email, employee)
+    }
+    for (const email of unclear) byAddress.delete(email)
+    return { addresses, byAddress }
+  }
+
+  #forgetOld(): void {
+    for (const [email, remembered] of this.#employees) if (!this.#isFresh(remembered)) this.#employees.delete(email)
+  }
+
+  #isFresh(remembered: Remembered<unknown> | undefined): boolean {
+    return remembered !== undefined && this.#now() - remembered.at < peopleLimits.employeeMs
   }
 }

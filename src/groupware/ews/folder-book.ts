@@ -13,33 +13,68 @@ export interface ScopeFolder {
   readonly name: string
 }
 
-const mailboxesKept = 10_000
+/** A usual folder of a mailbox, or why it cannot be used. */
+type Usual = Pick<Folder, 'id' | 'itemCount'> | HubError
 
-/** Ids of the folders that are synced, asked once per mailbox and set of folders. */
+/** Mailboxes whose folders are remembered; those that were not asked for longest go first. About 1 KB each. */
+const mailboxesKept = 20_000
+
+/** The usual folders of all kinds: they are asked for together, since one request asks for many. */
+const usualNames = [...new Set(Object.values(kindFacts).flatMap(({ folders }) => folders))]
+
+/** Ids of the folders that are synced, asked once per mailbox, and once more for folders of a profile's own. */
 export class FolderBook {
   readonly #client: EwsClient
-  readonly #known = new Map<string, Promise<readonly ScopeFolder[]>>()
+  readonly #usual = new Remembered<ReadonlyMap<string, Usual>>()
+  readonly #own = new Remembered<readonly ScopeFolder[]>()
 
   constructor(client: EwsClient) {
     this.#client = client
   }
 
   /** The folders of a scope. Throws EWS_FOLDER_GONE for one that is not there. */
-  foldersOf(scope: Pick<Scope, 'mailbox' | 'kind' | 'folders'>, signal: AbortSignal): Promise<readonly ScopeFolder[]> {
-    const names = scope.folders.length > 0 ? scope.folders : kindFacts[scope.kind].folders
-    const key = `${scope.mailbox} ${names.join('|')}`
-    const known = this.#known.get(key)
-    if (known) return known
-    const asked = this.#ask({ mailbox: scope.mailbox, signal }, names)
-    if (this.#known.size >= mailboxesKept) this.#known.clear()
-    this.#known.set(key, asked)
-    asked.catch(() => this.#known.delete(key))
-    return asked
+  async foldersOf(
+    scope: Pick<Scope, 'mailbox' | 'kind' | 'folders'>,
+    signal: AbortSignal,
+  ): Promise<readonly ScopeFolder[]> {
+    const { mailbox, folders, kind } = scope
+    const at = { mailbox, signal }
+    if (folders.length > 0) return this.#own.get(`${mailbox} ${folders.join('|')}`, () => this.#ask(at, folders))
+    const usual = await this.#usualOf(at)
+    return kindFacts[kind].folders.map(name => ({ name, id: folderOrThrow(usual.get(name), mailbox, name).id }))
+  }
+
+  /** How many items lie in the folders of a scope, as far as the mailbox said when it was asked for them. */
+  async countOf(scope: Pick<Scope, 'mailbox' | 'kind' | 'folders'>, signal: AbortSignal): Promise<number | undefined> {
+    await this.foldersOf(scope, signal)
+    if (scope.folders.length > 0) return undefined
+    const usual = await this.#usualOf({ mailbox: scope.mailbox, signal })
+    return kindFacts[scope.kind].folders
+      .map(name => folderOrThrow(usual.get(name), scope.mailbox, name).itemCount)
+      .reduce((sum, count) => sum + count, 0)
   }
 
   /** Folders may have been made or moved: they are asked for again. */
   forget(mailbox: string): void {
-    for (const key of this.#known.keys()) if (key.startsWith(`${mailbox} `)) this.#known.delete(key)
+    this.#usual.forget(mailbox)
+    this.#own.forget(mailbox)
+  }
+
+  #usualOf(at: At): Promise<ReadonlyMap<string, Usual>> {
+    return this.#usual.get(at.mailbox, async () => {
+      const answers = await this.#client.getFolders(
+        at,
+        usualNames.map(known => ({ known })),
+      )
+      const usual = new Map<string, Usual>()
+      for (const [index, answer] of answers.entries()) {
+        const name = usualNames[index] ?? ''
+        usual.set(name, answer instanceof HubError ? answer : { id: answer.id, itemCount: answer.itemCount })
+      }
+      // What is wrong may be mended by the next time.
+      if (answers.some(answer => answer instanceof HubError)) this.#usual.forget(at.mailbox)
+      return usual
+    })
   }
 
   async #ask(at: At, names: readonly string[]): Promise<readonly ScopeFolder[]> {
@@ -66,6 +101,36 @@ export class FolderBook {
     }
     return names.map(name => ({ name, id: ids.get(name) ?? '' }))
   }
+}
+
+/** Answers by mailbox (and what stands behind it, after a space); what failed is asked for again by the next one. */
+class Remembered<T> {
+  readonly #known = new Map<string, Promise<T>>()
+
+  get(key: string, ask: () => Promise<T>): Promise<T> {
+    const known = this.#known.get(key)
+    this.#known.delete(key)
+    const answer = known ?? ask()
+    this.#known.set(key, answer)
+    if (known) return known
+    answer.catch(() => {
+      if (this.#known.get(key) === answer) this.#known.delete(key)
+    })
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > mailboxesKept && oldest !== undefined) this.#known.delete(oldest)
+    return answer
+  }
+
+  forget(mailbox: string): void {
+    this.#known.delete(mailbox)
+    for (const key of this.#known.keys()) if (key.startsWith(`${mailbox} `)) this.#known.delete(key)
+  }
+}
+
+function folderOrThrow(folder: Usual | undefined, mailbox: string, name: string): Exclude<Usual, HubError> {
+  if (folder instanceof HubError) throw folder
+  if (!folder) throw ewsErrors.FOLDER_GONE({ mailbox, folder: name })
+  return folder
 }
 
 const wellKnown: ReadonlySet<string> = new Set(

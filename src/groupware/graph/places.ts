@@ -1,7 +1,10 @@
+import { HubError } from '../../kernel/error.ts'
+import type { JsonObject } from '../../kernel/json.ts'
 import type { GraphClient } from '../../protocols/graph/client.ts'
 import { graphErrors } from '../../protocols/graph/errors.ts'
+import type { GraphAnswer } from '../../protocols/graph/refusal.ts'
 import type { Scope } from '../drivers.ts'
-import { textAt } from './row.ts'
+import { listAt, textAt } from './row.ts'
 
 /** Where the items of a scope lie: folders by id or well-known name, with the name that people know. */
 export interface Place {
@@ -9,11 +12,17 @@ export interface Place {
   readonly name: string
 }
 
-/** Folders of mailboxes, looked up once. */
+/** The usual places of a mailbox, by `inbox`, `sentitems` and `tasks`; what could not be found, with its reason. */
+type Usual = ReadonlyMap<string, Place | HubError>
+
+/** Answers that are remembered of each sort; those that were not asked for longest go first. */
+const answersKept = 20_000
+
+/** Folders of mailboxes, looked up once, and those that every mailbox has in one request. */
 export class Places {
   readonly #client: GraphClient
-  readonly #known = new Map<string, Promise<readonly Place[]>>()
-  readonly #taskLists = new Map<string, Promise<string>>()
+  readonly #usual = new Map<string, Promise<Usual>>()
+  readonly #own = new Map<string, Promise<readonly Place[]>>()
   readonly #bins = new Map<string, Promise<string>>()
 
   constructor(client: GraphClient) {
@@ -21,9 +30,16 @@ export class Places {
   }
 
   /** The folders of a scope; of a calendar there is one, without a name of its own. */
-  of(scope: Scope, signal: AbortSignal): Promise<readonly Place[]> {
-    const key = JSON.stringify([scope.mailbox, scope.kind, scope.folders])
-    return remembered(this.#known, key, () => this.#find(scope, signal))
+  async of(scope: Scope, signal: AbortSignal): Promise<readonly Place[]> {
+    const { mailbox, kind, folders } = scope
+    if (kind === 'appointment') return [{ id: 'calendar', name: 'Calendar' }]
+    if (kind === 'task') return [{ id: await this.taskList(mailbox, signal), name: 'Tasks' }]
+    if (folders.length > 0) {
+      return remembered(this.#own, JSON.stringify([mailbox, kind, folders]), () => this.#find(scope, signal))
+    }
+    if (kind === 'contact') return [{ id: 'contacts', name: 'Contacts' }]
+    const usual = await this.#usualOf(mailbox, signal)
+    return usualFolders.map(name => placeOrThrow(usual.get(name), mailbox, name))
   }
 
   /** Id of the folder where deleted mail lies. */
@@ -35,38 +51,54 @@ export class Places {
   }
 
   /** Id of the usual list of tasks. */
-  taskList(mailbox: string, signal: AbortSignal): Promise<string> {
-    return remembered(this.#taskLists, mailbox, async () => {
-      const path = `${userPath(mailbox)}/todo/lists`
-      for await (const list of this.#client.list(path, [], signal)) {
-        if (textAt(list, 'wellknownListName') === 'defaultList') return textAt(list, 'id')
+  async taskList(mailbox: string, signal: AbortSignal): Promise<string> {
+    const usual = await this.#usualOf(mailbox, signal)
+    return placeOrThrow(usual.get('tasks'), mailbox, 'tasks').id
+  }
+
+  #usualOf(mailbox: string, signal: AbortSignal): Promise<Usual> {
+    return remembered(this.#usual, mailbox, async () => {
+      const user = userPath(mailbox)
+      const folders = usualFolders.map(name => `${user}/mailFolders/${name}?$select=id,displayName`)
+      const calls = [...folders, `${user}/todo/lists`].map(path => ({ method: 'GET' as const, path }))
+      const answers = await this.#client.batch(calls, signal)
+      const usual = new Map<string, Place | HubError>()
+      for (const [index, name] of [...usualFolders, 'tasks'].entries()) {
+        const answer = answers[index]
+        if (answer instanceof HubError) usual.set(name, answer)
+        else if (name === 'tasks') usual.set(name, await this.#defaultList(mailbox, answer, signal))
+        else usual.set(name, placeOf((answer?.body ?? {}) as JsonObject))
       }
-      throw graphErrors.GONE({ path, code: 'no default list', text: 'the mailbox has no list of tasks' })
+      // What is wrong may be mended by the next time.
+      if ([...usual.values()].some(each => each instanceof HubError)) this.#usual.delete(mailbox)
+      return usual
     })
   }
 
-  async #find(scope: Scope, signal: AbortSignal): Promise<readonly Place[]> {
-    const { mailbox, kind, folders } = scope
-    switch (kind) {
-      case 'appointment':
-        return [{ id: 'calendar', name: 'Calendar' }]
-      case 'task':
-        return [{ id: await this.taskList(mailbox, signal), name: 'Tasks' }]
-      case 'contact':
-        return folders.length === 0 ? [{ id: 'contacts', name: 'Contacts' }] : this.#contactFolders(scope, signal)
-      case 'mail': {
-        const wanted = folders.length === 0 ? ['inbox', 'sentitems'] : folders
-        const found: Place[] = []
-        for (const folder of wanted) found.push(await this.#mailFolder(mailbox, folder, signal))
-        return found
-      }
+  /** Mostly on the first page of the lists. */
+  async #defaultList(mailbox: string, answer: GraphAnswer | undefined, signal: AbortSignal): Promise<Place | HubError> {
+    const isDefault = (list: JsonObject) => textAt(list, 'wellknownListName') === 'defaultList'
+    const body = (answer?.body ?? {}) as JsonObject
+    const first = listAt(body, 'value').find(isDefault)
+    if (first) return placeOf(first)
+    const path = `${userPath(mailbox)}/todo/lists`
+    if (body['@odata.nextLink'] !== undefined) {
+      for await (const list of this.#client.list(path, [], signal)) if (isDefault(list)) return placeOf(list)
     }
+    return graphErrors.GONE({ path, code: 'no default list', text: 'the mailbox has no list of tasks' })
+  }
+
+  async #find(scope: Scope, signal: AbortSignal): Promise<readonly Place[]> {
+    if (scope.kind === 'contact') return this.#contactFolders(scope, signal)
+    const found: Place[] = []
+    for (const folder of scope.folders) found.push(await this.#mailFolder(scope.mailbox, folder, signal))
+    return found
   }
 
   async #contactFolders({ mailbox, folders }: Scope, signal: AbortSignal): Promise<readonly Place[]> {
     const all: Place[] = [{ id: 'contacts', name: 'Contacts' }]
     for await (const row of this.#client.list(`${userPath(mailbox)}/contactFolders`, [], signal)) {
-      all.push({ id: textAt(row, 'id'), name: textAt(row, 'displayName') })
+      all.push(placeOf(row))
     }
     return folders.map(folder => {
       const place = all.find(each => each.name === folder || each.id === folder)
@@ -80,7 +112,7 @@ export class Places {
     const root = `${userPath(mailbox)}/mailFolders`
     if (/^[a-z]+$/.test(folder)) {
       const row = await this.#client.object({ method: 'GET', path: `${root}/${folder}?$select=id,displayName` }, signal)
-      return { id: textAt(row, 'id'), name: textAt(row, 'displayName') }
+      return placeOf(row)
     }
     let parent = ''
     for (const name of folder.split('/').filter(part => part !== '')) {
@@ -93,6 +125,18 @@ export class Places {
     }
     return { id: parent, name: folder }
   }
+}
+
+const usualFolders = ['inbox', 'sentitems'] as const
+
+function placeOf(row: JsonObject): Place {
+  return { id: textAt(row, 'id'), name: textAt(row, 'displayName') }
+}
+
+function placeOrThrow(place: Place | HubError | undefined, mailbox: string, name: string): Place {
+  if (place instanceof HubError) throw place
+  if (!place) throw folderGone(mailbox, name)
+  return place
 }
 
 function folderGone(mailbox: string, folder: string) {
@@ -108,12 +152,17 @@ export function userPath(mailbox: string): string {
   return `users/${encodeURIComponent(mailbox)}`
 }
 
-async function remembered<T>(map: Map<string, Promise<T>>, key: string, find: () => Promise<T>): Promise<T> {
+function remembered<T>(map: Map<string, Promise<T>>, key: string, find: () => Promise<T>): Promise<T> {
   const known = map.get(key)
-  if (known) return known
-  const finding = find()
+  map.delete(key)
+  const finding = known ?? find()
   map.set(key, finding)
+  if (known) return known
   // What failed is looked for again by the next one, not remembered.
-  finding.catch(() => map.delete(key))
+  finding.catch(() => {
+    if (map.get(key) === finding) map.delete(key)
+  })
+  const [oldest] = map.keys()
+  if (map.size > answersKept && oldest !== undefined) map.delete(oldest)
   return finding
 }

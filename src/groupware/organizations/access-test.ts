@@ -1,5 +1,5 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
-import type { Scope, SideDriver } from '../drivers.ts'
+import type { Scope, ScopeCheck, SideDriver } from '../drivers.ts'
 import type { SyncRules } from '../plan/rules.ts'
 import type { Cause, Mailbox } from './model.ts'
 import { itemKinds } from './rules-input.ts'
@@ -42,15 +42,18 @@ export async function testAccess(
   const drivers = await attempt(steps, 'settings', 'the settings of the organization', open, () => 'in order')
   for (const side of ['exchange', 'crm'] as const) {
     const driver = drivers?.[side]
-    for (const kind of itemKinds) {
-      if (!driver || rules.kinds[kind].direction === 'off' || !driver.abilities(kind).holds) continue
-      const scope = scopeOf(mailbox, kind, rules, now)
+    if (!driver) continue
+    const synced = itemKinds.filter(kind => rules.kinds[kind].direction !== 'off' && driver.abilities(kind).holds)
+    const scopes = synced.map(kind => scopeOf(mailbox, kind, rules, now))
+    // A driver that can tell of all kinds together needs fewer requests for it.
+    const checks = await driver.check?.(scopes, signal)
+    for (const [index, scope] of scopes.entries()) {
       const page = await attempt(
         steps,
-        `${side} ${kind}`,
+        `${side} ${scope.kind}`,
         sideWords[side],
-        () => firstPage(driver, scope, signal),
-        told,
+        async () => (checks ? resultOf(checks[index]) : told(await firstPage(driver, scope, signal))),
+        words => words,
         error => {
           isAccountRefused ||= error.retry === 'after-change' && driver.concerns(error) === 'account'
         },
@@ -69,6 +72,11 @@ function firstPage(driver: SideDriver, scope: Scope, signal: AbortSignal) {
 function told(page: Awaited<ReturnType<SideDriver['changes']>>): string {
   if (page === 'token-lost') return 'reached'
   return `reached; ${page.changes.length}${page.hasMore ? ' or more' : ''} items`
+}
+
+function resultOf(check: ScopeCheck | undefined): string {
+  if (check && 'error' in check) throw check.error
+  return check?.itemCount === undefined ? 'reached' : `reached; ${check.itemCount} items`
 }
 
 async function attempt<T>(

@@ -40,7 +40,11 @@ test('one pair serves all mailboxes of an organization; with log-ins of their ow
 test('other settings have other drivers at once; the old ones are closed when their last work has ended', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const running = book.use(organization, ada, () => promise)
-  await book.use({ ...organization, revision: 2 }, ada, async () => {})
+  // Another name of it, or a pause, is no other way in.
+  await book.use({ ...organization, revision: 2, isPaused: false }, ada, async () => {})
+  expect(opened).toHaveLength(1)
+  const crm = { url: 'https://other.crm.ondemand.com/', auth: 'c4c' }
+  await book.use({ ...organization, revision: 3, crm }, ada, async () => {})
   expect(opened).toHaveLength(2)
   expect(closed).toEqual([])
   resolve()

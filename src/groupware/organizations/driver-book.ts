@@ -30,7 +30,9 @@ export class DriverBook {
   async use<T>(organization: Organization, mailbox: Mailbox, work: (drivers: Drivers) => Promise<T>): Promise<T> {
     const own = organization.access === 'ews-direct' ? mailbox : undefined
     const key = own ? `${organization.name}/${own.address}` : organization.name
-    const revision = `${organization.revision}/${own?.auth ?? ''}`
+    // The way in, and nothing else: an organization that was paused goes on with what it has open.
+    const { access, exchange, crm } = organization
+    const revision = JSON.stringify([access, exchange, crm, own?.auth])
     let opened = this.#opened.get(key)
     if (opened && opened.revision !== revision) {
       this.drop(key)

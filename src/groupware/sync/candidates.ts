@@ -1,6 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import type { Candidate } from '../plan/new-plan.ts'
 import { chunksOf, otherSide } from './context.ts'
+import { knownMarks } from './known-marks.ts'
 import { readItems } from './pull.ts'
 import type { Round } from './round-state.ts'
 
@@ -60,6 +61,7 @@ async function inCrm(round: Round, items: readonly SideItem[]): Promise<Found> {
         scope,
         chunk.map(entry => entry.identity),
         signal,
+        chunk.map(({ item }) => item.item),
       )
       for (const [index, { item }] of chunk.entries()) found.set(item.id, [...(answers[index] ?? [])])
     }
@@ -85,7 +87,10 @@ async function inMailbox(round: Round, items: readonly SideItem[]): Promise<Foun
   const { holdsMark, batch } = drivers.exchange.abilities(scope.kind)
   const found: Found = new Map()
   if (holdsMark) {
-    for (const chunk of chunksOf(items, batch.find)) {
+    const known = knownMarks(round)
+    const searched = items.filter(item => known === undefined || mayBeUnfinished(item))
+    for (const item of items) found.set(item.id, [...(known?.get(item.id) ?? [])])
+    for (const chunk of chunksOf(searched, batch.find)) {
       const answers = await drivers.exchange.findByMark(
         scope,
         chunk.map(item => item.id),
@@ -107,6 +112,11 @@ async function inMailbox(round: Round, items: readonly SideItem[]): Promise<Foun
     for (const [index, { item }] of chunk.entries()) found.set(item.id, [...(answers[index] ?? [])])
   }
   return found
+}
+
+/** What takes more than one request to create is searched for in any case: that finds, and ends, what was left half done. */
+function mayBeUnfinished({ item }: SideItem): boolean {
+  return item.kind === 'appointment' && Object.keys(item.exceptions).length > 0
 }
 
 function withIdentity(items: readonly SideItem[]): readonly { readonly item: SideItem; readonly identity: string }[] {

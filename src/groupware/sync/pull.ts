@@ -1,6 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { groupwareErrors } from '../errors.ts'
 import { chunksOf } from './context.ts'
+import { expectMarks, noteMarks } from './known-marks.ts'
 import type { Round } from './round-state.ts'
 import { stopIfAsked } from './round-state.ts'
 
@@ -38,7 +39,11 @@ export async function pullChanges(round: Round, side: Side, stored: string | und
         keepBrought(round, side, change.id, change.isDeleted ? undefined : change.item)
       }
       token = page.token
-      if (!page.hasMore) return { touched, token, isFull, askedAt }
+      if (!page.hasMore) {
+        const pulled: Pulled = { touched, token, isFull, askedAt }
+        await expectMarks(round, side, pulled)
+        return pulled
+      }
     }
     if (pages >= limits.pagesMax || restarts > limits.restartsMax) {
       throw groupwareErrors.ENDLESS_LISTING({ side, mailbox: scope.mailbox, kind: scope.kind, pages })
@@ -68,6 +73,7 @@ export async function readItems(
       if (item) items.set(id, item)
     }
   }
+  noteMarks(round, side, ids, items.values())
   return items
 }
 

@@ -1,5 +1,5 @@
-import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
-import type { Change, ChangePage, Scope, SideDriver } from '../drivers.ts'
+import { type Clock, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import type { Change, ChangePage, Scope, SideDriver, SideItem } from '../drivers.ts'
 import { groupwareErrors } from '../errors.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { syncLimits } from './context.ts'
@@ -9,10 +9,16 @@ export const feedLimits = {
   freshMs: 30 * SECOND,
   /** The keys of all items are fetched at most so often. */
   keysFreshMs: 10 * MINUTE,
-  /** Answers are kept for so long; a mailbox that was not asked for longer asks by itself. */
+  /** Answers are kept for so long. */
   keptMs: 60 * MINUTE,
   /** Changes that are kept at most, whatever their age. */
   keptChanges: 100_000,
+  /** Whole items that are kept beside them; others are read when their turn comes. */
+  keptItems: 2000,
+  /** A mailbox that comes from before the kept answers has the feed asked anew from then; after longer it asks by itself. */
+  reachMs: 24 * HOUR,
+  /** Others come soon after it, from a little earlier. */
+  reachSpareMs: 20 * MINUTE,
 } as const
 
 type FeedLimits = { readonly [K in keyof typeof feedLimits]: number }
@@ -49,7 +55,7 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
 
 /** The driver as a plain object: it may be of a class, whose methods and private fields a spread would lose. */
 function bound(driver: SideDriver): SideDriver {
-  const { side, findAlike, openAttachment, watch, translateIds, close } = driver
+  const { side, check, findAlike, openAttachment, watch, translateIds, close } = driver
   return {
     side,
     abilities: kind => driver.abilities(kind),
@@ -62,6 +68,7 @@ function bound(driver: SideDriver): SideDriver {
     remove: (...parameters) => driver.remove(...parameters),
     normalise: item => driver.normalise(item),
     concerns: error => driver.concerns(error),
+    ...(check && { check: check.bind(driver) }),
     ...(findAlike && { findAlike: findAlike.bind(driver) }),
     ...(openAttachment && { openAttachment: openAttachment.bind(driver) }),
     ...(watch && { watch: watch.bind(driver) }),
@@ -90,6 +97,8 @@ class KindFeed {
   #answerCount = 0
   /** Items that we wrote, each with the last answer that may show what it was before. */
   readonly #written = new Map<string, number>()
+  /** The newest items as the feed brought them, apart from the answers, which repeat themselves. */
+  readonly #items = new Map<string, SideItem>()
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
   #keys: { readonly at: number; readonly keys: Promise<ReadonlySet<string>> } | undefined
@@ -105,10 +114,14 @@ class KindFeed {
   /** What an owner's items did since a token, or undefined when the kept answers do not reach back so far. */
   async since(owner: string, token: string, signal: AbortSignal): Promise<ChangePage | undefined> {
     const since = Date.parse(token)
-    if (this.#clock.now() - this.#askedAt > this.#limits.freshMs) await this.#ask(token, signal)
-    const [first] = this.#answers
+    if (this.#clock.now() - this.#askedAt > this.#limits.freshMs) await this.#ask(since, signal)
+    // Somebody else's question may have been under way, which began later.
+    for (let tries = 0; tries < 2 && !this.#reaches(since); tries += 1) {
+      if (this.#clock.now() - since > this.#limits.reachMs) return undefined
+      await this.#ask(since, signal)
+    }
     const last = this.#answers.at(-1)
-    if (!first || !last || since < first.from) return undefined
+    if (!last || !this.#reaches(since)) return undefined
     const latest = new Map<string, Change>()
     for (const { upTo, byOwner, number } of this.#answers) {
       if (upTo <= since) continue
@@ -134,8 +147,15 @@ class KindFeed {
   }
 
   #asOfNow(change: Change, number: number): Change {
-    const isOld = number <= (this.#written.get(change.id) ?? 0)
-    return isOld && !change.isDeleted ? { id: change.id, isDeleted: false } : change
+    if (change.isDeleted) return change
+    if (number <= (this.#written.get(change.id) ?? 0)) return { id: change.id, isDeleted: false }
+    const item = this.#items.get(change.id)
+    return item && item.version === change.version ? { ...change, item } : change
+  }
+
+  #reaches(since: number): boolean {
+    const [first] = this.#answers
+    return first !== undefined && since >= first.from
   }
 
   keys(signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -154,17 +174,18 @@ class KindFeed {
   }
 
   /** One question at a time, whoever asks. */
-  async #ask(token: string, signal: AbortSignal): Promise<void> {
-    this.#asking ??= this.#fetch(token, signal).finally(() => {
+  async #ask(since: number, signal: AbortSignal): Promise<void> {
+    this.#asking ??= this.#fetch(since, signal).finally(() => {
       this.#asking = undefined
     })
     await this.#asking
   }
 
-  async #fetch(firstToken: string, signal: AbortSignal): Promise<void> {
+  async #fetch(since: number, signal: AbortSignal): Promise<void> {
     const last = this.#answers.at(-1)
-    // After a long silence the kept answers would leave a gap's worth of changes to one huge question.
-    const start = last ? new Date(last.upTo).toISOString() : firstToken
+    // After a start of the hub all mailboxes come from some time ago: one question for all of it instead of one for each.
+    const isOn = last !== undefined && this.#reaches(since)
+    const start = new Date(isOn ? last.upTo : since - this.#limits.reachSpareMs).toISOString()
     const askedAt = this.#clock.now()
     const byOwner = new Map<string, Change[]>()
     let token = start
@@ -175,7 +196,7 @@ class KindFeed {
       for (const [index, change] of page.changes.entries()) {
         for (const owner of page.owners[index] ?? []) {
           const changes = byOwner.get(owner) ?? []
-          changes.push(change)
+          changes.push(this.#withoutItem(change))
           byOwner.set(owner, changes)
           count += 1
         }
@@ -187,9 +208,20 @@ class KindFeed {
       }
     }
     this.#answerCount += 1
+    if (!isOn) this.#answers = []
     this.#answers.push({ number: this.#answerCount, from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
     this.#askedAt = askedAt
     this.#forgetOld()
+  }
+
+  #withoutItem(change: Change): Change {
+    if (change.isDeleted || !change.item) return change
+    const { item, ...rest } = change
+    this.#items.delete(change.id)
+    this.#items.set(change.id, item)
+    const [oldest] = this.#items.keys()
+    if (this.#items.size > this.#limits.keptItems && oldest !== undefined) this.#items.delete(oldest)
+    return rest
   }
 
   #forgetOld(): void {

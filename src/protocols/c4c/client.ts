@@ -119,17 +119,26 @@ export class C4CClient {
   }
 
   /** Many queries in one request; the first page of each. */
-  async find(
-    entity: C4CEntity,
-    queries: readonly C4CQuery[],
+  find(entity: C4CEntity, queries: readonly C4CQuery[], signal: AbortSignal): Promise<readonly (readonly C4CRow[])[]> {
+    return this.findEach(
+      queries.map(query => ({ entity, query })),
+      signal,
+    )
+  }
+
+  /** The same for queries of several sets. */
+  async findEach(
+    asked: readonly { readonly entity: C4CEntity; readonly query: C4CQuery }[],
     signal: AbortSignal,
   ): Promise<readonly (readonly C4CRow[])[]> {
-    if (queries.length === 0) return []
-    const requests = queries.map((query): BatchPart => {
+    const [first] = asked
+    if (!first) return []
+    const requests = asked.map(({ entity, query }): BatchPart => {
       return { request: { method: 'GET', path: listPath(entity, query), headers: { accept: 'application/json' } } }
     })
-    const results = await this.#batch(requests, setOf(entity), signal, true)
-    return results.map(result => {
+    const results = await this.#batch(requests, setOf(first.entity), signal, true)
+    return results.map((result, index) => {
+      const { entity } = asked[index] ?? first
       const answer = answerOf(result)
       if (answer.status >= 300) throw this.#refusal(answer, setOf(entity))
       const list = this.#document(answer, setOf(entity))

@@ -32,16 +32,18 @@ export async function findEmployee(client: C4CClient, email: string, signal: Abo
   return employeeOf(only, email.toLowerCase())
 }
 
-/** Mail addresses of all employees, in lower case, by both of their numbers. */
-export async function listEmployees(client: C4CClient, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const emails = new Map<string, string>()
-  const select = ['ObjectID', 'BusinessPartnerID', 'EmployeeID', 'Email']
+/** All employees; those without a mail address left out. */
+export async function listEmployees(
+  client: C4CClient,
+  signal: AbortSignal,
+): Promise<readonly (Employee & { readonly isLocked: boolean })[]> {
+  const employees: (Employee & { readonly isLocked: boolean })[] = []
+  const select = ['ObjectID', 'BusinessPartnerID', 'EmployeeID', 'FormattedName', 'Email', 'UserLockedIndicator']
   for await (const { values } of client.list('EmployeeBasicData', { select }, signal)) {
     const email = String(values['Email'] ?? '').toLowerCase()
-    if (email === '') continue
-    for (const id of [values['BusinessPartnerID'], values['EmployeeID']]) if (id) emails.set(String(id), email)
+    if (email !== '') employees.push({ ...employeeOf(values, email), isLocked: values['UserLockedIndicator'] === true })
   }
-  return emails
+  return employees
 }
 
 function employeeOf(values: JsonObject, email: string): Employee {

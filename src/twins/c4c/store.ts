@@ -85,7 +85,7 @@ export class C4CStore {
 
   /** With everything below it. */
   remove(row: Row): void {
-    for (const id of [...(this.#children.get(row.id) ?? [])]) this.#set(id, undefined)
+    for (const id of this.#children.get(row.id) ?? []) this.#set(id, undefined)
     this.#set(row.id, undefined)
     this.#touchParent(row)
   }

@@ -109,14 +109,17 @@ export class Notifications {
     }
     const status = (word: string) =>
       envelopeOf(row('GetStreamingEvents', textElement('m:ConnectionStatus', word)), false)
-    const cancelEnd = this.#clock.after(minutes * MINUTE, () => reply.end(status('Closed')))
+    const cancelEnd = this.#clock.after(minutes * MINUTE, () => {
+      end()
+      reply.end(status('Closed'))
+    })
     const beat = (): (() => void) =>
       this.#clock.after(heartbeatMs, () => {
         reply.write(status('OK'))
         cancelBeat = beat()
       })
     let cancelBeat = beat()
-    const end = () => {
+    function end() {
       cancelEnd()
       cancelBeat()
     }
