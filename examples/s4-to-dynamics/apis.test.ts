@@ -105,6 +105,9 @@ describe.each(ways)('by %s', (_way, ask, way) => {
   const invoice = `9000151${way}`
   const line = { BillingDocument: invoice, BillingDocumentItem: '10' }
   const id = expect.stringMatching(/^[0-9a-f]{8}-/)
+  const bill = { BillingDocument: `7${way}`, SoldToParty: '1001', TransactionCurrency: 'EUR' }
+  const item = { ...line, BillingDocumentItemText: 'Pump', BillingQuantity: '1', TransactionCurrency: 'EUR' }
+  const credit = { BusinessPartner: '1001', CreditLimitAmount: '5', CreditSegmentCurrency: 'EUR' }
 
   test('Product API: Check Product, Set Product, Get Product Status', async () => {
     const missing = await ask('CheckProduct', { Material: material })
@@ -154,14 +157,14 @@ describe.each(ways)('by %s', (_way, ask, way) => {
     expect(await ask('CheckInvoice', { BillingDocument: invoice })).toMatchObject({ ObjectId: made.ObjectId })
     expect(await ask('GetInvoiceStatus', { BillingDocument: invoice })).toMatchObject({ StatusCode: '100002' })
     expect(await ask('CheckInvoiceLine', line)).toMatchObject({ Found: false })
-    const item = {
+    const sold = {
       ...line,
       BillingDocumentItemText: 'Pump',
       BillingQuantity: '3.000',
       NetAmount: '100.10',
       TransactionCurrency: 'EUR',
     }
-    const added = await ask('SetInvoiceLine', item)
+    const added = await ask('SetInvoiceLine', sold)
     expect(added).toMatchObject({ Operation: 'created', ObjectId: id })
     expect(await ask('CheckInvoiceLine', line)).toMatchObject({ Found: true, ObjectId: added.ObjectId })
     await ask('SetInvoice', { ...header, InvoiceStatus: 'C' })
@@ -179,6 +182,7 @@ describe.each(ways)('by %s', (_way, ask, way) => {
     expect(await ask('CheckCreditLimit', partner)).toMatchObject({
       Found: true,
       CreditLimit: limit,
+      Currency: 'EUR',
       CreditOnHold: 'true',
     })
   })
@@ -196,10 +200,44 @@ describe.each(ways)('by %s', (_way, ask, way) => {
       'with a value that fits no column',
       'SetProduct',
       { Material: '1', MaterialType: 'XXXX' },
-      /producttypecode|MAPPING_FAILED/,
+      /producttypecode.*\\*"XXXX\\*" is not in the table/,
     ],
+    ['with a number that is none', 'SetInventory', { ...stock, Quantity: '1,5' }, /new_quantity.*"1,5/],
+    ['with a day that is none', 'SetInvoice', { ...bill, NetDueDate: '20261345' }, /duedate.*20261345.* is no date/],
+    ['without what a column needs', 'SetInvoice', { BillingDocument: '1' }, /SoldToParty.*there is no value/],
+    [
+      'with a currency that is none',
+      'SetInvoice',
+      { ...bill, TransactionCurrency: 'EURO' },
+      /"EURO\\*" is not an ISO code/,
+    ],
+    [
+      'with a currency that is not there',
+      'SetCreditLimit',
+      { ...credit, CreditSegmentCurrency: 'XXX' },
+      /currencycode='XXX'/,
+    ],
+    ['with a text that is too long', 'SetProduct', { Material: '1', Gtin: '1'.repeat(19) }, /19 characters.*takes 18/],
+    [
+      'for a customer that is not there',
+      'SetInvoice',
+      { ...bill, SoldToParty: '77' },
+      /accounts\(accountnumber='77'\)/,
+    ],
+    ['for a limit without a customer', 'SetCreditLimit', { ...credit, BusinessPartner: '77' }, /has no account 77 yet/],
+    [
+      'for a line without its invoice',
+      'SetInvoiceLine',
+      { ...item, BillingDocument: '77' },
+      /invoices\(new_sapkey='77'\)/,
+    ],
+    ['for stock of no product', 'SetInventory', { ...stock, Material: 'NIX' }, /products\(new_sapkey='NIX'\)/],
+    ['for a new product without a unit', 'SetProduct', { Material: `N${way}`, Name: 'x' }, /'defaultuomid' is missing/],
   ])('a call %s is refused with words', async (_title, method, fields, words) => {
+    const began = Date.now()
     await expect(ask(method, fields)).rejects.toThrow(words)
+    // The caller waits: what another call may bring later is refused now.
+    expect(Date.now() - began).toBeLessThan(15_000)
   })
 })
 
@@ -226,6 +264,10 @@ test('a question may stand in the address, and what is no JSON is refused', asyn
   for (const body of ['{"UserName":', '[]', '"ada"', '{"UserName":{"a":1}}', '{"UserName":["ada"]}']) {
     expect((await post('CheckUser', body)).status, body).toBe(422)
   }
+  const read = await fetch(`${world.endpointsUrl}/crm/products/set?Material=1`, {
+    headers: { authorization: authorization() },
+  })
+  expect([read.status, await read.text()]).toEqual([422, expect.stringContaining('call it with POST')])
   const unknown = await fetch(`${world.endpointsUrl}/crm/users/erase`, { headers: { authorization: authorization() } })
   expect([unknown.status, await unknown.text()]).toEqual([422, expect.stringContaining('There is no method')])
 })

@@ -104,6 +104,10 @@ export const dataverseConfig = z
     'per-request': z.int().min(1).max(1000).default(100).meta({
       description: 'Records of one changeset or one UpsertMultiple.',
     }),
+    references: z.enum(['wait', 'refuse']).default('wait').meta({
+      description:
+        'When the record refers to one that is not there. wait: the message is tried again within the retry policy, since a flow may bring it. refuse: an error at once, for questions whose caller waits.',
+    }),
     reopen: z
       .strictObject({
         set: name.optional().meta({

@@ -79,14 +79,20 @@ export async function newRecord({ client, within }: Job, record: RecordToWrite):
   if (!record.unlinked) return record.forNew
   for (const [name, value] of Object.entries(record.createOnly)) {
     if (!name.endsWith('@odata.bind') || typeof value !== 'string') continue
-    try {
-      await client.read(encodeURI(value.replace(/^\//, '')), [], within)
-    } catch (thrown) {
-      if (!isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
-      return record.unlinked
-    }
+    if (!(await isThere(client, value, within))) return record.unlinked
   }
   return record.forNew
+}
+
+/** Whether there is a record at the address of a reference, `/products(new_sapkey='4711')`. */
+export async function isThere(client: Job['client'], reference: string, within: Job['within']): Promise<boolean> {
+  try {
+    await client.read(encodeURI(reference.replace(/^\//, '')), [], within)
+    return true
+  } catch (thrown) {
+    if (!isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
+    return false
+  }
 }
 
 const stateColumns = ['statecode', 'statuscode'] as const

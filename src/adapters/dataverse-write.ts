@@ -23,7 +23,7 @@ import {
   refuseDoubtful,
 } from './dataverse-job.ts'
 import { RecordMemory } from './dataverse-memory.ts'
-import { isRefusal, writeReopened } from './dataverse-reopen.ts'
+import { isRefusal, isThere, writeReopened } from './dataverse-reopen.ts'
 
 export interface Written {
   readonly done: Done
@@ -48,8 +48,9 @@ async function writeOrReopen(job: Job, record: RecordToWrite, memory: RecordMemo
     return (await writeChanges(job, memory)) ?? (await writeAll(job, record, memory?.id))
   } catch (thrown) {
     const [written] = (isRefusal(thrown) && (await writeReopened(job, [record]))) || []
-    if (!written) throw thrown
-    return written
+    if (written) return written
+    const isParent = isFailure(thrown, dataverseErrors.PARENT_MISSING)
+    throw isParent && job.config.references === 'refuse' ? await missingReference(job, record, thrown) : thrown
   }
 }
 
@@ -58,6 +59,19 @@ function writeAll(job: Job, record: RecordToWrite, known: string | undefined): P
   if (operation === 'create') return create(job, record)
   if (operation === 'update') return update(job, record)
   return operation === 'check-then-write' ? checkThenWrite(job, record, known) : upsert(job, record)
+}
+
+/** The references of a record that lead nowhere, by name. */
+async function missingReference({ client, within }: Job, record: RecordToWrite, thrown: HubError): Promise<HubError> {
+  const missing: string[] = []
+  for (const [name, value] of Object.entries({ ...record.values, ...record.createOnly })) {
+    if (!name.endsWith('@odata.bind') || typeof value !== 'string') continue
+    if (!(await isThere(client, value, within))) missing.push(`${value} (${name.replace('@odata.bind', '')})`)
+  }
+  // It may have come meanwhile: then the next attempt finds it.
+  if (missing.length === 0) return thrown
+  const { server, path } = thrown.fields
+  return dataverseErrors.REFERENCE_MISSING({ server, path, missing: missing.join(', ') }, { cause: thrown })
 }
 
 /** What differs from what was sent last, to the record as it is known; undefined where all has to be sent. */

@@ -154,22 +154,6 @@ test('create refuses what is there, update what is not; both take no part of the
   expect((await send({ ...accounts, operation: 'update' }, body)).fields).toMatchObject({ operation: 'updated' })
 })
 
-test('update waits, where the flow says so, for a record that another flow brings, and makes none', async () => {
-  const limit = { accountnumber: '1001', creditlimit: 5 }
-  const wait = { ...accounts, operation: 'update', missing: 'wait' }
-  const error = await send(wait, limit).catch((thrown: unknown) => thrown)
-  expect(error).toMatchObject({ code: 'DATAVERSE_RECORD_AWAITED', retry: 'soon', isAboutMessage: true })
-  expect(twin.records('account')).toEqual([])
-  twin.put('account', { accountnumber: '1001', name: 'ACME' })
-  expect((await send(wait, limit)).fields).toMatchObject({ operation: 'updated' })
-  expect(twin.records('account')).toMatchObject([{ name: 'ACME', creditlimit: 5 }])
-  // A currency that is not there is told as what it is.
-  const foreign = { ...limit, 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='XXX')" }
-  await expect(send(wait, foreign)).rejects.toMatchObject({ code: 'DATAVERSE_PARENT_MISSING' })
-  expect(() => dataverseContext({ url: twin.origin, ...accounts, missing: 'wait' })).toThrow(/upsert takes nothing/)
-  expect(twin.records('account')).toHaveLength(1)
-})
-
 test('check answers with the id and what it was asked for, or that nothing was found', async () => {
   const id = twin.put('account', { accountnumber: '1001', name: 'ACME', creditonhold: true })
   const config = { set: 'accounts', key: { accountnumber: '${message.body.number}' }, operation: 'check' }

@@ -19,3 +19,8 @@ export const endpointRole = z
       'Role that callers need; they send client id and secret, a token or a certificate of a service instance that has it. Without a role only callers on the machine of the hub are let in.',
     examples: ['ESBMessaging.send'],
   })
+
+export const tellErrors = z.boolean().default(false).meta({
+  description:
+    'Callers who wait for the answer read what the receiver said where it failed, names of its hosts, columns and records among it. Without it they get the code and the id of the message, and the rest is for the people of the hub.',
+})

@@ -12,7 +12,7 @@ export function answerAccepted(id: string, link: string, duplicate: boolean): Ht
 }
 
 /** What became of a message: its result, or a problem document (RFC 9457) that names the message. */
-export function answerEnd(outcome: Outcome, link: string): HttpResponse {
+export function answerEnd(outcome: Outcome, link: string, tellsErrors: boolean): HttpResponse {
   const { id, state, summary, result } = outcome
   const headers = { location: link, 'x-isthmus-message': id }
   if (state === 'delivered' && result) {
@@ -26,8 +26,12 @@ export function answerEnd(outcome: Outcome, link: string): HttpResponse {
   const { error } = outcome
   const problem = {
     type: `urn:isthmus:error:${error?.code ?? 'REJECTED'}`,
-    // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
-    title: error?.side === 'receiver' ? 'The message was taken in but not delivered.' : (error?.message ?? summary),
+    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
+    // and the id to ask with.
+    title:
+      error?.side === 'receiver' && !tellsErrors
+        ? 'The message was taken in but not delivered.'
+        : (error?.message ?? summary),
     status,
     code: error?.code,
     side: error?.side,

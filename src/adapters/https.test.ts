@@ -186,6 +186,31 @@ describe('answer: result', () => {
     }
   })
 
+  test('the words of the other side, where the flow lets callers read them', async () => {
+    await start({ path: '/prices', answer: 'result', 'tell-errors': true })
+    const error = { code: 'DATAVERSE_VALUE_REFUSED', side: 'receiver', message: 'Too long: name.', next: 'Look.' }
+    outcomes.set('M0', { id: 'M0', state: 'set-aside', summary: '', error })
+    const refused = await ask()
+    expect([refused.status, await refused.json()]).toMatchObject([502, { title: 'Too long: name.', code: error.code }])
+  })
+
+  test('the words of a flow that rejects, as they are', async () => {
+    await start({ path: '/prices', answer: 'result' })
+    const error = { code: 'ENGINE_ENDED_BY_STEP', side: 'flow', message: 'steps[1] (filter): Set Product …', next: '' }
+    outcomes.set('M0', {
+      id: 'M0',
+      state: 'rejected',
+      summary: 'Set Product needs Material.',
+      error,
+    })
+    expect(await (await ask()).json()).toMatchObject({
+      title: 'Set Product needs Material.',
+      code: 'HTTPS_REJECTED',
+      side: 'caller',
+      status: 422,
+    })
+  })
+
   test('when time is over the message goes on, and the caller is not made to send it again', async () => {
     await start({ path: '/prices', answer: 'result', within: '50ms' })
     const response = await ask()

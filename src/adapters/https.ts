@@ -5,7 +5,7 @@ import type { CrossOrigin, HttpRequest, HttpResponse, HttpRoute } from '../kerne
 import { duration, size } from '../kernel/schema.ts'
 import { SECOND } from '../kernel/time.ts'
 import { callerOf } from './caller.ts'
-import { endpointPath, endpointRole } from './endpoint-config.ts'
+import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
 
@@ -21,6 +21,12 @@ const httpsErrors = defineErrors('HTTPS', {
     retry: 'never',
     means: 'The value of header {header} is longer than {lettersMax} letters or has other letters than plain ASCII.',
     next: 'Send a UUID or another short key.',
+  },
+  REJECTED: {
+    side: 'caller',
+    retry: 'never',
+    means: '{summary}',
+    next: 'Correct the request as the sentence says, and send it again.',
   },
   STATUS_UNKNOWN: {
     side: 'caller',
@@ -74,6 +80,7 @@ const config = z
     within: duration.prefault('30s').meta({
       description: 'How long `result` waits; then the answer is 202 as with accepted, and the message goes on.',
     }),
+    'tell-errors': tellErrors,
     'max-size': size.optional().meta({ description: 'The largest body that is taken. Default: the limit of the hub.' }),
     'once-header': z
       .string()
@@ -191,7 +198,9 @@ class HttpsSender implements Sender {
     const link = this.#links.linkTo(id)
     if (config.answer === 'accepted') return answerAccepted(id, link, duplicate)
     const outcome = await this.#waitForEnd(id, request.signal)
-    return outcome ? answerEnd(outcome, link) : answerAccepted(id, link, duplicate)
+    if (!outcome) return answerAccepted(id, link, duplicate)
+    const refusal = outcome.state === 'rejected' ? httpsErrors.REJECTED({ summary: outcome.summary }) : outcome.error
+    return answerEnd({ ...outcome, ...(refusal && { error: refusal }) }, link, config['tell-errors'])
   }
 
   async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {

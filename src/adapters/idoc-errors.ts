@@ -25,6 +25,12 @@ export const idocAdapterErrors = defineErrors('IDOC', {
     means: 'There is no answer to message {id} within {within}.',
     next: 'Ask again with the same IDoc: the message goes on, and its answer is kept.',
   },
+  REJECTED: {
+    side: 'caller',
+    retry: 'never',
+    means: '{summary}',
+    next: 'Correct the question, and ask with another IDoc; whoever runs the hub finds this one as message {id}.',
+  },
   NOT_ANSWERED: {
     side: 'flow',
     retry: 'never',

@@ -11,6 +11,8 @@ export interface Question {
   readonly id: string
   readonly isSoap: boolean
   readonly withinMs: number
+  /** The caller reads what a receiver said. */
+  readonly tellsErrors: boolean
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal
 }
@@ -18,7 +20,7 @@ export interface Question {
 /** The answer to a question by IDoc: what the flow made of it, once it has ended. The message goes on after `withinMs`. */
 export async function answerQuestion(
   { clock, intake, limits }: Pick<SenderContext<unknown>, 'clock' | 'intake' | 'limits'>,
-  { id, isSoap, withinMs, signal }: Question,
+  { id, isSoap, withinMs, tellsErrors, signal }: Question,
 ): Promise<HttpResponse> {
   const late = new AbortController()
   const cancel = clock.after(withinMs, () => late.abort())
@@ -36,9 +38,11 @@ export async function answerQuestion(
     return { status: 200, headers, body: isSoap ? await soapOf(body, limits.parseBytes) : (body.held ?? body.stream()) }
   }
   if (state === 'delivered') return answerProblem(idocAdapterErrors.ANSWER_GONE({ id }), 410)
-  // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
-  const why = error?.side === 'receiver' ? error.code : (error?.message ?? summary)
-  const isOwnFault = state === 'rejected' || error?.side === 'sender' || error?.side === 'caller'
+  if (state === 'rejected') return answerProblem(idocAdapterErrors.REJECTED({ id, summary }), 422)
+  // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code and
+  // the id to ask with.
+  const why = error?.side === 'receiver' && !tellsErrors ? error.code : (error?.message ?? summary)
+  const isOwnFault = error?.side === 'sender' || error?.side === 'caller'
   const status = isOwnFault ? 422 : error?.side === 'receiver' ? 502 : 500
   return answerProblem(idocAdapterErrors.NOT_ANSWERED({ id, why }), status)
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration, size } from '../kernel/schema.ts'
-import { endpointPath, endpointRole } from './endpoint-config.ts'
+import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 
 const fieldPath = z
   .string()
@@ -21,6 +21,7 @@ export const idocSenderConfig = z
         'taken: 200 as soon as every IDoc is safe. result: each request is a question, one IDoc; the answer is what the flow made of it, and the same IDoc again gets the same answer.',
     }),
     within: duration.prefault('60s').meta({ description: 'How long a question waits for its answer.' }),
+    'tell-errors': tellErrors,
     format: z.enum(['xml', 'flat-file']).default('xml').meta({
       description:
         'xml: application/x-sap.idoc holds one IDoc, text/xml any number, also in a SOAP body. flat-file: records EDI_DC40 and EDI_DD40; messages hold XML all the same.',

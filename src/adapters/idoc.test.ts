@@ -338,6 +338,13 @@ describe('a question by IDoc', () => {
     if (status === 502) expect(text).not.toContain('secret detail')
   })
 
+  test('hears the words of the other side where the flow lets callers read them', async () => {
+    await world.start({ answer: 'result', 'tell-errors': true })
+    world.outcomes.set('M0', ended('set-aside', 'receiver'))
+    const answer = await world.post(question)
+    expect([answer.status, await answer.text()]).toEqual([502, expect.stringContaining('secret detail')])
+  })
+
   test('is one IDoc', async () => {
     await world.start({ answer: 'result' })
     expect((await world.post(materialPacket({ docnum: '1' }, { docnum: '2' }))).status).toBe(400)

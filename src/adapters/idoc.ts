@@ -116,7 +116,14 @@ class IdocSender implements Sender {
       if (isQuestion && first) {
         const { signal } = request
         const isSoap = soapNamespace !== undefined
-        return await answerQuestion(this.#context, { id: first.id, isSoap, withinMs: config.within, signal })
+        const tellsErrors = config['tell-errors']
+        return await answerQuestion(this.#context, {
+          id: first.id,
+          isSoap,
+          withinMs: config.within,
+          tellsErrors,
+          signal,
+        })
       }
       return answerTaken(idocType, taken, soapNamespace === undefined ? undefined : { namespace: soapNamespace })
     } finally {

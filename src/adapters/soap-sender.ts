@@ -14,7 +14,7 @@ import { type SoapMessage, type SoapVersion, soapTypes } from '../protocols/soap
 import { writeSoap, writeSoapFault } from '../protocols/soap/write-soap.ts'
 import { normaliseMessageId } from '../protocols/xi/xi.ts'
 import { callerOf } from './caller.ts'
-import { endpointPath, endpointRole } from './endpoint-config.ts'
+import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 import { soapSenderErrors } from './soap-errors.ts'
 import { messageTerms } from './xi-intake.ts'
 
@@ -37,6 +37,7 @@ const config = z
       description:
         'How long `result` waits; then the answer is a fault, the message goes on, and the same request with the same id gets the answer that is kept.',
     }),
+    'tell-errors': tellErrors,
     wsdl: z
       .string()
       .min(1)
@@ -228,8 +229,9 @@ class SoapSender implements Sender {
       return { status: 200, headers: { 'content-type': soapTypes[version] }, body: writeSoap(version, document) }
     }
     if (state === 'rejected') throw soapSenderErrors.REJECTED({ id, summary })
-    // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
-    if (error?.side === 'receiver') throw soapSenderErrors.FAILED({ id, code: error.code })
+    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
+    // and the id to ask with.
+    if (error?.side === 'receiver' && !config['tell-errors']) throw soapSenderErrors.FAILED({ id, code: error.code })
     throw soapSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })
   }
 }

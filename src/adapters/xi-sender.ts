@@ -7,7 +7,7 @@ import { formatDuration } from '../kernel/time.ts'
 import { openXiMessage, type XiMessageReader } from '../protocols/xi/read-message.ts'
 import type { XiHeader, XiMessageClass } from '../protocols/xi/xi.ts'
 import { callerOf } from './caller.ts'
-import { endpointPath, endpointRole } from './endpoint-config.ts'
+import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 import { acknowledge, refuse, respond } from './xi-answer.ts'
 import { xiSenderErrors } from './xi-errors.ts'
 import { acknowledgementOf, attributesOf, documentOf, messageTerms, Recording, xiAttributes } from './xi-intake.ts'
@@ -32,6 +32,7 @@ const config = z.strictObject({
     description:
       'How long a query (BestEffort) waits for its answer; then it is refused, the message goes on, and a query with the same message id gets the answer that is kept.',
   }),
+  'tell-errors': tellErrors,
   take: z.enum(['document', 'message']).default('document').meta({
     description:
       'document: the body is the main document. message: the body is the XI message as it came, with envelope and attachments.',
@@ -223,8 +224,9 @@ class XiSender implements Sender {
     if (state === 'delivered' && result) return respond(header, result, clock.now())
     if (state === 'delivered') throw xiSenderErrors.ANSWER_GONE({ id })
     if (state === 'rejected') throw xiSenderErrors.REJECTED({ id, summary })
-    // What the other side said is for the people of the hub; the caller gets the code and the id to ask them with.
-    if (error?.side === 'receiver') throw xiSenderErrors.FAILED({ id, code: error.code })
+    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
+    // and the id to ask with.
+    if (error?.side === 'receiver' && !config['tell-errors']) throw xiSenderErrors.FAILED({ id, code: error.code })
     throw xiSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })
   }
 }

@@ -18,6 +18,13 @@ export class TextRule extends Rule<string> {
     return this.#text('in capitals', value => value.toUpperCase())
   }
 
+  /** Refuses a value of another form: `like(/^[A-Z]{3}$/, 'an ISO code of a currency (EUR)')`. An empty one passes. */
+  like(form: RegExp, words: string): TextRule {
+    return this.#text(words, value =>
+      value === '' || form.test(value) ? value : refuse(`${JSON.stringify(value)} is not ${words}`),
+    )
+  }
+
   /** Cuts what is longer, with a warning; without it a text that the target cannot hold is refused. */
   cut(lengthMax: number): TextRule {
     return this.#text(`cut to ${lengthMax} characters`, (value, scope) => {

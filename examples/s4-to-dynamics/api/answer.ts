@@ -12,6 +12,7 @@ export interface Answer {
   readonly StateCode?: string
   readonly StatusCode?: string
   readonly CreditLimit?: string
+  readonly Currency?: string
   readonly CreditOnHold?: string
   readonly IsDisabled?: string
 }
@@ -24,6 +25,7 @@ const told = {
   statecode: 'StateCode',
   statuscode: 'StatusCode',
   creditlimit: 'CreditLimit',
+  isocurrencycode: 'Currency',
   creditonhold: 'CreditOnHold',
   isdisabled: 'IsDisabled',
 } as const
@@ -45,11 +47,13 @@ export default async function writeAnswer(message: Message, { limits }: { readon
 
 function answerOf(method: string, said: Readonly<Record<string, unknown>>): Answer {
   const operation = String(said['operation'])
-  // A line has no state of its own: it stands as its invoice does.
-  const invoice = said['invoiceid'] as Readonly<Record<string, unknown>> | undefined
+  // A line has no state of its own: it stands as its invoice does. An amount is in the currency of its record.
+  const others = [said['invoiceid'], said['transactioncurrencyid']] as readonly (Readonly<
+    Record<string, unknown>
+  > | null)[]
   const facts: Record<string, string> = {}
   for (const [column, name] of Object.entries(told)) {
-    const value = said[column] ?? invoice?.[column]
+    const value = said[column] ?? others.map(other => other?.[column]).find(each => each !== undefined)
     if (value !== undefined && value !== null) facts[name] = String(value)
   }
   return {

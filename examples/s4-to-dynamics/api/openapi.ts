@@ -106,6 +106,7 @@ const answerSchema = {
     StateCode: { type: 'string' },
     StatusCode: { type: 'string' },
     CreditLimit: { type: 'string' },
+    Currency: { type: 'string', description: 'Of the credit limit.' },
     CreditOnHold: { type: 'string' },
     IsDisabled: { type: 'string' },
   },
@@ -119,8 +120,8 @@ const problemSchema = {
     type: { type: 'string' },
     title: { type: 'string' },
     status: { type: 'integer' },
-    code: { type: 'string' },
-    next: { type: 'string' },
+    code: { type: 'string', description: 'What docs/reference/errors.md explains.' },
+    next: { type: 'string', description: 'What to do now.' },
     message: { type: 'string', description: 'Id of the message at the hub.' },
   },
 }
@@ -138,7 +139,7 @@ function responses(role: string): object {
     '202': { description: 'Dynamics 365 takes longer than the call may; Location says where to ask.' },
     '401': problem('No service key, or a wrong one.'),
     '403': problem(`The service key does not have the role ${role}.`),
-    '422': problem('The call is not as this description says.'),
-    '502': problem('Dynamics 365 refused it; people of the hub see why.'),
+    '422': problem('The call is not as this description says; the title names field, value and rule.'),
+    '502': problem('Dynamics 365 refused it; the title says why, also which record is not there.'),
   }
 }

@@ -61,6 +61,10 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
   const [api = '', name = ''] = path.split('/').slice(-2)
   const found = Object.entries(methods).find(([, each]) => each.api === api && each.path === name)
   const common = { method: found?.[0] ?? name, reply: 'json', control: {} } as const
+  // Programs and browsers follow addresses without being asked: none of them changes anything.
+  if (attributes['method'] === 'GET' && found?.[1].kind === 'set') {
+    return { ...common, fields: new Map(), fault: `${found[1].title} changes something: call it with POST.` }
+  }
   const given = attributes['method'] === 'GET' ? groupOf(attributes['query']) : jsonOf(bytes)
   if (!given) return { ...common, fields: new Map(), fault: 'The body is no JSON object.' }
   const nested = Object.keys(given).find(field => typeof given[field] === 'object' && given[field] !== null)
@@ -77,7 +81,12 @@ function idocQuestion(bytes: Uint8Array): Question {
   )
   const fields = new Map(pairs)
   const method = asked?.fields.get('METHOD') ?? ''
-  const fault = fields.size < pairs.length ? { fault: 'A field is named twice.' } : {}
+  const type = idoc?.control.get('IDOCTYP') ?? 'no IDoc'
+  const fault = !asked
+    ? { fault: `Questions are IDocs of the type ${questionIdoc.type} with a segment ZE1CRMQUERY, and this is ${type}.` }
+    : fields.size < pairs.length
+      ? { fault: 'A field is named twice.' }
+      : {}
   return { method, fields, reply: 'idoc', control: Object.fromEntries(idoc?.control ?? []), ...fault }
 }
 

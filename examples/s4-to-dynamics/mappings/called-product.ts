@@ -1,6 +1,7 @@
 import { compute, defineMapping, documentField, each, list, number } from 'isthmus/mapping'
+import { currencyOf } from './currency.ts'
 import { baseUnit, product, unitGroup } from './dynamics-tables.ts'
-import { unitKey, unitNames, unitReference } from './units.ts'
+import { unitGroupReference, unitKey, unitNames, unitReference } from './units.ts'
 
 const at = (name: string) => documentField(`Product/${name}`)
 const material = at('Material').alpha()
@@ -21,11 +22,11 @@ const productFields = {
   }),
   productstructure: number(1).onCreate(),
   defaultuomid: unitReference(material, at('Unit')).onCreate(),
-  defaultuomscheduleid: material.escaped().key().onCreate(),
+  defaultuomscheduleid: unitGroupReference(material, at('Unit')).onCreate(),
   stockweight: at('NetWeight').decimal().toUnit('KGM', at('WeightUnit')).round(5),
   standardcost: at('StandardPrice').decimal().per(at('PriceUnit').decimal()).round(4),
   currentcost: at('StandardPrice').decimal().per(at('PriceUnit').decimal()).round(4),
-  transactioncurrencyid: at('Currency').key(),
+  transactioncurrencyid: currencyOf(at('Currency')).key(),
   new_gtin: at('Gtin'),
 }
 

@@ -1,4 +1,5 @@
 import { defineMapping, each, field, firstOf, list, number, text } from 'isthmus/mapping'
+import { currencyOf } from './currency.ts'
 import { account } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`CreditAccount/${name}`)
@@ -13,7 +14,7 @@ const creditFields = (of: typeof at) => ({
   // Where the business partner has another number than the customer, the report names both (CVI_CUST_LINK).
   accountnumber: firstOf(of('Customer'), of('BusinessPartner')).alpha().required(),
   creditlimit: number(0).when(of('CreditLimitIsZero').flag()).or(amount(of, 'CreditLimitAmount')),
-  transactioncurrencyid: of('CreditSegmentCurrency').key(),
+  transactioncurrencyid: currencyOf(of('CreditSegmentCurrency')).key(),
   creditonhold: of('CreditAccountIsBlocked').flag(),
   new_creditblockreason: of('CreditAccountBlockReason'),
   new_creditused: amount(of, 'CreditExposureAmount'),

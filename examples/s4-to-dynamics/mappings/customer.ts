@@ -1,4 +1,5 @@
 import { anyOf, defineMapping, field, join, number, pick, setting } from 'isthmus/mapping'
+import { currencyOf } from './currency.ts'
 import { account } from './dynamics-tables.ts'
 import { regionName } from './regions.ts'
 
@@ -48,7 +49,7 @@ export default defineMapping({
       .or(field('E1KNA1M/LOEVM').choose({ X: 2, '': 1 })),
     // The amounts of an account are those of its credit, and they come with their currency (see credit.ts): what the sales
     // area says is where it begins.
-    transactioncurrencyid: sales.field('WAERS').key().onCreate(),
+    transactioncurrencyid: currencyOf(sales.field('WAERS')).key().onCreate(),
     paymenttermscode: sales.field('ZTERM').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
     new_customergroup: sales.field('KDGRP'),
   },

@@ -1,4 +1,5 @@
 import { constant, defineMapping, each, field, join, list, number } from 'isthmus/mapping'
+import { currencyOf } from './currency.ts'
 import { invoice, invoiceLine, invoiceState } from './dynamics-tables.ts'
 import { unitKey } from './units.ts'
 
@@ -17,7 +18,7 @@ const headerFields = (of: typeof at) => ({
   // Dynamics takes an invoice number only when the invoice is made.
   invoicenumber: of('BillingDocument').alpha().onCreate(),
   customerid_account: of('SoldToParty').alpha().key().required(),
-  transactioncurrencyid: of('TransactionCurrency').key().required(),
+  transactioncurrencyid: currencyOf(of('TransactionCurrency')).key().required(),
   new_postingdate: of('BillingDocumentDate').date(),
   duedate: of('NetDueDate').date(),
   totallineitemamount: amount(of, 'TotalNetAmount'),

@@ -12,7 +12,7 @@ import {
   setting,
 } from 'isthmus/mapping'
 import { baseUnit, product, unit, unitGroup } from './dynamics-tables.ts'
-import { unitKey, unitNames, unitReference } from './units.ts'
+import { unitGroupReference, unitKey, unitNames, unitReference } from './units.ts'
 
 /** Rules inside lists read the whole document too: the number and the base unit stand at its top. */
 const materialNumber = firstOf(documentField('E1MARAM/MATNR_LONG'), documentField('E1MARAM/MATNR')).alpha()
@@ -52,7 +52,7 @@ const productFields = {
   }),
   productstructure: number(1).onCreate(),
   defaultuomid: unitReference(materialNumber, baseUnitCode).onCreate(),
-  defaultuomscheduleid: materialNumber.escaped().key().onCreate(),
+  defaultuomscheduleid: unitGroupReference(materialNumber, baseUnitCode).onCreate(),
   quantitydecimal: field('E1MARAM/MEINS').choose({ PCE: 0, EA: 0, H87: 0 }, { default: 3 }),
   stockweight: field('E1MARAM/NTGEW').decimal().toUnit('KGM', field('E1MARAM/GEWEI')).round(5),
   stockvolume: field('E1MARAM/VOLUM').decimal().toUnit('MTQ', field('E1MARAM/VOLEH')).round(5),

@@ -12,9 +12,16 @@ export function unitKey(material: TextRule, unit: TextRule): TextRule {
 
 /** The unit as products refer to it; nothing where the unit is not told. */
 export function unitReference(material: TextRule, unit: TextRule) {
-  return unitKey(material, unit)
-    .key()
-    .when(unit.to('is told', code => code !== ''))
+  return unitKey(material, unit).key().when(isTold(unit))
+}
+
+/** The unit group as products refer to it; nothing where the unit is not told. */
+export function unitGroupReference(material: TextRule, unit: TextRule) {
+  return material.escaped().key().when(isTold(unit))
+}
+
+function isTold(unit: TextRule) {
+  return unit.to('is told', code => code !== '')
 }
 
 /** What people read instead of the ISO code; others are called by their code. */

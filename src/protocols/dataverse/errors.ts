@@ -68,6 +68,13 @@ export const dataverseErrors = defineErrors('DATAVERSE', {
     means: 'A record that {path} refers to is not in {server} yet ({code}): {text}',
     next: 'Nothing, the hub tries again until the other record has come; make sure that a flow brings it.',
   },
+  REFERENCE_MISSING: {
+    side: 'receiver',
+    retry: 'never',
+    isAboutMessage: true,
+    means: '{server} does not have what {path} refers to: {missing}',
+    next: 'Correct the key, or bring the other record first; then send this again.',
+  },
   RECORD_AWAITED: {
     side: 'receiver',
     retry: 'soon',
