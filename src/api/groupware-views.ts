@@ -6,7 +6,7 @@ import type { Job } from '../groupware/organizations/jobs.ts'
 import type { JournalLine } from '../groupware/organizations/journal.ts'
 import {
   accessTypes,
-  jobActions,
+  allJobActions,
   type Mailbox,
   mailboxStates,
   type Organization,
@@ -94,7 +94,7 @@ export const accessTestView = z.object({
 export const jobView = z.object({
   id: z.string(),
   organization: z.string(),
-  action: z.enum(jobActions),
+  action: z.enum(allJobActions),
   state: z.enum(['running', 'done', 'cancelled']),
   startedAt: time,
   endedAt: time.optional(),

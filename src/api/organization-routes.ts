@@ -4,8 +4,10 @@ import type { Profile } from '../groupware/organizations/model.ts'
 import { describeRules, resolveRules } from '../groupware/organizations/rules-input.ts'
 import {
   accessTestView,
+  jobView,
   organizationView,
   profileView,
+  viewJob,
   viewOrganization,
   viewProfile,
   viewTest,
@@ -21,6 +23,9 @@ const settings = z.record(z.string(), z.unknown())
 export function organizationRoutes(app: App, parts: ApiParts): void {
   const load = () => parts.groupware.load()
   const saved = z.object({ organization: organizationView, test: accessTestView.optional() })
+  const updated = saved.extend({
+    job: jobView.optional().meta({ description: 'Where the access is another one: how far the links have gone over.' }),
+  })
 
   /** Saving tests the access, so that a mistake is told at once; what was saved stays saved. */
   async function savedAndTested(groupware: Groupware, name: string, isTested: boolean) {
@@ -82,15 +87,22 @@ export function organizationRoutes(app: App, parts: ApiParts): void {
         params: named,
         querystring: revisionQuery.extend({ test: z.enum(['true', 'false']).default('true') }),
         body: settings,
-        response: { 200: saved },
+        response: { 200: updated },
       },
     },
     async request => {
       const groupware = await load()
       const { name } = request.params
-      const { access, profile } = await groupware.updateOrganization(name, request.body, request.query.revision)
-      await auditChange(parts, request, 'organization.update', { organization: name, access, profile })
-      return savedAndTested(groupware, name, request.query.test === 'true')
+      const { organization, move } = await groupware.updateOrganization(name, request.body, request.query.revision)
+      const { access, profile } = organization
+      const job = move && { job: viewJob(move) }
+      await auditChange(parts, request, 'organization.update', {
+        organization: name,
+        access,
+        profile,
+        ...(move && { job: move.id }),
+      })
+      return { ...(await savedAndTested(groupware, name, request.query.test === 'true')), ...job }
     },
   )
 

@@ -86,7 +86,7 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
     .description('one job and its failures')
     .action(async (id: string, _options: object, command: Command) => {
       const job = readAnswer(jobView, await cli.hub(command).get(pathOf(id)))
-      cli.show(command, job, () => describe(job))
+      cli.show(command, job, () => describeJob(job))
     })
 
   mailbox
@@ -94,7 +94,7 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
     .description('ends a job; what it did stays')
     .action(async (id: string, _options: object, command: Command) => {
       const job = readAnswer(jobView, await cli.hub(command).send('POST', pathOf(id, '/cancel'), {}))
-      cli.show(command, job, () => describe(job))
+      cli.show(command, job, () => describeJob(job))
     })
 }
 
@@ -110,18 +110,25 @@ interface Wish {
 async function runJob(cli: Cli, command: Command, jobView: typeof JobView, wish: Wish): Promise<void> {
   const { organization, action, mailboxes, wait } = wish
   const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
-  let job = readAnswer(jobView, await cli.hub(command).send('POST', path, { action, mailboxes }))
-  while (wait && job.state === 'running') {
+  const begun = readAnswer(jobView, await cli.hub(command).send('POST', path, { action, mailboxes }))
+  const job = wait ? await jobEnded(cli, command, jobView, begun) : begun
+  if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
+  cli.show(command, job, () => describeJob(job))
+}
+
+/** Waits for the end of a job and tells meanwhile how far it is. */
+export async function jobEnded(cli: Cli, command: Command, jobView: typeof JobView, begun: Job): Promise<Job> {
+  let job = begun
+  while (job.state === 'running') {
     const { done } = job
     await sleep(SECOND / 4, undefined, { signal: cli.io.signal })
     job = readAnswer(jobView, await cli.hub(command).get(pathOf(job.id)))
     if (job.done !== done && cli.io.stderr.isTTY) cli.io.stderr.write(`${job.done} of ${job.total}\n`)
   }
-  if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
-  cli.show(command, job, () => describe(job))
+  return job
 }
 
-function describe({ id, action, organization, state, total, done, failed, failures }: Job): string {
+export function describeJob({ id, action, organization, state, total, done, failed, failures }: Job): string {
   const lines = failures.map(({ mailbox, error }) => `${mailbox}: ${error.message} ${error.next} (${error.code})\n`)
   const tail = state === 'running' ? `isthmus mailbox job ${id} shows how far it is.\n` : ''
   return `${lines.join('')}${action} in ${organization}: ${state}; ${done} of ${total} mailboxes, ${failed} failed.\n${tail}`

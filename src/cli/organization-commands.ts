@@ -5,11 +5,11 @@ import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { readText } from './input.ts'
-import { heldJobCommands } from './mailbox-job-commands.ts'
+import { describeJob, heldJobCommands, jobEnded } from './mailbox-job-commands.ts'
 import { facts, table } from './print.ts'
 import { readYaml } from './yaml-input.ts'
 
-const saved = z.object({ organization: organizationView, test: accessTestView.optional() })
+const saved = z.object({ organization: organizationView, test: accessTestView.optional(), job: jobView.optional() })
 type OrganizationAnswer = z.output<typeof organizationView>
 type TestAnswer = z.output<typeof accessTestView>
 
@@ -54,21 +54,26 @@ export function organizationCommands(program: Command, cli: Cli): void {
     ['create', 'POST', 'creates an organization from a YAML or JSON file, and tests its access'],
     ['update', 'PUT', 'saves all settings of an organization from a file, and tests its access'],
   ] as const) {
-    organization
+    const saving = organization
       .command(`${action} <name> <file>`)
       .description(`${description}; exit code 1 when the test fails (- reads standard input)`)
       .option('--no-test', 'saves without a test')
-      .action(async (name: string, file: string, { test }: { test: boolean }, command: Command) => {
+    if (action === 'update')
+      saving.option('--no-wait', 'does not wait until all links have gone over to another access type')
+    saving.action(
+      async (name: string, file: string, { test, wait }: { test: boolean; wait: boolean }, command: Command) => {
         const body = readYaml(file, await readText(file, cli.io))
         const answer = readAnswer(saved, await cli.hub(command).send(method, `${pathOf(name)}?test=${test}`, body))
-        if (answer.test && !answer.test.ok) cli.exitWith(exitCodes.notInOrder)
-        cli.show(command, answer, () => {
+        const job = answer.job && wait ? await jobEnded(cli, command, jobView, answer.job) : answer.job
+        if (answer.test?.ok === false || (job?.failed ?? 0) > 0) cli.exitWith(exitCodes.notInOrder)
+        cli.show(command, { ...answer, ...(job && { job }) }, () => {
           const tested = answer.test
             ? describeTest(answer.test)
             : 'Its access was not tested: it names no mailbox yet.\n'
-          return `${describe(answer.organization)}\n${tested}`
+          return `${describe(answer.organization)}\n${tested}${job ? describeJob(job) : ''}`
         })
-      })
+      },
+    )
   }
 
   organization

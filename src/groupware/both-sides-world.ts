@@ -22,6 +22,8 @@ type Faults = Readonly<Record<'dropBefore' | 'dropAfter', { readonly times: numb
 /** A twin of Exchange, by EWS or Graph, with a driver. */
 interface MailboxSide {
   readonly driver: SideDriver
+  /** The same twin behind a driver with another category. */
+  readonly reopened: (markCategory: string) => Promise<SideDriver>
   readonly setFaults: (faults: Partial<Faults>) => void
   readonly clearFaults: () => void
   readonly loseTokens: () => void
@@ -35,11 +37,11 @@ const settleRounds = 8
 
 /** Rounds between the twins of Exchange and of Cloud for Customer, over sockets: the drivers as the hub uses them. */
 export class BothSides {
-  readonly mailbox: MailboxSide
+  mailbox: MailboxSide
   readonly c4c: Awaited<ReturnType<typeof startC4CDriver>>
   readonly store = openSyncStore({ file: ':memory:' })
   readonly decisions: Decision[] = []
-  readonly scope: Partial<Scope> = {}
+  readonly scope: { -readonly [Field in keyof Scope]?: Scope[Field] } = {}
   /** Time that has passed since the start besides what the clock says. */
   laterMs = 0
   rules: SyncRules = defaultRules
@@ -61,6 +63,12 @@ export class BothSides {
     await this.store.close()
     await this.mailbox.stop()
     await this.c4c.stop()
+  }
+
+  /** As the hub does it when the profile names another category. */
+  async reopen({ markCategory: category }: { readonly markCategory: string }): Promise<void> {
+    this.rules = { ...this.rules, markCategory: category }
+    this.mailbox = { ...this.mailbox, driver: await this.mailbox.reopened(category) }
   }
 
   now(): number {
@@ -172,25 +180,33 @@ async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
 async function startEws(): Promise<MailboxSide> {
   const address = scopeOf('task').mailbox
   const exchange = await startExchangeEws({ mailboxes: [{ address, name: address }] })
-  const driver = new EwsDriver({ ...ewsOptions(exchange.url, { auth: 'ntlm' }), markCategory })
+  const open = (category: string) =>
+    new EwsDriver({ ...ewsOptions(exchange.url, { auth: 'ntlm' }), markCategory: category })
+  const driver = open(markCategory)
+  const later: EwsDriver[] = []
   return {
     driver,
+    async reopened(category) {
+      later.push(open(category))
+      return later.at(-1) ?? driver
+    },
     setFaults: faults => exchange.setFaults(faults),
     clearFaults: () => exchange.clearFaults(),
     loseTokens: () => exchange.setFaults({ loseSyncStates: true }),
     writeCount: () =>
       exchange.requests.filter(({ operation }) => /^(Create|Update|Delete)Item$/.test(operation)).length,
     async stop() {
-      await driver.close()
+      for (const each of [driver, ...later]) await each.close()
       await exchange.stop()
     },
   }
 }
 
 async function startGraphSide(): Promise<MailboxSide> {
-  const { graph, driver, stop } = await startGraphDriver({ pageSize: 10 })
+  const { graph, driver, reopened, stop } = await startGraphDriver({ pageSize: 10 })
   return {
     driver,
+    reopened: async category => reopened({ markCategory: category }),
     setFaults: faults => graph.setFaults(faults),
     clearFaults: () => graph.clearFaults(),
     loseTokens: () => graph.setFaults({ expireDeltas: true }),

@@ -12,6 +12,8 @@ import type { Attachment, Item, ItemKind } from './plan/items.ts'
  */
 export interface SideDriver {
   readonly side: Side
+  /** Drivers that give an item the same id have the same; where it is another one, links go over by `translateIds`. */
+  readonly idSpace?: string
   abilities(kind: ItemKind): Abilities
   /**
    * What changed since a token; without one everything there is (of the scope's window). In pages: ask again with the

@@ -45,6 +45,7 @@ const foundMax = 100
 /** The mailboxes of an organization, by Exchange Web Services. */
 export class EwsDriver implements SideDriver {
   readonly side = 'exchange'
+  readonly idSpace = 'ews'
   readonly client: EwsClient
   readonly #book: FolderBook
   readonly #writer: EwsWriter

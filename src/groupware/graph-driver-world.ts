@@ -24,7 +24,7 @@ export async function startGraphDriver(
   const agent = makeHttpAgent({ connect: () => makeConnect(), connectTimeoutMs: 5000, answerBytesMax: -1 })
   const issue = () => signIn.issue({ scope: 'https://graph.microsoft.com/.default' })
   let token = issue()
-  const driver = makeGraphDriver({
+  const driverOptions: GraphDriverOptions = {
     root: new URL(graph.root),
     async logIn(refused) {
       if (refused === token) token = issue()
@@ -35,11 +35,14 @@ export async function startGraphDriver(
     clock: systemClock,
     markCategory,
     ...more,
-  })
+  }
+  const driver = makeGraphDriver(driverOptions)
   return {
     signIn,
     graph,
     driver,
+    /** Another driver on the same twin. */
+    reopened: (other: Partial<GraphDriverOptions>) => makeGraphDriver({ ...driverOptions, ...other }),
     async stop() {
       await agent.destroy()
       await graph.stop()

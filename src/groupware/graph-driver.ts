@@ -54,6 +54,7 @@ export function makeGraphDriver(options: GraphDriverOptions): SideDriver {
 
 class GraphDriver implements SideDriver {
   readonly side = 'exchange'
+  readonly idSpace = 'graph'
   readonly #client: GraphClient
   readonly #places: Places
   readonly #deltas: DeltaReader

@@ -126,7 +126,6 @@ const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string
   listBytes: 'The largest list or CSV.',
   listMistakes: 'Mistakes of a list that are told one by one.',
   listMistakesMax: 'Mistakes after which a list is not read on: it is none.',
-  rekeyFailures: 'Mailboxes in a row whose links could not go over to another access type; the rest is found by marks.',
   logLines: 'Lines of the log of one mailbox; the oldest go.',
   jobParallel: 'Mailboxes that one bulk action works on at the same time.',
   jobStoreMs: 'How often the progress of a bulk action is stored.',

@@ -20,19 +20,22 @@ interface Opened {
 /** Drivers that are open, one pair for each way in; another one as soon as the settings are others. */
 export class DriverBook {
   readonly #open: OpenDrivers
+  readonly #settingsOf: (organization: Organization) => string
   readonly #opened = new Map<string, Opened>()
 
-  constructor(open: OpenDrivers) {
+  /** `settingsOf`: what else drivers are opened with. */
+  constructor(open: OpenDrivers, settingsOf: (organization: Organization) => string = () => '') {
     this.#open = open
+    this.#settingsOf = settingsOf
   }
 
   /** Works with the drivers of now; those of older settings are closed when nobody works with them any more. */
   async use<T>(organization: Organization, mailbox: Mailbox, work: (drivers: Drivers) => Promise<T>): Promise<T> {
     const own = organization.access === 'ews-direct' ? mailbox : undefined
     const key = own ? `${organization.name}/${own.address}` : organization.name
-    // The way in, and nothing else: an organization that was paused goes on with what it has open.
+    // The way in and how it is used, nothing else: an organization that was paused goes on with what it has open.
     const { access, exchange, crm } = organization
-    const revision = JSON.stringify([access, exchange, crm, own?.auth])
+    const revision = JSON.stringify([access, exchange, crm, own?.auth, this.#settingsOf(organization)])
     let opened = this.#opened.get(key)
     if (opened && opened.revision !== revision) {
       this.drop(key)

@@ -58,9 +58,10 @@ export class GroupwareWorld {
       log: silentLog,
       dataFolder,
       random: () => 0.5,
-      openDrivers: async () => {
+      openDrivers: async ({ access }) => {
         this.opened++
-        return { exchange: this.#exchange(), crm: this.#crm() }
+        const idSpace = access === 'graph' ? 'graph' : 'ews'
+        return { exchange: { ...this.#exchange(), idSpace }, crm: this.#crm() }
       },
     })
     await this.groupware.start()

@@ -407,12 +407,14 @@ describe('the way into the mailboxes', () => {
     world.translateGate = promise
     world.asked.length = 0
     const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
-    const updating = groupware.updateOrganization('contoso', settings)
+    // The save does not wait for it: a job tells how far it is.
+    const { move } = await groupware.updateOrganization('contoso', settings)
+    expect(move).toMatchObject({ action: 'move', total: 20, done: 0 })
     await world.pass(10 * MINUTE)
     expect(world.asked.filter(each => each.startsWith('list'))).toEqual([])
     resolve()
-    await updating
     await world.pass(10 * MINUTE)
+    expect(groupware.job(move?.id ?? '')).toMatchObject({ done: 20, failedCount: 0, endedAt: expect.any(Number) })
     for (const person of people) {
       const at = world.asked.indexOf(`translate ${person}`)
       expect(at).toBeGreaterThanOrEqual(0)
@@ -429,8 +431,20 @@ describe('the way into the mailboxes', () => {
     await world.pass(5 * MINUTE)
     world.failure = worldErrors.ACCOUNT_REFUSED()
     const settings = { ...organizationSettings, access: 'graph', exchange: { auth: 'graph-app' } }
-    await groupware.updateOrganization('contoso', settings)
+    const { move } = await groupware.updateOrganization('contoso', settings)
+    await world.pass(SECOND)
+    expect(await groupware.jobEnded(move?.id ?? '')).toMatchObject({ done: 200, failedCount: 200 })
     expect(world.asked.filter(each => each.startsWith('translate')).length).toBeLessThan(40)
+    // They go over with their next rounds, once the account works.
+    world.failure = undefined
+    world.asked.length = 0
+    await groupware.updateOrganization('contoso', { ...settings, about: 'with the right password' })
+    await world.pass(20 * MINUTE)
+    for (const person of people) {
+      const at = world.asked.indexOf(`translate ${person}`)
+      expect(at).toBeGreaterThanOrEqual(0)
+      expect(world.asked.indexOf(`list ${person}`)).toBeGreaterThan(at)
+    }
   })
 
   test('to Exchange Online is closed for EWS from April 2027 on', async () => {

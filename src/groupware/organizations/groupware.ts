@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { asHubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, DAY } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { defaultRules } from '../plan/rules.ts'
 import type { HeldDecision } from '../sync/held-deletions.ts'
 import { openSyncStore } from '../sync/sqlite-sync-store.ts'
 import type { AccessTest } from './access-test.ts'
@@ -13,6 +13,7 @@ import { DriverBook, type OpenDrivers } from './driver-book.ts'
 import { organizationErrors } from './errors.ts'
 import { type Explanation, explainItem } from './explain.ts'
 import { type HeldPage, type HeldRequest, listHeldOf } from './held-list.ts'
+import { targetsOf } from './job-targets.ts'
 import { type Job, Jobs } from './jobs.ts'
 import { Journal, type JournalLine, type JournalRequest } from './journal.ts'
 import { organizationLimits as limits } from './limits.ts'
@@ -23,7 +24,7 @@ import type { MailboxInput } from './organization-input.ts'
 import type { GroupwareParts } from './parts.ts'
 import { type Preview, previewMailbox } from './preview.ts'
 import { ProgressBook } from './progress-book.ts'
-import { itemKinds, type RulesInput } from './rules-input.ts'
+import type { RulesInput } from './rules-input.ts'
 import { type AccountStatus, SyncLoop } from './sync-loop.ts'
 import { Worker } from './worker.ts'
 
@@ -96,7 +97,10 @@ export class Groupware {
     const fileOf = (name: string) => (dataFolder === ':memory:' ? ':memory:' : join(dataFolder, 'groupware', name))
     const directory = await Directory.open({ records, clock })
     const progress = await ProgressBook.open(records, clock, log)
-    const drivers = new DriverBook(options.openDrivers)
+    const drivers = new DriverBook(
+      options.openDrivers,
+      ({ profile }) => directory.profile(profile).rules.markCategory ?? defaultRules.markCategory,
+    )
     const store = openSyncStore({ file: fileOf('links.sqlite') })
     const journal = new Journal({
       file: fileOf('log.sqlite'),
@@ -150,20 +154,23 @@ export class Groupware {
     return this.#parts.directory.create(draft)
   }
 
-  /** Saves all settings. Where the way into the mailboxes is another one, links go over to it before the next round. */
-  async updateOrganization(name: string, given: unknown, revision?: number): Promise<Organization> {
+  /** Saves all settings. Where the way into the mailboxes is another one, a job has their links go over to it. */
+  async updateOrganization(
+    name: string,
+    given: unknown,
+    revision?: number,
+  ): Promise<{ readonly organization: Organization; readonly move: Job | undefined }> {
     const { directory, drivers } = this.#parts
     const before = directory.organization(name)
     const draft = directory.draft(name, given)
     this.#refuseOver(draft)
-    const after = await directory.update({ ...draft, revision: revision ?? before.revision })
+    const organization = await directory.update({ ...draft, revision: revision ?? before.revision })
     drivers.dropAll(name)
-    const isOtherWay = before.access !== after.access && (before.access === 'graph' || after.access === 'graph')
-    // It stands before the next round of each mailbox, which `resume` may begin.
-    const rekeyed = isOtherWay && this.#rekey(after)
+    const isOtherWay = (before.access === 'graph') !== (organization.access === 'graph')
+    const move = isOtherWay ? await this.startJob(name, 'move', 'all') : undefined
     this.#loop.resume(name)
-    await rekeyed
-    return after
+    if (before.profile !== organization.profile) this.#loop.refresh(name)
+    return { organization, move }
   }
 
   async setPaused(name: string, isPaused: boolean): Promise<Organization> {
@@ -212,12 +219,16 @@ export class Groupware {
     return this.#parts.directory.profile(name)
   }
 
-  writeProfile(name: string, given: unknown, revision?: number): Promise<Profile> {
-    return this.#parts.directory.writeProfile(name, given, revision)
+  /** Its rules count from the next round of each mailbox on, which comes soon. */
+  async writeProfile(name: string, given: unknown, revision?: number): Promise<Profile> {
+    const profile = await this.#parts.directory.writeProfile(name, given, revision)
+    this.#refreshUsersOf(name)
+    return profile
   }
 
-  removeProfile(name: string): Promise<void> {
-    return this.#parts.directory.removeProfile(name)
+  async removeProfile(name: string): Promise<void> {
+    await this.#parts.directory.removeProfile(name)
+    this.#refreshUsersOf(name)
   }
 
   // ---- mailboxes ----
@@ -239,8 +250,11 @@ export class Groupware {
     return this.#parts.directory.rulesOf(mailbox)
   }
 
-  putMailbox(organization: string, input: MailboxInput, rules?: RulesInput): Promise<Mailbox> {
-    return this.#parts.directory.putMailbox(organization, input, rules === undefined ? {} : { rules })
+  async putMailbox(organization: string, input: MailboxInput, rules?: RulesInput): Promise<Mailbox> {
+    const { directory } = this.#parts
+    const mailbox = await directory.putMailbox(organization, input, rules === undefined ? {} : { rules })
+    if (this.#worker.isSynced(mailbox)) this.#loop.request(mailbox)
+    return mailbox
   }
 
   /** Adds a pasted list or a CSV, all of it or, where a line is wrong, none. `isDryRun` only looks. */
@@ -328,17 +342,7 @@ export class Groupware {
 
   /** Does it to the named mailboxes, or to all that it can be done to. */
   async startJob(organization: string, action: JobAction, addresses: readonly string[] | 'all'): Promise<Job> {
-    const { directory } = this.#parts
-    directory.organization(organization)
-    const targets =
-      addresses === 'all'
-        ? await this.#fitting(organization, action)
-        : addresses.map(address => this.#memberOf(organization, address))
-    return this.#jobs.start(
-      organization,
-      action,
-      targets.map(({ address }) => address),
-    )
+    return this.#jobs.start(organization, action, await targetsOf(this.#parts, { organization, action, addresses }))
   }
 
   jobs(): readonly Job[] {
@@ -389,43 +393,8 @@ export class Groupware {
     })
   }
 
-  #memberOf(organization: string, address: string): Mailbox {
-    const mailbox = this.mailbox(address)
-    if (mailbox.organization === organization) return mailbox
-    throw organizationErrors.MAILBOX_ELSEWHERE({ mailbox: address, organization: mailbox.organization })
-  }
-  /** The mailboxes of an organization that it can be done to. */
-  async #fitting(organization: string, action: JobAction): Promise<readonly Mailbox[]> {
-    const { directory, store } = this.#parts
-    const all = directory.mailboxes(organization)
-    if (action !== 'release-brake' && action !== 'restore-held') return all.filter(fits(action))
-    const holding: Mailbox[] = []
-    for (const mailbox of all) {
-      const counts = itemKinds.map(kind => store.countHeld({ organization, mailbox: mailbox.address, kind }))
-      if ((await Promise.all(counts)).some(count => count > 0)) holding.push(mailbox)
-    }
-    return holding
-  }
-
-
-  async #rekey(organization: Organization): Promise<void> {
-    const { directory, log } = this.#parts
-    const stop = new AbortController()
-    const signal = AbortSignal.any([stop.signal, this.#stop.signal])
-    let failedInARow = 0
-    const one = async (mailbox: Mailbox) => {
-      try {
-        await this.#actions.rekey(mailbox, signal)
-        failedInARow = 0
-      } catch (thrown) {
-        // Its links stay as they are, and are found by their marks.
-        if (signal.aborted) return
-        const { code, message: text } = asHubError(thrown)
-        log.warn('groupware.not-rekeyed', { mailbox: mailbox.address, code, text })
-        if (++failedInARow >= limits.rekeyFailures) stop.abort()
-      }
-    }
-    await Promise.all(directory.mailboxes(organization.name).map(one))
+  #refreshUsersOf(profile: string): void {
+    for (const each of this.organizations()) if (each.profile === profile) this.#loop.refresh(each.name)
   }
 
   #refuseOver({ name, access, exchange }: Organization): void {
@@ -439,12 +408,3 @@ export class Groupware {
 
 /** Exchange Online takes no EWS from then on. */
 const ewsEndsAt = Date.UTC(2027, 3, 1)
-
-function fits(action: Exclude<JobAction, 'release-brake' | 'restore-held'>): (mailbox: Mailbox) => boolean {
-  return ({ state }) => {
-    if (action === 'activate') return state === 'not-activated' || state === 'error' || state === 'testing'
-    if (action === 'pause') return state === 'active' || state === 'error'
-    if (action === 'resume') return state === 'paused'
-    return state !== 'not-activated'
-  }
-}

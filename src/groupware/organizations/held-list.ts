@@ -43,7 +43,7 @@ export async function listHeldOf(
 ): Promise<HeldPage> {
   const kinds = itemKinds.filter(kind => only === undefined || kind === only)
   const [afterKind, afterKey] = after?.split(' ', 2) ?? []
-  const begin = afterKind === undefined ? 0 : kinds.findIndex(kind => kind === afterKind)
+  const begin = afterKind === undefined ? 0 : kinds.map(String).indexOf(afterKind)
   const counts: Partial<Record<ItemKind, number>> = {}
   const items: (HeldDeletion & { readonly kind: ItemKind })[] = []
   for (const [index, kind] of kinds.entries()) {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { accessTypes, jobActions, type Mailbox, mailboxStates, type Organization, type Profile } from './model.ts'
+import { accessTypes, allJobActions, type Mailbox, mailboxStates, type Organization, type Profile } from './model.ts'
 import { itemKinds, rulesInput } from './rules-input.ts'
 
 // How records are kept. Numbers are milliseconds.
@@ -58,7 +58,7 @@ export const keptProgress = z.object({
 export const keptJob = z.object({
   id: text,
   organization: text,
-  action: z.enum(jobActions),
+  action: z.enum(allJobActions),
   startedAt: z.number(),
   endedAt: maybeNumber,
   total: z.number(),

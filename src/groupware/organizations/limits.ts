@@ -13,10 +13,8 @@ export const organizationLimits = {
   listMistakesMax: 1_000,
   /** Lines of the log of one mailbox; the oldest go. */
   logLines: 2_000,
-  /** Mailboxes whose access is tested, or whose ids are translated, at the same time by one job. */
+  /** Mailboxes that one job works on at the same time. */
   jobParallel: 6,
-  /** After so many mailboxes in a row whose new ids are not told the rest is not asked for: marks find it. */
-  rekeyFailures: 20,
   /** How far a job came is stored at most so often; what is done twice after a crash does no harm. */
   jobStoreMs: SECOND,
   /** Failures that a job tells one by one. */

@@ -2,12 +2,11 @@ import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { decideHeld, type HeldDecision } from '../sync/held-deletions.ts'
 import { type AccessTest, causeOfTest, testAccess } from './access-test.ts'
-import { AtATime } from './at-a-time.ts'
+import { carryLinksOver } from './carry-over.ts'
 import { organizationErrors } from './errors.ts'
 import { organizationLimits as limits } from './limits.ts'
 import type { Cause, JobAction, Mailbox, MailboxState } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
-import { rekeyMailbox } from './rekey.ts'
 import { itemKinds } from './rules-input.ts'
 import type { Worker } from './worker.ts'
 
@@ -15,9 +14,10 @@ import type { Worker } from './worker.ts'
 export class MailboxActions {
   readonly #parts: GroupwareParts
   readonly #worker: Worker
-  readonly #rekeys = new AtATime(limits.jobParallel)
   /** Why the account of a job's organization was refused: its other mailboxes need not knock, too. */
   readonly #refused = new WeakMap<AbortSignal, AccessTest>()
+  /** Why the links of a job's first mailboxes could not go over, where that is so for all of them. */
+  readonly #unmoved = new WeakMap<AbortSignal, HubError>()
   /** It is its turn now, or no longer. */
   readonly #changed: (mailbox: Mailbox) => void
 
@@ -47,6 +47,9 @@ export class MailboxActions {
         return
       case 'restore-held':
         await this.decideHeld(address, 'restore')
+        return
+      case 'move':
+        return this.#move(address, signal)
     }
   }
 
@@ -96,28 +99,6 @@ export class MailboxActions {
     this.#note(mailbox.address, `A person ${what} the brake held back.`)
     this.#changed(mailbox)
     return count
-  }
-
-  /** Another way into the mailbox: its links go over to it. */
-  async rekey(mailbox: Mailbox, signal: AbortSignal): Promise<void> {
-    const { directory, drivers, store } = this.#parts
-    const organization = directory.organization(mailbox.organization)
-    const rules = directory.rulesOf(mailbox)
-    // Its rounds wait behind this from now on, while a few at a time have their ids translated.
-    const { links, translated } = await this.#worker.alone(mailbox.address, () =>
-      this.#rekeys.run(async () => {
-        if (signal.aborted) throw hubErrors.STOPPING()
-        return drivers.use(organization, mailbox, ({ exchange }) =>
-          rekeyMailbox({ mailbox, rules, store }, exchange, signal),
-        )
-      }),
-    )
-    if (links === 0) return
-    this.#note(
-      mailbox.address,
-      `Access is ${organization.access} now: ${translated} of ${links} links have their new ids, the others are found by their marks.`,
-    )
-    this.#changed(mailbox)
   }
 
   async #activate(address: string, signal: AbortSignal): Promise<void> {
@@ -172,6 +153,30 @@ export class MailboxActions {
       }
     })
     this.#note(mailbox.address, 'Everything is read anew with the next round.')
+    this.#changed(mailbox)
+  }
+
+  /** Its links go over to another way into the mailbox, if none of its rounds had them do so. */
+  async #move(address: string, signal: AbortSignal): Promise<void> {
+    const { directory, drivers, store, journal, clock } = this.#parts
+    const refused = this.#unmoved.get(signal)
+    if (refused) throw refused
+    const mailbox = directory.mailbox(address)
+    const organization = directory.organization(mailbox.organization)
+    const rules = directory.rulesOf(mailbox)
+    try {
+      await this.#worker.alone(mailbox.address, () =>
+        drivers.use(organization, mailbox, ({ exchange }) =>
+          carryLinksOver({ mailbox, rules, store, journal, clock }, exchange, signal),
+        ),
+      )
+    } catch (thrown) {
+      const error = asHubError(thrown)
+      const exchange = (await drivers.peek(organization))?.exchange
+      // To ask once more for another mailbox would bring the same words; its rounds try it again when the account works.
+      if (error.retry === 'after-change' && exchange?.concerns(error) !== 'mailbox') this.#unmoved.set(signal, error)
+      throw error
+    }
     this.#changed(mailbox)
   }
 

@@ -50,6 +50,7 @@ export interface Profile {
 export const mailboxStates = ['not-activated', 'testing', 'active', 'paused', 'error'] as const
 export type MailboxState = (typeof mailboxStates)[number]
 
+/** What people begin. */
 export const jobActions = [
   'activate',
   'deactivate',
@@ -59,7 +60,9 @@ export const jobActions = [
   'release-brake',
   'restore-held',
 ] as const
-export type JobAction = (typeof jobActions)[number]
+/** `move` is begun by the hub, where an organization gets another way into its mailboxes. */
+export const allJobActions = [...jobActions, 'move'] as const
+export type JobAction = (typeof allJobActions)[number]
 
 /** What went wrong, in words that are kept. */
 export interface Cause {

@@ -108,6 +108,15 @@ export class SyncLoop {
     this.#turns.wake()
   }
 
+  /** The rules of an organization are others: its mailboxes have their turns as soon as the account allows it. */
+  refresh(organization: string): void {
+    const { clock, directory } = this.#parts
+    for (const { address: mailbox } of directory.mailboxes(organization)) {
+      this.#schedule.request({ organization, mailbox }, 'delta', clock.now())
+    }
+    this.#turns.wake()
+  }
+
   /** Mailboxes that have their turn now. */
   get runningCount(): number {
     return this.#schedule.runningCount

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { asHubError, type HubError, hubErrors } from '../../kernel/error.ts'
 import { formatDuration } from '../../kernel/time.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { carryLinksOver } from './carry-over.ts'
 import { concernOf, type RoundsSummary, syncMailbox } from './mailbox-rounds.ts'
 import type { Mailbox } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
@@ -87,10 +88,12 @@ export class Worker {
   #sync(mailbox: Mailbox, kinds: readonly ItemKind[] | undefined, signal: AbortSignal): Promise<RoundsSummary> {
     const { directory, drivers, store, journal, clock, log } = this.#parts
     const organization = directory.organization(mailbox.organization)
-    return drivers.use(organization, mailbox, both =>
-      syncMailbox({
+    return drivers.use(organization, mailbox, async both => {
+      const rules = directory.rulesOf(mailbox)
+      await carryLinksOver({ mailbox, rules, store, journal, clock }, both.exchange, signal)
+      return syncMailbox({
         mailbox,
-        rules: directory.rulesOf(mailbox),
+        rules,
         drivers: both,
         store,
         clock,
@@ -99,8 +102,8 @@ export class Worker {
         newKey: randomUUID,
         kinds,
         journal: (kind, decision) => journal.append(mailbox.address, { about: 'item', kind, ...decision }),
-      }),
-    )
+      })
+    })
   }
 
   async #concernOf(mailbox: Mailbox, error: HubError): Promise<'mailbox' | 'account'> {

@@ -24,6 +24,8 @@ export interface PlanContext {
   readonly common: (item: Item) => Item
   /** Whether the CRM keeps the mark of items of this kind; otherwise the mailbox must. */
   readonly crmHoldsMark: boolean
+  /** The category that showed until now which items are synced; it is exchanged where the hub has put it on. */
+  readonly formerMark?: string
 }
 
 export interface PlannedWrite {
@@ -82,9 +84,10 @@ export function planLink(
     winner,
     onlyFrom: sourceOf(kindRules.direction),
   })
+  const mark = isMarkedInCrm ? undefined : missingMark(exchange, crm.id)
   return {
     do: 'merge',
-    exchange: planWrite(exchange, merge.toExchange, isMarkedInCrm ? undefined : missingMark(exchange, crm.id)),
+    exchange: withoutFormerMark(exchange, planWrite(exchange, merge.toExchange, mark), context.formerMark),
     crm: planWrite(crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined),
     base: merge.base,
     conflicts: merge.conflicts,
@@ -113,6 +116,23 @@ function planWrite(item: SideItem, changes: Merge['toCrm'], mark: string | undef
   if (changes.size === 0 && mark === undefined) return undefined
   const parts = [...changes.keys()]
   return { after: withParts(item.item, changes), fields: fieldsOf(item.item.kind, parts), parts, mark }
+}
+
+/** Whoever carries the mark of the hub carries its category; the mark is written once more, with the category of now. */
+function withoutFormerMark(
+  { item, mark }: SideItem,
+  planned: PlannedWrite | undefined,
+  formerMark: string | undefined,
+): PlannedWrite | undefined {
+  if (formerMark === undefined || mark === null || !item.categories.includes(formerMark)) return planned
+  const { after, fields, parts, mark: planedMark } = planned ?? { after: item, fields: [], parts: [], mark: undefined }
+  const categories = after.categories.filter(name => name !== formerMark)
+  return {
+    after: { ...after, categories },
+    fields: [...new Set([...fields, 'categories'])],
+    parts,
+    mark: planedMark ?? mark,
+  }
 }
 
 function missingMark(item: SideItem, mark: string | null): string | undefined {

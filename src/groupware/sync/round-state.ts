@@ -8,7 +8,7 @@ import type { Intent, Link, Unseen } from './sync-store.ts'
 /** What a round has in its hands while it runs. */
 export interface Round {
   readonly context: RoundContext
-  readonly plan: PlanContext
+  plan: PlanContext
   readonly report: RoundReport
   /** Intents of earlier rounds that are not settled, by key. */
   readonly intents: Map<string, Intent>

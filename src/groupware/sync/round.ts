@@ -1,4 +1,5 @@
 import type { Side } from '../drivers.ts'
+import { admissionOf, changeOfAdmission, isSameAdmission } from '../plan/admission.ts'
 import { planContextOf, type RoundContext } from './context.ts'
 import { settleLoneHalves } from './lone-halves.ts'
 import { mergeLinks } from './merge-links.ts'
@@ -26,9 +27,14 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
     lone: [],
   }
   const state = await store.readScope(scope)
+  // Rules that a person made wider are of no use to items that were told before; narrower ones take nothing back.
+  const change = changeOfAdmission(state.admission, admissionOf(context.rules, scope))
+  if (change.compares) await store.write(scope, { areAllDirty: true })
+  if (change.formerMark !== undefined) round.plan = { ...round.plan, formerMark: change.formerMark }
+  const tokens = change.lists ? { exchange: undefined, crm: undefined } : state.tokens
   await replayIntents(round)
-  const exchange = await pullChanges(round, 'exchange', state.tokens.exchange)
-  const crm = await pullChanges(round, 'crm', state.tokens.crm)
+  const exchange = await pullChanges(round, 'exchange', tokens.exchange)
+  const crm = await pullChanges(round, 'crm', tokens.crm)
   round.report.isFull = exchange.isFull || crm.isFull
   if (exchange.isFull) round.listed.exchange = exchange.touched
   if (crm.isFull) round.listed.crm = crm.touched
@@ -61,7 +67,11 @@ async function storeState(
   await store.write(scope, { dropUnseen: seen.gone })
   const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
   const isFresh = state.storedAt !== undefined && now - state.storedAt < limits.tokenRestMs
-  if (isQuiet && isFresh && !round.report.isFull && !state.isBrakeReleased) return
+  const wanted = admissionOf(round.context.rules, scope)
+  const areRulesKept = isSameAdmission(state.admission, wanted)
+  if (isQuiet && isFresh && areRulesKept && !round.report.isFull && !state.isBrakeReleased) return
+  const isListed = exchange.isFull && crm.isFull
+  const listedTo = isListed || !state.admission ? wanted.listedTo : state.admission.listedTo
   await store.write(scope, {
     dropUnseen: seen.told,
     state: {
@@ -69,6 +79,8 @@ async function storeState(
       keysComparedAt,
       storedAt: now,
       firstRoundAt: state.firstRoundAt ?? now,
+      admission: { ...wanted, listedTo },
+      idSpace: round.context.drivers.exchange.idSpace,
       ...(state.isBrakeReleased && { isBrakeReleased: false, brakeReleasedAt: now }),
     },
   })

@@ -17,6 +17,8 @@ export function stateOf(row: Row | undefined): ScopeState {
     firstRoundAt: optionalNumber(row?.['first_round_at']),
     isBrakeReleased: row?.['is_brake_released'] === 1,
     brakeReleasedAt: optionalNumber(row?.['brake_released_at']),
+    admission: admissionOf(row),
+    idSpace: optionalText(row?.['id_space']),
   }
 }
 
@@ -92,6 +94,11 @@ export function waitingOf(row: Row): Waiting {
     error: row['error'] === null ? undefined : (JSON.parse(text(row['error'])) as Waiting['error']),
     isWanted: row['is_wanted'] === 1,
   }
+}
+
+function admissionOf(row: Row | undefined): ScopeState['admission'] {
+  const kept = optionalText(row?.['admission'])
+  return kept === undefined ? undefined : (JSON.parse(kept) as ScopeState['admission'])
 }
 
 function heldOf(row: Row): Link['held'] {

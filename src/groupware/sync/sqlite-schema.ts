@@ -52,6 +52,7 @@ const steps: readonly string[] = [
     primary key (scope, side, id)
   ) strict, without rowid;
   alter table scope add column brake_released_at integer`,
+  'alter table scope add column admission text; alter table scope add column id_space text',
 ]
 
 export function migrateSyncStore(database: DatabaseSync): void {

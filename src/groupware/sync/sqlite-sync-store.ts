@@ -171,6 +171,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       exchange_identity = excluded.exchange_identity, crm_id = excluded.crm_id, crm_version = excluded.crm_version,
       crm_identity = excluded.crm_identity, base = excluded.base, pending = excluded.pending,
       is_dirty = excluded.is_dirty, role = excluded.role, held_side = excluded.held_side, held_at = excluded.held_at`)
+  const makeAllDirty = prepare('update link set is_dirty = 1 where scope = ?')
   const dropLink = prepare('delete from link where scope = ? and key = ?')
   const demote = prepare("update link set role = 'follower' where scope = ? and key = ?")
   const putIntent = prepare('insert or replace into intent values (?, ?, ?, ?)')
@@ -185,7 +186,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
   const readState = prepare('select * from scope where number = ?')
   const putState = prepare(`
     update scope set exchange_token = ?, crm_token = ?, keys_compared_at = ?, stored_at = ?, first_round_at = ?,
-      is_brake_released = ?, brake_released_at = ? where number = ?`)
+      is_brake_released = ?, brake_released_at = ?, admission = ?, id_space = ? where number = ?`)
   const forgetting = ['link', 'intent', 'unseen', 'ghost', 'waiting'].map(table =>
     prepare(`delete from ${table} where scope = ?`),
   )
@@ -200,6 +201,8 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       whole(state.firstRoundAt),
       Number(state.isBrakeReleased),
       whole(state.brakeReleasedAt),
+      state.admission ? JSON.stringify(state.admission) : null,
+      state.idSpace ?? null,
       number,
     )
   }
@@ -236,13 +239,14 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
           Number(isWanted),
         )
       }
+      if (change.areAllDirty) makeAllDirty.run(number)
       if (change.state) writeState(number, change.state)
     },
     forget(scope: ScopeKey): void {
       const number = scopes.find(scope)
       if (number === undefined) return
       for (const statement of forgetting) statement.run(number)
-      putState.run(null, null, null, null, null, 0, null, number)
+      putState.run(null, null, null, null, null, 0, null, null, null, number)
     },
     purgeGhosts: (before: number): number => Number(purge.run(before).changes),
   }

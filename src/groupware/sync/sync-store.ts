@@ -1,4 +1,5 @@
 import type { Side } from '../drivers.ts'
+import type { Admission } from '../plan/admission.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { Stamps } from '../plan/stamps.ts'
 
@@ -59,6 +60,10 @@ export interface ScopeState {
   readonly isBrakeReleased: boolean
   /** When a round last did what a person let pass; deletions before it no longer count for the brake. */
   readonly brakeReleasedAt: number | undefined
+  /** The rules under which the last round took items in. */
+  readonly admission: Admission | undefined
+  /** What the ids of the mailbox in the links are of (`SideDriver.idSpace`). */
+  readonly idSpace: string | undefined
 }
 
 export interface LinkEnd {
@@ -166,6 +171,8 @@ export interface SyncWrite {
   readonly dropGhosts?: readonly { readonly side: Side; readonly id: string }[]
   readonly putWaiting?: readonly Waiting[]
   readonly dropWaiting?: readonly { readonly side: Side; readonly id: string }[]
+  /** Has all links of the scope merged again. */
+  readonly areAllDirty?: true
   /** What is named here changes; the rest stays. */
   readonly state?: Partial<ScopeState>
 }
