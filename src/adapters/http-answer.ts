@@ -1,36 +1,53 @@
 import type { Dispatcher } from 'undici'
-import type { ErrorOptions, HubError } from '../kernel/error.ts'
+import { type ErrorOptions, HubError, type RetryClass } from '../kernel/error.ts'
+import { asNetError } from '../protocols/net/errors.ts'
 import { isAnswerTooLarge } from '../protocols/net/http-client.ts'
 import { retryAfterMs } from '../protocols/net/retry-after.ts'
+import { EndedHere, requestWhole, type WholeAnswer } from '../protocols/net/whole-answer.ts'
 import type { HttpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
 
 /** The answer of the other side, read whole. */
-export interface HttpAnswer {
-  readonly status: number
-  /** Names in lower case; repeated ones joined with a comma. */
+export type HttpAnswer = WholeAnswer
+
+export interface HttpQuestion {
+  readonly url: URL
+  readonly method: string
+  /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  readonly body: Uint8Array
+  readonly body: Dispatcher.DispatchOptions['body'] | undefined
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+  readonly answerBytesMax: number
+  /** What becomes of a delivery when nobody knows whether this one arrived. */
+  readonly onUnknown: RetryClass
 }
 
-/** Reads an answer; throws HTTP_ANSWER_TOO_LARGE when it is longer than the limit. */
-export async function readAnswer(
-  response: Dispatcher.ResponseData,
-  server: string,
-  bytesMax: number,
-): Promise<HttpAnswer> {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (value !== undefined) headers[name.toLowerCase()] = typeof value === 'string' ? value : value.join(', ')
-  }
+/** One exchange. Throws HTTP_OUTCOME_UNKNOWN, HTTP_ANSWER_TOO_LARGE, and those of NET for what never went out. */
+export async function ask(agent: Dispatcher, question: HttpQuestion): Promise<HttpAnswer> {
+  const { url, method, headers, body, signal, timeoutMs, answerBytesMax, onUnknown } = question
+  const server = url.host
   try {
-    return { status: response.statusCode, headers, body: await response.body.bytes() }
+    const path = url.pathname + url.search
+    const request = { origin: url.origin, path, method, headers, ...(body !== undefined && { body }) }
+    return await requestWhole(agent, request, { signal, timeoutMs })
   } catch (thrown) {
+    // Errors of our own came before the request was sent, or say themselves what became of it.
+    if (thrown instanceof HubError) throw thrown
     if (isAnswerTooLarge(thrown)) {
-      throw httpErrors.ANSWER_TOO_LARGE({ server, bytesMax }, { cause: thrown })
+      throw httpErrors.ANSWER_TOO_LARGE({ server, bytesMax: answerBytesMax }, { cause: thrown })
     }
-    throw thrown
+    const reason = reasonOf(thrown, url, timeoutMs)
+    throw httpErrors.OUTCOME_UNKNOWN({ server, reason }, { cause: thrown, retry: onUnknown })
   }
+}
+
+function reasonOf(thrown: unknown, url: URL, timeoutMs: number): string {
+  if (thrown instanceof EndedHere) {
+    return thrown.why === 'timeout' ? `no answer within ${timeoutMs} ms` : 'the attempt was ended'
+  }
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
+  return asNetError(thrown, { host: url.hostname, port }).message
 }
 
 export function isSuccess(status: number, success: HttpConfig['success']): boolean {

@@ -2,16 +2,15 @@ import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
-import { asHubError, HubError } from '../kernel/error.ts'
+import { asHubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult, TlsWish } from '../kernel/socket.ts'
 import { SECOND } from '../kernel/time.ts'
 import { guardConnect } from '../protocols/net/address-guard.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
 import type { CredentialProof } from '../protocols/net/credential-proof.ts'
-import { asNetError } from '../protocols/net/errors.ts'
 import { readAuthority } from './authority-file.ts'
-import { failureOf, type HttpAnswer, isSuccess, readAnswer } from './http-answer.ts'
+import { ask, failureOf, type HttpAnswer, isSuccess } from './http-answer.ts'
 import { type HttpConfig, httpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
 import { logIn } from './http-log-in.ts'
@@ -197,45 +196,18 @@ class HttpReceiver implements Receiver {
     }
   }
 
-  async #send(agent: Dispatcher, exchange: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
+  #send(agent: Dispatcher, { url, method, headers, body }: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
     const { config } = this.#context
-    const { url, method, headers, body } = exchange
-    // One signal for both reasons to end; AbortSignal.any and .timeout leave more behind for the garbage collector.
-    const ending = new AbortController()
-    const end = () => ending.abort()
-    let isTimeOver = false
-    const timer = setTimeout(() => {
-      isTimeOver = true
-      end()
-    }, config.timeout)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-    const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
-    try {
-      const response = await agent.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method,
-        headers: body ? { ...headers, 'content-length': String(body.bytes) } : headers,
-        signal: ending.signal,
-        ...(body && { body: bodyOf(body) }),
-      } satisfies Dispatcher.RequestOptions & { origin: string })
-      return await readAnswer(response, url.host, config['max-answer'])
-    } catch (thrown) {
-      // Errors of our own came before the request was sent, or say themselves what became of it.
-      if (thrown instanceof HubError) throw thrown
-      const error = asNetError(thrown, { host: url.hostname, port })
-      const reason = isTimeOver
-        ? `no answer within ${config.timeout} ms`
-        : signal.aborted
-          ? 'the attempt was ended'
-          : error.message
-      const retry = this.#onUnknown === 'send-again' ? 'soon' : 'never'
-      throw httpErrors.OUTCOME_UNKNOWN({ server: url.host, reason }, { cause: thrown, retry })
-    } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-    }
+    return ask(agent, {
+      url,
+      method,
+      headers: body ? { ...headers, 'content-length': String(body.bytes) } : headers,
+      body: body && bodyOf(body),
+      signal,
+      timeoutMs: config.timeout,
+      answerBytesMax: config['max-answer'],
+      onUnknown: this.#onUnknown === 'send-again' ? 'soon' : 'never',
+    })
   }
 }
 

@@ -1,14 +1,13 @@
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import type { ReceiverContext } from '../flow/adapter.ts'
-import { asHubError, HubError, type RetryClass } from '../kernel/error.ts'
+import { asHubError, type HubError, type RetryClass } from '../kernel/error.ts'
 import type { CheckResult, TlsWish } from '../kernel/socket.ts'
 import { SECOND } from '../kernel/time.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
 import { type CredentialProof, noProof, proofOf } from '../protocols/net/credential-proof.ts'
-import { asNetError } from '../protocols/net/errors.ts'
 import { readAuthority } from './authority-file.ts'
-import { failureOf, type HttpAnswer, readAnswer } from './http-answer.ts'
+import { ask, failureOf, type HttpAnswer } from './http-answer.ts'
 import { httpErrors } from './http-errors.ts'
 import type { PostConfig } from './post-config.ts'
 
@@ -112,35 +111,22 @@ export class Post {
     throw httpErrors.CREDENTIAL_UNFIT({ credential: config.auth, kind: value.kind, use: 'log-in' })
   }
 
-  async #once(
+  #once(
     { url, headers, bytes, stream }: PostedDocument,
     { header, certificate }: CredentialProof,
     signal: AbortSignal,
     onUnknown: RetryClass,
   ): Promise<HttpAnswer> {
     const { config } = this.#context
-    const timeout = AbortSignal.timeout(config.timeout)
-    try {
-      const response = await this.#agents.agentFor(certificate).request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: 'POST',
-        headers: { ...headers, 'content-length': String(bytes), ...(header && { [header[0]]: header[1] }) },
-        signal: AbortSignal.any([signal, timeout]),
-        body: Readable.from(stream(), { objectMode: false }),
-      })
-      return await readAnswer(response, url.host, config['max-answer'])
-    } catch (thrown) {
-      // Errors of our own came before the request was sent, or say themselves what became of it.
-      if (thrown instanceof HubError) throw thrown
-      const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
-      const error = asNetError(thrown, { host: url.hostname, port })
-      const reason = timeout.aborted
-        ? `no answer within ${config.timeout} ms`
-        : signal.aborted
-          ? 'the attempt was ended'
-          : error.message
-      throw httpErrors.OUTCOME_UNKNOWN({ server: url.host, reason }, { cause: thrown, retry: onUnknown })
-    }
+    return ask(this.#agents.agentFor(certificate), {
+      url,
+      method: 'POST',
+      headers: { ...headers, 'content-length': String(bytes), ...(header && { [header[0]]: header[1] }) },
+      body: Readable.from(stream(), { objectMode: false }),
+      signal,
+      timeoutMs: config.timeout,
+      answerBytesMax: config['max-answer'],
+      onUnknown,
+    })
   }
 }

@@ -4,14 +4,14 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Guard } from '../auth/service/model.ts'
-import { bodyErrors } from '../kernel/body.ts'
-import { asHubError, HubError } from '../kernel/error.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
 import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
 import { admitCaller, findOutsider, refusePlainHttp } from './caller-check.ts'
 import { answerOrigin, isPreflight } from './cross-origin.ts'
 import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
+import { readIncoming, tooLarge } from './incoming-body.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
 import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
 import { RouteTable } from './route-table.ts'
@@ -167,35 +167,11 @@ function asRequest(
     path: pathOf(url),
     query: Object.fromEntries(query.toReversed()),
     headers,
-    body: readChunks(incoming, response, route.bodyBytesMax),
+    body: readIncoming(incoming, response, route.bodyBytesMax),
     remoteAddress: incoming.socket.remoteAddress ?? '',
     caller,
     signal,
   }
-}
-
-/** The body as it comes. Throws BODY_TOO_LARGE past the limit, ENDPOINT_CALLER_LEFT when it never comes to its end. */
-async function* readChunks(
-  incoming: IncomingMessage,
-  response: ServerResponse,
-  bytesMax: number,
-): AsyncGenerator<Uint8Array> {
-  if (incoming.headers.expect !== undefined) response.writeContinue()
-  let bytes = 0
-  try {
-    // The stream stays open when the reader leaves early, so that an answer can still be written.
-    for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > bytesMax) throw tooLarge(bytes, bytesMax)
-      yield chunk
-    }
-  } catch (cause) {
-    if (cause instanceof HubError || incoming.complete) throw cause
-    throw flowEndpointErrors.CALLER_LEFT({ bytes }, { cause })
-  }
-  if (!incoming.complete) throw flowEndpointErrors.CALLER_LEFT({ bytes })
-  // The hub works on the answer now; a silent socket is no idle caller.
-  incoming.socket.setTimeout(0)
 }
 
 async function write(
@@ -238,10 +214,6 @@ function writeProblem(incoming: IncomingMessage, response: ServerResponse, error
 /** A body that was not read to its end must not be taken for the next request. */
 function closeUnlessRead(incoming: IncomingMessage, response: ServerResponse): void {
   if (!incoming.complete) response.setHeader('connection', 'close')
-}
-
-function tooLarge(bytes: number, bytesMax: number): HubError {
-  return bodyErrors.TOO_LARGE({ bytes, bytesMax, purpose: 'messageBytes' })
 }
 
 function pathOf(url: string): string {

@@ -125,6 +125,17 @@ export function describeClaims(world: () => StoreWorld): void {
       expect(ids(await world().store.find({ term: '4F2A1', limit: 9 }))).toEqual([claimed.id])
     })
 
+    test.each([0, 3, 512, 513, 20_000])('an answer of %i bytes that comes with the end is kept', async bytes => {
+      const claimed = await claimOne(store)
+      const body = Buffer.alloc(bytes, 0xfe)
+      const answer = { headers: { etag: '"7"' }, type: 'application/octet-stream', body }
+      await store.finish(claimed, delivered({ receipts: [receiptOf('to[0]', { answer })] }))
+      await world().crash()
+      const [receipt] = (await world().store.get(claimed.id))?.receipts ?? []
+      expect(receipt).toMatchObject({ effect: 'to[0]', answer: { headers: answer.headers, type: answer.type } })
+      expect(Buffer.from(receipt?.answer?.body ?? 'no answer').equals(body)).toBe(true)
+    })
+
     test('a failure is shown while the delivery waits, and after its end', async () => {
       const claimed = await claimOne(store)
       await store.retry(claimed, retryLater({ awaitsChange: true }))

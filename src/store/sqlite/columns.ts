@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import type { DeliveryState, StoredError, StoredReceipt } from '../port.ts'
+import type { DeliveryState, StoredAnswer, StoredError, StoredReceipt } from '../port.ts'
 
 // How values lie in columns. The numbers of states and flags are part of the schema: they never change.
 
@@ -81,19 +81,34 @@ export function errorColumn(error: StoredError | undefined): string | null {
   return error === undefined ? null : JSON.stringify(error)
 }
 
-/** Receipts that lie in the row of their delivery carry no answer. */
+interface RowReceipt extends Omit<StoredReceipt, 'answer' | 'remember'> {
+  /** Its body in base64. */
+  readonly answer?: Omit<StoredAnswer, 'body'> & { readonly body: string }
+}
+
+/** Receipts that lie in the row of their delivery. */
+export function rowReceiptsColumn(receipts: readonly StoredReceipt[]): string {
+  const rows = receipts.map(({ effect, state, at, summary, fields, answer }): RowReceipt => {
+    const row = { effect, state, at, summary, fields }
+    if (!answer) return row
+    const { headers, type, body } = answer
+    return {
+      ...row,
+      answer: { headers, type, body: Buffer.from(body.buffer, body.byteOffset, body.length).toString('base64') },
+    }
+  })
+  return JSON.stringify(rows)
+}
+
 export function rowReceiptsOf(column: Column): readonly StoredReceipt[] {
   if (typeof column !== 'string') return []
-  const receipts = JSON.parse(column) as readonly Pick<
-    StoredReceipt,
-    'effect' | 'state' | 'at' | 'summary' | 'fields'
-  >[]
-  return receipts.map(({ effect, state, at, summary, fields }) => ({
+  const rows = JSON.parse(column) as readonly RowReceipt[]
+  return rows.map(({ effect, state, at, summary, fields, answer }) => ({
     effect,
     state,
     at,
     summary,
     fields,
-    answer: undefined,
+    answer: answer && { headers: answer.headers, type: answer.type, body: Buffer.from(answer.body, 'base64') },
   }))
 }

@@ -32,6 +32,8 @@ export const sqliteLimits = {
   attempts: 50,
   /** Receipts that lie in the row of their delivery; with more, each has a row of its own. */
   rowReceipts: 8,
+  /** Answers up to this lie there with their receipt. */
+  rowAnswerBytes: 512,
   /** Deliveries that one transaction of a purge deletes; the event loop stands still as long as that takes. */
   purgeBatch: 50,
   /** How long a body waits for its delivery before `collect` may take it. */

@@ -7,23 +7,27 @@ import {
   optionalBytesOf,
   optionalTextOf,
   type Row,
+  rowReceiptsColumn,
   rowReceiptsOf,
   textOf,
 } from './columns.ts'
+import type { SqliteLimits } from './limits.ts'
+
+type ReceiptLimits = Pick<SqliteLimits, 'rowReceipts' | 'rowAnswerBytes'>
 
 /**
  * Receipts of deliveries. One that is written on the way has a row of its own; those of the end lie in the row of the
- * delivery where they are few and carry no answer (one write less for each delivery). The end's ones are the newer.
+ * delivery where they are few and their answers small (one write less for each delivery). The end's ones are the newer.
  */
 export class Receipts {
-  readonly #rowReceiptsMax: number
+  readonly #limits: ReceiptLimits
   readonly #select
   readonly #upsert
   readonly #delete
   readonly #deleteIntents
 
-  constructor(database: DatabaseSync, rowReceiptsMax: number) {
-    this.#rowReceiptsMax = rowReceiptsMax
+  constructor(database: DatabaseSync, limits: ReceiptLimits) {
+    this.#limits = limits
     // The number of the row says in which order they were written first; there are seldom more than a few.
     this.#select = database.prepare('select * from receipt where seq = ? order by number')
     this.#upsert = database.prepare(`
@@ -64,8 +68,10 @@ export class Receipts {
   /** Puts the receipts of an end down; returns what belongs into the delivery's row. */
   putAtEnd(seq: number, receipts: readonly StoredReceipt[]): string | null {
     if (receipts.length === 0) return null
-    const isSmall = receipts.length <= this.#rowReceiptsMax && receipts.every(receipt => receipt.answer === undefined)
-    if (isSmall) return JSON.stringify(receipts.map(({ remember: _, ...kept }) => kept))
+    const { rowReceipts, rowAnswerBytes } = this.#limits
+    const isSmall =
+      receipts.length <= rowReceipts && receipts.every(({ answer }) => (answer?.body.length ?? 0) <= rowAnswerBytes)
+    if (isSmall) return rowReceiptsColumn(receipts)
     for (const receipt of receipts) this.put(seq, receipt)
     return null
   }
