@@ -1,12 +1,15 @@
 import { BusyIndicator, ThemeProvider } from '@ui5/webcomponents-react'
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
 import { ask, type Refusal, refusalOf, useSessionForCalls } from './api/client.ts'
 import type { Session, Ways } from './api/types.ts'
 import { Notices } from './parts/act.tsx'
 import { goBackAfterProvider } from './session/return-place.ts'
 import { SessionContext, signedInWith } from './session/session.ts'
 import { SignIn } from './session/sign-in.tsx'
-import { Shell } from './shell.tsx'
+
+// Fetched at once, shown when somebody is signed in.
+const loadShell = import('./shell.tsx')
+const Shell = lazy(() => loadShell)
 
 /** `lost`: the session ended under an open page, which stays as it is until somebody signs in again. */
 type State =
@@ -56,7 +59,9 @@ export function App() {
       {signedIn && (
         <SessionContext value={signedIn}>
           {/* Another person starts with pages of their own. */}
-          <Shell key={signedIn.session.administrator.name} />
+          <Suspense fallback={<BusyIndicator active delay={500} className="busy whole" />}>
+            <Shell key={signedIn.session.administrator.name} />
+          </Suspense>
           {state.is === 'lost' && <SignIn again={signedIn.session.administrator.name} onBegin={begin} />}
           <Notices />
         </SessionContext>

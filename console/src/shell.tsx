@@ -66,7 +66,7 @@ const sections = [
 const avatarId = 'signed-in-person'
 
 /** What stands around every page: the bar with hub and person, and the way to the others. */
-export function Shell() {
+export default function Shell() {
   const { path } = usePlace()
   const [isWide, setWide] = useState(matchMedia('(min-width: 1100px)').matches)
   const [isMenuOpen, setMenuOpen] = useState(false)
@@ -106,15 +106,8 @@ export function Shell() {
               {hub ? `${hub.stage} · ${hub.version}` : ''}
             </span>
           }
-          profile={
-            <Avatar
-              id={avatarId}
-              interactive
-              initials={initialsOf(name)}
-              accessibleName={`${name}: look and sign-out`}
-              onClick={() => setMenuOpen(true)}
-            />
-          }
+          onProfileClick={() => setMenuOpen(true)}
+          profile={<Avatar id={avatarId} initials={initialsOf(name)} accessibleName={`${name}: look and sign-out`} />}
         />
       }
       sideContent={

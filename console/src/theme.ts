@@ -7,6 +7,8 @@ export const looks = ['auto', 'light', 'dark'] as const
 export type Look = (typeof looks)[number]
 
 const key = 'isthmus-look'
+const lightFiori = () =>
+  import('@ui5/webcomponents-fiori/dist/generated/assets/themes/sap_horizon/parameters-bundle.css.json')
 
 // The light theme comes with the components; of the others only these, since each is three more files.
 const loaders = {
@@ -39,6 +41,13 @@ const loaders = {
 /** Before anything is drawn: the fonts are our own files, and the theme is the one that was chosen. */
 export function prepareTheme(): void {
   setDefaultFontLoading(false)
+  // Its components come later, and their light theme is asked for now.
+  registerThemePropertiesLoader(
+    '@ui5/webcomponents-fiori',
+    'sap_horizon',
+    async () => (await lightFiori()).default,
+    'host',
+  )
   for (const [name, { theming, components, fiori }] of Object.entries(loaders)) {
     registerThemePropertiesLoader('@ui5/webcomponents-theming', name, async () => (await theming()).default)
     registerThemePropertiesLoader('@ui5/webcomponents', name, async () => (await components()).default, 'host')

@@ -100,7 +100,7 @@ function Results({ wanted }: { readonly wanted: Readonly<Record<'term' | 'flow' 
   const { term, flow, state, within } = wanted
   const [from] = useState(() => startOf(within, Date.now()))
   const path = (before?: string) => `/api/messages${queryOf({ term, flow, state, from, before, limit: pageRows })}`
-  const first = useAnswer<Found>(path(), 10_000)
+  const first = useAnswer<Found>(path(), 5_000)
   const [more, setMore] = useState<readonly Found[]>([])
   const [failure, setFailure] = useState<Refusal['problem']>()
   const [isBusy, setBusy] = useState(false)

@@ -78,9 +78,12 @@ export function AddMailboxes({ organization, onChange }: { readonly organization
           }
         >
           <div className="dialog-body">
-            <label className="edit">
-              <span>Addresses, one in each line; or a CSV with the columns mailbox and crm-user</span>
+            <div className="edit">
+              <label htmlFor="new-mailboxes">
+                Addresses, one in each line; or a CSV with the columns mailbox and crm-user
+              </label>
               <textarea
+                id="new-mailboxes"
                 className="code-edit"
                 rows={10}
                 spellCheck={false}
@@ -91,7 +94,7 @@ export function AddMailboxes({ organization, onChange }: { readonly organization
                   setOutcome(undefined)
                 }}
               />
-            </label>
+            </div>
             {outcome && (
               <MessageStrip design={isFine ? 'Positive' : 'Negative'} hideCloseButton>
                 {isFine

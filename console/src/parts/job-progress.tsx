@@ -8,7 +8,7 @@ import { To } from './rows.tsx'
 import { StateTag } from './tags.tsx'
 import { When } from './when.tsx'
 
-const verbs: Readonly<Record<Job['action'], string>> = {
+const verbs: Readonly<Record<string, string>> = {
   activate: 'Activating',
   deactivate: 'Deactivating',
   resync: 'Syncing anew',
@@ -16,6 +16,7 @@ const verbs: Readonly<Record<Job['action'], string>> = {
   resume: 'Resuming',
   'release-brake': 'Letting deletions pass in',
   'restore-held': 'Undoing deletions in',
+  move: 'Moving the links of',
 }
 
 const shownFailures = 20
@@ -29,12 +30,13 @@ interface JobProgressProps {
 /** How far a job on many mailboxes has come, who failed, and why. */
 export function JobProgress({ job, withOrganization = false, onChange }: JobProgressProps) {
   const { id, organization, action, state, startedAt, endedAt, total, done, failed, failures } = job
+  const verb = verbs[action] ?? action
   const percent = total === 0 ? 100 : Math.floor((done / total) * 100)
   return (
     <div className="job" data-job={state}>
       <div className="job-head">
         <strong>
-          {verbs[action]} {countWords(total, 'mailbox', 'mailboxes')}
+          {verb} {countWords(total, 'mailbox', 'mailboxes')}
           {withOrganization && (
             <>
               {' of '}
@@ -67,7 +69,7 @@ export function JobProgress({ job, withOrganization = false, onChange }: JobProg
         value={percent}
         valueState={failed > 0 ? 'Negative' : state === 'done' ? 'Positive' : 'None'}
         displayValue={`${numberWords(done)} of ${numberWords(total)}`}
-        accessibleName={`${verbs[action]}: ${done} of ${total}`}
+        accessibleName={`${verb}: ${done} of ${total}`}
       />
       {failed > 0 && (
         <details open={failures.length <= 3}>

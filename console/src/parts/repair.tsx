@@ -102,16 +102,17 @@ function RepairDialog({ message, onChange, onClose }: RepairProps & { onClose():
           audit log.
         </p>
         <FailureStrip failure={failure} />
-        <label className="edit">
-          <span>Headers, one in each line</span>
+        <div className="edit">
+          <label htmlFor="repair-headers">Headers, one in each line</label>
           <textarea
+            id="repair-headers"
             className="code-edit"
             rows={Math.min(12, headers.split('\n').length + 1)}
             spellCheck={false}
             value={headers}
             onChange={event => setHeaders(event.target.value)}
           />
-        </label>
+        </div>
         {wrongLine !== undefined && (
           <MessageStrip design="Negative" hideCloseButton>
             Line {wrongLine} of the headers is no “name: value”, or repeats a name.
@@ -125,10 +126,10 @@ function RepairDialog({ message, onChange, onClose }: RepairProps & { onClose():
             setFirst(before => before ?? next.text)
           }}
         />
-        <label className="edit">
-          <span>Or a file instead of the body</span>
-          <input type="file" onChange={event => setFile(event.target.files?.[0])} />
-        </label>
+        <div className="edit">
+          <label htmlFor="repair-file">Or a file instead of the body</label>
+          <input id="repair-file" type="file" onChange={event => setFile(event.target.files?.[0])} />
+        </div>
       </div>
     </Dialog>
   )
@@ -164,15 +165,16 @@ function BodyEdit(props: {
   if (why !== undefined) return <p className="note">The body cannot be edited here. {why}</p>
   if (text === undefined) return <BusyIndicator active delay={300} className="busy" />
   return (
-    <label className="edit">
-      <span>Body</span>
+    <div className="edit">
+      <label htmlFor="repair-body">Body</label>
       <textarea
+        id="repair-body"
         className="code-edit"
         rows={18}
         spellCheck={false}
         value={text.text}
         onChange={event => onText({ ...text, text: event.target.value })}
       />
-    </label>
+    </div>
   )
 }

@@ -30,6 +30,7 @@ const proofs = {
   sshd: { files: ['/usr/sbin/sshd', '/usr/bin/ssh'], asRoot: true },
   stunnel: { files: ['/usr/bin/stunnel'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
+  chromium: { files: ['/usr/bin/chromium'], asRoot: false },
 } as const
 
 export type Need = keyof typeof proofs

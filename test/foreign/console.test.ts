@@ -1,0 +1,252 @@
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { mail, orders, stopWorlds } from '../system/mail-world.ts'
+import {
+  type ConsoleWorld,
+  consoleWorld,
+  mailboxCount,
+  openPage,
+  openPath,
+  password,
+  question,
+  signIn,
+  stranger,
+} from './console-world.ts'
+import { type Chromium, startChromium } from './servers/chromium.ts'
+import { describeForeign } from './servers/needs.ts'
+import { waitFor } from './servers/wait.ts'
+
+// Those who are called at night, in a real browser, with a real hub between the twins.
+
+const patienceMs = 60_000
+const hostile = '<img src=x onerror=alert(1)>'
+const refused = { refuse: [{ at: 'rcpt', code: 550, text: '5.7.1 <b>relaying</b> denied', times: 1 }] }
+
+describeForeign('the web console in Chromium', ['chromium'], () => {
+  let chromium: Chromium
+  let world: ConsoleWorld
+  let pages: Page[] = []
+
+  beforeAll(async () => {
+    chromium = await startChromium()
+    world = await consoleWorld()
+  })
+  afterAll(async () => {
+    await chromium?.stop()
+    await stopWorlds()
+  })
+  afterEach(async () => {
+    for (const page of pages) await page.context().close()
+    pages = []
+    // Neither did the policy refuse anything, nor did a script fail, nor was anybody else asked for anything.
+    expect(chromium.takeTroubles()).toEqual([])
+  })
+
+  async function visit(path = '/', options: Parameters<Chromium['visit']>[1] = {}): Promise<Page> {
+    const page = await chromium.visit(`${world.url}${path}`, options)
+    pages.push(page)
+    return page
+  }
+
+  /** An administrator of these roles who has signed in. */
+  async function visitAs(name: string, path = '/', options: Parameters<Chromium['visit']>[1] = {}): Promise<Page> {
+    const page = await visit(`/console${path}`, { ...options, storageState: await world.signedIn(name) })
+    await page.getByRole('navigation', { name: 'Pages' }).waitFor()
+    return page
+  }
+
+  /** Lets one mail be refused, which is set aside then. */
+  async function setAside(subject: string, body: string): Promise<string> {
+    const before = (await world.find('state=set-aside')).length
+    world.s4.setFaults(refused)
+    world.exchange.deliver(orders, mail(subject, { body }))
+    const found = await waitFor(`${subject} to be set aside`, patienceMs, async () => {
+      const messages = await world.find('state=set-aside')
+      return messages.length > before ? messages[0] : undefined
+    })
+    world.s4.clearFaults()
+    return found.id
+  }
+
+  test('the setup token makes the first administrator, who signs out, mistypes, and signs in again', async () => {
+    const page = await visit(`/console/#${world.setupToken}`)
+    expect(await page.getByLabel('Setup token').inputValue()).toBe(world.setupToken)
+    expect(page.url()).not.toContain('setup_')
+    await page.getByLabel('Your name').fill('anna.berg')
+    await page.getByLabel('Password').fill('short')
+    await page.getByRole('button', { name: 'Make me the first administrator' }).click()
+    await page.getByRole('alert').getByText('Next step').waitFor()
+    await page.getByLabel('Password').fill(password)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+
+    await page.getByRole('button', { name: 'anna.berg: look and sign-out' }).click()
+    await page.getByText('Sign Out').click()
+    await page.getByLabel('Name', { exact: true }).fill('anna.berg')
+    await page.getByLabel('Password', { exact: true }).fill('wrong')
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.getByRole('alert').getByText('ADMIN_LOGIN_REFUSED').waitFor()
+    await signIn(page, 'anna.berg')
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+  })
+
+  test('a message that was set aside is found within three clicks, understood, repaired and delivered', async () => {
+    const id = await setAside(hostile, `The order\r\n<script>alert(2)</script>\r\n.\r\n`)
+    const page = await visitAs('anna.berg')
+    // First click: what the overview says. Second: the message.
+    await page.getByRole('link', { name: 'See the messages that were set aside' }).click()
+    await page
+      .getByRole('link', { name: /./ })
+      .filter({ hasText: /refused|0[0-9A-Z]{10}/ })
+      .first()
+      .waitFor()
+    await page.locator(`a[href$="/messages/${id}"]`).click()
+    const wrong = page.getByRole('region', { name: 'What is wrong' })
+    await wrong.getByText('refused the recipient orders@s4.example').waitFor()
+    await wrong.getByText('The receiving side, or whoever keeps its credential.').waitFor()
+    await wrong.getByText('SMTP_RECIPIENT_REFUSED').waitFor()
+    // What the world sent stays text: in the title, in the answer of the server, in headers and body.
+    await page.getByRole('heading', { level: 1, name: hostile }).waitFor()
+    await wrong.getByText('<b>relaying</b> denied').waitFor()
+    await page.getByRole('button', { name: 'Show content' }).click()
+    await page.getByText('<script>alert(2)</script>').waitFor()
+
+    await page.getByRole('button', { name: 'Repair', exact: true }).click()
+    const body = question(page).getByLabel('Body', { exact: true })
+    await body.fill((await body.inputValue()).replace('The order', 'The corrected order'))
+    await question(page).getByRole('button', { name: 'Repair and send on' }).click()
+    await page.getByRole('region', { name: 'Journey' }).getByText('Delivered', { exact: true }).waitFor()
+    const octets = world.s4.received.at(-1)?.octets?.toString('latin1') ?? ''
+    expect(octets).toContain('\r\n\r\nThe corrected order\r\n<script>alert(2)</script>\r\n.\r\n')
+    await page.getByRole('tab', { name: 'As it came in' }).click()
+    expect((await world.detail(id)).original).toBeDefined()
+  })
+
+  test('a message is found by its Message-ID and replayed; what that means is said before', async () => {
+    const id = await setAside('Order 4711', 'Ten pieces')
+    const page = await visitAs('anna.berg', '/messages')
+    await page.getByLabel('Id or key').fill('<Order-4711@adatum.example>')
+    await page.keyboard.press('Enter')
+    await page.locator(`a[href$="/messages/${id}"]`).click()
+    await page.getByRole('button', { name: 'Replay', exact: true }).click()
+    await question(page).getByText('What has a receipt is not done a second time').waitFor()
+    await question(page).getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('region', { name: 'Journey' }).getByText('Delivered', { exact: true }).waitFor()
+    expect(world.arrived()).toContain('Order 4711')
+    // Its id leads to it, too.
+    await openPage(page, 'Messages')
+    await page.getByLabel('Id or key').fill(id.toLowerCase())
+    await page.getByRole('button', { name: 'Find' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Order 4711' }).waitFor()
+  })
+
+  test('a message is skipped with a reason, which is kept', async () => {
+    const id = await setAside('Order 4712', 'Nobody wants it')
+    const page = await visitAs('anna.berg', `/messages/${id}`)
+    await page.getByRole('button', { name: 'Skip', exact: true }).click()
+    expect(await question(page).getByRole('button', { name: 'Skip' }).isDisabled()).toBe(true)
+    await question(page).getByLabel('Reason').fill('ordered again by telephone')
+    await question(page).getByRole('button', { name: 'Skip' }).click()
+    await page.getByText('Skipped by a person').waitFor()
+    const { entries } = await world.ask<{ entries: { who: string; action: string; detail: object }[] }>(
+      'GET',
+      '/api/audit?limit=5',
+    )
+    expect(entries.find(({ action }) => action === 'message.skip')).toMatchObject({
+      who: 'anna.berg@127.0.0.1',
+      detail: { delivery: id, reason: 'ordered again by telephone' },
+    })
+  })
+
+  test('a flow is stopped, with a word on what that means, and started; its links are checked', async () => {
+    const page = await visitAs('anna.berg', '/flows')
+    await page.getByRole('link', { name: 'mail', exact: true }).click()
+    await page.getByText('flow":"mail"').first().waitFor()
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await question(page).getByText('stays stopped when the hub starts anew').waitFor()
+    await question(page).getByRole('button', { name: 'Stop' }).click()
+    await page.getByRole('button', { name: 'Start' }).waitFor()
+    expect(world.hub.engine.flows()).toEqual([])
+    await page.getByRole('button', { name: 'Start' }).click()
+    await page.getByRole('button', { name: 'Check links' }).click()
+    await page.getByText('All were checked just now').waitFor()
+  })
+
+  test('mailboxes are activated in bulk, watched to the end, and the one that fails says why', async () => {
+    const page = await visitAs('anna.berg', '/groupware')
+    await page.getByRole('link', { name: 'contoso' }).first().click()
+    await page.getByRole('toolbar').getByText(`all ${mailboxCount}:`).waitFor()
+    await page.getByRole('button', { name: 'Activate', exact: true }).click()
+    await question(page).getByRole('button', { name: 'Activate' }).click()
+    await page.locator('[data-job="done"]').waitFor({ timeout: patienceMs })
+    await page.getByText(`${mailboxCount} of ${mailboxCount}`).waitFor()
+    await page.getByText('1 mailbox failed').waitFor()
+    await page.getByRole('link', { name: stranger }).first().click()
+    const wrong = page.getByRole('region', { name: 'What is wrong' })
+    await wrong.getByText('Next step').waitFor()
+    await page.getByRole('heading', { level: 1, name: stranger }).waitFor()
+    // The list of those in error has it alone.
+    await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').click()
+    await page.locator('a.figure', { hasText: 'error' }).click()
+    await page.getByRole('toolbar').getByText('all 1 that fit:').waitFor()
+  })
+
+  test('who may only look sees all of it, cannot act, and is told why', async () => {
+    await world.administrator('rita', ['AuthGroup.ReadOnly'])
+    const id = await setAside('Order 4713', 'Secret prices')
+    const page = await visitAs('rita', `/messages/${id}`)
+    await page.getByRole('note').getByText('DataStoresAndQueuesDelete').waitFor()
+    for (const name of ['Replay', 'Repair', 'Skip']) {
+      expect(await page.getByRole('button', { name, exact: true }).isDisabled()).toBe(true)
+    }
+    await page.getByText('The content is not shown').waitFor()
+    await openPage(page, 'Flows')
+    await page.getByRole('link', { name: 'mail', exact: true }).click()
+    expect(await page.getByRole('button', { name: 'Stop' }).isDisabled()).toBe(true)
+    await openPage(page, 'Credentials')
+    await page.getByText('Your roles do not include CredentialsRead').waitFor()
+    // The hub itself holds it, whatever a page lets through.
+    const status = await page.evaluate(async () => {
+      const { csrfToken } = (await (await fetch('/api/session')).json()) as { csrfToken: string }
+      return (await fetch('/api/flows/mail/stop', { method: 'POST', headers: { 'x-csrf-token': csrfToken } })).status
+    })
+    expect(status).toBe(403)
+  })
+
+  test('a session that ends under an open page comes back to it, with what was typed', async () => {
+    const page = await visitAs('anna.berg', '/messages?state=delivered')
+    await page.getByLabel('Id or key').fill('4711*')
+    await world.ask('DELETE', '/api/administrators/anna.berg/sessions')
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor()
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor({ state: 'detached' })
+    expect(page.url()).toContain('/console/messages?state=delivered')
+    expect(await page.getByLabel('Id or key').inputValue()).toBe('4711*')
+  })
+
+  test.each(['light', 'dark'] as const)('every page fits a narrow screen, %s', async colorScheme => {
+    const page = await visitAs('anna.berg', '/', { viewport: { width: 400, height: 800 }, colorScheme })
+    const [{ id = '' } = {}] = await world.find('limit=1')
+    for (const path of [
+      '/',
+      '/flows',
+      '/flows/mail',
+      '/messages',
+      `/messages/${id}`,
+      '/groupware',
+      '/groupware/contoso',
+      `/mailboxes/${stranger}`,
+      '/credentials',
+      '/connectors',
+      '/service-users',
+      '/log',
+    ]) {
+      await openPath(page, path)
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.locator('.card').first().waitFor()
+      const overflow = await page.locator('.content').evaluate(node => node.scrollWidth - node.clientWidth)
+      expect(`${path} ${overflow}`).toBe(`${path} 0`)
+    }
+  })
+})
