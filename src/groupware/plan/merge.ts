@@ -1,7 +1,7 @@
 import type { Json } from '../../kernel/json.ts'
 import type { Side } from '../drivers.ts'
 import type { Item } from './items.ts'
-import { changesBetween, type PartChanges, partsOf, withParts } from './parts.ts'
+import { changesBetween, type PartChanges, type Parts, partsOf, withParts } from './parts.ts'
 import { absentStamp, type Stamps, stampsOf } from './stamps.ts'
 
 export interface MergeInput {
@@ -37,10 +37,8 @@ export interface Merge {
  */
 export function mergeItems(input: MergeInput): Merge {
   if (input.onlyFrom) return mergeOneWay(input, input.onlyFrom)
-  const exchange = { parts: partsOf(input.exchange), stamps: {} as Stamps }
-  const crm = { parts: partsOf(input.crm), stamps: {} as Stamps }
-  exchange.stamps = stampsOf(exchange.parts)
-  crm.stamps = stampsOf(crm.parts)
+  const exchange = stateOf(input.exchange)
+  const crm = stateOf(input.crm)
 
   const conflicts: string[] = []
   const taken = new Map<string, Side>()
@@ -57,6 +55,11 @@ export function mergeItems(input: MergeInput): Merge {
   const toExchange = changesBetween(exchange.parts, merged, path => exchange.stamps[path] === stamps[path])
   const toCrm = changesBetween(crm.parts, merged, path => crm.stamps[path] === stamps[path])
   return { toExchange, toCrm, base: stamps, conflicts }
+}
+
+function stateOf(item: Item): { readonly parts: Parts; readonly stamps: Stamps } {
+  const parts = partsOf(item)
+  return { parts, stamps: stampsOf(parts) }
 }
 
 /**

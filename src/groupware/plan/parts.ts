@@ -21,7 +21,7 @@ const exceptionGroup = ['start', 'end'] as const
 type Fields = Record<string, Json>
 
 export function partsOf(item: Item): Parts {
-  const fields = item as unknown as Readonly<Fields>
+  const fields: Readonly<Fields> = Object.fromEntries(Object.entries(item))
   const parts = new Map<string, Json>()
   const grouped = new Set(['kind'])
   for (const [part, members] of Object.entries(groups[item.kind] ?? {})) {
@@ -43,20 +43,24 @@ export function partsOf(item: Item): Parts {
 /** The item with other values for some parts. */
 export function withParts<I extends Item>(item: I, changes: PartChanges): I {
   if (changes.size === 0) return item
-  const fields: Fields = { ...(item as unknown as Fields) }
+  const fields: Record<string, unknown> = {}
+  const phones: Record<string, unknown> = {}
+  let { categories } = item
   for (const [path, value] of changes) {
     const [field = '', ...rest] = path.split('/')
     const members = groups[item.kind]?.[field]
     if (members) Object.assign(fields, value)
-    else if (field === 'categories') fields[field] = withMember(fields[field], rest.join('/'), value !== undefined)
-    else if (field === 'phones') fields[field] = { ...(fields[field] as JsonObject), [rest.join('/')]: value ?? '' }
+    else if (field === 'categories') categories = withMember(categories, rest.join('/'), value !== undefined)
+    else if (field === 'phones') phones[rest.join('/')] = value ?? ''
     else if (field !== 'attendees' && field !== 'exceptions' && value !== undefined) fields[field] = value
   }
+  fields['categories'] = categories
+  if (item.kind === 'contact') fields['phones'] = { ...item.phones, ...phones }
   if (item.kind === 'appointment') {
-    fields['attendees'] = attendeesWith(item.attendees, changes) as unknown as Json
-    fields['exceptions'] = exceptionsWith(item.exceptions, changes) as unknown as Json
+    fields['attendees'] = attendeesWith(item.attendees, changes)
+    fields['exceptions'] = exceptionsWith(item.exceptions, changes)
   }
-  return fields as unknown as I
+  return Object.assign({ ...item }, fields)
 }
 
 /** What turns the parts of one state into those of another. */
@@ -147,8 +151,8 @@ function exceptionsWith(exceptions: Appointment['exceptions'], changes: PartChan
   return Object.fromEntries(left)
 }
 
-function withMember(list: Json | undefined, member: string, isThere: boolean): Json {
-  const others = ((list ?? []) as readonly string[]).filter(name => name !== member)
+function withMember(list: readonly string[], member: string, isThere: boolean): readonly string[] {
+  const others = list.filter(name => name !== member)
   return isThere ? [...others, member] : others
 }
 

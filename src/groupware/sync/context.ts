@@ -26,7 +26,7 @@ export const syncLimits = {
   /** Deletions within this time are one mass deletion, however many rounds they come in. */
   brakeWindowMs: 10 * MINUTE,
   /** Tokens of rounds in which nothing was told are stored at most so often. */
-  tokenRestMs: 10 * MINUTE,
+  tokenRestMs: 30 * MINUTE,
   /** A create whose answer was lost may still arrive for so long; until then it is searched for and not repeated. */
   lateMs: 3 * MINUTE,
   /** First and longest wait before an item that was refused alone is tried again. */

@@ -1,16 +1,16 @@
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { type Clock, systemClock } from '../../kernel/time.ts'
-import type { Scope, Side, SideDriver } from '../drivers.ts'
-import type { Appointment, Item } from '../plan/items.ts'
-import { partsOf } from '../plan/parts.ts'
+import type { Scope, SideDriver } from '../drivers.ts'
 import { defaultRules, type SyncRules } from '../plan/rules.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
 import { type Broken, breakSides, brokenStore } from './model-broken-world.ts'
+import { ModelPeople } from './model-people-world.ts'
+import { judge } from './model-verdict-world.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
 import { feedLimits, withSharedFeed } from './shared-feed.ts'
-import { appointment, calm, type Held, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
+import { calm, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
 import type { SyncStore } from './sync-store.ts'
 
 /**
@@ -42,17 +42,6 @@ class Crash extends Error {}
 
 const lagMsMax = 2000
 const lateMs = 5000
-const attendees = ['b@x.example', 'c@x.example'] as const
-const occurrences = ['2026-11-30T08:00:00Z', '2026-12-07T08:00:00Z'] as const
-
-/** What people did to an item since both sides were last known to be equal. */
-interface Doings {
-  settled: Readonly<Record<string, string>> | undefined
-  readonly exchange: Map<string, string>
-  readonly crm: Map<string, string>
-  deletedIn: Side | undefined
-}
-
 /** Leaves steps out of a failing schedule as long as it fails the same way; what is left. */
 export async function shrinkSchedule(store: SyncStore, seed: number, options: ScheduleOptions = {}): Promise<Verdict> {
   const { steps = 30 } = options
@@ -83,6 +72,7 @@ class Schedule {
   readonly #around: Surroundings
   readonly #mailbox: WorldMailbox
   readonly #crm: WorldCrm
+  readonly #people: ModelPeople
   readonly #isFeedShared: boolean
   /** The CRM behind a shared feed; what the feed has kept goes with a crash. */
   #sharedCrm: SideDriver | undefined
@@ -91,9 +81,7 @@ class Schedule {
   readonly #rules: SyncRules
   readonly #options: ScheduleOptions
   readonly #story: string[] = []
-  readonly #doings = new Map<string, Doings>()
   #late: { readonly at: number; readonly write: () => void }[] = []
-  #value = 0
   /** Effects until the crash; 0: none. */
   #crashIn = 0
   #race: { in: number; left: number } | undefined
@@ -111,6 +99,7 @@ class Schedule {
     }
     this.#mailbox = new WorldMailbox(this.#around)
     this.#crm = new WorldCrm(this.#around)
+    this.#people = new ModelPeople(this.#mailbox, this.#crm, lagMsMax)
     this.#crm.staleMs = this.#random() < 0.3 ? 1500 : 0
     const mailbox = `${seed}@x.example`
     const place = { organization: 'model', mailbox, owner: mailbox, folders: [], from: null, to: null }
@@ -141,7 +130,9 @@ class Schedule {
     await this.#settle(1)
     await this.#settle(1)
     const writes = this.#mailbox.writeCount + this.#crm.writeCount - before
-    const faults = [...new Set([...(writes > 0 ? ['writes for ever'] : []), ...this.#judge()])]
+    const faults = [
+      ...new Set([...(writes > 0 ? ['writes for ever'] : []), ...judge(this.#mailbox, this.#crm, this.#people)]),
+    ]
     await this.#store.forget(this.#scope)
     return { faults, story: this.#story }
   }
@@ -151,19 +142,19 @@ class Schedule {
     this.#runLate()
     const dice = random()
     const tell = (text: string) => this.#story.push(`${step}: ${text}`)
-    if (dice < 0.14) tell(this.#addSome(random))
-    else if (dice < 0.52) tell(this.#editSome(random, random() < 0.5 ? this.#mailbox : this.#crm))
-    else if (dice < 0.58) tell(this.#dropSome(random))
+    if (dice < 0.14) tell(this.#people.addSome(random))
+    else if (dice < 0.52) tell(this.#people.editSome(random, random() < 0.5 ? this.#mailbox : this.#crm))
+    else if (dice < 0.58) tell(this.#people.dropSome(random))
     else if (dice < 0.61) {
       this.#mailbox.loseState()
       tell('exchange loses its SyncState')
-    } else if (dice < 0.63) tell(this.#moveSome(random))
-    else if (dice < 0.64) tell(this.#copySome(random))
+    } else if (dice < 0.63) tell(this.#people.moveSome(random))
+    else if (dice < 0.64) tell(this.#people.copySome(random))
     else if (dice < 0.71) {
       tell('rounds until all is settled')
       this.#around.now += lagMsMax + lateMs
       await this.#settle(7)
-      this.#markSettled()
+      this.#people.markSettled()
     } else {
       this.#crashIn = random() < 0.5 ? 1 + Math.floor(random() * 40) : 0
       this.#cutIn = random() < 0.2 ? 1 + Math.floor(random() * 3) : 0
@@ -204,7 +195,7 @@ class Schedule {
       rules: this.#rules,
       clock,
       signal: new AbortController().signal,
-      newKey: () => this.#next('L'),
+      newKey: () => this.#people.next('L'),
       limits: { ...syncLimits, keysEveryMs: 0, tokenRestMs: 3000, lateMs, chunkItems: 4 },
       log: silentLog,
       journal: decision => this.#story.push(`   ${describeDecision(decision)}`),
@@ -252,7 +243,7 @@ class Schedule {
       if (this.#race.in <= 0) {
         this.#race.left -= 1
         this.#story.push(
-          `   meanwhile ${this.#editSome(this.#random, this.#random() < 0.5 ? this.#mailbox : this.#crm)}`,
+          `   meanwhile ${this.#people.editSome(this.#random, this.#random() < 0.5 ? this.#mailbox : this.#crm)}`,
         )
       }
     }
@@ -289,205 +280,11 @@ class Schedule {
       write()
     }
   }
-
-  // ---- what people do
-
-  #addSome(random: () => number): string {
-    const tag = this.#next('t')
-    const item = appointment({
-      organizer: { address: tag, name: '' },
-      subject: this.#next('s'),
-      location: this.#next('l'),
-      body: { type: 'text', content: this.#next('n') },
-      attendees: random() < 0.5 ? [attendee(attendees[0], 'none')] : [],
-    })
-    const side = random() < 0.5 ? this.#mailbox : this.#crm
-    const held = side.add(item, Math.floor(random() * lagMsMax))
-    const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
-    for (const [path, stamp] of Object.entries(this.#values(held))) doings[side.side].set(path, stamp)
-    this.#doings.set(tag, doings)
-    return `${side.side} has a new ${held.id} ${tag}`
-  }
-
-  #editSome(random: () => number, side: WorldMailbox | WorldCrm): string {
-    const held = pick(random, [...side.held.values()])
-    if (!held) return `${side.side} is empty`
-    const before = this.#values(held)
-    side.edit(held.id, item => this.#edited(random, item as Appointment), Math.floor(random() * lagMsMax))
-    const after = this.#values(held)
-    const doings = this.#doings.get(tagOf(held.item))
-    const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-      path => before[path] !== after[path],
-    )
-    for (const path of paths) doings?.[side.side].set(path, after[path] ?? '-')
-    return `${side.side} edits ${held.id} ${tagOf(held.item)}: ${paths.join(', ')}`
-  }
-
-  #edited(random: () => number, item: Appointment): Item {
-    const value = this.#next('v')
-    switch (Math.floor(random() * 8)) {
-      case 0:
-        return { ...item, subject: value }
-      case 1:
-        return { ...item, location: `${value}  ${value} ` }
-      case 2:
-        return { ...item, body: { type: 'text', content: value } }
-      case 3: {
-        const hour = String(8 + (this.#value % 10)).padStart(2, '0')
-        const day = String(1 + (this.#value % 28)).padStart(2, '0')
-        return { ...item, start: `2026-12-${day}T${hour}:00:00Z`, end: `2026-12-${day}T${hour}:30:00Z` }
-      }
-      case 4:
-        return { ...item, categories: [...item.categories, value], reminderMinutes: this.#value }
-      case 5:
-      case 6: {
-        const address = pick(random, attendees) ?? attendees[0]
-        const others = item.attendees.filter(one => one.address !== address)
-        if (others.length < item.attendees.length && random() < 0.4) return { ...item, attendees: others }
-        const response = random() < 0.5 ? 'accepted' : 'declined'
-        return { ...item, attendees: [...others, attendee(address, response)] }
-      }
-      default: {
-        const start = pick(random, occurrences) ?? occurrences[0]
-        const exception = random() < 0.3 ? { isDeleted: true } : { subject: value }
-        return { ...item, exceptions: { ...item.exceptions, [start]: exception } }
-      }
-    }
-  }
-
-  #dropSome(random: () => number): string {
-    const side = random() < 0.5 ? this.#mailbox : this.#crm
-    const held = pick(random, [...side.held.values()])
-    if (!held) return `${side.side} is empty`
-    side.drop(held.id)
-    const doings = this.#doings.get(tagOf(held.item))
-    // What people edited in an item dies with it.
-    doings?.[side.side].clear()
-    if (doings) doings.deletedIn = side.side
-    return `${side.side} deletes ${held.id} ${tagOf(held.item)}`
-  }
-
-  #moveSome(random: () => number): string {
-    const held = pick(random, [...this.#mailbox.held.values()])
-    if (!held) return 'exchange is empty'
-    const before = held.id
-    this.#mailbox.move(before)
-    return `exchange moves ${before}, now ${held.id}`
-  }
-
-  /** A copy carries the mark of its original. It becomes an item of its own (with a tag by which we know it). */
-  #copySome(random: () => number): string {
-    const held = pick(random, [...this.#mailbox.held.values()])
-    if (!held) return 'exchange is empty'
-    const tag = this.#next('t')
-    const copy = this.#mailbox.add({ ...(held.item as Appointment), organizer: { address: tag, name: '' } })
-    copy.mark = held.mark
-    const doings: Doings = { settled: undefined, exchange: new Map(), crm: new Map(), deletedIn: undefined }
-    for (const [path, stamp] of Object.entries(this.#values(copy))) doings.exchange.set(path, stamp)
-    this.#doings.set(tag, doings)
-    return `exchange copies ${held.id} to ${copy.id} ${tag}`
-  }
-
-  // ---- the verdict
-
-  #markSettled(): void {
-    for (const [tag, doings] of this.#doings) {
-      const held = [...this.#mailbox.held.values()].find(one => tagOf(one.item) === tag)
-      doings.exchange.clear()
-      doings.crm.clear()
-      doings.deletedIn = undefined
-      doings.settled = held ? this.#values(held) : undefined
-      if (!held) this.#doings.delete(tag)
-    }
-  }
-
-  #judge(): readonly string[] {
-    const faults: string[] = []
-    const inMailbox = this.#byTag(this.#mailbox.held)
-    const inCrm = this.#byTag(this.#crm.held)
-    for (const tag of new Set([...inMailbox.keys(), ...inCrm.keys()])) {
-      const [exchange, ...moreInMailbox] = inMailbox.get(tag) ?? []
-      const [crm, ...moreInCrm] = inCrm.get(tag) ?? []
-      if (moreInMailbox.length + moreInCrm.length > 0) faults.push(`doubled`)
-      if (!exchange || !crm) faults.push(`only on one side`)
-      else if (!areEqual(this.#values(exchange), this.#values(crm))) faults.push(`sides differ`)
-    }
-    for (const [tag, doings] of this.#doings) {
-      const [exchange] = inMailbox.get(tag) ?? []
-      if (!exchange) {
-        if (!doings.deletedIn) faults.push(`item lost`)
-        continue
-      }
-      const { deletedIn, settled } = doings
-      if (deletedIn && settled && doings[deletedIn === 'exchange' ? 'crm' : 'exchange'].size === 0)
-        faults.push('undead')
-      faults.push(...this.#lostUpdates(exchange, doings))
-    }
-    return faults
-  }
-
-  #lostUpdates(held: Held, { exchange, crm, settled }: Doings): readonly string[] {
-    const now = this.#values(held)
-    const lost: string[] = []
-    for (const path of new Set([
-      ...Object.keys(now),
-      ...Object.keys(settled ?? {}),
-      ...exchange.keys(),
-      ...crm.keys(),
-    ])) {
-      if (goesWithItsWhole(path, now)) continue
-      const wanted = [exchange.get(path), crm.get(path)].filter(stamp => stamp !== undefined)
-      if (wanted.length === 0 && settled) wanted.push(settled[path] ?? '-')
-      if (wanted.length > 0 && !wanted.includes(now[path] ?? '-')) lost.push(`update lost`)
-    }
-    return lost
-  }
-
-  #byTag(held: ReadonlyMap<string, Held>): ReadonlyMap<string, Held[]> {
-    const byTag = new Map<string, Held[]>()
-    for (const one of held.values()) byTag.set(tagOf(one.item), [...(byTag.get(tagOf(one.item)) ?? []), one])
-    return byTag
-  }
-
-  #values({ item }: Held): Readonly<Record<string, string>> {
-    const values: Record<string, string> = {}
-    for (const [path, value] of partsOf(this.#crm.normalise(item))) values[path] = JSON.stringify(value)
-    return values
-  }
-
-  #next(letter: string): string {
-    this.#value += 1
-    return `${letter}${this.#value}`
-  }
-}
-
-/** An answer without its attendee, a change of an occurrence that is deleted: they go with what they belong to. */
-function goesWithItsWhole(path: string, now: Readonly<Record<string, string>>): boolean {
-  const [field, name, what] = path.split('/')
-  if (field === 'attendees' && what === 'response') return now[`attendees/${name}`] === undefined
-  return field === 'exceptions' && what !== 'isDeleted' && now[`exceptions/${name}/isDeleted`] !== undefined
 }
 
 function describeDecision({ what, side, exchangeId, crmId, reason, fields, winner, error }: Decision): string {
   const rest = [reason, fields?.join(' '), winner && `${winner} wins`, error?.code].filter(Boolean).join(', ')
   return `${what} in ${side} ${exchangeId ?? '?'} ~ ${crmId ?? '?'} ${rest}`
-}
-
-function attendee(address: string, response: 'none' | 'accepted' | 'declined') {
-  return { address, name: '', role: 'required', response } as const
-}
-
-function tagOf(item: Item): string {
-  return item.kind === 'appointment' ? (item.organizer?.address ?? '') : ''
-}
-
-function pick<T>(random: () => number, list: readonly T[]): T | undefined {
-  return list[Math.floor(random() * list.length)]
-}
-
-function areEqual(left: Readonly<Record<string, string>>, right: Readonly<Record<string, string>>): boolean {
-  const paths = new Set([...Object.keys(left), ...Object.keys(right)])
-  return [...paths].every(path => left[path] === right[path])
 }
 
 function xorshift(seed: number): () => number {

@@ -18,7 +18,7 @@ export const feedLimits = {
   /** A mailbox that comes from before the kept answers has the feed asked anew from then; after longer it asks by itself. */
   reachMs: 24 * HOUR,
   /** Others come soon after it, from a little earlier. */
-  reachSpareMs: 20 * MINUTE,
+  reachSpareMs: 40 * MINUTE,
 } as const
 
 type FeedLimits = { readonly [K in keyof typeof feedLimits]: number }
