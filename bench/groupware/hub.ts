@@ -11,7 +11,8 @@ import { BenchClock } from './bench-clock.ts'
 import { mailboxName } from './items.ts'
 import { type Landscape, openSides, organizationName, settingsOf } from './landscape.ts'
 import { openLinePort } from './line-port.ts'
-import { bytesOf, type Cost, measure, restMiB } from './measure.ts'
+import { bytesOf, measure, restMiB } from './measure.ts'
+import { printStep } from './report.ts'
 import type { Counts } from './tally.ts'
 
 /**
@@ -33,8 +34,6 @@ export interface HubTask {
 
 export interface HubReport {
   readonly now: number
-  readonly openedMiB: number
-  readonly costs: readonly { readonly step: string; readonly cost: Cost; readonly connections: number }[]
   readonly storeBytes: number
   readonly logBytes: number
   readonly seen: string
@@ -94,8 +93,7 @@ const groupware = await Groupware.open({
 await groupware.start()
 
 const counts = () => twins.ask<Counts>('counts')
-const costs: HubReport['costs'][number][] = []
-const openedMiB = restMiB()
+console.log(`${isWatched ? 'with notifications' : 'polled every 5 minutes'}; opened with ${restMiB().toFixed(0)} MiB`)
 
 /** Until nothing is under way: no turn, no request, and nothing new for a moment. */
 async function settle(): Promise<void> {
@@ -136,7 +134,7 @@ async function flow(isDone: () => boolean): Promise<void> {
 
 async function run(step: string, work: () => Promise<void>): Promise<void> {
   const cost = await measure(counts, work)
-  costs.push({ step, cost, connections: await connectionCount() })
+  printStep(task, { step, cost, connections: await connectionCount() })
 }
 
 async function connectionCount(): Promise<number> {
@@ -165,7 +163,7 @@ async function first(): Promise<void> {
     )
   })
   // What the sync wrote comes back as changes of both sides, and is known again.
-  await run('echo', () => pass(11 * MINUTE))
+  await run('echo', () => pass(6 * MINUTE))
 }
 
 let changes = 0
@@ -187,16 +185,14 @@ for (const step of task.steps) {
   if (step === 'activate') await activate()
   if (step === 'first') await first()
   if (step === 'idle' || step === 'steady') {
-    // The marks of the last step fade, and notifications get connected.
-    await run(`before ${step}`, () => pass((isWatched ? 65 : 12) * MINUTE))
+    // Notifications get connected, and what happened before them is asked for.
+    if (isWatched) await run(`before ${step}`, () => pass(12 * MINUTE))
     for (let hour = 0; hour < task.hours; hour += 1) await run(step, step === 'idle' ? () => pass(HOUR) : steady)
   }
 }
 const seen = await twins.ask<object>('look', { word: changes > 0 ? `Changed ${changes}` : '' })
 const report: HubReport = {
   now: clock.now(),
-  openedMiB,
-  costs,
   storeBytes: bytesOf(join(folder, 'groupware'), ['links.sqlite']),
   logBytes: bytesOf(join(folder, 'groupware'), ['log.sqlite']),
   seen: JSON.stringify({ ...seen, warnings: Object.fromEntries(warnings) }),

@@ -9,8 +9,9 @@ export interface Cost {
   readonly wallMs: number
   /** MiB that the process has at its most. */
   readonly peakMiB: number
-  /** MiB after it came to rest, garbage collected. */
+  /** MiB after it came to rest, garbage collected: what the system has given it, and what it holds in its heap. */
   readonly restMiB: number
+  readonly heapMiB: number
 }
 
 /** What some work costs this process, and the twins in requests. */
@@ -25,12 +26,18 @@ export async function measure(counts: () => Promise<Counts>, work: () => Promise
   const peakMiB = statusMiB('VmHWM')
   const after = await counts()
   const [exchange, crm] = [less(after.exchange, before.exchange), less(after.crm, before.crm)]
-  return { exchange, crm, cpuMs: (user + system) / 1000, wallMs, peakMiB, restMiB: restMiB() }
+  return { exchange, crm, cpuMs: (user + system) / 1000, wallMs, peakMiB, restMiB: restMiB(), heapMiB: heapMiB() }
 }
 
 export function restMiB(): number {
   for (let round = 0; round < 3; round += 1) globalThis.gc?.()
   return statusMiB('VmRSS')
+}
+
+/** What is in use, with buffers outside of the heap. */
+function heapMiB(): number {
+  const { heapUsed, external } = process.memoryUsage()
+  return (heapUsed + external) / 2 ** 20
 }
 
 export function bytesOf(folder: string, names: readonly string[]): number {

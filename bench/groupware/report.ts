@@ -1,33 +1,50 @@
 import { loadavg } from 'node:os'
 import type { HubReport, HubTask } from './hub.ts'
+import type { Cost } from './measure.ts'
 import type { Tally } from './tally.ts'
 
-/** One line of figures for each step of a hub, and what was asked for. */
-export function printHub(task: HubTask, { costs, openedMiB, storeBytes, logBytes, seen }: HubReport): void {
-  const { mailboxes, items, isWatched } = task
+export interface Step {
+  readonly step: string
+  readonly cost: Cost
+  /** Streams (EWS) or subscriptions (Graph) that stand open at its end. */
+  readonly connections: number
+}
+
+/** Figures of one step of a hub, and what was asked for. */
+export function printStep({ mailboxes, items }: HubTask, { step, cost, connections }: Step): void {
+  const { exchange, crm, cpuMs, wallMs, peakMiB, restMiB, heapMiB } = cost
   const all = mailboxes * items
-  console.log(`${isWatched ? 'with notifications' : 'polled every 5 minutes'}; opened with ${whole(openedMiB)} MiB`)
-  for (const { step, cost, connections } of costs) {
-    const { exchange, crm, cpuMs, wallMs, peakMiB, restMiB } = cost
-    console.log(`  ${step}: ${exchange.requests} requests to Exchange, ${crm.requests} to the CRM`)
-    const perItem = (count: number) => (count / all).toFixed(3)
-    const perMailbox = (count: number) => (count / mailboxes).toFixed(2)
-    console.log(
-      `    per mailbox ${perMailbox(exchange.requests)} + ${perMailbox(crm.requests)}, per item ${perItem(exchange.requests)} + ${perItem(crm.requests)}`,
-    )
-    console.log(
-      `    CPU ${(cpuMs / 1000).toFixed(1)} s, ${(cpuMs / all).toFixed(3)} ms an item, ${((cpuMs * 1000) / (exchange.requests + crm.requests)).toFixed(0)} µs a request; ` +
-        `wall ${(wallMs / 1000).toFixed(1)} s; memory ${whole(peakMiB)} MiB at most, ${whole(restMiB)} at rest; streams or subscriptions ${connections}`,
-    )
-    console.log(`    ${words(exchange, mailboxes)}`)
-    console.log(`    ${words(crm, mailboxes)}`)
-  }
-  console.log(`  store ${(storeBytes / all).toFixed(0)} bytes an item, log ${(logBytes / all).toFixed(0)}; ${seen}`)
+  const inBatches = Object.entries(exchange.by).filter(([name]) => name.startsWith('batch '))
+  const batched = inBatches.reduce((sum, [, count]) => sum + count, 0)
+  const perItem = (count: number) => (count / all).toFixed(3)
+  const perMailbox = (count: number) => (count / mailboxes).toFixed(2)
+  const requests = exchange.requests + crm.requests
   console.log(
-    `  load ${loadavg()
-      .map(each => each.toFixed(1))
-      .join(' ')}`,
+    `  ${step}: ${exchange.requests} requests to Exchange${batched > 0 ? ` (with ${batched} in batches)` : ''}, ${crm.requests} to the CRM`,
   )
+  console.log(
+    `    per mailbox ${perMailbox(exchange.requests)} + ${perMailbox(crm.requests)}, per item ${perItem(exchange.requests)} + ${perItem(crm.requests)} = ${perItem(requests)}`,
+  )
+  console.log(
+    `    CPU ${(cpuMs / 1000).toFixed(1)} s, ${(cpuMs / all).toFixed(3)} ms an item, ${((cpuMs * 1000) / requests).toFixed(0)} µs a request; wall ${(wallMs / 1000).toFixed(1)} s`,
+  )
+  console.log(
+    `    memory ${whole(peakMiB)} MiB at most, ${whole(restMiB)} at rest, ${whole(heapMiB)} in use; ${connections} streams or subscriptions; ${load()}`,
+  )
+  console.log(`    ${words(exchange, mailboxes)}`)
+  console.log(`    ${words(crm, mailboxes)}`)
+}
+
+export function printHub({ mailboxes, items }: HubTask, { storeBytes, logBytes, seen }: HubReport): void {
+  const all = mailboxes * items
+  console.log(
+    `  store ${(storeBytes / all).toFixed(0)} bytes an item (${whole(storeBytes / 2 ** 20)} MiB), log ${(logBytes / all).toFixed(0)}; ${seen}`,
+  )
+}
+
+export function load(): string {
+  const averages = loadavg().map(each => each.toFixed(1))
+  return `load average ${averages.join(' ')}`
 }
 
 /** By mailbox, the most frequent first. */

@@ -1,14 +1,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { HubReport, HubTask } from './hub.ts'
 import { startAt } from './items.ts'
 import type { Landscape } from './landscape.ts'
 import { openLinePort } from './line-port.ts'
-import { printHub } from './report.ts'
+import { load, printHub } from './report.ts'
 
 /**
  * `npm run bench:groupware`: the groupware sync against the twins of Exchange (or Graph) and Cloud for Customer over
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     mailboxes: { type: 'string', default: '10000' },
     'idle-items': { type: 'string', default: '4' },
     hours: { type: 'string', default: '1' },
-    heap: { type: 'string', default: '' },
+    node: { type: 'string', default: '' },
   },
 })
 const parts = values.part.split(',')
@@ -33,14 +33,15 @@ const hours = Number(values.hours)
 for (const access of values.access.split(',') as ('ews' | 'graph')[]) {
   if (parts.includes('first')) {
     await withTwins(access, Number(values.first), Number(values.items), async run => {
-      await run({ isWatched: false, steps: ['activate', 'first', 'idle', 'steady'] })
-      await run({ isWatched: true, steps: ['idle', 'steady'] })
+      await run({ isWatched: false, steps: ['activate', 'first', 'steady'] })
+      await run({ isWatched: true, steps: ['steady'] })
     })
   }
   if (parts.includes('idle')) {
     await withTwins(access, Number(values.mailboxes), Number(values['idle-items']), async run => {
-      await run({ isWatched: false, steps: ['activate', 'first', 'idle'] })
+      await run({ isWatched: false, steps: ['activate', 'first'] })
       await run({ isWatched: true, steps: ['idle'] })
+      await run({ isWatched: false, steps: ['idle'] })
     })
   }
 }
@@ -77,7 +78,7 @@ async function withTwins(
     const made = await port.ask<number>('seed', { from: 0, to: mailboxes, items })
     port.close()
     const seconds = ((performance.now() - began) / 1000).toFixed(0)
-    console.log(`\n${access}: ${mailboxes} mailboxes, ${made} items, put in within ${seconds} s; load ${load()}`)
+    console.log(`\n${access}: ${mailboxes} mailboxes, ${made} items, put in within ${seconds} s; ${load()}`)
     let now = startAt
     await work(async wish => {
       const task: HubTask = { landscape, folder, now, mailboxes, items, hours, ...wish }
@@ -93,17 +94,11 @@ async function withTwins(
 }
 
 async function runHub(task: HubTask): Promise<HubReport> {
-  const execArgv = ['--expose-gc', ...(values.heap === '' ? [] : values.heap.split(' '))]
+  const execArgv = ['--expose-gc', ...(values.node === '' ? [] : values.node.split(' '))]
   const hub = fork(join(import.meta.dirname, 'hub.ts'), [JSON.stringify(task)], { execArgv })
   const report = once(hub, 'message')
   const [first] = (await Promise.race([report, once(hub, 'exit')])) as [HubReport | number]
   if (typeof first === 'number' || first === null) throw new Error(`the hub ended with ${first}`)
   if (hub.exitCode === null) await once(hub, 'exit')
   return first
-}
-
-function load(): string {
-  return loadavg()
-    .map(each => each.toFixed(1))
-    .join(' ')
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../kernel/time.ts'
 import { ewsOptions } from '../protocols/ews/ews-world.ts'
 import { type ExchangeEwsTwin, startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
 import type { Change, Creation, Scope, SideItem, Update, WatchRequest } from './drivers.ts'
@@ -347,7 +348,7 @@ test('the test of access says what it found, or what is wrong', async () => {
 })
 
 describe('watching', () => {
-  function watching(mailboxes: readonly string[]) {
+  function watching(mailboxes: readonly string[], by = driver) {
     const heard: string[] = []
     const ending = new AbortController()
     const request: WatchRequest = {
@@ -358,7 +359,7 @@ describe('watching', () => {
       onLost: (of, error) => heard.push(`lost ${of} ${error.code}`),
       signal: ending.signal,
     }
-    const done = driver.watch(request)
+    const done = by.watch(request)
     return { heard, done, end: () => ending.abort() }
   }
   const until = (heard: readonly string[], text: string) =>
@@ -378,18 +379,23 @@ describe('watching', () => {
     expect(twin.state()).toMatchObject({ subscriptions: 0 })
   })
 
-  test('lost subscriptions and cut streams give their mailboxes back to be polled', async () => {
+  test('lost subscriptions and cut streams give their mailboxes back to be polled, until they are heard again', async () => {
+    const clock = { ...systemClock, sleep: (_ms: number, ending?: AbortSignal) => systemClock.sleep(20, ending) }
+    const patient = new EwsDriver({ ...ewsOptions(twin.url), clock, markCategory: 'SAP Cloud for Customer' })
     for (const fault of [{ loseSubscriptions: true }, { cutStreams: true }] as const) {
-      const { heard, done, end } = watching([mailbox])
+      const { heard, done, end } = watching([mailbox], patient)
       try {
         await until(heard, `connected ${mailbox}`)
         twin.setFaults(fault)
-        await done
+        twin.clearFaults()
         const code = 'loseSubscriptions' in fault ? 'EWS_SUBSCRIPTION_LOST' : 'NET_CONNECTION_LOST'
-        expect(heard.at(-1)).toBe(`lost ${mailbox} ${code}`)
+        await until(heard, `lost ${mailbox} ${code}`)
+        await expect.poll(() => heard.at(-1), { timeout: 10_000 }).toBe(`connected ${mailbox}`)
       } finally {
         end()
+        await done
       }
     }
+    await patient.close()
   })
 })

@@ -1,4 +1,5 @@
 import { asHubError, HubError } from '../kernel/error.ts'
+import type { Clock } from '../kernel/time.ts'
 import { type At, EwsClient } from '../protocols/ews/client.ts'
 import { ewsErrors } from '../protocols/ews/errors.ts'
 import type { EwsOptions } from '../protocols/ews/exchange.ts'
@@ -49,8 +50,10 @@ export class EwsDriver implements SideDriver {
   readonly client: EwsClient
   readonly #book: FolderBook
   readonly #writer: EwsWriter
+  readonly #clock: Clock
 
   constructor(options: EwsDriverOptions) {
+    this.#clock = options.clock
     this.client = new EwsClient(options)
     this.#book = new FolderBook(this.client)
     this.#writer = new EwsWriter(this.client, options.markCategory)
@@ -256,7 +259,7 @@ export class EwsDriver implements SideDriver {
   }
 
   watch(request: WatchRequest): Promise<void> {
-    return watchMailboxes(this.client, this.#book, request)
+    return watchMailboxes({ client: this.client, book: this.#book, clock: this.#clock }, request)
   }
 
   /** The folders of all kinds in one request, which also proves that the account may act for the mailbox. */

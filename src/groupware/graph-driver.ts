@@ -29,7 +29,8 @@ import { kinds, normalise } from './graph/kinds.ts'
 import { writeExceptions } from './graph/occurrences.ts'
 import { Places, userPath } from './graph/places.ts'
 import { listAt, msAt, textAt } from './graph/row.ts'
-import { taskLink, taskLinkBody } from './graph/task.ts'
+import { taskLink } from './graph/task.ts'
+import { type LinkedTask, writeTaskLinks } from './graph/task-links.ts'
 import { translateIds } from './graph/translate-ids.ts'
 import { watchMailboxes } from './graph/watch.ts'
 import { changeBody, creationBody } from './graph/write.ts'
@@ -182,17 +183,31 @@ class GraphDriver implements SideDriver {
     const outcomes: WriteOutcome[] = []
     const collection = await this.#collection(scope, signal)
     const plain: { readonly change: Update; readonly call: GraphCall; readonly index: number }[] = []
+    const marked: { readonly task: LinkedTask; readonly id: string; readonly index: number }[] = []
     for (const [index, change] of changes.entries()) {
       const path = `${collection}/${encodeURIComponent(change.id)}`
       const body = changeBody(change.after, new Set(change.fields), change.mark, this.#options.markCategory)
       const call: GraphCall = { method: 'PATCH', path, body, ifMatch: change.version, prefer: kinds[scope.kind].prefer }
-      if (isSimple(change)) plain.push({ change, call, index })
+      const { after, mark, id } = change
+      if (after.kind === 'task' && mark !== undefined)
+        marked.push({ task: { change: call, mark, subject: after.subject }, id, index })
+      else if (isSimple(change)) plain.push({ change, call, index })
       else outcomes[index] = await this.#outcome(change.id, () => this.#changeAll(scope, change, call, signal))
     }
     const answers = await this.#client.batch(
       plain.map(({ call }) => call),
       signal,
     )
+    const linked = await writeTaskLinks(
+      this.#client,
+      marked.map(({ task }) => task),
+      signal,
+    )
+    for (const [at, { id, index }] of marked.entries()) {
+      const row = linked[at]
+      if (row instanceof HubError) outcomes[index] = this.#failed(row)
+      else outcomes[index] = { state: 'done', id, version: textAt(row ?? {}, '@odata.etag'), identity: null }
+    }
     for (const [at, { change, index }] of plain.entries()) {
       const answer = answers[at]
       outcomes[index] = await this.#outcome(
@@ -263,9 +278,9 @@ class GraphDriver implements SideDriver {
     return { state: 'done', id, version: textAt(finished, '@odata.etag'), identity }
   }
 
-  /** A change that needs more than one request: occurrences, links of tasks, and cancelling. */
+  /** A change that needs more than one request: occurrences, and cancelling. */
   async #changeAll(scope: Scope, change: Update, call: GraphCall, signal: AbortSignal): Promise<JsonObject> {
-    const { before, after, fields, mark, id } = change
+    const { before, after, fields, id } = change
     const path = call.path
     const isCancelled = fields.includes('isCancelled') && after.kind === 'appointment' && after.isCancelled
     if (isCancelled) {
@@ -285,30 +300,7 @@ class GraphDriver implements SideDriver {
         await writeExceptions(this.#client, scope.mailbox, id, { before: old, after }, signal)
       }
     }
-    if (after.kind === 'task' && mark !== undefined) await this.#linkTask(path, row, mark, after.subject, signal)
     return { ...row, '@odata.etag': await this.#version(path, signal) }
-  }
-
-  async #linkTask(
-    path: string,
-    row: JsonObject,
-    mark: string | null,
-    subject: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const links = await this.#client.page(`${path}/linkedResources`, [], signal)
-    const known = taskLink({ ...row, linkedResources: links.items })
-    if (known?.mark === mark) return
-    if (known)
-      await this.#client.send(
-        { method: 'DELETE', path: `${path}/linkedResources/${encodeURIComponent(known.id)}` },
-        signal,
-      )
-    if (mark !== null)
-      await this.#client.send(
-        { method: 'POST', path: `${path}/linkedResources`, body: taskLinkBody(mark, subject) },
-        signal,
-      )
   }
 
   async #version(path: string, signal: AbortSignal): Promise<string> {
@@ -417,8 +409,7 @@ const ofAccount: ReadonlySet<string> = new Set([
 ])
 
 /** True where one PATCH does it all. */
-function isSimple({ after, fields, mark }: Update): boolean {
-  if (after.kind === 'task') return mark === undefined
+function isSimple({ after, fields }: Update): boolean {
   if (after.kind !== 'appointment') return true
   if (fields.includes('isCancelled')) return false
   const isWhen = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))

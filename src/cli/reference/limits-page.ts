@@ -167,6 +167,7 @@ const ofEws: { readonly [K in keyof typeof ewsLimits]: string } = {
   syncPage: 'Changes of one page.',
   batchItems: 'Items of one batch that is read.',
   streamSubscriptions: 'Mailboxes of one stream of notifications.',
+  connections: 'Requests of one account at the same time.',
   streamConnections: 'Streams of one account at the same time.',
   streamMinutes: 'For how long one stream is open, in minutes; then another one is opened.',
   streamSilenceMs: 'A stream that is silent for longer counts as lost.',

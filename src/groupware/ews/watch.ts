@@ -1,4 +1,5 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
+import { type Clock, MINUTE } from '../../kernel/time.ts'
 import type { EwsClient } from '../../protocols/ews/client.ts'
 import { ewsErrors } from '../../protocols/ews/errors.ts'
 import { ewsLimits } from '../../protocols/ews/limits.ts'
@@ -11,41 +12,52 @@ interface Watched {
   readonly folders: ReadonlyMap<ItemKind, readonly ScopeFolder[]>
 }
 
+interface Parts {
+  readonly client: EwsClient
+  readonly book: FolderBook
+  readonly clock: Clock
+}
+
+/** After a stream that broke, and while nothing can be subscribed to: from the first wait to the longest, doubling. */
+const againFirstMs = MINUTE
+const againUpToMs = 30 * MINUTE
+
 /**
- * Hears streams of notifications: one for each group of up to 200 mailboxes, on the share of its first one. A stream that
- * the server ends in time is opened again; one that breaks loses its mailboxes, which are polled until they are asked for
- * again. Ends when nothing is left to hear.
+ * Hears streams of notifications: one for each group of up to 200 mailboxes, on the share of its first one, until the
+ * signal ends it. A stream that the server ends in time is opened again at once, and one that breaks after a while;
+ * meanwhile its mailboxes are lost, that is polled. So is a mailbox whose subscription is refused or forgotten, until its
+ * stream is opened the next time.
  */
-export async function watchMailboxes(client: EwsClient, book: FolderBook, request: WatchRequest): Promise<void> {
+export async function watchMailboxes(parts: Parts, request: WatchRequest): Promise<void> {
   const groups: string[][] = []
   for (const [index, mailbox] of request.mailboxes.entries()) {
     if (index % ewsLimits.streamSubscriptions === 0) groups.push([])
     groups.at(-1)?.push(mailbox)
   }
-  await Promise.all(groups.map(group => watchGroup(client, book, group, request)))
+  await Promise.all(groups.map(group => watchGroup(parts, group, request)))
 }
 
-async function watchGroup(client: EwsClient, book: FolderBook, group: readonly string[], request: WatchRequest) {
+async function watchGroup(parts: Parts, group: readonly string[], request: WatchRequest): Promise<void> {
+  const { client, clock } = parts
   const { signal } = request
   const [anchor = ''] = group
   const watched = new Map<string, Watched>()
-  for (const mailbox of group) {
-    if (signal.aborted) break
+  let waitMs = againFirstMs
+  while (!signal.aborted) {
+    await subscribeMissing(parts, group, watched, request)
     try {
-      const folders = new Map<ItemKind, readonly ScopeFolder[]>()
-      for (const kind of request.kinds) folders.set(kind, await book.foldersOf({ mailbox, kind, folders: [] }, signal))
-      const refs = [...folders.values()].flat().map(({ id }) => ({ id }))
-      const subscription = await client.subscribe({ mailbox, signal }, refs, anchor)
-      watched.set(subscription, { mailbox, folders })
+      if (watched.size > 0) {
+        const wasHeard = await hearOnce(client, watched, request, anchor)
+        if (wasHeard) waitMs = againFirstMs
+        if (wasHeard && watched.size > 0) continue
+      }
     } catch (thrown) {
-      lose(request, mailbox, asHubError(thrown))
+      // The subscriptions may live on: the next stream asks for them, and hears which do not.
+      for (const { mailbox } of watched.values()) lose(request, mailbox, asHubError(thrown))
     }
-  }
-  try {
-    while (watched.size > 0 && !signal.aborted) await hearOnce(client, watched, request, anchor)
-  } catch (thrown) {
-    for (const { mailbox } of watched.values()) lose(request, mailbox, asHubError(thrown))
-    return
+    if (signal.aborted) break
+    await clock.sleep(waitMs, signal)
+    waitMs = Math.min(waitMs * 2, againUpToMs)
   }
   // The server forgets them by itself after half an hour; to be told is only polite.
   const ending = AbortSignal.timeout(unsubscribeMs)
@@ -56,17 +68,44 @@ async function watchGroup(client: EwsClient, book: FolderBook, group: readonly s
   )
 }
 
+async function subscribeMissing(
+  { client, book }: Parts,
+  group: readonly string[],
+  watched: Map<string, Watched>,
+  request: WatchRequest,
+): Promise<void> {
+  const { signal } = request
+  const [anchor = ''] = group
+  const known = new Set([...watched.values()].map(({ mailbox }) => mailbox))
+  for (const mailbox of group) {
+    if (signal.aborted) return
+    if (known.has(mailbox)) continue
+    try {
+      const folders = new Map<ItemKind, readonly ScopeFolder[]>()
+      for (const kind of request.kinds) folders.set(kind, await book.foldersOf({ mailbox, kind, folders: [] }, signal))
+      const refs = [...folders.values()].flat().map(({ id }) => ({ id }))
+      const subscription = await client.subscribe({ mailbox, signal }, refs, anchor)
+      watched.set(subscription, { mailbox, folders })
+    } catch (thrown) {
+      lose(request, mailbox, asHubError(thrown))
+    }
+  }
+}
+
 const unsubscribeMs = 5_000
 
+/** One stream to its end; true when it was opened. */
 async function hearOnce(
   client: EwsClient,
   watched: Map<string, Watched>,
   request: WatchRequest,
   anchor: string,
-): Promise<void> {
+): Promise<boolean> {
   const { signal, onChange, onConnected } = request
+  let isOpened = false
   const listener = {
     onConnected() {
+      isOpened = true
       for (const { mailbox } of watched.values()) onConnected(mailbox)
     },
     onEvent({ subscription, kind, folderId }: { subscription: string; kind: string; folderId: string | undefined }) {
@@ -83,6 +122,7 @@ async function hearOnce(
     },
   }
   await client.streamEvents({ mailbox: anchor, signal }, [...watched.keys()], listener, { anchor })
+  return isOpened
 }
 
 function lose({ signal, onLost }: WatchRequest, mailbox: string, error: HubError): void {

@@ -63,7 +63,7 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
       for (let from = 0; from < due.length && !signal.aborted; from += graphLimits.batchRequests) {
         await keepWatching(parts, request, due.slice(from, from + graphLimits.batchRequests), wake)
       }
-      const nextAt = Math.min(...all.map(each => each.dueAt), now + lifeMs)
+      const nextAt = all.reduce((least, each) => Math.min(least, each.dueAt), now + lifeMs)
       if (!signal.aborted) await clock.sleep(Math.max(0, nextAt - clock.now()), AbortSignal.any([signal, alarm.signal]))
     }
   } finally {

@@ -7,6 +7,7 @@ import { proofOf } from '../../protocols/net/credential-proof.ts'
 import type { SideDriver } from '../drivers.ts'
 import type { GraphInbox } from '../graph/inbox.ts'
 import type { SyncRules } from '../plan/rules.ts'
+import { scheduleLimits } from '../schedule/limits.ts'
 import { withSharedFeed } from '../sync/shared-feed.ts'
 import type { OpenDrivers } from './driver-book.ts'
 import { organizationErrors } from './errors.ts'
@@ -127,6 +128,7 @@ function agentsFor({ connect }: OpenDriversOptions, { name }: Organization, via:
     connect: () => connectFor(`groupware ${name}`, connect),
     via,
     connectTimeoutMs: openLimits.connectMs,
+    connections: scheduleLimits.runningPerOrganization,
     // Answers are limited where they are read.
     answerBytesMax: -1,
   })

@@ -200,7 +200,11 @@ export class SyncLoop {
         const { exchange } = drivers
         if (!exchange.watch) return stop.abort()
         const request = this.#requestOf(organization, mailboxes, drivers, signal)
-        await Promise.all([exchange.watch(request), this.#followCrm(organization, mailboxes, drivers, signal)])
+        // The one is worth nothing without the other: both are asked for again when the mailboxes are not told of any more.
+        const ended = new AbortController()
+        const both = AbortSignal.any([signal, ended.signal])
+        const watching = exchange.watch(request).finally(() => ended.abort())
+        await Promise.all([watching, this.#followCrm(organization, mailboxes, drivers, both)])
       })
       .catch((thrown: unknown) => {
         if (!signal.aborted) log.warn('groupware.watch-ended', { organization: name, text: asHubError(thrown).message })

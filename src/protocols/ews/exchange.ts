@@ -52,7 +52,7 @@ export class EwsExchange {
   constructor(options: EwsOptions) {
     this.#options = options
     this.#answerBytesMax = options.answerBytesMax ?? ewsLimits.answerBytes
-    this.#wire = new EwsWire(options)
+    this.#wire = new EwsWire({ connections: ewsLimits.connections, ...options })
     this.#streams = new EwsWire({ ...options, connections: ewsLimits.streamConnections })
   }
 

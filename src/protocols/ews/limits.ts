@@ -16,6 +16,8 @@ export const ewsLimits = {
   syncPage: 512,
   /** Items of one batch that is read or written; above 50 Exchange throttles by the time of the whole batch. */
   batchItems: 50,
+  /** Requests of one account at the same time; Exchange takes 27, and others may use the account too. */
+  connections: 24,
   /** Subscriptions that one GetStreamingEvents carries. */
   streamSubscriptions: 200,
   /** Streams of one account: at 200 mailboxes each they hear 12,800. */
