@@ -227,7 +227,7 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
 
   test.each(['light', 'dark'] as const)('every page fits a narrow screen, %s', async colorScheme => {
     const page = await visitAs('anna.berg', '/', { viewport: { width: 400, height: 800 }, colorScheme })
-    const [{ id = '' } = {}] = await world.find('limit=1')
+    const id = (await world.find('limit=1'))[0]?.id ?? ''
     for (const path of [
       '/',
       '/flows',
