@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import type { z } from 'zod'
 import { builtInReceivers, builtInSenders } from './adapters/built-in.ts'
+import { lossOfIdoc } from './adapters/idoc-loss.ts'
 import { smtp } from './adapters/smtp.ts'
 import { ensureAdminToken } from './api/admin-token.ts'
 import { type EndpointTlsFiles, openEndpointTls } from './api/endpoint-tls.ts'
@@ -313,6 +314,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       adminToken,
       isReady: () => isReady,
       repairBytesMax: limits.parseBytes,
+      lossOf: lossOfIdoc,
       connectors,
     })
     undo.push(() => api.close())

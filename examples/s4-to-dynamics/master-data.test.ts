@@ -243,9 +243,9 @@ test('while S/4HANA does not listen its answers wait, and one that it got withou
   expect(s4.answered.filter(line => line.endsWith('503'))).toHaveLength(1)
 })
 
-test('an older IDoc that comes after a newer one changes nothing, and SAP is told why and what to do', async () => {
+test('an older IDoc that comes after a newer one changes nothing; SAP is told why, and asked for the whole object', async () => {
   const { s4, dynamics } = world
-  s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '6' })
+  s4.data.change('MAKT', { MATNR: '4711', SPRAS: 'E' }, { MAKTX: 'Pump, new' })
   s4.runChangePointers()
   s4.data.change('MARA', { MATNR: '4711' }, { NTGEW: '7' })
   s4.runChangePointers()
@@ -255,8 +255,15 @@ test('an older IDoc that comes after a newer one changes nothing, and SAP is tol
   })
   s4.setFaults({ reversed: { times: 1 } })
   await s4.dispatch()
-  await expect.poll(() => statuses('MATMAS').slice(-2), { timeout: 40_000 }).toEqual(['40', '41'])
-  expect(dynamics.records('product').find(({ productnumber }) => productnumber === '4711')?.['stockweight']).toBe(7)
+  const product = () => dynamics.records('product').find(({ productnumber }) => productnumber === '4711')
+  // The one that was overtaken had the new name, and the newer one only the weight.
+  await expect.poll(() => statuses('MATMAS').slice(-3), { timeout: 40_000 }).toEqual(['40', '41', '30'])
+  expect(product()).toMatchObject({ name: 'Pump', stockweight: 7 })
   const overtaken = s4.idocs().findLast(idoc => idoc.messageType === 'MATMAS' && currentStatus(idoc) === '40')
-  expect(overtaken?.statuses.at(-1)?.text).toMatch(/^superseded: \d{16} of MATMAS.* send the object .* \(BD10, BD12\)$/)
+  expect(overtaken?.statuses.at(-1)?.text).toMatch(/^superseded: \d{16} of MATMAS.* was asked for \(ALEREQ01\)$/)
+  await s4.dispatch()
+  await expect.poll(product, { timeout: 40_000 }).toMatchObject({ name: 'Pump, new', stockweight: 7 })
+  const request = s4.idocs().find(({ idoc }) => idoc.type === 'ALEREQ01')
+  expect(request).toMatchObject({ messageType: 'MATFET', direction: 'in' })
+  expect(request && currentStatus(request)).toBe('53')
 })

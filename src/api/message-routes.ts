@@ -5,7 +5,14 @@ import { storeErrors } from '../store/errors.ts'
 import type { DeliveryDetail, StoredBody } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
-import { messageDetailView, messageView, viewMessage, viewMessageDetail } from './views.ts'
+import {
+  lossView,
+  messageDetailView,
+  messageView,
+  skippedMessageView,
+  viewMessage,
+  viewMessageDetail,
+} from './views.ts'
 
 const pageRowsMax = 1000
 const pageRowsDefault = 50
@@ -172,15 +179,41 @@ export function messageRoutes(app: App, parts: ApiParts): void {
         summary: 'Ends a message by hand, so that its successors go on',
         params: byId,
         body: z.strictObject({ reason: z.string().min(1).max(500) }),
-        response: { 200: messageDetailView },
+        description: 'An IDoc may have told of what no later one tells again by itself: `lost` names it.',
+        response: { 200: skippedMessageView },
       },
     },
     async request => {
-      const { id } = await findMessage(request.params.id)
-      await engine.skip(id, request.body.reason, whoOf(request))
-      return viewDetail(id)
+      const detail = await findMessage(request.params.id)
+      const lost = await lossOf(detail)
+      await engine.skip(detail.id, request.body.reason, whoOf(request))
+      return { ...(await viewDetail(detail.id)), ...(lost && { lost }) }
     },
   )
+
+  app.get(
+    '/api/messages/:id/loss',
+    {
+      schema: {
+        tags,
+        summary: 'What would be lost if the message were skipped',
+        params: byId,
+        response: { 200: z.object({ lost: lossView.optional() }) },
+      },
+    },
+    async request => {
+      const lost = await lossOf(await findMessage(request.params.id))
+      return lost ? { lost } : {}
+    },
+  )
+
+  async function lossOf({ attributes, body }: DeliveryDetail) {
+    if (!parts.lossOf || body.bytes > parts.repairBytesMax) return undefined
+    const chunks: Uint8Array[] = []
+    for await (const chunk of readStored(body)) chunks.push(chunk)
+    const lost = parts.lossOf(attributes, Buffer.concat(chunks))
+    return lost && { ...lost, segments: lost.segments.map(each => ({ ...each, fields: [...each.fields] })) }
+  }
 }
 
 function bytesOf(body: { readonly text: string } | { readonly base64: string }): Uint8Array {

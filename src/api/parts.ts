@@ -56,6 +56,15 @@ export interface ApiParts {
   readonly isReady: () => boolean
   /** The largest body that a repair may bring. */
   readonly repairBytesMax: number
+  /** What is lost with a message that is skipped, as far as its adapter knows it; undefined: nobody knows of anything. */
+  readonly lossOf?: (attributes: JsonObject, body: Uint8Array) => Loss | undefined
+}
+
+/** What no later message brings again by itself. */
+export interface Loss {
+  readonly object: string
+  readonly segments: readonly { readonly segment: string; readonly fields: readonly string[] }[]
+  readonly words: string
 }
 
 /** The flow documents that the hub knows, whether they run or not. */

@@ -23,6 +23,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'GET /api/mailboxes/:address/log',
     'GET /api/messages',
     'GET /api/messages/:id',
+    'GET /api/messages/:id/loss',
     'GET /api/openapi.json',
     'GET /api/organizations',
     'GET /api/organizations/:name',

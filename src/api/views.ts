@@ -179,6 +179,19 @@ export function viewMessage(row: DeliveryRow): z.output<typeof messageView> {
   return { ...rest, attempts: attemptCount, acceptedAt: iso(acceptedAt), at: iso(at) }
 }
 
+/** What is lost with a message that is skipped. */
+export const lossView = z.object({
+  object: z.string().meta({ description: 'Message type and key of the object.', examples: ['MATMAS 4711'] }),
+  segments: z.array(z.object({ segment: z.string(), fields: z.array(z.string()) })).meta({
+    description: 'Segments that come again only when they change, with the fields that say something.',
+  }),
+  words: z.string().meta({ description: 'What it means, and what brings it back.' }),
+})
+
+export const skippedMessageView = messageDetailView.extend({
+  lost: lossView.optional().meta({ description: 'What no later message brings again by itself.' }),
+})
+
 export function viewMessageDetail(
   detail: DeliveryDetail,
   replays: readonly DeliveryRow[],

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { alertView, flowView, messageDetailView, messageView } from '../api/views.ts'
+import { alertView, flowView, lossView, messageDetailView, messageView, skippedMessageView } from '../api/views.ts'
 import { cliErrors } from './cli-errors.ts'
 
 /** Reads an answer of the hub as what it should be; another version of the hub may answer otherwise. */
@@ -30,4 +30,4 @@ export const probeAnswer = z.object({
   summary: z.string(),
   id: z.string().optional(),
 })
-export { flowView, messageDetailView }
+export { flowView, lossView, messageDetailView, skippedMessageView }

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { parseDuration } from '../kernel/time.ts'
-import { messageDetailView, messageList, readAnswer } from './answers.ts'
+import { lossView, messageDetailView, messageList, readAnswer, skippedMessageView } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
 import { readInput, readText } from './input.ts'
@@ -116,12 +116,29 @@ export function messageCommands(program: Command, cli: Cli): void {
   message
     .command('skip <id>')
     .description('ends a message by hand, so that its successors go on')
-    .requiredOption('--reason <text>', 'why; it stands in the audit log')
-    .action(async (id: string, options: { reason: string }, command: Command) => {
+    .option('--reason <text>', 'why; it stands in the audit log')
+    .option('--dry-run', 'only says what would be lost')
+    .action(async (id: string, options: { reason?: string; dryRun?: true }, command: Command) => {
+      if (options.reason === undefined && !options.dryRun) {
+        throw cliErrors.ARGUMENT_WRONG({ text: 'skip needs --reason: why, for the audit log', command: 'message skip' })
+      }
+      if (options.dryRun) {
+        const { lost } = readAnswer(lossAnswer, await cli.hub(command).get(pathOf(id, '/loss')))
+        cli.show(command, { lost }, () => lossText(lost) || `Nothing is known to be lost with message ${id}.\n`)
+        return
+      }
       const sent = await cli.hub(command).send('POST', pathOf(id, '/skip'), { reason: options.reason })
-      const answer = readAnswer(messageDetailView, sent)
-      cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n`)
+      const answer = readAnswer(skippedMessageView, sent)
+      cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n${lossText(answer.lost)}`)
     })
+}
+
+const lossAnswer = z.object({ lost: lossView.optional() })
+
+function lossText(lost: z.output<typeof lossView> | undefined): string {
+  if (!lost) return ''
+  const segments = lost.segments.map(({ segment, fields }) => `  ${segment}: ${fields.join(', ')}\n`)
+  return `${lost.words}\n${segments.join('')}`
 }
 
 async function readBytes(file: string, cli: Cli): Promise<Buffer> {

@@ -2,6 +2,8 @@ import type { Idoc, Segment } from '../../protocols/idoc/idoc.ts'
 import { strike } from '../twin.ts'
 import type { AleFaults } from './faults.ts'
 import type { IdocDatabase, OwnSystem } from './idoc-database.ts'
+import { controlLengths, inboundShapes, type SegmentShape } from './inbound-shapes.ts'
+import { internal } from './tables.ts'
 
 /** A partner and the message types that are taken from it (transaction WE20, inbound parameters). */
 export interface InboundPartner {
@@ -13,6 +15,8 @@ export interface InboundWorld {
   readonly system: OwnSystem
   readonly database: IdocDatabase
   readonly partners: readonly InboundPartner[]
+  /** Sends a whole object; false when there is none. */
+  sendWhole(messageType: string, objectId: string): boolean
   faults(): AleFaults
 }
 
@@ -46,6 +50,10 @@ export function repost(world: InboundWorld, docnum: string): void {
     database.addStatus(docnum, '51', 'Object is currently locked by another user')
     return
   }
+  if (stored.idoc.type === 'ALEREQ01') {
+    answerRequest(world, docnum, stored.idoc.data)
+    return
+  }
   const found = readStates(stored.idoc.data)
   const wrong = found.map(state => faultOfState(world, stored.idoc, state)).find(text => text !== undefined)
   if (wrong !== undefined) {
@@ -53,6 +61,24 @@ export function repost(world: InboundWorld, docnum: string): void {
     return
   }
   for (const { of, status, text } of found) database.addStatus(of, status, text)
+  database.addStatus(docnum, '53')
+}
+
+/** Key fields by which objects of a message type are asked for (message types MATFET and DEBFET). */
+const requestable: Readonly<Record<string, string>> = { MATMAS: 'MATNR', DEBMAS: 'KUNNR' }
+
+/** Sends what another system asked for, as transactions BD11 and BD13 of that system do it. */
+function answerRequest({ database, sendWhole }: InboundWorld, docnum: string, { children }: Segment): void {
+  for (const { fields, children: wanted } of children) {
+    const type = fields.get('MESTYP') ?? ''
+    for (const { fields: object } of wanted) {
+      const [key, option, low] = ['OBJVALUE', 'OPTION', 'LOW'].map(name => object.get(name) ?? '')
+      if (requestable[type] !== key || option !== 'EQ' || !sendWhole(type, internal(key ?? '', low ?? ''))) {
+        database.addStatus(docnum, '51', `${type}: ${key} ${option} ${low} does not exist`)
+        return
+      }
+    }
+  }
   database.addStatus(docnum, '53')
 }
 
@@ -139,113 +165,8 @@ function faultOfControl(
   return undefined
 }
 
-/** Fields of EDI_DC40 and their lengths. */
-const controlLengths: Readonly<Record<string, number>> = {
-  TABNAM: 10,
-  MANDT: 3,
-  DOCNUM: 16,
-  DOCREL: 4,
-  STATUS: 2,
-  DIRECT: 1,
-  OUTMOD: 1,
-  EXPRSS: 1,
-  TEST: 1,
-  IDOCTYP: 30,
-  CIMTYP: 30,
-  MESTYP: 30,
-  MESCOD: 3,
-  MESFCT: 3,
-  STD: 1,
-  STDVRS: 6,
-  STDMES: 6,
-  SNDPOR: 10,
-  SNDPRT: 2,
-  SNDPFC: 2,
-  SNDPRN: 10,
-  SNDSAD: 21,
-  SNDLAD: 70,
-  RCVPOR: 10,
-  RCVPRT: 2,
-  RCVPFC: 2,
-  RCVPRN: 10,
-  RCVSAD: 21,
-  RCVLAD: 70,
-  CREDAT: 8,
-  CRETIM: 6,
-  REFINT: 14,
-  REFGRP: 14,
-  REFMES: 14,
-  ARCKEY: 70,
-  SERIAL: 20,
-}
-
-interface SegmentShape {
-  readonly fields: Readonly<Record<string, number>>
-  readonly required: readonly string[]
-  readonly children: Readonly<Record<string, SegmentShape>>
-}
-
-/** The types that the twin takes in, as transaction WE30 and WE31 show them. */
-const shapes: Readonly<Record<string, Readonly<Record<string, SegmentShape>>>> = {
-  ALEAUD01: {
-    E1ADHDR: {
-      fields: { MESTYP: 30, MESCOD: 3, MESFCT: 3, MESTYP_LNG: 30 },
-      required: ['MESTYP'],
-      children: {
-        E1STATE: {
-          fields: {
-            DOCNUM: 16,
-            STATUS: 2,
-            STACOD: 8,
-            STAPA1: 50,
-            STAPA2: 50,
-            STAPA3: 50,
-            STAPA4: 50,
-            STATYP: 1,
-            STAMQU: 3,
-            STAMID: 20,
-            STAMNO: 3,
-          },
-          required: ['DOCNUM', 'STATUS'],
-          children: { E1PRTOB: { fields: { LOGSYS: 10, OBJTYPE: 10, OBJKEY: 70 }, required: [], children: {} } },
-        },
-      },
-    },
-  },
-  SYSTAT01: {
-    E1STATS: {
-      fields: {
-        TABNAM: 10,
-        MANDT: 3,
-        DOCNUM: 16,
-        LOGDAT: 8,
-        LOGTIM: 6,
-        STATUS: 2,
-        UNAME: 12,
-        REPID: 30,
-        ROUTID: 30,
-        STACOD: 8,
-        STATXT: 70,
-        STAPA1: 50,
-        STAPA2: 50,
-        STAPA3: 50,
-        STAPA4: 50,
-        STATYP: 1,
-        STAMQU: 3,
-        STAMID: 20,
-        STAMNO: 3,
-        REFINT: 14,
-        REFGRP: 14,
-        REFMES: 14,
-      },
-      required: ['DOCNUM', 'STATUS'],
-      children: {},
-    },
-  },
-}
-
 function faultOfSyntax({ type, data }: Pick<Idoc, 'type' | 'data'>): string | undefined {
-  const shape = shapes[type]
+  const shape = inboundShapes[type]
   if (!shape) return `IDoc type ${type} is not known`
   if (data.children.length === 0) return 'The IDoc has no data records'
   return faultOfSegments(data.children, shape)

@@ -99,7 +99,8 @@ export async function startS4Ale(options: S4AleOptions = {}): Promise<S4AleTwin>
   const inbound: InboundWorld = {
     system,
     database,
-    partners: [{ name: partner, messageTypes: ['ALEAUD', 'STATUS'] }],
+    partners: [{ name: partner, messageTypes: ['ALEAUD', 'STATUS', 'MATFET', 'DEBFET'] }],
+    sendWhole: (messageType, objectId) => sendWhole(world, messageType, objectId) !== undefined,
     faults: () => faults,
   }
   const xi = new XiOutbound({
