@@ -214,8 +214,8 @@ describe.each(ways)('by %s', (_way, ask, way) => {
     [
       'with a currency that is not there',
       'SetCreditLimit',
-      { ...credit, CreditSegmentCurrency: 'XXX' },
-      /currencycode='XXX'/,
+      { ...credit, CreditSegmentCurrency: 'QQQ' },
+      /currencycode='QQQ'/,
     ],
     ['with a text that is too long', 'SetProduct', { Material: '1', Gtin: '1'.repeat(19) }, /19 characters.*takes 18/],
     [

@@ -35,7 +35,7 @@ test('update waits, where the flow says so, for a record that another flow bring
   expect((await send(wait, limit)).fields).toMatchObject({ operation: 'updated' })
   expect(twin.records('account')).toMatchObject([{ name: 'ACME', creditlimit: 5 }])
   // A currency that is not there is told as what it is.
-  const foreign = { ...limit, 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='XXX')" }
+  const foreign = { ...limit, 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='QQQ')" }
   await expect(send(wait, foreign)).rejects.toMatchObject({ code: 'DATAVERSE_PARENT_MISSING' })
   expect(() => dataverseContext({ url: twin.origin, ...accounts, missing: 'wait' })).toThrow(/upsert takes nothing/)
   expect(twin.records('account')).toHaveLength(1)
