@@ -122,8 +122,8 @@ for (const contestant of contestants) {
   if (!isDeepStrictEqual(body, sameBody)) throw new Error(`${contestant.name} sends something else: ${lastBody}`)
 }
 
-// The first rounds only warm up: V8 compiles what runs often, and servers run for weeks.
-const warmUps = 4
+// The first rounds only warm up: servers run for weeks, and V8 goes on compiling for half a minute under load.
+const warmUps = 14
 for (let round = -warmUps; round < Number(values.rounds); round++) {
   for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
     const spent = await runRound(contestant, idocs)
