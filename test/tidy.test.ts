@@ -38,6 +38,20 @@ function filesBelow(folder: string, isWanted: (path: string) => boolean): string
 const isTestCode = (path: string) => /\.test\.ts$|-(contract|world)\.ts$/.test(path)
 const sourceFiles = filesBelow(source, path => path.endsWith('.ts') && !isTestCode(path))
 
+const consoleFiles = filesBelow(join(root, 'console/src'), path => /\.tsx?$/.test(path) && !isTestCode(path))
+
+test('the console takes nothing from the hub but types', () => {
+  const taken = consoleFiles.flatMap(file =>
+    [
+      ...readFileSync(file, 'utf8').matchAll(
+        /^(import|export)(?! type)[^\n]*(?:\n(?!import|export)[^\n]*)*?'[./]*\/src\/[^']+'/gm,
+      ),
+    ].map(() => relative(root, file)),
+  )
+  expect(consoleFiles.length).toBeGreaterThan(30)
+  expect(taken).toEqual([])
+})
+
 describe('who imports whom', () => {
   const violations: string[] = []
   for (const file of sourceFiles) {
@@ -64,14 +78,14 @@ test('no folder or file is named after nothing in particular', () => {
 })
 
 test('every file below src has its subject: none is longer than 450 lines', () => {
-  const long = sourceFiles.filter(file => readFileSync(file, 'utf8').split('\n').length > 450)
+  const long = [...sourceFiles, ...consoleFiles].filter(file => readFileSync(file, 'utf8').split('\n').length > 450)
   expect(long.map(file => relative(root, file))).toEqual([])
 })
 
 test('nothing is left to do later, and no test is skipped or focused', () => {
   const marks = /\b(TODO|FIXME|XXX|HACK)\b|\b(?:it|test|describe)\.(?:skip|only|todo)\(/
-  const files = ['src', 'test', 'bench', 'examples'].flatMap(folder =>
-    filesBelow(join(root, folder), path => path.endsWith('.ts')),
+  const files = ['src', 'test', 'bench', 'examples', 'console/src'].flatMap(folder =>
+    filesBelow(join(root, folder), path => /\.tsx?$/.test(path)),
   )
   // describeForeign skips, by name, what needs a server that is not there.
   const mayMark = new Set([import.meta.filename, join(root, 'test/foreign/servers/needs.ts')])

@@ -58,10 +58,12 @@ export function App() {
       {state.is === 'out' && <SignIn ways={state.ways} failure={state.failure} onBegin={begin} />}
       {signedIn && (
         <SessionContext value={signedIn}>
-          {/* Another person starts with pages of their own. */}
-          <Suspense fallback={<BusyIndicator active delay={500} className="busy whole" />}>
-            <Shell key={signedIn.session.administrator.name} />
-          </Suspense>
+          {/* Another person starts with pages of their own; nobody reaches them before the sign-in over them is done. */}
+          <div className="whole" inert={state.is === 'lost'}>
+            <Suspense fallback={<BusyIndicator active delay={500} className="busy whole" />}>
+              <Shell key={signedIn.session.administrator.name} />
+            </Suspense>
+          </div>
           {state.is === 'lost' && <SignIn again={signedIn.session.administrator.name} onBegin={begin} />}
           <Notices />
         </SessionContext>

@@ -22,9 +22,12 @@ import {
   UserMenuItem,
 } from '@ui5/webcomponents-react'
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react'
+import { refusalOf } from './api/client.ts'
 import type { HubInfo } from './api/types.ts'
 import { useAnswer } from './api/use-answer.ts'
 import logo from './isthmus.svg'
+import { notify } from './parts/act.tsx'
+import { Boundary } from './parts/boundary.tsx'
 import { Nothing } from './parts/facts.tsx'
 import { Page } from './parts/page.tsx'
 import { hrefOf, match, usePlace } from './route.ts'
@@ -126,9 +129,11 @@ export default function Shell() {
     >
       <div className="content">
         <Profile opener={avatarId} isOpen={isMenuOpen} onClose={() => setMenuOpen(false)} />
-        <Suspense fallback={<BusyIndicator active delay={300} className="busy" />}>
-          <CurrentPage path={path} />
-        </Suspense>
+        <Boundary key={path}>
+          <Suspense fallback={<BusyIndicator active delay={300} className="busy" />}>
+            <CurrentPage path={path} />
+          </Suspense>
+        </Boundary>
       </div>
     </NavigationLayout>
   )
@@ -159,7 +164,7 @@ function Profile({ opener, isOpen, onClose }: { readonly opener: string; readonl
       open={isOpen}
       opener={opener}
       onClose={onClose}
-      onSignOutClick={() => void signOut()}
+      onSignOutClick={() => signOut().catch((thrown: unknown) => notify(refusalOf(thrown).title))}
       accounts={
         <UserMenuAccount titleText={name} subtitleText={roles.join(', ')} avatarInitials={initialsOf(name)} selected />
       }

@@ -12,10 +12,11 @@ afterEach(async () => {
 const anna = { sub: 'a1b2', preferred_username: 'anna@contoso.com', roles: ['Isthmus.Operators', 'toString'] }
 
 /** A hub that trusts an identity provider. */
-async function open(person: object = anna, more: Partial<OidcSettings> = {}) {
+async function open(person: object = anna, more: Partial<OidcSettings> = {}, console?: string) {
   const provider = await identityProviderWorld({ ...person })
   closing.push(() => provider.close())
   const world = await apiWorld({
+    ...(console !== undefined && { console }),
     signIn: {
       issuer: provider.issuer,
       clientId: providerClient.id,
@@ -121,4 +122,15 @@ test('a provider that does not answer is told of; a hub without one has no such 
   const plain = await apiWorld()
   closing.push(() => plain.close())
   expect((await plain.call('GET', '/api/session/sign-in')).status).toBe(404)
+})
+
+test('with a console the way back leads to it, with the session', async () => {
+  const { world } = await open(anna, {}, '/nowhere')
+  const { back, cookie } = await goToProvider(world)
+  const answer = await comeBack(back, cookie)
+  expect([answer.status, answer.headers.get('location')]).toEqual([303, '/console/'])
+  const session = await fetch(`${world.url}/api/session`, { headers: { cookie: cookieOf(answer) } })
+  expect(await session.json()).toMatchObject({ administrator: { name: 'oidc:anna@contoso.com', roles: ['Operator'] } })
+  const ways = await fetch(`${world.url}/api/session/ways`, { headers: { cookie: cookieOf(answer) } })
+  expect(await ways.json()).toEqual({ setup: true, provider: true, hasCookie: true })
 })

@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { totpCode } from '../../src/auth/administrators/totp.ts'
 import { mail, orders, stopWorlds } from '../system/mail-world.ts'
 import {
   type ConsoleWorld,
@@ -90,6 +91,18 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
   })
 
+  test('who has an authenticator gets in with its code only', async () => {
+    await world.administrator('olga', ['Operator'])
+    const { secret } = await world.ask<{ secret: string }>('POST', '/api/administrators/olga/totp')
+    await world.ask('PUT', '/api/administrators/olga/totp', { code: totpCode(secret, Date.now()) })
+    const page = await visit('/console/flows')
+    await signIn(page, 'olga')
+    await page.getByRole('alert').getByText('Next step').waitFor()
+    // Each code counts once; the one of the next half minute is let in already.
+    await signIn(page, 'olga', totpCode(secret, Date.now() + 30_000))
+    await page.getByRole('heading', { level: 1, name: 'Flows' }).waitFor()
+  })
+
   test('a message that was set aside is found within three clicks, understood, repaired and delivered', async () => {
     const id = await setAside(hostile, `The order\r\n<script>alert(2)</script>\r\n.\r\n`)
     const page = await visitAs('anna.berg')
@@ -175,7 +188,7 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
   test('mailboxes are activated in bulk, watched to the end, and the one that fails says why', async () => {
     const page = await visitAs('anna.berg', '/groupware')
     await page.getByRole('link', { name: 'contoso' }).first().click()
-    await page.getByRole('toolbar').getByText(`all ${mailboxCount}:`).waitFor()
+    await page.getByRole('toolbar').getByText(`all ${mailboxCount} mailboxes:`).waitFor()
     await page.getByRole('button', { name: 'Activate', exact: true }).click()
     await question(page).getByRole('button', { name: 'Activate' }).click()
     await page.locator('[data-job="done"]').waitFor({ timeout: patienceMs })
@@ -189,6 +202,24 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').click()
     await page.locator('a.figure', { hasText: 'error' }).click()
     await page.getByRole('toolbar').getByText('all 1 that fit:').waitFor()
+  })
+
+  test('a credential is authorised by a sign-in in another tab, and the page shows by whom', async () => {
+    const page = await visitAs('anna.berg', '/credentials')
+    const card = page.getByRole('region', { name: 'm365-mail' })
+    const before = await card.getByText('Authorised').locator('..').textContent()
+    await card.getByRole('button', { name: 'Sign in' }).click()
+    await question(page).getByText('not as yourself').waitFor()
+    const opened = page.context().waitForEvent('page')
+    await question(page).getByRole('button', { name: 'Sign in' }).click()
+    const tab = await opened
+    await tab.getByRole('heading', { name: 'Signed in' }).waitFor()
+    await tab.getByText('The credential m365-mail is authorised by svc@contoso.com.').waitFor()
+    await page.bringToFront()
+    await waitFor('the page to show it', patienceMs, async () => {
+      const now = await card.getByText('Authorised').locator('..').textContent()
+      return now !== before
+    })
   })
 
   test('who may only look sees all of it, cannot act, and is told why', async () => {
@@ -225,28 +256,23 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     expect(await page.getByLabel('Id or key').inputValue()).toBe('4711*')
   })
 
-  test.each(['light', 'dark'] as const)('every page fits a narrow screen, %s', async colorScheme => {
+  test.each([
+    ['light', ['/', '/flows', '/flows/mail', '/messages', '/groupware', '/service-users', '/log']],
+    [
+      'dark',
+      ['/', '/groupware/contoso', `/mailboxes/${stranger}`, '/credentials', '/connectors', '/messages?within=own'],
+    ],
+  ] as const)('every page fits a narrow screen, %s', async (colorScheme, paths) => {
     const page = await visitAs('anna.berg', '/', { viewport: { width: 400, height: 800 }, colorScheme })
     const id = (await world.find('limit=1'))[0]?.id ?? ''
-    for (const path of [
-      '/',
-      '/flows',
-      '/flows/mail',
-      '/messages',
-      `/messages/${id}`,
-      '/groupware',
-      '/groupware/contoso',
-      `/mailboxes/${stranger}`,
-      '/credentials',
-      '/connectors',
-      '/service-users',
-      '/log',
-    ]) {
+    for (const path of [...paths, `/messages/${id}`]) {
       await openPath(page, path)
-      await page.getByRole('heading', { level: 1 }).waitFor()
       await page.locator('.card').first().waitFor()
       const overflow = await page.locator('.content').evaluate(node => node.scrollWidth - node.clientWidth)
       expect(`${path} ${overflow}`).toBe(`${path} 0`)
     }
+    const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+    const [red = 0] = (/\d+/.exec(background) ?? []).map(Number)
+    expect(red < 100 ? 'dark' : 'light').toBe(colorScheme)
   })
 })

@@ -15,8 +15,10 @@ import { At, When } from '../parts/when.tsx'
 import { useSession } from '../session/session.ts'
 import type { PageProps } from '../shell.tsx'
 import { countWords } from '../words/format.ts'
+import { planWaiting } from '../words/waiting.ts'
 
 const deploys = 'WorkspaceArtifactsDeploy'
+const lookedAtMax = 500
 
 /** One flow: how it is, its links, its document, its newest messages; start, stop, check and probe. */
 export default function FlowPage({ name }: PageProps) {
@@ -24,6 +26,13 @@ export default function FlowPage({ name }: PageProps) {
   const recent = useAnswer<{ messages: readonly Message[] }>(
     `/api/messages?flow=${encodeURIComponent(name)}&limit=10`,
     5_000,
+  )
+  // Why they wait is said of each of them, and counted here.
+  const waiting = useAnswer<{ messages: readonly Message[] }>(
+    (flow.data?.counts.queued ?? 0) > 0
+      ? `/api/messages?flow=${encodeURIComponent(name)}&state=queued&limit=${lookedAtMax}`
+      : undefined,
+    10_000,
   )
   const [check, setCheck] = useState<FlowCheck>()
   const [probe, setProbe] = useState<FlowProbe>()
@@ -124,6 +133,7 @@ export default function FlowPage({ name }: PageProps) {
                     ['Owner', shown.owner],
                     ['Running since', shown.startedAt && <At time={shown.startedAt} />],
                     ['Last accepted', <At key="last" time={shown.counts.lastAcceptedAt} none="never" />],
+                    ['Of those that wait', waiting.data && <Waiting key="held" messages={waiting.data.messages} />],
                     ['Oldest waiting', <At key="oldest" time={shown.counts.oldestQueuedAt} none="nothing waits" />],
                     ['On their way now', String(shown.running)],
                     ['Alert when quiet for', shown.expect?.quiet ?? 'no alert; the document has no expect.quiet'],
@@ -152,6 +162,16 @@ export default function FlowPage({ name }: PageProps) {
       </Card>
       <Document name={name} revision={data?.revision} />
     </Page>
+  )
+}
+
+function Waiting({ messages }: { readonly messages: readonly Message[] }) {
+  const { held, awaiting, due } = planWaiting(messages)
+  return (
+    <>
+      {due} on their way or to be tried again, <span className={held > 0 ? 'odd' : ''}>{held} held</span>, {awaiting}{' '}
+      wait for a change{messages.length === lookedAtMax && ` (of the newest ${lookedAtMax})`}
+    </>
   )
 }
 

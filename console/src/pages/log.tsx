@@ -11,6 +11,8 @@ import { navigate, usePlace } from '../route.ts'
 import { clockWords } from '../words/format.ts'
 import { fieldsOf, keepNewest } from '../words/log-lines.ts'
 
+const againMs = 5_000
+
 const levels = [
   ['error', 'Errors only'],
   ['warn', 'Warnings and errors'],
@@ -66,18 +68,24 @@ interface LinesProps {
 function Lines({ flow, level, contains, isPaused }: LinesProps) {
   const [lines, setLines] = useState<readonly (LogLine & { readonly key: number })[]>([])
   const [isOpen, setOpen] = useState<boolean>()
+  const [turn, setTurn] = useState(0)
   const count = useRef(0)
   const held = useRef(isPaused)
   held.current = isPaused
 
   useEffect(() => {
+    let again: ReturnType<typeof setTimeout> | undefined
     const source = new EventSource(`/api/log${queryOf({ follow: 'true', limit: 200, flow, level })}`)
     source.addEventListener('open', () => {
       setOpen(true)
       // After a break the newest lines come once more.
       setLines([])
     })
-    source.addEventListener('error', () => setOpen(false))
+    source.addEventListener('error', () => {
+      setOpen(false)
+      // A browser tries again by itself, but not after a refusal (the session was over).
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(() => setTurn(turn + 1), againMs)
+    })
     source.addEventListener('line', event => {
       if (held.current) return
       const line = JSON.parse(event.data) as LogLine
@@ -85,8 +93,11 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
       const key = count.current
       setLines(before => keepNewest({ ...line, key }, before))
     })
-    return () => source.close()
-  }, [flow, level])
+    return () => {
+      clearTimeout(again)
+      source.close()
+    }
+  }, [flow, level, turn])
 
   const wanted = contains.trim().toLowerCase()
   const shown = wanted === '' ? lines : lines.filter(line => textOf(line).includes(wanted))

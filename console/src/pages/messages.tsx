@@ -12,7 +12,7 @@ import { Card, Page } from '../parts/page.tsx'
 import { Rows } from '../parts/rows.tsx'
 import { stateWord } from '../parts/tags.tsx'
 import { navigate, usePlace } from '../route.ts'
-import { startOf, timeSpans } from '../words/time-spans.ts'
+import { boundsOf, ownSpan, timeSpans } from '../words/time-spans.ts'
 
 const pageRows = 50
 const messageId = /^[0-9A-Za-z]{11}$/
@@ -34,6 +34,8 @@ export default function Messages() {
     flow: query.get('flow') ?? '',
     state: query.get('state') ?? '',
     within: query.get('within') ?? '',
+    from: query.get('from') ?? '',
+    to: query.get('to') ?? '',
   }
   const [term, setTerm] = useState(wanted.term)
   useEffect(() => setTerm(wanted.term), [wanted.term])
@@ -78,8 +80,14 @@ export default function Messages() {
             {states.map(state => [state, stateWord(state)])}
           </Choice>
           <Choice name="Accepted" value={wanted.within} all="At any time" onValue={within => choose({ within })}>
-            {timeSpans.map(({ key, words }) => [key, words])}
+            {[...timeSpans.map(({ key, words }) => [key, words] as const), [ownSpan, 'Between two times']]}
           </Choice>
+          {wanted.within === ownSpan && (
+            <>
+              <Moment name="From" value={wanted.from} onValue={from => choose({ from })} />
+              <Moment name="Until" value={wanted.to} onValue={to => choose({ to })} />
+            </>
+          )}
           <div className="filter-acts">
             <Button design="Emphasized" type="Submit" icon="search">
               Find
@@ -96,10 +104,14 @@ export default function Messages() {
   )
 }
 
-function Results({ wanted }: { readonly wanted: Readonly<Record<'term' | 'flow' | 'state' | 'within', string>> }) {
-  const { term, flow, state, within } = wanted
-  const [from] = useState(() => startOf(within, Date.now()))
-  const path = (before?: string) => `/api/messages${queryOf({ term, flow, state, from, before, limit: pageRows })}`
+function Results({
+  wanted,
+}: {
+  readonly wanted: Readonly<Record<'term' | 'flow' | 'state' | 'within' | 'from' | 'to', string>>
+}) {
+  const { term, flow, state } = wanted
+  const [bounds] = useState(() => boundsOf(wanted, Date.now()))
+  const path = (before?: string) => `/api/messages${queryOf({ term, flow, state, ...bounds, before, limit: pageRows })}`
   const first = useAnswer<Found>(path(), 5_000)
   const [more, setMore] = useState<readonly Found[]>([])
   const [failure, setFailure] = useState<Refusal['problem']>()
@@ -156,6 +168,24 @@ function Results({ wanted }: { readonly wanted: Readonly<Record<'term' | 'flow' 
         </div>
       )}
     </Card>
+  )
+}
+
+/** A date and a time of this place. */
+function Moment(props: { readonly name: string; readonly value: string; onValue(value: string): void }) {
+  const { name, value, onValue } = props
+  const id = `moment-${name.toLowerCase()}`
+  return (
+    <div className="filter">
+      <label htmlFor={id}>{name}</label>
+      <input
+        id={id}
+        className="moment"
+        type="datetime-local"
+        value={value}
+        onChange={event => onValue(event.target.value)}
+      />
+    </div>
   )
 }
 

@@ -126,7 +126,7 @@ function Found({ wanted, all, onJob }: FoundProps) {
         ? next === undefined
           ? `all ${numberWords(rows.length)} that fit`
           : 'all that fit'
-        : `all ${numberWords(all)}`
+        : `all ${countWords(all, 'mailbox', 'mailboxes')}`
 
   const bulk = (
     action: Job['action'],

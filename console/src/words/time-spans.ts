@@ -8,8 +8,20 @@ export const timeSpans = [
   { key: '7d', words: 'In the last 7 days', ms: 7 * 24 * hourMs },
 ] as const
 
-/** The beginning of a span as the API takes it; undefined for no span. */
-export function startOf(key: string, now: number): string | undefined {
-  const span = timeSpans.find(each => each.key === key)
-  return span && new Date(now - span.ms).toISOString()
+/** The choice of two times of one's own. */
+export const ownSpan = 'own'
+
+/** Beginning and end of a choice as the API takes them; times of one's own are those of this place (`2026-11-21T02:00`). */
+export function boundsOf(
+  choice: { readonly within: string; readonly from: string; readonly to: string },
+  now: number,
+): { readonly from?: string | undefined; readonly to?: string | undefined } {
+  if (choice.within === ownSpan) return { from: instantOf(choice.from), to: instantOf(choice.to) }
+  const span = timeSpans.find(each => each.key === choice.within)
+  return span ? { from: new Date(now - span.ms).toISOString() } : {}
+}
+
+function instantOf(local: string): string | undefined {
+  const at = new Date(local)
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
 }
