@@ -1,0 +1,203 @@
+import { describe, expect, test } from 'vitest'
+import { defineMapping } from './mapping.ts'
+import type { Rule } from './rule.ts'
+import { anyOf, constant, documentField, each, field, firstOf, join, number, pick } from './rules.ts'
+import type { SourceNode } from './source.ts'
+import {
+  boolean,
+  choice,
+  date,
+  dateTime,
+  decimal,
+  integer,
+  list,
+  lookup,
+  type TargetField,
+  text,
+  time,
+} from './target.ts'
+
+function node(name: string, fields: Record<string, string>, ...children: SourceNode[]): SourceNode {
+  return { name, fields: new Map(Object.entries(fields)), children }
+}
+
+/** What a field of the target gets; 'left' where it is left as it is; the words of a fault. */
+function made(target: TargetField<unknown>, rule: Rule<unknown>, fields: Record<string, string>): unknown {
+  const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: target }, fields: { t: rule } })
+  try {
+    const { values } = mapping.run(node('IDOC', {}, node('E1', fields)))
+    return Object.keys(values).length === 0 ? 'left' : Object.values(values)[0]
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown.message : String(thrown)
+  }
+}
+
+const f = field('E1/F')
+const g = field('E1/G')
+const any = text(40)
+const amount = decimal({ scale: 6 })
+const small = decimal({ scale: 2, min: -1, max: 10 })
+const colours = choice({ red: 1, blue: 2 })
+
+test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, unknown]>([
+  ['alpha: digits lose their zeros', any, f.alpha(), { F: '0000001001' }, '1001'],
+  ['alpha: letters keep them', any, f.alpha(), { F: '00A1' }, '00A1'],
+  ['alpha: zero stays zero', any, f.alpha(), { F: '0000' }, '0'],
+  ['trim', any, f.trim(), { F: '  a b  ' }, 'a b'],
+  ['upper', any, f.upper(), { F: 'kg' }, 'KG'],
+  ['cut: what just fits stays', any, f.cut(3), { F: 'abc' }, 'abc'],
+  ['cut: what is longer is shortened', any, f.cut(3), { F: 'abcd' }, 'abc'],
+  ['cut: no half of a character', any, f.cut(3), { F: 'ab😀' }, 'ab'],
+  ['choose: by table', colours, f.choose({ R: 1, B: 2 }), { F: 'B' }, 2],
+  ['choose: empty empties', colours, f.choose({ R: 1 }), { F: '' }, null],
+  ['choose: empty may stand in the table', colours, f.choose({ R: 1, '': 2 }), { F: '' }, 2],
+  ['choose: the default counts for empty too', colours, f.choose({ R: 1 }, { default: 2 }), { F: '' }, 2],
+  ['choose: the default counts for others', colours, f.choose({ R: 1 }, { default: 2 }), { F: 'Q' }, 2],
+  [
+    'choose: others are refused',
+    colours,
+    f.choose({ R: 1 }),
+    { F: 'Q' },
+    expect.stringContaining('"Q" is not in the table'),
+  ],
+  ['replace: by table', any, f.replace({ PCE: 'Each' }), { F: 'PCE' }, 'Each'],
+  ['replace: others pass', any, f.replace({ PCE: 'Each' }), { F: 'KGM' }, 'KGM'],
+  ['decimal: a minus behind', amount, f.decimal(), { F: '12.50-' }, -12.5],
+  ['decimal: blanks around', amount, f.decimal(), { F: ' 1234.000 ' }, 1234],
+  ['decimal: empty', amount, f.decimal(), { F: '  ' }, null],
+  ['decimal: no number', amount, f.decimal(), { F: '1,5' }, expect.stringContaining('"1,5" is no decimal number')],
+  ['decimal: two signs', amount, f.decimal(), { F: '-1-' }, expect.stringContaining('is no decimal number')],
+  ['round: half away from zero', small, f.decimal().round(2), { F: '1.005' }, 1.01],
+  ['round: negative too', small, f.decimal().round(1), { F: '0.25-' }, -0.3],
+  ['more digits than the target has', small, f.decimal(), { F: '1.005' }, expect.stringContaining('.round(2)')],
+  [
+    'more digits than a double has',
+    decimal({ scale: 6 }),
+    f.decimal(),
+    { F: '1234567890.123456' },
+    expect.stringContaining('more than 15 digits'),
+  ],
+  ['the lowest value fits', small, f.decimal(), { F: '-1' }, -1],
+  ['the highest value fits', small, f.decimal(), { F: '10' }, 10],
+  ['one below does not', small, f.decimal(), { F: '1.01-' }, expect.stringContaining('is below -1')],
+  ['one above does not', small, f.decimal(), { F: '10.01' }, expect.stringContaining('is above 10')],
+  ['negate', amount, f.decimal().negate(), { F: '5' }, -5],
+  ['times', amount, f.decimal().times('0.5'), { F: '5' }, 2.5],
+  ['per: price of one', amount, f.decimal().per(g.decimal()).round(6), { F: '1', G: '3' }, 0.333333],
+  ['per: nothing is one', amount, f.decimal().per(g.decimal()), { F: '7', G: '' }, 7],
+  ['per: zero is one', amount, f.decimal().per(g.decimal()), { F: '7', G: '0' }, 7],
+  ['plus: both', amount, f.decimal().plus(g.decimal()), { F: '1.5', G: '2.25' }, 3.75],
+  ['plus: an empty one adds nothing', amount, f.decimal().plus(g.decimal()), { F: '1.5', G: '' }, 1.5],
+  ['atLeast: the bound itself', amount, f.decimal().atLeast('2'), { F: '2' }, 2],
+  ['atLeast: less', amount, f.decimal().atLeast('2'), { F: '1.99' }, expect.stringContaining('is below 2')],
+  ['toUnit: grams', amount, f.decimal().toUnit('KGM', g), { F: '1500', G: 'GRM' }, 1.5],
+  ['toUnit: pounds', amount, f.decimal().toUnit('KGM', g).round(6), { F: '1000', G: 'LBR' }, 453.59237],
+  ['toUnit: tonnes', amount, f.decimal().toUnit('KGM', g), { F: '0.5', G: 'TNE' }, 500],
+  ['toUnit: the same', amount, f.decimal().toUnit('KGM', g), { F: '7', G: 'KGM' }, 7],
+  ['toUnit: cubic decimetres', amount, f.decimal().toUnit('MTQ', g), { F: '38.333', G: 'DMQ' }, 0.038333],
+  ['toUnit: inches', amount, f.decimal().toUnit('CMT', g), { F: '10', G: 'INH' }, 25.4],
+  [
+    'toUnit: of another dimension',
+    amount,
+    f.decimal().toUnit('KGM', g),
+    { F: '1', G: 'MTR' },
+    expect.stringContaining('cannot be converted'),
+  ],
+  [
+    'toUnit: without a unit',
+    amount,
+    f.decimal().toUnit('KGM', g),
+    { F: '1', G: '' },
+    expect.stringContaining('is empty'),
+  ],
+  ['amountIn: euro', amount, f.decimal().amountIn(g), { F: '12.34', G: 'EUR' }, 12.34],
+  ['amountIn: yen', amount, f.decimal().amountIn(g), { F: '12.34', G: 'JPY' }, 1234],
+  ['amountIn: won', amount, f.decimal().amountIn(g), { F: '0.01', G: 'KRW' }, 1],
+  ['amountIn: dinar', amount, f.decimal().amountIn(g), { F: '12345.67', G: 'KWD' }, 1234.567],
+  ['signedBy: debit', amount, f.decimal().signedBy(g), { F: '5', G: 'S' }, 5],
+  ['signedBy: credit', amount, f.decimal().signedBy(g), { F: '5', G: 'H' }, -5],
+  ['signedBy: neither', amount, f.decimal().signedBy(g), { F: '5', G: '' }, expect.stringContaining('neither S nor H')],
+  ['date', date(), f.date(), { F: '20240229' }, '2024-02-29'],
+  ['date: with hyphens', date(), f.date(), { F: '2024-02-29' }, '2024-02-29'],
+  ['date: none', date(), f.date(), { F: '00000000' }, null],
+  ['date: that is not', date(), f.date(), { F: '20230229' }, expect.stringContaining('is no date')],
+  ['date: the end of time is a day', date(), f.date(), { F: '99991231' }, '9999-12-31'],
+  ['date: an open end is none', date(), f.date({ isOpenEnd: true }), { F: '99991231' }, null],
+  ['date: an open end with hyphens', date(), f.date({ isOpenEnd: true }), { F: '9999-12-31' }, null],
+  ['time', time(), f.time(), { F: '143621' }, '14:36:21'],
+  ['time: the end of the day', time(), f.time(), { F: '240000' }, '23:59:59'],
+  ['time: that is not', time(), f.time(), { F: '246000' }, expect.stringContaining('is no time')],
+  ['date and time', dateTime(), f.dateTime(g), { F: '20240223', G: '143621' }, '2024-02-23T14:36:21Z'],
+  ['date and no time', dateTime(), f.dateTime(g), { F: '20240223', G: '' }, '2024-02-23T00:00:00Z'],
+  ['no date and a time', dateTime(), f.dateTime(g), { F: '00000000', G: '143621' }, null],
+  ['flag: X', boolean(), f.flag(), { F: 'X' }, true],
+  ['flag: x', boolean(), f.flag(), { F: 'x' }, true],
+  ['flag: empty', boolean(), f.flag(), { F: '' }, false],
+  ['flag: -', boolean(), f.flag(), { F: '-' }, false],
+  ['flag: 0', boolean(), f.flag(), { F: '0' }, false],
+  ['flag: neither', boolean(), f.flag(), { F: 'N' }, expect.stringContaining('is no flag')],
+  ['is', boolean(), f.is('A', 'B'), { F: 'B' }, true],
+  ['key: an apostrophe is doubled', lookup('uoms', 'name'), f.key(), { F: "O'Neil" }, "/uoms(name='O''Neil')"],
+  ['key: empty takes the link away', lookup('uoms', 'name'), f.key(), { F: '' }, null],
+  ['escaped', any, f.escaped(), { F: 'BAR303/00_a' }, 'BAR303_2F00_5Fa'],
+  ['a text that just fits', text(3), f, { F: 'abc' }, 'abc'],
+  ['a text that does not', text(3), f, { F: 'abcd' }, expect.stringContaining('takes 3')],
+  [
+    'a choice that the target does not have',
+    colours,
+    number(7),
+    {},
+    expect.stringContaining('none of the choices 1, 2'),
+  ],
+  ['a whole number', integer(), f.decimal(), { F: '000010' }, 10],
+  ['a broken one in a whole', integer(), f.decimal(), { F: '1.5' }, expect.stringContaining('more than 0 digits')],
+  ['/ is no data', any, f, { F: '/' }, 'left'],
+  ['absent', any, f, {}, 'left'],
+  ['required and empty', any, f.required(), { F: '' }, expect.stringContaining('the target needs one')],
+  ['required and absent', any, f.required(), {}, expect.stringContaining('the target needs one')],
+  ['firstOf: the first with a value', any, firstOf(f, g), { F: '', G: 'b' }, 'b'],
+  ['firstOf: none has one, the first that is there counts', any, firstOf(f, g), { F: '' }, null],
+  ['join: without what is empty', any, join(' ', f, g), { F: 'a', G: '' }, 'a'],
+  ['join: a part that is no data leaves the whole', any, join(' ', f, g), { F: 'a', G: '/' }, 'left'],
+  ['anyOf: one is enough', boolean(), anyOf(f, g), { F: '', G: '01' }, true],
+  ['anyOf: none', boolean(), anyOf(f, g), { F: '', G: '' }, false],
+  ['anyOf: nothing is told', boolean(), anyOf(f, g), {}, 'left'],
+  ['or: the other where the first is empty', any, f.or(g), { F: '', G: 'b' }, 'b'],
+  ['or: empty stays empty where the other says nothing', any, f.or(g), { F: '' }, null],
+  ['when: the condition is not told', any, constant('x').when(f.is('1')), {}, 'left'],
+  ['when: it does not hold', any, constant('x').when(f.is('1')), { F: '2' }, 'left'],
+  ['when: it holds', any, constant('x').when(f.is('1')), { F: '1' }, 'x'],
+])('%s', (_title, target, rule, fields, wanted) => {
+  expect(made(target, rule, fields)).toEqual(wanted)
+})
+
+describe('nodes', () => {
+  const texts = node('IDOC', {}, node('T', { L: 'DE' }), node('T', { L: 'FR', V: 'Pompe' }))
+  const read = (rule: Rule<string>, source = texts) =>
+    defineMapping({ name: 'm', source: 'idoc', target: { t: any }, fields: { t: rule } }).run(source).values['t']
+
+  test('a field is that of the first node that has it', () => {
+    expect(read(field('T/V'))).toBe('Pompe')
+  })
+
+  test('pick takes the node that is wanted, else the first, none, or the first on a condition', () => {
+    const wanted = (language: string, otherwise?: 'first' | 'none' | Rule<boolean>) =>
+      read(pick('T', { where: ['L', language], ...(otherwise && { else: otherwise }) }).field('L'))
+    expect([wanted('FR'), wanted('EN'), wanted('EN', 'none')]).toEqual(['FR', 'DE', undefined])
+    expect([wanted('EN', field('T/V').is('Pompe')), wanted('EN', field('T/V').is('x'))]).toEqual(['DE', undefined])
+  })
+
+  test('a list in a list still reads the document itself', () => {
+    const inner = { key: text(20) }
+    const outer = { rows: list(inner) }
+    const rows = each('B', inner, { key: join('-', documentField('H/N'), field('V')) })
+    const mapping = defineMapping({
+      name: 'm',
+      source: 'idoc',
+      target: { all: list(outer) },
+      fields: { all: each('A', outer, { rows }) },
+    })
+    const source = node('IDOC', {}, node('H', { N: '7' }), node('A', {}, node('B', { V: '1' }), node('B', { V: '2' })))
+    expect(mapping.run(source).values).toEqual({ all: [{ rows: [{ key: '7-1' }, { key: '7-2' }] }] })
+  })
+})
