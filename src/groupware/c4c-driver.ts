@@ -117,14 +117,20 @@ class C4CDriver implements SideDriver {
     return { changes: listed.map(each => this.#change(each)), token: watermarkToken(askedAt), hasMore: false }
   }
 
-  async feed(_organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage> {
+  async feed(
+    _organization: string,
+    kind: ItemKind,
+    token: string | undefined,
+    signal: AbortSignal,
+    isBrief = false,
+  ): Promise<FeedPage> {
     const askedAt = this.#now()
     const since = askSince(token, this.#overlapMs) ?? 0
     const addresses = await this.#people.addresses(signal)
     const changes: Change[] = []
     const owners: (readonly string[])[] = []
     const asked = entitiesOf(kind).map(entity => ({ entity, filter: changedSince(since) }))
-    for (const listed of await listChanged(this.#client, asked, signal)) {
+    for (const listed of await listChanged(this.#client, asked, signal, isBrief)) {
       const [property] = ownerField(listed.entity)
       const address = addresses.get(textAt(listed.row.values, property))
       changes.push(this.#change(listed))

@@ -33,7 +33,14 @@ export interface SideDriver {
    * For a CRM with thousands of owners: the changes and keys of a kind of all of them in one question, which
    * sync/shared-feed.ts hands out to the mailboxes. A driver that offers them makes its tokens with `watermarkToken`.
    */
-  feed?(organization: string, kind: ItemKind, token: string | undefined, signal: AbortSignal): Promise<FeedPage>
+  feed?(
+    organization: string,
+    kind: ItemKind,
+    token: string | undefined,
+    signal: AbortSignal,
+    /** True: keys, versions and owners do, without the items themselves. */
+    isBrief?: boolean,
+  ): Promise<FeedPage>
   allKeys?(organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>>
   /** The items as they are now; undefined for those that are not there (any more). */
   read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]>

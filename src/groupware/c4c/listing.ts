@@ -1,6 +1,6 @@
 import type { C4CClient, C4CRow } from '../../protocols/c4c/client.ts'
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
-import { partsOf } from './kinds.ts'
+import { ownerField, partsOf } from './kinds.ts'
 
 export const listingLimits = {
   /** Items of each set that a first listing brings whole. */
@@ -51,17 +51,26 @@ export async function listAll(client: C4CClient, asked: readonly Asked[], signal
   return listed
 }
 
-/** Whole entities: of several sets in one request, as long as they are not many. */
-export async function listChanged(client: C4CClient, asked: readonly Asked[], signal: AbortSignal): Promise<Listed[]> {
+/** Whole entities, or what says which and whose they are: of several sets in one request, as long as they are not many. */
+export async function listChanged(
+  client: C4CClient,
+  asked: readonly Asked[],
+  signal: AbortSignal,
+  isBrief = false,
+): Promise<Listed[]> {
   const { changedAtOnce } = listingLimits
   const listed: Listed[] = []
-  const queries = asked.map(({ entity, filter }) => ({ entity, query: { filter, expand: partsOf(entity) } }))
+  const isWhole = !isBrief
+  const queries = asked.map(({ entity, filter }) => {
+    const [owner] = ownerField(entity)
+    return { entity, query: { filter, ...(isBrief ? { select: [...keyAndTag, owner] } : { expand: partsOf(entity) }) } }
+  })
   const along = queries.map(({ entity, query }) => ({ entity, query: { ...query, top: changedAtOnce + 1 } }))
   const pages = along.length > 1 ? await client.findEach(along, signal) : []
   for (const [index, { entity, query }] of queries.entries()) {
     const rows = pages[index]
-    if (rows && rows.length <= changedAtOnce) listed.push(...rows.map(row => ({ entity, row, isWhole: true })))
-    else for await (const row of client.list(entity, query, signal)) listed.push({ entity, row, isWhole: true })
+    if (rows && rows.length <= changedAtOnce) listed.push(...rows.map(row => ({ entity, row, isWhole })))
+    else for await (const row of client.list(entity, query, signal)) listed.push({ entity, row, isWhole })
   }
   return listed
 }

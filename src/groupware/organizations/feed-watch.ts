@@ -39,7 +39,7 @@ export class FeedWatch {
     try {
       for (let page = 0; page < watchLimits.pages; page++) {
         const token = this.#tokens.get(kind) ?? watermarkToken(this.#since)
-        const answer = await this.#crm.feed?.(this.#organization, kind, token, signal)
+        const answer = await this.#crm.feed?.(this.#organization, kind, token, signal, true)
         if (!answer) return
         for (const [index, change] of answer.changes.entries()) {
           if (this.#isNews(`${kind} ${change.id}`, change.isDeleted ? 'deleted' : change.version)) {

@@ -129,6 +129,32 @@ test('an item that we wrote since is told without its content, which was yesterd
   expect(crm.requests.get('update')).toBe(1)
 })
 
+test('while much is written the feed is asked for versions only, and seldom while its answers are long', async () => {
+  const { clock, crm, tell, now } = world()
+  const start = now()
+  const briefs: (boolean | undefined)[] = []
+  const { feed } = crm as SideDriver
+  const watched: SideDriver['feed'] = async (organization, kind, token, ending, isBrief) => {
+    briefs.push(isBrief)
+    const page = await feed?.(organization, kind, token, ending, isBrief)
+    if (!page) throw new Error('there is no feed')
+    return page
+  }
+  const limits = { ...feedLimits, writesBrief: 2, changesAtOnce: 1 }
+  const driver = withSharedFeed(Object.assign(crm, { feed: watched }), clock, limits)
+  const creation = (key: string) => ({ key, mark: null, item: appointment(), openAttachment: async function* () {} })
+  await driver.create(scopeOf('a@x'), ['1', '2', '3'].map(creation), signal)
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'], ['B2', 'a@x'], ['B3', 'a@x'], ['B4', 'a@x'])
+  await changesOf(driver, 'a@x', start)
+  await clock.advance(MINUTE)
+  await changesOf(driver, 'a@x', start)
+  expect(briefs).toEqual([true])
+  await clock.advance(10 * MINUTE)
+  await changesOf(driver, 'a@x', start)
+  expect(briefs).toEqual([true, false])
+})
+
 test('a question that fails is a failure of those who waited for it, and the next one asks again', async () => {
   const { clock, driver, crm, now } = world()
   const start = now()

@@ -3,10 +3,16 @@ import type { Change, ChangePage, Scope, SideDriver, SideItem } from '../drivers
 import { groupwareErrors } from '../errors.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { syncLimits } from './context.ts'
+import { watermarkLimits } from './watermark.ts'
 
 export const feedLimits = {
   /** The feed is asked again when its last answer is older than this; all mailboxes of an organization share it. */
   freshMs: 30 * SECOND,
+  /** After an answer of more changes it is asked again only later, as many times as long as it has so many changes. */
+  changesAtOnce: 1000,
+  freshUpToMs: 5 * MINUTE,
+  /** Above so many writes of our own within some minutes the feed is asked for keys and versions only. */
+  writesBrief: 200,
   /** The keys of all items are fetched at most so often. */
   keysFreshMs: 10 * MINUTE,
   /** Answers are kept for so long. */
@@ -48,6 +54,8 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
     ...plain,
     changes,
     ...(keys && { keys }),
+    create: (scope, items, signal) =>
+      feedOf(scope).afterCreating(items.length, () => plain.create(scope, items, signal)),
     update: (scope, items, signal) => feedOf(scope).whileWriting(items, () => plain.update(scope, items, signal)),
     remove: (scope, items, signal) => feedOf(scope).whileWriting(items, () => plain.remove(scope, items, signal)),
   }
@@ -99,6 +107,10 @@ class KindFeed {
   readonly #written = new Map<string, number>()
   /** The newest items as the feed brought them, apart from the answers, which repeat themselves. */
   readonly #items = new Map<string, SideItem>()
+  /** Writes of our own, as they fade in the feed, and when they were counted. */
+  #ownWrites = 0
+  #ownWritesAt = 0
+  #freshMs: number
   #askedAt = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
   #keys: { readonly at: number; readonly keys: Promise<ReadonlySet<string>> } | undefined
@@ -109,12 +121,13 @@ class KindFeed {
     this.#kind = kind
     this.#clock = clock
     this.#limits = limits
+    this.#freshMs = limits.freshMs
   }
 
   /** What an owner's items did since a token, or undefined when the kept answers do not reach back so far. */
   async since(owner: string, token: string, signal: AbortSignal): Promise<ChangePage | undefined> {
     const since = Date.parse(token)
-    if (this.#clock.now() - this.#askedAt > this.#limits.freshMs) await this.#ask(since, signal)
+    if (this.#clock.now() - this.#askedAt > this.#freshMs) await this.#ask(since, signal)
     // Somebody else's question may have been under way, which began later.
     for (let tries = 0; tries < 2 && !this.#reaches(since); tries += 1) {
       if (this.#clock.now() - since > this.#limits.reachMs) return undefined
@@ -133,11 +146,25 @@ class KindFeed {
   /** What the feed knows of items that are written is of yesterday from then on: they are read anew. */
   async whileWriting<T>(items: readonly { readonly id: string }[], write: () => Promise<T>): Promise<T> {
     this.#noteWritten(items)
+    this.#countOwn(items.length)
     try {
       return await write()
     } finally {
       this.#noteWritten(items)
     }
+  }
+
+  async afterCreating<T>(count: number, create: () => Promise<T>): Promise<T> {
+    this.#countOwn(count)
+    return create()
+  }
+
+  /** What we write comes back for as long as watermarks overlap. */
+  #countOwn(count: number): void {
+    const now = this.#clock.now()
+    this.#ownWrites *= Math.exp((this.#ownWritesAt - now) / watermarkLimits.overlapMs)
+    this.#ownWrites += count
+    this.#ownWritesAt = now
   }
 
   #noteWritten(items: readonly { readonly id: string }[]): void {
@@ -188,10 +215,13 @@ class KindFeed {
     const start = new Date(isOn ? last.upTo : since - this.#limits.reachSpareMs).toISOString()
     const askedAt = this.#clock.now()
     const byOwner = new Map<string, Change[]>()
+    this.#countOwn(0)
+    // Most of what is told then are our own writes, whose versions say so.
+    const isBrief = this.#ownWrites > this.#limits.writesBrief
     let token = start
     let count = 0
     for (let pages = 1; ; pages += 1) {
-      const page = await this.#driver.feed?.(this.#organization, this.#kind, token, signal)
+      const page = await this.#driver.feed?.(this.#organization, this.#kind, token, signal, isBrief)
       if (!page) return
       for (const [index, change] of page.changes.entries()) {
         for (const owner of page.owners[index] ?? []) {
@@ -211,6 +241,8 @@ class KindFeed {
     if (!isOn) this.#answers = []
     this.#answers.push({ number: this.#answerCount, from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
     this.#askedAt = askedAt
+    const { freshMs, freshUpToMs, changesAtOnce } = this.#limits
+    this.#freshMs = Math.max(freshMs, Math.min(freshUpToMs, (freshMs * count) / changesAtOnce))
     this.#forgetOld()
   }
 
