@@ -7,7 +7,9 @@ import { consoleFolder } from '../../src/cli/console-folder.ts'
 import { c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { exchangeAccount, startExchangeEws } from '../../src/twins/exchange-ews/exchange-ews.ts'
+import { contoso } from '../../src/twins/sign-in/contoso.ts'
 import { mailWorld, whenTestEnds } from '../system/mail-world.ts'
+import { freePorts } from './servers/wait.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = join(root, 'examples/c4c-groupware')
@@ -30,8 +32,13 @@ export async function consoleWorld() {
   whenTestEnds(() => exchange.stop())
   const c4c = await startC4C({ tls, employees: people.filter(address => address !== stranger) })
   whenTestEnds(() => c4c.stop())
+  // Registered at the sign-in server before the hub starts.
+  const [port = 0] = await freePorts(1)
+  const redirectUris = ['http://localhost/oauth/callback', `http://localhost:${port}/oauth/callback`]
   const world = await mailWorld({
+    signIn: { tenants: [contoso(redirectUris)] },
     hub: {
+      admin: { host: '127.0.0.1', port },
       console: consoleFolder,
       trustedCertificates: [ca],
       alertPolicy: { lookEveryMs: 1_000 },

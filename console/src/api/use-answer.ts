@@ -43,9 +43,17 @@ export function useAnswer<Answer>(path: string | undefined, everyMs?: number): A
         : setInterval(() => {
             if (!isBusy.current && isAttended()) void look()
           }, everyMs)
+    // Whoever comes back to the page sees at once how it is now.
+    const onReturn = () => {
+      if (everyMs !== undefined && !document.hidden && !isBusy.current) void look()
+    }
+    document.addEventListener('visibilitychange', onReturn)
+    window.addEventListener('focus', onReturn)
     return () => {
       ended.abort()
       clearInterval(timer)
+      document.removeEventListener('visibilitychange', onReturn)
+      window.removeEventListener('focus', onReturn)
     }
   }, [path, everyMs, turn])
 

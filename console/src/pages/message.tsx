@@ -1,4 +1,5 @@
 import { Tab, TabContainer } from '@ui5/webcomponents-react'
+import { useState } from 'react'
 import { pathTo } from '../api/client.ts'
 import type { MessageDetail } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
@@ -18,8 +19,11 @@ import { planJourney, type Station, titleOf } from '../words/journey.ts'
 
 /** One message: what became of it and why, its journey, its content, and what a person can do with it. */
 export default function MessagePage({ name: id }: PageProps) {
-  const message = useAnswer<MessageDetail>(pathTo`/api/messages/${id}`, 5_000)
+  const [isTravelling, setTravelling] = useState(false)
+  const message = useAnswer<MessageDetail>(pathTo`/api/messages/${id}`, isTravelling ? 1_000 : 5_000)
   const { data } = message
+  const travels = data?.state === 'queued' && data.heldBy === undefined && !data.awaitsChange
+  if (data && travels !== isTravelling) setTravelling(travels)
   return (
     <Page
       title={data ? titleOf(data) : `Message ${id}`}
