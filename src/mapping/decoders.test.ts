@@ -171,6 +171,12 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
   expect(made(target, rule, fields)).toEqual(wanted)
 })
 
+test('what is cut is told, what just fits is not', () => {
+  const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: any }, fields: { t: f.cut(3) } })
+  const warningsOf = (F: string) => mapping.run(node('IDOC', {}, node('E1', { F }))).warnings
+  expect([warningsOf('abc'), warningsOf('abcd')]).toEqual([[], ['t: a text of 4 characters was cut to 3']])
+})
+
 describe('nodes', () => {
   const texts = node('IDOC', {}, node('T', { L: 'DE' }), node('T', { L: 'FR', V: 'Pompe' }))
   const read = (rule: Rule<string>, source = texts) =>
