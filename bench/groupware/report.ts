@@ -1,5 +1,6 @@
 import { loadavg } from 'node:os'
 import type { HubReport, HubTask } from './hub.ts'
+import { leastOfFirst, leastOfIdle } from './least.ts'
 import type { Cost } from './measure.ts'
 import type { Tally } from './tally.ts'
 
@@ -11,7 +12,8 @@ export interface Step {
 }
 
 /** Figures of one step of a hub, and what was asked for. */
-export function printStep({ mailboxes, items }: HubTask, { step, cost, connections }: Step): void {
+export function printStep(task: HubTask, { step, cost, connections }: Step): void {
+  const { mailboxes, items } = task
   const { exchange, crm, cpuMs, wallMs, peakMiB, restMiB, heapMiB } = cost
   const all = mailboxes * items
   const inBatches = Object.entries(exchange.by).filter(([name]) => name.startsWith('batch '))
@@ -33,6 +35,12 @@ export function printStep({ mailboxes, items }: HubTask, { step, cost, connectio
   )
   console.log(`    ${words(exchange, mailboxes)}`)
   console.log(`    ${words(crm, mailboxes)}`)
+  if (step === 'first') {
+    const least = leastOfFirst(task)
+    const all = `${least.exchange} + ${least.crm} per mailbox, ${((least.exchange + least.crm) / items).toFixed(3)} per item`
+    console.log(`    least: ${all}. ${least.why.join('. ')}.`)
+  }
+  if (step === 'idle') console.log(`    least: ${leastOfIdle(task).join('; ')}.`)
 }
 
 export function printHub({ mailboxes, items }: HubTask, { storeBytes, logBytes, seen }: HubReport): void {

@@ -19,6 +19,8 @@ export class ProgressBook {
   readonly #log: Log
   readonly #entries = new Map<string, Progress>()
   readonly #changed = new Set<string>()
+  /** Had rounds that changed nothing: that is stored seldom, and when the hub stops. */
+  readonly #quiet = new Set<string>()
   #cancel: (() => void) | undefined
 
   private constructor(records: Pick<Records, 'list' | 'write' | 'remove'>, clock: Clock, log: Log) {
@@ -87,12 +89,14 @@ export class ProgressBook {
   async forget(mailbox: string): Promise<void> {
     this.#entries.delete(mailbox)
     this.#changed.delete(mailbox)
+    this.#quiet.delete(mailbox)
     await this.#records.remove(area, mailbox)
   }
 
   async store(): Promise<void> {
     const changed = [...this.#changed]
     this.#changed.clear()
+    for (const mailbox of changed) this.#quiet.delete(mailbox)
     await Promise.all(
       changed.map(mailbox => {
         const { nextRoundAt: _, ...kept } = this.of(mailbox)
@@ -103,11 +107,18 @@ export class ProgressBook {
 
   async close(): Promise<void> {
     this.#cancel?.()
+    for (const mailbox of this.#quiet) this.#changed.add(mailbox)
     await this.store()
   }
 
   #set(mailbox: string, progress: Progress): void {
+    const before = this.of(mailbox)
     this.#entries.set(mailbox, progress)
+    // Ten thousand mailboxes have a round every few minutes, of which nobody has to know after a crash.
+    if (isSameBut(before, progress)) {
+      this.#quiet.add(mailbox)
+      return
+    }
     this.#changed.add(mailbox)
     this.#cancel ??= this.#clock.after(organizationLimits.progressStoreMs, () => {
       this.#cancel = undefined
@@ -116,4 +127,10 @@ export class ProgressBook {
       })
     })
   }
+}
+
+/** True where nothing is new but when the last round was. */
+function isSameBut(before: Progress, after: Progress): boolean {
+  const rest = ({ lastRoundAt: _, nextRoundAt: __, ...kept }: Progress) => JSON.stringify(kept)
+  return rest(before) === rest(after)
 }
