@@ -49,8 +49,11 @@ export function App() {
     })
     await look()
   }, [look])
-  const signedIn = useMemo(() => (session ? signedInWith(session, signOut) : undefined), [session, signOut])
   const begin = useCallback((next: Session) => setState({ is: 'in', session: next }), [])
+  const signedIn = useMemo(
+    () => (session ? signedInWith(session, { signOut, renew: begin }) : undefined),
+    [session, signOut, begin],
+  )
 
   return (
     <ThemeProvider>

@@ -30,7 +30,7 @@ import { notify } from './parts/act.tsx'
 import { Boundary } from './parts/boundary.tsx'
 import { Nothing } from './parts/facts.tsx'
 import { Page } from './parts/page.tsx'
-import { hrefOf, match, usePlace } from './route.ts'
+import { hrefOf, match, navigate, usePlace } from './route.ts'
 import { useSession } from './session/session.ts'
 import { chooseLook, currentLook, looks } from './theme.ts'
 
@@ -48,6 +48,7 @@ const pages: readonly (readonly [pattern: string, page: ComponentType<PageProps>
   ['/connectors', lazy(() => import('./pages/connectors.tsx'))],
   ['/service-users', lazy(() => import('./pages/service-users.tsx'))],
   ['/log', lazy(() => import('./pages/log.tsx'))],
+  ['/account', lazy(() => import('./pages/account.tsx'))],
 ]
 
 export interface PageProps {
@@ -82,60 +83,65 @@ export default function Shell() {
     document.querySelector('.content')?.scrollTo(0, 0)
   }, [path])
   return (
-    <NavigationLayout
-      mode={isWide ? 'Expanded' : 'Collapsed'}
-      className="shell"
-      header={
-        <ShellBar
-          startButton={
-            <Button
-              icon="menu2"
-              design="Transparent"
-              accessibleName={isWide ? 'Fold the list of pages' : 'Show the list of pages'}
-              onClick={() => setWide(!isWide)}
-            />
-          }
-          branding={
-            <ShellBarBranding
-              href={hrefOf('/')}
-              accessibleName="Isthmus, to the overview"
-              logo={<img src={logo} alt="" width={28} height={28} />}
-            >
-              Isthmus
-            </ShellBarBranding>
-          }
-          content={
-            <span className="stage" data-hide-order={1}>
-              {hub ? `${hub.stage} · ${hub.version}` : ''}
-            </span>
-          }
-          onProfileClick={() => setMenuOpen(true)}
-          profile={<Avatar id={avatarId} initials={initialsOf(name)} accessibleName={`${name}: look and sign-out`} />}
-        />
-      }
-      sideContent={
-        <SideNavigation collapsed={!isWide} accessibleName="Pages">
-          {sections.map(section => (
-            <SideNavigationItem
-              key={section.path}
-              text={section.text}
-              icon={section.icon}
-              href={hrefOf(section.path)}
-              selected={isWithin(path, section.path)}
-            />
-          ))}
-        </SideNavigation>
-      }
-    >
-      <div className="content">
-        <Profile opener={avatarId} isOpen={isMenuOpen} onClose={() => setMenuOpen(false)} />
-        <Boundary key={path}>
-          <Suspense fallback={<BusyIndicator active delay={300} className="busy" />}>
-            <CurrentPage path={path} />
-          </Suspense>
-        </Boundary>
-      </div>
-    </NavigationLayout>
+    <>
+      <button type="button" className="skip" onClick={() => document.getElementById('content')?.focus()}>
+        To the content
+      </button>
+      <NavigationLayout
+        mode={isWide ? 'Expanded' : 'Collapsed'}
+        className="shell"
+        header={
+          <ShellBar
+            startButton={
+              <Button
+                icon="menu2"
+                design="Transparent"
+                accessibleName={isWide ? 'Fold the list of pages' : 'Show the list of pages'}
+                onClick={() => setWide(!isWide)}
+              />
+            }
+            branding={
+              <ShellBarBranding
+                href={hrefOf('/')}
+                accessibleName="Isthmus, to the overview"
+                logo={<img src={logo} alt="" width={28} height={28} />}
+              >
+                Isthmus
+              </ShellBarBranding>
+            }
+            content={
+              <span className="stage" data-hide-order={1}>
+                {hub ? `${hub.stage} · ${hub.version}` : ''}
+              </span>
+            }
+            onProfileClick={() => setMenuOpen(true)}
+            profile={<Avatar id={avatarId} initials={initialsOf(name)} accessibleName={`${name}: look and sign-out`} />}
+          />
+        }
+        sideContent={
+          <SideNavigation collapsed={!isWide} accessibleName="Pages">
+            {sections.map(section => (
+              <SideNavigationItem
+                key={section.path}
+                text={section.text}
+                icon={section.icon}
+                href={hrefOf(section.path)}
+                selected={isWithin(path, section.path)}
+              />
+            ))}
+          </SideNavigation>
+        }
+      >
+        <div className="content">
+          <Profile opener={avatarId} isOpen={isMenuOpen} onClose={() => setMenuOpen(false)} />
+          <Boundary key={path}>
+            <Suspense fallback={<BusyIndicator active delay={300} className="busy" />}>
+              <CurrentPage path={path} />
+            </Suspense>
+          </Boundary>
+        </div>
+      </NavigationLayout>
+    </>
   )
 }
 
@@ -164,11 +170,14 @@ function Profile({ opener, isOpen, onClose }: { readonly opener: string; readonl
       open={isOpen}
       opener={opener}
       onClose={onClose}
-      onSignOutClick={() => signOut().catch((thrown: unknown) => notify(refusalOf(thrown).title))}
+      onSignOutClick={() => {
+        signOut().catch((thrown: unknown) => notify(refusalOf(thrown).title))
+      }}
       accounts={
         <UserMenuAccount titleText={name} subtitleText={roles.join(', ')} avatarInitials={initialsOf(name)} selected />
       }
     >
+      <UserMenuItem icon="user-settings" text="Your account" onClick={() => navigate('/account')} />
       {looks.map(each => (
         <UserMenuItem
           key={each}

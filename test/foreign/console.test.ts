@@ -91,11 +91,19 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
   })
 
-  test('who has an authenticator gets in with its code only', async () => {
+  test('who sets up an authenticator gets in with its code only, back to the page that was left', async () => {
     await world.administrator('olga', ['Operator'])
-    const { secret } = await world.ask<{ secret: string }>('POST', '/api/administrators/olga/totp')
-    await world.ask('PUT', '/api/administrators/olga/totp', { code: totpCode(secret, Date.now()) })
-    const page = await visit('/console/flows')
+    const page = await visitAs('olga', '/flows')
+    await page.getByRole('button', { name: 'olga: look and sign-out' }).click()
+    await page.locator('ui5-user-menu-item[text="Your account"]').click()
+    await page.getByRole('button', { name: 'Set up an authenticator' }).click()
+    const secret = ((await page.locator('.secret').textContent()) ?? '').replaceAll(' ', '')
+    await page.getByLabel('The code that it shows now').fill(totpCode(secret, Date.now()))
+    await page.getByRole('button', { name: 'Confirm' }).click()
+    await page.getByRole('region', { name: 'Authenticator' }).getByText('Each sign-in asks for a code').waitFor()
+    await openPage(page, 'Flows')
+    await page.getByRole('button', { name: 'olga: look and sign-out' }).click()
+    await page.getByText('Sign Out').click()
     await signIn(page, 'olga')
     await page.getByRole('alert').getByText('Next step').waitFor()
     // Each code counts once; the one of the next half minute is let in already.
@@ -169,6 +177,26 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
       who: 'anna.berg@127.0.0.1',
       detail: { delivery: id, reason: 'ordered again by telephone' },
     })
+  })
+
+  test('by keyboard alone, from the overview to a message that was set aside', async () => {
+    const id = await setAside('Order 4714', 'Without a mouse')
+    const page = await visitAs('anna.berg')
+    await page.getByRole('link', { name: 'See the messages that were set aside' }).waitFor()
+    const tabTo = async (selector: string) => {
+      for (let presses = 0; presses < 40; presses++) {
+        await page.keyboard.press('Tab')
+        if (await page.locator(`:focus`).evaluate((node, wanted) => node.matches(wanted), selector)) break
+      }
+      await page.keyboard.press('Enter')
+    }
+    await tabTo('.skip')
+    await tabTo('a[href*="state=set-aside"]')
+    await page.getByRole('heading', { level: 1, name: 'Messages' }).waitFor()
+    const link = `a[href$="/messages/${id}"]`
+    await page.locator(link).focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'Order 4714' }).waitFor()
   })
 
   test('a flow is stopped, with a word on what that means, and started; its links are checked', async () => {

@@ -11,7 +11,7 @@ const session = {
 }
 
 test('who lacks a right is told which one', () => {
-  const { may, reason } = signedInWith(session, async () => {})
+  const { may, reason } = signedInWith(session, { signOut: async () => {}, renew: () => {} })
   expect([may('MonitoringDataRead'), reason('MonitoringDataRead')]).toEqual([true, undefined])
   expect(may('WorkspaceArtifactsDeploy')).toBe(false)
   expect(reason('WorkspaceArtifactsDeploy')).toContain('WorkspaceArtifactsDeploy')

@@ -9,6 +9,8 @@ export interface SignedIn {
   /** Why a button is disabled; undefined when it need not be. */
   reason(permission: string): string | undefined
   signOut(): Promise<void>
+  /** The hub began another session for the same person (a new password, an authenticator). */
+  renew(session: Session): void
 }
 
 export const SessionContext = createContext<SignedIn | undefined>(undefined)
@@ -19,13 +21,13 @@ export function useSession(): SignedIn {
   return signedIn
 }
 
-export function signedInWith(session: Session, signOut: () => Promise<void>): SignedIn {
+export function signedInWith(session: Session, ways: Pick<SignedIn, 'signOut' | 'renew'>): SignedIn {
   const has = new Set(session.permissions)
   return {
     session,
     may: permission => has.has(permission),
     reason: permission =>
       has.has(permission) ? undefined : `Your roles do not include ${permission}, which this asks for.`,
-    signOut,
+    ...ways,
   }
 }
