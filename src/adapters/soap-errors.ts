@@ -1,4 +1,5 @@
 import { defineErrors } from '../kernel/error.ts'
+import { answerErrors } from './answer-errors.ts'
 
 /** What the soap sender answers to whoever calls it. */
 export const soapSenderErrors = defineErrors('SOAP', {
@@ -14,30 +15,7 @@ export const soapSenderErrors = defineErrors('SOAP', {
     means: 'The message is a fault, which nothing here waits for.',
     next: 'Send requests to this endpoint.',
   },
-  LATE: {
-    side: 'hub',
-    retry: 'soon',
-    means: 'There is no answer to message {id} within {within}.',
-    next: 'Ask again with the same message id: the message goes on, and its answer is kept.',
-  },
-  REJECTED: {
-    side: 'caller',
-    retry: 'never',
-    means: '{summary}',
-    next: 'Correct the request; whoever runs the hub finds it as message {id}.',
-  },
-  NOT_ANSWERED: {
-    side: 'flow',
-    retry: 'never',
-    means: 'Message {id} ended without an answer: {summary}',
-    next: 'Whoever runs the hub finds it by its id: isthmus message show {id}.',
-  },
-  FAILED: {
-    side: 'flow',
-    retry: 'never',
-    means: 'Message {id} was taken in but not delivered ({code}).',
-    next: 'Whoever runs the hub finds it by its id: isthmus message show {id}.',
-  },
+  ...answerErrors,
   WSDL_UNREADABLE: {
     side: 'flow',
     retry: 'after-change',

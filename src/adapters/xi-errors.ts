@@ -1,4 +1,5 @@
 import { defineErrors } from '../kernel/error.ts'
+import { answerErrors } from './answer-errors.ts'
 
 /** What the xi sender answers to systems that call it. */
 export const xiSenderErrors = defineErrors('XI', {
@@ -26,30 +27,7 @@ export const xiSenderErrors = defineErrors('XI', {
     means: 'The message brings {count} attachments and no main document.',
     next: 'Write take: message in the sender of the flow, and let the flow take it apart.',
   },
-  LATE: {
-    side: 'hub',
-    retry: 'soon',
-    means: 'There is no answer to message {id} within {within}.',
-    next: 'Ask again with the same message id: the message goes on, and its answer is kept.',
-  },
-  REJECTED: {
-    side: 'caller',
-    retry: 'never',
-    means: '{summary}',
-    next: 'Correct the request; whoever runs the hub finds it as message {id}.',
-  },
-  NOT_ANSWERED: {
-    side: 'flow',
-    retry: 'never',
-    means: 'Message {id} ended without an answer: {summary}',
-    next: 'Whoever runs the hub finds it by its id: isthmus message show {id}.',
-  },
-  FAILED: {
-    side: 'flow',
-    retry: 'never',
-    means: 'Message {id} was taken in but not delivered ({code}).',
-    next: 'Whoever runs the hub finds it by its id: isthmus message show {id}.',
-  },
+  ...answerErrors,
   ANSWER_GONE: {
     side: 'hub',
     retry: 'never',

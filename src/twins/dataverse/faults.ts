@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { drops, html, slowMs, truncate } from '../http-faults.ts'
 import { times } from '../twin.ts'
 
 const method = z
@@ -30,17 +31,10 @@ export const dataverseFaults = z.strictObject({
     })
     .optional()
     .meta({ description: 'Requests answered with an error, such as that of a plug-in (400, 0x80040265).' }),
-  slowMs: z.int().min(0).max(600_000).optional().meta({ description: 'Every answer comes this much later.' }),
-  dropBefore: z
-    .strictObject({ times, method })
-    .optional()
-    .meta({ description: 'Connections cut before the request is carried out.' }),
-  dropAfter: z
-    .strictObject({ times, method })
-    .optional()
-    .meta({ description: 'Connections cut after the request was carried out.' }),
-  truncate: z.strictObject({ times }).optional().meta({ description: 'Answers of which only the first half is sent.' }),
-  html: z.strictObject({ times }).optional().meta({ description: 'Requests answered with a log-in page and 200.' }),
+  slowMs,
+  ...drops({ method }),
+  truncate,
+  html,
   duplicates: z
     .strictObject({ times })
     .optional()

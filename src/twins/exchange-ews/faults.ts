@@ -1,7 +1,6 @@
 import { z } from 'zod'
+import { drops, html, slowMs, truncate, writesOnly } from '../http-faults.ts'
 import { times } from '../twin.ts'
-
-const writesOnly = z.boolean().default(false).meta({ description: 'Only requests that change something.' })
 
 /** The faults of the EWS twin. */
 export const ewsFaults = z.strictObject({
@@ -37,17 +36,10 @@ export const ewsFaults = z.strictObject({
     .strictObject({ times, status: z.int().min(300).max(599), location: z.string().optional() })
     .optional()
     .meta({ description: 'Requests answered with this HTTP status and no SOAP.' }),
-  html: z.strictObject({ times }).optional().meta({ description: 'Requests answered with a log-in page and 200.' }),
-  dropBefore: z
-    .strictObject({ times, writesOnly })
-    .optional()
-    .meta({ description: 'Connections cut before a request is carried out.' }),
-  dropAfter: z
-    .strictObject({ times, writesOnly })
-    .optional()
-    .meta({ description: 'Connections cut after a request was carried out.' }),
-  truncate: z.strictObject({ times }).optional().meta({ description: 'Answers of which only the first half is sent.' }),
-  slowMs: z.int().min(0).max(600_000).optional().meta({ description: 'Every answer comes this much later.' }),
+  html,
+  ...drops({ writesOnly }),
+  truncate,
+  slowMs,
   cutStreams: z.literal(true).optional().meta({ description: 'Once: open streams end in the middle of an envelope.' }),
   loseSyncStates: z
     .literal(true)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { drops, html, slowMs, truncate, writesOnly } from '../http-faults.ts'
 import { times } from '../twin.ts'
 
 /** The faults of the Graph twin; `mailbox` narrows one to the requests of a mailbox. */
@@ -24,17 +25,10 @@ export const graphFaults = z.strictObject({
     })
     .optional()
     .meta({ description: 'Requests refused with an error of Graph.' }),
-  dropBefore: z
-    .strictObject({ times, writesOnly: z.boolean().default(false) })
-    .optional()
-    .meta({ description: 'Connections cut before the request is carried out.' }),
-  dropAfter: z
-    .strictObject({ times, writesOnly: z.boolean().default(false) })
-    .optional()
-    .meta({ description: 'Connections cut after the request was carried out.' }),
-  slowMs: z.int().min(0).max(600_000).optional().meta({ description: 'Every answer comes this much later.' }),
-  html: z.strictObject({ times }).optional().meta({ description: 'Requests answered with a log-in page and 200.' }),
-  truncate: z.strictObject({ times }).optional().meta({ description: 'Answers of which only the first half is sent.' }),
+  ...drops({ writesOnly }),
+  slowMs,
+  html,
+  truncate,
   foreignLinks: z.literal(true).optional().meta({ description: 'Links to next pages lead to another host.' }),
   expireDeltas: z
     .literal(true)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { drops, slowMs } from '../http-faults.ts'
 import { times } from '../twin.ts'
 
 /** The faults of the twin: of what it sends first, then of its own endpoints. */
@@ -22,19 +23,12 @@ export const aleFaults = z.strictObject({
     .optional()
     .meta({ description: 'Requests answered with 503 and Retry-After.' }),
   fail: z.strictObject({ times }).optional().meta({ description: 'Requests answered with 500 and a page of HTML.' }),
-  dropBefore: z
-    .strictObject({ times })
-    .optional()
-    .meta({ description: 'Connections cut before the request is carried out.' }),
-  dropAfter: z
-    .strictObject({ times })
-    .optional()
-    .meta({ description: 'Connections cut after the request was carried out.' }),
+  ...drops({}),
   locked: z
     .strictObject({ times })
     .optional()
     .meta({ description: 'Inbound IDocs that cannot be posted because the object is locked (status 51).' }),
-  slowMs: z.int().min(0).max(600_000).optional().meta({ description: 'Every answer comes this much later.' }),
+  slowMs,
 })
 export type AleFaultDocument = z.input<typeof aleFaults>
 export type AleFaults = z.output<typeof aleFaults>
