@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { LoadedFlow } from '../flow/document.ts'
 import { type LoadResult, loadFlow } from '../flow/load-flow.ts'
 import type { Problem } from '../flow/problem.ts'
 import type { Declarations } from '../flow/schema.ts'
 import { defineErrors } from '../kernel/error.ts'
+import { SECOND } from '../kernel/time.ts'
 import type { Records } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import type { CatalogEntry, FlowCatalog } from './parts.ts'
@@ -35,7 +36,14 @@ export interface CatalogOptions {
 
 const area = 'flow-state'
 
-/** The documents of the hub, read anew each time, so that a start always takes what stands on disk. */
+/**
+ * For so long a document that is the same on disk is not linted again for a list: pages ask for it every few seconds, and
+ * linting thirty documents takes the time of hundreds of messages. What stands beside it (parameters, modules) may be
+ * looked at this much later; a start reads everything anew.
+ */
+const lintedForMs = 15 * SECOND
+
+/** The documents of the hub; a start always takes what stands on disk then. */
 export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
   const { declarations, files, stage, store } = options
 
@@ -44,13 +52,33 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
     return loadFlow({ ...declarations, file, stage, ...(text !== undefined && { text }), ...(params && { params }) })
   }
 
-  async function entryOf(file: string): Promise<CatalogEntry> {
+  const linted = new Map<
+    string,
+    { readonly print: string; readonly at: number; readonly entry: Promise<LintedEntry> }
+  >()
+
+  async function lintEntry(file: string): Promise<LintedEntry> {
     const result = await loadFile(file)
     const name = 'flow' in result ? result.flow.name : (nameIn(readText(file)) ?? file)
-    const state = await store.read(area, name)
-    const shouldRun = state ? (state.value as { shouldRun: boolean }).shouldRun : true
-    const problems = 'flow' in result ? [] : result.problems.filter(isError)
-    return { name, file, shouldRun, problems }
+    return { name, file, problems: 'flow' in result ? [] : result.problems.filter(isError) }
+  }
+
+  function lintedEntry(file: string): Promise<LintedEntry> {
+    const print = fingerprintOf(file)
+    const known = linted.get(file)
+    const at = performance.now()
+    if (known?.print === print && at - known.at < lintedForMs) return known.entry
+    const entry = lintEntry(file)
+    linted.set(file, { print, at, entry })
+    // A failure is told to who asked, and not kept.
+    entry.catch(() => linted.delete(file))
+    return entry
+  }
+
+  async function entryOf(file: string): Promise<CatalogEntry> {
+    const entry = await lintedEntry(file)
+    const state = await store.read(area, entry.name)
+    return { ...entry, shouldRun: state ? (state.value as { shouldRun: boolean }).shouldRun : true }
   }
 
   async function list(): Promise<readonly CatalogEntry[]> {
@@ -102,6 +130,14 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       await store.write(area, name, { shouldRun })
     },
   }
+}
+
+type LintedEntry = Omit<CatalogEntry, 'shouldRun'>
+
+/** Tells one state of a file from another without reading it. */
+function fingerprintOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return found ? `${found.ino} ${found.mtimeNs} ${found.size}` : 'missing'
 }
 
 function isError(problem: Problem): boolean {

@@ -105,10 +105,19 @@ export async function openPage(page: Page, name: string): Promise<void> {
   await page.getByRole('heading', { level: 1, name }).waitFor()
 }
 
+/** What functions that run in the page use of it; the types of browsers are no part of these tests. */
+export interface Tab {
+  readonly history: { pushState(state: null, title: string, url: string): void }
+  readonly document: { readonly body: object }
+  dispatchEvent(event: Event): void
+  getComputedStyle(node: object): { readonly backgroundColor: string }
+}
+
 /** Goes to a path of the console without loading it anew, as the arrows of the browser do. */
 export async function openPath(page: Page, path: string): Promise<void> {
   await page.evaluate(to => {
-    history.pushState(null, '', to)
-    dispatchEvent(new PopStateEvent('popstate'))
+    const tab = globalThis as unknown as Tab
+    tab.history.pushState(null, '', to)
+    tab.dispatchEvent(new Event('popstate'))
   }, `/console${path}`)
 }

@@ -12,6 +12,7 @@ import {
   question,
   signIn,
   stranger,
+  type Tab,
 } from './console-world.ts'
 import { type Chromium, startChromium } from './servers/chromium.ts'
 import { describeForeign } from './servers/needs.ts'
@@ -299,7 +300,10 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
       const overflow = await page.locator('.content').evaluate(node => node.scrollWidth - node.clientWidth)
       expect(`${path} ${overflow}`).toBe(`${path} 0`)
     }
-    const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+    const background = await page.evaluate(() => {
+      const tab = globalThis as unknown as Tab
+      return tab.getComputedStyle(tab.document.body).backgroundColor
+    })
     const [red = 0] = (/\d+/.exec(background) ?? []).map(Number)
     expect(red < 100 ? 'dark' : 'light').toBe(colorScheme)
   })

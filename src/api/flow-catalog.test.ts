@@ -1,0 +1,64 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { builtIn } from '../main.ts'
+import { createFlowCatalog } from './flow-catalog.ts'
+
+const document = (every: string) => `flow: clock
+params: { url: { type: url } }
+from: { timer: { every: ${every} } }
+to: { http: { url: "\${params.url}" } }
+`
+
+/** A catalog of one document with its parameters, and what the store was told of it. */
+function catalogWorld() {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-catalog-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  mkdirSync(join(folder, 'params'))
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text)
+  write('params/dev.yaml', 'url: http://127.0.0.1:9\n')
+  write('flow.yaml', document('1h'))
+  const kept = new Map<string, { value: { shouldRun: boolean }; revision: number }>()
+  const catalog = createFlowCatalog({
+    declarations: builtIn,
+    files: [join(folder, 'flow.yaml')],
+    stage: 'dev',
+    store: {
+      read: async (_area, id) => kept.get(id),
+      async write(_area, id, value) {
+        kept.set(id, { value: value as { shouldRun: boolean }, revision: 1 })
+        return 1
+      },
+    },
+  })
+  return { catalog, write }
+}
+
+test('a document that is changed is seen at once, with its mistakes', async () => {
+  const { catalog, write } = catalogWorld()
+  expect(await catalog.list()).toMatchObject([{ name: 'clock', problems: [], shouldRun: true }])
+  write('flow.yaml', document('often'))
+  expect(await catalog.list()).toMatchObject([{ name: 'clock', problems: [{ line: 3 }] }])
+  write('flow.yaml', document('2h'))
+  expect(await catalog.list()).toMatchObject([{ problems: [] }])
+  expect(await catalog.document('clock')).toMatchObject({ text: document('2h') })
+})
+
+test('whether a flow shall run is never an old answer', async () => {
+  const { catalog } = catalogWorld()
+  await catalog.list()
+  await catalog.remember('clock', false)
+  expect(await catalog.list()).toMatchObject([{ shouldRun: false }])
+})
+
+test('a list does not lint anew what is the same on disk; a start reads everything that stands beside it', async () => {
+  const { catalog, write } = catalogWorld()
+  await catalog.list()
+  write('params/dev.yaml', 'url: 5\n')
+  expect(await catalog.list()).toMatchObject([{ problems: [] }])
+  await expect(catalog.load('clock')).rejects.toMatchObject({ code: 'CATALOG_DOES_NOT_LINT' })
+  // With the document, its parameters are read again.
+  write('flow.yaml', `${document('1h')}\n`)
+  expect((await catalog.list())[0]?.problems).not.toEqual([])
+})
