@@ -159,6 +159,13 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
   ['firstOf: none has one, the first that is there counts', any, firstOf(f, g), { F: '' }, null],
   ['join: without what is empty', any, join(' ', f, g), { F: 'a', G: '' }, 'a'],
   ['join: a part that is no data leaves the whole', any, join(' ', f, g), { F: 'a', G: '/' }, 'left'],
+  [
+    'join: a part that is required',
+    any,
+    join(' ', f, g.required()),
+    { F: 'a', G: '' },
+    expect.stringContaining('E1/G, required has no value'),
+  ],
   ['anyOf: one is enough', boolean(), anyOf(f, g), { F: '', G: '01' }, true],
   ['anyOf: none', boolean(), anyOf(f, g), { F: '', G: '' }, false],
   ['anyOf: nothing is told', boolean(), anyOf(f, g), {}, 'left'],
@@ -175,6 +182,21 @@ test('what is cut is told, what just fits is not', () => {
   const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: any }, fields: { t: f.cut(3) } })
   const warningsOf = (F: string) => mapping.run(node('IDOC', {}, node('E1', { F }))).warnings
   expect([warningsOf('abc'), warningsOf('abcd')]).toEqual([[], ['t: a text of 4 characters was cut to 3']])
+})
+
+test('of a long rule the beginning is told, and what is wrong with the value in any case', () => {
+  const long = f
+    .replace({ a: 'b' })
+    .trim()
+    .trim()
+    .trim()
+    .trim()
+    .trim()
+    .replace({ c: 'd' })
+    .replace({ e: 'f' })
+    .decimal()
+  const rule = long.plus(g.decimal(), g.decimal(), g.decimal(), g.decimal())
+  expect(made(amount, rule, { F: 'x' })).toMatch(/^1 of .*t \(E1\/F, by table .* …\): "x" is no decimal number$/)
 })
 
 describe('nodes', () => {

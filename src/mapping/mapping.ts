@@ -54,7 +54,9 @@ export const unlinkedKey = '@unlinked'
 
 /** Faults that one error names; a document that is wrong throughout would fill the log. */
 const faultsMax = 5
-const faultTextMax = 300
+const faultTextMax = 400
+/** Of a long rule the beginning is named, so that the value and what is wrong with it are told in any case. */
+const ruleTextMax = 160
 
 /** Makes a mapping. The compiler refuses a name that the target does not have and a value that its field does not take. */
 export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>): Mapping {
@@ -121,7 +123,9 @@ function readInto(into: Record<string, Json>, { name, place, rule, target, scope
     into[fitted.name] = fitted.value
   } catch (thrown) {
     if (!(thrown instanceof RuleFault)) throw thrown
-    faults.push(`${place} (${describe(rule)}): ${thrown.message}`.slice(0, faultTextMax))
+    const words = describe(rule)
+    const named = words.length > ruleTextMax ? `${words.slice(0, ruleTextMax)} …` : words
+    faults.push(`${place} (${named}): ${thrown.message}`.slice(0, faultTextMax))
     return
   }
   scope.trace?.({ what: `→ ${place}`, value: show(value) })

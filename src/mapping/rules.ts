@@ -1,4 +1,4 @@
-import { describe, EachRecord, isEmpty, type Outcome, Rule, type RuleScope } from './rule.ts'
+import { describe, EachRecord, isEmpty, type Outcome, Rule, type RuleScope, refuse } from './rule.ts'
 import { fieldAt, nodesAt, type SourceNode, type SourcePath, splitPath } from './source.ts'
 import type { TargetTable, ValueOf } from './target.ts'
 import { TextRule } from './text-rule.ts'
@@ -127,7 +127,7 @@ export function setting(name: string): TextRule {
 
 /**
  * Texts that are there, with something between: `join(' ', field('…/NAME1'), field('…/NAME2'))`. Where one of them is `/`
- * (no data) the whole is not known, and the target is left as it is.
+ * (no data) the whole is not known, and the target is left as it is. A part that is required is refused without a value.
  */
 export function join(between: string, ...rules: readonly Rule<string>[]): TextRule {
   return new TextRule({
@@ -139,7 +139,10 @@ export function join(between: string, ...rules: readonly Rule<string>[]): TextRu
         isKnown = false
         scope.onNoData?.()
       }
-      const values = rules.map(rule => rule.read({ ...scope, onNoData }))
+      const values = rules.map(rule => {
+        const value = rule.read({ ...scope, onNoData })
+        return rule.isRequired && isEmpty(value) ? refuse(`${describe(rule)} has no value`) : value
+      })
       // Nothing said at all: leave the target as it is.
       if (!isKnown || values.every(value => value === undefined)) return undefined
       return values.filter(value => !isEmpty(value)).join(between)
