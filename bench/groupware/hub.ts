@@ -28,8 +28,10 @@ export interface HubTask {
   /** Notifications are asked for; else mailboxes are polled only. */
   readonly isWatched: boolean
   readonly steps: readonly ('activate' | 'first' | 'idle' | 'steady')[]
-  /** Times that an hour is measured. */
-  readonly hours: number
+  /** How long an idle time is, in minutes; left out: an hour, polled a quarter of one. */
+  readonly idleMinutes?: number
+  /** The first sync in the time of the clock on the wall, in which mailboxes are polled meanwhile; else time stands. */
+  readonly isTimed?: boolean
 }
 
 export interface HubReport {
@@ -158,9 +160,10 @@ async function activate(): Promise<void> {
 async function first(): Promise<void> {
   await run('first', async () => {
     await groupware.setPaused(organizationName, false)
-    await flow(() =>
-      groupware.mailboxes().every(({ address }) => groupware.progressOf(address).firstRoundAt !== undefined),
-    )
+    const isDone = () =>
+      groupware.mailboxes().every(({ address }) => groupware.progressOf(address).firstRoundAt !== undefined)
+    if (task.isTimed) await flow(isDone)
+    else while (!isDone()) await pass(SECOND)
   })
   // What the sync wrote comes back as changes of both sides, and is known again.
   await run('echo', () => pass(6 * MINUTE))
@@ -187,7 +190,9 @@ for (const step of task.steps) {
   if (step === 'idle' || step === 'steady') {
     // Notifications get connected, and what happened before them is asked for.
     if (isWatched) await run(`before ${step}`, () => pass(12 * MINUTE))
-    for (let hour = 0; hour < task.hours; hour += 1) await run(step, step === 'idle' ? () => pass(HOUR) : steady)
+    const idleMinutes = task.idleMinutes ?? (isWatched ? 60 : 15)
+    if (step === 'idle') await run(`idle for ${idleMinutes} minutes`, () => pass(idleMinutes * MINUTE))
+    else await run(step, steady)
   }
 }
 const seen = await twins.ask<object>('look', { word: changes > 0 ? `Changed ${changes}` : '' })

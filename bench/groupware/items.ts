@@ -12,7 +12,7 @@ const shares: Readonly<Record<ItemKind, number>> = { appointment: 0.4, contact: 
 /** Items of one mailbox by kind and side: half from each side, mail from the mailbox alone (it goes only to the CRM). */
 export function countsOf(items: number): Readonly<Record<ItemKind, Readonly<Record<Side, number>>>> {
   const half = (kind: ItemKind) => {
-    const count = Math.max(1, Math.round(items * shares[kind]))
+    const count = items === 0 ? 0 : Math.max(1, Math.round(items * shares[kind]))
     return { exchange: Math.ceil(count / 2), crm: Math.floor(count / 2) }
   }
   const mail =

@@ -15,7 +15,8 @@ export interface Step {
 export function printStep(task: HubTask, { step, cost, connections }: Step): void {
   const { mailboxes, items } = task
   const { exchange, crm, cpuMs, wallMs, peakMiB, restMiB, heapMiB } = cost
-  const all = mailboxes * items
+  // Without items the mailboxes themselves are what there is.
+  const all = mailboxes * Math.max(1, items)
   const inBatches = Object.entries(exchange.by).filter(([name]) => name.startsWith('batch '))
   const batched = inBatches.reduce((sum, [, count]) => sum + count, 0)
   const perItem = (count: number) => (count / all).toFixed(3)
@@ -35,16 +36,16 @@ export function printStep(task: HubTask, { step, cost, connections }: Step): voi
   )
   console.log(`    ${words(exchange, mailboxes)}`)
   console.log(`    ${words(crm, mailboxes)}`)
-  if (step === 'first') {
+  if (step === 'first' && items > 0) {
     const least = leastOfFirst(task)
     const all = `${least.exchange} + ${least.crm} per mailbox, ${((least.exchange + least.crm) / items).toFixed(3)} per item`
     console.log(`    least: ${all}. ${least.why.join('. ')}.`)
   }
-  if (step === 'idle') console.log(`    least: ${leastOfIdle(task).join('; ')}.`)
+  if (step.startsWith('idle')) console.log(`    least: ${leastOfIdle(task).join('; ')}.`)
 }
 
 export function printHub({ mailboxes, items }: HubTask, { storeBytes, logBytes, seen }: HubReport): void {
-  const all = mailboxes * items
+  const all = mailboxes * Math.max(1, items)
   console.log(
     `  store ${(storeBytes / all).toFixed(0)} bytes an item (${whole(storeBytes / 2 ** 20)} MiB), log ${(logBytes / all).toFixed(0)}; ${seen}`,
   )

@@ -23,25 +23,25 @@ const { values } = parseArgs({
     items: { type: 'string', default: '50' },
     mailboxes: { type: 'string', default: '10000' },
     'idle-items': { type: 'string', default: '4' },
-    hours: { type: 'string', default: '1' },
+    polled: { type: 'string', default: '60' },
     node: { type: 'string', default: '' },
   },
 })
 const parts = values.part.split(',')
-const hours = Number(values.hours)
+const polledMinutes = Number(values.polled)
 
 for (const access of values.access.split(',') as ('ews' | 'graph')[]) {
   if (parts.includes('first')) {
     await withTwins(access, Number(values.first), Number(values.items), async run => {
-      await run({ isWatched: false, steps: ['activate', 'first', 'steady'] })
+      await run({ isWatched: false, steps: ['activate', 'first', 'steady'], isTimed: true })
       await run({ isWatched: true, steps: ['steady'] })
     })
   }
   if (parts.includes('idle')) {
     await withTwins(access, Number(values.mailboxes), Number(values['idle-items']), async run => {
       await run({ isWatched: false, steps: ['activate', 'first'] })
-      await run({ isWatched: true, steps: ['idle'] })
-      await run({ isWatched: false, steps: ['idle'] })
+      await run({ isWatched: true, steps: ['idle'], idleMinutes: 60 })
+      await run({ isWatched: false, steps: ['idle'], idleMinutes: polledMinutes })
     })
   }
 }
@@ -59,7 +59,7 @@ if (parts.includes('alone')) {
   if (code !== 0) process.exitCode = 1
 }
 
-type Wish = Pick<HubTask, 'isWatched' | 'steps'>
+type Wish = Pick<HubTask, 'isWatched' | 'steps' | 'idleMinutes' | 'isTimed'>
 
 /** Starts twins with that many mailboxes, fills them, and lets hubs work with them, one after the other. */
 async function withTwins(
@@ -81,7 +81,7 @@ async function withTwins(
     console.log(`\n${access}: ${mailboxes} mailboxes, ${made} items, put in within ${seconds} s; ${load()}`)
     let now = startAt
     await work(async wish => {
-      const task: HubTask = { landscape, folder, now, mailboxes, items, hours, ...wish }
+      const task: HubTask = { landscape, folder, now, mailboxes, items, ...wish }
       const report = await runHub(task)
       now = report.now
       printHub(task, report)
