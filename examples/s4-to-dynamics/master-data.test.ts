@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { writeIdocs } from '../../src/protocols/idoc/write-idoc.ts'
 import { currentStatus } from '../../src/twins/s4-ale/idoc-database.ts'
@@ -90,6 +92,20 @@ test('the stock of a customer becomes inventory of product and account, also for
       new_specialstock: 1,
     }),
   ])
+})
+
+test('the stock of a plant becomes inventory of the product, of no customer', async () => {
+  const text = readFileSync(join(import.meta.dirname, 'samples/loistd01.xml'), 'utf8')
+  const { user, password } = world.user()
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  const headers = { 'content-type': 'application/x-sap.idoc', authorization }
+  const answer = await fetch(`${world.endpointsUrl}/s4/customer-stock`, { method: 'POST', headers, body: text })
+  expect(answer.status).toBe(200)
+  const stock = () => world.dynamics.records('new_inventory').find(each => each['new_sapkey'] === 'BAR303_2F00-1710')
+  await expect
+    .poll(stock, { timeout: 40_000 })
+    .toMatchObject({ new_quantity: 12.5, new_blocked: 2, new_consignment: -3 })
+  expect(stock()?.['_new_account_value'] ?? null).toBeNull()
 })
 
 describe('a customer that Dynamics 365 does not take', () => {

@@ -12,6 +12,7 @@ import customerStock from './customer-stock.ts'
 import * as tables from './dynamics-tables.ts'
 import invoices, { header } from './invoice.ts'
 import material, { withUnits } from './material.ts'
+import plantStock from './plant-stock.ts'
 
 /** Columns that the mappings fill, in lists too. */
 function columnsOf(mapping: Mapping): readonly string[] {
@@ -23,7 +24,7 @@ function columnsOf(mapping: Mapping): readonly string[] {
 const filledBy: readonly (readonly [string, TargetTable, readonly Mapping[]])[] = [
   ['account', tables.account, [customer, address, credit]],
   ['product', tables.product, [material]],
-  ['inventory', tables.inventory, [customerStock]],
+  ['inventory', tables.inventory, [customerStock, plantStock]],
   ['invoice', tables.invoice, [header]],
 ]
 
@@ -61,6 +62,7 @@ test.each<[string, Mapping, string, readonly string[]]>([
     ['E1ADRMAS/OBJ_TYPE', 'E1ADRMAS/CONTEXT', 'E1ADRMAS/E1BPAD1VL/ADDR_VERS', 'E1ADRMAS/E1BPAD1VL/NAME'],
   ],
   ['ZCUSTSTOCK01', customerStock, 'zcuststock01.xml', []],
+  ['LOISTD01', plantStock, 'loistd01.xml', []],
   ['CreditLimit_Out', bySegment, 'credit-limit.xml', []],
   ['Invoice_Out', invoices, 'invoice.xml', []],
 ])('%s: what is not read is known', (_title, mapping, sample, unread) => {

@@ -87,6 +87,8 @@ export const inventory = {
   new_quantity: decimal({ scale: 3 }),
   new_qinspection: decimal({ scale: 3 }),
   new_restricted: decimal({ scale: 3 }),
+  new_blocked: decimal({ scale: 3 }),
+  new_consignment: decimal({ scale: 3 }),
   new_uom: text(3),
   new_sapasof: dateTime(),
   new_sapdoc: text(16),

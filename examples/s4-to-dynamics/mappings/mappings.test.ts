@@ -9,6 +9,7 @@ import customer from './customer.ts'
 import customerStock from './customer-stock.ts'
 import { header, lines } from './invoice.ts'
 import material, { withUnits } from './material.ts'
+import plantStock from './plant-stock.ts'
 
 const samples = join(import.meta.dirname, '../samples')
 const sapSamples = join(import.meta.dirname, '../../../test/corpus/idoc')
@@ -244,6 +245,21 @@ test('the stock of a customer becomes inventory; a material with a slash has a k
     new_uom: 'KGM',
     new_sapasof: '2026-11-20T10:15:00Z',
     new_sapdoc: '0000000000700200',
+  })
+})
+
+test('the stock of a plant becomes inventory of no customer', () => {
+  expect(mapped(plantStock, join(samples, 'loistd01.xml')).values).toEqual({
+    new_sapkey: 'BAR303_2F00-1710',
+    new_name: '1710 / BAR303/00',
+    'new_product@odata.bind': "/products(new_sapkey='BAR303_2F00')",
+    new_plant: '1710',
+    new_quantity: 12.5,
+    new_qinspection: 1,
+    new_blocked: 2,
+    new_consignment: -3,
+    new_sapasof: '2026-11-20T10:15:00Z',
+    new_sapdoc: '0000000000700210',
   })
 })
 

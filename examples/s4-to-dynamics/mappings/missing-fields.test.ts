@@ -10,6 +10,7 @@ import { bill, mapped, msku, stock, type Tree } from './field-world.ts'
 import invoices, { header, lines } from './invoice.ts'
 import { accountKey, inventoryKey, invoiceKey, invoiceLineKey, productKey, userKey } from './keys.ts'
 import material, { withUnits } from './material.ts'
+import plantStock from './plant-stock.ts'
 
 test.each<[string, Mapping, Tree, RegExp]>([
   ['a customer without a number', customer, { E1KNA1M: { NAME1: 'x' } }, /accountnumber/],
@@ -17,6 +18,13 @@ test.each<[string, Mapping, Tree, RegExp]>([
   ['a material without a number', material, { E1MARAM: { MTART: 'FERT' } }, /productnumber/],
   ['stock without a material', customerStock, { ZE1CUSTSTOCK: { ...msku(), MATNR: '' } }, /new_product/],
   ['stock without a customer', customerStock, { ZE1CUSTSTOCK: { ...msku(), KUNNR: '' } }, /new_account/],
+  [
+    'plant stock without a plant',
+    plantStock,
+    { E1MDSTL: { MATNR: '1', LABST: '1' } },
+    /new_sapkey.*WERKS.* has no value/,
+  ],
+  ['plant stock without a material', plantStock, { E1MDSTL: { WERKS: '1710' } }, /new_sapkey.*new_product/],
   ['stock without any key', customerStock, { ZE1CUSTSTOCK: { KULAB: '1' } }, /new_sapkey/],
   [
     'a call about stock without a material',
