@@ -61,3 +61,37 @@ export function useAnswer<Answer>(path: string | undefined, everyMs?: number): A
   const current = kept?.path === path ? kept : undefined
   return { data: current?.data, failure: current?.failure, isLoading: path !== undefined && !current, reload }
 }
+
+/** As many rows as one question may ask for. */
+const rowsMax = 1000
+
+export interface Growing<Answer> extends Answered<Answer> {
+  /** Asks for more rows; undefined where no more fit into one answer. */
+  readonly grow: (() => void) | undefined
+  readonly isGrowing: boolean
+}
+
+/**
+ * A list of which more and more is asked for. All that is shown is asked for anew each time, so that no row is old, and
+ * none is missed that new ones pushed behind the first page.
+ */
+export function useGrowing<Answer>(
+  pathOf: (limit: number) => string,
+  firstRows: number,
+  everyMs: number,
+): Growing<Answer> {
+  const [limit, setLimit] = useState(firstRows)
+  const answered = useAnswer<Answer>(pathOf(limit), everyMs)
+  // What was shown stays while more is asked for.
+  const before = useRef<Answer>(undefined)
+  const data = answered.data ?? before.current
+  useEffect(() => {
+    before.current = data
+  }, [data])
+  return {
+    ...answered,
+    data,
+    isGrowing: answered.isLoading && data !== undefined,
+    grow: limit < rowsMax ? () => setLimit(Math.min(rowsMax, limit * 3)) : undefined,
+  }
+}

@@ -1,17 +1,18 @@
 import '@ui5/webcomponents-icons/dist/search.js'
 import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useState } from 'react'
-import { ask, pathTo, queryOf, type Refusal, refusalOf } from '../api/client.ts'
+import { ask, pathTo, queryOf } from '../api/client.ts'
 import type { Flow, Message } from '../api/types.ts'
-import { useAnswer } from '../api/use-answer.ts'
+import { useAnswer, useGrowing } from '../api/use-answer.ts'
 import { Choice } from '../parts/choice.tsx'
 import { Nothing } from '../parts/facts.tsx'
-import { FailureStrip, Shown } from '../parts/failure.tsx'
+import { Shown } from '../parts/failure.tsx'
 import { messageColumns } from '../parts/message-columns.tsx'
 import { Card, Page } from '../parts/page.tsx'
-import { Rows } from '../parts/rows.tsx'
+import { Rows, To } from '../parts/rows.tsx'
 import { stateWord } from '../parts/tags.tsx'
 import { navigate, usePlace } from '../route.ts'
+import { numberWords } from '../words/format.ts'
 import { boundsOf, ownSpan, timeSpans } from '../words/time-spans.ts'
 
 const pageRows = 50
@@ -36,10 +37,12 @@ export default function Messages() {
     within: query.get('within') ?? '',
     from: query.get('from') ?? '',
     to: query.get('to') ?? '',
+    before: query.get('before') ?? '',
   }
   const [term, setTerm] = useState(wanted.term)
   useEffect(() => setTerm(wanted.term), [wanted.term])
-  const choose = (change: Partial<typeof wanted>) => navigate(`/messages${queryOf({ ...wanted, ...change })}`)
+  const choose = (change: Partial<typeof wanted>) =>
+    navigate(`/messages${queryOf({ ...wanted, before: '', ...change })}`)
 
   /** The id of a message leads to it; anything else is looked for among the words of the messages. */
   async function find(text: string) {
@@ -104,49 +107,31 @@ export default function Messages() {
   )
 }
 
-function Results({
-  wanted,
-}: {
-  readonly wanted: Readonly<Record<'term' | 'flow' | 'state' | 'within' | 'from' | 'to', string>>
-}) {
-  const { term, flow, state } = wanted
+type Wanted = Readonly<Record<'term' | 'flow' | 'state' | 'within' | 'from' | 'to' | 'before', string>>
+
+function Results({ wanted }: { readonly wanted: Wanted }) {
+  const { term, flow, state, before } = wanted
   const [bounds] = useState(() => boundsOf(wanted, Date.now()))
-  const path = (before?: string) => `/api/messages${queryOf({ term, flow, state, ...bounds, before, limit: pageRows })}`
-  const first = useAnswer<Found>(path(), 5_000)
-  const [more, setMore] = useState<readonly Found[]>([])
-  const [failure, setFailure] = useState<Refusal['problem']>()
-  const [isBusy, setBusy] = useState(false)
-  const last = more.at(-1) ?? first.data
-  // What came in since stands on the first page, and may be on the second one too.
-  const seen = new Map(
-    [...(first.data?.messages ?? []), ...more.flatMap(page => page.messages)].map(each => [each.id, each]),
+  const found = useGrowing<Found>(
+    limit => `/api/messages${queryOf({ term, flow, state, ...bounds, before, limit })}`,
+    pageRows,
+    5_000,
   )
-
-  async function loadMore(before: string) {
-    setBusy(true)
-    setFailure(undefined)
-    try {
-      const page = await ask<Found>('GET', path(before))
-      setMore(pages => [...pages, page])
-    } catch (thrown) {
-      setFailure(refusalOf(thrown))
-    } finally {
-      setBusy(false)
-    }
-  }
-
-  const next = last?.next
+  const { messages = [], next } = found.data ?? {}
+  const count = `${numberWords(messages.length)}${next === undefined ? '' : ' and more'}, newest first`
   return (
-    <Card
-      title="Found"
-      aside={seen.size > 0 ? `${seen.size}${next === undefined ? '' : ' and more'}, newest first` : undefined}
-    >
-      <Shown of={first}>
+    <Card title="Found" aside={messages.length > 0 ? count : undefined}>
+      {before !== '' && (
+        <p className="body-text">
+          Older than {before}. <To to={`/messages${queryOf({ ...wanted, before: '' })}`}>To the newest</To>
+        </p>
+      )}
+      <Shown of={found}>
         {() => (
           <Rows
             name="Messages"
             columns={messageColumns}
-            rows={[...seen.values()]}
+            rows={messages}
             keyOf={message => message.id}
             toOf={message => `/messages/${message.id}`}
             none={
@@ -159,10 +144,12 @@ function Results({
           />
         )}
       </Shown>
-      <FailureStrip failure={failure} />
       {next !== undefined && (
         <div className="more">
-          <Button loading={isBusy} onClick={() => void loadMore(next)}>
+          <Button
+            loading={found.isGrowing}
+            onClick={found.grow ?? (() => navigate(`/messages${queryOf({ ...wanted, before: next })}`))}
+          >
             Show older ones
           </Button>
         </div>

@@ -1,14 +1,14 @@
 import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useState } from 'react'
-import { ask, pathTo, queryOf, type Refusal, refusalOf } from '../api/client.ts'
+import { ask, pathTo, queryOf } from '../api/client.ts'
 import type { Job, Mailbox, MailboxState } from '../api/types.ts'
-import { useAnswer } from '../api/use-answer.ts'
+import { useGrowing } from '../api/use-answer.ts'
 import { navigate } from '../route.ts'
 import { countWords, numberWords } from '../words/format.ts'
 import { Act } from './act.tsx'
 import { Choice } from './choice.tsx'
 import { Nothing } from './facts.tsx'
-import { FailureStrip, Shown } from './failure.tsx'
+import { Shown } from './failure.tsx'
 import { Card } from './page.tsx'
 import { type Column, Rows, To } from './rows.tsx'
 import { Pill, StateTag, stateWord } from './tags.tsx'
@@ -79,41 +79,21 @@ interface FoundProps {
 
 function Found({ wanted, all, onJob }: FoundProps) {
   const { organization, state, contains } = wanted
+  const [after, setAfter] = useState('')
   const path = (more: { after?: string; limit: number }) => `/api/mailboxes${queryOf({ ...wanted, ...more })}`
-  const first = useAnswer<Page>(path({ limit: pageRows }), 5_000)
-  const [later, setLater] = useState<readonly Page[]>([])
+  const found = useGrowing<Page>(limit => path({ after, limit }), pageRows, 5_000)
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
-  const [failure, setFailure] = useState<Refusal['problem']>()
-  const [isBusy, setBusy] = useState(false)
-  const rows = [
-    ...new Map(
-      [...(first.data?.mailboxes ?? []), ...later.flatMap(page => page.mailboxes)].map(row => [row.address, row]),
-    ).values(),
-  ]
-  const next = (later.at(-1) ?? first.data)?.next
-
-  async function loadMore(after: string) {
-    setBusy(true)
-    setFailure(undefined)
-    try {
-      const page = await ask<Page>('GET', path({ after, limit: pageRows }))
-      setLater(pages => [...pages, page])
-    } catch (thrown) {
-      setFailure(refusalOf(thrown))
-    } finally {
-      setBusy(false)
-    }
-  }
+  const { mailboxes: rows = [], next } = found.data ?? {}
 
   /** Whom an action means: those that are chosen, or all that fit the filter. */
   async function meant(): Promise<'all' | readonly string[]> {
     if (chosen.size > 0) return [...chosen]
     if (state === '' && contains === '') return 'all'
     const addresses: string[] = []
-    for (let after: string | undefined = ''; after !== undefined; ) {
-      const page: Page = await ask<Page>('GET', path({ ...(after !== '' && { after }), limit: gatherRows }))
+    for (let behind: string | undefined = ''; behind !== undefined; ) {
+      const page: Page = await ask<Page>('GET', path({ after: behind, limit: gatherRows }))
       addresses.push(...page.mailboxes.map(({ address }) => address))
-      after = page.next
+      behind = page.next
     }
     return addresses
   }
@@ -123,7 +103,7 @@ function Found({ wanted, all, onJob }: FoundProps) {
     chosen.size > 0
       ? `${numberWords(chosen.size)} chosen`
       : isFiltered
-        ? next === undefined
+        ? next === undefined && after === ''
           ? `all ${numberWords(rows.length)} that fit`
           : 'all that fit'
         : `all ${countWords(all, 'mailbox', 'mailboxes')}`
@@ -149,7 +129,7 @@ function Found({ wanted, all, onJob }: FoundProps) {
         })
         setChosen(new Set())
         onJob()
-        first.reload()
+        found.reload()
         return undefined
       }}
     />
@@ -188,7 +168,7 @@ function Found({ wanted, all, onJob }: FoundProps) {
             'Negative',
           )}
       </div>
-      <Shown of={first}>
+      <Shown of={found}>
         {() => (
           <Rows
             name="Mailboxes"
@@ -202,12 +182,14 @@ function Found({ wanted, all, onJob }: FoundProps) {
           />
         )}
       </Shown>
-      <FailureStrip failure={failure} />
-      {next !== undefined && (
+      {(next !== undefined || after !== '') && (
         <div className="more">
-          <Button loading={isBusy} onClick={() => void loadMore(next)}>
-            Show more
-          </Button>
+          {after !== '' && <Button onClick={() => setAfter('')}>To the first</Button>}
+          {next !== undefined && (
+            <Button loading={found.isGrowing} onClick={found.grow ?? (() => setAfter(next))}>
+              Show more
+            </Button>
+          )}
           <span className="quiet">{numberWords(rows.length)} are shown</span>
         </div>
       )}
