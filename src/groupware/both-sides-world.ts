@@ -42,12 +42,17 @@ export class BothSides {
   readonly store = openSyncStore({ file: ':memory:' })
   readonly decisions: Decision[] = []
   readonly scope: { -readonly [Field in keyof Scope]?: Scope[Field] } = {}
-  /** Time that has passed since the start besides what the clock says. */
-  laterMs = 0
   rules: SyncRules = defaultRules
   #keys = 0
 
-  private constructor(mailbox: MailboxSide, c4c: Awaited<ReturnType<typeof startC4CDriver>>) {
+  readonly #time: { laterMs: number }
+
+  private constructor(
+    mailbox: MailboxSide,
+    c4c: Awaited<ReturnType<typeof startC4CDriver>>,
+    time: { laterMs: number },
+  ) {
+    this.#time = time
     this.mailbox = mailbox
     this.c4c = c4c
     this.rule('appointment', { pastMs: undefined })
@@ -56,7 +61,10 @@ export class BothSides {
 
   static async start(way: Way, more: Partial<C4CDriverOptions> = {}): Promise<BothSides> {
     const mailbox = way === 'EWS' ? await startEws() : await startGraphSide()
-    return new BothSides(mailbox, await startC4CDriver({}, more))
+    const time = { laterMs: 0 }
+    const clock = { ...systemClock, now: () => Date.now() + time.laterMs }
+    const c4c = await startC4CDriver({ clock }, { now: () => clock.now(), ...more })
+    return new BothSides(mailbox, c4c, time)
   }
 
   async stop(): Promise<void> {
@@ -72,7 +80,12 @@ export class BothSides {
   }
 
   now(): number {
-    return Date.now() + this.laterMs
+    return Date.now() + this.#time.laterMs
+  }
+
+  /** Lets time pass for the hub and for Cloud for Customer. */
+  pass(ms: number): void {
+    this.#time.laterMs += ms
   }
 
   rule(kind: ItemKind, change: Partial<KindRules>): void {

@@ -105,7 +105,7 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     await both.put('exchange', sampleAppointment)
     await both.put('crm', ofTheCrm)
     await both.settle('appointment')
-    both.laterMs = HOUR
+    both.pass(HOUR)
     both.mailbox.loseTokens()
     await both.settle('appointment')
     const { exchange, crm } = await both.common('appointment')

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import { asHubError, HubError } from '../kernel/error.ts'
-import type { JsonObject } from '../kernel/json.ts'
+import { HubError } from '../kernel/error.ts'
 import { MiB } from '../kernel/size.ts'
-import { MINUTE } from '../kernel/time.ts'
 import { C4CClient, type C4CRow, type C4CStep, changedSince, equals } from '../protocols/c4c/client.ts'
 import { c4cErrors } from '../protocols/c4c/errors.ts'
 import type { C4CEntity } from '../protocols/c4c/types.ts'
 import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
+import { Access, concernOf, readableMs } from './c4c/access.ts'
 import { type C4CCodes, deliveredCodes } from './c4c/codes.ts'
+import { filesOf } from './c4c/files.ts'
 import {
   changeValues,
   creationValues,
@@ -20,10 +20,12 @@ import {
   readItem,
 } from './c4c/kinds.ts'
 import { type Listed, listAll, listChanged } from './c4c/listing.ts'
-import { fileValues, mailFiles } from './c4c/mail.ts'
+import { mailFiles } from './c4c/mail.ts'
 import { People } from './c4c/people.ts'
 import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { ContactBook } from './c4c/relations.ts'
+import { type C4CSeries, etagOf, headIdOf, isOfSeries, isSeries, seriesLimits, seriesOf } from './c4c/series.ts'
+import { SeriesBook } from './c4c/series-book.ts'
 import { msAt, partAt, textAt } from './c4c/values.ts'
 import type {
   Abilities,
@@ -54,13 +56,12 @@ export const c4cDriverLimits = {
   /** Entities of one request that reads, writes or finds. */
   batch: 50,
   /** For so long it is remembered that the technical user may read a set. */
-  readableMs: 10 * MINUTE,
+  readableMs,
+  /** Occurrences of one series that stand there at the same time. */
+  occurrences: seriesLimits.occurrences,
   /** Files of one mail together; they travel in one request. */
   attachmentBytes: 10 * MiB,
 } as const
-
-/** Failures of the one technical user and its server. What Exchange says of a mailbox is not among them. */
-const ofAccount = /^(?:C4C_(?!EMPLOYEE_)|ODATA_|NET_|CREDENTIAL_|BODY_)/
 
 /** Makes the CRM side over the OData service of SAP Cloud for Customer, with a technical user: one for all employees. */
 export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
@@ -74,9 +75,9 @@ class C4CDriver implements SideDriver {
   readonly #overlapMs: number
   readonly #now: () => number
   readonly #people: People
+  readonly #series: SeriesBook
+  readonly #access: Access
   readonly #contacts: ContactBook
-  /** Sets that the technical user was seen to read, and when. */
-  readonly #readable = new Map<C4CEntity, number>()
 
   constructor(options: C4CDriverOptions) {
     this.#client = new C4CClient(options)
@@ -84,6 +85,8 @@ class C4CDriver implements SideDriver {
     this.#overlapMs = options.overlapMs ?? watermarkLimits.overlapMs
     this.#now = options.now
     this.#people = new People(this.#client, options.now)
+    this.#access = new Access(this.#client, this.#people, options.now)
+    this.#series = new SeriesBook(this.#client, this.#codes, options.now)
     this.#contacts = new ContactBook(this.#client, options.now)
   }
 
@@ -139,29 +142,15 @@ class C4CDriver implements SideDriver {
     return { changes, owners, token: watermarkToken(askedAt), hasMore: false }
   }
 
-  /** The employee of each owner, and that the technical user may read the sets, which is the same for everybody. */
-  async check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
-    const checks: ScopeCheck[] = []
-    try {
-      for (const { owner } of scopes) await this.#people.employee(owner, signal)
-      const isKnown = (entity: C4CEntity) =>
-        this.#now() - (this.#readable.get(entity) ?? Number.NEGATIVE_INFINITY) < c4cDriverLimits.readableMs
-      const unseen = scopes.flatMap(({ kind }) => entitiesOf(kind)).filter(entity => !isKnown(entity))
-      const asked = unseen.map(entity => ({ entity, query: { select: ['ObjectID'], top: 1 } }))
-      await this.#client.findEach(asked, signal)
-      for (const entity of unseen) this.#readable.set(entity, this.#now())
-      for (const _ of scopes) checks.push({ itemCount: undefined })
-    } catch (thrown) {
-      checks.push({ error: asHubError(thrown) })
-    }
-    return checks
+  check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
+    return this.#access.check(scopes, signal)
   }
 
   async keys(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
     for (const entity of entitiesOf(scope.kind)) {
       const owner = await this.#ownerFilter(entity, scope, signal)
-      for (const id of await this.#client.keys(entity, owner, signal)) keys.add(idOf(entity, id))
+      for (const id of await this.#keysOf(entity, owner, signal)) keys.add(idOf(entity, id))
     }
     return keys
   }
@@ -169,7 +158,7 @@ class C4CDriver implements SideDriver {
   async allKeys(_organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
     for (const entity of entitiesOf(kind)) {
-      for (const id of await this.#client.keys(entity, undefined, signal)) keys.add(idOf(entity, id))
+      for (const id of await this.#keysOf(entity, undefined, signal)) keys.add(idOf(entity, id))
     }
     return keys
   }
@@ -177,11 +166,12 @@ class C4CDriver implements SideDriver {
   async read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]> {
     const places = ids.map(id => placeOf(scope.kind, id))
     const steps = places.map(({ entity, id }): C4CStep => ({ read: { entity, id, expand: this.#parts(entity) } }))
-    return (await this.#client.run(steps, signal)).map((row, index) => {
+    const rows = (await this.#client.run(steps, signal)).map(row => {
       if (row instanceof HubError) throw row
-      const entity = places[index]?.entity
-      return row && entity && this.#item(entity, row)
+      return row
     })
+    const entities = places.map(({ entity }) => entity)
+    return this.#items(scope, entities, rows, signal)
   }
 
   async findByMark(
@@ -204,9 +194,11 @@ class C4CDriver implements SideDriver {
     const found = await this.#client.findEach([...byMark, ...byAddress], signal)
     for (const [index, address] of addresses.entries()) this.#contacts.take(address, found[marks.length + index] ?? [])
     // A star in a mark stands for any letters: only what carries the very mark is meant.
-    return marks.map((mark, index) =>
-      (found[index] ?? []).map(row => this.#item(entity, row)).filter(item => item.mark === mark),
+    const rows = marks.flatMap((mark, index) =>
+      (found[index] ?? []).filter(row => textAt(row.values, 'GroupwareItemID') === mark),
     )
+    const items = await this.#items(scope, [entity], rows, signal)
+    return marks.map(mark => items.filter(item => item?.mark === mark).flatMap(item => item ?? []))
   }
 
   async findByIdentity(scope: Scope, identities: readonly string[], signal: AbortSignal) {
@@ -237,7 +229,7 @@ class C4CDriver implements SideDriver {
       const { item, mark } = creation
       const entity = entityOf(item)
       try {
-        const files = await this.#files(creation)
+        const files = await filesOf(creation, c4cDriverLimits.attachmentBytes)
         const marked = mark !== null && this.abilities(item.kind).holdsMark ? { GroupwareItemID: mark } : {}
         const body = { ...creationValues(item, owner, files, this.#codes), ...relations[index], ...marked }
         steps.push({ step: { write: [{ kind: 'create', entity, body }] }, index, entity })
@@ -255,8 +247,7 @@ class C4CDriver implements SideDriver {
       if (row instanceof HubError) {
         if (this.concerns(row) !== 'item') throw row
         outcomes[index] = { state: 'refused', error: row }
-      } else if (row)
-        outcomes[index] = { state: 'done', id: idOf(entity, row.id), version: row.etag, identity: idOf(entity, row.id) }
+      } else if (row) outcomes[index] = this.#made(scope, entity, row, items[index]?.item)
       else throw c4cErrors.OUTCOME_UNKNOWN({ path: entity, reason: 'what was created did not come back' })
     }
     return outcomes
@@ -265,6 +256,7 @@ class C4CDriver implements SideDriver {
   async update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
     const places = changes.map(({ id }) => placeOf(scope.kind, id))
     const rows = await this.#rowsBelow(changes, places, signal)
+    const series = scope.kind === 'appointment' ? await this.#series.load(scope, [...rows.values()], signal) : undefined
     const outcomes: WriteOutcome[] = []
     const steps: C4CStep[] = []
     const written: number[] = []
@@ -272,39 +264,59 @@ class C4CDriver implements SideDriver {
       const place = places[index]
       if (!place) continue
       const row = rows.get(index)
+      const known = row && series?.get(row.id)
+      const version = known ? this.#series.facts(scope, known).version : row?.etag
       // What stands below is changed by what was read there: it must be what the sync has read.
-      if (row && row.etag !== change.version) outcomes[index] = { state: 'conflict' }
+      if (version !== undefined && version !== change.version) outcomes[index] = { state: 'conflict' }
       else {
-        const { values, below } = changeValues(row, change.after, new Set(change.fields), this.#codes)
+        const { values, below } = this.#changeOf(scope, change, row, known)
         const isMarked = change.mark !== undefined && this.abilities(scope.kind).holdsMark
         const body = { ...values, ...(isMarked && { GroupwareItemID: change.mark ?? '' }) }
         const { entity, id } = place
-        steps.push({ write: [{ kind: 'update', entity, id, etag: change.version, body }, ...below] })
+        steps.push({ write: [{ kind: 'update', entity, id, etag: etagOf(change.version), body }, ...below] })
         steps.push({ read: { entity, id, expand: this.#parts(entity) } })
         written.push(index)
       }
     }
     const answers = await this.#client.run(steps, signal)
+    const read = written.map((_, at) => {
+      const row = answers[2 * at + 1]
+      return row instanceof HubError ? undefined : row
+    })
+    const entities = written.map(index => places[index]?.entity ?? 'Appointment')
+    const items = await this.#items(scope, entities, read, signal)
     for (const [at, index] of written.entries()) {
-      const [change, place] = [changes[index], places[index]]
-      if (!change || !place) continue
-      const [written, read] = [answers[2 * at], answers[2 * at + 1]]
-      outcomes[index] = written instanceof HubError ? this.#failed(written) : this.#done(change, place.entity, read)
+      const change = changes[index]
+      const answer = answers[2 * at]
+      if (!change) continue
+      outcomes[index] = answer instanceof HubError ? this.#failed(answer) : this.#done(change, items[at])
     }
     return outcomes
   }
 
   async remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    // With a series its occurrences go.
+    const mayBeSeries = ({ version }: Removal) =>
+      scope.kind === 'appointment' && (version === '' || etagOf(version) !== version)
+    const series = items.filter(mayBeSeries).map(({ id }) => id)
+    const below = await this.#series.removals(series, signal)
     const steps = items.map(({ id, version }): C4CStep => {
       const place = placeOf(scope.kind, id)
-      const etag = version === '' ? undefined : version
-      return { write: [{ kind: 'remove', entity: place.entity, id: place.id, etag }] }
+      const etag = version === '' ? undefined : etagOf(version)
+      return { write: [{ kind: 'remove', entity: place.entity, id: place.id, etag }, ...(below.get(id) ?? [])] }
     })
     return (await this.#client.run(steps, signal)).map((answer, index): WriteOutcome => {
       const done: WriteOutcome = { state: 'done', id: items[index]?.id ?? '', version: '', identity: null }
       if (!(answer instanceof HubError) || answer.code === c4cErrors.GONE.code) return done
       return this.#failed(answer)
     })
+  }
+
+  async sweep({ kind }: Scope, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    if (kind !== 'appointment') return
+    const removals = await this.#series.removals(ids, signal)
+    const steps = [...removals.values()].flatMap((write): C4CStep[] => (write.length > 0 ? [{ write }] : []))
+    await this.#client.run(steps, signal)
   }
 
   async *openAttachment(
@@ -321,15 +333,33 @@ class C4CDriver implements SideDriver {
   }
 
   concerns(error: HubError): 'item' | 'mailbox' | 'account' {
-    if (error.isAboutMessage) return 'item'
-    return ofAccount.test(error.code) ? 'account' : 'mailbox'
+    return concernOf(error)
   }
 
   /** After a change nobody else may have come in between: only what is as it was written is known by its version. */
-  #done({ id, after }: Update, entity: C4CEntity, read: C4CRow | HubError | undefined): WriteOutcome {
-    if (!read || read instanceof HubError) return { state: 'done', id, version: '', identity: id }
-    const isOurs = isDeepStrictEqual(normalise(readItem(entity, read, this.#codes)), normalise(after))
-    return { state: 'done', id, version: isOurs ? read.etag : '', identity: id }
+  #done({ id, after }: Update, read: SideItem | undefined): WriteOutcome {
+    const isOurs = read !== undefined && isDeepStrictEqual(normalise(read.item), normalise(after))
+    return { state: 'done', id, version: isOurs ? read.version : '', identity: id }
+  }
+
+  #made({ series }: Scope, entity: C4CEntity, { id: bare, etag }: C4CRow, item: Item | undefined): CreateOutcome {
+    const id = idOf(entity, bare)
+    // The occurrences of a series are made with its next writing: what it is then is not known yet.
+    const isSpread = series?.as === 'occurrences' && item?.kind === 'appointment' && item.recurrence !== null
+    return { state: 'done', id, version: isSpread ? '' : etag, identity: id }
+  }
+
+  #changeOf(scope: Scope, { after, before, fields }: Update, row: C4CRow | undefined, known: C4CSeries | undefined) {
+    const names = new Set(fields)
+    const { values, below } = changeValues(row, after, names, this.#codes)
+    const isSeries =
+      after.kind === 'appointment' && before.kind === 'appointment' && (after.recurrence ?? before.recurrence)
+    if (!isSeries || !row || after.kind !== 'appointment') return { values, below }
+    return { values, below: [...below, ...this.#series.writes(scope, after, known ?? seriesOf(row, []), names)] }
+  }
+
+  #keysOf(entity: C4CEntity, filter: string | undefined, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    return entity === 'Appointment' ? this.#series.keys(filter, signal) : this.#client.keys(entity, filter, signal)
   }
 
   #failed(error: HubError): WriteOutcome {
@@ -347,7 +377,7 @@ class C4CDriver implements SideDriver {
   ): Promise<ReadonlyMap<number, C4CRow>> {
     const wanted = [...changes.keys()].filter(index => {
       const change = changes[index]
-      return change && isBelow(change.after, change.fields)
+      return change && (isBelow(change.after, change.fields) || isOfSeries(change))
     })
     const steps = wanted.flatMap((index): C4CStep[] => {
       const place = places[index]
@@ -363,23 +393,6 @@ class C4CDriver implements SideDriver {
     return found
   }
 
-  async #files({ item, openAttachment }: Creation): Promise<readonly JsonObject[]> {
-    if (item.kind !== 'mail') return []
-    const files: JsonObject[] = []
-    let bytes = 0
-    const bytesMax = c4cDriverLimits.attachmentBytes
-    for (const attachment of item.attachments) {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of openAttachment(attachment)) {
-        bytes += chunk.length
-        if (bytes > bytesMax) throw c4cErrors.ATTACHMENT_TOO_LARGE({ name: attachment.name, bytes, bytesMax })
-        chunks.push(chunk)
-      }
-      files.push(fileValues(attachment, Buffer.concat(chunks)))
-    }
-    return files
-  }
-
   async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
     const [property, number] = ownerField(entity)
     return equals(property, (await this.#people.employee(scope.owner, signal))[number])
@@ -392,9 +405,31 @@ class C4CDriver implements SideDriver {
 
   #change({ entity, row, isWhole }: Listed): Change {
     const { id, etag } = row
+    const series =
+      entity === 'Appointment' ? (headIdOf(row) ?? (isSeries(row, this.#codes) ? id : undefined)) : undefined
+    // Its occurrences belong to it: reading them says what it is.
+    if (series !== undefined) return { id: series, isDeleted: false }
     if (!isWhole) return { id: idOf(entity, id), isDeleted: false, ...(etag !== '' && { version: etag }) }
     const item = this.#item(entity, row)
     return { id: item.id, isDeleted: false, version: item.version, item }
+  }
+
+  /** Rows of these sets (the last one for all that follow) as items; an occurrence of a series is none of its own. */
+  async #items(
+    scope: Scope,
+    entities: readonly C4CEntity[],
+    rows: readonly (C4CRow | undefined)[],
+    signal: AbortSignal,
+  ): Promise<readonly (SideItem | undefined)[]> {
+    const found = scope.kind === 'appointment' ? rows.flatMap(row => row ?? []) : []
+    const series = await this.#series.load(scope, found, signal)
+    return rows.map((row, index) => {
+      const entity = entities[index] ?? entities.at(-1)
+      if (!row || !entity || (entity === 'Appointment' && headIdOf(row) !== undefined)) return undefined
+      const known = series.get(row.id)
+      const item = this.#item(entity, row)
+      return known && entity === 'Appointment' ? { ...item, ...this.#series.facts(scope, known) } : item
+    })
   }
 
   #item(entity: C4CEntity, row: C4CRow): SideItem {

@@ -87,7 +87,7 @@ describe.each(ways)('over %s', way => {
     await both.put('exchange', days(14, 'in two weeks'))
     await both.settle('appointment')
     expect(await titles('crm', 'appointment')).toEqual([])
-    both.laterMs = 8 * DAY
+    both.pass(8 * DAY)
     setWindow()
     await both.settle('appointment')
     expect(await titles('crm', 'appointment')).toEqual(['in two weeks'])

@@ -1,5 +1,6 @@
 import type { HubError } from '../kernel/error.ts'
 import type { Attachment, Item, ItemKind } from './plan/items.ts'
+import type { SeriesRules } from './plan/rules.ts'
 
 /**
  * What the sync asks of a side: the mailbox (EWS, Graph) or the CRM (Cloud for Customer). One driver serves one
@@ -72,6 +73,8 @@ export interface SideDriver {
   update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
   /** Removes items; one that is gone already is `done`. `version` is a condition where the protocol has one. */
   remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  /** Removes what a side may have left of items that somebody deleted there (further occurrences of a series). */
+  sweep?(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<void>
   /** The bytes of an attachment. */
   openAttachment?(scope: Scope, id: string, attachment: Attachment, signal: AbortSignal): AsyncIterable<Uint8Array>
   /**
@@ -109,6 +112,8 @@ export interface Scope {
   /** Instants; a full listing tells nothing outside (mail: sent, appointment: any part of it, else: no window). */
   readonly from: string | null
   readonly to: string | null
+  /** How a series stands in a CRM that has single appointments only; left out: as one. */
+  readonly series?: SeriesRules
 }
 
 export interface Abilities {
@@ -164,6 +169,10 @@ export interface SideItem {
   /** Name of the folder it lies in (`folders` of the rules may ask for it). */
   readonly folder: string | null
   readonly item: Item
+  /** The side wants to be written to although nothing differs: occurrences of a series are missing, or too many. */
+  readonly isStale?: boolean
+  /** When it has to be looked at again although nobody changes it: then its next occurrence is to be made. */
+  readonly upkeepAt?: number
 }
 
 export interface Creation {

@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { asText } from '../body-text.ts'
-import type { Appointment, Attendee } from '../plan/items.ts'
+import { endOf } from '../occurrences.ts'
+import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
 import {
   type C4CCodes,
   cancelledCode,
@@ -18,7 +19,8 @@ import { readSeriesNote, writeSeriesNote } from './series-note.ts'
 import { instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
 
 const parties = 'AppointmentInvolvedParties'
-const texts = 'AppointmentTextCollection'
+export const appointmentTexts = 'AppointmentTextCollection'
+const texts = appointmentTexts
 export const appointmentParts = [parties, texts] as const
 
 export function readAppointment({ values }: C4CRow, codes: C4CCodes): Appointment {
@@ -94,7 +96,7 @@ export function appointmentBelow(item: Appointment, codes: C4CCodes): JsonObject
   return { ...(people.length > 0 && { [parties]: people }), ...(notes.length > 0 && { [texts]: notes }) }
 }
 
-function note(typeCode: string, text: string, codes: C4CCodes): JsonObject {
+export function note(typeCode: string, text: string, codes: C4CCodes): JsonObject {
   return { TypeCode: typeCode, LanguageCode: codes.textLanguage, Text: text }
 }
 
@@ -122,13 +124,10 @@ export function appointmentChanges(
     }
   }
   if (fields.has('body')) writes.push(...noteWrites(row, codes.bodyText, asText(item.body).content, codes))
-  if (['recurrence', 'exceptions', 'zone'].some(field => fields.has(field))) {
-    writes.push(...noteWrites(row, codes.seriesText, item.recurrence ? writeSeriesNote(item) : '', codes))
-  }
   return writes
 }
 
-function noteWrites(row: C4CRow, typeCode: string, text: string, codes: C4CCodes): readonly C4CWrite[] {
+export function noteWrites(row: C4CRow, typeCode: string, text: string, codes: C4CCodes): readonly C4CWrite[] {
   const known = noteAt(row.values, texts, typeCode)
   if (known?.text === text || (!known && text === '')) return []
   if (!known)
@@ -159,6 +158,52 @@ export function normaliseAppointment(item: Appointment): Appointment {
       item.organizer && attendees.length > 0 ? { address: item.organizer.address.toLowerCase(), name: '' } : null,
     attendees,
     attachments: [],
-    exceptions: item.recurrence ? item.exceptions : {},
+    exceptions: item.recurrence ? normaliseExceptions(item) : {},
   }
+}
+
+/** Only what differs from the series, since an occurrence says all of it; both times where one is another. */
+function normaliseExceptions(item: Appointment): Appointment['exceptions'] {
+  const exceptions: Record<Moment, Exception> = {}
+  const sorted = Object.entries(item.exceptions).toSorted(([one], [other]) => (one < other ? -1 : 1))
+  for (const [original, exception] of sorted) {
+    if (exception.isDeleted) exceptions[original] = { isDeleted: true }
+    else {
+      const differing = differingFrom(item, original, occurrenceOf(item, original, exception))
+      if (Object.keys(differing).length > 0) exceptions[original] = differing
+    }
+  }
+  return exceptions
+}
+
+/** What an occurrence says of itself, all of it. */
+export interface Occurrence {
+  readonly start: Moment
+  readonly end: Moment
+  readonly subject: string
+  readonly location: string
+  readonly body: string
+}
+
+export function occurrenceOf(item: Appointment, original: Moment, exception: Exception = {}): Occurrence {
+  const { start = original } = exception
+  return {
+    start,
+    end: exception.end ?? endOf(item, start),
+    subject: lineOf(exception.subject ?? item.subject, 255),
+    location: lineOf(exception.location ?? item.location, 255),
+    body: asText(exception.body ?? item.body).content,
+  }
+}
+
+function differingFrom(item: Appointment, original: Moment, { start, end, subject, location, body }: Occurrence) {
+  const usual = occurrenceOf(item, original)
+  const isMoved = start !== usual.start || end !== usual.end
+  const exception: Exception = {
+    ...(isMoved && { start, end }),
+    ...(subject !== usual.subject && { subject }),
+    ...(location !== usual.location && { location }),
+    ...(body !== usual.body && { body: { type: 'text', content: body } }),
+  }
+  return exception
 }

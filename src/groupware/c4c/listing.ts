@@ -23,6 +23,8 @@ export interface Listed {
 }
 
 const keyAndTag = ['ObjectID', 'ETag']
+/** An occurrence of a series is told as its series. */
+const ofOccurrences = ['GroupwareItemID', 'RecurringBusinessActivityNodeID']
 
 /**
  * Everything there is. The first entities of each set come whole, all sets in one request, which is all of it for most
@@ -43,7 +45,8 @@ export async function listAll(client: C4CClient, asked: readonly Asked[], signal
     if (rows.length <= listedWhole) listed.push(...first)
     else {
       const known = new Map(first.map(each => [each.row.id, each]))
-      for await (const row of client.list(entity, { filter, select: keyAndTag }, signal)) {
+      const select = entity === 'Appointment' ? [...keyAndTag, ...ofOccurrences] : keyAndTag
+      for await (const row of client.list(entity, { filter, select }, signal)) {
         listed.push(known.get(row.id) ?? { entity, row, isWhole: false })
       }
     }

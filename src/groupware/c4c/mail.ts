@@ -2,7 +2,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow } from '../../protocols/c4c/client.ts'
 import { asWords } from '../body-text.ts'
 import type { Attachment, Mail, Person } from '../plan/items.ts'
-import { type C4CCodes, fileCategory, importanceOf, priorityCode } from './codes.ts'
+import { type C4CCodes, importanceOf, priorityCode } from './codes.ts'
 import { bodyOf, instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
 
 const to = 'EMailToRecipients'
@@ -59,15 +59,6 @@ export function mailValues(item: Mail, files: readonly JsonObject[], codes: C4CC
     }),
     ...(body !== '' && { [notes]: [{ TypeCode: codes.bodyText, Text: body }] }),
     ...(files.length > 0 && { [mailFiles]: files }),
-  }
-}
-
-export function fileValues({ name, type }: Attachment, bytes: Uint8Array): JsonObject {
-  return {
-    CategoryCode: fileCategory,
-    Name: name || 'attachment',
-    MimeType: type,
-    Binary: Buffer.from(bytes).toString('base64'),
   }
 }
 

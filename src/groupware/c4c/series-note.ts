@@ -1,14 +1,47 @@
 import { z } from 'zod'
-import type { Appointment } from '../plan/items.ts'
+import type { Appointment, Day, Moment } from '../plan/items.ts'
 
 /** What Cloud for Customer has no fields for: how a series repeats, what differs in it, and in which zone it keeps its hour. */
-export type SeriesNote = Pick<Appointment, 'zone' | 'recurrence' | 'exceptions'>
+export interface SeriesNote extends Pick<Appointment, 'zone' | 'recurrence' | 'exceptions'> {
+  readonly made?: Made | undefined
+}
+
+/** Which occurrences of a series were made as appointments of their own, and what the series said then. */
+export interface Made {
+  /** Days of the first and the last of them, by the clock of the series. */
+  readonly from: Day
+  readonly to: Day
+  readonly start: Moment
+  readonly end: Moment
+  /** Stamps of what each of them says that nobody has changed. */
+  readonly subject: string
+  readonly location: string
+  readonly body: string
+}
 
 const head = 'Repeating appointment, kept by the groupware sync. Do not edit.'
 
 /** The note as text; the first line is for people. */
-export function writeSeriesNote({ zone, recurrence, exceptions }: SeriesNote): string {
-  return `${head}\n${JSON.stringify({ zone, recurrence, exceptions })}`
+export function writeSeriesNote({ zone, recurrence, exceptions, made }: SeriesNote): string {
+  return `${head}\n${JSON.stringify({ zone, recurrence, exceptions: inOrder(exceptions), ...(made && { made }) })}`
+}
+
+/** The same exceptions always have the same text. */
+function inOrder(exceptions: Appointment['exceptions']): Appointment['exceptions'] {
+  const sorted = Object.entries(exceptions).toSorted(([one], [other]) => (one < other ? -1 : 1))
+  return Object.fromEntries(
+    sorted.map(([original, { isDeleted, start, end, subject, location, body }]) => [
+      original,
+      {
+        ...(isDeleted !== undefined && { isDeleted }),
+        ...(start !== undefined && { start }),
+        ...(end !== undefined && { end }),
+        ...(subject !== undefined && { subject }),
+        ...(location !== undefined && { location }),
+        ...(body !== undefined && { body }),
+      },
+    ]),
+  )
 }
 
 const dayName = z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'])
@@ -25,6 +58,17 @@ const shape = z.object({
     lastDay: z.string().nullable(),
     count: z.int().nullable(),
   }),
+  made: z
+    .object({
+      from: z.string(),
+      to: z.string(),
+      start: z.string(),
+      end: z.string(),
+      subject: z.string(),
+      location: z.string(),
+      body: z.string(),
+    })
+    .optional(),
   exceptions: z.record(
     z.string(),
     z.object({

@@ -1,10 +1,11 @@
 import { readAttachments } from '../../protocols/ews/attachments.ts'
 import type { FieldChange } from '../../protocols/ews/fields.ts'
-import { readRecurrence, startsOfSeries, writeRecurrence } from '../../protocols/ews/recurrence.ts'
+import { readRecurrence, writeRecurrence } from '../../protocols/ews/recurrence.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
+import { numbersOf } from '../occurrences.ts'
 import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
 import {
   bodyField,
@@ -208,15 +209,9 @@ function textElementOrGone(name: string, text: string): FieldChange {
   return field(name, textElement(`t:${name}`, text))
 }
 
-/** The number of each occurrence of a series by the moment it would begin. */
-export function instancesOf(item: Appointment): ReadonlyMap<Moment, number> {
-  if (!item.recurrence) return new Map()
-  const zone = canonicalZone(item.zone)
-  const wallTime = item.isAllDay ? '00:00:00' : localTimeAt(momentMs(item.start, item), zone).slice(11)
-  const starts = startsOfSeries(toEws(item.recurrence), wallTime, zone)
-  return new Map(
-    starts.map((ms, index) => [item.isAllDay ? localTimeAt(ms, zone).slice(0, 10) : instantOf(ms), index + 1]),
-  )
+/** The numbers of occurrences of a series by the moments at which they would begin. */
+export function instancesOf(item: Appointment, originals: readonly Moment[]): ReadonlyMap<Moment, number> {
+  return numbersOf({ ...item, zone: canonicalZone(item.zone) }, originals)
 }
 
 /** An appointment as Exchange gives it back. Attachments travel with the first writing only. */

@@ -189,7 +189,7 @@ export class EwsWriter {
   }
 
   async #writeExceptions(at: At, masterId: string, item: Appointment, originals: readonly Moment[]): Promise<void> {
-    const instances = instancesOf(item)
+    const instances = instancesOf(item, originals)
     const updates: ItemUpdate[] = []
     const deletions: ItemRef[] = []
     for (const original of originals) {

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { asText, plainLines } from '../body-text.ts'
+import { endOf } from '../occurrences.ts'
 import type { Appointment, Attachment, Attendee, Exception, Moment } from '../plan/items.ts'
 import { readRecurrence, writeRecurrence } from './recurrence.ts'
 import { choiceAt, instantAt, listAt, objectAt, personOf, recipientOf, textAt, textsAt } from './row.ts'
@@ -118,17 +119,6 @@ function originalOf({ start, zone, isAllDay }: Appointment, day: string): Moment
   if (isAllDay) return day
   const time = localTimeAt(Date.parse(start), zone).slice(10)
   return new Date(instantOfLocal(`${day}${time}`, zone)).toISOString().replace('.000Z', 'Z')
-}
-
-/** End that an occurrence has by its series: as long after its start as the series says by the clock of its zone. */
-export function endOf({ start, end, zone, isAllDay }: Appointment, original: Moment): Moment {
-  const spanMs = Date.parse(end) - Date.parse(start)
-  if (isAllDay) return new Date(Date.parse(original) + spanMs).toISOString().slice(0, 10)
-  const local =
-    Date.parse(`${localTimeAt(Date.parse(end), zone)}Z`) - Date.parse(`${localTimeAt(Date.parse(start), zone)}Z`)
-  const begin = Date.parse(`${localTimeAt(Date.parse(original), zone)}Z`)
-  const wall = new Date(begin + local).toISOString().slice(0, 19)
-  return new Date(instantOfLocal(wall, zone)).toISOString().replace('.000Z', 'Z')
 }
 
 const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recurrence']

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 import { appointment } from '../sync/sides-world.ts'
 import { GroupwareWorld, organizationSettings, refusal, worldErrors } from './groupware-world.ts'
 
@@ -459,11 +459,14 @@ describe('the way into the mailboxes', () => {
 describe('settings', () => {
   test('of a user win over the profile, which wins over what is usual', async () => {
     const groupware = await contosoWith('ada@contoso.com')
-    await groupware.writeProfile('sales', { rules: { appointment: { past: '60d' }, contact: { direction: 'off' } } })
+    await groupware.writeProfile('sales', {
+      rules: { appointment: { past: '60d' }, contact: { direction: 'off' }, series: { weekly: '90d' } },
+    })
     await groupware.updateOrganization('contoso', { ...organizationSettings, profile: 'sales' })
-    const rules = { appointment: { past: false as const, conflict: 'crm' as const } }
+    const rules = { appointment: { past: false as const, conflict: 'crm' as const }, series: { weekly: '30d' } }
     await groupware.putMailbox('contoso', { address: 'ada@contoso.com' }, rules)
-    const { kinds } = groupware.rulesOf(groupware.mailbox('ada@contoso.com'))
+    const { kinds, series } = groupware.rulesOf(groupware.mailbox('ada@contoso.com'))
+    expect(series).toMatchObject({ as: 'occurrences', aheadMs: { day: 60 * DAY, week: 30 * DAY } })
     expect(kinds.appointment).toMatchObject({ pastMs: undefined, conflict: 'crm', direction: 'both' })
     expect(kinds.contact.direction).toBe('off')
     expect((await refusal(groupware.removeProfile('sales'))).code).toBe('ORGANIZATION_PROFILE_IN_USE')

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { duration } from '../../kernel/schema.ts'
-import { formatDuration } from '../../kernel/time.ts'
+import { DAY, formatDuration } from '../../kernel/time.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { defaultRules, type KindRules, type SyncRules } from '../plan/rules.ts'
+
+const seriesAheadMaxMs = 800 * DAY
 
 const category = z.string().trim().min(1).max(255)
 const folder = z.string().trim().min(1).max(1000)
@@ -37,6 +39,9 @@ const kindInput = z.strictObject({
     .meta({ description: 'Items further ahead are not taken in; false: all.', examples: ['180d'] }),
 })
 
+/** How far ahead occurrences of a series are made. */
+const ahead = duration.refine(ms => ms >= DAY && ms <= seriesAheadMaxMs, 'between 1d and 800d')
+
 /** Rules as administrators write them. What is left out stays as the level below has it. */
 export const rulesInput = z.strictObject({
   mail: kindInput.optional(),
@@ -46,6 +51,16 @@ export const rulesInput = z.strictObject({
   markCategory: category.optional().meta({ description: 'The category that shows people which items are synced.' }),
   blocked: z.array(domainOrAddress).max(10_000).optional(),
   ownDomains: z.array(domainOrAddress).max(1_000).optional(),
+  series: z
+    .strictObject({
+      as: z.enum(['occurrences', 'one']).optional(),
+      daily: ahead.optional(),
+      weekly: ahead.optional(),
+      monthly: ahead.optional(),
+      yearly: ahead.optional(),
+    })
+    .optional()
+    .meta({ description: 'How a series stands in the CRM: each occurrence so far ahead, or one for all.' }),
   brake: z
     .strictObject({
       freeCount: z.number().int().min(0).max(1_000_000).optional(),
@@ -78,6 +93,15 @@ function overlay(rules: SyncRules, level: z.output<typeof rulesInput>): SyncRule
     // A user blocks beside the company, never instead of it.
     blocked: [...new Set([...rules.blocked, ...(level.blocked ?? [])])],
     ownDomains: [...new Set([...rules.ownDomains, ...(level.ownDomains ?? [])])],
+    series: {
+      as: level.series?.as ?? rules.series.as,
+      aheadMs: {
+        day: level.series?.daily ?? rules.series.aheadMs.day,
+        week: level.series?.weekly ?? rules.series.aheadMs.week,
+        month: level.series?.monthly ?? rules.series.aheadMs.month,
+        year: level.series?.yearly ?? rules.series.aheadMs.year,
+      },
+    },
     brake: {
       freeCount: level.brake?.freeCount ?? rules.brake.freeCount,
       share: level.brake?.share ?? rules.brake.share,
@@ -123,5 +147,13 @@ export function describeRules(rules: SyncRules): z.input<typeof rulesInput> {
     }),
   )
   const { markCategory, blocked, ownDomains, brake } = rules
-  return { ...kinds, markCategory, blocked: [...blocked], ownDomains: [...ownDomains], brake }
+  const { as, aheadMs } = rules.series
+  const series = {
+    as,
+    daily: formatDuration(aheadMs.day),
+    weekly: formatDuration(aheadMs.week),
+    monthly: formatDuration(aheadMs.month),
+    yearly: formatDuration(aheadMs.year),
+  }
+  return { ...kinds, markCategory, blocked: [...blocked], ownDomains: [...ownDomains], series, brake }
 }

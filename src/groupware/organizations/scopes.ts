@@ -7,6 +7,7 @@ import type { Mailbox } from './model.ts'
 /** The scope of one kind of a mailbox, with the window that its rules want listed. */
 export function scopeOf(mailbox: Mailbox, kind: ItemKind, rules: SyncRules, now: number): Scope {
   const { onlyFolder, pastMs, futureMs } = rules.kinds[kind]
+  const { series } = rules
   // By whole days, so that a listing asked for again a moment later is the same one.
   const today = Math.floor(now / DAY) * DAY
   return {
@@ -17,5 +18,6 @@ export function scopeOf(mailbox: Mailbox, kind: ItemKind, rules: SyncRules, now:
     folders: onlyFolder === undefined ? [] : [onlyFolder],
     from: pastMs === undefined ? null : new Date(today - pastMs).toISOString(),
     to: futureMs === undefined ? null : new Date(today + DAY + futureMs).toISOString(),
+    ...(kind === 'appointment' && { series }),
   }
 }

@@ -12,6 +12,7 @@ const usual: Admission = {
   futureMs: 28 * DAY,
   lists: 'a',
   markCategory: 'CRM',
+  series: 's',
   owner: 'ada@contoso.com',
   listedTo: '2026-12-21T00:00:00Z',
 }
@@ -37,6 +38,7 @@ test.each<[string, Partial<Admission>, Partial<Admission>, object]>([
   ['another block list', {}, { lists: 'b' }, lists],
   ['another employee', {}, { owner: 'ada.byron@contoso.com' }, lists],
   ['another category of the hub', {}, { markCategory: 'SAP' }, { ...nothing, compares: true, formerMark: 'CRM' }],
+  ['series in another form', {}, { series: 't' }, { ...nothing, compares: true }],
   ['a few days later', {}, { listedTo: '2026-12-27T00:00:00Z' }, nothing],
   ['more than a week later', {}, { listedTo: '2026-12-29T00:00:00Z' }, lists],
   ['a short future, two days later', { futureMs: DAY }, { futureMs: DAY, listedTo: '2026-12-23T00:00:00Z' }, lists],

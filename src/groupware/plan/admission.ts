@@ -13,6 +13,8 @@ export interface Admission {
   /** Stamp of the block list and the company's own domains. */
   readonly lists: string
   readonly markCategory: string
+  /** Stamp of how series stand in the CRM. */
+  readonly series: string
   /** Whose items of the CRM they are. */
   readonly owner: string
   /** End of the window when everything was last listed; null: it has none. */
@@ -29,7 +31,7 @@ export interface AdmissionChange {
   readonly formerMark: string | undefined
 }
 
-export function admissionOf({ kinds, blocked, ownDomains, markCategory }: SyncRules, scope: Scope): Admission {
+export function admissionOf({ kinds, blocked, ownDomains, markCategory, series }: SyncRules, scope: Scope): Admission {
   const { direction, onlyCategory, onlyFolder, pastMs, futureMs } = kinds[scope.kind]
   return {
     direction,
@@ -39,6 +41,7 @@ export function admissionOf({ kinds, blocked, ownDomains, markCategory }: SyncRu
     futureMs: futureMs ?? null,
     lists: stampOf([[...blocked], [...ownDomains]]),
     markCategory,
+    series: scope.kind === 'appointment' ? stampOf({ as: series.as, ...series.aheadMs }) : '',
     owner: scope.owner,
     listedTo: scope.to,
   }
@@ -59,7 +62,7 @@ export function changeOfAdmission(before: Admission | undefined, now: Admission)
       before.lists !== now.lists ||
       before.owner !== now.owner ||
       hasRolledOn(before, now),
-    compares: isDirectionWider || formerMark !== undefined,
+    compares: isDirectionWider || formerMark !== undefined || before.series !== now.series,
     formerMark,
   }
 }

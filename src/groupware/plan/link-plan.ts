@@ -68,7 +68,8 @@ export function planLink(
   const kindRules = context.rules.kinds[here.item.kind]
   if (kindRules.direction === 'off') return { do: 'nothing' }
   if (!exchange || !crm) return planLoneHalf(link, exchange ? 'exchange' : 'crm', kindRules)
-  if (!link.isDirty && exchange.version === link.exchange.version && crm.version === link.crm.version) {
+  const areAsLeft = exchange.version === link.exchange.version && crm.version === link.crm.version
+  if (!link.isDirty && areAsLeft && !crm.isStale) {
     return { do: 'nothing' }
   }
   // Nothing of a private item leaves its side, not even that it moved.
@@ -88,7 +89,9 @@ export function planLink(
   return {
     do: 'merge',
     exchange: withoutFormerMark(exchange, planWrite(exchange, merge.toExchange, mark), context.formerMark),
-    crm: planWrite(crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined),
+    crm:
+      planWrite(crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined) ??
+      (crm.isStale ? { after: crm.item, fields: [], parts: [], mark: undefined } : undefined),
     base: merge.base,
     conflicts: merge.conflicts,
     winner,

@@ -1,6 +1,6 @@
 import { DAY } from '../../kernel/time.ts'
 import type { Side } from '../drivers.ts'
-import type { Item, ItemKind } from './items.ts'
+import type { Item, ItemKind, Recurrence } from './items.ts'
 
 /** What an organization, its profile or a user wants to have synced. */
 export interface SyncRules {
@@ -12,6 +12,14 @@ export interface SyncRules {
   /** Mail domains of the company itself: mail among colleagues alone stays out. */
   readonly ownDomains: readonly string[]
   readonly brake: BrakeRules
+  readonly series: SeriesRules
+}
+
+/** How a series stands in a CRM that has single appointments only. */
+export interface SeriesRules {
+  /** `occurrences`: each one for itself, as far ahead as `aheadMs` says; `one`: the first one stands for all. */
+  readonly as: 'occurrences' | 'one'
+  readonly aheadMs: Readonly<Record<Recurrence['unit'], number>>
 }
 
 export interface KindRules {
@@ -66,6 +74,8 @@ export const defaultRules: SyncRules = {
   blocked: [],
   ownDomains: [],
   brake: { freeCount: 10, share: 0.2 },
+  // In their CRM people look for next Tuesday's meeting, not for how it repeats.
+  series: { as: 'occurrences', aheadMs: { day: 60 * DAY, week: 60 * DAY, month: 180 * DAY, year: 400 * DAY } },
 }
 
 export type SkipReason =

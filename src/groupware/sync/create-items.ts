@@ -56,6 +56,8 @@ async function createBatch(
     if (!outcome || !intent) continue
     if (outcome.state === 'done') {
       made.push({ link: linkOf(round, side, source, outcome, intent.base), source })
+      // What it is after its creation, the next round finds out (a series, whose occurrences are made then).
+      if (outcome.version === '') round.report.isUnfinished = true
       if (waiting.has(source.id)) dropWaiting.push({ side, id: source.id })
       round.report.created[to] += 1
       note(round, 'created', to, { [side]: source }, { otherId: outcome.id })
@@ -96,7 +98,11 @@ async function writeMarks(round: Round, side: Side, made: readonly Made[]): Prom
     for (const [index, { link }] of batch.entries()) {
       const outcome = outcomes[index]
       if (outcome?.state === 'done') {
-        links.push({ ...link, [side]: { ...link[side], id: outcome.id, version: outcome.version }, isDirty: false })
+        links.push({
+          ...link,
+          [side]: { ...link[side], id: outcome.id, version: outcome.version },
+          isDirty: link[otherSide(side)].version === '',
+        })
       } else round.report.isUnfinished = true
     }
   }
@@ -158,7 +164,7 @@ function linkOf(
   const role = 'lead' as const
   const settled: Link = { ...link, role, held: undefined, isDirty: false }
   const mark = markOfSource(round, side, source, settled)
-  return { ...settled, isDirty: mark !== undefined && source.mark !== mark }
+  return { ...settled, isDirty: version === '' || (mark !== undefined && source.mark !== mark) }
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {

@@ -55,6 +55,13 @@ async function partHalves(round: Round, lone: readonly LoneHalf[]): Promise<void
   const parting = lone.filter(({ do: what }) => what !== 'remove')
   if (parting.length === 0) return
   const staying = parting.filter(({ do: what }) => what === 'part')
+  for (const side of ['exchange', 'crm'] as const) {
+    await sweep(
+      round,
+      side,
+      staying.filter(half => half.side === side),
+    )
+  }
   const versions = await clearMarks(
     round,
     staying.filter(({ side }) => side === 'exchange'),
@@ -88,6 +95,7 @@ async function clearMarks(round: Round, halves: readonly LoneHalf[]): Promise<Re
 async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[]): Promise<void> {
   const { drivers, scope, store, signal, clock } = round.context
   for (const batch of chunksOf(removals, drivers[side].abilities(scope.kind).batch.write)) {
+    await sweep(round, side, batch)
     const outcomes = await writeBatch(round, side, batch, part =>
       drivers[side].remove(scope, part.map(removalOf), signal),
     )
@@ -119,6 +127,14 @@ async function removeFrom(round: Round, side: Side, removals: readonly LoneHalf[
     }
     await store.write(scope, { putLinks, dropLinks, putGhosts, putWaiting })
   }
+}
+
+/** The side on which they were deleted may have kept more of them than it showed. */
+async function sweep(round: Round, staying: Side, halves: readonly LoneHalf[]): Promise<void> {
+  const { drivers, scope, signal } = round.context
+  const gone = otherSide(staying)
+  const ids = halves.map(({ link }) => link[gone].id)
+  if (ids.length > 0) await drivers[gone].sweep?.(scope, ids, signal)
 }
 
 async function holdAll(round: Round, removals: readonly LoneHalf[]): Promise<void> {

@@ -58,7 +58,10 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
       if (!isStillRefused(round, waiting, exchange, crm)) {
         jobs.push({ link, exchange, crm, plan, failure: undefined, failedAt: 'crm' })
       }
-    } else settleWithoutMerge(round, link, plan, { exchange, crm })
+    } else {
+      settleWithoutMerge(round, link, plan, { exchange, crm })
+      if (plan.do === 'nothing' && crm) endings.putWaiting.push(...upkeepOf(round, crm))
+    }
   }
   const writing = jobs.filter(job => job.plan.exchange ?? job.plan.crm)
   if (writing.length > 0) {
@@ -122,6 +125,7 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
       round.report.updated[side] += 1
       note(round, 'updated', side, items, { fields: plan[side].fields })
     }
+    endings.putWaiting.push(...upkeepOf(round, crm))
     if (plan.conflicts.length > 0) {
       round.report.conflicts += 1
       note(round, 'conflict', plan.winner, items, { fields: plan.conflicts, winner: plan.winner })
@@ -143,6 +147,14 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
   round.report.isUnfinished = true
   note(round, 'postponed', job.failedAt, items)
   endings.putLinks.push({ ...link, isDirty: true })
+}
+
+/** Remembers when an item of the CRM has to be looked at again although nobody changes it. */
+function upkeepOf(round: Round, { id, upkeepAt }: SideItem): readonly Waiting[] {
+  if (upkeepAt === undefined) return []
+  const at = round.context.clock.now()
+  const facts = { version: undefined, attemptCount: 0, at, error: undefined, isWanted: false }
+  return [{ side: 'crm', id, dueAt: upkeepAt, ...facts }]
 }
 
 function settleWithoutMerge(

@@ -37,7 +37,7 @@ export const c4cTypes = {
     `ID Subject DocumentType LifeCycleStatusCode StartDate:moment StartDatetimeZoneCode EndDate:moment EnddatetimeZoneCode
     FullDayIndicator:flag Location AdditionalLocationName InformationSensitivityCode AvailabilityCode Priority Category
     OwnerPartyID OrganizerPartyID OrganizerEmailURI OrganizerPartyName MainAccountPartyID MainContactPartyID DataOriginTypeCode
-    GroupwareItemID OccurrenceDate:date RecurrenceActGroupwareID`,
+    GroupwareItemID OccurrenceDate:date RecurrenceActGroupwareID RecurringBusinessActivityNodeID`,
     [
       type('AppointmentInvolvedParties', 'RoleCode PartyID PartyEmailURI PartyName MainIndicator:flag'),
       type('AppointmentTextCollection', text),

@@ -64,7 +64,7 @@ OrganizerPartyID:text 60 cuf|OwnerPartyID:text 60 cuf|FullDayIndicator:flag 0 cu
 MainAccountPartyID:text 60 cuf|MainContactPartyID:text 60 cuf|Location:text 480 cuf|AdditionalLocationName:text 765 cuf
 Priority:text 1 cuf|InformationSensitivityCode:text 1 cuf|AvailabilityCode:text 2 cuf|DataOriginTypeCode:text 3 cuf
 GroupwareItemID:text 765 cuf|OrganizerEmailURI:text 254 cuf|OrganizerPartyName:text 255 cuf|OrganizerName:text 480 f
-OccurrenceDate:date 0 cuf|RecurrenceActGroupwareID:text 765 cuf|CreatedOn:moment 0 f|LastChangeDateTime:moment 0 cuf`,
+OccurrenceDate:date 0 cuf|RecurrenceActGroupwareID:text 765 cuf|RecurringBusinessActivityNodeID:text 70 cuf|CreatedOn:moment 0 f|LastChangeDateTime:moment 0 cuf`,
     [
       kind(
         'AppointmentInvolvedParties',

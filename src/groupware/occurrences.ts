@@ -1,0 +1,61 @@
+import { daysOfSeries } from '../protocols/ews/recurrence.ts'
+import { instantOfLocal, localTimeAt } from '../protocols/time-zone/local-time.ts'
+import { toEws } from './ews/recurrence.ts'
+import type { Appointment, Day, Moment } from './plan/items.ts'
+
+type Series = Pick<Appointment, 'start' | 'end' | 'isAllDay' | 'zone' | 'recurrence'>
+
+/**
+ * The moments at which the occurrences of a series begin by its pattern (not by its exceptions), from the one day to the
+ * other, in their order. A series keeps its hour on the clocks of its zone, also when these are changed.
+ */
+export function* startsOf(series: Series, from: Day, to: Day): Generator<Moment> {
+  if (!series.recurrence) return
+  const startOn = starter(series)
+  for (const day of daysOfSeries(toEws(series.recurrence))) {
+    if (day > to) return
+    if (day >= from) yield startOn(day)
+  }
+}
+
+/** The numbers, from 1, of the occurrences that begin at these moments by the pattern of a series. */
+export function numbersOf(series: Series, originals: readonly Moment[]): ReadonlyMap<Moment, number> {
+  const numbers = new Map<Moment, number>()
+  if (!series.recurrence || originals.length === 0) return numbers
+  const startOn = starter(series)
+  const wanted = new Map(originals.map(original => [dayOf(series, original), original]))
+  const lastDay = [...wanted.keys()].toSorted().at(-1) ?? ''
+  let number = 0
+  for (const day of daysOfSeries(toEws(series.recurrence))) {
+    if (day > lastDay) break
+    number += 1
+    const original = wanted.get(day)
+    if (original !== undefined && startOn(day) === original) numbers.set(original, number)
+  }
+  return numbers
+}
+
+/** When the occurrence of a day begins. */
+function starter({ zone, isAllDay, start }: Series): (day: Day) => Moment {
+  if (isAllDay) return day => day
+  const wallTime = localTimeAt(Date.parse(start), zone).slice(11)
+  return day => instantOf(instantOfLocal(`${day}T${wallTime}`, zone))
+}
+
+/** End that an occurrence has by its series: as long after its start as the series says by the clock of its zone. */
+export function endOf({ start, end, zone, isAllDay }: Series, original: Moment): Moment {
+  const spanMs = Date.parse(end) - Date.parse(start)
+  if (isAllDay) return new Date(Date.parse(original) + spanMs).toISOString().slice(0, 10)
+  const wall = (moment: Moment) => Date.parse(`${localTimeAt(Date.parse(moment), zone)}Z`)
+  const local = new Date(wall(original) + wall(end) - wall(start)).toISOString().slice(0, 19)
+  return instantOf(instantOfLocal(local, zone))
+}
+
+/** The day on which an occurrence begins by the clock of its series. */
+export function dayOf({ zone, isAllDay }: Series, original: Moment): Day {
+  return isAllDay ? original : localTimeAt(Date.parse(original), zone).slice(0, 10)
+}
+
+function instantOf(ms: number): Moment {
+  return new Date(ms).toISOString().replace('.000Z', 'Z')
+}
