@@ -58,10 +58,10 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
   }
 
   /** Lets one mail be refused, which is set aside then. */
-  async function setAside(subject: string, body: string): Promise<string> {
+  async function setAside(subject: string, body: string, header: readonly string[] = []): Promise<string> {
     const before = (await world.find('state=set-aside')).length
     world.s4.setFaults(refused)
-    world.exchange.deliver(orders, mail(subject, { body }))
+    world.exchange.deliver(orders, mail(subject, { body, header }))
     const found = await waitFor(`${subject} to be set aside`, patienceMs, async () => {
       const messages = await world.find('state=set-aside')
       return messages.length > before ? messages[0] : undefined
@@ -113,7 +113,10 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
   })
 
   test('a message that was set aside is found within three clicks, understood, repaired and delivered', async () => {
-    const id = await setAside(hostile, `The order\r\n<script>alert(2)</script>\r\n.\r\n`)
+    const text = '--b\r\n\r\nThe order\r\n<script>alert(2)</script>\r\n.\r\n'
+    const file = `--b\r\nContent-Disposition: attachment; filename="${hostile}.pdf"\r\n\r\n%PDF\r\n--b--\r\n`
+    const parts = ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b']
+    const id = await setAside(hostile, text + file, parts)
     const page = await visitAs('anna.berg')
     // First click: what the overview says. Second: the message.
     await page.getByRole('link', { name: 'See the messages that were set aside' }).click()
@@ -132,6 +135,7 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await wrong.getByText('<b>relaying</b> denied').waitFor()
     await page.getByRole('button', { name: 'Show content' }).click()
     await page.getByText('<script>alert(2)</script>').waitFor()
+    await page.getByText(`filename="${hostile}.pdf"`).waitFor()
 
     await page.getByRole('button', { name: 'Repair', exact: true }).click()
     const body = question(page).getByLabel('Body', { exact: true })
@@ -139,9 +143,11 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await question(page).getByRole('button', { name: 'Repair and send on' }).click()
     await page.getByRole('region', { name: 'Journey' }).getByText('Delivered', { exact: true }).waitFor()
     const octets = world.s4.received.at(-1)?.octets?.toString('latin1') ?? ''
-    expect(octets).toContain('\r\n\r\nThe corrected order\r\n<script>alert(2)</script>\r\n.\r\n')
+    expect(octets).toContain(`\r\n\r\n${text.replace('The order', 'The corrected order')}${file}`)
     await page.getByRole('tab', { name: 'As it came in' }).click()
     expect((await world.detail(id)).original).toBeDefined()
+    await openPage(page, 'Log')
+    await page.getByText('<b>relaying</b> denied').first().waitFor()
   })
 
   test('a message is found by its Message-ID and replayed; what that means is said before', async () => {
