@@ -15,7 +15,7 @@ import { isGroup, isList } from '../protocols/odata/json.ts'
 import { inChangesetForm, sendChangeset } from './dataverse-changeset.ts'
 import { findRecord } from './dataverse-check.ts'
 import { answerOf, type Done, headersOf, type Job, keyIn, listOf, refuseDoubtful } from './dataverse-job.ts'
-import { isRefusal, newRecord, writeReopened } from './dataverse-reopen.ts'
+import { isRefusal, newRecord, type ReopenedWrite, writeReopened } from './dataverse-reopen.ts'
 import { upsert } from './dataverse-write.ts'
 
 interface Row {
@@ -56,21 +56,28 @@ export async function writeMany(job: Job): Promise<Receipt> {
 
 /** Where the record that they belong to is closed and refuses them: all or none of them while it is open. */
 async function upsertOrReopen(job: Job, rows: readonly Row[], by: Job['config']['by']): Promise<readonly RowDone[]> {
+  const reopened = () =>
+    writeReopened(
+      job,
+      rows.map(({ record }) => record),
+    )
+  // One look, rather than a refusal for each of them.
+  const written = job.config.reopen && rows.length > 1 ? await reopened() : undefined
+  if (written) return doneOf(rows, written)
   try {
     return await upsertAll(job, rows, by)
   } catch (thrown) {
-    const written = isRefusal(thrown)
-      ? await writeReopened(
-          job,
-          rows.map(({ record }) => record),
-        )
-      : undefined
-    if (!written) throw thrown
-    return rows.map(({ key }, index) => {
-      const { done = 'updated', id } = written[index] ?? {}
-      return { key, operation: done, ...(id !== undefined && { id }) }
-    })
+    const late = isRefusal(thrown) ? await reopened() : undefined
+    if (!late) throw thrown
+    return doneOf(rows, late)
   }
+}
+
+function doneOf(rows: readonly Row[], written: readonly ReopenedWrite[]): readonly RowDone[] {
+  return rows.map(({ key }, index) => {
+    const { done = 'updated', id } = written[index] ?? {}
+    return { key, operation: done, ...(id !== undefined && { id }) }
+  })
 }
 
 async function upsertAll(job: Job, rows: readonly Row[], by: Job['config']['by']): Promise<readonly RowDone[]> {

@@ -34,6 +34,10 @@ export async function writeReopened(
   if (!found || before['statecode'] === undefined || before['statecode'] === reopen.with['statecode']) return undefined
   const path = recordPath(closed.set, { id: found.id })
   const isOwn = reopen.set === undefined
+  if (records.length > changesMax) {
+    const reason = `${records.length} records cannot be written while a closed one is open, all or none; ${changesMax} can`
+    throw dataverseErrors.BODY_UNFIT({ operation: job.config.operation, reason })
+  }
   const told = isOwn ? pickState(records[0]?.values ?? {}) : {}
   const after = told['statecode'] === undefined ? before : told
   const change = (body: JsonObject): BatchRequest => ({
@@ -94,6 +98,9 @@ export async function isThere(client: Job['client'], reference: string, within: 
     return false
   }
 }
+
+/** A batch of Dataverse has 1,000 requests at most (Microsoft, "Execute batch operations"); two of them open and close. */
+const changesMax = 998
 
 const stateColumns = ['statecode', 'statuscode'] as const
 
