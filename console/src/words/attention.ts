@@ -139,7 +139,10 @@ function ofSetAside(flow: string, { setAside }: Health['flows'][number]['counts'
   ]
 }
 
-/** Flows in the order in which a person looks at them: those in trouble, then those that had something to do last. */
+/**
+ * Flows in the order in which a person looks at them: those in trouble, then those that had something to do, by the hour,
+ * so that no row moves away under the pointer.
+ */
 export function troubledFirst(flows: readonly Flow[]): readonly Flow[] {
   const rankOf = ({ counts, links, problems, state, shouldRun }: Flow) => {
     const isWrong =
@@ -148,8 +151,10 @@ export function troubledFirst(flows: readonly Flow[]): readonly Flow[] {
   }
   return flows.toSorted(
     (one, other) =>
-      rankOf(one) - rankOf(other) ||
-      (other.counts.lastAcceptedAt ?? '').localeCompare(one.counts.lastAcceptedAt ?? '') ||
-      one.name.localeCompare(other.name),
+      rankOf(one) - rankOf(other) || hourOf(other).localeCompare(hourOf(one)) || one.name.localeCompare(other.name),
   )
+}
+
+function hourOf({ counts: { lastAcceptedAt = '' } }: Flow): string {
+  return lastAcceptedAt.slice(0, '2026-11-21T02'.length)
 }
