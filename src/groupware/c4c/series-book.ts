@@ -1,7 +1,7 @@
 import type { C4CClient, C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { equals } from '../../protocols/c4c/client.ts'
 import type { Scope, SideItem } from '../drivers.ts'
-import type { Appointment } from '../plan/items.ts'
+import type { Appointment, Day } from '../plan/items.ts'
 import { appointmentTexts, readAppointment } from './appointment.ts'
 import type { C4CCodes } from './codes.ts'
 import {
@@ -28,8 +28,8 @@ export class SeriesBook {
   readonly #client: C4CClient
   readonly #codes: C4CCodes
   readonly #now: () => number
-  /** Occurrences that a series had when it was last read, by its id. */
-  readonly #counts = new Map<string, number>()
+  /** How many occurrences from which day on a series had when it was last read, by its id. */
+  readonly #counts = new Map<string, { readonly since: Day; readonly count: number }>()
 
   constructor(client: C4CClient, codes: C4CCodes, now: () => number) {
     this.#client = client
@@ -42,9 +42,10 @@ export class SeriesBook {
     const heads = rows.filter(row => headIdOf(row) === undefined && isSeries(row, this.#codes))
     const isSpread = (row: C4CRow) => scope.series?.as === 'occurrences' || hasOccurrences(row, this.#codes)
     const spread = heads.filter(isSpread)
-    const since = `OccurrenceDate ge datetime'${occurrencesFrom(this.#now())}T00:00:00'`
+    const since = occurrencesFrom(this.#now())
+    const ahead = `OccurrenceDate ge datetime'${since}T00:00:00'`
     const queries = spread.map(({ id }) => {
-      const query = { filter: `${equals(nodeId, id)} and ${since}`, expand: [appointmentTexts] }
+      const query = { filter: `${equals(nodeId, id)} and ${ahead}`, expand: [appointmentTexts] }
       return { entity: 'Appointment' as const, query }
     })
     const found = await this.#client.findEach(queries, signal)
@@ -53,7 +54,7 @@ export class SeriesBook {
       const rowsOfHead = found[index] ?? []
       series.set(head.id, seriesOf(head, rowsOfHead))
       if (this.#counts.size >= countedMax) this.#counts.clear()
-      this.#counts.set(head.id, rowsOfHead.length)
+      this.#counts.set(head.id, { since, count: rowsOfHead.length })
     }
     return series
   }
@@ -100,15 +101,18 @@ export class SeriesBook {
   /** Keys of all appointments; without those of series of which occurrences are gone, so that they are looked at. */
   async keys(filter: string | undefined, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
-    const counts = new Map<string, number>()
-    const since = occurrencesFrom(this.#now())
+    const days = new Map<string, Day[]>()
     const select = ['ObjectID', 'GroupwareItemID', nodeId, 'OccurrenceDate']
     for await (const row of this.#client.list('Appointment', { filter, select }, signal)) {
       const head = headIdOf(row)
       if (head === undefined) keys.add(row.id)
-      else if (textAt(row.values, 'OccurrenceDate') >= since) counts.set(head, (counts.get(head) ?? 0) + 1)
+      else days.set(head, [...(days.get(head) ?? []), textAt(row.values, 'OccurrenceDate')])
     }
-    for (const [head, count] of this.#counts) if ((counts.get(head) ?? 0) < count) keys.delete(head)
+    for (const head of keys) {
+      const { since = '', count = 0 } = this.#counts.get(head) ?? {}
+      const left = (days.get(head) ?? []).filter(day => day >= since)
+      if (left.length < count) keys.delete(head)
+    }
     return keys
   }
 }
