@@ -5,7 +5,7 @@ import calledProduct from './called-product.ts'
 import credit, { bySegment } from './credit.ts'
 import customer from './customer.ts'
 import customerStock from './customer-stock.ts'
-import { bill, kna1, knvv, mapped, mara, msku, stock } from './field-world.ts'
+import { bill, kna1, knvv, mapped, mappedApart, mara, msku, stock } from './field-world.ts'
 import invoices, { header, lines } from './invoice.ts'
 import { accountKey, inventoryKey, invoiceKey, invoiceLineKey, productKey, userKey } from './keys.ts'
 import material, { withUnits } from './material.ts'
@@ -36,6 +36,20 @@ test('each field of a customer has its place, without blanks and zeros around it
     paymenttermscode: 4,
     new_customergroup: '01',
   })
+  // What ADRMAS and the credit limit own, DEBMAS gives to new accounts alone.
+  const { createOnly } = mappedApart(customer, { E1KNA1M: { ...kna1, E1KNVVM: knvv } })
+  expect(Object.keys(createOnly).toSorted()).toEqual([
+    'address1_city',
+    'address1_country',
+    'address1_county',
+    'address1_line1',
+    'address1_postalcode',
+    'address1_postofficebox',
+    'address1_stateorprovince',
+    'fax',
+    'telephone1',
+    'transactioncurrencyid@odata.bind',
+  ])
   const long = { ...kna1, NAME1: 'x'.repeat(100), NAME2: 'y'.repeat(100) }
   expect(mapped(customer, { E1KNA1M: long })).toMatchObject({ name: `${'x'.repeat(100)} ${'y'.repeat(59)}` })
 })

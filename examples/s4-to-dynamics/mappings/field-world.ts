@@ -6,13 +6,18 @@ export type Tree = { readonly [name: string]: string | Tree | readonly Tree[] }
 
 /** What a mapping makes of a document with these fields: values, and those for new records, in one. */
 export function mapped(mapping: Mapping, tree: Tree) {
+  const { values, createOnly, unlinked } = mappedApart(mapping, tree)
+  return { ...values, ...createOnly, ...unlinked }
+}
+
+/** The same, those for new records apart. */
+export function mappedApart(mapping: Mapping, tree: Tree) {
   const control = { DOCNUM: '0000000000000017', CREDAT: '20261120', CRETIM: '101500' }
   const text =
     mapping.source === 'idoc'
       ? `<X><IDOC BEGIN="1">${xml({ EDI_DC40: control, ...tree }, ' SEGMENT="1"')}</IDOC></X>`
       : `<n0:X xmlns:n0="urn:x">${xml(tree, '')}</n0:X>`
-  const { values, createOnly, unlinked } = mapping.run(readSource(mapping.source, Buffer.from(text)), { settings })
-  return { ...values, ...createOnly, ...unlinked }
+  return mapping.run(readSource(mapping.source, Buffer.from(text)), { settings })
 }
 
 const settings = {
