@@ -40,7 +40,7 @@ test(`after a storm of changes and faults on both sides, Dynamics 365 has what S
     const customer = one(customers)?.['KUNNR'] ?? ''
     const material = one(materials)?.['MATNR'] ?? ''
     number += 1
-    const kind = customers.length < 2 || materials.length < 2 ? pick(2) : pick(7)
+    const kind = customers.length < 2 || materials.length < 2 ? pick(2) : pick(8)
     if (kind === 0) createCustomer(data, String(1000 + number), { name: `Customer ${number}` })
     if (kind === 1) createMaterial(data, String(4000 + number), { name: `Part ${number}` })
     if (kind === 2) data.change('KNA1', { KUNNR: customer }, { NAME1: `Renamed ${number}` })
@@ -59,6 +59,18 @@ test(`after a storm of changes and faults on both sides, Dynamics 365 has what S
       const [open] = data.find('VBRK', { BUCHK: 'A' })
       if (open) data.change('VBRK', { VBELN: open['VBELN'] ?? '' }, { BUCHK: 'C' })
       else createInvoice(data, String(90_001_000 + number), customer, material)
+    }
+    if (kind === 7) {
+      // Most of them are paid by then, and read-only in Dynamics 365; some get a line that is new.
+      const invoice = one(data.find('VBRK'))?.['VBELN']
+      if (invoice !== undefined) {
+        data.change('VBRK', { VBELN: invoice }, { BSTNK: `PO-${number}` })
+        data.change('VBRP', { VBELN: invoice, POSNR: '10' }, { MWSBP: `${number}.00` })
+        if (number % 2 === 0) {
+          const first = data.find('VBRP', { VBELN: invoice })[0]
+          data.create('VBRP', { ...first, POSNR: String(number) })
+        }
+      }
     }
   }
 
@@ -119,6 +131,14 @@ test(`after a storm of changes and faults on both sides, Dynamics 365 has what S
   expect(records('invoice', 'new_sapkey', 'statecode')).toEqual(
     byKey(data.find('VBRK').map(row => [plain(row['VBELN']), row['BUCHK'] === 'C' ? 2 : 0])),
   )
+  expect(records('invoice', 'new_sapkey', 'new_customerreference')).toEqual(
+    byKey(data.find('VBRK').map(row => [plain(row['VBELN']), row['BSTNK']])),
+  )
+  expect(records('invoicedetail', 'new_sapkey', 'tax')).toEqual(
+    byKey(data.find('VBRP').map(row => [`${plain(row['VBELN'])}-${row['POSNR']}`, Number(row['MWSBP'])])),
+  )
+  // Some of them were paid when they changed once more.
+  expect(dynamics.requests.filter(({ url }) => url.includes('$batch')).length).toBeGreaterThan(0)
   const limits = new Map(data.find('UKMBP_CMS_SGM').map(row => [plain(row['PARTNER']), Number(row['CREDIT_LIMIT'])]))
   for (const account of dynamics.records('account')) {
     expect(account['creditlimit'] ?? undefined).toBe(limits.get(String(account['accountnumber'])))
