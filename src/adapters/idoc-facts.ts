@@ -1,46 +1,13 @@
-import type { JsonObject } from '../kernel/json.ts'
 import { controlField, type Idoc, idocNames, type Segment } from '../protocols/idoc/idoc.ts'
-
-/** Control fields that every message carries as attributes, in small letters; empty where the IDoc has none. */
-const controlAttributes = (
-  [
-    'MANDT',
-    'DIRECT',
-    'IDOCTYP',
-    'CIMTYP',
-    'MESTYP',
-    'MESCOD',
-    'MESFCT',
-    'SNDPOR',
-    'SNDPRT',
-    'SNDPRN',
-    'RCVPOR',
-    'RCVPRT',
-    'RCVPRN',
-    'CREDAT',
-    'CRETIM',
-    'SERIAL',
-    'ARCKEY',
-  ] as const
-).map(field => [field, field.toLowerCase()] as const)
-
-/** Names of the attributes of a message that holds an IDoc. */
-export const idocAttributes: readonly string[] = [
-  'docnum',
-  ...controlAttributes.map(([, attribute]) => attribute),
-  'objectKey',
-  'orderKey',
-  'caller',
-]
 
 /**
  * Where the key of the object stands, by message type: paths of which the first with a value counts. `A + B` joins the
  * values of several with a slash.
  */
-export type ObjectKeys = Readonly<Record<string, readonly string[]>>
+export type ObjectKeyPaths = Readonly<Record<string, readonly string[]>>
 
 /** Keys of the master data that SAP sends by change pointers. */
-export const usualObjectKeys: ObjectKeys = {
+const usualObjectKeys: ObjectKeyPaths = {
   MATMAS: ['E1MARAM/MATNR_LONG', 'E1MARAM/MATNR'],
   DEBMAS: ['E1KNA1M/KUNNR'],
   CREMAS: ['E1LFA1M/LIFNR'],
@@ -49,15 +16,57 @@ export const usualObjectKeys: ObjectKeys = {
   LOISTD: ['E1MDSTL/MATNR + E1MDSTL/WERKS'],
 }
 
+interface ValuePath {
+  readonly isControl: boolean
+  readonly names: readonly string[]
+  readonly field: string
+}
+
+/** The same, taken apart once for all IDocs. */
+export type ObjectKeys = ReadonlyMap<string, readonly (readonly ValuePath[])[]>
+
+/** The usual keys and those of a flow, which win. */
+export function objectKeysOf(own: ObjectKeyPaths): ObjectKeys {
+  const all = Object.entries({ ...usualObjectKeys, ...own })
+  return new Map(all.map(([type, paths]) => [type, paths.map(path => path.split(/\s*\+\s*/).map(readPath))]))
+}
+
+function readPath(path: string): ValuePath {
+  const names = path.split('/')
+  const field = names.pop() ?? ''
+  return { isControl: names.length === 1 && names[0] === idocNames.control, names, field }
+}
+
 /** What a flow sees of an IDoc beside its body. Where there is no object key, there is no order key either. */
-export function factsOf(idoc: Idoc, objectKeys: ObjectKeys): JsonObject {
-  const facts: Record<string, string> = { docnum: copyOf(documentNumber(idoc)) }
-  for (const [field, attribute] of controlAttributes) facts[attribute] = copyOf(controlField(idoc, field))
-  const objectKey = copyOf(objectKeyOf(idoc, objectKeys[facts['mestyp'] ?? ''] ?? []))
-  facts['objectKey'] = objectKey
-  // Numbers of two systems cannot be compared, so each has its own order.
-  facts['orderKey'] = objectKey === '' ? '' : `${facts['mestyp']}/${facts['sndprn']}/${objectKey}`
-  return facts
+export function factsOf(idoc: Idoc, objectKeys: ObjectKeys) {
+  const field = (name: Parameters<typeof controlField>[1]) => copyOf(controlField(idoc, name))
+  const mestyp = field('MESTYP')
+  const sndprn = field('SNDPRN')
+  const objectKey = copyOf(objectKeyOf(idoc, objectKeys.get(mestyp) ?? []))
+  // One literal: the same shape for each message is what keeps V8 fast.
+  return {
+    docnum: copyOf(documentNumber(idoc)),
+    mandt: field('MANDT'),
+    direct: field('DIRECT'),
+    idoctyp: field('IDOCTYP'),
+    cimtyp: field('CIMTYP'),
+    mestyp,
+    mescod: field('MESCOD'),
+    mesfct: field('MESFCT'),
+    sndpor: field('SNDPOR'),
+    sndprt: field('SNDPRT'),
+    sndprn,
+    rcvpor: field('RCVPOR'),
+    rcvprt: field('RCVPRT'),
+    rcvprn: field('RCVPRN'),
+    credat: field('CREDAT'),
+    cretim: field('CRETIM'),
+    serial: field('SERIAL'),
+    arckey: field('ARCKEY'),
+    objectKey,
+    // Numbers of two systems cannot be compared, so each has its own order.
+    orderKey: objectKey === '' ? '' : `${mestyp}/${sndprn}/${objectKey}`,
+  }
 }
 
 /** Attributes live longer than the document, and a longer piece of a text keeps the whole text in memory. */
@@ -86,30 +95,37 @@ export function identityOf(idoc: Pick<Idoc, 'control'>, fields: readonly string[
   return `idoc/${[...fields.map(field => controlField(idoc, field) ?? ''), number].map(encodeURIComponent).join('/')}`
 }
 
-function objectKeyOf(idoc: Idoc, paths: readonly string[]): string | undefined {
-  for (const path of paths) {
-    const values = path.split(/\s*\+\s*/).map(part => valueAt(idoc, part))
+function objectKeyOf(idoc: Idoc, keys: readonly (readonly ValuePath[])[]): string | undefined {
+  for (const paths of keys) {
+    const values = paths.map(path => valueAt(idoc, path))
     if (values.every(value => value !== undefined)) return values.join('/')
   }
   return undefined
 }
 
 /** The first value at the path, without leading zeros where it is a number (ALPHA); `/` alone means no data in ALE. */
-function valueAt(idoc: Idoc, path: string): string | undefined {
-  const names = path.split('/')
-  const field = names.pop() ?? ''
-  const isControl = names.length === 1 && names[0] === idocNames.control
-  const value = isControl ? idoc.control.get(field) : fieldAt(idoc.data, names, field)
+function valueAt(idoc: Idoc, { isControl, names, field }: ValuePath): string | undefined {
+  const value = isControl ? idoc.control.get(field) : fieldAt(idoc.data, names, 0, field)
   const text = value?.trim()
   if (text === undefined || text === '' || text === '/') return undefined
   return /^\d+$/.test(text) ? text.replace(/^0+(?=\d)/, '') : text
 }
 
-function fieldAt(segment: Segment, [name, ...rest]: readonly string[], field: string): string | undefined {
-  if (name === undefined) return segment.fields.get(field)
+function fieldAt(segment: Segment, names: readonly string[], depth: number, field: string): string | undefined {
+  if (depth === names.length) return segment.fields.get(field)
   for (const child of segment.children) {
-    const value = child.name === name ? fieldAt(child, rest, field) : undefined
+    const value = child.name === names[depth] ? fieldAt(child, names, depth + 1, field) : undefined
     if (value !== undefined) return value
   }
   return undefined
 }
+
+const noIdoc: Idoc = {
+  type: '',
+  control: new Map(),
+  data: { name: idocNames.record, fields: new Map(), children: [] },
+  line: 0,
+}
+
+/** Names of the attributes of a message that holds an IDoc. */
+export const idocAttributes: readonly string[] = [...Object.keys(factsOf(noIdoc, new Map())), 'caller']

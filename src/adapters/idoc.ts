@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { defineSender, type Incoming, type Sender, type SenderContext } from '../flow/adapter.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import type { JsonObject } from '../kernel/json.ts'
+import type { Json } from '../kernel/json.ts'
 import { idocErrors } from '../protocols/idoc/errors.ts'
 import { type FlatLayouts, readFlatFile } from '../protocols/idoc/flat-file.ts'
 import { readLines } from '../protocols/idoc/flat-lines.ts'
@@ -14,7 +14,7 @@ import { callerOf } from './caller.ts'
 import { answerProblem } from './https-answer.ts'
 import { answerTaken, answerUnreadable, type TakenIdoc } from './idoc-answer.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
-import { factsOf, identityOf, idocAttributes, type ObjectKeys, usualObjectKeys } from './idoc-facts.ts'
+import { factsOf, identityOf, idocAttributes, type ObjectKeys, objectKeysOf } from './idoc-facts.ts'
 import { readLayouts } from './idoc-layouts.ts'
 import { IdocPacket, type ReadPacket } from './idoc-packet.ts'
 import { answerQuestion } from './idoc-question.ts'
@@ -64,7 +64,7 @@ class IdocSender implements Sender {
     this.#context = context
     this.#layouts = layouts
     const own = Object.entries(context.config['object-key'])
-    this.#objectKeys = { ...usualObjectKeys, ...Object.fromEntries(own.map(([type, paths]) => [type, [paths].flat()])) }
+    this.#objectKeys = objectKeysOf(Object.fromEntries(own.map(([type, paths]) => [type, [paths].flat()])))
   }
 
   async receive(): Promise<void> {
@@ -141,7 +141,7 @@ class IdocSender implements Sender {
   /** Resolves when every IDoc is durable. A failure leaves open which were taken: whoever sends all again doubles none. */
   async #acceptAll(packet: IdocPacket, request: HttpRequest, charset: string | undefined) {
     const { intake, limits } = this.#context
-    const common = request.caller ? { caller: callerOf(request.caller) } : {}
+    const caller = request.caller && callerOf(request.caller)
     const messageId = messageIdOf(request.query)
     const results: Promise<TakenIdoc>[] = []
     let waiting = new Set<Promise<unknown>>()
@@ -158,7 +158,7 @@ class IdocSender implements Sender {
       for await (const idoc of packet.idocs()) {
         if (hasFailed) break
         type = idoc.type
-        const incoming = this.#incoming(idoc, common, this.#bytesOf(idoc, packet, charset))
+        const incoming = this.#incoming(idoc, caller, this.#bytesOf(idoc, packet, charset))
         if (incoming.sourceKey === undefined && messageId !== undefined) {
           incoming.sourceKey = `idoc-message/${messageId}/${results.length}`
         }
@@ -185,18 +185,17 @@ class IdocSender implements Sender {
     return { type, taken: await Promise.all(results) }
   }
 
-  #incoming(idoc: Idoc, common: JsonObject, body: Uint8Array) {
-    const known = factsOf(idoc, this.#objectKeys)
+  #incoming(idoc: Idoc, caller: Json | undefined, body: Uint8Array) {
+    const facts = factsOf(idoc, this.#objectKeys)
     // Questions change nothing: none waits for another, and none is too old.
-    const facts = this.#context.config.answer === 'result' ? { ...known, orderKey: '' } : known
+    if (this.#context.config.answer === 'result') facts.orderKey = ''
     const sourceKey = identityOf(idoc, this.#context.config.identity)
-    const words = [facts['docnum'], facts['objectKey']].filter(word => typeof word === 'string' && word !== '')
     const incoming: Incoming & { sourceKey?: string; readonly body: Uint8Array } = {
       headers: {},
-      attributes: { ...facts, ...common },
+      attributes: caller === undefined ? facts : { ...facts, caller },
       type: 'application/xml',
       body,
-      terms: words as string[],
+      terms: [facts.docnum, facts.objectKey].filter(word => word !== ''),
       ...(sourceKey !== undefined && { sourceKey }),
     }
     return incoming
