@@ -1,7 +1,8 @@
-import type { Mapping } from './mapping.ts'
+import { createOnlyKey, type Mapping, unlinkedKey } from './mapping.ts'
 import { describe, type Rule, type TraceStep } from './rule.ts'
+import { belowPath } from './rules.ts'
 import { fieldPaths, type SourceNode } from './source.ts'
-import type { TargetField } from './target.ts'
+import type { TargetField, TargetTable } from './target.ts'
 
 export interface FieldDescription {
   readonly field: string
@@ -12,22 +13,39 @@ export interface FieldDescription {
   readonly rule: string
 }
 
-/** The table of a mapping: for every target field where its value comes from and what happens to it. */
-export function describeMapping(mapping: Mapping): readonly FieldDescription[] {
-  return Object.entries(mapping.target).map(([field, target]) => {
-    const rule = mapping.rules.get(field)
-    return {
-      field,
-      takes: takesOf(target),
-      sources: rule ? sourcesOf([rule]) : [],
-      rule: rule ? describe(rule) : 'not mapped',
+/** The table of a mapping: for every target field where its value comes from and what happens to it; of lists too. */
+export function describeMapping({ target, rules }: Mapping): readonly FieldDescription[] {
+  return describeTable(target, rules, '', source => source)
+}
+
+const unmappedWords = 'not mapped'
+
+function describeTable(
+  target: TargetTable,
+  rules: Mapping['rules'],
+  above: string,
+  fromTop: (source: string) => string,
+): readonly FieldDescription[] {
+  return Object.entries(target).flatMap(([name, field]) => {
+    const rule = rules.get(name)
+    const own: FieldDescription = {
+      field: `${above}${name}`,
+      takes: takesOf(field),
+      sources: rule ? sourcesOf([rule], fromTop) : [],
+      rule: rule ? describe(rule) : unmappedWords,
     }
+    if (field.kind !== 'list' || !rule?.rows) return [own]
+    const { path, rules: inside } = rule.rows
+    return [own, ...describeTable(field.of, inside, `${own.field}[].`, source => fromTop(belowPath(path, source)))]
   })
 }
 
 /** Paths from the top of the document; a leading slash says only that a rule of a list reads it there. */
-function sourcesOf(rules: readonly Rule<unknown>[]): readonly string[] {
-  return [...new Set(rules.flatMap(rule => rule.sources).map(source => source.replace(/^\//, '')))]
+function sourcesOf(
+  rules: readonly Rule<unknown>[],
+  fromTop: (source: string) => string = source => source,
+): readonly string[] {
+  return [...new Set(rules.flatMap(rule => rule.sources).map(source => fromTop(source).replace(/^\//, '')))]
 }
 
 export interface Coverage {
@@ -54,7 +72,9 @@ export function coverageOf(mapping: Mapping, documents: readonly SourceNode[]): 
       .filter(([path]) => !sources.has(path))
       .map(([path, documentCount]) => ({ path, documents: documentCount })),
     absent: [...sources].filter(path => !counts.has(path)),
-    unmapped: Object.keys(mapping.target).filter(name => !mapping.rules.has(name)),
+    unmapped: describeMapping(mapping)
+      .filter(({ rule }) => rule === unmappedWords)
+      .map(({ field }) => field),
   }
 }
 
@@ -82,18 +102,31 @@ export function jsonSchemaOf(mapping: Mapping): object {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: mapping.name,
-    ...objectSchema(mapping.target),
+    ...recordSchema(mapping.target, mapping.rules),
   }
 }
 
-function objectSchema(target: Mapping['target']): object {
-  const properties = Object.entries(target).map(([name, field]) =>
-    field.kind === 'lookup' ? [`${name}@odata.bind`, schemaOf(field)] : [name, schemaOf(field)],
-  )
-  return { type: 'object', properties: Object.fromEntries(properties), additionalProperties: false }
+/** A record with the fields that have a rule; those for new records alone stand under a key of their own. */
+function recordSchema(target: TargetTable, rules: Mapping['rules']): object {
+  const groups: Record<'values' | typeof createOnlyKey | typeof unlinkedKey, Record<string, object>> = {
+    values: {},
+    [createOnlyKey]: {},
+    [unlinkedKey]: {},
+  }
+  for (const [name, rule] of rules) {
+    const field = target[name]
+    if (!field) continue
+    const group = groups[rule.isForUnlinked ? unlinkedKey : rule.isCreateOnly ? createOnlyKey : 'values']
+    group[field.kind === 'lookup' ? `${name}@odata.bind` : name] = schemaOf(field, rule)
+  }
+  const { values, ...others } = groups
+  const below = Object.entries(others)
+    .filter(([, properties]) => Object.keys(properties).length > 0)
+    .map(([key, properties]) => [key, { type: 'object', properties, additionalProperties: false }])
+  return { type: 'object', properties: { ...values, ...Object.fromEntries(below) }, additionalProperties: false }
 }
 
-function schemaOf(target: TargetField<unknown>): object {
+function schemaOf(target: TargetField<unknown>, { rows }: Rule<unknown>): object {
   switch (target.kind) {
     case 'text':
       return { type: ['string', 'null'], maxLength: target.lengthMax }
@@ -112,7 +145,7 @@ function schemaOf(target: TargetField<unknown>): object {
     case 'lookup':
       return { type: ['string', 'null'] }
     case 'list':
-      return { type: 'array', items: objectSchema(target.of) }
+      return { type: 'array', items: recordSchema(target.of, rows?.rules ?? new Map()) }
   }
 }
 

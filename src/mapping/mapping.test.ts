@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { HubError } from '../kernel/error.ts'
 import { coverageOf, describeMapping, jsonSchemaOf, whyOf } from './describe-mapping.ts'
 import { defineMapping, type Mapping } from './mapping.ts'
@@ -155,10 +156,12 @@ test('a list has the nodes for which its condition holds, or the document itself
   expect(mapping.run(source).values).toEqual({ products: [{ number: '4711' }], units: [{ key: '4711-CT' }] })
   const { used, absent } = coverageOf(mapping, [source])
   expect([used, absent]).toEqual([['E1MARAM/MATNR', 'E1MARAM/E1MARMM/MSGFN', 'E1MARAM/E1MARMM/MEINH'], []])
-  expect(describeMapping(mapping)[1]).toMatchObject({
-    sources: ['E1MARAM/MATNR', 'E1MARAM/E1MARMM/MEINH', 'E1MARAM/E1MARMM/MSGFN'],
-    rule: expect.stringContaining('when MSGFN, is 009'),
-  })
+  expect(describeMapping(mapping)).toMatchObject([
+    { field: 'products', rule: 'one record' },
+    { field: 'products[].number', sources: ['E1MARAM/MATNR'] },
+    { field: 'units', rule: 'each E1MARAM/E1MARMM, when MSGFN, is 009' },
+    { field: 'units[].key', takes: 'text 50', sources: ['E1MARAM/MATNR', 'E1MARAM/E1MARMM/MEINH'] },
+  ])
 })
 
 test('or: an empty value of the other rule empties the field, where the first says nothing', () => {
@@ -335,8 +338,19 @@ test('the same spec prints its table, what it does not read, its schema, and why
   expect(coverage.unmapped).toEqual(['quantitydecimal'])
 
   expect(jsonSchemaOf(product)).toMatchObject({
-    properties: { name: { maxLength: 20 }, 'defaultuomid@odata.bind': {}, units: { type: 'array' } },
+    properties: {
+      name: { maxLength: 20 },
+      'defaultuomid@odata.bind': {},
+      units: { type: 'array', items: { properties: { name: { maxLength: 10 }, factor: {} } } },
+      '@create': { properties: { productstructure: {} }, additionalProperties: false },
+      '@unlinked': { properties: { writtenin: { maxLength: 40 } } },
+    },
   })
+  // What a mapping makes is what its schema says.
+  const { values, createOnly, unlinked } = product.run(material({}, node('E1MARMM', { MEINH: 'CT', UMREZ: '2' })))
+  const schema = z.fromJSONSchema(jsonSchemaOf(product) as Parameters<typeof z.fromJSONSchema>[0])
+  expect(schema.safeParse({ ...values, '@create': createOnly, '@unlinked': unlinked }).error).toBeUndefined()
+  expect(schema.safeParse({ ...values, ...createOnly }).success).toBe(false)
 
   const why = whyOf(product, material({ NTGEW: '500', GEWEI: 'GRM' }), 'stockweight')
   expect(why?.steps.map(({ what, value }) => `${what}: ${value}`)).toEqual([

@@ -42,6 +42,8 @@ export class Rule<T> {
   /** Only sent when a record is created without the references of its `onCreate` fields. */
   readonly isForUnlinked: boolean
   readonly isRequired: boolean
+  /** Of a rule that makes a list of records: the rules of each of them, whose paths begin at the nodes of `path`. */
+  readonly rows: RuleRows | undefined
 
   constructor(parts: RuleParts<T>) {
     this.sources = parts.sources
@@ -50,6 +52,7 @@ export class Rule<T> {
     this.isCreateOnly = parts.isCreateOnly ?? false
     this.isForUnlinked = parts.isForUnlinked ?? false
     this.isRequired = parts.isRequired ?? false
+    this.rows = parts.rows
   }
 
   /** A step of your own, with the words that documentation and trace show. A RuleFault says that a value is wrong. */
@@ -95,14 +98,16 @@ export class Rule<T> {
     return new Rule({
       sources: [...this.sources, ...condition.sources],
       words: [...this.words, `when ${describe(condition)}`],
+      ...(this.rows && { rows: this.rows }),
       read: scope => (condition.read(scope) === true ? this.read(scope) : undefined),
     })
   }
 }
 
 function partsOf<T>(rule: Rule<T>, words: string): RuleParts<T> {
-  const { sources, read, isCreateOnly, isForUnlinked, isRequired } = rule
-  return { sources, words: [...rule.words, words], read, isCreateOnly, isForUnlinked, isRequired }
+  const { sources, read, isCreateOnly, isForUnlinked, isRequired, rows } = rule
+  const flags = { isCreateOnly, isForUnlinked, isRequired, ...(rows && { rows }) }
+  return { sources, words: [...rule.words, words], read, ...flags }
 }
 
 /** A record of a list before its fields are read: the mapping reads them, so that a fault names the very field. */
@@ -126,6 +131,12 @@ export interface RuleParts<T> {
   readonly isCreateOnly?: boolean
   readonly isForUnlinked?: boolean
   readonly isRequired?: boolean
+  readonly rows?: RuleRows
+}
+
+export interface RuleRows {
+  readonly path: string
+  readonly rules: ReadonlyMap<string, Rule<unknown>>
 }
 
 /** The parts of a rule with one step more. An absent or emptied value stays what it is. */

@@ -79,19 +79,24 @@ export function each<T extends TargetTable>(
   { only }: { readonly only?: Rule<boolean> } = {},
 ): Rule<readonly EachRecord<T>[]> {
   const names = path === '.' ? [] : path.split('/')
-  const entries = Object.entries(rules) as [string, Rule<unknown>][]
-  const below = (source: string) => (path === '.' || source.startsWith('/') ? source : `${path}/${source}`)
-  const read = [...entries.flatMap(([, rule]) => rule.sources), ...(only?.sources ?? [])]
-  const condition = only ? `, when ${describe(only)}` : ''
+  const own = new Map(Object.entries(rules) as [string, Rule<unknown>][])
+  const read = [...[...own.values()].flatMap(rule => rule.sources), ...(only?.sources ?? [])]
+  const nodes = path === '.' ? 'one record' : `each ${path}`
   return new Rule({
-    sources: read.map(below),
-    words: [`each ${path}${condition}: ${entries.map(([name, rule]) => `${name} from ${describe(rule)}`).join('; ')}`],
+    sources: read.map(source => belowPath(path, source)),
+    words: [only ? `${nodes}, when ${describe(only)}` : nodes],
+    rows: { path, rules: own },
     read: scope =>
       nodesAt(scope.node, names)
         .map(node => ({ ...scope, node, document: scope.document ?? scope.node }))
         .filter(inside => !only || only.read(inside) === true)
-        .map(inside => new EachRecord(of, inside, new Map(entries))),
+        .map(inside => new EachRecord(of, inside, own)),
   })
+}
+
+/** A source of a rule in a list as the document has it; one with a leading slash is told from the top already. */
+export function belowPath(path: string, source: string): string {
+  return path === '.' || source.startsWith('/') ? source : `${path}/${source}`
 }
 
 export function constant<const V extends string | boolean>(value: V): Rule<V> {

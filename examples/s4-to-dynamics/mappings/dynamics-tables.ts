@@ -114,6 +114,11 @@ export const invoice = {
   new_cancels: text(10),
 }
 
+const { statecode: _state, statuscode: _reason, ...rest } = invoice
+
+/** An invoice without its state, which is written last. */
+export const invoiceHead = rest
+
 export const invoiceState = {
   new_sapkey: invoice.new_sapkey,
   statecode: invoice.statecode,

@@ -135,6 +135,18 @@ test('each field of a material has its place, in the units and digits that Dynam
     statecode: 0,
     statuscode: 1,
   })
+  const rows = [
+    { MEINH: 'PCE' },
+    { MEINH: '' },
+    { MSGFN: '003', MEINH: 'PF' },
+    { MEINH: 'CT', UMREZ: '12', UMREN: '1', EAN11: '41' },
+  ]
+  expect(mapped(withUnits, { E1MARAM: { ...tree, E1MARMM: rows } })).toMatchObject({
+    unitGroups: [{ new_sapkey: '4711', '@create': { name: '4711 Pump', baseuomname: 'Each' } }],
+    baseUnits: [{ new_sapkey: '4711-PCE', name: 'Each' }],
+    units: [{ new_sapkey: '4711-CT', quantity: 12, new_gtin: '41', '@create': { name: 'Carton' } }],
+    products: [{ productnumber: '4711' }],
+  })
   expect(mapped(material, { E1MARAM: { MATNR: '000000000000000815' } })).toMatchObject({ productnumber: '815' })
 })
 

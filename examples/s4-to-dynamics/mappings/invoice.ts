@@ -1,6 +1,6 @@
 import { constant, defineMapping, each, field, join, list, number } from 'isthmus/mapping'
 import { currencyOf } from './currency.ts'
-import { invoice, invoiceLine, invoiceState } from './dynamics-tables.ts'
+import { invoice, invoiceHead, invoiceLine, invoiceState } from './dynamics-tables.ts'
 import { unitKey } from './units.ts'
 
 const at = (name: string) => field(`Invoice/${name}`)
@@ -90,9 +90,9 @@ export const lines = defineMapping({
 export default defineMapping({
   name: 'billing document to invoice and lines',
   source: 'document',
-  target: { invoices: list(invoice), lines: list(invoiceLine), states: list(invoiceState) },
+  target: { invoices: list(invoiceHead), lines: list(invoiceLine), states: list(invoiceState) },
   fields: {
-    invoices: each('Invoice', invoice, headerFields(field)),
+    invoices: each('Invoice', invoiceHead, headerFields(field)),
     lines: lineList,
     states: each('Invoice', invoiceState, {
       new_sapkey: field('BillingDocument').alpha().required(),

@@ -91,7 +91,7 @@ const tellsUnits = compute(
 const isOtherUnit = compute(
   [field('MEINH'), baseUnitCode, field('MSGFN')],
   'another unit than the base unit, and not deleted (003)',
-  (code, base, msgfn) => code !== base && msgfn !== '003',
+  (code, base, msgfn) => typeof code === 'string' && code !== '' && code !== base && msgfn !== '003',
 )
 
 /** MATMAS05 → the unit group of the material, its base unit, its other units, and the product that refers to them. */
@@ -105,7 +105,7 @@ export const withUnits = defineMapping({
       unitGroup,
       {
         new_sapkey: materialNumber.escaped().required(),
-        name: join(' ', materialNumber, text.field('MAKTX').trim()).cut(200).onCreate(),
+        name: join(' ', materialNumber, text.field('MAKTX').trim()).onCreate(),
         // Dynamics 365 makes the base unit of this name with the group.
         baseuomname: baseUnitCode.replace(unitNames).onCreate(),
       },
@@ -116,7 +116,7 @@ export const withUnits = defineMapping({
       baseUnit,
       {
         name: baseUnitCode.replace(unitNames).required(),
-        new_sapkey: unitKey(materialNumber, baseUnitCode).required(),
+        new_sapkey: unitKey(materialNumber, baseUnitCode),
       },
       { only: tellsUnits },
     ),
@@ -124,7 +124,7 @@ export const withUnits = defineMapping({
       'E1MARAM/E1MARMM',
       unit,
       {
-        new_sapkey: unitKey(materialNumber, field('MEINH')).required(),
+        new_sapkey: unitKey(materialNumber, field('MEINH')),
         name: field('MEINH').replace(unitNames).onCreate(),
         quantity: field('UMREZ').decimal().per(field('UMREN').decimal()).round(10),
         uomscheduleid: materialNumber.escaped().key().onCreate(),

@@ -94,6 +94,12 @@ test.each<[string, Mapping, Tree, RegExp]>([
     { Inventory: { ...stock(), Customer: '' } },
     /Customer,.* required has no value/,
   ],
+  [
+    'a whole material without a base unit',
+    withUnits,
+    { E1MARAM: { MSGFN: '009', MATNR: '1' } },
+    /baseUnits\[0\]\.name/,
+  ],
   ['a question about no invoice', invoiceKey, { Invoice: { X: '1' } }, /new_sapkey/],
   ['a question about no line', invoiceLineKey, { Invoice: { Item: { X: '1' } } }, /new_sapkey/],
   ['a question about no product', productKey, { Product: { Name: '1' } }, /new_sapkey/],
