@@ -169,12 +169,15 @@ async function first(): Promise<void> {
   await run('echo', () => pass(6 * MINUTE))
 }
 
-let changes = 0
+/** What stands in the items of the last changes. */
+let lastWord = ''
 /** One change in each mailbox, spread over the hour, half of them on each side. */
 async function steady(): Promise<void> {
   const began = clock.now()
   let changed = 0
-  const word = `Changed ${++changes}`
+  // Other words each time: what is there already is no change.
+  const word = `Changed at ${began}`
+  lastWord = word
   await pass(HOUR, async now => {
     const due = Math.min(mailboxes, Math.floor(((now - began) / (50 * MINUTE)) * mailboxes))
     for (; changed < due; changed += 1) {
@@ -195,7 +198,7 @@ for (const step of task.steps) {
     else await run(step, steady)
   }
 }
-const seen = await twins.ask<object>('look', { word: changes > 0 ? `Changed ${changes}` : '' })
+const seen = await twins.ask<object>('look', { word: lastWord })
 const report: HubReport = {
   now: clock.now(),
   storeBytes: bytesOf(join(folder, 'groupware'), ['links.sqlite']),
