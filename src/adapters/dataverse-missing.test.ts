@@ -62,3 +62,17 @@ test.each(['upsert', 'check-then-write', 'create', 'update'])(
     expect((await send(invoices, { ...body, ...bound })).fields).toMatchObject({ key: '90' })
   },
 )
+
+test('a reference of a new record alone is named too', async () => {
+  const account = twin.put('account', { accountnumber: '1001', name: 'ACME' })
+  const body = {
+    new_sapkey: '90',
+    name: 'I',
+    'customerid_account@odata.bind': `/accounts(${account})`,
+    '@create': { 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='QQQ')" },
+  }
+  await expect(send({ set: 'invoices', key: ['new_sapkey'], references: 'refuse' }, body)).rejects.toMatchObject({
+    code: 'DATAVERSE_REFERENCE_MISSING',
+    message: expect.stringContaining('QQQ'),
+  })
+})

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Receipt, Receiver } from '../flow/adapter.ts'
+import { HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
+import { dataverseErrors } from '../protocols/dataverse/errors.ts'
 import { type DataverseTwin, startDataverse } from '../twins/dataverse/dataverse.ts'
 import { dataverse } from './dataverse.ts'
 import { dataverseConfig } from './dataverse-config.ts'
+import { isRefusal } from './dataverse-reopen.ts'
 import { dataverseContext } from './dataverse-world.ts'
 import { effectOf, messageOf } from './http-world.ts'
 
@@ -37,6 +40,7 @@ async function send(config: object, body: Json): Promise<Receipt> {
   return receiver.deliver(message, effectOf(message, {}))
 }
 
+const answerOf = ({ answer }: Receipt): unknown => JSON.parse(Buffer.from(answer?.body ?? '').toString())
 const invoice = (key: string) => twin.records('invoice').find(({ new_sapkey }) => new_sapkey === key)
 const lineKeys = () => twin.records('invoicedetail').map(({ new_sapkey }) => new_sapkey)
 
@@ -80,6 +84,44 @@ describe('a paid invoice', () => {
     expect(changes.map(({ url }) => url.split('/').at(-1))).toEqual(['$batch'])
   })
 
+  test('takes new lines whose product is there, is not there yet, or must be there', async () => {
+    const unit = { 'defaultuomid@odata.bind': "/uoms(new_sapkey='Each')" }
+    const group = { 'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')" }
+    const product = twin.put('product', { productnumber: '4711', new_sapkey: '4711', name: 'Pump', ...unit, ...group })
+    const of = (key: string, material: string) => ({
+      new_sapkey: key,
+      'invoiceid@odata.bind': "/invoices(new_sapkey='90')",
+      '@create': {
+        'productid@odata.bind': `/products(new_sapkey='${material}')`,
+        'uomid@odata.bind': "/uoms(new_sapkey='Each')",
+      },
+    })
+    const textOf = { '@unlinked': { isproductoverridden: true, productdescription: 'Valve' } }
+    const rows = [
+      { new_sapkey: '90-1', ...line, quantity: 9 },
+      { ...of('90-2', '4711'), ...textOf },
+      { ...of('90-3', 'none'), ...textOf },
+    ]
+    const { records } = answerOf(await send({ ...lines, reopen: reopenParent }, rows)) as {
+      records: readonly { readonly key: string; readonly operation: string; readonly id: string }[]
+    }
+    const found = twin.records('invoicedetail')
+    expect(records).toEqual([
+      { key: '90-1', operation: 'updated', id: found[0]?.['invoicedetailid'] },
+      { key: '90-2', operation: 'created', id: found[1]?.['invoicedetailid'] },
+      { key: '90-3', operation: 'created', id: found[2]?.['invoicedetailid'] },
+    ])
+    expect(found.slice(1)).toMatchObject([
+      { _productid_value: product },
+      { isproductoverridden: true, productdescription: 'Valve' },
+    ])
+    await expect(send({ ...lines, reopen: reopenParent }, [of('90-4', 'none')])).rejects.toMatchObject({
+      code: 'DATAVERSE_PARENT_MISSING',
+      retry: 'soon',
+    })
+    expect(invoice('90')).toMatchObject({ statecode: 2 })
+  })
+
   test('takes a line alone', async () => {
     await send({ ...lines, reopen: reopenParent }, [{ new_sapkey: '90-1', ...line, quantity: 7 }])
     expect([invoice('90')?.['statecode'], twin.records('invoicedetail')[0]?.['quantity']]).toEqual([2, 7])
@@ -106,6 +148,20 @@ describe('a paid invoice', () => {
     expect(invoice('90')).toMatchObject({ statecode: 2 })
     expect(twin.records('invoicedetail')).toMatchObject([{ quantity: 1 }])
   })
+})
+
+test.each([
+  [dataverseErrors.READ_ONLY, true],
+  [dataverseErrors.ROWS_REFUSED, true],
+  [dataverseErrors.REFUSED, true],
+  [dataverseErrors.VALUE_REFUSED, true],
+  [dataverseErrors.PLUGIN_REFUSED, true],
+  [dataverseErrors.THROTTLED, false],
+  [dataverseErrors.PARENT_MISSING, false],
+  [dataverseErrors.LOGIN_REFUSED, false],
+])('a closed record may be behind $code: %s', ({ code }, mayBe) => {
+  const spec = { side: 'receiver', retry: 'never', means: '', next: '' } as const
+  expect(isRefusal(new HubError(code, spec))).toBe(mayBe)
 })
 
 test('an open invoice is not reopened: what is refused there is refused for another reason', async () => {

@@ -31,7 +31,7 @@ export async function writeReopened(
   const closed = { set: reopen.set ?? set, key: await keyOfClosed(job, records) }
   const found = closed.key && (await findRecord(of(job, closed.set), closed.key, stateColumns))
   const before = pickState(found?.record ?? {})
-  if (!found || before['statecode'] === undefined || before['statecode'] === reopen.with['statecode']) return undefined
+  if (!found || before['statecode'] === reopen.with['statecode']) return undefined
   const path = recordPath(closed.set, { id: found.id })
   const isOwn = reopen.set === undefined
   if (records.length > changesMax) {
