@@ -98,6 +98,10 @@ steps:
 to: []
 `,
   )
+  it.flow(
+    'told',
+    `from: { soap: { path: /told, answer: result, tell-errors: true } }\nto: { http: { url: "${service.url}" } }\n`,
+  )
   await it.start()
   service.replies.push({ status: 200, headers: { 'content-type': 'text/plain' }, body: '7' }, { status: 422 })
   const ask = (id: string) =>
@@ -120,6 +124,8 @@ to: []
     status: 500,
     text: expect.stringMatching(/soap:Receiver.*not delivered \(HTTP_REFUSED\)/),
   })
+  service.replies.push({ status: 422, headers: { 'content-type': 'text/plain' }, body: 'words for callers too' })
+  expect((await post('/told', invoice(1), { soapaction: '' })).text).toMatch(/words for callers too/)
   expect((await post('/prices', invoice(1))).text).toMatch(/MessageID of WS-Addressing is missing/)
   const described = await fetch(`${it.url}/prices?wsdl`)
   expect([described.status, await described.text()]).toEqual([200, '<definitions/>'])

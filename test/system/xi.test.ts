@@ -238,6 +238,7 @@ const rejects = 'steps: [{ filter: { keep: message.size > 99, otherwise: reject,
 test('a query that takes too long, and one that cannot be answered, are told so', async () => {
   it.flow('late', query().replace('/xi/user', '/xi/late').replace('60s', '200ms'))
   it.flow('refused', query().replace('/xi/user', '/xi/refused'))
+  it.flow('told', query().replace('/xi/user', '/xi/told').replace('within:', 'tell-errors: true, within:'))
   it.flow('faults', faulty)
   it.flow(
     'rejects',
@@ -262,6 +263,9 @@ test('a query that takes too long, and one that cannot be answered, are told so'
   })
   // They are for the people of the hub, who find them by the id in the answer.
   expect(refused.fault?.text).toMatch(/^Message [0-9A-Z]{11} was taken in but not delivered \(HTTP_REFUSED\)/)
+  crm.replies.push({ status: 422, headers: { 'content-type': 'text/plain' }, body: 'words for callers too' })
+  const told = await sendXi(`${it.url}/xi/told`, { ...ask, messageId: messageId(10) })
+  expect(told.fault).toMatchObject({ text: expect.stringContaining('words for callers too') })
   const fault = { name: 'UserFault', namespace: 'urn:example:crm' }
   const faults = () => sendXi(`${it.url}/xi/faults`, { ...ask, messageId: messageId(11) })
   const fromFlow = await faults()

@@ -48,6 +48,14 @@ describe('an invoice that is paid or canceled', () => {
     expect([twin.records('invoice'), twin.records('invoicedetail')]).toEqual(before)
   })
 
+  test('takes no line of another invoice', async () => {
+    const account = twin.records('account')[0]?.['accountid']
+    twin.put('invoice', { new_sapkey: '91', name: 'O', ...bind('customerid_account', `/accounts(${String(account)})`) })
+    twin.put('invoicedetail', { ...line('91-1'), ...bind('invoiceid', "/invoices(new_sapkey='91')") })
+    const { status } = await ask('PATCH', "invoicedetails(new_sapkey='91-1')", bind('invoiceid', `/${invoice}`))
+    expect(status).toBe(400)
+  })
+
   test('takes another state, and all of it once it is open', async () => {
     expect((await ask('PATCH', invoice, { statecode: 3, statuscode: 100_003 })).status).toBe(204)
     expect((await ask('PATCH', invoice, { statecode: 0, statuscode: 1 })).status).toBe(204)
@@ -93,6 +101,14 @@ describe('unit groups', () => {
       ...bind('invoiceid', "/invoices(new_sapkey='90')"),
       ...bind('productid', "/products(new_sapkey='4711')"),
     }
+    const unitAlone = {
+      ...bind('invoiceid', "/invoices(new_sapkey='90')"),
+      ...bind('uomid', "/uoms(new_sapkey='Each')"),
+    }
+    expect(await ask('POST', 'invoicedetails', unitAlone)).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('productid'),
+    })
     const foreign = { ...line, ...bind('uomid', "/uoms(new_sapkey='Each')") }
     expect(await ask('POST', 'invoicedetails', line)).toMatchObject({
       status: 400,
