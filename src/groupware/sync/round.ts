@@ -107,6 +107,7 @@ async function findSeen(
   const { store, scope, clock, limits } = round.context
   const since = clock.now() - limits.unseenMs
   const all = await store.unseen(scope)
+  if (all.length === 0) return { told: [], gone: [] }
   const told = all.filter(({ side, id }) => pulled[side].touched.has(id))
   const gone: Unseen[] = []
   for (const side of ['exchange', 'crm'] as const) {
