@@ -73,11 +73,44 @@ test('the three ways of asking leave one and the same question, whatever the val
   )
 })
 
+test('numbers, yes and no, and nothing of JSON are what they are in XML; a number keeps its letters', async () => {
+  const body =
+    '{"BusinessPartner":"1001","CreditLimitAmount":0.10,"CreditAccountIsBlocked":true,"CreditLimitIsZero":false,"CreditRiskClass":null}'
+  const given = message(body, 'application/json', { method: 'POST', path: '/crm/credit-limits/set' })
+  expect(JSON.parse(text((await readQuestion(given, context)).body))).toEqual({
+    CreditAccount: {
+      BusinessPartner: '1001',
+      CreditLimitAmount: '0.10',
+      CreditAccountIsBlocked: 'X',
+      CreditLimitIsZero: '',
+      CreditRiskClass: '',
+    },
+  })
+})
+
+test('attributes of elements, which proxies of other systems may have, are no fields', async () => {
+  const xml = '<n0:Q xmlns:n0="urn:x"><Product><Material schemeID="SAP">4711</Material></Product></n0:Q>'
+  const { attributes, body } = await readQuestion(
+    message(xml, 'application/xml', { interface: 'CheckProduct_Out' }),
+    context,
+  )
+  expect([attributes['crmFault'], text(body)]).toEqual(['', '{"Product":{"Material":"4711"}}'])
+})
+
 describe('no question is', () => {
   const faultOf = async (given: Message) => (await readQuestion(given, context)).attributes['crmFault']
   test.each<[string, Message, RegExp]>([
     ['a method that is not there', byIdoc('EraseProduct', {}), /no method "EraseProduct"/],
     ['a method that every object has', byIdoc('constructor', {}), /no method "constructor"/],
+    [
+      'an IDoc of another type',
+      message(
+        '<MATMAS05><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><DOCNUM>7</DOCNUM><IDOCTYP>MATMAS05</IDOCTYP></EDI_DC40></IDOC></MATMAS05>',
+        'text/xml',
+        { docnum: '7' },
+      ),
+      /of the type ZCRMQUERY01 with a segment ZE1CRMQUERY, and this is MATMAS05/,
+    ],
     ['an IDoc without a method', byIdoc('', {}), /no method ""/],
     ['a field named twice', byIdoc('CheckProduct', { Material: '1' }, [{ NAME: 'Material', VALUE: '2' }]), /twice/],
     ['a field of the prototype', byIdoc('CheckProduct', { Material: '1', toString: 'x' }), /has no field "toString"/],
@@ -101,7 +134,7 @@ describe('no question is', () => {
 })
 
 test('values of Dynamics 365 that XML must escape come back as they are, by IDoc and by proxy', async () => {
-  const said = { operation: 'found', id: '1', key: '<&>"]]>', statecode: 0 }
+  const said = { operation: 'found', id: '1', key: '<&>"]]>', statecode: 0, statuscode: null }
   const answered = (reply: string) =>
     writeAnswer(
       message(JSON.stringify(said), 'application/json', {
