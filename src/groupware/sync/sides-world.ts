@@ -213,6 +213,7 @@ export class WorldMailbox extends WorldSide {
     return {
       holds: true,
       holdsMark: true,
+      listsMarks: true,
       tellsDeletions: true,
       holdsSeries: true,
       batch: { read: 10, write: 10, find: 10 },
