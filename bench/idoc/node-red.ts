@@ -102,37 +102,45 @@ const decimal = text => {
 }
 const round = (number, places) => number === undefined ? undefined : Number(number.toFixed(places))
 const material = msg.payload.MATMAS05.IDOC[0].E1MARAM[0]
-const pick = (segments, name, wanted) =>
-  (segments || []).find(segment => value(segment, name) === wanted) || (segments || [])[0]
-const valuation = pick(material.E1MBEWM, 'BWKEY', 'FR20')
+const segmentOf = (segments, name, wanted, orFirst) =>
+  (segments || []).find(segment => value(segment, name) === wanted) || (orFirst ? (segments || [])[0] : undefined)
+const isWhole = ['005', '009'].includes(value(material, 'MSGFN'))
+const text = segmentOf(material.E1MAKTM, 'SPRAS_ISO', 'EN', isWhole)
+const valuation = segmentOf(material.E1MBEWM, 'BWKEY', 'FR20', false)
 const unit = value(material, 'MEINS')
-const units = { PCE: 'Each', EA: 'Each', KGM: 'kg', LTR: 'l', MTR: 'm' }
 const types = { FERT: 1, HALB: 1, HAWA: 1, ROH: 1, VERP: 2, NLAG: 2, DIEN: 3, LEIS: 3 }
 const decimals = { PCE: 0, EA: 0, H87: 0 }
 const weights = { KGM: 1, GRM: 0.001, TNE: 1000 }
 const volumes = { MTQ: 1, DMQ: 0.001, LTR: 0.001, CMQ: 0.000001 }
 const number = alpha(value(material, 'MATNR_LONG') || value(material, 'MATNR'))
+const key = number && number.replace(/[/<>*%&:\\\\?+~]/g, letter => '~' + letter.charCodeAt(0).toString(16))
 const sides = ['LAENG', 'BREIT', 'HOEHE'].map(name => value(material, name)).filter(Boolean).join(' x ')
 const sidesUnit = value(material, 'MEABM')
-const price = decimal(value(valuation, 'STPRS'))
-const retired = value(material, 'LVORM')
+const per = price => price === undefined ? undefined : round(price / (decimal(value(valuation, 'PEINH')) || 1), 4)
+const standard = decimal(value(valuation, 'STPRS'))
+const moving = value(valuation, 'VPRSV') === 'V' ? decimal(value(valuation, 'VERPR')) : undefined
+const flag = value(material, 'LVORM')
+const isGone = value(material, 'MSGFN') === '003' || flag === 'X' || value(material, 'MSTAE') === 'OB'
+const state = isGone ? 1 : flag === undefined ? undefined : 0
 const product = {
   productnumber: number,
-  new_sapkey: number && number.replace(/[/<>*%&:\\\\?+~]/g, letter => '~' + letter.charCodeAt(0).toString(16)),
-  name: (value(pick(material.E1MAKTM, 'SPRAS_ISO', 'EN'), 'MAKTX') || '').trim() || undefined,
+  new_sapkey: key,
+  name: (value(text, 'MAKTX') || '').trim() || undefined,
   producttypecode: types[value(material, 'MTART')],
-  'defaultuomid@odata.bind': unit && "/uoms(name='" + (units[unit] || unit) + "')",
   quantitydecimal: decimals[unit] === undefined ? 3 : decimals[unit],
   stockweight: round(decimal(value(material, 'NTGEW')) * weights[value(material, 'GEWEI')], 5),
   stockvolume: round(decimal(value(material, 'VOLUM')) * volumes[value(material, 'VOLEH')], 5),
-  standardcost: price === undefined ? undefined : round(price / (decimal(value(valuation, 'PEINH')) || 1), 4),
+  standardcost: per(standard),
+  currentcost: per(moving === undefined ? standard : moving),
   size: sides && sidesUnit ? sides + ' ' + sidesUnit : sides,
   new_gtin: value(material, 'EAN11'),
   new_producthierarchy: value(material, 'PRDHA'),
-  new_sapretired: retired === undefined ? undefined : retired === 'X',
+  statecode: state,
+  statuscode: state === undefined ? undefined : state === 1 ? 2 : 1,
   '@create': {
     productstructure: 1,
-    'defaultuomscheduleid@odata.bind': "/uomschedules(name='Default Unit')",
+    'defaultuomid@odata.bind': "/uoms(new_sapkey='" + key + '-' + (unit || '') + "')",
+    'defaultuomscheduleid@odata.bind': "/uomschedules(new_sapkey='" + key + "')",
   },
 }
 msg.url = ${JSON.stringify(`${target}/products/`)} + encodeURIComponent(product.productnumber)

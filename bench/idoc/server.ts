@@ -16,7 +16,7 @@ interface Contestant {
 }
 
 const mappingFile = resolve(import.meta.dirname, '../../examples/s4-to-dynamics/mappings/material.ts')
-const settings = { language: 'EN', 'unit-group': 'Default Unit', 'valuation-area': 'FR20' }
+const settings = { language: 'EN', 'valuation-area': 'FR20' }
 const [, , kind = '', target = '', nodeRedFolder = ''] = process.argv
 
 /** The hub as people run it, with its store on the disk: once, in order by material, retried, kept. */
