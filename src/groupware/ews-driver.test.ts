@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../kernel/time.ts'
 import { ewsOptions } from '../protocols/ews/ews-world.ts'
+import { childOf, parseXmlElement } from '../protocols/xml/xml-element.ts'
 import { type ExchangeEwsTwin, startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
 import type { Change, Creation, Scope, SideItem, Update, WatchRequest } from './drivers.ts'
 import { appointment, contact, mail, series, task, wholeDays } from './ews/items-world.ts'
+import { schemaFaultsOf } from './ews/schema-world.ts'
 import { EwsDriver } from './ews-driver.ts'
 import { type Appointment, type Contact, type Item, type ItemKind, itemKinds, type Task } from './plan/items.ts'
 import { anyItem, samples } from './sample-items-world.ts'
@@ -398,4 +400,17 @@ describe('watching', () => {
     }
     await patient.close()
   })
+})
+
+test('every request of all these stories follows the schema of Exchange', () => {
+  // Longer ones are kept without their end.
+  const whole = twin.requests.filter(({ body }) => body.trimEnd().endsWith('Envelope>'))
+  const faults = whole.flatMap(({ operation, body }) => {
+    const request = childOf(parseXmlElement(Buffer.from(body)), 'Body')?.children[0]
+    return request ? schemaFaultsOf(request).map(fault => `${operation}: ${fault}`) : [`${operation}: no request`]
+  })
+  expect([...new Set(faults)]).toEqual([])
+  const operations = new Set(whole.map(({ operation }) => operation))
+  const written = ['CreateItem', 'GetItem', 'UpdateItem', 'DeleteItem', 'FindItem', 'SyncFolderItems']
+  expect(written.filter(operation => !operations.has(operation))).toEqual([])
 })
