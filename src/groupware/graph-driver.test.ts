@@ -173,6 +173,21 @@ test('changes come in pages, series as one item, and what is gone is told; a for
   expect(await driver.changes(scope, 'a token of another driver', never)).toBe('token-lost')
 })
 
+test('a token that is a thousand rounds old is lost, and the newest is not', async () => {
+  const { driver } = world
+  const scope = scopeOf('contact')
+  const tokenOf = async (before?: string) => {
+    const page = await driver.changes(scope, before, never)
+    if (page === 'token-lost') throw new Error('the newest token was lost')
+    return page.token
+  }
+  const old = await tokenOf()
+  let newest = old
+  for (let round = 0; round < 1000; round += 1) newest = await tokenOf(newest)
+  expect(await driver.changes(scope, old, never)).toBe('token-lost')
+  expect(await driver.changes(scope, newest, never)).toMatchObject({ changes: [] })
+})
+
 test('the window of a calendar moves on, and nothing that was deleted meanwhile is missed', async () => {
   const { driver } = world
   const november = scopeOf('appointment', { from: '2026-11-01T00:00:00Z', to: '2026-12-01T00:00:00Z' })

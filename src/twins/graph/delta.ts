@@ -35,13 +35,17 @@ type Row = { readonly id: string; readonly isRemoved: boolean }
 /** Rounds that stand in the middle of their pages. */
 const openRoundsMax = 100_000
 
+/** Tokens of one mailbox that are worth something; the older go as new ones come, as in Outlook's cache of them. */
+const tokensPerMailbox = 1000
+
 /**
- * Delta rounds and their tokens, which lose their worth on request alone: a token of a finished round says itself where it
- * stands, so that tens of thousands of folders asked every few minutes push none of them out.
+ * Delta rounds and their tokens, a new one each time. A token of a finished round says itself where it stands and which it
+ * is of its mailbox, so that those of ten thousand mailboxes take no room here.
  */
 export class DeltaRounds {
   readonly #open = new Map<string, Round>()
   readonly #subjects = new WeakMap<GraphMailbox, Map<string, DeltaSubject>>()
+  readonly #given = new WeakMap<GraphMailbox, number>()
   #seal = randomBytes(12).toString('base64url')
 
   /** Begins the first round of a subject. */
@@ -52,9 +56,10 @@ export class DeltaRounds {
   /** The round of a `$skiptoken` or `$deltatoken`; throws 410. */
   go(token: string, mailbox: GraphMailbox): Round {
     if (token.startsWith('d')) {
-      const [key = '', since = '', seal] = token.slice(1).split('.')
+      const [key = '', since = '', number = '', seal] = token.slice(1).split('.')
       const subject = this.#subjects.get(mailbox)?.get(key)
-      if (!subject || seal !== this.#seal) throw refusals.deltaLost()
+      const isOld = (this.#given.get(mailbox) ?? 0) - Number(number) >= tokensPerMailbox
+      if (!subject || isOld || seal !== this.#seal) throw refusals.deltaLost()
       return this.#round(subject, Number(since))
     }
     const round = this.#open.get(token)
@@ -77,7 +82,10 @@ export class DeltaRounds {
     const value = rows.flatMap(row => this.#shown(round, row, manner))
     const rest = round.rest.slice(size)
     if (rest.length > 0) return { value, skip: this.#keep({ ...round, rest }) }
-    return { value, delta: `d${this.#keyOf(round.subject)}.${round.upTo}.${this.#seal}` }
+    const { mailbox } = round.subject
+    const number = (this.#given.get(mailbox) ?? 0) + 1
+    this.#given.set(mailbox, number)
+    return { value, delta: `d${this.#keyOf(round.subject)}.${round.upTo}.${number}.${this.#seal}` }
   }
 
   #keep(round: Round): string {
