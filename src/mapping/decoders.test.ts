@@ -34,20 +34,20 @@ function made(target: TargetField<unknown>, rule: Rule<unknown>, fields: Record<
 
 const f = field('E1/F')
 const g = field('E1/G')
-const any = text(40)
+const plain = text(40)
 const amount = decimal({ scale: 6 })
 const small = decimal({ scale: 2, min: -1, max: 10 })
 const colours = choice({ red: 1, blue: 2 })
 
 test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, unknown]>([
-  ['alpha: digits lose their zeros', any, f.alpha(), { F: '0000001001' }, '1001'],
-  ['alpha: letters keep them', any, f.alpha(), { F: '00A1' }, '00A1'],
-  ['alpha: zero stays zero', any, f.alpha(), { F: '0000' }, '0'],
-  ['trim', any, f.trim(), { F: '  a b  ' }, 'a b'],
-  ['upper', any, f.upper(), { F: 'kg' }, 'KG'],
-  ['cut: what just fits stays', any, f.cut(3), { F: 'abc' }, 'abc'],
-  ['cut: what is longer is shortened', any, f.cut(3), { F: 'abcd' }, 'abc'],
-  ['cut: no half of a character', any, f.cut(3), { F: 'ab😀' }, 'ab'],
+  ['alpha: digits lose their zeros', plain, f.alpha(), { F: '0000001001' }, '1001'],
+  ['alpha: letters keep them', plain, f.alpha(), { F: '00A1' }, '00A1'],
+  ['alpha: zero stays zero', plain, f.alpha(), { F: '0000' }, '0'],
+  ['trim', plain, f.trim(), { F: '  a b  ' }, 'a b'],
+  ['upper', plain, f.upper(), { F: 'kg' }, 'KG'],
+  ['cut: what just fits stays', plain, f.cut(3), { F: 'abc' }, 'abc'],
+  ['cut: what is longer is shortened', plain, f.cut(3), { F: 'abcd' }, 'abc'],
+  ['cut: no half of a character', plain, f.cut(3), { F: 'ab😀' }, 'ab'],
   ['choose: by table', colours, f.choose({ R: 1, B: 2 }), { F: 'B' }, 2],
   ['choose: empty empties', colours, f.choose({ R: 1 }), { F: '' }, null],
   ['choose: empty may stand in the table', colours, f.choose({ R: 1, '': 2 }), { F: '' }, 2],
@@ -60,8 +60,8 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
     { F: 'Q' },
     expect.stringContaining('"Q" is not in the table'),
   ],
-  ['replace: by table', any, f.replace({ PCE: 'Each' }), { F: 'PCE' }, 'Each'],
-  ['replace: others pass', any, f.replace({ PCE: 'Each' }), { F: 'KGM' }, 'KGM'],
+  ['replace: by table', plain, f.replace({ PCE: 'Each' }), { F: 'PCE' }, 'Each'],
+  ['replace: others pass', plain, f.replace({ PCE: 'Each' }), { F: 'KGM' }, 'KGM'],
   ['decimal: a minus behind', amount, f.decimal(), { F: '12.50-' }, -12.5],
   ['decimal: blanks around', amount, f.decimal(), { F: ' 1234.000 ' }, 1234],
   ['decimal: empty', amount, f.decimal(), { F: '  ' }, null],
@@ -139,7 +139,7 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
   ['is', boolean(), f.is('A', 'B'), { F: 'B' }, true],
   ['key: an apostrophe is doubled', lookup('uoms', 'name'), f.key(), { F: "O'Neil" }, "/uoms(name='O''Neil')"],
   ['key: empty takes the link away', lookup('uoms', 'name'), f.key(), { F: '' }, null],
-  ['escaped', any, f.escaped(), { F: 'BAR303/00_a' }, 'BAR303_2F00_5Fa'],
+  ['escaped', plain, f.escaped(), { F: 'BAR303/00_a' }, 'BAR303_2F00_5Fa'],
   ['a text that just fits', text(3), f, { F: 'abc' }, 'abc'],
   ['a text that does not', text(3), f, { F: 'abcd' }, expect.stringContaining('takes 3')],
   [
@@ -151,17 +151,17 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
   ],
   ['a whole number', integer(), f.decimal(), { F: '000010' }, 10],
   ['a broken one in a whole', integer(), f.decimal(), { F: '1.5' }, expect.stringContaining('more than 0 digits')],
-  ['/ is no data', any, f, { F: '/' }, 'left'],
-  ['absent', any, f, {}, 'left'],
-  ['required and empty', any, f.required(), { F: '' }, expect.stringContaining('the target needs one')],
-  ['required and absent', any, f.required(), {}, expect.stringContaining('the target needs one')],
-  ['firstOf: the first with a value', any, firstOf(f, g), { F: '', G: 'b' }, 'b'],
-  ['firstOf: none has one, the first that is there counts', any, firstOf(f, g), { F: '' }, null],
-  ['join: without what is empty', any, join(' ', f, g), { F: 'a', G: '' }, 'a'],
-  ['join: a part that is no data leaves the whole', any, join(' ', f, g), { F: 'a', G: '/' }, 'left'],
+  ['/ is no data', plain, f, { F: '/' }, 'left'],
+  ['absent', plain, f, {}, 'left'],
+  ['required and empty', plain, f.required(), { F: '' }, expect.stringContaining('the target needs one')],
+  ['required and absent', plain, f.required(), {}, expect.stringContaining('the target needs one')],
+  ['firstOf: the first with a value', plain, firstOf(f, g), { F: '', G: 'b' }, 'b'],
+  ['firstOf: none has one, the first that is there counts', plain, firstOf(f, g), { F: '' }, null],
+  ['join: without what is empty', plain, join(' ', f, g), { F: 'a', G: '' }, 'a'],
+  ['join: a part that is no data leaves the whole', plain, join(' ', f, g), { F: 'a', G: '/' }, 'left'],
   [
     'join: a part that is required',
-    any,
+    plain,
     join(' ', f, g.required()),
     { F: 'a', G: '' },
     expect.stringContaining('E1/G, required has no value'),
@@ -169,17 +169,17 @@ test.each<[string, TargetField<unknown>, Rule<unknown>, Record<string, string>, 
   ['anyOf: one is enough', boolean(), anyOf(f, g), { F: '', G: '01' }, true],
   ['anyOf: none', boolean(), anyOf(f, g), { F: '', G: '' }, false],
   ['anyOf: nothing is told', boolean(), anyOf(f, g), {}, 'left'],
-  ['or: the other where the first is empty', any, f.or(g), { F: '', G: 'b' }, 'b'],
-  ['or: empty stays empty where the other says nothing', any, f.or(g), { F: '' }, null],
-  ['when: the condition is not told', any, constant('x').when(f.is('1')), {}, 'left'],
-  ['when: it does not hold', any, constant('x').when(f.is('1')), { F: '2' }, 'left'],
-  ['when: it holds', any, constant('x').when(f.is('1')), { F: '1' }, 'x'],
+  ['or: the other where the first is empty', plain, f.or(g), { F: '', G: 'b' }, 'b'],
+  ['or: empty stays empty where the other says nothing', plain, f.or(g), { F: '' }, null],
+  ['when: the condition is not told', plain, constant('x').when(f.is('1')), {}, 'left'],
+  ['when: it does not hold', plain, constant('x').when(f.is('1')), { F: '2' }, 'left'],
+  ['when: it holds', plain, constant('x').when(f.is('1')), { F: '1' }, 'x'],
 ])('%s', (_title, target, rule, fields, wanted) => {
   expect(made(target, rule, fields)).toEqual(wanted)
 })
 
 test('what is cut is told, what just fits is not', () => {
-  const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: any }, fields: { t: f.cut(3) } })
+  const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: plain }, fields: { t: f.cut(3) } })
   const warningsOf = (F: string) => mapping.run(node('IDOC', {}, node('E1', { F }))).warnings
   expect([warningsOf('abc'), warningsOf('abcd')]).toEqual([[], ['t: a text of 4 characters was cut to 3']])
 })
@@ -202,7 +202,7 @@ test('of a long rule the beginning is told, and what is wrong with the value in 
 describe('nodes', () => {
   const texts = node('IDOC', {}, node('T', { L: 'DE' }), node('T', { L: 'FR', V: 'Pompe' }))
   const read = (rule: Rule<string>, source = texts) =>
-    defineMapping({ name: 'm', source: 'idoc', target: { t: any }, fields: { t: rule } }).run(source).values['t']
+    defineMapping({ name: 'm', source: 'idoc', target: { t: plain }, fields: { t: rule } }).run(source).values['t']
 
   test('a field is that of the first node that has it', () => {
     expect(read(field('T/V'))).toBe('Pompe')
