@@ -1,5 +1,5 @@
 import { DueHeap } from '../../src/groupware/schedule/due-heap.ts'
-import { type Clock, SECOND } from '../../src/kernel/time.ts'
+import { type Clock, SECOND, sleepOn } from '../../src/kernel/time.ts'
 
 interface Timer {
   readonly callback: () => void
@@ -25,16 +25,7 @@ export class BenchClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      if (signal?.aborted) return resolve()
-      const cancel = this.after(ms, done)
-      function done() {
-        cancel()
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      signal?.addEventListener('abort', done, { once: true })
-    })
+    return sleepOn(this, ms, signal)
   }
 
   /** When the next timer is due, in steps of a second; undefined when none waits. */

@@ -18,21 +18,24 @@ export interface Clock {
 // setTimeout fires at once for longer waits than this.
 const timerMsMax = 2 ** 31 - 1
 
+/** Waits by the timer of a clock; ends early, without an error, when the signal aborts. */
+export function sleepOn(clock: Pick<Clock, 'after'>, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal?.aborted) return resolve()
+    const cancel = clock.after(ms, done)
+    function done() {
+      cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}
+
 /** The real clock. Its timers do not keep the process alive: the hub's sockets and pollers do. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep(ms, signal) {
-    return new Promise(resolve => {
-      if (signal?.aborted) return resolve()
-      const timer = setTimeout(done, Math.min(ms, timerMsMax))
-      function done() {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      signal?.addEventListener('abort', done, { once: true })
-    })
-  },
+  sleep: (ms, signal) => sleepOn(systemClock, ms, signal),
   after(ms, callback) {
     const timer = setTimeout(callback, Math.min(ms, timerMsMax))
     return () => clearTimeout(timer)

@@ -1,4 +1,4 @@
-import type { Clock } from '../kernel/time.ts'
+import { type Clock, sleepOn } from '../kernel/time.ts'
 
 interface Timer {
   readonly dueAt: number
@@ -27,16 +27,7 @@ export class SimulatedClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      if (signal?.aborted) return resolve()
-      const cancel = this.after(ms, done)
-      function done() {
-        cancel()
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      signal?.addEventListener('abort', done, { once: true })
-    })
+    return sleepOn(this, ms, signal)
   }
 
   /** When the next timer is due, or undefined when none waits. */

@@ -1,6 +1,7 @@
 import { compute, defineMapping, documentField, each, list, number } from 'isthmus/mapping'
 import { currencyOf } from './currency.ts'
 import { baseUnit, product, unitGroup } from './dynamics-tables.ts'
+import { productTypes } from './product-types.ts'
 import { unitGroupReference, unitKey, unitNames, unitReference } from './units.ts'
 
 const at = (name: string) => documentField(`Product/${name}`)
@@ -10,16 +11,7 @@ const productFields = {
   productnumber: material.required(),
   new_sapkey: material.escaped().required(),
   name: at('Name').trim(),
-  producttypecode: at('MaterialType').choose({
-    FERT: 1,
-    HALB: 1,
-    HAWA: 1,
-    ROH: 1,
-    VERP: 2,
-    NLAG: 2,
-    DIEN: 3,
-    LEIS: 3,
-  }),
+  producttypecode: at('MaterialType').choose(productTypes),
   productstructure: number(1).onCreate(),
   defaultuomid: unitReference(material, at('Unit')).onCreate(),
   defaultuomscheduleid: unitGroupReference(material, at('Unit')).onCreate(),

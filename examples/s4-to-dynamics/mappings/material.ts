@@ -12,6 +12,7 @@ import {
   setting,
 } from 'isthmus/mapping'
 import { baseUnit, product, unit, unitGroup } from './dynamics-tables.ts'
+import { productTypes } from './product-types.ts'
 import { unitGroupReference, unitKey, unitNames, unitReference } from './units.ts'
 
 /** Rules inside lists read the whole document too: the number and the base unit stand at its top. */
@@ -40,16 +41,7 @@ const productFields = {
   new_sapkey: materialNumber.escaped(),
   // Not required: an IDoc out of change pointers has the texts only when one of them changed.
   name: text.field('MAKTX').trim(),
-  producttypecode: field('E1MARAM/MTART').choose({
-    FERT: 1,
-    HALB: 1,
-    HAWA: 1,
-    ROH: 1,
-    VERP: 2,
-    NLAG: 2,
-    DIEN: 3,
-    LEIS: 3,
-  }),
+  producttypecode: field('E1MARAM/MTART').choose(productTypes),
   productstructure: number(1).onCreate(),
   defaultuomid: unitReference(materialNumber, baseUnitCode).onCreate(),
   defaultuomscheduleid: unitGroupReference(materialNumber, baseUnitCode).onCreate(),
