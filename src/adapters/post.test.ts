@@ -54,6 +54,9 @@ test('a document goes out with its length, logged in, and every answer comes bac
   })
   expect([answer.status, Buffer.from(answer.body).toString()]).toEqual([500, 'fault'])
   expect(order).toEqual(['intended, 0 requests so far'])
+  // What may be sent again needs no note.
+  await sender.send(document(), { ...never, intend: async () => void order.push('noted all the same') })
+  expect(order).toHaveLength(1)
   expect(service.requests[0]).toMatchObject({
     method: 'POST',
     url: '/in?client=100',

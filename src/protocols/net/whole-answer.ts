@@ -70,8 +70,7 @@ class WholeAnswerHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: unknown, status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void {
-    // 100 to 199 only announce the answer.
-    if (status < 200) return
+    // 100 to 199 only announce the answer, which then takes their place.
     this.#status = status
     this.#headers = plainHeaders(headers)
   }
