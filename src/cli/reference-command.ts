@@ -10,7 +10,7 @@ import { configOption, readDeclarations } from './hub-options.ts'
 import type { CliIo, HubProgram } from './io.ts'
 
 /** reference --write|--check <folder> */
-export function referenceCommand(program: Command, cli: Cli, wholeProgram: () => Command): void {
+export function referenceCommand(program: Command, cli: Cli, wholeProgram: () => Promise<Command>): void {
   program
     .command('reference')
     .description('writes the reference pages, or says which are stale (exit code 1)')
@@ -24,7 +24,8 @@ export function referenceCommand(program: Command, cli: Cli, wholeProgram: () =>
         throw cliErrors.ARGUMENT_WRONG({ text: 'Give either --write or --check with a folder.', command: 'reference' })
       }
       const target = resolve(cli.io.cwd, folder)
-      const pages = await referencePages(await readDeclarations(options.config, cli.io), cli.io, wholeProgram())
+      const declarations = await readDeclarations(options.config, cli.io)
+      const pages = await referencePages(declarations, cli.io, await wholeProgram())
       if (write !== undefined) await writePages(target, pages)
       const stale = await findStale(target, pages)
       if (stale.length > 0) cli.exitWith(exitCodes.notInOrder)

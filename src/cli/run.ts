@@ -1,36 +1,18 @@
 import { Command, CommanderError } from 'commander'
 import { asHubError } from '../kernel/error.ts'
-import { adminCommands } from './admin-commands.ts'
 import { type Cli, makeCli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
-import { connectorCommands } from './connector-commands.ts'
-import { credentialCommands } from './credential-commands.ts'
-import { flowCommands } from './flow-commands.ts'
+import { commandFiles, filesFor } from './command-table.ts'
 import { defaultUrl } from './hub-client.ts'
-import { instanceCommands } from './instance-commands.ts'
 import type { CliIo } from './io.ts'
-import { keyCommands } from './key-commands.ts'
-import { keyMapCommands } from './key-map-commands.ts'
-import { lintCommands } from './lint-command.ts'
-import { logCommand } from './log-command.ts'
-import { mailboxCommands } from './mailbox-commands.ts'
-import { mappingCommands } from './mapping-commands.ts'
-import { messageCommands } from './message-commands.ts'
-import { organizationCommands } from './organization-commands.ts'
 import { printableLines } from './print.ts'
-import { referenceCommand } from './reference-command.ts'
-import { roleCommands } from './role-commands.ts'
-import { serveCommand } from './serve-command.ts'
-import { tokenCommands } from './token-commands.ts'
-import { userCommands } from './user-commands.ts'
-import { vaultCommands } from './vault-commands.ts'
-import { watchCommands } from './watch-commands.ts'
 
 /** Runs one command line (without node and script) and resolves with its exit code. Never throws. */
 export async function run(argv: readonly string[], io: CliIo): Promise<number> {
   const cli = makeCli(io)
   try {
-    await buildProgram(cli).parseAsync([...argv], { from: 'user' })
+    const program = await buildProgram(cli, filesFor(argv))
+    await program.parseAsync([...argv], { from: 'user' })
     // What runs until it is told to stop (serve, demo) says itself that all is well.
     return cli.exitCode() ?? (io.signal.aborted ? signalCode(io.signal) : exitCodes.done)
   } catch (thrown) {
@@ -45,8 +27,8 @@ function signalCode({ reason }: AbortSignal): number {
   return reason === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted
 }
 
-/** All commands; also the source of docs/reference/cli.md. */
-function buildProgram(cli: Cli): Command {
+/** The program with the commands of these files; with all of them the source of docs/reference/cli.md. */
+async function buildProgram(cli: Cli, files: typeof commandFiles): Promise<Command> {
   const program = new Command('isthmus')
     .description('Integration hub between Microsoft 365 and SAP.')
     .option('--url <url>', `address of the hub (ISTHMUS_URL; default ${defaultUrl})`)
@@ -60,19 +42,10 @@ function buildProgram(cli: Cli): Command {
     writeOut: text => void cli.io.stdout.write(text),
     writeErr: text => void cli.io.stderr.write(text),
   })
-  serveCommand(program, cli)
-  for (const add of [lintCommands, flowCommands, messageCommands, credentialCommands, watchCommands, logCommand]) {
-    add(program, cli)
+  for (const { load } of files) {
+    const add = await load()
+    add(program, cli, () => buildProgram(cli, commandFiles))
   }
-  for (const add of [instanceCommands, keyCommands, roleCommands, userCommands, adminCommands, tokenCommands])
-    add(program, cli)
-  mappingCommands(program, cli)
-  keyMapCommands(program, cli)
-  connectorCommands(program, cli)
-  organizationCommands(program, cli)
-  mailboxCommands(program, cli)
-  vaultCommands(program, cli)
-  referenceCommand(program, cli, () => buildProgram(cli))
   for (const add of cli.io.moreCommands ?? []) add(program, cli.io, cli.exitWith)
   return program
 }

@@ -62,9 +62,12 @@ function page(
   if (examples.length > 0) parts.push('## Examples')
   for (const example of examples)
     parts.push(`${example.title}:`, fence('yaml', stringify(example.config, { lineWidth: 100 })))
-  const codes = Object.values(errors).map(({ code }) => code)
-  if (codes.length > 0)
-    parts.push('## Errors', errorTable([...knownErrors()].filter(([code]) => codes.includes(code))).trimEnd())
+  // In the order of the declaration: that of all errors follows from which part was loaded first.
+  const specs = Object.values(errors).flatMap(({ code }) => {
+    const spec = knownErrors().get(code)
+    return spec ? [[code, spec] as const] : []
+  })
+  if (specs.length > 0) parts.push('## Errors', errorTable(specs).trimEnd())
   return `${note}${parts.join('\n\n')}\n`
 }
 
