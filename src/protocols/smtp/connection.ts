@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Clock } from '../../kernel/time.ts'
+import { AwaitedReply, ReplyWatch } from './awaited-reply.ts'
 import { smtpErrors } from './errors.ts'
 import { type Extensions, noExtensions } from './extensions.ts'
 import { formatReply, type Reply, ReplyReader } from './reply.ts'
@@ -31,12 +32,18 @@ export class SmtpConnection {
   #awaited: AwaitedReply[] = []
   #failure: HubError | undefined
   #isClosing = false
+  #isRetired = false
+  #isGathering = false
+  readonly #watch: ReplyWatch
 
   constructor(socket: Duplex, { server, clock }: { readonly server: string; readonly clock: Clock }) {
     this.server = server
     this.#socket = socket
     this.#clock = clock
     this.#reader = new ReplyReader(server)
+    this.#watch = new ReplyWatch(clock, ({ phase, timeoutMs = 0 }) =>
+      this.fail(smtpErrors.TIMEOUT({ server, phase, timeoutMs })),
+    )
     // Small commands and their replies alternate; Nagle's algorithm would hold each back for a delayed ACK (40 ms).
     if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true)
     socket.on('data', this.#onData).on('error', this.#onError).on('end', this.#onEnd).on('close', this.#onEnd)
@@ -46,6 +53,11 @@ export class SmtpConnection {
   /** True when the next command may be written. */
   get isUsable(): boolean {
     return !this.#failure && !this.#isClosing && this.#awaited.length === 0
+  }
+
+  /** True when commands may follow the last octets of a mail in one group (RFC 2920). */
+  get mayGroup(): boolean {
+    return this.extensions.pipelining && !this.#failure && !this.#isClosing
   }
 
   get failure(): HubError | undefined {
@@ -59,25 +71,40 @@ export class SmtpConnection {
       : undefined
   }
 
-  /** Announces that the next reply belongs to `phase`. Its time runs from `timeoutMs` here or from `limit` later. */
+  /**
+   * Announces that the next reply belongs to `phase`. Its time is named here or with `limit` later, and runs from when
+   * it is the first that is due.
+   */
   expect(phase: string, timeoutMs?: number): AwaitedReply {
-    const awaited = new AwaitedReply(phase, this.#clock, ms =>
-      this.fail(smtpErrors.TIMEOUT({ server: this.server, phase, timeoutMs: ms })),
-    )
+    const awaited = new AwaitedReply(phase, timeoutMs)
     if (this.#failure) {
       awaited.reject(this.#failure)
       return awaited
     }
     this.#awaited.push(awaited)
-    if (timeoutMs !== undefined) awaited.limit(timeoutMs)
+    this.#watch.look(this.#awaited[0])
     return awaited
   }
 
-  /** Writes all pieces as one segment where the system can. */
+  /** From now on the reply has to come within `timeoutMs`. */
+  limit(awaited: AwaitedReply, timeoutMs: number): void {
+    awaited.timeoutMs = timeoutMs
+    this.#watch.look(this.#awaited[0])
+  }
+
+  /** Writes pieces, in one segment with all that is written before the event loop goes on. */
   write(...pieces: readonly (string | Uint8Array)[]): void {
     if (this.#failure) return
-    this.#socket.cork()
+    if (!this.#isGathering) {
+      this.#isGathering = true
+      this.#socket.cork()
+      process.nextTick(this.#writeOut)
+    }
     for (const piece of pieces) this.#socket.write(piece)
+  }
+
+  readonly #writeOut = (): void => {
+    this.#isGathering = false
     this.#socket.uncork()
   }
 
@@ -142,15 +169,24 @@ export class SmtpConnection {
       throw this.#failure
     }
     this.#isClosing = true
+    this.#watch.end()
     this.#unlisten()
     this.#socket.pause()
     return this.#socket
+  }
+
+  /** Waits for no reply but the first that is due; with that one the connection ends. */
+  retire(error: HubError): void {
+    this.#isClosing = true
+    this.#isRetired = true
+    for (const reply of this.#awaited.splice(1)) reply.reject(error)
   }
 
   /** Ends the connection at once. */
   fail(error: HubError): void {
     if (this.#failure) return
     this.#failure = error
+    this.#watch.end()
     const awaited = this.#awaited
     this.#awaited = []
     this.#unlisten()
@@ -162,6 +198,7 @@ export class SmtpConnection {
 
   /** Says goodbye, and closes after the answer or `waitMs`. Never rejects. */
   async quit(waitMs = 2000): Promise<void> {
+    if (this.#isRetired) return
     if (this.isUsable) {
       // Whatever comes back, the connection ends here; there is nothing to learn from it.
       await this.command('QUIT', 'QUIT', waitMs).catch(() => undefined)
@@ -190,65 +227,13 @@ export class SmtpConnection {
   #take(reply: Reply): void {
     if (reply.code === 421) this.#isClosing = true
     const awaited = this.#awaited.shift()
-    const text = formatReply(reply)
+    this.#watch.look(this.#awaited[0])
     if (awaited) awaited.resolve(reply)
-    else if (reply.code === 421) this.#lost(text)
-    else this.fail(smtpErrors.PROTOCOL({ server: this.server, text: `"${text}", unasked` }))
+    else if (reply.code === 421) this.#lost(formatReply(reply))
+    else this.fail(smtpErrors.PROTOCOL({ server: this.server, text: `"${formatReply(reply)}", unasked` }))
+    if (this.#isRetired) this.#lost('closed by the hub')
   }
 
   readonly #onError = (error: Error): void => this.#lost(error.message, error)
   readonly #onEnd = (): void => this.#lost('the other side closed it')
-}
-
-/** A reply that is due. */
-export class AwaitedReply {
-  readonly phase: string
-  readonly promise: Promise<Reply>
-  /** The reply once it came; stays undefined when the connection failed. */
-  reply: Reply | undefined
-  isSettled = false
-  readonly #clock: Clock
-  readonly #onTimeout: (ms: number) => void
-  readonly #listeners = new Set<() => void>()
-  #settle: { resolve(reply: Reply): void; reject(error: Error): void }
-  #cancel: (() => void) | undefined
-
-  constructor(phase: string, clock: Clock, onTimeout: (ms: number) => void) {
-    this.phase = phase
-    this.#clock = clock
-    this.#onTimeout = onTimeout
-    const { promise, resolve, reject } = Promise.withResolvers<Reply>()
-    this.promise = promise
-    this.#settle = { resolve, reject }
-    // In a pipelined group the first failure is reported; the others, which fail with it, may stay unawaited.
-    promise.catch(() => undefined)
-  }
-
-  /** From now on the reply has to come within `timeoutMs`. */
-  limit(timeoutMs: number): void {
-    if (!this.isSettled) this.#cancel = this.#clock.after(timeoutMs, () => this.#onTimeout(timeoutMs))
-  }
-
-  /** Calls back when the reply came or cannot come any more; the returned function forgets that. */
-  whenSettled(callback: () => void): () => void {
-    this.#listeners.add(callback)
-    return () => this.#listeners.delete(callback)
-  }
-
-  resolve(reply: Reply): void {
-    this.reply = reply
-    this.#end()
-    this.#settle.resolve(reply)
-  }
-
-  reject(error: Error): void {
-    this.#end()
-    this.#settle.reject(error)
-  }
-
-  #end(): void {
-    this.isSettled = true
-    this.#cancel?.()
-    for (const listener of this.#listeners) listener()
-  }
 }

@@ -1,5 +1,6 @@
 import { HubError } from '../../kernel/error.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import type { AwaitedReply } from './awaited-reply.ts'
 import type { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
 import type { SmtpTimeouts } from './session.ts'
@@ -18,22 +19,42 @@ export interface SmtpPoolOptions {
   open(signal: AbortSignal | undefined): Promise<SmtpConnection>
 }
 
+/** The right to use a connection. */
+interface Turn {
+  readonly connection: SmtpConnection
+  /** The answer to the mail before, when this one is told while that is still due (RFC 2920 section 3.1). */
+  readonly before: AwaitedReply | undefined
+}
+
 interface Waiter {
+  /** False: it needs a connection where nothing is due. */
+  readonly mayFollow: boolean
   /** A connection to use, or undefined: there is room to open one. */
-  take(connection: SmtpConnection | undefined): void
+  take(turn: Turn | undefined): void
   refuse(error: HubError): void
 }
 
-// After a failed opening the connections that stand are used for a while, before another one is tried.
-const openAgainMs = 5000
+const poolLimits = {
+  /** After a failed opening the connections that stand are used for a while, before another one is tried. */
+  openAgainMs: 5 * SECOND,
+  /** How long a mail stays behind another one whose answer is due, before it looks for another connection. */
+  followMs: 2 * SECOND,
+  /** How long no mail is put behind another one after that. */
+  apartMs: MINUTE,
+}
 
-/** Sends mails over a few connections that are kept open. */
+/**
+ * Sends mails over a few connections that are kept open. While all are busy and the server takes commands in groups, a
+ * mail that waits is announced together with the last octets of the one before it: one segment, one round trip and one
+ * commit less for each mail.
+ */
 export class SmtpPool {
   readonly #options: SmtpPoolOptions
   readonly #idle: { readonly connection: SmtpConnection; cancel(): void }[] = []
   readonly #waiting: Waiter[] = []
   #open = 0
   #openNotBefore = 0
+  #apartUntil = 0
   #isClosed = false
   readonly #busy = new Set<SmtpConnection>()
 
@@ -45,29 +66,33 @@ export class SmtpPool {
   async send(mail: Mail, signal?: AbortSignal): Promise<SentMail> {
     let mayRepeat = true
     for (;;) {
-      const connection = await this.#acquire(signal)
+      const { connection, before } = await this.#acquire(signal, mayRepeat)
       const isReused = connection.mailCount > 0
       let isCommitted = false
+      let isHandedOn = false
       const beforeCommit = () => {
         isCommitted = true
         return mail.beforeCommit()
       }
-      const abort = () => connection.fail(smtpErrors.INTERRUPTED({ server: connection.server }))
+      const abort = () => leave(connection, before, smtpErrors.INTERRUPTED({ server: connection.server }))
+      const endPatience = before && this.#follow(connection, before)
       signal?.addEventListener('abort', abort)
       try {
         if (signal?.aborted) abort()
-        return await sendMail(connection, { ...mail, beforeCommit }, this.#options.timeouts)
+        return await sendMail(connection, { ...mail, beforeCommit }, this.#options.timeouts, final => {
+          isHandedOn = this.#handOn(connection, final)
+          return isHandedOn
+        })
       } catch (error) {
         // A server that takes no mails now: whoever tries again is to meet another one behind the same name, if any.
         if (isBusy(error)) void connection.quit()
-        // A server may have hung up while the connection rested; that is no failure of this mail. The others that
-        // rested are as old, so they go too.
-        if (!mayRepeat || !isReused || isCommitted || !isStale(error)) throw error
+        if (!mayRepeat || isCommitted || signal?.aborted || !isOfOthers(error, isReused, before)) throw error
         mayRepeat = false
         this.#dropIdle()
       } finally {
         signal?.removeEventListener('abort', abort)
-        this.#release(connection)
+        endPatience?.()
+        if (!isHandedOn) this.#release(connection, before)
       }
     }
   }
@@ -80,7 +105,7 @@ export class SmtpPool {
     await Promise.all(this.#takeIdle().map(connection => connection.quit()))
   }
 
-  async #acquire(signal: AbortSignal | undefined): Promise<SmtpConnection> {
+  async #acquire(signal: AbortSignal | undefined, mayFollow: boolean): Promise<Turn> {
     for (;;) {
       if (this.#isClosed || signal?.aborted) {
         this.#wakeOne()
@@ -92,8 +117,8 @@ export class SmtpPool {
       if (rested) this.#forget()
       else if (this.#mayOpen()) return this.#use(await this.#openOne(signal))
       else {
-        const handed = await this.#wait(signal)
-        if (handed) return this.#use(handed)
+        const handed = await this.#wait(signal, mayFollow)
+        if (handed) return handed
       }
     }
   }
@@ -112,20 +137,20 @@ export class SmtpPool {
     } catch (error) {
       this.#open--
       if (error instanceof HubError && !signal?.aborted) {
-        this.#openNotBefore = this.#options.clock.now() + openAgainMs
+        this.#openNotBefore = this.#options.clock.now() + poolLimits.openAgainMs
         // Nobody holds a connection that could serve those who wait: they would fail one by one, each after the
         // whole connect timeout.
         if (this.#open === 0) for (const waiter of this.#waiting.splice(0)) waiter.refuse(error)
-        else this.#options.clock.after(openAgainMs, () => this.#wakeOne())
+        else this.#options.clock.after(poolLimits.openAgainMs, () => this.#wakeOne())
       }
       this.#wakeOne()
       throw error
     }
   }
 
-  async #wait(signal: AbortSignal | undefined): Promise<SmtpConnection | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<SmtpConnection | undefined>()
-    const waiter: Waiter = { take: resolve, refuse: reject }
+  async #wait(signal: AbortSignal | undefined, mayFollow: boolean): Promise<Turn | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<Turn | undefined>()
+    const waiter: Waiter = { mayFollow, take: resolve, refuse: reject }
     const abort = () => {
       const at = this.#waiting.indexOf(waiter)
       if (at < 0) return
@@ -141,22 +166,53 @@ export class SmtpPool {
     }
   }
 
-  #use(connection: SmtpConnection): SmtpConnection {
+  #use(connection: SmtpConnection): Turn {
     this.#busy.add(connection)
-    return connection
+    return { connection, before: undefined }
   }
 
-  #release(connection: SmtpConnection): void {
+  /** Gives the connection to who waits longest, although the answer to the last mail on it is due. */
+  #handOn(connection: SmtpConnection, final: AwaitedReply): boolean {
+    const [next] = this.#waiting
+    if (!next?.mayFollow || this.#isClosed || !connection.mayGroup || this.#isSpent(connection)) return false
+    if (this.#options.clock.now() < this.#apartUntil) return false
+    this.#waiting.shift()
+    next.take({ connection, before: final })
+    return true
+  }
+
+  /** A mail does not wait for ever behind a slow one; the returned function ends its patience. */
+  #follow(connection: SmtpConnection, before: AwaitedReply): () => void {
+    const { clock, server } = this.#options
+    return clock.after(poolLimits.followMs, () => {
+      if (before.isSettled) return
+      this.#apartUntil = clock.now() + poolLimits.apartMs
+      leave(
+        connection,
+        before,
+        smtpErrors.CONNECTION_LOST({ server, phase: 'rest', text: 'the mail before takes long' }),
+      )
+    })
+  }
+
+  #isSpent(connection: SmtpConnection): boolean {
+    return connection.mailCount >= this.#options.mailsPerConnectionMax
+  }
+
+  #release(connection: SmtpConnection, before?: AwaitedReply): void {
+    if (before && !before.isSettled) {
+      before.whenSettled(() => this.#release(connection))
+      return
+    }
     this.#busy.delete(connection)
-    const isSpent = connection.mailCount >= this.#options.mailsPerConnectionMax
-    if (!connection.isUsable || isSpent || this.#isClosed) {
+    if (!connection.isUsable || this.#isSpent(connection) || this.#isClosed) {
       void connection.quit()
       this.#forget()
       return
     }
     const waiter = this.#waiting.shift()
     if (waiter) {
-      waiter.take(connection)
+      waiter.take(this.#use(connection))
       return
     }
     const cancel = this.#options.clock.after(this.#options.idleMs, () => {
@@ -191,12 +247,27 @@ export class SmtpPool {
   }
 }
 
+/** Ends a connection, but lets the mail before have its answer. */
+function leave(connection: SmtpConnection, before: AwaitedReply | undefined, error: HubError): void {
+  if (before && !before.isSettled) connection.retire(error)
+  else connection.fail(error)
+}
+
+/**
+ * True for what is no failure of this mail: a server may have hung up while the connection rested (the others that
+ * rested are as old), or together with the mail before, or want RSET behind one that it refused.
+ */
+function isOfOthers(error: unknown, isReused: boolean, before: AwaitedReply | undefined): boolean {
+  if (!(error instanceof HubError)) return false
+  if (before && !before.reply) return true
+  return (isReused && isStale(error)) || (before !== undefined && error.fields['code'] === 503)
+}
+
 function isBusy(error: unknown): boolean {
   if (!(error instanceof HubError)) return false
   return error.code === smtpErrors.REFUSED_FOR_NOW.code && error.fields['phase'] === 'MAIL FROM'
 }
 
-function isStale(error: unknown): boolean {
-  if (!(error instanceof HubError)) return false
+function isStale(error: HubError): boolean {
   return error.code === smtpErrors.CONNECTION_LOST.code || error.fields['code'] === 421
 }

@@ -1,6 +1,8 @@
 import type { RetryClass } from '../../kernel/error.ts'
+import { KiB } from '../../kernel/size.ts'
 import type { Address } from './address.ts'
-import type { AwaitedReply, SmtpConnection } from './connection.ts'
+import type { AwaitedReply } from './awaited-reply.ts'
+import type { SmtpConnection } from './connection.ts'
 import type { Content } from './content.ts'
 import { DotStuffer } from './dot-stuffing.ts'
 import { openEnvelope, type Refusal } from './envelope.ts'
@@ -43,16 +45,30 @@ export interface SentMail {
   readonly hasRepairedLineEnds: boolean
 }
 
-/** Sends one mail on an open connection. After an error the connection says itself whether it can be used again. */
-export async function sendMail(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts): Promise<SentMail> {
+/**
+ * Sends one mail on an open connection. After an error the connection says itself whether it can be used again.
+ * `onWritten` is called when only the answer is due: a server that takes commands in groups may be told the next mail
+ * now. It says whether that is done.
+ */
+export async function sendMail(
+  connection: SmtpConnection,
+  mail: Mail,
+  timeouts: SmtpTimeouts,
+  onWritten: (final: AwaitedReply) => boolean = () => false,
+): Promise<SentMail> {
   const plan = planMail(connection, mail)
   connection.mailCount++
   const commit = new Commit(mail)
+  let isFollowed = false
+  const written = (final: AwaitedReply) => {
+    isFollowed = onWritten(final)
+  }
   try {
     const envelope = await openEnvelope(connection, mail, plan, timeouts, () => commit.start())
     const send = plan.mode === 'bdat' ? sendByBdat : sendByData
-    const reply = await send(connection, mail, timeouts, commit)
-    connection.needsReset = reply.code !== 250
+    const reply = await send({ connection, mail, timeouts, commit, written })
+    // RFC 5321 section 4.1.1.4: the end of a mail ends its transaction, whatever the answer. Not every server knows.
+    if (!isFollowed) connection.needsReset = reply.code !== 250
     if (reply.code >= 400) {
       throw refusalError(connection, reply, {
         phase: 'end of mail',
@@ -69,35 +85,55 @@ export async function sendMail(connection: SmtpConnection, mail: Mail, timeouts:
   }
 }
 
-async function sendByData(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts, commit: Commit) {
+/** A mail on its way, from the moment when the server waits for its octets. */
+interface Transfer {
+  readonly connection: SmtpConnection
+  readonly mail: Mail
+  readonly timeouts: SmtpTimeouts
+  readonly commit: Commit
+  readonly written: (final: AwaitedReply) => void
+}
+
+async function sendByData(transfer: Transfer): Promise<Reply> {
+  const { connection, mail, commit } = transfer
   const final = connection.expect('end of mail')
   const stuffer = new DotStuffer({ repairLineEnds: mail.content.facts.hasBareLineEnd })
-  await writeBody(connection, mail, timeouts, final, piece => stuffer.stuff(piece))
+  const whole = wholeOf(mail.content)
+  if (!whole) await writeBody(transfer, final, piece => stuffer.stuff(piece))
   await commit.reached(connection)
-  return close(connection, mail, timeouts, final, [stuffer.end()])
+  return close(transfer, final, [...(whole?.flatMap(piece => stuffer.stuff(piece)) ?? []), stuffer.end()])
 }
 
 // RFC 3030: one chunk of known length. The octets need no stuffing, so any byte arrives as it is.
-async function sendByBdat(connection: SmtpConnection, mail: Mail, timeouts: SmtpTimeouts, commit: Commit) {
+async function sendByBdat(transfer: Transfer): Promise<Reply> {
+  const { connection, mail, commit } = transfer
   const final = connection.expect('end of mail')
   // The server acts when the last octet is there, so that one is held back until the commit.
   let held: Uint8Array = Buffer.from(`BDAT ${mail.content.bytes} LAST\r\n`)
-  await writeBody(connection, mail, timeouts, final, piece => {
-    const ready = [held, piece.subarray(0, -1)]
-    // A copy: the memory of the piece is used again.
-    held = Uint8Array.from(piece.subarray(-1))
-    return ready
-  })
+  const whole = wholeOf(mail.content)
+  if (!whole)
+    await writeBody(transfer, final, piece => {
+      const ready = [held, piece.subarray(0, -1)]
+      // A copy: the memory of the piece is used again.
+      held = Uint8Array.from(piece.subarray(-1))
+      return ready
+    })
   await commit.reached(connection)
-  return close(connection, mail, timeouts, final, [held])
+  return close(transfer, final, [held, ...(whole ?? [])])
 }
 
-const pieceBytes = 256 * 1024
+/** Octets that are written at once; for an ordinary mail, body and end together, when it may go. */
+const pieceBytes = 256 * KiB
+
+/** The octets of a mail that goes out in one piece. */
+function wholeOf(content: Content): readonly Uint8Array[] | undefined {
+  if (content.bytes > pieceBytes) return undefined
+  const pieces = content.pieces()
+  return Array.isArray(pieces) ? pieces : undefined
+}
 
 async function writeBody(
-  connection: SmtpConnection,
-  { content }: Mail,
-  { dataBlockMs }: SmtpTimeouts,
+  { connection, mail: { content }, timeouts: { dataBlockMs } }: Transfer,
   final: AwaitedReply,
   prepare: (piece: Uint8Array) => Uint8Array[],
 ): Promise<void> {
@@ -126,15 +162,15 @@ async function writeBody(
 
 /** The point of no return: what is written here makes the mail the server's. */
 async function close(
-  connection: SmtpConnection,
-  mail: Mail,
-  timeouts: SmtpTimeouts,
+  { connection, mail, timeouts, written }: Transfer,
   final: AwaitedReply,
   last: readonly Uint8Array[],
 ): Promise<Reply> {
   if (final.isSettled) return answeredEarly(connection, mail, final)
   connection.write(...last)
-  final.limit(timeouts.dataEndMs)
+  connection.limit(final, timeouts.dataEndMs)
+  connection.needsReset = false
+  written(final)
   const unknown = (text: string, cause?: unknown) =>
     smtpErrors.OUTCOME_UNKNOWN({ mail: mail.name, server: connection.server, text }, { cause, retry: mail.whenUnknown })
   const reply = await final.promise.catch(cause => {

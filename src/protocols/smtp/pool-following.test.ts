@@ -1,0 +1,202 @@
+import type { Socket } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../kernel/time.ts'
+import type { ReceivedMail } from '../../twins/smtp/mailbag.ts'
+import { parseAddress } from './address.ts'
+import { SmtpPool, type SmtpPoolOptions } from './pool.ts'
+import { openSession } from './session.ts'
+import { closeWorld, failure, mail, quickTimeouts, scripted, serverAt, surroundings, twin } from './smtp-world.ts'
+
+const pools: SmtpPool[] = []
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map(pool => pool.close()))
+  await closeWorld()
+})
+
+/** One connection, unless said otherwise, so that every mail but the first waits for it. */
+function poolAt(port: number, options: Partial<SmtpPoolOptions> = {}): SmtpPool {
+  const pool = new SmtpPool({
+    server: `127.0.0.1:${port}`,
+    connectionsMax: 1,
+    idleMs: 5000,
+    mailsPerConnectionMax: 1000,
+    timeouts: quickTimeouts,
+    clock: surroundings.clock,
+    open: signal => openSession(serverAt(port), surroundings, signal),
+    ...options,
+  })
+  pools.push(pool)
+  return pool
+}
+
+const named = (name: string) => {
+  const octets = `Message-ID: <${name}@contoso.example>\r\n\r\nFive pumps.\r\n`
+  return mail(octets, { name, to: [parseAddress(`${name}@s4.example`)] })
+}
+const names = (mails: readonly ReceivedMail[]) =>
+  mails.map(({ messageId }) => /<(.*)@/.exec(messageId)?.[1] ?? '').toSorted()
+
+/** A server that answers by a function of the lines it hears; undefined: nothing. */
+async function answering(answer: (line: string, isBody: boolean) => string | undefined, extensions = '250 PIPELINING') {
+  let isBody = false
+  const say = (line: string, socket: Socket) => {
+    const words = answer(line, isBody)
+    if (words?.startsWith('354')) isBody = true
+    if (line === '.') isBody = false
+    if (words !== undefined) socket.write(words)
+  }
+  return scripted(['220 here\r\n', ''], (line, socket) => {
+    if (line.startsWith('EHLO')) socket.write(`250-here\r\n${extensions}\r\n`)
+    else say(line, socket)
+  })
+}
+
+const usual = (line: string, isBody: boolean) => {
+  if (isBody && line !== '.') return undefined
+  return line === 'DATA' ? '354 go on\r\n' : '250 yes\r\n'
+}
+
+describe('while the answer to a mail is due', () => {
+  test('the next one is told: this server answers the first only when it hears of the second', async () => {
+    let ended = 0
+    const server = await answering((line, isBody) => {
+      if (line === '.' && ++ended === 1) return undefined
+      return line.startsWith('MAIL') && ended === 1 ? '250 the first\r\n250 yes\r\n' : usual(line, isBody)
+    })
+    const pool = poolAt(server.port)
+    const sent = await Promise.all([pool.send(await named('a')), pool.send(await named('b'))])
+    expect(sent.map(({ reply }) => reply.lines)).toEqual([['the first'], ['yes']])
+  })
+
+  test.each(['250 HELP', '250-SIZE 1000000\r\n250 8BITMIME'])(
+    'a server without PIPELINING (%s) hears no more',
+    async extensions => {
+      let isDue = false
+      let heardMeanwhile = 0
+      const server = await scripted(['220 here\r\n', ''], (line, socket) => {
+        if (isDue) heardMeanwhile++
+        if (line.startsWith('EHLO')) socket.write(`250-here\r\n${extensions}\r\n`)
+        else if (line === '.') {
+          isDue = true
+          setTimeout(() => {
+            isDue = false
+            socket.write('250 yes\r\n')
+          }, 30)
+        } else if (line === 'DATA') socket.write('354 go on\r\n')
+        else if (/^(MAIL|RCPT|QUIT)/.test(line)) socket.write('250 yes\r\n')
+      })
+      const pool = poolAt(server.port)
+      await Promise.all([pool.send(await named('a')), pool.send(await named('b')), pool.send(await named('c'))])
+      expect(heardMeanwhile).toBe(0)
+    },
+  )
+
+  test('many mails arrive once each, over one connection', async () => {
+    const server = await twin()
+    const pool = poolAt(server.port)
+    const all = Array.from({ length: 60 }, (_, index) => `m${index}`)
+    await Promise.all(all.map(async name => pool.send(await named(name))))
+    expect(names(server.received)).toEqual(all.toSorted())
+    expect(server.connections().total).toBe(1)
+  })
+
+  test('a refusal of it is its own, and of the next one too', async () => {
+    const server = await twin()
+    server.faults.refuse({ at: 'end', code: 554 })
+    const pool = poolAt(server.port)
+    const first = failure(pool.send(await named('a')))
+    const second = pool.send(await named('b'))
+    const third = failure(pool.send(await mail(undefined, { to: [] })))
+    expect((await first).code).toBe('SMTP_REFUSED')
+    expect((await third).code).toBe('SMTP_NO_RECIPIENT')
+    await second
+    expect([names(server.received), server.connections().total]).toEqual([['b'], 1])
+  })
+
+  test('a server that wants RSET behind a mail that it refused gets the next one in peace', async () => {
+    let wantsReset = false
+    let count = 0
+    const server = await answering((line, isBody) => {
+      if (line === '.' && ++count === 1) {
+        wantsReset = true
+        return '554 no\r\n'
+      }
+      if (line === 'RSET') wantsReset = false
+      return wantsReset && line !== 'QUIT' ? '503 nested\r\n' : usual(line, isBody)
+    })
+    const pool = poolAt(server.port)
+    const first = failure(pool.send(await named('a')))
+    const second = await pool.send(await named('b'))
+    expect([(await first).code, second.reply.code, server.heard.includes('RSET')]).toEqual(['SMTP_REFUSED', 250, true])
+  })
+
+  test('a loss leaves that one unknown, and the next one goes another way', async () => {
+    const server = await twin()
+    server.faults.drop({ at: 'answer' })
+    const pool = poolAt(server.port)
+    const first = failure(pool.send(await named('a')))
+    await pool.send(await named('b'))
+    expect((await first).code).toBe('SMTP_OUTCOME_UNKNOWN')
+    expect([names(server.received), server.connections().total]).toEqual([['a', 'b'], 2])
+  })
+
+  test('an abort of the next one does not take the answer away', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 100 })
+    const pool = poolAt(server.port)
+    const first = pool.send(await named('a'))
+    const stop = new AbortController()
+    const second = failure(pool.send(await named('b'), stop.signal))
+    const third = pool.send(await named('c'))
+    while (server.received.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+    stop.abort()
+    expect((await second).code).toBe('SMTP_INTERRUPTED')
+    expect((await first).reply.code).toBe(250)
+    await third
+    expect(names(server.received)).toEqual(['a', 'c'])
+  })
+
+  test('the next one does not wait long: it looks for another connection, and others keep apart', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 400, match: 'slow@' })
+    const hasty = { ...systemClock, after: (ms: number, then: () => void) => systemClock.after(ms / 40, then) }
+    const pool = poolAt(server.port, { connectionsMax: 2, clock: hasty })
+    const order: string[] = []
+    const send = async (name: string) => {
+      await pool.send(await named(name))
+      order.push(name)
+    }
+    await Promise.all(['slow', 'a', 'b', 'c', 'd', 'e'].map(send))
+    expect(order.at(-1)).toBe('slow')
+    expect(names(server.received)).toEqual(['a', 'b', 'c', 'd', 'e', 'slow'])
+  })
+
+  test('its time is not that of the next one', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 300 })
+    const timeouts = { ...quickTimeouts, commandMs: 100, dataStartMs: 100 }
+    const pool = poolAt(server.port, { timeouts })
+    await Promise.all([pool.send(await named('a')), pool.send(await named('b'))])
+    expect(names(server.received)).toEqual(['a', 'b'])
+  })
+
+  test('close ends both', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 5000 })
+    const pool = poolAt(server.port)
+    const first = failure(pool.send(await named('a')))
+    const second = failure(pool.send(await named('b')))
+    while (server.received.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+    await pool.close()
+    expect([(await first).code, (await second).code]).toEqual(['SMTP_OUTCOME_UNKNOWN', 'SMTP_INTERRUPTED'])
+  })
+})
+
+test('two recipients are told in one group as well', async () => {
+  const server = await twin()
+  const pool = poolAt(server.port)
+  const to = [parseAddress('orders@s4.example'), parseAddress('copies@s4.example')]
+  const many = Array.from({ length: 10 }, async () => pool.send(await mail(undefined, { to })))
+  await Promise.all(many)
+  expect([server.received.length, server.connections().total]).toEqual([10, 1])
+})
