@@ -3,9 +3,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import type { z } from 'zod'
-import { builtInReceivers, builtInSenders } from './adapters/built-in.ts'
-import { lossOfIdoc } from './adapters/idoc-loss.ts'
-import { smtp } from './adapters/smtp.ts'
+import { lateReceivers, lateSenders } from './adapters/late-adapters.ts'
+import type { smtp as smtpReceiver } from './adapters/smtp.ts'
 import { ensureAdminToken } from './api/admin-token.ts'
 import { type EndpointTlsFiles, openEndpointTls } from './api/endpoint-tls.ts'
 import { createFlowCatalog } from './api/flow-catalog.ts'
@@ -26,6 +25,7 @@ import type { TunnelRequest } from './connector/hub/open-stream.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
 import type { LoadedFlow } from './flow/document.ts'
+import { type DeclarationLoaders, lateDeclarations } from './flow/late-declarations.ts'
 import { locationsOf } from './flow/locations.ts'
 import type { Declarations } from './flow/schema.ts'
 import { createLateGroupware, type LateGroupware } from './groupware/organizations/late-groupware.ts'
@@ -34,13 +34,12 @@ import { asHubError, type HubError, hubErrors } from './kernel/error.ts'
 import { defaultLimits, type Limits } from './kernel/limit.ts'
 import type { Connect } from './kernel/socket.ts'
 import { type Clock, systemClock } from './kernel/time.ts'
-import { composeMail } from './monitor/alerts/alert-mail.ts'
 import { type ChannelSettings, createChannels, type SendMail } from './monitor/alerts/channels.ts'
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { makeConnect } from './protocols/net/connect.ts'
-import { builtInSteps } from './steps/built-in.ts'
+import { lateSteps } from './steps/late-steps.ts'
 import type { Store } from './store/port.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import { watchStore } from './store/watch-store.ts'
@@ -48,11 +47,7 @@ import { watchStore } from './store/watch-store.ts'
 export const version = '0.1.0'
 
 /** What the hub can do: the adapters and steps that flow documents may name. */
-export const builtIn: Declarations = {
-  senders: builtInSenders,
-  receivers: builtInReceivers,
-  steps: builtInSteps,
-}
+export const builtIn: DeclarationLoaders = { senders: lateSenders, receivers: lateReceivers, steps: lateSteps }
 
 export interface Address {
   readonly host: string
@@ -71,7 +66,7 @@ export interface EndpointsAddress extends Address {
 }
 
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
-export type AlertMailServer = z.input<typeof smtp.config>
+export type AlertMailServer = z.input<typeof smtpReceiver.config>
 
 export interface HubOptions {
   /** Holds the database, the bodies, the master key and the admin token. */
@@ -230,7 +225,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     })
 
     const catalog = createFlowCatalog({
-      declarations: withBuiltIn(options.declarations),
+      declarations: lateDeclarations(builtIn, options.declarations),
       files: options.flowFiles,
       stage: options.stage,
       store,
@@ -314,7 +309,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       adminToken,
       isReady: () => isReady,
       repairBytesMax: limits.parseBytes,
-      lossOf: lossOfIdoc,
+      lossOf: async (attributes, body) => (await import('./adapters/idoc-loss.ts')).lossOfIdoc(attributes, body),
       connectors,
     })
     undo.push(() => api.close())
@@ -381,7 +376,6 @@ function trustAuthorities(pems: readonly string[]): void {
   if (pems.length > 0) tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...pems])
 }
 
-/** Who trusts nobody need not load what reads keys. */
 /** Last opened, first closed; one that fails does not keep the others open. */
 async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
@@ -398,15 +392,6 @@ function flowsAskingFor(engine: Engine, role: string): readonly string[] {
   })
 }
 
-function withBuiltIn(more: Declarations | undefined): Declarations {
-  if (!more) return builtIn
-  return {
-    senders: [...builtIn.senders, ...more.senders],
-    receivers: [...builtIn.receivers, ...more.receivers],
-    steps: [...builtIn.steps, ...more.steps],
-  }
-}
-
 interface MailParts {
   readonly connect: Connect
   readonly credentials: Credentials
@@ -418,6 +403,10 @@ interface MailParts {
 /** Alert mails go out through the same SMTP receiver that flows use. */
 function alertMailSender(server: AlertMailServer | undefined, parts: MailParts): SendMail {
   return async mail => {
+    const [{ smtp }, { composeMail }] = await Promise.all([
+      import('./adapters/smtp.ts'),
+      import('./monitor/alerts/alert-mail.ts'),
+    ])
     const stop = new AbortController()
     const { log } = parts.logBook
     const config = smtp.config.parse({ ...server, from: mail.from, to: [...mail.to] })

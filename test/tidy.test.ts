@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { lateDeclarations } from '../src/flow/late-declarations.ts'
 import { knownErrors } from '../src/kernel/error.ts'
 import { builtIn } from '../src/main.ts'
 
@@ -103,9 +104,18 @@ test('no machine path and no secret stands in the repository', () => {
 
 const page = (name: string) => readFileSync(join(root, 'docs/reference', name), 'utf8')
 
+const { senders, receivers, steps } = await lateDeclarations(builtIn).all()
+
+test('adapters and steps are loaded by the name that they have', () => {
+  const idsOf = (declarations: readonly { readonly id: string }[]) => declarations.map(({ id }) => id)
+  expect(idsOf(senders)).toEqual(Object.keys(builtIn.senders))
+  expect(idsOf(receivers)).toEqual(Object.keys(builtIn.receivers))
+  expect(idsOf(steps)).toEqual(Object.keys(builtIn.steps))
+})
+
 describe.each([
-  ...builtIn.senders.map(declaration => ['sender', declaration] as const),
-  ...builtIn.receivers.map(declaration => ['receiver', declaration] as const),
+  ...senders.map(declaration => ['sender', declaration] as const),
+  ...receivers.map(declaration => ['receiver', declaration] as const),
 ])('the %s $id', (kind, declaration) => {
   test('has examples that parse and a page in the reference', () => {
     expect(declaration.examples.length).toBeGreaterThan(0)
@@ -114,7 +124,12 @@ describe.each([
   })
 })
 
-test('every error code stands in the reference', () => {
+test('every error code stands in the reference', async () => {
+  // Most parts of the hub are loaded when they are needed; here all are.
+  const isOurs = (file: string) => !/^(?:cli\/demo|twins|testing)\//.test(relative(source, file))
+  const defining = sourceFiles.filter(file => isOurs(file) && /\bdefineErrors\(\s*'/.test(readFileSync(file, 'utf8')))
+  expect(defining.length).toBeGreaterThan(50)
+  for (const file of defining) await import(file)
   const documented = page('errors.md')
   expect([...knownErrors().keys()].filter(code => !documented.includes(code))).toEqual([])
 })

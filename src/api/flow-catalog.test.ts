@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { lateDeclarations } from '../flow/late-declarations.ts'
 import { builtIn } from '../main.ts'
 import { createFlowCatalog } from './flow-catalog.ts'
 
@@ -21,7 +22,7 @@ function catalogWorld() {
   write('flow.yaml', document('1h'))
   const kept = new Map<string, { value: { shouldRun: boolean }; revision: number }>()
   const catalog = createFlowCatalog({
-    declarations: builtIn,
+    declarations: lateDeclarations(builtIn),
     files: [join(folder, 'flow.yaml')],
     stage: 'dev',
     store: {
@@ -61,4 +62,21 @@ test('a list does not lint anew what is the same on disk; a start reads everythi
   // With the document, its parameters are read again.
   write('flow.yaml', `${document('1h')}\n`)
   expect((await catalog.list())[0]?.problems).not.toEqual([])
+})
+
+test('a slip in the name of an adapter is told with all that there are, whatever the document loads', async () => {
+  const { catalog, write } = catalogWorld()
+  write('flow.yaml', document('1h').replace('timer', 'tmer'))
+  const [entry] = await catalog.list()
+  expect(entry?.problems).toMatchObject([{ message: 'There is no sender "tmer".', next: 'Did you mean timer?' }])
+  write('flow.yaml', document('1h').replace('http:', 'carrier-pigeon:'))
+  const [other] = await catalog.list()
+  expect(other?.problems).toMatchObject([{ next: expect.stringContaining('smtp, http, odata, idoc') }])
+})
+
+test('a name that the text spells in another way is found all the same', async () => {
+  const { catalog, write } = catalogWorld()
+  write('flow.yaml', document('1h').replace('timer:', '"\\x74imer":'))
+  expect(await catalog.list()).toMatchObject([{ name: 'clock', problems: [] }])
+  expect((await catalog.load('clock')).from.declaration.id).toBe('timer')
 })

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { LoadedFlow } from '../flow/document.ts'
+import type { LateDeclarations } from '../flow/late-declarations.ts'
 import { type LoadResult, loadFlow } from '../flow/load-flow.ts'
 import type { Problem } from '../flow/problem.ts'
-import type { Declarations } from '../flow/schema.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { SECOND } from '../kernel/time.ts'
 import type { Records } from '../store/port.ts'
@@ -25,7 +25,7 @@ export const catalogErrors = defineErrors('CATALOG', {
 })
 
 export interface CatalogOptions {
-  readonly declarations: Declarations
+  readonly declarations: LateDeclarations
   /** Absolute paths of the flow documents. */
   readonly files: readonly string[]
   readonly stage: string
@@ -47,9 +47,14 @@ const lintedForMs = 15 * SECOND
 export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
   const { declarations, files, stage, store } = options
 
-  function loadFile(file: string, text?: string): Promise<LoadResult> {
-    const params = options.params?.[nameIn(text ?? readText(file)) ?? '']
-    return loadFlow({ ...declarations, file, stage, ...(text !== undefined && { text }), ...(params && { params }) })
+  async function loadFile(file: string, text?: string): Promise<LoadResult> {
+    const written = text ?? readText(file)
+    const params = options.params?.[nameIn(written) ?? '']
+    const request = { file, stage, ...(text !== undefined && { text }), ...(params && { params }) }
+    const result = await loadFlow({ ...(await declarations.namedIn(written)), ...request })
+    if ('flow' in result) return result
+    // What is wrong is told with everything that could stand there; and what parameters hold may name more.
+    return loadFlow({ ...(await declarations.all()), ...request })
   }
 
   const linted = new Map<

@@ -211,7 +211,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     if (!parts.lossOf || body.bytes > parts.repairBytesMax) return undefined
     const chunks: Uint8Array[] = []
     for await (const chunk of readStored(body)) chunks.push(chunk)
-    const lost = parts.lossOf(attributes, Buffer.concat(chunks))
+    const lost = await parts.lossOf(attributes, Buffer.concat(chunks))
     return lost && { ...lost, segments: lost.segments.map(each => ({ ...each, fields: [...each.fields] })) }
   }
 }

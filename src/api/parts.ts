@@ -57,7 +57,7 @@ export interface ApiParts {
   /** The largest body that a repair may bring. */
   readonly repairBytesMax: number
   /** What is lost with a message that is skipped, as far as its adapter knows it; undefined: nobody knows of anything. */
-  readonly lossOf?: (attributes: JsonObject, body: Uint8Array) => Loss | undefined
+  readonly lossOf?: (attributes: JsonObject, body: Uint8Array) => Promise<Loss | undefined>
 }
 
 /** What no later message brings again by itself. */

@@ -11,7 +11,7 @@ import { smtp } from '../adapters/smtp.ts'
 import { timer } from '../adapters/timer.ts'
 import { type ApiWorld, apiWorld } from '../api/api-world.ts'
 import { defineErrors } from '../kernel/error.ts'
-import { builtInSteps } from '../steps/built-in.ts'
+import { lateSteps } from '../steps/late-steps.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { CliIo, HubProgram } from './io.ts'
 import { run } from './run.ts'
@@ -69,7 +69,11 @@ async function isthmus(line: readonly string[], setting: Setting = {}) {
     signal: setting.signal ?? new AbortController().signal,
     moreCommands: setting.moreCommands ?? [],
     program: async () => ({
-      builtIn: { senders: [timer], receivers: [smtp], steps: builtInSteps } as unknown as HubProgram['builtIn'],
+      builtIn: {
+        senders: { timer: async () => timer },
+        receivers: { smtp: async () => smtp },
+        steps: lateSteps,
+      } as unknown as HubProgram['builtIn'],
       startHub: setting.startHub ?? (() => Promise.reject(new Error('no hub is started here'))),
     }),
   }

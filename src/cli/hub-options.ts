@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { TokenSettings } from '../auth/callers.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
+import { lateDeclarations } from '../flow/late-declarations.ts'
 import type { Declarations } from '../flow/schema.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { AlertMailServer, EndpointsAddress, HubOptions } from '../main.ts'
@@ -61,13 +62,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
 export async function readDeclarations(configFile: string | undefined, io: CliIo): Promise<Declarations> {
   const { builtIn } = await io.program()
   const { config, folder } = readConfig(configFile, io)
-  const more = await adaptersOf(config, folder)
-  if (!more) return builtIn
-  return {
-    senders: [...builtIn.senders, ...more.senders],
-    receivers: [...builtIn.receivers, ...more.receivers],
-    steps: [...builtIn.steps, ...more.steps],
-  }
+  return lateDeclarations(builtIn, await adaptersOf(config, folder)).all()
 }
 
 /** The configuration with the folder that its paths are relative to. */

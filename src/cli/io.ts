@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Declarations } from '../flow/schema.ts'
+import type { DeclarationLoaders } from '../flow/late-declarations.ts'
 import type { HubOptions } from '../main.ts'
 
 /** Everything outside that a command touches, so that a test can own it. */
@@ -24,7 +24,7 @@ export interface Output {
 
 /** What `main.ts` puts together. */
 export interface HubProgram {
-  readonly builtIn: Declarations
+  readonly builtIn: DeclarationLoaders
   startHub(options: HubOptions): Promise<RunningHub>
 }
 
