@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Guard } from '../auth/service/model.ts'
@@ -11,6 +10,7 @@ import { admitCaller, findOutsider, refusePlainHttp } from './caller-check.ts'
 import { answerOrigin, isPreflight } from './cross-origin.ts'
 import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
+import { createHttpServer, createHttpsServer } from './http-server.ts'
 import { readIncoming, tooLarge } from './incoming-body.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
 import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
@@ -54,8 +54,8 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     })
   }
   const server: Server = options.tls
-    ? createTlsServer({ ...hardenedOptions(limits), ...options.tls.serverOptions() }, listener)
-    : createServer(hardenedOptions(limits), listener)
+    ? createHttpsServer({ ...hardenedOptions(limits), ...options.tls.serverOptions() }, listener)
+    : createHttpServer(hardenedOptions(limits), listener)
   options.tls?.follow(server)
   server.timeout = limits.idleMs
   server.maxConnections = limits.connections

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { asHubError } from '../kernel/error.ts'
+import { createHttpServer } from './http-server.ts'
 import type { ApiParts } from './parts.ts'
 import { guarded, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
 import type { Api } from './server.ts'
@@ -12,7 +13,7 @@ import type { Api } from './server.ts'
  */
 export function createLateApi(parts: ApiParts): Pick<Api, 'listen' | 'close'> {
   let loading: Promise<{ readonly api: Api; readonly listener: RequestListener }> | undefined
-  const server = createServer(
+  const server = createHttpServer(
     hardenedOptions(),
     guarded((request, response) => {
       loading ??= load()

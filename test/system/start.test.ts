@@ -97,6 +97,8 @@ test('a hub with a mail flow loads what mail needs, and nothing of the other sys
   const record = await modulesOf(mail)
   expect(waysTo(['src/adapters/imap.ts', 'src/adapters/smtp.ts'], record)).toHaveLength(2)
   expect(waysTo(unneeded, record)).toEqual([])
+  // Importing it loads the client behind fetch, too (src/api/http-server.ts).
+  expect(record.loaded.filter(url => /^node:https?$/.test(url)).map(url => record.importedBy[url])).toEqual([])
   const commands = record.loaded.filter(url => /\/src\/cli\/[a-z-]+-commands?\.ts$/.test(url))
   expect(commands.map(url => url.split('/').at(-1))).toEqual(['serve-command.ts'])
 })
