@@ -11,15 +11,14 @@ import type {
   CredentialSettings,
   Secrets,
 } from './credential-input.ts'
-import { parseCredential } from './credential-input.ts'
 import { type CredentialStatus, statusOf } from './credential-status.ts'
 import { bindingOf, type CredentialRecords, CredentialStore, type StoredCredential } from './credential-store.ts'
 import { credentialErrors } from './errors.ts'
 import { endpointsOf } from './provider.ts'
 import { SecretMask } from './secret-mask.ts'
-import { type SignInRequest, SignIns } from './sign-in.ts'
+import type { SignInRequest } from './sign-in.ts'
 import { makeTokenCache, type TokenCache } from './token-cache.ts'
-import { makeTokenSource, type TokenSource } from './token-source.ts'
+import type { TokenSource } from './token-source.ts'
 import type { Vault } from './vault.ts'
 
 export interface CredentialsOptions {
@@ -87,7 +86,6 @@ interface Live {
 export function openCredentials(options: CredentialsOptions): Credentials {
   const { clock, log } = options
   const store = new CredentialStore(options.records, options.vault)
-  const signIns = new SignIns(options.records, options.vault, clock)
   const mask = new SecretMask()
   const listeners = new Set<(event: CredentialEvent) => void>()
   const lives = new Map<string, Live>()
@@ -99,6 +97,29 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       log.warn(event.type, { credential: event.name, code: event.error.code, text: event.error.message })
     } else log.info(event.type, { credential: event.name })
     for (const listener of listeners) listener(event)
+  }
+
+  // What takes new credentials, signs in and asks for tokens is loaded when it is first needed: it brings OAuth.
+  const loadInput = () => import('./credential-input.ts')
+
+  async function loadSignIns() {
+    const { SignIns } = await import('./sign-in.ts')
+    return new SignIns(options.records, options.vault, clock)
+  }
+
+  async function loadSources() {
+    const { makeTokenSource } = await import('./token-source.ts')
+    return (name: string, settings: ApplicationSettings, secrets: Secrets): TokenSource =>
+      makeTokenSource({
+        name,
+        settings,
+        secrets,
+        store,
+        clock,
+        mask,
+        connect: options.connect,
+        inTurn: work => inTurn(name, work),
+      })
   }
 
   function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -125,21 +146,20 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     const secrets = stored.secrets()
     mask.remember(name, ...maskedSecrets(secrets))
     const settings = stored.settings()
-    const user = 'provider' in settings ? (await store.readGrant(name))?.user : undefined
+    const makeValue =
+      'provider' in settings ? await prepareTokens(name, settings, secrets) : () => plainValue(settings, secrets)
     // While the grant was read another caller may have made it.
     const meanwhile = lives.get(name)
     if (meanwhile?.version === stored.version) return meanwhile
     drop(name)
-    const live = { version: stored.version, ...makeValue(name, settings, secrets, user) }
+    const live = { version: stored.version, ...makeValue() }
     lives.set(name, live)
     return live
   }
 
-  function makeValue(
-    name: string,
-    settings: CredentialSettings,
+  function plainValue(
+    settings: Exclude<CredentialSettings, ApplicationSettings>,
     secrets: Secrets,
-    user: string | undefined,
   ): Omit<Live, 'version'> {
     if (settings.kind === 'basic') {
       const value = { kind: 'basic' as const, user: settings.user, password: secrets.password ?? '' }
@@ -153,32 +173,29 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       const value = { kind: 'certificate' as const, certificate, privateKey: secrets.privateKey ?? '' }
       return { value, source: undefined, cache: undefined }
     }
-    if (settings.kind === 'known-hosts') {
-      const value = { kind: 'known-hosts' as const, knownHosts: secrets.knownHosts ?? '' }
-      return { value, source: undefined, cache: undefined }
-    }
-    const source = sourceOf(name, settings, secrets)
-    const cache = makeTokenCache({
-      clock,
-      random: options.random ?? Math.random,
-      fetchToken: () => watched(name, source.fetchToken()),
-      onBackgroundFailure: error =>
-        log.warn('token.renewal-failed', { credential: name, code: error.code, text: error.message }),
-    })
-    return { value: { kind: 'oauth2', user, token: refused => cache.token(refused) }, source, cache }
+    const value = { kind: 'known-hosts' as const, knownHosts: secrets.knownHosts ?? '' }
+    return { value, source: undefined, cache: undefined }
   }
 
-  function sourceOf(name: string, settings: ApplicationSettings, secrets: Secrets): TokenSource {
-    return makeTokenSource({
-      name,
-      settings,
-      secrets,
-      store,
-      clock,
-      mask,
-      connect: options.connect,
-      inTurn: work => inTurn(name, work),
-    })
+  /** Reads what is needed for tokens; who asks for them is made by what it gives back. */
+  async function prepareTokens(
+    name: string,
+    settings: ApplicationSettings,
+    secrets: Secrets,
+  ): Promise<() => Omit<Live, 'version'>> {
+    const [sourceOf, grant] = await Promise.all([loadSources(), store.readGrant(name)])
+    return () => {
+      const source = sourceOf(name, settings, secrets)
+      const cache = makeTokenCache({
+        clock,
+        random: options.random ?? Math.random,
+        fetchToken: () => watched(name, source.fetchToken()),
+        onBackgroundFailure: error =>
+          log.warn('token.renewal-failed', { credential: name, code: error.code, text: error.message }),
+      })
+      const value = { kind: 'oauth2' as const, user: grant?.user, token: (refused?: string) => cache.token(refused) }
+      return { value, source, cache }
+    }
   }
 
   // Notes how the last request for a token ended, and tells when that became better or worse.
@@ -237,7 +254,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     lookup: async name => (await liveOf(name)).value,
 
     async create(name, input) {
-      const { settings, secrets } = parseCredential(name, input)
+      const { settings, secrets } = (await loadInput()).parseCredential(name, input)
       if (await store.read(name)) throw credentialErrors.EXISTS({ credential: name })
       mask.remember(name, ...maskedSecrets(secrets))
       await store.write(name, settings, secrets, clock.now(), 0)
@@ -245,6 +262,7 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     },
 
     async update(name, input, revision) {
+      const { parseCredential } = await loadInput()
       const stored = await readOrThrow(name)
       if (revision !== undefined && revision !== stored.revision) {
         throw credentialErrors.CHANGED_MEANWHILE({ credential: name })
@@ -272,12 +290,13 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       const stored = await readOrThrow(name)
       const settings = stored.settings()
       if (!('provider' in settings)) throw credentialErrors.NOT_BY_SIGN_IN({ credential: name, kind: stored.kind })
+      const signIns = await loadSignIns()
       return { url: await signIns.begin(name, stored.version, settings, request) }
     },
 
     async completeAuthorisation(given, session) {
       const query = new URLSearchParams(given)
-      const name = await signIns.credentialOf(query, session)
+      const name = await (await loadSignIns()).credentialOf(query, session)
       const stored = await readOrThrow(name)
       const settings = stored.settings()
       if (!('provider' in settings)) throw credentialErrors.NOT_BY_SIGN_IN({ credential: name, kind: stored.kind })
@@ -310,10 +329,10 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     session: string,
   ): Promise<string | undefined> {
     const { name } = stored
-    const finished = await signIns.finish(query, session, settings)
+    const finished = await (await loadSignIns()).finish(query, session, settings)
     // Changed since: the code may be for another application, and was asked for by the older one.
     if (finished.version !== stored.version) throw credentialErrors.SIGN_IN_UNKNOWN()
-    const source = sourceOf(name, settings, stored.secrets())
+    const source = (await loadSources())(name, settings, stored.secrets())
     try {
       const answer = await source.redeem(finished.code, finished.redirectUri, finished.codeVerifier)
       const { refreshToken, user } = answer
