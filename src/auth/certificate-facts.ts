@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { thumbprint } from '../protocols/oauth/client-authentication.ts'
+import { thumbprint } from '../protocols/oauth/thumbprint.ts'
 
 /** What people want to know of a certificate. Times are milliseconds since 1970 UTC. */
 export interface CertificateFacts {

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, type webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type webcrypto, X509Certificate } from 'node:crypto'
 import {
   type ClientAuth,
   ClientSecretBasic,
@@ -7,6 +7,7 @@ import {
   None,
   PrivateKeyJwt,
 } from 'oauth4webapi'
+import { thumbprint } from './thumbprint.ts'
 
 /** How the hub proves to a token endpoint which application it is. */
 export type ClientAuthentication =
@@ -56,11 +57,6 @@ export function certificateProblem(certificate: string, privateKey: string): str
   } catch (thrown) {
     return `certificate or private key is not PEM (${thrown instanceof Error ? thrown.message : String(thrown)})`
   }
-}
-
-/** base64url of the SHA-256 over the DER form of a PEM certificate. */
-export function thumbprint(certificate: string): string {
-  return createHash('sha256').update(new X509Certificate(certificate).raw).digest('base64url')
 }
 
 function importKey(pem: string): Promise<webcrypto.CryptoKey> {
