@@ -321,13 +321,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
     await options.beforeFlows?.({ credentials, serviceUsers, people, connectors, groupware })
-    for (const { name, shouldRun } of await catalog.list()) {
+    for (const { name, shouldRun, flow } of await catalog.loadAll()) {
+      if (!shouldRun) continue
       // A flow that does not start is told of; the others run.
-      if (shouldRun)
-        await catalog
-          .load(name)
-          .then(startFlow, noteFailure(name))
-          .catch(() => {})
+      await Promise.try(flow)
+        .then(startFlow, noteFailure(name))
+        .catch(() => {})
     }
     await groupware.start()
     isReady = true

@@ -80,3 +80,15 @@ test('a name that the text spells in another way is found all the same', async (
   expect(await catalog.list()).toMatchObject([{ name: 'clock', problems: [] }])
   expect((await catalog.load('clock')).from.declaration.id).toBe('timer')
 })
+
+test('a start reads all documents anew, each once, and tells of those that it cannot start', async () => {
+  const { catalog, write } = catalogWorld()
+  await catalog.list()
+  write('params/dev.yaml', 'url: http://127.0.0.1:10\n')
+  const [entry] = await catalog.loadAll()
+  expect(entry).toMatchObject({ name: 'clock', shouldRun: true })
+  expect(entry?.flow().params).toEqual({ url: 'http://127.0.0.1:10' })
+  write('flow.yaml', document('often'))
+  const [broken] = await catalog.loadAll()
+  expect(() => broken?.flow()).toThrow(expect.objectContaining({ code: 'CATALOG_DOES_NOT_LINT' }))
+})

@@ -34,6 +34,12 @@ export interface CatalogOptions {
   readonly store: Pick<Records, 'read' | 'write'>
 }
 
+/** The catalog, for who starts a hub. */
+export interface StartingCatalog extends FlowCatalog {
+  /** Each document with the flow that was read from it just now; `flow` throws when it does not lint. */
+  loadAll(): Promise<readonly (CatalogEntry & { flow(): LoadedFlow })[]>
+}
+
 const area = 'flow-state'
 
 /**
@@ -44,7 +50,7 @@ const area = 'flow-state'
 const lintedForMs = 15 * SECOND
 
 /** The documents of the hub; a start always takes what stands on disk then. */
-export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
+export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
   const { declarations, files, stage, store } = options
 
   async function loadFile(file: string, text?: string): Promise<LoadResult> {
@@ -59,48 +65,43 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
 
   const linted = new Map<
     string,
-    { readonly print: string; readonly at: number; readonly entry: Promise<LintedEntry> }
+    { readonly print: string; readonly at: number; readonly result: Promise<LoadResult> }
   >()
 
-  async function lintEntry(file: string): Promise<LintedEntry> {
-    const result = await loadFile(file)
-    const name = 'flow' in result ? result.flow.name : (nameIn(readText(file)) ?? file)
-    return { name, file, problems: 'flow' in result ? [] : result.problems.filter(isError) }
-  }
-
-  function lintedEntry(file: string): Promise<LintedEntry> {
+  function lintedFile(file: string): Promise<LoadResult> {
     const print = fingerprintOf(file)
     const known = linted.get(file)
     const at = performance.now()
-    if (known?.print === print && at - known.at < lintedForMs) return known.entry
-    const entry = lintEntry(file)
-    linted.set(file, { print, at, entry })
+    if (known?.print === print && at - known.at < lintedForMs) return known.result
+    const result = loadFile(file)
+    linted.set(file, { print, at, result })
     // A failure is told to who asked, and not kept.
-    entry.catch(() => linted.delete(file))
-    return entry
+    result.catch(() => linted.delete(file))
+    return result
   }
 
-  async function entryOf(file: string): Promise<CatalogEntry> {
-    const entry = await lintedEntry(file)
-    const state = await store.read(area, entry.name)
-    return { ...entry, shouldRun: state ? (state.value as { shouldRun: boolean }).shouldRun : true }
+  async function entryOf(file: string): Promise<ListedFile> {
+    const result = await lintedFile(file)
+    const name = 'flow' in result ? result.flow.name : (nameIn(readText(file)) ?? file)
+    const problems = 'flow' in result ? [] : result.problems.filter(isError)
+    const state = await store.read(area, name)
+    const shouldRun = state ? (state.value as { shouldRun: boolean }).shouldRun : true
+    return { entry: { name, file, problems, shouldRun }, result }
   }
 
-  async function list(): Promise<readonly CatalogEntry[]> {
-    const entries = await Promise.all(files.map(entryOf))
-    return entries.map(entry => {
-      const first = entries.find(other => other.name === entry.name)
-      if (!first || first === entry) return entry
+  async function listFiles(): Promise<readonly ListedFile[]> {
+    const listed = await Promise.all(files.map(entryOf))
+    return listed.map(({ entry, result }) => {
+      const first = listed.find(other => other.entry.name === entry.name)?.entry
+      if (!first || first === entry) return { entry, result }
       const taken = catalogErrors.NAME_TAKEN({ flow: entry.name, first: first.file, second: entry.file })
       const problem = { file: entry.file, line: 1, column: 1, message: taken.message }
-      return {
-        ...entry,
-        name: `${entry.name} (${entry.file})`,
-        shouldRun: false,
-        problems: [problem, ...entry.problems],
-      }
+      const name = `${entry.name} (${entry.file})`
+      return { entry: { ...entry, name, shouldRun: false, problems: [problem, ...entry.problems] }, result }
     })
   }
+
+  const list = async () => (await listFiles()).map(({ entry }) => entry)
 
   return {
     list,
@@ -108,13 +109,13 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
     async load(name): Promise<LoadedFlow> {
       const entry = (await list()).find(each => each.name === name)
       if (!entry) throw apiErrors.FLOW_UNKNOWN({ flow: name })
-      const result = await loadFile(entry.file)
-      if ('flow' in result) return result.flow
-      const errors = result.problems.filter(isError)
-      const [first] = errors
-      const place = first ? `${first.file}:${first.line}:${first.column}` : entry.file
-      const text = first?.message ?? ''
-      throw catalogErrors.DOES_NOT_LINT({ flow: name, count: errors.length, place, text, file: entry.file })
+      return flowOf(entry, await loadFile(entry.file))
+    },
+
+    async loadAll() {
+      linted.clear()
+      const listed = await listFiles()
+      return listed.map(({ entry, result }) => ({ ...entry, flow: () => flowOf(entry, result) }))
     },
 
     async document(name) {
@@ -137,7 +138,18 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
   }
 }
 
-type LintedEntry = Omit<CatalogEntry, 'shouldRun'>
+interface ListedFile {
+  readonly entry: CatalogEntry
+  readonly result: LoadResult
+}
+
+function flowOf({ name, file }: CatalogEntry, result: LoadResult): LoadedFlow {
+  if ('flow' in result) return result.flow
+  const errors = result.problems.filter(isError)
+  const [first] = errors
+  const place = first ? `${first.file}:${first.line}:${first.column}` : file
+  throw catalogErrors.DOES_NOT_LINT({ flow: name, count: errors.length, place, text: first?.message ?? '', file })
+}
 
 /** Tells one state of a file from another without reading it. */
 function fingerprintOf(file: string): string {
