@@ -63,8 +63,8 @@ function parseUrl(text: string): URL {
   if (/(^|[/\\]|%2f|%5c)(\.|%2e){1,2}($|[/\\]|%2f|%5c)/i.test(path)) {
     throw httpErrors.URL_REFUSED({ reason: 'its path has a dot segment' })
   }
-  if (!URL.canParse(text)) throw httpErrors.URL_REFUSED({ reason: `"${text.slice(0, 200)}" is no url` })
-  const url = new URL(text)
+  const url = URL.parse(text)
+  if (!url) throw httpErrors.URL_REFUSED({ reason: `"${text.slice(0, 200)}" is no url` })
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw httpErrors.URL_REFUSED({ reason: `it is of kind ${url.protocol}, not https: or http:` })
   }

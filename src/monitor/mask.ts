@@ -37,12 +37,14 @@ export function createMask(secretValues: () => readonly string[]): Mask {
   let known: readonly string[] = []
   let finder = makeFinder([])
 
-  function text(source: string): string {
+  function renew(): void {
     const values = secretValues()
-    if (!isSameList(values, known)) {
-      known = [...values]
-      finder = makeFinder(known)
-    }
+    if (isSameList(values, known)) return
+    known = [...values]
+    finder = makeFinder(known)
+  }
+
+  function text(source: string): string {
     const masked = finder(source)
     return masked.includes('hubk') ? masked.replace(serviceSecret, maskText) : masked
   }
@@ -112,7 +114,16 @@ export function createMask(secretValues: () => readonly string[]): Mask {
     return shownEntries(facts, depth, above)
   }
 
-  return { text, value: value => shown(value, 0, []) }
+  return {
+    text(source) {
+      renew()
+      return text(source)
+    },
+    value(value) {
+      renew()
+      return shown(value, 0, [])
+    },
+  }
 }
 
 /**

@@ -22,8 +22,9 @@ interface OpenSegment extends Segment {
 
 /**
  * The IDocs of a document as SAP itself writes it, several times as fast as the reader for all of XML: names of ASCII
- * letters, no attributes but `SEGMENT` and `BEGIN`, no comments, no CDATA, no references but the five names. Undefined
- * for everything else, right or wrong: then the strict reader takes its turn, and says what is wrong and where.
+ * letters, no attributes but `SEGMENT` and `BEGIN`, no comments, no CDATA, no references but the five names, no field
+ * twice in a segment. Undefined for everything else, right or wrong: then the strict reader takes its turn, and says
+ * what is wrong and where.
  */
 export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
   if (text.length > lettersMax || notPlain.test(text) || text.includes(']]>')) return undefined
@@ -35,9 +36,10 @@ export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
   if (type === '' || type === idocNames.record || type === 'Envelope') return undefined
   const idocs: Idoc[] = []
   const lines = countLines(text)
+  const hasReferences = text.includes('&')
   at = skipBlank(text, typeEnd + 1)
   while (!text.startsWith('</', at)) {
-    const idoc = readIdoc(text, at)
+    const idoc = readIdoc(text, at, hasReferences)
     if (!idoc) return undefined
     const [control, ...segments] = idoc.record.children
     if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) return undefined
@@ -50,7 +52,7 @@ export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
 }
 
 /** The record that begins at `at`, where its inside begins, and where it has ended; undefined where it is not plain. */
-function readIdoc(text: string, at: number) {
+function readIdoc(text: string, at: number, hasReferences: boolean) {
   if (!text.startsWith('<IDOC', at)) return undefined
   const bodyAt = endOfMarks(text, at + 5)
   if (bodyAt === undefined || text.charCodeAt(bodyAt - 2) === slash) return undefined
@@ -73,12 +75,12 @@ function readIdoc(text: string, at: number) {
     const name = text.slice(cursor + 1, nameEnd)
     if (name === '') return undefined
     if (text.charCodeAt(nameEnd) !== greaterThan) {
-      const inside = endOfMarks(text, nameEnd)
-      if (inside === undefined) return undefined
+      const bodyStart = endOfMarks(text, nameEnd)
+      if (bodyStart === undefined) return undefined
       const child: OpenSegment = { name, fields: new Map(), children: [] }
       segment.children.push(child)
-      cursor = inside
-      if (text.charCodeAt(inside - 2) === slash) continue
+      cursor = bodyStart
+      if (text.charCodeAt(bodyStart - 2) === slash) continue
       if (above.length >= depthMax) return undefined
       above.push(segment)
       segment = child
@@ -87,9 +89,13 @@ function readIdoc(text: string, at: number) {
     // Without a mark it is a field. One with elements inside is a segment without its mark, which SAP does not write.
     const valueEnd = text.indexOf('<', nameEnd + 1)
     if (!closes(text, valueEnd, name)) return undefined
-    const value = valueIn(text.slice(nameEnd + 1, valueEnd))
+    const inside = text.slice(nameEnd + 1, valueEnd)
+    const value = hasReferences ? valueIn(inside) : inside
     if (value === undefined) return undefined
-    if (!segment.fields.has(name)) segment.fields.set(name, value)
+    const { fields } = segment
+    const countBefore = fields.size
+    // To look whether it is there would cost as much as all the rest. SAP writes no field twice.
+    if (fields.set(name, value).size === countBefore) return undefined
     cursor = valueEnd + name.length + 3
   }
 }

@@ -44,6 +44,34 @@ export function describeRecords(world: () => StoreWorld): void {
       expect(await store.read('x', 'a')).toBeUndefined()
     })
 
+    test('who has read a record reads what became of it since, however long it is and however many there are', async () => {
+      const long = 'x'.repeat(100_000)
+      for (let number = 0; number < 50; number++) {
+        const id = `record ${number}`
+        expect(await store.read('x', id)).toBeUndefined()
+        for (const [index, value] of [number, long, 'short', null].entries()) {
+          await store.write('x', id, value)
+          expect(await store.read('x', id)).toEqual({ value, revision: index + 1 })
+        }
+        await store.remove('x', id)
+        expect(await store.read('x', id)).toBeUndefined()
+        // A name that could be mistaken for another one.
+        await store.write('x record', String(number), 'other')
+        expect(await store.read('x', id)).toBeUndefined()
+        await store.write('x', id, number)
+      }
+      for (let number = 0; number < 50; number++) {
+        expect(await store.read('x', `record ${number}`)).toEqual({ value: number, revision: 1 })
+      }
+    })
+
+    test('a value that was read can be changed by its reader alone', async () => {
+      await store.write('x', 'a', { list: [1] })
+      const read = await store.read('x', 'a')
+      Object.assign(read?.value ?? {}, { list: [] })
+      expect(await store.read('x', 'a')).toEqual({ value: { list: [1] }, revision: 1 })
+    })
+
     test('the audit log keeps its entries in order, chained and whole', async () => {
       expect(await store.auditBreak()).toBeUndefined()
       const entries = Array.from({ length: 5 }, (_, index) => ({

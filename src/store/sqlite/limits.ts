@@ -28,6 +28,10 @@ export const sqliteLimits = {
   termLetters: 400,
   /** Rows that one find returns. */
   findRows: 1000,
+  /** Records that are kept in memory, the last ones that were asked for. */
+  recordsAtHand: 10_000,
+  /** Letters of JSON up to which one is. */
+  recordLetters: 500,
   /** Failed attempts that a delivery shows. */
   attempts: 50,
   /** Receipts that lie in the row of their delivery; with more, each has a row of its own. */
