@@ -1,4 +1,3 @@
-import pino from 'pino'
 import type { Json, JsonObject } from '../kernel/json.ts'
 import type { Log, LogFields } from '../kernel/log.ts'
 import type { Clock } from '../kernel/time.ts'
@@ -93,19 +92,11 @@ function makeLog(write: (level: LogLevel, event: string, fields: LogFields) => v
   }
 }
 
-function jsonWriter(options: LogOptions): (line: LogLine) => void {
-  const writer = pino(
-    {
-      level: 'debug',
-      base: null,
-      messageKey: 'event',
-      timestamp: false,
-      formatters: { level: label => ({ level: label }) },
-    },
-    { write: text => void options.output.write(text) },
-  )
-  return line => {
-    writer[line.level]({ time: new Date(line.at).toISOString(), ...renamed(line.fields) }, line.event)
+function jsonWriter({ output }: LogOptions): (line: LogLine) => void {
+  // The mask has made plain JSON of the fields.
+  return ({ level, at, fields, event }) => {
+    const line = { level, time: new Date(at).toISOString(), ...renamed(fields), event }
+    output.write(`${JSON.stringify(line)}\n`)
   }
 }
 

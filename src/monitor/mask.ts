@@ -86,6 +86,7 @@ export function createMask(secretValues: () => readonly string[]): Mask {
     if (above.includes(value)) return '<circular>'
     if (depth >= maskLimits.depth) return '<deeper>'
     const path = [...above, value]
+    if (Object.getPrototypeOf(value) === Object.prototype) return shownEntries(Object.entries(value), depth, path)
     if (value instanceof Error) return shownError(value, depth, path)
     if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString()
     if (value instanceof URL || value instanceof RegExp) return shownText(String(value))
@@ -98,11 +99,18 @@ export function createMask(secretValues: () => readonly string[]): Mask {
   }
 
   function shownEntries(entries: readonly [unknown, unknown][], depth: number, above: readonly unknown[]): Json {
-    const result: [string, Json][] = []
-    for (const [key, item] of entries.slice(0, maskLimits.entries)) {
-      if (item !== undefined) result.push([shownText(String(key)), shown(item, depth + 1, above)])
+    const result: Record<string, Json> = {}
+    let left = maskLimits.entries
+    for (const [key, item] of entries) {
+      if (left-- === 0) break
+      if (item === undefined) continue
+      const name = shownText(String(key))
+      const shownItem = shown(item, depth + 1, above)
+      // A name that an assignment would take for something else.
+      if (name === '__proto__') Object.defineProperty(result, name, { value: shownItem, enumerable: true })
+      else result[name] = shownItem
     }
-    return Object.fromEntries(result)
+    return result
   }
 
   function shownError(error: Error, depth: number, above: readonly unknown[]): Json {

@@ -78,9 +78,10 @@ type Meters = ReturnType<typeof makeMeters>
 function makeMeters(registry: PromRegistry) {
   const counter = <const Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
     new Counter({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
+  const byFlow = (name: string, help: string) => countByFlow(registry, `isthmus_${name}`, help)
   return {
-    accepted: counter('delivery_accepted_total', 'Messages accepted, probes left out.', ['flow']),
-    acceptedBytes: counter('delivery_accepted_bytes_total', 'Bytes of the bodies accepted.', ['flow']),
+    accepted: byFlow('delivery_accepted_total', 'Messages accepted, probes left out.'),
+    acceptedBytes: byFlow('delivery_accepted_bytes_total', 'Bytes of the bodies accepted.'),
     duplicates: counter('delivery_refused_duplicate_total', 'Messages not accepted, since they were known.', ['flow']),
     failed: counter('delivery_failed_total', 'Attempts that failed, by error code, probes left out.', [
       'flow',
@@ -88,11 +89,11 @@ function makeMeters(registry: PromRegistry) {
       'side',
     ]),
     ends: {
-      delivered: counter('delivery_delivered_total', 'Deliveries that arrived.', ['flow']),
-      dropped: counter('delivery_dropped_total', 'Deliveries that a filter ended.', ['flow']),
-      rejected: counter('delivery_rejected_total', 'Deliveries that the flow rejected.', ['flow']),
-      'set-aside': counter('delivery_set_aside_total', 'Deliveries that were set aside.', ['flow']),
-      skipped: counter('delivery_skipped_total', 'Deliveries that an operator ended.', ['flow']),
+      delivered: byFlow('delivery_delivered_total', 'Deliveries that arrived.'),
+      dropped: byFlow('delivery_dropped_total', 'Deliveries that a filter ended.'),
+      rejected: byFlow('delivery_rejected_total', 'Deliveries that the flow rejected.'),
+      'set-aside': byFlow('delivery_set_aside_total', 'Deliveries that were set aside.'),
+      skipped: byFlow('delivery_skipped_total', 'Deliveries that an operator ended.'),
     },
     took: new Histogram({
       name: 'isthmus_delivery_duration_seconds',
@@ -112,13 +113,36 @@ function makeMeters(registry: PromRegistry) {
   }
 }
 
+/**
+ * A counter that counts for each message and is read once a minute: prom-client, which makes a text of the labels at each
+ * call, is told the sums when somebody reads.
+ */
+function countByFlow(registry: PromRegistry, name: string, help: string) {
+  const sums = new Map<string, number>()
+  const counter = new Counter({
+    name,
+    help,
+    labelNames: ['flow'] as const,
+    registers: [registry],
+    collect() {
+      for (const [flow, sum] of sums) counter.inc({ flow }, sum)
+      sums.clear()
+    },
+  })
+  return {
+    add(flow: string, by = 1): void {
+      sums.set(flow, (sums.get(flow) ?? 0) + by)
+    },
+  }
+}
+
 function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: string, error: HubError) => void): void {
   const { flow } = event
   switch (event.type) {
     case 'delivery.accepted':
       if (event.isProbe) return
-      meters.accepted.inc({ flow })
-      meters.acceptedBytes.inc({ flow }, event.bytes)
+      meters.accepted.add(flow)
+      meters.acceptedBytes.add(flow, event.bytes)
       return
     case 'delivery.refused-duplicate':
       meters.duplicates.inc({ flow })
@@ -133,7 +157,7 @@ function countEvent(meters: Meters, event: WatchedEvent, countError: (flow: stri
         meters.probes.inc({ flow, state: event.state })
         return
       }
-      meters.ends[event.state].inc({ flow })
+      meters.ends[event.state].add(flow)
       meters.took.observe({ flow }, event.tookMs / SECOND)
       return
     case 'link.down':
