@@ -155,7 +155,8 @@ test('the credit memo of an invoice has negative amounts, and the invoice that w
     new_cancels: '90001531',
     name: 'S1 90001532',
   })
-  expect(dynamics.records('invoicedetail').at(-1)).toMatchObject({ quantity: -3, tax: -19.02 })
+  // The two invoices have orders of their own, so either may come last.
+  expect(dynamics.records('invoicedetail')).toContainEqual(expect.objectContaining({ quantity: -3, tax: -19.02 }))
 })
 
 test('changes of one invoice arrive in their order, though the first is sent twice and an answer is lost', async () => {

@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Idoc } from './idoc.ts'
+import { idocWithMaps } from './idoc-world.ts'
 import { readIdocs } from './read-idocs.ts'
 import { readPlainIdocs } from './read-plain.ts'
 import { writeIdocs } from './write-idoc.ts'
+
+const readPlainly = (text: string) => readPlainIdocs(text)?.map(idocWithMaps)
 
 /** What the reader for all of XML says; undefined where it refuses the document. */
 async function readStrictly(text: string): Promise<readonly Idoc[] | undefined> {
@@ -30,8 +33,8 @@ const documents = readdirSync(samples)
 test.each(documents)('%s as SAP writes it is read as by the strict reader', async (_, text) => {
   const strict = await readStrictly(text)
   const written = writeIdocs(strict ?? [])
-  expect(readPlainIdocs(written)).toEqual(await readStrictly(written))
-  const asItCame = readPlainIdocs(text)
+  expect(readPlainly(written)).toEqual(await readStrictly(written))
+  const asItCame = readPlainly(text)
   if (asItCame) expect(asItCame).toEqual(strict)
 })
 
@@ -39,13 +42,38 @@ const control = '<EDI_DC40 SEGMENT="1"><DOCNUM>0000000000000001</DOCNUM></EDI_DC
 const document = (inside: string) =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<MATMAS05>\n <IDOC BEGIN="1">${control}${inside}</IDOC>\n</MATMAS05>\n`
 
-test('a packet with line breaks, references and empty fields', async () => {
+test('a packet with line breaks, references, empty fields and a field that stands twice', async () => {
   const text = document(
-    '\n<E1MARAM SEGMENT="1">\n\t<A>R&amp;D &lt;1&gt;</A><B></B><E1X SEGMENT="1"/><_-ABC_-E.1 SEGMENT="1"><C> ä€😀 </C></_-ABC_-E.1></E1MARAM>',
+    '\n<E1MARAM SEGMENT="1">\n\t<A>R&amp;D &lt;1&gt;</A><B></B><A>2</A><E1X SEGMENT="1"/><_-ABC_-E.1 SEGMENT="1"><C> ä€😀 </C></_-ABC_-E.1></E1MARAM>',
   ).replace('</MATMAS05>', `<IDOC BEGIN="1">${control}</IDOC></MATMAS05>`)
-  const idocs = readPlainIdocs(text)
+  const idocs = readPlainly(text)
   expect(idocs?.map(({ line }) => line)).toEqual([3, 6])
   expect(idocs).toEqual(await readStrictly(text))
+})
+
+test('fields are a map in every way', () => {
+  const [idoc] =
+    readPlainIdocs(document('<E1X SEGMENT="1"><A>1</A><AB>&lt;</AB><A>2</A><B></B><E1Y SEGMENT="1"/></E1X>')) ?? []
+  const fields = idoc?.data.children[0]?.fields ?? new Map()
+  const expected = new Map([
+    ['A', '1'],
+    ['AB', '<'],
+    ['B', ''],
+  ])
+  for (const name of ['A', 'AB', 'B', 'C', '', 'a', 'ABC']) {
+    expect([name, fields.get(name), fields.has(name)]).toEqual([name, expected.get(name), expected.has(name)])
+  }
+  expect([[...fields], [...fields.keys()], [...fields.values()], [...fields.entries()], fields.size]).toEqual([
+    [...expected],
+    [...expected.keys()],
+    [...expected.values()],
+    [...expected.entries()],
+    3,
+  ])
+  const seen: string[] = []
+  fields.forEach((value, name, map) => seen.push(`${name}=${value}${map === fields}`))
+  expect(seen).toEqual(['A=1true', 'AB=<true', 'B=true'])
+  expect(idoc?.data.children[0]?.children[0]?.fields.size).toBe(0)
 })
 
 test.each([
@@ -64,7 +92,7 @@ test.each([
   ['an attribute twice', document('<E1X SEGMENT="1" SEGMENT="1"/>')],
   ['text beside elements', document('<E1X SEGMENT="1">oops<A>1</A></E1X>')],
   ['text behind the root', `${document('')}oops`],
-  ['a field that stands twice', document('<E1X SEGMENT="1"><A>1</A><A>2</A></E1X>')],
+  ['a field behind a segment', document('<E1X SEGMENT="1"><E1Y SEGMENT="1"/><A>1</A></E1X>')],
   ['a wrong end tag', document('<E1X SEGMENT="1"><A>1</B></E1X>')],
   ['an end tag that only begins right', document('<E1X SEGMENT="1"><A>1</AB></E1X>')],
   ['a segment without its mark', document('<E1X><A>1</A></E1X>')],
@@ -106,7 +134,7 @@ test('however a document is broken, what the plain reader takes is what the stri
         (text, { at, remove, insert }) => text.slice(0, at) + insert + text.slice(at + remove),
         whole,
       )
-      const plain = readPlainIdocs(text)
+      const plain = readPlainly(text)
       if (!plain) return
       takenCount += 1
       expect(plain).toEqual(await readStrictly(text))

@@ -1,4 +1,5 @@
 import { type Idoc, idocNames, type Segment } from './idoc.ts'
+import { FieldPlaces, PlainFields, resolveReferences } from './plain-fields.ts'
 
 /** Longer documents go through the streaming reader, which has a limit for everything. */
 const lettersMax = 1024 * 1024
@@ -10,21 +11,19 @@ const nameLettersMax = 100
 const declaration = /<\?xml version="1\.0"(?: encoding="[A-Za-z][A-Za-z0-9._-]*")?(?: standalone="(?:yes|no)")?\?>/y
 /** Characters that XML lacks or changes. */
 const notPlain = /[\u0000-\u0008\u000b-\u001f\ufffe\uffff]/
-const reference = /&(?:(amp|lt|gt|quot|apos);)?/g
-const letters: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 /** The two attributes that SAP writes, each with its one value. */
 const marks: readonly string[] = [' SEGMENT="1">', ' BEGIN="1">', ' SEGMENT="1"/>', ' BEGIN="1"/>']
 
 interface OpenSegment extends Segment {
-  readonly fields: Map<string, string>
+  readonly fields: PlainFields
   readonly children: Segment[]
 }
 
 /**
  * The IDocs of a document as SAP itself writes it, several times as fast as the reader for all of XML: names of ASCII
- * letters, no attributes but `SEGMENT` and `BEGIN`, no comments, no CDATA, no references but the five names, no field
- * twice in a segment. Undefined for everything else, right or wrong: then the strict reader takes its turn, and says
- * what is wrong and where.
+ * letters, no attributes but `SEGMENT` and `BEGIN`, no comments, no CDATA, no references but the five names, fields before
+ * segments. Undefined for everything else, right or wrong: then the strict reader takes its turn, and says what is wrong
+ * and where.
  */
 export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
   if (text.length > lettersMax || notPlain.test(text) || text.includes(']]>')) return undefined
@@ -36,10 +35,10 @@ export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
   if (type === '' || type === idocNames.record || type === 'Envelope') return undefined
   const idocs: Idoc[] = []
   const lines = countLines(text)
-  const hasReferences = text.includes('&')
+  const places = new FieldPlaces(text)
   at = skipBlank(text, typeEnd + 1)
   while (!text.startsWith('</', at)) {
-    const idoc = readIdoc(text, at, hasReferences)
+    const idoc = readIdoc(places, at)
     if (!idoc) return undefined
     const [control, ...segments] = idoc.record.children
     if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) return undefined
@@ -52,11 +51,12 @@ export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
 }
 
 /** The record that begins at `at`, where its inside begins, and where it has ended; undefined where it is not plain. */
-function readIdoc(text: string, at: number, hasReferences: boolean) {
+function readIdoc(places: FieldPlaces, at: number) {
+  const { text, hasReferences } = places
   if (!text.startsWith('<IDOC', at)) return undefined
   const bodyAt = endOfMarks(text, at + 5)
   if (bodyAt === undefined || text.charCodeAt(bodyAt - 2) === slash) return undefined
-  const record: OpenSegment = { name: idocNames.record, fields: new Map(), children: [] }
+  const record: OpenSegment = { name: idocNames.record, fields: new PlainFields(places), children: [] }
   const above: OpenSegment[] = []
   let segment = record
   let cursor = bodyAt
@@ -66,18 +66,20 @@ function readIdoc(text: string, at: number, hasReferences: boolean) {
     if (text.charCodeAt(cursor + 1) === slash) {
       if (!closes(text, cursor, segment.name)) return undefined
       cursor += segment.name.length + 3
+      if (segment.children.length === 0) segment.fields.end()
       const outer = above.pop()
       if (!outer) return { record, bodyAt, end: cursor }
       segment = outer
       continue
     }
-    const nameEnd = endOfName(text, cursor + 1)
-    const name = text.slice(cursor + 1, nameEnd)
-    if (name === '') return undefined
+    const nameAt = cursor + 1
+    const nameEnd = endOfName(text, nameAt)
+    if (nameEnd === nameAt) return undefined
     if (text.charCodeAt(nameEnd) !== greaterThan) {
       const bodyStart = endOfMarks(text, nameEnd)
       if (bodyStart === undefined) return undefined
-      const child: OpenSegment = { name, fields: new Map(), children: [] }
+      if (segment.children.length === 0) segment.fields.end()
+      const child = { name: text.slice(nameAt, nameEnd), fields: new PlainFields(places), children: [] }
       segment.children.push(child)
       cursor = bodyStart
       if (text.charCodeAt(bodyStart - 2) === slash) continue
@@ -88,27 +90,22 @@ function readIdoc(text: string, at: number, hasReferences: boolean) {
     }
     // Without a mark it is a field. One with elements inside is a segment without its mark, which SAP does not write.
     const valueEnd = text.indexOf('<', nameEnd + 1)
-    if (!closes(text, valueEnd, name)) return undefined
-    const inside = text.slice(nameEnd + 1, valueEnd)
-    const value = hasReferences ? valueIn(inside) : inside
-    if (value === undefined) return undefined
-    const { fields } = segment
-    const countBefore = fields.size
-    // To look whether it is there would cost as much as all the rest. SAP writes no field twice.
-    if (fields.set(name, value).size === countBefore) return undefined
-    cursor = valueEnd + name.length + 3
+    if (segment.children.length > 0 || !closesField(text, nameAt, nameEnd, valueEnd)) return undefined
+    if (hasReferences && resolveReferences(text.slice(nameEnd + 1, valueEnd)) === undefined) return undefined
+    places.add(nameAt, nameEnd)
+    cursor = valueEnd + nameEnd - nameAt + 3
   }
 }
 
-/** The text with its references resolved; undefined where one is none of the five names. */
-function valueIn(text: string): string | undefined {
-  if (!text.includes('&')) return text
-  let isPlain = true
-  const value = text.replace(reference, (_, name: string | undefined) => {
-    isPlain &&= name !== undefined
-    return letters[name ?? ''] ?? ''
-  })
-  return isPlain ? value : undefined
+/** True when the end tag of the name that stands before stands at `at`. */
+function closesField(text: string, nameAt: number, nameEnd: number, at: number): boolean {
+  if (text.charCodeAt(at + 1) !== slash) return false
+  // Letter by letter: names are short, and a call of the engine costs more than they do.
+  let end = at + 2
+  for (let letterAt = nameAt; letterAt <= nameEnd; letterAt++, end++) {
+    if (text.charCodeAt(letterAt) !== text.charCodeAt(end)) return false
+  }
+  return true
 }
 
 /** True when `</name>` stands there. */
