@@ -71,7 +71,9 @@ test('fields are a map in every way', () => {
     3,
   ])
   const seen: string[] = []
-  fields.forEach((value, name, map) => seen.push(`${name}=${value}${map === fields}`))
+  fields.forEach((value, name, map) => {
+    seen.push(`${name}=${value}${map === fields}`)
+  })
   expect(seen).toEqual(['A=1true', 'AB=<true', 'B=true'])
   expect(idoc?.data.children[0]?.children[0]?.fields.size).toBe(0)
 })
