@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Store } from '../port.ts'
+import type { Store, StoredReceipt } from '../port.ts'
 import {
   accept,
   claim,
@@ -106,6 +107,69 @@ export function describeClaims(world: () => StoreWorld): void {
         expect(answers[0] && Buffer.from(answers[0])).toEqual(answer.body)
       },
     )
+
+    test.each(['withdrawn', 'done'] as const)('what a crash left as intended is %s by the next claim', async state => {
+      await store.receipt(await claimOne(store), receiptOf('to[0]', { state: 'intended' }))
+      await world().crash()
+      const again = await claimOne(world().store)
+      expect(again.receipts).toEqual([receiptOf('to[0]', { state: 'intended' })])
+      await world().store.receipt(again, receiptOf('to[0]', { state }))
+      await world().store.release(again)
+      expect((await claimOne(world().store)).receipts).toEqual([receiptOf('to[0]', { state })])
+    })
+
+    test('however receipts come, the newest of each effect is what is read, also by the next claim', async () => {
+      const receipt = fc.record({
+        effect: fc.constantFrom('to[0]', 'to[1]', 'steps[0].call'),
+        state: fc.constantFrom('intended' as const, 'intended' as const, 'done' as const, 'withdrawn' as const),
+      })
+      const step = fc.oneof(
+        fc.record({
+          what: fc.constant('receipts' as const),
+          receipts: fc.array(receipt, { minLength: 1, maxLength: 3 }),
+        }),
+        fc.record({ what: fc.constant('end' as const), receipts: fc.array(receipt, { maxLength: 2 }) }),
+        fc.record({ what: fc.constantFrom('retry' as const, 'release' as const, 'crash' as const) }),
+      )
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async steps => {
+          const id = await accept(world().store)
+          const mine = async () => {
+            const all = await claim(world().store, { now: laterAt })
+            const found = all.find(each => each.id === id)
+            if (!found) throw new Error('the delivery was not claimed')
+            for (const other of all) if (other !== found) await world().store.finish(other, delivered())
+            return found
+          }
+          let claimed = await mine()
+          const expected = new Map<string, StoredReceipt>()
+          let summary = 0
+          for (const step of steps) {
+            const { store } = world()
+            const made = ('receipts' in step ? step.receipts : []).map(({ effect, state }) =>
+              receiptOf(effect, { state, summary: String(summary++) }),
+            )
+            for (const each of made) expected.set(each.effect, each)
+            if (step.what === 'receipts') await Promise.all(made.map(each => store.receipt(claimed, each)))
+            if (step.what === 'crash') await world().crash()
+            if (step.what === 'retry') await store.retry(claimed, retryLater())
+            if (step.what === 'release') await store.release(claimed)
+            if (step.what === 'end') {
+              const last = [...new Map(made.map(each => [each.effect, each])).values()]
+              await store.finish(claimed, setAside({ receipts: last }))
+              expect(byEffect((await store.get(id))?.receipts)).toEqual(expected)
+              await store.requeue(id, { now: startedAt, forgetIntents: false })
+            }
+            if (step.what !== 'receipts') claimed = await mine()
+            const detail = await world().store.get(id)
+            expect(byEffect(detail?.receipts)).toEqual(expected)
+            if (step.what !== 'receipts') expect(byEffect(claimed.receipts)).toEqual(expected)
+          }
+          await world().store.finish(claimed, delivered())
+        }),
+        { numRuns: 40 },
+      )
+    })
 
     test.each([1, 40])('the end makes state, %i receipts and terms durable together', async count => {
       const claimed = await claimOne(store)
@@ -216,4 +280,8 @@ export function describeClaims(world: () => StoreWorld): void {
       expect(await ringsAfter(() => store.skip(woken.id, startedAt, 'no'))).toBeGreaterThan(0)
     })
   })
+}
+
+function byEffect(receipts: readonly StoredReceipt[] = []): ReadonlyMap<string, StoredReceipt> {
+  return new Map(receipts.map(receipt => [receipt.effect, receipt]))
 }

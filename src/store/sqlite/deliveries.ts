@@ -165,6 +165,9 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     return committer.commit(
       () => {
         const attempt = entry.attemptCount + 1
+        const { rowIntent } = entry
+        const isReplaced = finish.receipts.some(({ effect }) => effect === rowIntent)
+        if (rowIntent !== undefined && !isReplaced) receipts.unfoldRow(seq)
         const rowReceipts = receipts.putAtEnd(seq, finish.receipts)
         keyMaps.apply(finish.receipts)
         const { error } = finish
@@ -216,13 +219,32 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   function receipt(ref: ClaimRef, stored: StoredReceipt): Promise<void> {
     const entry = claimOf(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
+    if (stored.state === 'intended' && !entry.mayHaveReceipts && entry.rowIntent === undefined)
+      return intend(entry, stored)
+    // From here on, so that no intent goes into the row behind this one.
+    entry.mayHaveReceipts = true
     return committer.commit(
       () => {
+        if (entry.rowIntent !== undefined) receipts.unfoldRow(entry.seq)
         receipts.put(entry.seq, stored)
         keyMaps.apply([stored])
       },
       () => {
+        entry.rowIntent = undefined
+      },
+    )
+  }
+
+  /** The first note of a delivery is mostly the only one before its end, which writes the row anyway. */
+  function intend(entry: QueueEntry, stored: StoredReceipt): Promise<void> {
+    entry.rowIntent = stored.effect
+    return committer.commit(
+      () => receipts.putInRow(entry.seq, stored),
+      () => {
         entry.mayHaveReceipts = true
+      },
+      () => {
+        entry.rowIntent = undefined
       },
     )
   }

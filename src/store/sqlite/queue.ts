@@ -16,6 +16,8 @@ export interface QueueEntry {
   awaitsChange: boolean
   /** False only when it certainly has no receipt, so that a claim need not look. */
   mayHaveReceipts: boolean
+  /** Effect whose intent lies in the row of the delivery; empty where nobody knows whether one does. */
+  rowIntent: string | undefined
   /**
    * `behind`: not first of its order key; `ready`: may be claimed; `waiting`: until its due time; `held`: set aside and
    * holding its order key; `gone`: no longer in the queue (heaps may still name it).
@@ -56,6 +58,7 @@ export function newEntry(
     dueAt: 0,
     awaitsChange: false,
     mayHaveReceipts: false,
+    rowIntent: undefined,
     place: 'behind',
     fence: 0,
     isEnding: false,

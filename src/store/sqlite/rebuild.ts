@@ -32,6 +32,7 @@ export function rebuildEntry({ flows }: Pick<StoreParts, 'flows'>, row: Row): Qu
   entry.dueAt = attemptCount === 0 ? 0 : numberOf(row['at'])
   entry.awaitsChange = (flags & flagNumbers.awaitsChange) !== 0
   entry.mayHaveReceipts = true
+  entry.rowIntent = ''
   if (stateOf(row['state']) === 'set-aside') entry.place = 'held'
   return entry
 }

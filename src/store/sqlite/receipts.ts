@@ -18,6 +18,7 @@ type ReceiptLimits = Pick<SqliteLimits, 'rowReceipts' | 'rowAnswerBytes'>
 /**
  * Receipts of deliveries. One that is written on the way has a row of its own; those of the end lie in the row of the
  * delivery where they are few and their answers small (one write less for each delivery). The end's ones are the newer.
+ * An intent lies there, too, as long as it is the only receipt: mostly the end takes its place.
  */
 export class Receipts {
   readonly #limits: ReceiptLimits
@@ -25,6 +26,8 @@ export class Receipts {
   readonly #upsert
   readonly #delete
   readonly #deleteIntents
+  readonly #selectInRow
+  readonly #updateInRow
 
   constructor(database: DatabaseSync, limits: ReceiptLimits) {
     this.#limits = limits
@@ -37,11 +40,13 @@ export class Receipts {
         fields = excluded.fields, answer_headers = excluded.answer_headers, answer_type = excluded.answer_type,
         answer_body = excluded.answer_body`)
     this.#delete = database.prepare('delete from receipt where seq = ?')
+    this.#selectInRow = database.prepare('select receipts from delivery where seq = ?')
+    this.#updateInRow = database.prepare('update delivery set receipts = ? where seq = ?')
     this.#deleteIntents = database.prepare(`delete from receipt where seq = ? and state = 'intended'`)
   }
 
   /** All receipts of a delivery; `column` is what lies in its row. */
-  read(seq: number, column?: Row[string]): readonly StoredReceipt[] {
+  read(seq: number, column: Row[string] | undefined = this.#inRow(seq)): readonly StoredReceipt[] {
     const byEffect = new Map<string, StoredReceipt>()
     for (const row of this.#select.iterate(seq)) {
       const receipt = receiptOf(row)
@@ -65,6 +70,19 @@ export class Receipts {
     )
   }
 
+  /** Puts the only receipt of a delivery into its row. */
+  putInRow(seq: number, receipt: StoredReceipt): void {
+    this.#updateInRow.run(rowReceiptsColumn([receipt]), seq)
+  }
+
+  /** Gives what lies in the row rows of their own, because other receipts come or because the end does not replace it. */
+  unfoldRow(seq: number): void {
+    const column = this.#inRow(seq)
+    if (typeof column !== 'string') return
+    this.unfold(seq, column)
+    this.#updateInRow.run(null, seq)
+  }
+
   /** Puts the receipts of an end down; returns what belongs into the delivery's row. */
   putAtEnd(seq: number, receipts: readonly StoredReceipt[]): string | null {
     if (receipts.length === 0) return null
@@ -79,6 +97,10 @@ export class Receipts {
   /** Gives the receipts of the row rows of their own, because the delivery travels again. */
   unfold(seq: number, column: Row[string] | undefined): void {
     for (const receipt of rowReceiptsOf(column ?? null)) this.put(seq, receipt)
+  }
+
+  #inRow(seq: number): Row[string] | undefined {
+    return this.#selectInRow.get(seq)?.['receipts']
   }
 
   forgetIntents(seq: number): void {
