@@ -1,5 +1,5 @@
 import type { Incoming } from '../flow/adapter.ts'
-import { firstValues, hasWholeHeader, type MailHeader, readMailHeader } from '../protocols/mime/header.ts'
+import { firstValues, hasWholeHeader, type MailHeader, mailHeaderOf } from '../protocols/mime/header.ts'
 import { type MailFacts, readMailFacts } from '../protocols/mime/mail-facts.ts'
 
 /** Where a mail lies. */
@@ -43,7 +43,7 @@ export interface MailHead {
 }
 
 export function readHead(bytes: Uint8Array): MailHead {
-  const header = readMailHeader(bytes)
+  const header = mailHeaderOf(bytes)
   const claimedProbe = header.fields.find(([name]) => name === probeHeader)?.[1]
   return { header, facts: readMailFacts(header), claimedProbe }
 }

@@ -3,7 +3,7 @@ import { type Body, heldBody } from '../kernel/body.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult } from '../kernel/socket.ts'
-import { hasWholeHeader, headerLimits, readMailHeader } from '../protocols/mime/header.ts'
+import { hasWholeHeader, headerLimits, mailHeaderOf, readMailHeader } from '../protocols/mime/header.ts'
 import { parseAddress } from '../protocols/smtp/address.ts'
 import { inspectContent } from '../protocols/smtp/content.ts'
 import type { Refusal } from '../protocols/smtp/envelope.ts'
@@ -83,7 +83,7 @@ class SmtpReceiver implements Receiver {
     const since = clock.now()
     const envelope = await readEnvelope(config, message, effect.scope)
     const head = await readHead(message.body)
-    refuseLoop(config, message, readMailHeader(head), envelope)
+    refuseLoop(config, message, mailHeaderOf(message.body.held ?? head), envelope)
     const added = await renderAddedHeaders(config, message, effect.scope, since)
     const content = await this.#inspect(message, added, server)
     const mail = {

@@ -49,6 +49,18 @@ export function readMailHeader(bytes: Uint8Array): MailHeader {
   return { fields, bodyAt, isWhole }
 }
 
+const read = new WeakMap<Uint8Array, MailHeader>()
+
+/** The header of a mail whose bytes do not change any more: read once, however many ask for it. */
+export function mailHeaderOf(bytes: Uint8Array): MailHeader {
+  let header = read.get(bytes)
+  if (!header) {
+    header = readMailHeader(bytes)
+    read.set(bytes, header)
+  }
+  return header
+}
+
 /** True when the block has ended, or will not be read any further: enough of a mail is there to call readMailHeader. */
 export function hasWholeHeader(bytes: Uint8Array): boolean {
   return (
