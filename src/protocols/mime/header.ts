@@ -69,11 +69,11 @@ export function hasWholeHeader(bytes: Uint8Array): boolean {
   )
 }
 
-/** The first value of each name. Names such as `__proto__` are plain names here. */
+/** The first value of each name. `__proto__` is no field (readField); other names of JavaScript are names like any. */
 export function firstValues(header: MailHeader): Record<string, string> {
-  const first = new Map<string, string>()
-  for (const [name, value] of header.fields) if (!first.has(name)) first.set(name, value)
-  return Object.fromEntries(first)
+  const first: Record<string, string> = {}
+  for (const [name, value] of header.fields) if (!Object.hasOwn(first, name)) first[name] = value
+  return first
 }
 
 /** All values of a name (lower case), in their order. */
