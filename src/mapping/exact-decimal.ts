@@ -14,8 +14,10 @@ export function parseDecimal(value: string): Decimal | undefined {
   const [, sign = '', whole = '', fraction = '', trailing = ''] = match
   if (whole.length + fraction.length === 0 || whole.length + fraction.length > digitsMax) return undefined
   if (sign !== '' && trailing !== '') return undefined
-  const digits = BigInt(`${whole}${fraction}`)
-  return shorten({ digits: sign === '-' || trailing === '-' ? -digits : digits, scale: fraction.length })
+  // Cut as text: SAP fills up with zeros, and each division of a bigint costs more than all of this.
+  const needed = fraction.endsWith('0') ? fraction.replace(/0+$/, '') : fraction
+  const digits = BigInt(`${whole}${needed}`)
+  return { digits: sign === '-' || trailing === '-' ? -digits : digits, scale: needed.length }
 }
 
 export function decimalOf(value: number): Decimal {

@@ -1,5 +1,5 @@
 import type { Json } from '../kernel/json.ts'
-import { compare, decimalOf, formatDecimal, toNumber } from './exact-decimal.ts'
+import { compare, type Decimal, decimalOf, formatDecimal, toNumber } from './exact-decimal.ts'
 import { isDecimal, refuse } from './rule.ts'
 import type { TargetField } from './target.ts'
 
@@ -44,9 +44,27 @@ function fitNumber(target: TargetField<unknown> & { kind: 'integer' | 'decimal' 
   if (decimal.scale > target.scale) {
     refuse(`${text} has more than ${target.scale} digits after the point; .round(${target.scale}) would round it`)
   }
-  if (compare(decimal, decimalOf(target.min)) < 0) refuse(`${text} is below ${target.min}`)
-  if (compare(decimal, decimalOf(target.max)) > 0) refuse(`${text} is above ${target.max}`)
+  const { min, max } = boundsOf(target)
+  if (compare(decimal, min) < 0) refuse(`${text} is below ${target.min}`)
+  if (compare(decimal, max) > 0) refuse(`${text} is above ${target.max}`)
   return toNumber(decimal) ?? refuse(`${text} has more than 15 digits, which a JSON number does not keep`)
+}
+
+interface Bounds {
+  readonly min: Decimal
+  readonly max: Decimal
+}
+
+const knownBounds = new WeakMap<TargetField<unknown>, Bounds>()
+
+/** The bounds of a field as decimals: made once, since a field is asked for with each message. */
+function boundsOf(target: TargetField<unknown> & { kind: 'integer' | 'decimal' }): Bounds {
+  let bounds = knownBounds.get(target)
+  if (!bounds) {
+    bounds = { min: decimalOf(target.min), max: decimalOf(target.max) }
+    knownBounds.set(target, bounds)
+  }
+  return bounds
 }
 
 function fitChoice(options: Readonly<Record<string, number>>, value: unknown): number {

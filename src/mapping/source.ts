@@ -26,11 +26,14 @@ export function nodesAt(node: SourceNode, names: readonly string[]): readonly So
 
 /** The first node at the path that has the field, and its value; undefined where there is none. */
 export function fieldAt(node: SourceNode, names: readonly string[], field: string): string | undefined {
-  const [name, ...rest] = names
-  if (name === undefined) return node.fields.get(field)
+  return fieldBelow(node, names, 0, field)
+}
+
+function fieldBelow(node: SourceNode, names: readonly string[], depth: number, field: string): string | undefined {
+  if (depth === names.length) return node.fields.get(field)
   for (const child of node.children) {
-    if (child.name !== name) continue
-    const value = fieldAt(child, rest, field)
+    if (child.name !== names[depth]) continue
+    const value = fieldBelow(child, names, depth + 1, field)
     if (value !== undefined) return value
   }
   return undefined
