@@ -107,7 +107,8 @@ export function createMask(secretValues: () => readonly string[]): Mask {
       const name = shownText(String(key))
       const shownItem = shown(item, depth + 1, above)
       // A name that an assignment would take for something else.
-      if (name === '__proto__') Object.defineProperty(result, name, { value: shownItem, enumerable: true })
+      if (name === '__proto__')
+        Object.defineProperty(result, name, { value: shownItem, enumerable: true, configurable: true, writable: true })
       else result[name] = shownItem
     }
     return result

@@ -50,6 +50,8 @@ export class FieldPlaces {
 const lengthBits = 7
 const lengthMask = (1 << lengthBits) - 1
 
+const searchedFieldsMax = 512
+
 /** The fields of one segment as a map: the first of each name counts. A value is cut out of the document when it is asked for. */
 export class PlainFields implements ReadonlyMap<string, string> {
   readonly #places: FieldPlaces
@@ -69,11 +71,13 @@ export class PlainFields implements ReadonlyMap<string, string> {
   }
 
   get(name: string): string | undefined {
+    if (this.#isLong) return this.#whole().get(name)
     const number = this.#places.find(name, this.#from, this.#to)
     return number < 0 ? undefined : this.#places.valueOf(number)
   }
 
   has(name: string): boolean {
+    if (this.#isLong) return this.#whole().has(name)
     return this.#places.find(name, this.#from, this.#to) >= 0
   }
 
@@ -99,6 +103,11 @@ export class PlainFields implements ReadonlyMap<string, string> {
 
   [Symbol.iterator](): MapIterator<[string, string]> {
     return this.entries()
+  }
+
+  /** SAP's largest segments have some 300 fields; in one of 100,000 a search from the first on would take too long. */
+  get #isLong(): boolean {
+    return this.#to - this.#from > searchedFieldsMax
   }
 
   #whole(): Map<string, string> {

@@ -78,6 +78,24 @@ test('fields are a map in every way', () => {
   expect(idoc?.data.children[0]?.children[0]?.fields.size).toBe(0)
 })
 
+test('a segment of a hundred thousand fields is searched as quickly as any', () => {
+  const many = Array.from({ length: 90_000 }, (_, number) => `<F${number % 5000}>${number}</F${number % 5000}>`).join(
+    '',
+  )
+  const [idoc] =
+    readPlainIdocs(
+      document(`<E1X SEGMENT="1">${many.slice(0, 1_000_000).replace(/<[^>]*$|<F\d+>[^<]*$/, '')}</E1X>`),
+    ) ?? []
+  const fields = idoc?.data.children[0]?.fields
+  for (let round = 0; round < 20_000; round++) fields?.get(`MISSING${round}`)
+  expect([fields?.get('F0'), fields?.get('F4999'), fields?.has('F5000'), fields?.size]).toEqual([
+    '0',
+    '4999',
+    false,
+    5000,
+  ])
+})
+
 test.each([
   ['a reference by number', document('<E1X SEGMENT="1"><A>&#65;</A></E1X>')],
   ['a bare &', document('<E1X SEGMENT="1"><A>R&D</A></E1X>')],

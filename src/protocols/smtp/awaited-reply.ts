@@ -51,7 +51,8 @@ function ignore(): void {}
 
 /**
  * Sees to it that the first reply that is due comes in time. One timer serves them all: it is only set anew where it
- * would come too late, and looks again when it comes too soon, so that a mail costs no timer of its own.
+ * would come too late, and looks again when it comes too soon, so that a mail costs no timer of its own. The clock is read
+ * when a reply becomes the first one and never later, so that a clock that is set does not end connections.
  */
 export class ReplyWatch {
   readonly #clock: Clock
@@ -72,8 +73,12 @@ export class ReplyWatch {
     if (first === this.#first && first?.timeoutMs === this.#timeoutMs) return
     this.#first = first
     this.#timeoutMs = first?.timeoutMs
-    this.#deadline = this.#timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#timeoutMs
-    if (this.#deadline < this.#timerAt) this.#set()
+    if (this.#timeoutMs === undefined) {
+      this.#deadline = Number.POSITIVE_INFINITY
+      return
+    }
+    this.#deadline = this.#clock.now() + this.#timeoutMs
+    if (this.#deadline < this.#timerAt) this.#set(this.#timeoutMs)
   }
 
   end(): void {
@@ -81,13 +86,16 @@ export class ReplyWatch {
     this.#cancel()
   }
 
-  #set(): void {
+  /** `waitMs` from now it is the time of the deadline. */
+  #set(waitMs: number): void {
     this.#cancel()
     this.#timerAt = this.#deadline
-    this.#cancel = this.#clock.after(Math.max(0, this.#deadline - this.#clock.now()), () => {
+    this.#cancel = this.#clock.after(waitMs, () => {
+      const plannedAt = this.#timerAt
       this.#timerAt = Number.POSITIVE_INFINITY
-      if (!this.#first || this.#deadline === Number.POSITIVE_INFINITY) return
-      if (this.#clock.now() < this.#deadline) this.#set()
+      if (!this.#first || this.#timeoutMs === undefined) return
+      const leftMs = Math.min(this.#deadline - plannedAt, this.#timeoutMs)
+      if (leftMs > 0) this.#set(leftMs)
       else this.#onLate(this.#first)
     })
   }

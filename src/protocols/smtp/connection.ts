@@ -32,7 +32,8 @@ export class SmtpConnection {
   #awaited: AwaitedReply[] = []
   #failure: HubError | undefined
   #isClosing = false
-  #isRetired = false
+  /** What everybody hears who comes after it was given up. */
+  #retired: HubError | undefined
   #isGathering = false
   readonly #watch: ReplyWatch
 
@@ -77,8 +78,9 @@ export class SmtpConnection {
    */
   expect(phase: string, timeoutMs?: number): AwaitedReply {
     const awaited = new AwaitedReply(phase, timeoutMs)
-    if (this.#failure) {
-      awaited.reject(this.#failure)
+    const end = this.#failure ?? this.#retired
+    if (end) {
+      awaited.reject(end)
       return awaited
     }
     this.#awaited.push(awaited)
@@ -94,7 +96,7 @@ export class SmtpConnection {
 
   /** Writes pieces, in one segment with all that is written before the event loop goes on. */
   write(...pieces: readonly (string | Uint8Array)[]): void {
-    if (this.#failure) return
+    if (this.#failure || this.#retired) return
     if (!this.#isGathering) {
       this.#isGathering = true
       this.#socket.cork()
@@ -178,7 +180,7 @@ export class SmtpConnection {
   /** Waits for no reply but the first that is due; with that one the connection ends. */
   retire(error: HubError): void {
     this.#isClosing = true
-    this.#isRetired = true
+    this.#retired = error
     for (const reply of this.#awaited.splice(1)) reply.reject(error)
   }
 
@@ -198,7 +200,7 @@ export class SmtpConnection {
 
   /** Says goodbye, and closes after the answer or `waitMs`. Never rejects. */
   async quit(waitMs = 2000): Promise<void> {
-    if (this.#isRetired) return
+    if (this.#retired) return
     if (this.isUsable) {
       // Whatever comes back, the connection ends here; there is nothing to learn from it.
       await this.command('QUIT', 'QUIT', waitMs).catch(() => undefined)
@@ -231,7 +233,7 @@ export class SmtpConnection {
     if (awaited) awaited.resolve(reply)
     else if (reply.code === 421) this.#lost(formatReply(reply))
     else this.fail(smtpErrors.PROTOCOL({ server: this.server, text: `"${formatReply(reply)}", unasked` }))
-    if (this.#isRetired) this.#lost('closed by the hub')
+    if (this.#retired) this.fail(this.#retired)
   }
 
   readonly #onError = (error: Error): void => this.#lost(error.message, error)

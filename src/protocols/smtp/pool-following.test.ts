@@ -130,6 +130,93 @@ describe('while the answer to a mail is due', () => {
     expect([(await first).code, second.reply.code, server.heard.includes('RSET')]).toEqual(['SMTP_REFUSED', 250, true])
   })
 
+  test('one that is never told leaves no trace: who comes after it is told in peace, too', async () => {
+    let wantsReset = false
+    let count = 0
+    const server = await answering((line, isBody) => {
+      if (line === '.' && ++count === 1) {
+        wantsReset = true
+        return '554 no\r\n'
+      }
+      if (line === 'RSET') wantsReset = false
+      return wantsReset && line !== 'QUIT' ? '503 nested\r\n' : usual(line, isBody)
+    })
+    const pool = poolAt(server.port)
+    const first = failure(pool.send(await named('a')))
+    const second = failure(pool.send(await mail(undefined, { to: [] })))
+    const third = await pool.send(await named('c'))
+    expect([(await first).code, (await second).code, third.reply.code]).toEqual([
+      'SMTP_REFUSED',
+      'SMTP_NO_RECIPIENT',
+      250,
+    ])
+  })
+
+  test('a server that throws away what stands behind a mail costs one of them its patience, and no more', async () => {
+    let isDeaf = false
+    const server = await scripted(['220 here\r\n', ''], (line, socket) => {
+      if (isDeaf) return
+      if (line.startsWith('EHLO')) socket.write('250-here\r\n250 PIPELINING\r\n')
+      else if (line === '.') {
+        isDeaf = true
+        setTimeout(() => {
+          isDeaf = false
+          socket.write('250 yes\r\n')
+        }, 10)
+      } else if (line === 'DATA') socket.write('354 go on\r\n')
+      else if (/^(MAIL|RCPT|RSET|QUIT)/.test(line)) socket.write('250 yes\r\n')
+    })
+    const timeouts = { ...quickTimeouts, commandMs: 300 }
+    const pool = poolAt(server.port, { timeouts })
+    const since = performance.now()
+    await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(async name => pool.send(await named(name))))
+    expect(server.heard.filter(line => line === '.')).toHaveLength(6)
+    expect(performance.now() - since).toBeLessThan(3 * 300)
+  })
+
+  const refusals = ['550 5.7.1 no', '554 5.5.1 talking ahead']
+  test.each(refusals)('%s to the next one is asked for again, apart', async words => {
+    let refusalCount = 0
+    let lineBefore = ''
+    let hasSender = false
+    const server = await answering((line, isBody) => {
+      const isBehind = lineBefore === '.' && line.startsWith('MAIL') && refusalCount === 0
+      lineBefore = line
+      if (isBehind) refusalCount++
+      if (line.startsWith('MAIL')) hasSender = !isBehind
+      if (isBehind) return `${words}\r\n`
+      return /^(RCPT|DATA)/.test(line) && !hasSender ? '503 no sender\r\n' : usual(line, isBody)
+    })
+    const pool = poolAt(server.port)
+    await Promise.all([pool.send(await named('a')), pool.send(await named('b'))])
+    expect([refusalCount, server.heard.filter(line => line === '.').length]).toEqual([1, 2])
+  })
+
+  test('an abort between the two is heard at once', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 1500 })
+    const pool = poolAt(server.port)
+    const first = pool.send(await named('a'))
+    const stop = new AbortController()
+    const next = await named('b')
+    // The list of recipients is read when the mail begins: behind the other one, and before a word of it is written.
+    const second = pool.send(
+      Object.defineProperty({ ...next }, 'to', {
+        enumerable: true,
+        get() {
+          stop.abort()
+          return next.to
+        },
+      }),
+      stop.signal,
+    )
+    const since = performance.now()
+    expect((await failure(second)).code).toBe('SMTP_INTERRUPTED')
+    expect(performance.now() - since).toBeLessThan(1000)
+    expect((await first).reply.code).toBe(250)
+    expect(names(server.received)).toEqual(['a'])
+  })
+
   test('a loss leaves that one unknown, and the next one goes another way', async () => {
     const server = await twin()
     server.faults.drop({ at: 'answer' })

@@ -1,5 +1,5 @@
 import { HubError } from '../../kernel/error.ts'
-import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type Clock, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 import type { AwaitedReply } from './awaited-reply.ts'
 import type { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
@@ -41,6 +41,8 @@ const poolLimits = {
   followMs: 2 * SECOND,
   /** How long no mail is put behind another one after that. */
   apartMs: MINUTE,
+  /** The same after a server that never answered what stood behind a mail: some throw it away. */
+  mistrustMs: HOUR,
 }
 
 /**
@@ -88,6 +90,7 @@ export class SmtpPool {
         if (isBusy(error)) void connection.quit()
         if (!mayRepeat || isCommitted || signal?.aborted || !isOfOthers(error, isReused, before)) throw error
         mayRepeat = false
+        if (before?.reply && isOfKind(error, smtpErrors.TIMEOUT.code)) this.#keepApart(poolLimits.mistrustMs)
         this.#dropIdle()
       } finally {
         signal?.removeEventListener('abort', abort)
@@ -186,7 +189,7 @@ export class SmtpPool {
     const { clock, server } = this.#options
     return clock.after(poolLimits.followMs, () => {
       if (before.isSettled) return
-      this.#apartUntil = clock.now() + poolLimits.apartMs
+      this.#keepApart(poolLimits.apartMs)
       leave(
         connection,
         before,
@@ -195,13 +198,21 @@ export class SmtpPool {
     })
   }
 
+  #keepApart(ms: number): void {
+    this.#apartUntil = Math.max(this.#apartUntil, this.#options.clock.now() + ms)
+  }
+
   #isSpent(connection: SmtpConnection): boolean {
     return connection.mailCount >= this.#options.mailsPerConnectionMax
   }
 
   #release(connection: SmtpConnection, before?: AwaitedReply): void {
     if (before && !before.isSettled) {
-      before.whenSettled(() => this.#release(connection))
+      before.whenSettled(() => {
+        // The one that followed never began, so nobody else remembers how the one before ended.
+        if (before.reply?.code !== 250) connection.needsReset = true
+        this.#release(connection)
+      })
       return
     }
     this.#busy.delete(connection)
@@ -254,18 +265,24 @@ function leave(connection: SmtpConnection, before: AwaitedReply | undefined, err
 }
 
 /**
- * True for what is no failure of this mail: a server may have hung up while the connection rested (the others that
- * rested are as old), or together with the mail before, or want RSET behind one that it refused.
+ * True for what may be no failure of this mail: a server may have hung up while the connection rested (the others that
+ * rested are as old), or together with the mail before; it may want RSET behind one that it refused, or not want to be told
+ * a mail behind another one at all.
  */
 function isOfOthers(error: unknown, isReused: boolean, before: AwaitedReply | undefined): boolean {
   if (!(error instanceof HubError)) return false
   if (before && !before.reply) return true
-  return (isReused && isStale(error)) || (before !== undefined && error.fields['code'] === 503)
+  if (isReused && isStale(error)) return true
+  if (!before || error.fields['phase'] !== 'MAIL FROM') return false
+  return error.code === smtpErrors.TIMEOUT.code || Number(error.fields['code']) >= 500
 }
 
 function isBusy(error: unknown): boolean {
-  if (!(error instanceof HubError)) return false
-  return error.code === smtpErrors.REFUSED_FOR_NOW.code && error.fields['phase'] === 'MAIL FROM'
+  return isOfKind(error, smtpErrors.REFUSED_FOR_NOW.code) && error.fields['phase'] === 'MAIL FROM'
+}
+
+function isOfKind(error: unknown, code: string): error is HubError {
+  return error instanceof HubError && error.code === code
 }
 
 function isStale(error: HubError): boolean {

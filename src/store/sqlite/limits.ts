@@ -28,7 +28,7 @@ export const sqliteLimits = {
   termLetters: 400,
   /** Rows that one find returns. */
   findRows: 1000,
-  /** Records that are kept in memory, the last ones that were asked for. */
+  /** Records that are kept in memory; those that came first go first. */
   recordsAtHand: 10_000,
   /** Letters of JSON up to which one is. */
   recordLetters: 500,

@@ -12,7 +12,7 @@ interface StoredRecord {
 }
 
 /**
- * Small records with optimistic revisions. Those that were asked for a moment ago stay at hand: who asks for one mostly
+ * Small records with optimistic revisions. Those that were asked for stay at hand for a while: who asks for one mostly
  * asks again (the newest delivered message of an object, for each of its messages).
  */
 export function openRecords({
