@@ -141,7 +141,7 @@ export const smtpConfig = z
     }),
     'mails-per-connection': z.number().int().min(1).max(100_000).optional().meta({
       description:
-        'Mails after which a connection is closed. Default: 100; 1 with via, since a connector chooses a server for each connection, and so each mail goes to the one that is well and least busy.',
+        'Mails after which a connection is closed. Default: 100; 1 with via, since a connector chooses a server for each connection, and so each mail goes to the one that is well and least busy. With 1 no mail is told to the server before the one before it is answered.',
     }),
     'again-at-once': z.number().int().min(0).max(10).default(2).meta({
       description:
