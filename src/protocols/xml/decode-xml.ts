@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { TextDecoder } from 'node:util'
 import { xmlErrors } from './errors.ts'
 
@@ -31,9 +32,22 @@ export async function* decodeXml(source: AsyncIterable<Uint8Array>, charset?: st
   yield decode(decoder, new Uint8Array(), false)
 }
 
+/** One decoder for each encoding: to make one costs more than a document of some kilobytes. They keep nothing between calls. */
+const wholeDecoders = new Map<string, TextDecoder>()
+
 /** The whole text at once. */
 export function decodeXmlBytes(bytes: Uint8Array, charset?: string): string {
-  return decode(decoderOf(bytes, charset), bytes, false)
+  const encoding = encodingOf(bytes, charset)
+  // As most documents of SAP are: their octets are their letters.
+  if (encoding === 'utf-8' && isAscii(bytes)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  }
+  let decoder = wholeDecoders.get(encoding)
+  if (!decoder) {
+    decoder = new TextDecoder(encoding, { fatal: true })
+    wholeDecoders.set(encoding, decoder)
+  }
+  return decode(decoder, bytes, false)
 }
 
 function decode(decoder: TextDecoder, bytes: Uint8Array, stream: boolean): string {
@@ -45,11 +59,15 @@ function decode(decoder: TextDecoder, bytes: Uint8Array, stream: boolean): strin
 }
 
 function decoderOf(first: Uint8Array, charset: string | undefined): TextDecoder {
+  return new TextDecoder(encodingOf(first, charset), { fatal: true })
+}
+
+function encodingOf(first: Uint8Array, charset: string | undefined): string {
   const name = byteOrderMark(first) ?? charset?.trim().toLowerCase() ?? declaredEncoding(first) ?? 'utf-8'
   const known = name === 'utf-16' ? 'utf-16le' : name
   if (!encodings.has(known))
     throw xmlErrors.ENCODING({ encoding: name.slice(0, 40), text: 'this encoding is not read' })
-  return new TextDecoder(known, { fatal: true })
+  return known
 }
 
 function byteOrderMark(bytes: Uint8Array): string | undefined {
