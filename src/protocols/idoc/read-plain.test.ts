@@ -78,7 +78,7 @@ test('fields are a map in every way', () => {
   expect(idoc?.data.children[0]?.children[0]?.fields.size).toBe(0)
 })
 
-test('a segment of a hundred thousand fields is searched as quickly as any', () => {
+test('a segment of tens of thousands of fields is not searched from the first on each time', () => {
   const many = Array.from({ length: 90_000 }, (_, number) => `<F${number % 5000}>${number}</F${number % 5000}>`).join(
     '',
   )

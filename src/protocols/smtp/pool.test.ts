@@ -1,29 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { SmtpTwinServer } from '../../twins/smtp/server.ts'
-import { SmtpPool, type SmtpPoolOptions } from './pool.ts'
+import type { SmtpPool } from './pool.ts'
 import { openSession } from './session.ts'
-import { closeWorld, failure, mail, quickTimeouts, serverAt, surroundings, twin } from './smtp-world.ts'
+import { closeWorld, failure, mail, poolAt, serverAt, surroundings, twin } from './smtp-world.ts'
 
-const pools: SmtpPool[] = []
-afterEach(async () => {
-  await Promise.all(pools.splice(0).map(pool => pool.close()))
-  await closeWorld()
-})
-
-function poolAt(port: number, options: Partial<SmtpPoolOptions> = {}): SmtpPool {
-  const pool = new SmtpPool({
-    server: `127.0.0.1:${port}`,
-    connectionsMax: 4,
-    idleMs: 5000,
-    mailsPerConnectionMax: 1000,
-    timeouts: quickTimeouts,
-    clock: surroundings.clock,
-    open: signal => openSession(serverAt(port), surroundings, signal),
-    ...options,
-  })
-  pools.push(pool)
-  return pool
-}
+afterEach(closeWorld)
 
 const sendMany = async (pool: SmtpPool, count: number) => {
   const what = await mail()

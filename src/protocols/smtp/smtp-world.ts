@@ -9,6 +9,7 @@ import { makeConnect } from '../net/connect.ts'
 import { parseAddress } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
 import { inspectContent } from './content.ts'
+import { SmtpPool, type SmtpPoolOptions } from './pool.ts'
 import { defaultTimeouts, openSession, type SmtpServer } from './session.ts'
 import type { Mail } from './transaction.ts'
 
@@ -44,6 +45,22 @@ export async function session(port: number, options: Partial<SmtpServer> = {}): 
   const connection = await openSession(serverAt(port, options), surroundings)
   closing.push(() => connection.quit(100))
   return connection
+}
+
+/** A pool of four connections, unless said otherwise. */
+export function poolAt(port: number, options: Partial<SmtpPoolOptions> = {}): SmtpPool {
+  const pool = new SmtpPool({
+    server: `127.0.0.1:${port}`,
+    connectionsMax: 4,
+    idleMs: 5000,
+    mailsPerConnectionMax: 1000,
+    timeouts: quickTimeouts,
+    clock: systemClock,
+    open: signal => openSession(serverAt(port), surroundings, signal),
+    ...options,
+  })
+  closing.push(() => pool.close())
+  return pool
 }
 
 export async function mail(body: Body | string = order, options: Partial<Mail> = {}): Promise<Mail> {
