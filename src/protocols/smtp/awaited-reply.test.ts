@@ -70,6 +70,10 @@ test('a short time behind a long one is kept, and a long one behind a short one'
   expect(late).toEqual([])
   pass(2)
   expect(late).toEqual(['long again'])
+  watch.look(new AwaitedReply('long', 10_000))
+  watch.look(new AwaitedReply('short', 100))
+  pass(101)
+  expect(late).toEqual(['long again', 'short'])
 })
 
 test('a reply without a limit waits, until it gets one', () => {

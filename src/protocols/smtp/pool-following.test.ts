@@ -209,6 +209,20 @@ describe('while the answer to a mail is due', () => {
     expect([names(server.received), server.connections().total]).toEqual([['a', 'b'], 2])
   })
 
+  test('an abort of it leaves it unknown, and the next one goes another way', async () => {
+    const server = await twin()
+    server.faults.delay({ at: 'answer', ms: 300 })
+    const pool = lonePool(server.port)
+    const stop = new AbortController()
+    const first = failure(pool.send(await named('a'), stop.signal))
+    const second = pool.send(await named('b'))
+    while (server.received.length === 0) await new Promise(resolve => setTimeout(resolve, 5))
+    stop.abort()
+    expect((await first).code).toBe('SMTP_OUTCOME_UNKNOWN')
+    await second
+    expect(names(server.received)).toEqual(['a', 'b'])
+  })
+
   test('an abort of the next one does not take the answer away', async () => {
     const server = await twin()
     server.faults.delay({ at: 'answer', ms: 100 })

@@ -82,3 +82,8 @@ test('a step that fails leaves the database as it was', () => {
   expect(database.prepare('pragma user_version').get()).toEqual({ user_version: 0 })
   database.close()
 })
+
+test('programs that do not look for intents in the row of a delivery are kept out', () => {
+  // Those know version 2 at most, and refuse a newer database with STORE_NEWER.
+  expect(schemaVersion).toBeGreaterThan(2)
+})
