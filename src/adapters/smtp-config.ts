@@ -136,8 +136,9 @@ export const smtpConfig = z
         description:
           'Tells the envelope sender when a mail is refused for good, through the same server (sender) or another one. Never for automatic mails.',
       }),
-    connections: z.number().int().min(1).max(100).default(8).meta({
-      description: 'Connections that may be open at the same time.',
+    connections: z.number().int().min(1).max(100).default(16).meta({
+      description:
+        'Connections that may be open at the same time. Exchange lets one address have 20 by default, Postfix 50. More mails under way also share more flushes of the disk.',
     }),
     'mails-per-connection': z.number().int().min(1).max(100_000).optional().meta({
       description:

@@ -63,7 +63,7 @@ test('a document becomes a flow with its parameters filled in', async () => {
     owner: 'order-to-cash',
     stage: 'dev',
     params: { address: 'orders@contoso.com', waits: '4h', port: 993 },
-    delivery: { whenSetAside: 'hold', retry: { everyMs: 60_000, upToMs: 3_600_000, forMs: 172_800_000 }, parallel: 32 },
+    delivery: { whenSetAside: 'hold', retry: { everyMs: 60_000, upToMs: 3_600_000, forMs: 172_800_000 }, parallel: 48 },
     keep: { deliveredMs: 30 * 86_400_000, setAsideMs: 90 * 86_400_000 },
     expect: { quietMs: 14_400_000, probe: { everyMs: 900_000, withinMs: 600_000 } },
     alert: [],

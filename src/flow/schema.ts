@@ -75,11 +75,11 @@ const delivery = z.strictObject({
     .int()
     .min(1)
     .max(1000)
-    .default(32)
+    .default(48)
     .meta({
       description:
-        'Deliveries of this flow that run at the same time. More than the receiver has connections is well: some wait for the disk while others send.',
-      examples: [32],
+        'Deliveries of this flow that run at the same time. More than the receiver has connections is well: some wait for the disk while others send, and those that wait together share one flush.',
+      examples: [48],
     }),
 })
 
