@@ -10,11 +10,15 @@ import { smtpErrors } from '../protocols/smtp/errors.ts'
 export function isWorthAnother(error: HubError, hasOthers: boolean): boolean {
   if (error.isOutcomeUnknown) return false
   if (error.code === smtpErrors.CONNECTION_LOST.code || error.code === netErrors.CONNECTION_LOST.code) return true
-  if (!hasOthers || error.code !== smtpErrors.REFUSED_FOR_NOW.code || error.fields['phase'] === endOfMail) return false
+  if (!hasOthers || !asksToComeBack.has(error.code) || error.fields['phase'] === endOfMail) return false
   return error.fields['code'] === 421 || beforeRecipients.has(String(error.fields['phase']))
 }
 
 const endOfMail = 'end of mail'
+const asksToComeBack: ReadonlySet<string> = new Set([
+  smtpErrors.REFUSED_FOR_NOW.code,
+  smtpErrors.TOO_MANY_CONNECTIONS.code,
+])
 const beforeRecipients = new Set(['greeting', 'EHLO', 'HELO', 'MAIL FROM'])
 
 /** The failure, marked where it concerns this mail alone: one recipient or these contents have to wait, the server works. */

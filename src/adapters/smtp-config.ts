@@ -138,7 +138,7 @@ export const smtpConfig = z
       }),
     connections: z.number().int().min(1).max(100).default(16).meta({
       description:
-        'Connections that may be open at the same time. Exchange lets one address have 20 by default, Postfix 50. More mails under way also share more flushes of the disk.',
+        'Connections that may be open at the same time. Exchange lets one address have 20 by default, Postfix 50, Exchange Online 3 for a mailbox that sends. A server that says that there are too many is believed: the hub goes on with fewer, and tries one more every five minutes. More mails under way also share more flushes of the disk.',
     }),
     'mails-per-connection': z.number().int().min(1).max(100_000).optional().meta({
       description:

@@ -529,9 +529,24 @@ describe('submission to Exchange Online', () => {
     const { twin, receiver } = await world(token('new'))
     twin.throttle()
     const error = await failure(receiver.deliver(message(), attempt(message())))
-    expect([error.code, error.retry]).toEqual(['SMTP_REFUSED_FOR_NOW', 'soon'])
+    expect([error.code, error.retry]).toEqual(['SMTP_TOO_MANY_CONNECTIONS', 'soon'])
     await receiver.deliver(message(), attempt(message()))
     expect(twin.received).toHaveLength(1)
+  })
+
+  test('a mailbox may send on three connections at a time: the others wait, and soon no more are opened', async () => {
+    const { twin, receiver } = await world(token('new'))
+    twin.faults.delay({ at: 'end', ms: 20, times: 1000 })
+    const deliver = async () => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 48 }, () => receiver.deliver(message(), attempt(message()))),
+      )
+      return results.flatMap(result => (result.status === 'rejected' ? [String(result.reason.code)] : []))
+    }
+    const first = await deliver()
+    expect(new Set(first)).toEqual(new Set(['SMTP_TOO_MANY_CONNECTIONS']))
+    expect(await deliver()).toEqual([])
+    expect(twin.received).toHaveLength(2 * 48 - first.length)
   })
 })
 

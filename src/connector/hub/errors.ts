@@ -30,6 +30,7 @@ export const locationErrors = defineErrors('LOCATION', {
   TOO_MANY_STREAMS: {
     side: 'receiver',
     retry: 'soon',
+    isThrottling: true,
     means: 'Connector {connector} of {via} carries as many connections to {host}:{port} as it may: {reason}',
     next: 'Nothing; the hub tries again. If it stays so, raise the limit in connector.yaml.',
   },

@@ -98,6 +98,14 @@ export const smtpErrors = defineErrors('SMTP', {
     means: 'The mail server {server} asked to come back later, at {phase}: {reply}',
     next: 'Nothing; the hub tries again. If it stays, the reply says what the server lacks.',
   },
+  TOO_MANY_CONNECTIONS: {
+    side: 'receiver',
+    retry: 'soon',
+    isThrottling: true,
+    means:
+      'The mail server {server} carries as many connections of this client as it will, it says at {phase}: {reply}',
+    next: 'Nothing; the hub goes on with fewer. If it stays so, set connections to what the server allows (3 for a mailbox of Exchange Online), or see who else uses them.',
+  },
   REFUSED: {
     side: 'receiver',
     retry: 'never',

@@ -1,6 +1,7 @@
 import type { CredentialValue } from '../../kernel/credential.ts'
 import type { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
+import { laterError } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 
 /** Whom to log in as. */
@@ -60,8 +61,7 @@ function refusedLogin(connection: SmtpConnection, user: string, reply: Reply): E
   const { server } = connection
   const text = formatReply(reply)
   const facts = { code: reply.code, status: reply.enhanced }
-  if (reply.code >= 400 && reply.code < 500)
-    return smtpErrors.REFUSED_FOR_NOW({ server, phase: 'AUTH', reply: text, ...facts })
+  if (reply.code >= 400 && reply.code < 500) return laterError(server, 'AUTH', reply)
   if (reply.code === 530 || reply.code === 538) return smtpErrors.TLS_NEEDED({ server, text, ...facts })
   return smtpErrors.AUTH_REFUSED({ server, user, reply: text, ...facts })
 }

@@ -2,7 +2,9 @@ import { HubError } from '../../kernel/error.ts'
 import { type Clock, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 import type { AwaitedReply } from './awaited-reply.ts'
 import type { SmtpConnection } from './connection.ts'
+import { ConnectionRoof } from './connection-roof.ts'
 import { smtpErrors } from './errors.ts'
+import { saysTooMany } from './refusal.ts'
 import type { SmtpTimeouts } from './session.ts'
 import { type Mail, type SentMail, sendMail } from './transaction.ts'
 
@@ -46,9 +48,9 @@ const poolLimits = {
 }
 
 /**
- * Sends mails over a few connections that are kept open. While all are busy and the server takes commands in groups, a
- * mail that waits is announced together with the last octets of the one before it: one segment, one round trip and one
- * commit less for each mail.
+ * Sends mails over a few connections that are kept open, and over fewer while the server says that there are too many.
+ * While all are busy and the server takes commands in groups, a mail that waits is announced together with the last octets
+ * of the one before it: one segment, one round trip and one commit less for each mail.
  */
 export class SmtpPool {
   readonly #options: SmtpPoolOptions
@@ -56,12 +58,16 @@ export class SmtpPool {
   readonly #waiting: Waiter[] = []
   #open = 0
   #openNotBefore = 0
+  readonly #roof: ConnectionRoof
+  /** Connections that the server says are too many; they end with what was told on them before. */
+  readonly #surplus = new Set<SmtpConnection>()
   #apartUntil = 0
   #isClosed = false
   readonly #busy = new Set<SmtpConnection>()
 
   constructor(options: SmtpPoolOptions) {
     this.#options = options
+    this.#roof = new ConnectionRoof(options.connectionsMax, options.clock)
   }
 
   /** Sends one mail; waits for a free connection. Throws SMTP_… errors. */
@@ -82,12 +88,17 @@ export class SmtpPool {
       try {
         if (signal?.aborted) abort()
         return await sendMail(connection, { ...mail, beforeCommit }, this.#options.timeouts, final => {
+          // Heard at once, so that whoever follows is the last one.
+          final.whenSettled(() => {
+            if (final.reply && saysTooMany(final.reply)) this.#giveUp(connection)
+          })
           isHandedOn = this.#handOn(connection, final)
           return isHandedOn
         })
       } catch (error) {
         // A server that takes no mails now: whoever tries again is to meet another one behind the same name, if any.
         if (isBusy(error)) void connection.quit()
+        if (isThrottled(error)) this.#giveUp(connection)
         if (!mayRepeat || isCommitted || signal?.aborted || !isOfOthers(error, isReused, before)) throw error
         mayRepeat = false
         if (before?.reply && isOfKind(error, smtpErrors.TIMEOUT.code)) this.#keepApart(poolLimits.mistrustMs)
@@ -118,8 +129,10 @@ export class SmtpPool {
       rested?.cancel()
       if (rested?.connection.isUsable) return this.#use(rested.connection)
       if (rested) this.#forget()
-      else if (this.#mayOpen()) return this.#use(await this.#openOne(signal))
-      else {
+      else if (this.#mayOpen()) {
+        const opened = await this.#openOne(signal)
+        if (opened) return this.#use(opened)
+      } else {
         const handed = await this.#wait(signal, mayFollow)
         if (handed) return handed
       }
@@ -128,10 +141,17 @@ export class SmtpPool {
 
   #mayOpen(): boolean {
     if (this.#open === 0) return true
-    return this.#open < this.#options.connectionsMax && this.#options.clock.now() >= this.#openNotBefore
+    return this.#roof.hasRoom(this.#open) && this.#options.clock.now() >= this.#openNotBefore
   }
 
-  async #openOne(signal: AbortSignal | undefined): Promise<SmtpConnection> {
+  #giveUp(connection: SmtpConnection): void {
+    if (this.#surplus.has(connection)) return
+    this.#surplus.add(connection)
+    this.#roof.lower(this.#open - this.#surplus.size)
+  }
+
+  /** Undefined: the server takes no further one, but others stand. */
+  async #openOne(signal: AbortSignal | undefined): Promise<SmtpConnection | undefined> {
     this.#open++
     try {
       const connection = await this.#options.open(signal)
@@ -140,6 +160,7 @@ export class SmtpPool {
     } catch (error) {
       this.#open--
       if (error instanceof HubError && !signal?.aborted) {
+        if (isThrottled(error)) this.#roof.lower(this.#open)
         this.#openNotBefore = this.#options.clock.now() + poolLimits.openAgainMs
         // Nobody holds a connection that could serve those who wait: they would fail one by one, each after the
         // whole connect timeout.
@@ -147,6 +168,7 @@ export class SmtpPool {
         else this.#options.clock.after(poolLimits.openAgainMs, () => this.#wakeOne())
       }
       this.#wakeOne()
+      if (isThrottled(error) && this.#open > 0) return undefined
       throw error
     }
   }
@@ -203,7 +225,7 @@ export class SmtpPool {
   }
 
   #isSpent(connection: SmtpConnection): boolean {
-    return connection.mailCount >= this.#options.mailsPerConnectionMax
+    return connection.mailCount >= this.#options.mailsPerConnectionMax || this.#surplus.has(connection)
   }
 
   #release(connection: SmtpConnection, before?: AwaitedReply): void {
@@ -218,6 +240,7 @@ export class SmtpPool {
     this.#busy.delete(connection)
     if (!connection.isUsable || this.#isSpent(connection) || this.#isClosed) {
       void connection.quit()
+      this.#surplus.delete(connection)
       this.#forget()
       return
     }
@@ -279,6 +302,11 @@ function isOfOthers(error: unknown, isReused: boolean, before: AwaitedReply | un
 
 function isBusy(error: unknown): boolean {
   return isOfKind(error, smtpErrors.REFUSED_FOR_NOW.code) && error.fields['phase'] === 'MAIL FROM'
+}
+
+/** The server, or a connector on the way to it, carries as many connections as it will. */
+function isThrottled(error: unknown): boolean {
+  return error instanceof HubError && error.isThrottling
 }
 
 function isOfKind(error: unknown, code: string): error is HubError {

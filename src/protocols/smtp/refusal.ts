@@ -18,7 +18,7 @@ export function refusalError(connection: SmtpConnection, reply: Reply, context: 
   const { phase } = context
   const facts = { code: reply.code, status: reply.enhanced }
   if (reply.code < 400) return smtpErrors.PROTOCOL({ server, text: `"${text}" at ${phase}`, ...facts })
-  if (isForNow(reply, context)) return smtpErrors.REFUSED_FOR_NOW({ server, phase, reply: text, ...facts })
+  if (isForNow(reply, context)) return laterError(server, phase, reply)
   if (reply.code === 530 && /starttls/i.test(text)) return smtpErrors.TLS_NEEDED({ server, text, ...facts })
   if (reply.code === 530) return smtpErrors.AUTH_NEEDED({ server, reply: text, ...facts })
   if (isTooLarge(reply)) return smtpErrors.TOO_LARGE({ server, bytes: context.bytes, text, ...facts })
@@ -27,6 +27,22 @@ export function refusalError(connection: SmtpConnection, reply: Reply, context: 
   if (context.recipient !== undefined)
     return smtpErrors.RECIPIENT_REFUSED({ server, recipient: context.recipient, reply: text, ...facts })
   return smtpErrors.REFUSED({ server, phase, reply: text, ...facts })
+}
+
+/** What a reply that asks to come back later means, wherever it comes. */
+export function laterError(server: string, phase: string, reply: Reply): HubError {
+  const fields = { server, phase, reply: formatReply(reply), code: reply.code, status: reply.enhanced }
+  return saysTooMany(reply) ? smtpErrors.TOO_MANY_CONNECTIONS(fields) : smtpErrors.REFUSED_FOR_NOW(fields)
+}
+
+/**
+ * The server carries as many connections of this client as it will. No code says it, 4.3.2 and 4.7.0 stand for much else:
+ * Exchange writes "432 4.3.2 Concurrent connections limit exceeded" and "sender thread limit exceeded", Postfix "421 4.7.0
+ * Error: too many connections from …", Exim "421 Too many concurrent SMTP connections".
+ */
+export function saysTooMany(reply: Reply): boolean {
+  if (reply.code < 400 || reply.code >= 500) return false
+  return /concurrent|too many (\w+ )?(connections|sessions)|thread limit/i.test(formatReply(reply))
 }
 
 /** 4xx; and 552 for a recipient, which RFC 5321 section 4.5.3.1.10 has us read as 452 (too many recipients). */

@@ -36,6 +36,7 @@ describe('greeting', () => {
   const refusals: readonly [name: string, answers: readonly string[], code: string, retry: string][] = [
     ['554 instead of a greeting', ['554 5.7.1 go away\r\n'], 'SMTP_GREETING_REFUSED', 'after-change'],
     ['421 instead of a greeting', ['421 4.3.2 too many\r\n'], 'SMTP_REFUSED_FOR_NOW', 'soon'],
+    ['421 for too many', ['421 4.7.0 Error: too many connections\r\n'], 'SMTP_TOO_MANY_CONNECTIONS', 'soon'],
     ['EHLO refused', ['220 s\r\n', '550 5.7.1 bad name\r\n'], 'SMTP_GREETING_REFUSED', 'after-change'],
     ['a web server', ['HTTP/1.1 400 Bad Request\r\n'], 'SMTP_PROTOCOL', 'soon'],
     ['two greetings at once', ['220 s\r\n220 s\r\n'], 'SMTP_PROTOCOL', 'soon'],

@@ -5,6 +5,7 @@ import { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
 import { noExtensions, readExtensions } from './extensions.ts'
 import { logIn, type SmtpLogin } from './login.ts'
+import { laterError } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 
 /** How long to wait for what, in milliseconds. */
@@ -139,7 +140,7 @@ function unwelcome(server: string, phase: string, reply: Reply): HubError {
   const text = formatReply(reply)
   const facts = { code: reply.code, status: reply.enhanced }
   if (reply.code >= 500) return smtpErrors.GREETING_REFUSED({ server, reply: text, ...facts })
-  if (reply.code >= 400) return smtpErrors.REFUSED_FOR_NOW({ server, phase, reply: text, ...facts })
+  if (reply.code >= 400) return laterError(server, phase, reply)
   return smtpErrors.PROTOCOL({ server, text: `"${text}" at ${phase}` })
 }
 

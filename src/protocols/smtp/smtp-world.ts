@@ -27,6 +27,10 @@ export const quickTimeouts = {
 }
 
 const closing: (() => Promise<unknown>)[] = []
+export function closeLater(close: () => Promise<unknown>): void {
+  closing.push(close)
+}
+
 export async function closeWorld(): Promise<void> {
   for (const close of closing.splice(0).toReversed()) await close()
 }

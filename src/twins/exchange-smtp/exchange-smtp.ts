@@ -27,6 +27,8 @@ export interface ExchangeSmtpOptions {
   check(attempt: AuthAttempt): Promise<TokenSubject | 'refused' | 'disabled'> | TokenSubject | 'refused' | 'disabled'
   readonly sizeMax?: number
   readonly recipientsMax?: number
+  /** Connections on which a mailbox may send at the same time; 3 as Exchange Online has it since 2018. */
+  readonly sendingMax?: number
   readonly keep?: 'octets' | 'digest'
 }
 
@@ -43,6 +45,8 @@ export interface ExchangeSmtpTwin extends Twin {
 const sizeMaxByDefault = 150 * MiB
 /** RecipientLimits of a mailbox. */
 const recipientsMaxByDefault = 500
+/** Of a mailbox, at the same time. */
+const sendingMaxByDefault = 3
 
 /**
  * Submission at smtp.office365.com: STARTTLS first, XOAUTH2 (or LOGIN), the sender must be the mailbox that signed in
@@ -52,7 +56,10 @@ export async function startExchangeSmtp(options: ExchangeSmtpOptions): Promise<E
   const faults = new SmtpFaults('exchange-smtp')
   const sizeMax = options.sizeMax ?? sizeMaxByDefault
   const recipientsMax = options.recipientsMax ?? recipientsMaxByDefault
+  const sendingMax = options.sendingMax ?? sendingMaxByDefault
   const allowed = new Map<string, ReadonlySet<string>>()
+  /** By mailbox, the connections on which it is sending now. Those that found no place are not among them. */
+  const sending = new Map<string, Set<number>>()
   const server = await startSmtpServer({
     name: exchangeWords.host,
     ...(options.port !== undefined && { port: options.port }),
@@ -76,7 +83,14 @@ export async function startExchangeSmtp(options: ExchangeSmtpOptions): Promise<E
       },
     },
     policy: {
+      onSending({ user = '', connection }) {
+        const places = sending.get(user) ?? new Set()
+        sending.set(user, places)
+        if (places.size < sendingMax) places.add(connection)
+        return () => places.delete(connection)
+      },
       onEnd(mail) {
+        if (!sending.get(mail.user ?? '')?.has(mail.connection)) return exchangeWords.tooManyAtOnce
         if (mail.to.length > recipientsMax) return exchangeWords.tooManyRecipients
         // The null sender is for servers, not for mailboxes.
         const mayBe = allowed.get(mail.user ?? '')

@@ -14,6 +14,7 @@ export const exchangeWords = {
   tooManyRecipients: '550 5.5.3 RESOLVER.ADR.RecipLimit; too many recipients',
   sendAsDenied:
     '554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message due to a permanent exception with message Cannot submit message.',
+  tooManyAtOnce: `432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information. [Hostname=${host}]`,
   /** Without its code, for the fault that says 421. */
   throttled: '4.3.2 Service not active, too many concurrent connections, try again later',
 }

@@ -199,8 +199,10 @@ export class SmtpConversation {
     this.#say('354 End data with <CR><LF>.<CR><LF>')
     this.#flush()
     const sink = new MailSink(this.#setting.options.keep !== 'digest')
-    if (!(await this.#reader.readMail(chunk => this.#receive(sink, chunk)))) return this.#end()
-    await this.#close(transaction, sink, 'DATA')
+    await this.#whileSending(transaction, async () => {
+      if (!(await this.#reader.readMail(chunk => this.#receive(sink, chunk)))) return this.#end()
+      await this.#close(transaction, sink, 'DATA')
+    })
   }
 
   async #bdat(argument: string): Promise<void> {
@@ -216,12 +218,23 @@ export class SmtpConversation {
     const transaction = this.#transaction
     const isReady = transaction !== undefined && transaction.to.length > 0
     const sink = (isReady && transaction.sink) || new MailSink(this.#setting.options.keep !== 'digest')
-    // The octets are on their way whatever the answer will be (RFC 3030 section 2).
-    if (!(await this.#reader.readExactly(bytes, chunk => isReady && this.#receive(sink, chunk)))) return this.#end()
-    if (!isReady) return this.#complain('503 5.5.1 No valid recipients')
-    if (last) return this.#close(transaction, sink, 'BDAT')
-    transaction.sink = sink
-    this.#say(`250 2.0.0 ${bytes} octets received`)
+    await this.#whileSending(transaction, async () => {
+      // The octets are on their way whatever the answer will be (RFC 3030 section 2).
+      if (!(await this.#reader.readExactly(bytes, chunk => isReady && this.#receive(sink, chunk)))) return this.#end()
+      if (!isReady) return this.#complain('503 5.5.1 No valid recipients')
+      if (last) return this.#close(transaction, sink, 'BDAT')
+      transaction.sink = sink
+      this.#say(`250 2.0.0 ${bytes} octets received`)
+    })
+  }
+
+  async #whileSending(transaction: Transaction | undefined, work: () => Promise<void>): Promise<void> {
+    const over = this.#setting.options.policy?.onSending?.(this.#session(transaction?.from ?? ''))
+    try {
+      await work()
+    } finally {
+      over?.()
+    }
   }
 
   #receive(sink: MailSink, chunk: Uint8Array): void {

@@ -48,6 +48,8 @@ interface SmtpServerSession {
 interface SmtpServerPolicy {
   onMail?(from: string, session: SmtpServerSession): string | undefined
   onRecipient?(recipient: string, session: SmtpServerSession): string | undefined
+  /** The server waits for the octets of a mail; what it returns is called when that has its answer, or never will. */
+  onSending?(session: SmtpServerSession): () => unknown
   /** The mail has come entirely. A reply of 4xx or 5xx keeps it out of the record. */
   onEnd?(mail: Omit<ReceivedMail, 'number'>): string | undefined
   /** The mail is recorded; may give the answer. */

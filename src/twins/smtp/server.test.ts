@@ -120,6 +120,31 @@ describe('a foreign client', () => {
     ])
   })
 
+  test('sends no more than three mails of a mailbox of Exchange Online at the same time', async () => {
+    const tls = await makeTwinCertificate()
+    const user = 'hub@contoso.example'
+    const twin = await startExchangeSmtp({ tls, check: () => ({ mailbox: user }) })
+    closing.push(() => twin.stop())
+    twin.faults.delay({ at: 'end', ms: 200, times: 100 })
+    const connections = Array.from({ length: 5 }, () =>
+      nodemailer.createTransport({
+        host: '127.0.0.1',
+        port: twin.port,
+        requireTLS: true,
+        tls: { ca: tls.ca },
+        auth: { type: 'OAuth2', user, accessToken: 'good' },
+      }),
+    )
+    const sendAll = () =>
+      Promise.allSettled(connections.map(one => one.sendMail({ from: user, to: 'c@d.example', text: 'x' })))
+    const refused = (await sendAll()).flatMap(result => (result.status === 'rejected' ? [result.reason] : []))
+    expect(refused.map(({ responseCode }) => responseCode)).toEqual([432, 432])
+    expect(refused[0]).toMatchObject({ message: expect.stringContaining('Concurrent connections limit exceeded') })
+    // The places are free again.
+    await Promise.all(connections.slice(0, 3).map(one => one.sendMail({ from: user, to: 'c@d.example', text: 'x' })))
+    expect(twin.received).toHaveLength(6)
+  })
+
   test('finds the clients of the twin of S/4HANA behind their ports', async () => {
     const twin = await startS4Smtp({
       clients: [
