@@ -211,6 +211,19 @@ test('credentials are created, changed and deleted; no answer, log or audit entr
   expect(
     await world.ask(400, 'PUT', '/api/credentials/relay', { kind: 'basic', user: 'x', roles: ['admin'] }),
   ).toMatchObject({ code: 'API_REQUEST_INVALID' })
+  const renewed = await world.ask(200, 'POST', '/api/credentials/relay/renew', { password: 'another battery' })
+  expect(renewed).toMatchObject({ kind: 'basic', secrets: ['password'], settings: { about: 'relay' } })
+  expect(await world.credentials.lookup('relay')).toMatchObject({ user: secret, password: 'another battery' })
+  for (const wrong of [{}, { certificate: renewedPem }, { user: 'x' }]) {
+    const refused = await world.ask(400, 'POST', '/api/credentials/relay/renew', wrong)
+    expect(refused).toMatchObject({ code: 'API_REQUEST_INVALID' })
+  }
+  expect(await world.ask(422, 'POST', '/api/credentials/relay/renew', { secret: 'battery' })).toMatchObject({
+    code: 'CREDENTIAL_INVALID',
+  })
+  expect(JSON.stringify(await world.ask(200, 'GET', '/api/audit'))).toMatch(
+    /credential\.renew[^}]*"credential":"relay","secrets":\["password"\]/,
+  )
   const all = [
     await world.ask(200, 'GET', '/api/credentials'),
     await world.ask(200, 'GET', '/api/credentials/relay'),
@@ -222,6 +235,8 @@ test('credentials are created, changed and deleted; no answer, log or audit entr
   expect((await world.call('DELETE', '/api/credentials/relay')).status).toBe(204)
   expect(await world.ask(404, 'GET', '/api/credentials/relay')).toMatchObject({ code: 'CREDENTIAL_UNKNOWN' })
 })
+
+const renewedPem = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n'
 
 async function signInWorld() {
   const world = await open()

@@ -1,11 +1,14 @@
 import { z } from 'zod'
-import { credentialInput } from '../auth/credential-input.ts'
+import { credentialInput, secretRenewal } from '../auth/credential-input.ts'
 import type { CredentialView } from '../auth/credentials.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import type { SignInTickets } from './sign-in-tickets.ts'
 import { iso, isoMaybe } from './views.ts'
 
 const named = z.strictObject({ name: z.string() })
+const ifUnchanged = z.strictObject({
+  revision: z.coerce.number().int().optional().meta({ description: 'Refuse when it is another one by now.' }),
+})
 const tags = ['credentials']
 
 const statusView = z.object({
@@ -120,9 +123,7 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
         tags,
         summary: 'Replaces the settings; secrets that are left out stay as they are',
         params: named,
-        querystring: z.strictObject({
-          revision: z.coerce.number().int().optional().meta({ description: 'Refuse when it is another one by now.' }),
-        }),
+        querystring: ifUnchanged,
         body: credentialInput,
         response: { 200: credentialView },
       },
@@ -137,6 +138,26 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
         after: changed.settings,
       })
       return view(changed)
+    },
+  )
+
+  app.post(
+    '/api/credentials/:name/renew',
+    {
+      schema: {
+        tags,
+        summary: 'Puts new secrets in the place of old ones; the settings stay, and so does a sign-in',
+        params: named,
+        querystring: ifUnchanged,
+        body: secretRenewal,
+        response: { 200: credentialView },
+      },
+    },
+    async request => {
+      const { name } = request.params
+      const renewed = await credentials.renew(name, request.body, request.query.revision)
+      await auditChange(parts, request, 'credential.renew', { credential: name, secrets: Object.keys(request.body) })
+      return view(renewed)
     },
   )
 

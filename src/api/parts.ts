@@ -93,7 +93,15 @@ type LintProblem = Pick<Problem, 'file' | 'line' | 'column' | 'message'> & Parti
 /** What people do with credentials. Secrets go in and never come out. */
 type CredentialAdmin = Pick<
   Credentials,
-  'list' | 'get' | 'create' | 'update' | 'delete' | 'beginAuthorisation' | 'completeAuthorisation' | 'rotateMasterKey'
+  | 'list'
+  | 'get'
+  | 'create'
+  | 'update'
+  | 'renew'
+  | 'delete'
+  | 'beginAuthorisation'
+  | 'completeAuthorisation'
+  | 'rotateMasterKey'
 >
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>

@@ -79,6 +79,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'DELETE /api/credentials/:name',
     'POST /api/credentials/:name',
     'POST /api/credentials/:name/authorise',
+    'POST /api/credentials/:name/renew',
     'PUT /api/credentials/:name',
   ],
   SecurityMaterialEdit: [

@@ -12,6 +12,8 @@ const pem = z
   .max(65_536)
   .regex(/-----BEGIN [A-Z ]+-----/, 'this is not PEM')
 
+const knownHosts = z.string().min(1).max(262_144).meta({ description: 'Lines of a known_hosts file; sealed.' })
+
 const serverUrl = z
   .url({ protocol: /^https?$/ })
   .refine(isSecureOrLocal, 'only https is allowed (plain http only to this machine)')
@@ -118,12 +120,7 @@ export const credentialInput = z.discriminatedUnion('kind', [
     .strictObject({
       kind: z.literal('known-hosts'),
       about,
-      knownHosts: z
-        .string()
-        .min(1)
-        .max(262_144)
-        .optional()
-        .meta({ description: 'Lines of a known_hosts file; sealed.' }),
+      knownHosts: knownHosts.optional(),
     })
     .meta({ description: 'Host keys of SSH servers.' }),
   z.strictObject({ kind: z.literal('oauth2-saml-bearer'), ...bearerApplication, assertion }),
@@ -136,6 +133,23 @@ export const credentialInput = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** New secrets in the place of old ones; a certificate comes with its key. The settings stay. */
+export const secretRenewal = z
+  .strictObject({
+    password: secretText.optional(),
+    secret: secretText.optional(),
+    clientSecret: secretText.optional(),
+    certificate: pem.optional().meta({ description: 'The new certificate (PEM), with its private key.' }),
+    privateKey: pem.optional(),
+    knownHosts: knownHosts.optional(),
+  })
+  .refine(given => Object.keys(given).length > 0, 'at least one secret')
+  .refine(given => given.certificate === undefined || given.privateKey !== undefined, {
+    path: ['privateKey'],
+    error: 'a new certificate comes with its private key',
+  })
+
+export type SecretRenewal = z.input<typeof secretRenewal>
 export type CredentialInput = z.input<typeof credentialInput>
 export type CredentialSettings = z.output<typeof credentialInput>
 export type CredentialKind = CredentialSettings['kind']

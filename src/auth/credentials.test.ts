@@ -80,6 +80,35 @@ describe('what is kept', () => {
     expect(events.map(event => event.type)).toEqual(Array(3).fill('credential.changed'))
   })
 
+  test('new secrets leave the settings as they are, and act at the next use', async () => {
+    const { revision } = await credentials.create('m365', appOnly({ about: 'orders', parameters: { resource: 'x' } }))
+    const before = await credentials.get('m365')
+    const renewed = await credentials.renew('m365', { clientSecret: 'next-secret' }, revision)
+    expect(renewed).toMatchObject({ settings: before.settings, secrets: ['clientSecret'], revision: revision + 1 })
+    server.replies = [tokenReply('t1')]
+    await tokenOf('m365')
+    expect(server.requests[0]?.form['client_secret']).toBe('next-secret')
+    await expect(credentials.renew('m365', { clientSecret: 'late' }, revision)).rejects.toMatchObject({
+      code: 'CREDENTIAL_CHANGED_MEANWHILE',
+    })
+    await expect(credentials.renew('m365', { password: 'of another kind' })).rejects.toThrow(/password/)
+    await expect(credentials.renew('nobody', { password: 'x' })).rejects.toMatchObject({ code: 'CREDENTIAL_UNKNOWN' })
+  })
+
+  test('a certificate is renewed with its key, and not with the key of another', async () => {
+    const [one, next] = [await makeTwinCertificate(['a']), await makeTwinCertificate(['a'])]
+    await credentials.create('s4', { kind: 'certificate', certificate: one.cert, privateKey: one.key })
+    await expect(credentials.renew('s4', { certificate: next.cert, privateKey: one.key })).rejects.toThrow(
+      'the private key is of another certificate',
+    )
+    await credentials.renew('s4', { certificate: next.cert, privateKey: next.key })
+    expect(await credentials.lookup('s4')).toEqual({
+      kind: 'certificate',
+      certificate: next.cert,
+      privateKey: next.key,
+    })
+  })
+
   test('deleted and created anew, nothing of the old one is used', async () => {
     await credentials.create('key', { kind: 'secret', secret: 'old-value' })
     await credentials.lookup('key')

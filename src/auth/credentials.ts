@@ -9,6 +9,7 @@ import type {
   CredentialInput,
   CredentialKind,
   CredentialSettings,
+  SecretRenewal,
   Secrets,
 } from './credential-input.ts'
 import { type CredentialStatus, statusOf } from './credential-status.ts'
@@ -57,6 +58,8 @@ export interface Credentials {
   create(name: string, input: CredentialInput): Promise<CredentialView>
   /** Replaces the settings. Secrets that are left out stay as they are. `revision`: refuse when it is another one. */
   update(name: string, input: CredentialInput, revision?: number): Promise<CredentialView>
+  /** Puts new secrets in the place of old ones, as when a client secret runs out; the settings and the sign-in stay. */
+  renew(name: string, given: SecretRenewal, revision?: number): Promise<CredentialView>
   delete(name: string): Promise<void>
   list(): Promise<readonly CredentialView[]>
   get(name: string): Promise<CredentialView>
@@ -137,6 +140,12 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     const stored = await store.read(name)
     if (!stored) throw credentialErrors.UNKNOWN({ credential: name })
     return stored
+  }
+
+  async function readRevision(name: string, revision: number | undefined): Promise<StoredCredential> {
+    const stored = await readOrThrow(name)
+    if (revision === undefined || revision === stored.revision) return stored
+    throw credentialErrors.CHANGED_MEANWHILE({ credential: name })
   }
 
   async function liveOf(name: string): Promise<Live> {
@@ -250,6 +259,16 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     return viewOf(await readOrThrow(name))
   }
 
+  async function replace(
+    { name, revision }: StoredCredential,
+    settings: CredentialSettings,
+    secrets: Secrets,
+  ): Promise<CredentialView> {
+    mask.remember(name, ...maskedSecrets(secrets))
+    await store.write(name, settings, secrets, clock.now(), revision)
+    return written(name)
+  }
+
   return {
     lookup: async name => (await liveOf(name)).value,
 
@@ -263,16 +282,18 @@ export function openCredentials(options: CredentialsOptions): Credentials {
 
     async update(name, input, revision) {
       const { parseCredential } = await loadInput()
-      const stored = await readOrThrow(name)
-      if (revision !== undefined && revision !== stored.revision) {
-        throw credentialErrors.CHANGED_MEANWHILE({ credential: name })
-      }
+      const stored = await readRevision(name, revision)
       const kept = stored.kind === input.kind ? stored.secrets() : {}
       const { settings, secrets } = parseCredential(name, input, kept)
       refuseSecretForOtherServer(name, stored.settings(), settings, input)
-      mask.remember(name, ...maskedSecrets(secrets))
-      await store.write(name, settings, secrets, clock.now(), stored.revision)
-      return written(name)
+      return replace(stored, settings, secrets)
+    },
+
+    async renew(name, given, revision) {
+      const { parseCredential } = await loadInput()
+      const stored = await readRevision(name, revision)
+      const { settings, secrets } = parseCredential(name, { ...stored.settings(), ...given }, stored.secrets())
+      return replace(stored, settings, secrets)
     },
 
     async delete(name) {

@@ -333,6 +333,15 @@ describe('refresh tokens', () => {
     expect((await credentials.get('m365-mail')).status.state).toBe('needs-authorisation')
   })
 
+  test('with a new client secret the sign-in stays, and the new one is sent', async () => {
+    await signIn()
+    await credentials.renew('m365-mail', { clientSecret: 'next-secret' })
+    server.replies = [granted('access-1', 'refresh-2')]
+    expect(await tokenOf()).toBe('access-1')
+    expect(server.requests.at(-1)?.form).toMatchObject({ refresh_token: 'refresh-1', client_secret: 'next-secret' })
+    expect((await credentials.get('m365-mail')).settings).toMatchObject({ provider: { microsoft365: {} } })
+  })
+
   test('many callers over a long day cost one request an hour', async () => {
     await signIn()
     server.replies = Array.from({ length: 60 }, (_, turn) => granted(`a${turn}`, `r${turn}`))

@@ -151,7 +151,11 @@ test('a secret comes from standard input or a file and never from the arguments'
   await writeFile(join(cwd, 'secret'), 'other\n')
   await isthmus(['credential', 'update', 'relay', ...set, '--secret-file', 'password=secret'], { world, cwd })
   expect(await world.credentials.lookup('relay')).toMatchObject({ password: 'other' })
-  expect((await isthmus(['credential', 'list'], { world })).out).not.toContain('other')
+  const renew = ['credential', 'renew', 'relay']
+  expect((await isthmus([...renew, '--secret', 'password'], { world, stdin: 'newest\n' })).code).toBe(0)
+  expect(await world.credentials.lookup('relay')).toEqual({ kind: 'basic', user: 'mail', password: 'newest' })
+  expect((await isthmus(renew, { world })).code).not.toBe(0)
+  expect((await isthmus(['credential', 'list'], { world })).out).not.toMatch(/other|newest/)
   expect((await isthmus(['credential', 'create', 'evil', '--set', '__proto__.kind=basic'], { world })).code).toBe(4)
   expect((await isthmus(['credential', 'delete', 'relay'], { world })).out).toBe('Credential relay is deleted.\n')
 })

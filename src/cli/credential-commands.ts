@@ -29,6 +29,9 @@ const credentialAnswer = z.object({
   }),
 })
 
+const secretHelp = 'read this secret from standard input'
+const secretFileHelp = 'read this secret from a file'
+
 interface ChangeOptions {
   readonly from?: string
   readonly set: readonly string[]
@@ -37,7 +40,7 @@ interface ChangeOptions {
   readonly secretFile: readonly string[]
 }
 
-/** credential list, create, update, delete, status, authorise */
+/** credential list, create, update, renew, delete, status, authorise */
 export function credentialCommands(program: Command, cli: Cli): void {
   const credential = program.command('credential').description('credentials; secrets go in and never come out')
   const pathOf = (name: string, action = '') => `/api/credentials/${encodeURIComponent(name)}${action}`
@@ -72,6 +75,18 @@ export function credentialCommands(program: Command, cli: Cli): void {
       cli.show(command, answer, () => describe(answer))
     })
 
+  credential
+    .command('renew <name>')
+    .description('puts new secrets in the place of old ones; the settings stay, and so does a sign-in')
+    .option('--secret <field>', secretHelp)
+    .option('--secret-file <field=file>', secretFileHelp, collect, [])
+    .option('--file <field=file>', 'read the new certificate from a file: certificate=hub.pem', collect, [])
+    .action(async (name: string, options: Omit<ChangeOptions, 'set'>, command: Command) => {
+      const given = await readSettings({ ...options, set: [] }, cli)
+      const answer = readAnswer(credentialAnswer, await cli.hub(command).send('POST', pathOf(name, '/renew'), given))
+      cli.show(command, answer, () => describe(answer))
+    })
+
   for (const [action, method, description] of [
     ['create', 'POST', 'creates a credential'],
     ['update', 'PUT', 'replaces the settings of a credential; secrets that are left out stay'],
@@ -87,8 +102,8 @@ export function credentialCommands(program: Command, cli: Cli): void {
         [],
       )
       .option('--file <field=file>', 'read this setting from a file, for example certificate=hub.pem', collect, [])
-      .option('--secret <field>', 'read this secret from standard input')
-      .option('--secret-file <field=file>', 'read this secret from a file', collect, [])
+      .option('--secret <field>', secretHelp)
+      .option('--secret-file <field=file>', secretFileHelp, collect, [])
       .action(async (name: string, options: ChangeOptions, command: Command) => {
         const settings = await readSettings(options, cli)
         const answer = readAnswer(credentialAnswer, await cli.hub(command).send(method, pathOf(name), settings))

@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { totpCode } from '../../src/auth/administrators/totp.ts'
+import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { mail, orders, stopWorlds } from '../system/mail-world.ts'
 import {
   type ConsoleWorld,
@@ -255,6 +256,38 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
       const now = await card.getByText('Authorised').locator('..').textContent()
       return now !== before
     })
+  })
+
+  test('a password that ran out is replaced, and a certificate with its key; what was typed and not sent is forgotten', async () => {
+    const { credentials } = world.hub
+    const [old, next] = [await makeTwinCertificate(['hub']), await makeTwinCertificate(['hub'])]
+    await credentials.create('s4-user', { kind: 'basic', user: 'HUB', password: 'Initial1!', about: 'posts orders' })
+    await credentials.create('s4-client', { kind: 'certificate', certificate: old.cert, privateKey: old.key })
+    const page = await visitAs('anna.berg', '/credentials')
+
+    const user = page.getByRole('region', { name: 's4-user' })
+    await user.getByRole('button', { name: 'New secret' }).click()
+    await question(page).getByLabel('New password').fill('never sent')
+    await question(page).getByRole('button', { name: 'Cancel' }).click()
+    await user.getByRole('button', { name: 'New secret' }).click()
+    expect(await question(page).getByLabel('New password').inputValue()).toBe('')
+    expect(await question(page).getByRole('button', { name: 'New secret' }).isDisabled()).toBe(true)
+    await question(page).getByLabel('New password').fill('Renewed2!')
+    await question(page).getByRole('button', { name: 'New secret' }).click()
+    await page.getByText('New secret in use.').waitFor()
+    expect(await credentials.lookup('s4-user')).toEqual({ kind: 'basic', user: 'HUB', password: 'Renewed2!' })
+
+    const client = page.getByRole('region', { name: 's4-client' })
+    await client.getByRole('button', { name: 'New certificate' }).click()
+    await question(page).getByLabel('New certificate (PEM)').fill(next.cert)
+    await question(page).getByLabel('Its private key (PEM)').fill(old.key)
+    await question(page).getByRole('button', { name: 'New certificate' }).click()
+    await page.getByRole('alert').getByText('the private key is of another certificate').waitFor()
+    await question(page).getByLabel('Its private key (PEM)').fill(next.key)
+    await question(page).getByRole('button', { name: 'Try again' }).click()
+    await question(page).waitFor({ state: 'detached' })
+    expect(await credentials.lookup('s4-client')).toMatchObject({ certificate: next.cert, privateKey: next.key })
+    expect(await page.content()).not.toMatch(/Renewed2!|PRIVATE KEY/)
   })
 
   test('who may only look sees all of it, cannot act, and is told why', async () => {

@@ -6,6 +6,7 @@ import { Code } from '../parts/code.tsx'
 import { Facts, Nothing } from '../parts/facts.tsx'
 import { ErrorWords, Shown } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
+import { RenewSecret } from '../parts/renew-secret.tsx'
 import { StateTag } from '../parts/tags.tsx'
 import { At } from '../parts/when.tsx'
 import { useSession } from '../session/session.ts'
@@ -38,7 +39,7 @@ export default function Credentials() {
               ) : (
                 <div className="cards">
                   {worstFirst(data.credentials).map(credential => (
-                    <CredentialCard key={credential.name} credential={credential} />
+                    <CredentialCard key={credential.name} credential={credential} onChange={credentials.reload} />
                   ))}
                 </div>
               )
@@ -54,11 +55,8 @@ export default function Credentials() {
   )
 }
 
-function CredentialCard({
-  credential: { name, kind, settings, secrets, status, changedAt },
-}: {
-  readonly credential: Credential
-}) {
+function CredentialCard({ credential, onChange }: { readonly credential: Credential; onChange(): void }) {
+  const { name, kind, settings, secrets, status, changedAt } = credential
   const { certificate, error } = status
   return (
     <Card title={name} aside={<StateTag state={status.state} />} className={status.state === 'ready' ? '' : 'wrong'}>
@@ -80,8 +78,8 @@ function CredentialCard({
         <summary>Settings</summary>
         <Code label={`Settings of ${name}`} text={JSON.stringify(settings, undefined, 2)} />
       </details>
-      {kind === 'oauth2-authorization-code' && (
-        <div className="card-acts">
+      <div className="card-acts">
+        {kind === 'oauth2-authorization-code' && (
           <Act
             words="Sign in"
             design={status.state === 'needs-authorisation' ? 'Emphasized' : 'Default'}
@@ -104,8 +102,9 @@ function CredentialCard({
               return 'Sign in in the other tab; this page shows when it worked.'
             }}
           />
-        </div>
-      )}
+        )}
+        <RenewSecret credential={credential} onChange={onChange} />
+      </div>
     </Card>
   )
 }

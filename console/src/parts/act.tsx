@@ -17,13 +17,15 @@ interface ActProps {
   /** What is missing in the fields of the question. */
   readonly missing?: string | undefined
   act(): Promise<string | undefined>
+  /** The question is gone, answered or not: what was typed for it may be forgotten. */
+  onClose?(): void
 }
 
 /**
  * A button that changes something: disabled, with the reason, for whom it is not; busy while it works; its refusal told
  * where it was asked. What `act` resolves with is said when it succeeded.
  */
-export function Act({ words, permission, icon, design = 'Default', unless, confirm, missing, act }: ActProps) {
+export function Act({ words, permission, icon, design = 'Default', unless, confirm, missing, act, onClose }: ActProps) {
   const { reason } = useSession()
   const [isAsking, setAsking] = useState(false)
   const [isBusy, setBusy] = useState(false)
@@ -37,12 +39,17 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
     else void go()
   }
 
+  function end() {
+    setAsking(false)
+    onClose?.()
+  }
+
   async function go() {
     setBusy(true)
     setFailure(undefined)
     try {
       const said = await act()
-      setAsking(false)
+      end()
       if (said !== undefined) notify(said)
     } catch (thrown) {
       setFailure(refusalOf(thrown))
@@ -70,7 +77,7 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
           open
           headerText={confirm?.title ?? words}
           state={failure || design === 'Negative' ? 'Negative' : 'None'}
-          onClose={() => setAsking(false)}
+          onClose={end}
           className="dialog"
           footer={
             <div className="dialog-foot">
@@ -84,7 +91,7 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
                   {failure ? 'Try again' : words}
                 </Button>
               )}
-              <Button design="Transparent" onClick={() => setAsking(false)}>
+              <Button design="Transparent" onClick={end}>
                 Cancel
               </Button>
             </div>
