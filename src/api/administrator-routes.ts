@@ -41,7 +41,10 @@ export const totpView = z.object({
 export const totpCode = z
   .string()
   .max(20)
-  .meta({ description: 'What the authenticator shows.', examples: ['492039'] })
+  .meta({ description: 'What the authenticator shows, or a recovery code.', examples: ['492039'] })
+export const recoveryCodes = z
+  .array(z.string())
+  .meta({ description: 'Each stands in for the authenticator once; they are shown this once.' })
 
 /** Those who look after the hub. */
 export function administratorRoutes(app: App, parts: ApiParts): void {
@@ -189,14 +192,14 @@ export function administratorRoutes(app: App, parts: ApiParts): void {
         summary: 'Shows the first code: from now on a log-in asks for one',
         params: named,
         body: z.strictObject({ code: totpCode }),
-        response: { 200: administratorView },
+        response: { 200: administratorView.extend({ recoveryCodes }) },
       },
     },
     async request => {
       const { name } = administrators.get(request.params.name)
-      await administrators.confirmTotp(name, request.body.code)
+      const codes = await administrators.confirmTotp(name, request.body.code)
       await auditChange(parts, request, 'administrator.totp-confirm', { administrator: name })
-      return view(administrators.get(name))
+      return { ...view(administrators.get(name)), recoveryCodes: [...codes] }
     },
   )
 

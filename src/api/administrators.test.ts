@@ -241,7 +241,9 @@ test('with an authenticator a log-in asks for a code, which counts once', async 
   const wrong = totpCode(secret, world.clock.now() + 10 * MINUTE)
   expect(await problemOf(await confirm(wrong))).toBe('422 ADMIN_CODE_WRONG')
   const code = totpCode(secret, world.clock.now())
-  expect((await confirm(code)).status).toBe(200)
+  const confirmed = await confirm(code)
+  expect(confirmed.status).toBe(200)
+  const { recoveryCodes } = (await confirmed.clone().json()) as { recoveryCodes: string[] }
   const attempt = (given?: string) =>
     send(world, 'POST', '/api/session', { name: 'anna', password, ...(given && { code: given }) })
   expect((await attempt()).status).toBe(401)
@@ -261,6 +263,20 @@ test('with an authenticator a log-in asks for a code, which counts once', async 
       ),
     ),
   ).toBe('409 ADMIN_TOTP_STANDS')
+
+  // The phone is lost.
+  const lost = await logIn(world, 'anna', recoveryCodes[0])
+  expect((await attempt(recoveryCodes[0])).status).toBe(401)
+  const who = (await (await send(world, 'GET', '/api/session', undefined, asBrowser(lost))).json()) as object
+  expect(who).toMatchObject({ administrator: { recoveryCodesLeft: 9 } })
+  const renew = (given: string) => send(world, 'POST', '/api/session/recovery-codes', { code: given }, asBrowser(lost))
+  expect(await problemOf(await renew('000000'))).toBe('422 ADMIN_CODE_WRONG')
+  const renewed = (await (await renew(recoveryCodes[1] ?? '')).json()) as { recoveryCodes: string[] }
+  expect((await attempt(recoveryCodes[2])).status).toBe(401)
+  expect((await attempt(renewed.recoveryCodes[0])).status).toBe(201)
+  const audit = JSON.stringify(await world.ask(200, 'GET', '/api/audit'))
+  expect(audit).toContain('administrator.recovery-codes')
+  for (const each of [...recoveryCodes, ...renewed.recoveryCodes]) expect(audit).not.toContain(each)
 })
 
 test('who has the password cannot try codes without end, from whatever address', async () => {

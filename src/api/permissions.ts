@@ -136,6 +136,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
   'signed-in': [
     'DELETE /api/session',
     'GET /api/session',
+    'POST /api/session/recovery-codes',
     'POST /api/session/totp',
     'PUT /api/session/password',
     'PUT /api/session/totp',

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { administratorRole, permissionsOf } from '../auth/administrators/admin-roles.ts'
 import type { Administrator, LogIn } from '../auth/administrators/administrators.ts'
 import { csrfTokenOf } from './admin-caller.ts'
-import { newPassword, totpCode, totpView } from './administrator-routes.ts'
+import { newPassword, recoveryCodes, totpCode, totpView } from './administrator-routes.ts'
 import { apiErrors } from './api-errors.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import {
@@ -24,7 +24,12 @@ const password = z.string().max(1000)
 
 export const sessionView = z
   .object({
-    administrator: z.object({ name: z.string(), roles: z.array(z.string()), hasTotp: z.boolean() }),
+    administrator: z.object({
+      name: z.string(),
+      roles: z.array(z.string()),
+      hasTotp: z.boolean(),
+      recoveryCodesLeft: z.int(),
+    }),
     permissions: z.array(z.string()),
     csrfToken: z.string().meta({ description: 'For the header x-csrf-token of every change.' }),
   })
@@ -36,7 +41,7 @@ export const waysView = z.object({
   hasCookie: z.boolean().meta({ description: 'The browser sent the cookie of a session, which may be over.' }),
 })
 
-type Viewed = Pick<Administrator, 'name' | 'roles' | 'hasTotp'>
+type Viewed = Pick<Administrator, 'name' | 'roles' | 'hasTotp' | 'recoveryCodesLeft'>
 
 /** Administrators in their browsers: the first one, log-in, log-out, their own password and authenticator. */
 export function sessionRoutes(app: App, parts: ApiParts): void {
@@ -57,9 +62,10 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     return view(administrator, id)
   }
 
-  function view({ name, roles, hasTotp }: Viewed, id: string): z.output<typeof sessionView> {
+  function view(viewed: Viewed, id: string): z.output<typeof sessionView> {
+    const { name, roles, hasTotp, recoveryCodesLeft } = viewed
     return {
-      administrator: { name, roles: [...roles], hasTotp },
+      administrator: { name, roles: [...roles], hasTotp, recoveryCodesLeft },
       permissions: [...permissionsOf(roles)],
       csrfToken: csrfTokenOf(id),
     }
@@ -144,7 +150,8 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     { schema: { tags, summary: 'Who is logged in, and what they may', response: { 200: sessionView } } },
     async request => {
       const { administrator: name, id, roles } = sessionOf(request)
-      return view({ name, roles, hasTotp: administrators.find(name)?.hasTotp ?? false }, id)
+      const { hasTotp = false, recoveryCodesLeft = 0 } = administrators.find(name) ?? {}
+      return view({ name, roles, hasTotp, recoveryCodesLeft }, id)
     },
   )
 
@@ -198,15 +205,33 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
         tags,
         summary: 'Shows the first code of your authenticator; from now on a log-in asks for one',
         body: z.strictObject({ code: totpCode }),
-        response: { 200: sessionView },
+        response: { 200: sessionView.extend({ recoveryCodes }) },
       },
     },
     async (request, reply) => {
       const { administrator, id } = sessionOf(request)
-      await administrators.confirmTotp(administrator, request.body.code)
+      const codes = await administrators.confirmTotp(administrator, request.body.code)
       await sessions.endAllOf(administrator, id)
       await auditChange(parts, request, 'administrator.totp-confirm', { administrator })
-      return begin(request, reply, administrators.get(administrator))
+      return { ...(await begin(request, reply, administrators.get(administrator))), recoveryCodes: [...codes] }
+    },
+  )
+
+  app.post(
+    '/api/session/recovery-codes',
+    {
+      schema: {
+        tags,
+        summary: 'New recovery codes of your own; the old ones end',
+        body: z.strictObject({ code: totpCode }),
+        response: { 201: z.object({ recoveryCodes }) },
+      },
+    },
+    async (request, reply) => {
+      const { administrator } = sessionOf(request)
+      const codes = await administrators.renewRecoveryCodes(administrator, request.body.code)
+      await auditChange(parts, request, 'administrator.recovery-codes', { administrator })
+      return reply.status(201).send({ recoveryCodes: [...codes] })
     },
   )
 }

@@ -146,8 +146,13 @@ export function adminCommands(program: Command, cli: Cli): void {
         await cli.hub(command).send('DELETE', path)
         cli.show(command, { removed: name }, () => `A log-in of ${name} asks for no code.\n`)
       } else if (options.confirm !== undefined) {
-        await cli.hub(command).send('PUT', path, { code: options.confirm })
-        cli.show(command, { confirmed: name }, () => `A log-in of ${name} asks for a code from now on.\n`)
+        const schema = z.object({ recoveryCodes: z.array(z.string()) })
+        const { recoveryCodes } = readAnswer(
+          schema,
+          await cli.hub(command).send('PUT', path, { code: options.confirm }),
+        )
+        const said = `A log-in of ${name} asks for a code from now on. Without the authenticator each of these counts once:\n`
+        cli.show(command, { confirmed: name, recoveryCodes }, () => `${said}${recoveryCodes.join('\n')}\n`)
       } else {
         const answer = readAnswer(totpAnswer, await cli.hub(command).send('POST', path))
         cli.show(command, answer, () =>

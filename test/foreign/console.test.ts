@@ -102,7 +102,11 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     const secret = ((await page.locator('.secret').textContent()) ?? '').replaceAll(' ', '')
     await page.getByLabel('The code that it shows now').fill(totpCode(secret, Date.now()))
     await page.getByRole('button', { name: 'Confirm' }).click()
-    await page.getByRole('region', { name: 'Authenticator' }).getByText('Each sign-in asks for a code').waitFor()
+    const codes = await page.getByRole('list', { name: 'Recovery codes' }).getByRole('listitem').allTextContents()
+    expect(codes).toHaveLength(10)
+    await page.getByRole('button', { name: 'I have kept them' }).click()
+    await page.getByRole('region', { name: 'Authenticator' }).getByText('10 codes left').waitFor()
+    expect(await page.content()).not.toContain(codes[0])
     await openPage(page, 'Flows')
     await page.getByRole('button', { name: 'olga: look and sign-out' }).click()
     await page.getByText('Sign Out').click()
@@ -111,6 +115,21 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     // Each code counts once; the one of the next half minute is let in already.
     await signIn(page, 'olga', totpCode(secret, Date.now() + 30_000))
     await page.getByRole('heading', { level: 1, name: 'Flows' }).waitFor()
+
+    // The phone is lost.
+    await page.getByRole('button', { name: 'olga: look and sign-out' }).click()
+    await page.getByText('Sign Out').click()
+    await signIn(page, 'olga', codes[0])
+    await page.getByRole('heading', { level: 1, name: 'Flows' }).waitFor()
+    await page.getByRole('button', { name: 'olga: look and sign-out' }).click()
+    await page.locator('ui5-user-menu-item[text="Your account"]').click()
+    const card = page.getByRole('region', { name: 'Authenticator' })
+    await card.getByText('9 codes left').waitFor()
+    await card.getByLabel('Code of your authenticator').fill(codes[1] ?? '')
+    await card.getByRole('button', { name: 'New recovery codes' }).click()
+    expect(await card.getByRole('listitem').allTextContents()).not.toContain(codes[2])
+    await card.getByRole('button', { name: 'I have kept them' }).click()
+    await card.getByText('10 codes left').waitFor()
   })
 
   test('a message that was set aside is found within three clicks, understood, repaired and delivered', async () => {

@@ -6,7 +6,9 @@ import { notify } from '../parts/act.tsx'
 import { Facts } from '../parts/facts.tsx'
 import { FailureStrip } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
+import { RecoveryCodes } from '../parts/recovery-codes.tsx'
 import { useSession } from '../session/session.ts'
+import { countWords } from '../words/format.ts'
 
 /** Who is signed in: what they may, their own password and authenticator. */
 export default function Account() {
@@ -103,8 +105,49 @@ function AuthenticatorCard() {
   const { failure, isBusy, change } = useChange()
   const [begun, setBegun] = useState<{ readonly secret: string; readonly uri: string }>()
   const [code, setCode] = useState('')
-  const { hasTotp } = session.administrator
+  const [codes, setCodes] = useState<readonly string[]>()
+  const { hasTotp, recoveryCodesLeft } = session.administrator
 
+  async function newCodes(event: FormEvent) {
+    const isDone = await change(
+      event,
+      async () => {
+        const made = await ask<{ recoveryCodes: string[] }>('POST', '/api/session/recovery-codes', {
+          body: { code: code.trim() },
+        })
+        setCodes(made.recoveryCodes)
+        return ask<Session>('GET', '/api/session')
+      },
+      'The recovery codes of before count no more.',
+    )
+    if (isDone) setCode('')
+  }
+
+  if (codes) {
+    return (
+      <Card title="Authenticator">
+        <RecoveryCodes codes={codes} onKept={() => setCodes(undefined)} />
+      </Card>
+    )
+  }
+  if (!begun && hasTotp) {
+    return (
+      <Card title="Authenticator">
+        <form className="form inside" onSubmit={event => void newCodes(event)}>
+          <p>
+            Each sign-in asks for a code of your authenticator beside the password. Without it a recovery code counts,
+            each once: <strong>{countWords(recoveryCodesLeft, 'code')}</strong> left. For another phone an administrator
+            takes this authenticator away first.
+          </p>
+          <Code id="recovery-code" label="Code of your authenticator" value={code} onValue={setCode} />
+          <FailureStrip failure={failure} />
+          <Button type="Submit" loading={isBusy} disabled={code.trim() === ''}>
+            New recovery codes
+          </Button>
+        </form>
+      </Card>
+    )
+  }
   if (!begun) {
     return (
       <Card title="Authenticator">
@@ -121,14 +164,10 @@ function AuthenticatorCard() {
             )
           }
         >
-          <p>
-            {hasTotp
-              ? 'Each sign-in asks for a code of your authenticator beside the password.'
-              : 'Nothing but your password keeps others out. An authenticator on your phone adds a code to each sign-in.'}
-          </p>
+          <p>Nothing but your password keeps others out. An authenticator on your phone adds a code to each sign-in.</p>
           <FailureStrip failure={failure} />
-          <Button type="Submit" design={hasTotp ? 'Default' : 'Emphasized'} loading={isBusy}>
-            {hasTotp ? 'Use another authenticator' : 'Set up an authenticator'}
+          <Button type="Submit" design="Emphasized" loading={isBusy}>
+            Set up an authenticator
           </Button>
         </form>
       </Card>
@@ -141,7 +180,16 @@ function AuthenticatorCard() {
         onSubmit={event =>
           void change(
             event,
-            () => ask<Session>('PUT', '/api/session/totp', { body: { code: code.trim() } }),
+            async () => {
+              const body = { code: code.trim() }
+              const { recoveryCodes, ...session } = await ask<Session & { recoveryCodes: string[] }>(
+                'PUT',
+                '/api/session/totp',
+                { body },
+              )
+              setCodes(recoveryCodes)
+              return session
+            },
             'From now on each sign-in asks for a code.',
           ).then(isDone => {
             if (!isDone) return

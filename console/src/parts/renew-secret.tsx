@@ -4,6 +4,8 @@ import { ask, pathTo } from '../api/client.ts'
 import type { Credential } from '../api/types.ts'
 import { Act } from './act.tsx'
 
+const edits = 'CredentialsEdit'
+
 interface SecretField {
   /** Its name in the API. */
   readonly name: string
@@ -36,7 +38,7 @@ export function RenewSecret(props: { readonly credential: Credential; onChange()
     <Act
       words={words}
       design={props.credential.status.state === 'refused' ? 'Emphasized' : 'Default'}
-      permission="CredentialsEdit"
+      permission={edits}
       unless={fields.length === 0 ? 'It keeps no secret.' : undefined}
       missing={filled.length === 0 ? 'secret' : undefined}
       onClose={() => setGiven({})}

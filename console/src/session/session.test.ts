@@ -5,7 +5,7 @@ import { allPermissions } from '../../../src/auth/administrators/admin-roles.ts'
 import { signedInWith } from './session.ts'
 
 const session = {
-  administrator: { name: 'rita', roles: ['AuthGroup.ReadOnly'], hasTotp: false },
+  administrator: { name: 'rita', roles: ['AuthGroup.ReadOnly'], hasTotp: false, recoveryCodesLeft: 0 },
   permissions: ['MonitoringDataRead'],
   csrfToken: 'x',
 }

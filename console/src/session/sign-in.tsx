@@ -92,7 +92,7 @@ function PasswordForm({ name: first, hasProvider, failure: told, onBegin }: Pass
       <Field
         id="code"
         label="Code of your authenticator"
-        hint="Leave it empty if you have none."
+        hint="Leave it empty if you have none. Without the phone, a recovery code."
         value={code}
         onValue={setCode}
         isOptional

@@ -23,7 +23,7 @@ export const adminErrors = defineErrors('ADMIN', {
     side: 'caller',
     retry: 'after-change',
     means: 'The log-in did not succeed: name, password or code is wrong.',
-    next: 'Try again; whoever has an authenticator sends its newest code. An administrator can set a new password.',
+    next: 'Try again; whoever has an authenticator sends its newest code, or a recovery code. An administrator can set a new password.',
   },
   LOGIN_TOO_OFTEN: {
     side: 'caller',

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import type { JsonObject } from '../../kernel/json.ts'
 import { MINUTE } from '../../kernel/time.ts'
+import type { Records } from '../../store/port.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { MemoryRecords } from '../records-world.ts'
 import { recordingLog } from '../service/service-world.ts'
@@ -27,9 +29,9 @@ async function administratorsWorld() {
     lines,
     keyFile,
     /** As after a start of the hub. */
-    async open() {
+    async open(kept: Pick<Records, 'list' | 'write' | 'remove'> = records) {
       const vault = await openVault({ records, keyFile })
-      return { vault, admins: await openAdministrators({ records, vault, clock, log }) }
+      return { vault, admins: await openAdministrators({ records: kept, vault, clock, log }) }
     },
   }
 }
@@ -51,6 +53,57 @@ test('passwords and secrets of authenticators lie nowhere in the clear, and used
   await expect(again.admins.logIn(attempt)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_REFUSED' })
   await world.clock.advance(MINUTE)
   await again.admins.logIn({ ...attempt, code: totpCode(secret, world.clock.now()) })
+})
+
+test('a recovery code stands in for the authenticator once, also after a restart, and new codes end the old ones', async () => {
+  const world = await administratorsWorld()
+  const { admins } = await world.open()
+  await admins.create({ name: 'anna', password, roles: everything })
+  const { secret } = await admins.beginTotp('anna')
+  const codes = await admins.confirmTotp('anna', totpCode(secret, world.clock.now()))
+  expect([codes.length, new Set(codes).size, admins.get('anna').recoveryCodesLeft]).toEqual([10, 10, 10])
+  for (const code of codes) expect(world.records.dump()).not.toContain(code.replaceAll('-', ''))
+  const [first = '', second = '', third = ''] = codes
+  const attempt = (code: string, of = admins) => of.logIn({ name: 'anna', password, code, address: '10.0.0.1' })
+
+  expect(await attempt(first)).toMatchObject({ name: 'anna', recoveryCodesLeft: 9 })
+  expect(world.lines.join()).toMatch(/admin\.recovery-code-used.*anna.*9/)
+  const { admins: again } = await world.open()
+  await expect(attempt(first, again)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_REFUSED' })
+  // As people type them: small letters, blanks instead of hyphens. Of two at the same moment one gets in.
+  const typed = second.toLowerCase().replaceAll('-', ' ')
+  const both = await Promise.allSettled([attempt(typed, again), attempt(second, again)])
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+
+  await expect(again.renewRecoveryCodes('anna', 'AAAA-AAAA-AAAA-AAAA')).rejects.toMatchObject({
+    code: 'ADMIN_CODE_WRONG',
+  })
+  const [fresh = ''] = await again.renewRecoveryCodes('anna', third)
+  await expect(attempt(codes[3] ?? '', again)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_REFUSED' })
+  expect(await attempt(fresh, again)).toMatchObject({ recoveryCodesLeft: 9 })
+})
+
+test('an authenticator of before there were recovery codes has none, and gets some', async () => {
+  const world = await administratorsWorld()
+  const { admins } = await world.open()
+  await admins.create({ name: 'anna', password, roles: everything })
+  const { secret } = await admins.beginTotp('anna')
+  await admins.confirmTotp('anna', totpCode(secret, world.clock.now()))
+  const { records } = world
+  const ofBefore: Pick<Records, 'list' | 'write' | 'remove'> = {
+    write: (...what) => records.write(...what),
+    remove: (...what) => records.remove(...what),
+    async list(area) {
+      return (await records.list(area)).map(record => {
+        const { recovery: _codes, ...value } = record.value as JsonObject
+        return { ...record, value }
+      })
+    },
+  }
+  const { admins: again } = await world.open(ofBefore)
+  expect(again.get('anna')).toMatchObject({ hasTotp: true, recoveryCodesLeft: 0 })
+  await world.clock.advance(MINUTE)
+  expect(await again.renewRecoveryCodes('anna', totpCode(secret, world.clock.now()))).toHaveLength(10)
 })
 
 test('authenticators are sealed anew with everything else, and a hub that lost its master key says so', async () => {

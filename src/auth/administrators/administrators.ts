@@ -14,6 +14,8 @@ import { openTotpBook } from './totp-book.ts'
 export interface Administrator extends Person {
   /** Logs in with a code of an authenticator beside the password. */
   readonly hasTotp: boolean
+  /** Codes that stand in for the authenticator and are left. */
+  readonly recoveryCodesLeft: number
 }
 
 export interface LogIn {
@@ -41,8 +43,10 @@ export interface Administrators {
   logIn(attempt: LogIn): Promise<Administrator>
   /** A secret for an authenticator; no code is asked for until one was shown. Throws ADMIN_TOTP_STANDS. */
   beginTotp(name: string): Promise<{ readonly secret: string; readonly uri: string }>
-  /** Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
-  confirmTotp(name: string, code: string): Promise<void>
+  /** Returns recovery codes, shown this once. Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
+  confirmTotp(name: string, code: string): Promise<readonly string[]>
+  /** New recovery codes for who shows a code; the old ones end. Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
+  renewRecoveryCodes(name: string, code: string): Promise<readonly string[]>
   removeTotp(name: string): Promise<void>
   /** Seals the secrets of authenticators anew. Returns how many records. */
   reseal(): Promise<number>
@@ -73,7 +77,11 @@ export async function openAdministrators({
   // By name alone: only who has the password comes here, from however many addresses.
   const codeFailures = new FailureLimit(tokenLimits.passwordFailures, clock)
 
-  const asAdministrator = (person: Person): Administrator => ({ ...person, hasTotp: totp.isConfirmed(person.name) })
+  const asAdministrator = (person: Person): Administrator => ({
+    ...person,
+    hasTotp: totp.isConfirmed(person.name),
+    recoveryCodesLeft: totp.recoveryLeft(person.name),
+  })
 
   // One change after the other: of two that take the role from the last two each would see the other still have it.
   let lastChange: Promise<unknown> = Promise.resolve()
@@ -93,13 +101,19 @@ export async function openAdministrators({
     throw adminErrors.LAST_ONE({ name: before.name, role: administratorRole })
   }
 
-  function checkCode(name: string, code: string | undefined): Promise<boolean> {
-    if (!totp.isConfirmed(name)) return Promise.resolve(true)
+  /** Counted before the answer is known: a burst of guesses at the same moment is counted whole. */
+  async function limited<Answer>(name: string, guess: () => Promise<Answer>): Promise<Answer> {
     const waitMs = codeFailures.waitMs(name)
     if (waitMs !== undefined) throw tooOften(waitMs)
-    // Counted before the answer is known: a burst of guesses at the same moment is counted whole.
     codeFailures.note(name)
-    return totp.useCode(name, code ?? '')
+    return guess()
+  }
+
+  async function isCodeRight(name: string, code: string): Promise<boolean> {
+    const kind = await limited(name, () => totp.useCode(name, code))
+    if (kind === 'recovery')
+      log.warn('admin.recovery-code-used', { administrator: name, left: totp.recoveryLeft(name) })
+    return kind !== undefined
   }
 
   return {
@@ -137,7 +151,7 @@ export async function openAdministrators({
         throw adminErrors.LOGIN_REFUSED()
       }
       const { person } = result
-      if (!(await checkCode(person.name, code))) {
+      if (totp.isConfirmed(person.name) && !(await isCodeRight(person.name, code ?? ''))) {
         log.warn('admin.code-refused', { administrator: person.name, address })
         throw adminErrors.LOGIN_REFUSED()
       }
@@ -147,11 +161,16 @@ export async function openAdministrators({
     beginTotp: async name => totp.begin(people.get(name).name),
     async confirmTotp(name, code) {
       const person = people.get(name)
-      const waitMs = codeFailures.waitMs(person.name)
-      if (waitMs !== undefined) throw tooOften(waitMs)
-      codeFailures.note(person.name)
-      await totp.confirm(person.name, code)
+      const codes = await limited(person.name, () => totp.confirm(person.name, code))
       codeFailures.forget(person.name)
+      return codes
+    },
+    async renewRecoveryCodes(name, code) {
+      const person = people.get(name)
+      if (!totp.isConfirmed(person.name)) throw adminErrors.TOTP_UNKNOWN({ name: person.name })
+      if (!(await isCodeRight(person.name, code))) throw adminErrors.CODE_WRONG({ name: person.name })
+      codeFailures.forget(person.name)
+      return totp.renewRecovery(person.name)
     },
     removeTotp: async name => totp.remove(people.get(name).name),
     reseal: totp.reseal,
