@@ -40,7 +40,7 @@ export const totpView = z.object({
 })
 export const totpCode = z
   .string()
-  .max(20)
+  .max(40)
   .meta({ description: 'What the authenticator shows, or a recovery code.', examples: ['492039'] })
 export const recoveryCodes = z
   .array(z.string())

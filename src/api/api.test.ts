@@ -222,7 +222,7 @@ test('credentials are created, changed and deleted; no answer, log or audit entr
     code: 'CREDENTIAL_INVALID',
   })
   expect(JSON.stringify(await world.ask(200, 'GET', '/api/audit'))).toMatch(
-    /credential\.renew[^}]*"credential":"relay","secrets":\["password"\]/,
+    /credential\.renew[^}]*"credential":"relay","changed":\["password"\]/,
   )
   const all = [
     await world.ask(200, 'GET', '/api/credentials'),

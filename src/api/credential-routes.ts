@@ -156,7 +156,7 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
     async request => {
       const { name } = request.params
       const renewed = await credentials.renew(name, request.body, request.query.revision)
-      await auditChange(parts, request, 'credential.renew', { credential: name, secrets: Object.keys(request.body) })
+      await auditChange(parts, request, 'credential.renew', { credential: name, changed: Object.keys(request.body) })
       return view(renewed)
     },
   )

@@ -59,7 +59,7 @@ export function statusOf(stored: StoredCredential, { grant, token, failure, now 
     const ended = credentialErrors.CERTIFICATE_ENDED({ credential: stored.name, day })
     return { ...facts, state: 'refused', error: { ...wordsOf(ended), at: certificate.endsAt } }
   }
-  const error = failure ? { ...wordsOf(failure.error), at: failure.at } : grant?.refusal
+  const error = failure ? { ...wordsOf(failure.error), at: failure.at } : refusalThatHolds(stored, grant)
   if (settings.kind === 'oauth2-authorization-code') {
     const binding = bindingOf(endpointsOf(settings).tokenUrl, settings.clientId)
     if (grant?.binding !== binding) {
@@ -69,6 +69,12 @@ export function statusOf(stored: StoredCredential, { grant, token, failure, now 
     }
   }
   return { ...facts, state: stateAfter(error?.code), error: error && { ...wordsOf(error), at: error.at } }
+}
+
+/** What was said of the secret before it was renewed holds no more; that somebody has to sign in does. */
+function refusalThatHolds({ changedAt }: StoredCredential, grant: StoredGrant | undefined) {
+  const refusal = grant?.refusal
+  return refusal && stateAfter(refusal.code) === 'refused' && refusal.at < changedAt ? undefined : refusal
 }
 
 function stateAfter(code: string | undefined): CredentialState {

@@ -92,6 +92,9 @@ describe('what is kept', () => {
       code: 'CREDENTIAL_CHANGED_MEANWHILE',
     })
     await expect(credentials.renew('m365', { password: 'of another kind' })).rejects.toThrow(/password/)
+    await expect(credentials.renew('m365', { privateKey: '-----BEGIN PRIVATE KEY-----' })).rejects.toThrow(
+      'it keeps no privateKey that could be renewed, but clientSecret',
+    )
     await expect(credentials.renew('nobody', { password: 'x' })).rejects.toMatchObject({ code: 'CREDENTIAL_UNKNOWN' })
   })
 

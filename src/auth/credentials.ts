@@ -202,8 +202,21 @@ export function openCredentials(options: CredentialsOptions): Credentials {
         onBackgroundFailure: error =>
           log.warn('token.renewal-failed', { credential: name, code: error.code, text: error.message }),
       })
-      const value = { kind: 'oauth2' as const, user: grant?.user, token: (refused?: string) => cache.token(refused) }
+      const value = { kind: 'oauth2' as const, user: grant?.user, token: tokenFrom(name, cache) }
       return { value, source, cache }
+    }
+  }
+
+  /** Whoever asks while the credential is changed gets a token of what it is then. */
+  function tokenFrom(name: string, cache: TokenCache): TokenCache['token'] {
+    return async refused => {
+      try {
+        return await cache.token(refused)
+      } catch (thrown) {
+        const now = (await liveOf(name)).cache
+        if (!now || now === cache) throw thrown
+        return now.token(refused)
+      }
     }
   }
 
@@ -280,21 +293,25 @@ export function openCredentials(options: CredentialsOptions): Credentials {
       return written(name)
     },
 
-    async update(name, input, revision) {
-      const { parseCredential } = await loadInput()
-      const stored = await readRevision(name, revision)
-      const kept = stored.kind === input.kind ? stored.secrets() : {}
-      const { settings, secrets } = parseCredential(name, input, kept)
-      refuseSecretForOtherServer(name, stored.settings(), settings, input)
-      return replace(stored, settings, secrets)
-    },
+    // In turn with requests for tokens: one that is under way may bring a refresh token, and that has to be kept.
+    update: (name, input, revision) =>
+      inTurn(name, async () => {
+        const { parseCredential } = await loadInput()
+        const stored = await readRevision(name, revision)
+        const kept = stored.kind === input.kind ? stored.secrets() : {}
+        const { settings, secrets } = parseCredential(name, input, kept)
+        refuseSecretForOtherServer(name, stored.settings(), settings, input)
+        return replace(stored, settings, secrets)
+      }),
 
-    async renew(name, given, revision) {
-      const { parseCredential } = await loadInput()
-      const stored = await readRevision(name, revision)
-      const { settings, secrets } = parseCredential(name, { ...stored.settings(), ...given }, stored.secrets())
-      return replace(stored, settings, secrets)
-    },
+    renew: (name, given, revision) =>
+      inTurn(name, async () => {
+        const { parseCredential } = await loadInput()
+        const stored = await readRevision(name, revision)
+        refuseSecretNotKept(stored, given)
+        const { settings, secrets } = parseCredential(name, { ...stored.settings(), ...given }, stored.secrets())
+        return replace(stored, settings, secrets)
+      }),
 
     async delete(name) {
       if (!(await store.remove(name))) throw credentialErrors.UNKNOWN({ credential: name })
@@ -379,6 +396,15 @@ function maskedSecrets({ knownHosts: _public, ...secrets }: Secrets): readonly (
 }
 
 // Whoever may edit a credential must not be able to read its secret by sending it to a server of their own.
+/** A new secret of another sort would change how the credential proves itself: that is a change of its settings. */
+function refuseSecretNotKept({ name, secretNames }: StoredCredential, given: SecretRenewal): void {
+  const keeps = new Set(secretNames.includes('privateKey') ? [...secretNames, 'certificate'] : secretNames)
+  const field = Object.keys(given).find(each => !keeps.has(each))
+  if (field === undefined) return
+  const reason = `it keeps no ${field} that could be renewed, but ${[...keeps].join(', ') || 'nothing'}`
+  throw credentialErrors.INVALID({ credential: name, reason })
+}
+
 function refuseSecretForOtherServer(
   name: string,
   before: CredentialSettings,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { HubError } from '../kernel/error.ts'
 import { silentLog } from '../kernel/log.ts'
 import { HOUR, MINUTE } from '../kernel/time.ts'
@@ -335,11 +335,36 @@ describe('refresh tokens', () => {
 
   test('with a new client secret the sign-in stays, and the new one is sent', async () => {
     await signIn()
+    server.replies = [
+      refusedReply('invalid_client', 'AADSTS7000222: The provided client secret keys are expired.', 401),
+    ]
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'OAUTH_CLIENT_REFUSED' })
+    expect((await credentials.get('m365-mail')).status.state).toBe('refused')
+    clock.advance(MINUTE)
+    expect((await credentials.renew('m365-mail', { clientSecret: 'other' })).status.state).toBe('ready')
     await credentials.renew('m365-mail', { clientSecret: 'next-secret' })
     server.replies = [granted('access-1', 'refresh-2')]
     expect(await tokenOf()).toBe('access-1')
     expect(server.requests.at(-1)?.form).toMatchObject({ refresh_token: 'refresh-1', client_secret: 'next-secret' })
     expect((await credentials.get('m365-mail')).settings).toMatchObject({ provider: { microsoft365: {} } })
+  })
+
+  test('one that comes while the client secret is renewed is kept, and whoever asks meanwhile gets a token', async () => {
+    await signIn()
+    const value = await credentials.lookup('m365-mail')
+    if (value.kind !== 'oauth2') return expect.unreachable('no token credential')
+    server.replies = [{ ...granted('access-1', 'refresh-2'), after: 100 }, granted('access-2', 'refresh-3')]
+    const asked = tokenOf()
+    await vi.waitFor(() => expect(server.requests).toHaveLength(2))
+    await credentials.renew('m365-mail', { clientSecret: 'next-secret' })
+    expect(await asked).toBe('access-1')
+    // This one was handed out before the change.
+    expect((await value.token('access-1')).value).toBe('access-2')
+    const forms = server.requests.map(({ form }) => [form['refresh_token'], form['client_secret']])
+    expect(forms.slice(1)).toEqual([
+      ['refresh-1', 'app-secret'],
+      ['refresh-2', 'next-secret'],
+    ])
   })
 
   test('many callers over a long day cost one request an hour', async () => {

@@ -57,6 +57,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
   function ask(grant: Grant | (() => Grant)): Promise<TokenAnswer> {
     return askPatiently(clock, stop.signal, () => {
       // A socket waits in real time, also where the clock is simulated.
+      stop.signal.throwIfAborted()
       const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(requestTimeoutMs)])
       return requestToken(client, typeof grant === 'function' ? grant() : grant, {
         fetch,

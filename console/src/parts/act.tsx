@@ -91,7 +91,7 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
                   {failure ? 'Try again' : words}
                 </Button>
               )}
-              <Button design="Transparent" onClick={end}>
+              <Button design="Transparent" disabled={isBusy} onClick={end}>
                 Cancel
               </Button>
             </div>

@@ -30,6 +30,8 @@ const fieldsBySecret: Readonly<Record<string, readonly SecretField[]>> = {
 export function RenewSecret(props: { readonly credential: Credential; onChange(): void }) {
   const { name, revision, secrets } = props.credential
   const [given, setGiven] = useState<Readonly<Record<string, string>>>({})
+  /** That of when somebody began to type: a change by others meanwhile is not overwritten. */
+  const [revisionSeen, setRevisionSeen] = useState<number>()
   const fields = fieldsOf(secrets)
   const filled = Object.entries(given).filter(([, value]) => value.trim() !== '')
   const words = fields === pair ? 'New certificate' : fields.length > 1 ? 'New secrets' : 'New secret'
@@ -41,7 +43,10 @@ export function RenewSecret(props: { readonly credential: Credential; onChange()
       permission={edits}
       unless={fields.length === 0 ? 'It keeps no secret.' : undefined}
       missing={filled.length === 0 ? 'secret' : undefined}
-      onClose={() => setGiven({})}
+      onClose={() => {
+        setGiven({})
+        setRevisionSeen(undefined)
+      }}
       confirm={{
         title: `${words} for ${name}`,
         consequence: (
@@ -55,13 +60,16 @@ export function RenewSecret(props: { readonly credential: Credential; onChange()
             key={field.name}
             field={field}
             value={given[field.name] ?? ''}
-            onValue={value => setGiven({ ...given, [field.name]: value })}
+            onValue={value => {
+              setRevisionSeen(before => before ?? revision)
+              setGiven(before => ({ ...before, [field.name]: value }))
+            }}
           />
         )),
       }}
       act={async () => {
         const path = pathTo`/api/credentials/${name}/renew`
-        await ask('POST', `${path}?revision=${revision}`, { body: Object.fromEntries(filled) })
+        await ask('POST', `${path}?revision=${revisionSeen ?? revision}`, { body: Object.fromEntries(filled) })
         props.onChange()
         return `${words} in use.`
       }}

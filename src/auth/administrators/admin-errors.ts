@@ -59,13 +59,19 @@ export const adminErrors = defineErrors('ADMIN', {
     side: 'caller',
     retry: 'after-change',
     means: 'The code is not the one of the authenticator of {name}.',
-    next: 'Send the newest code; if it is refused again, compare the clocks of both machines.',
+    next: 'Each code counts once: wait for the next one. If that is refused as well, compare the clocks of both machines.',
   },
   TOTP_STANDS: {
     side: 'caller',
     retry: 'never',
     means: '{name} has an authenticator already.',
     next: 'An administrator takes it away first: isthmus admin totp {name} --remove.',
+  },
+  TOTP_MISSING: {
+    side: 'caller',
+    retry: 'never',
+    means: '{name} has no authenticator that recovery codes could stand in for.',
+    next: 'Set one up first: isthmus admin totp {name}.',
   },
   TOTP_UNKNOWN: {
     side: 'caller',

@@ -78,6 +78,12 @@ test('a recovery code stands in for the authenticator once, also after a restart
   await expect(again.renewRecoveryCodes('anna', 'AAAA-AAAA-AAAA-AAAA')).rejects.toMatchObject({
     code: 'ADMIN_CODE_WRONG',
   })
+  for (let guess = 1; guess < 5; guess++) await again.renewRecoveryCodes('anna', '000000').catch(() => {})
+  expect(world.lines.filter(line => line.includes('admin.code-refused'))).not.toHaveLength(0)
+  // Guesses there keep nobody from logging in.
+  await expect(again.renewRecoveryCodes('anna', third)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_TOO_OFTEN' })
+  await attempt(codes[4] ?? '', again)
+  await world.clock.advance(5 * MINUTE)
   const [fresh = ''] = await again.renewRecoveryCodes('anna', third)
   await expect(attempt(codes[3] ?? '', again)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_REFUSED' })
   expect(await attempt(fresh, again)).toMatchObject({ recoveryCodesLeft: 9 })

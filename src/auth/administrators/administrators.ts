@@ -45,7 +45,7 @@ export interface Administrators {
   beginTotp(name: string): Promise<{ readonly secret: string; readonly uri: string }>
   /** Returns recovery codes, shown this once. Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
   confirmTotp(name: string, code: string): Promise<readonly string[]>
-  /** New recovery codes for who shows a code; the old ones end. Throws ADMIN_CODE_WRONG, ADMIN_TOTP_UNKNOWN. */
+  /** New recovery codes for who shows a code; the old ones end. Throws ADMIN_CODE_WRONG, ADMIN_TOTP_MISSING. */
   renewRecoveryCodes(name: string, code: string): Promise<readonly string[]>
   removeTotp(name: string): Promise<void>
   /** Seals the secrets of authenticators anew. Returns how many records. */
@@ -76,6 +76,8 @@ export async function openAdministrators({
   }
   // By name alone: only who has the password comes here, from however many addresses.
   const codeFailures = new FailureLimit(tokenLimits.passwordFailures, clock)
+  // Of its own: whoever has a session and guesses there does not keep the person out.
+  const renewalFailures = new FailureLimit(tokenLimits.passwordFailures, clock)
 
   const asAdministrator = (person: Person): Administrator => ({
     ...person,
@@ -102,17 +104,18 @@ export async function openAdministrators({
   }
 
   /** Counted before the answer is known: a burst of guesses at the same moment is counted whole. */
-  async function limited<Answer>(name: string, guess: () => Promise<Answer>): Promise<Answer> {
-    const waitMs = codeFailures.waitMs(name)
+  async function limited<Answer>(failures: FailureLimit, name: string, guess: () => Promise<Answer>): Promise<Answer> {
+    const waitMs = failures.waitMs(name)
     if (waitMs !== undefined) throw tooOften(waitMs)
-    codeFailures.note(name)
+    failures.note(name)
     return guess()
   }
 
-  async function isCodeRight(name: string, code: string): Promise<boolean> {
-    const kind = await limited(name, () => totp.useCode(name, code))
+  async function isCodeRight(failures: FailureLimit, name: string, code: string): Promise<boolean> {
+    const kind = await limited(failures, name, () => totp.useCode(name, code))
     if (kind === 'recovery')
       log.warn('admin.recovery-code-used', { administrator: name, left: totp.recoveryLeft(name) })
+    if (kind !== undefined) failures.forget(name)
     return kind !== undefined
   }
 
@@ -151,25 +154,26 @@ export async function openAdministrators({
         throw adminErrors.LOGIN_REFUSED()
       }
       const { person } = result
-      if (totp.isConfirmed(person.name) && !(await isCodeRight(person.name, code ?? ''))) {
+      if (totp.isConfirmed(person.name) && !(await isCodeRight(codeFailures, person.name, code ?? ''))) {
         log.warn('admin.code-refused', { administrator: person.name, address })
         throw adminErrors.LOGIN_REFUSED()
       }
-      codeFailures.forget(person.name)
       return asAdministrator(people.get(person.name))
     },
     beginTotp: async name => totp.begin(people.get(name).name),
     async confirmTotp(name, code) {
       const person = people.get(name)
-      const codes = await limited(person.name, () => totp.confirm(person.name, code))
+      const codes = await limited(codeFailures, person.name, () => totp.confirm(person.name, code))
       codeFailures.forget(person.name)
       return codes
     },
     async renewRecoveryCodes(name, code) {
       const person = people.get(name)
-      if (!totp.isConfirmed(person.name)) throw adminErrors.TOTP_UNKNOWN({ name: person.name })
-      if (!(await isCodeRight(person.name, code))) throw adminErrors.CODE_WRONG({ name: person.name })
-      codeFailures.forget(person.name)
+      if (!totp.isConfirmed(person.name)) throw adminErrors.TOTP_MISSING({ name: person.name })
+      if (!(await isCodeRight(renewalFailures, person.name, code))) {
+        log.warn('admin.code-refused', { administrator: person.name, at: 'recovery codes' })
+        throw adminErrors.CODE_WRONG({ name: person.name })
+      }
       return totp.renewRecovery(person.name)
     },
     removeTotp: async name => totp.remove(people.get(name).name),

@@ -36,7 +36,7 @@ export interface TotpBook {
   confirm(name: string, code: string): Promise<readonly string[]>
   /** Undefined when the code is wrong; a right one does not count again, also after a restart. */
   useCode(name: string, code: string): Promise<CodeKind | undefined>
-  /** New recovery codes; the old ones count no more. Throws ADMIN_TOTP_UNKNOWN. */
+  /** New recovery codes; the old ones count no more. Throws ADMIN_TOTP_MISSING. */
   renewRecovery(name: string): Promise<readonly string[]>
   /** How many recovery codes are left. */
   recoveryLeft(name: string): number
@@ -104,7 +104,7 @@ export async function openTotpBook({ records, vault, clock }: TotpBookOptions): 
     },
     async renewRecovery(name) {
       const entry = entries.get(name)
-      if (!entry?.isConfirmed) throw adminErrors.TOTP_UNKNOWN({ name })
+      if (!entry?.isConfirmed) throw adminErrors.TOTP_MISSING({ name })
       return writeWithNewCodes(name, entry)
     },
     recoveryLeft: name => entries.get(name)?.recovery.length ?? 0,

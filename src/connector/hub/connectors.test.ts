@@ -207,7 +207,7 @@ describe('a connection that is not opened says why', () => {
       refuseWith(403, 'not on the list'),
       { code: 'LOCATION_NOT_ALLOWED', side: 'flow', retry: 'after-change' },
     ],
-    ['too many', refuseWith(429, '500 open'), { code: 'LOCATION_TOO_MANY_STREAMS', retry: 'soon' }],
+    ['too many', refuseWith(429, '500 open'), { code: 'LOCATION_TOO_MANY_STREAMS', retry: 'soon', isThrottling: true }],
     ['no target', refuseWith(502, 'refused'), { code: 'LOCATION_NO_TARGET', side: 'receiver', retry: 'soon' }],
     ['none healthy', refuseWith(503, 'all ejected'), { code: 'LOCATION_NONE_HEALTHY', retry: 'soon' }],
     ['stopping', refuseWith(410, 'stops'), { code: 'LOCATION_REFUSED', retry: 'soon' }],

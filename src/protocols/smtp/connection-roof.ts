@@ -16,10 +16,14 @@ export class ConnectionRoof {
     this.#clock = clock
   }
 
-  /** Whether there is room for one more beside `open`. */
-  hasRoom(open: number): boolean {
-    if (this.#count < this.#countMax && this.#clock.now() >= this.#raiseAt) this.#set(this.#count + 1)
-    return open < this.#count
+  get count(): number {
+    return this.#count
+  }
+
+  /** One more, when all that may be open are, and the server has had time to change its mind. */
+  raiseIfDue(open: number): void {
+    const isDue = this.#count < this.#countMax && open >= this.#count && this.#clock.now() >= this.#raiseAt
+    if (isDue) this.#set(this.#count + 1)
   }
 
   /** The server takes no more than `count`; one is always tried. */

@@ -37,11 +37,11 @@ async function doorBefore(port: number, limit: { connections: number }) {
     openCount++
     const behind = dial(port, '127.0.0.1')
     behind.on('error', () => {})
-    socket.on('close', () => {
+    socket.on('close', () => behind.destroy())
+    behind.on('close', () => {
       openCount--
-      behind.destroy()
+      socket.destroy()
     })
-    behind.on('close', () => socket.destroy())
     socket.pipe(behind).pipe(socket)
   })
   const listener = await listenOnLoopback(door)
@@ -91,6 +91,21 @@ describe('a server that takes fewer connections than the pool may open', () => {
     expect([await sendMany(pool, 60), server.connections().open]).toEqual([60, 3])
   })
 
+  test.each([
+    ['that the pool has to find', 16],
+    ['that the pool was told', 3],
+  ])(
+    'a limit %s holds while connections are replaced: none is opened before another one is closed',
+    async (_name, connectionsMax) => {
+      const server = await slowTwin()
+      const door = await doorBefore(server.port, { connections: 3 })
+      const pool = poolAt(door.port, { connectionsMax, mailsPerConnectionMax: 2 })
+      expect(await sendMany(pool, 60)).toBe(60)
+      expect(door.refused.length).toBeLessThanOrEqual(connectionsMax - 3)
+      expect(server.connections().total).toBeGreaterThanOrEqual(30)
+    },
+  )
+
   test('through a connector that carries no more', async () => {
     const { FULL } = defineErrors('SAMPLE', {
       FULL: { side: 'receiver', retry: 'soon', isThrottling: true, means: 'Full.', next: 'Nothing.' },
@@ -119,6 +134,9 @@ describe('a server that takes fewer connections than the pool may open', () => {
     shiftMs = 4 * MINUTE
     await sendMany(pool, 30)
     expect(server.connections().open).toBe(2)
+    // A single mail needs no more than there are, so nothing is learned from it.
+    shiftMs = 6 * MINUTE
+    await sendMany(pool, 1)
     shiftMs = 6 * MINUTE
     await sendMany(pool, 30)
     expect(server.connections().open).toBe(3)

@@ -121,6 +121,7 @@ export class SmtpPool {
 
   async #acquire(signal: AbortSignal | undefined, mayFollow: boolean): Promise<Turn> {
     for (;;) {
+      this.#roof.raiseIfDue(this.#open)
       if (this.#isClosed || signal?.aborted) {
         this.#wakeOne()
         throw smtpErrors.INTERRUPTED({ server: this.#options.server })
@@ -141,11 +142,11 @@ export class SmtpPool {
 
   #mayOpen(): boolean {
     if (this.#open === 0) return true
-    return this.#roof.hasRoom(this.#open) && this.#options.clock.now() >= this.#openNotBefore
+    return this.#open < this.#roof.count && this.#options.clock.now() >= this.#openNotBefore
   }
 
   #giveUp(connection: SmtpConnection): void {
-    if (this.#surplus.has(connection)) return
+    if (!this.#busy.has(connection) || this.#surplus.has(connection)) return
     this.#surplus.add(connection)
     this.#roof.lower(this.#open - this.#surplus.size)
   }
@@ -239,9 +240,7 @@ export class SmtpPool {
     }
     this.#busy.delete(connection)
     if (!connection.isUsable || this.#isSpent(connection) || this.#isClosed) {
-      void connection.quit()
-      this.#surplus.delete(connection)
-      this.#forget()
+      this.#end(connection)
       return
     }
     const waiter = this.#waiting.shift()
@@ -253,10 +252,17 @@ export class SmtpPool {
       const at = this.#idle.findIndex(rested => rested.connection === connection)
       if (at < 0) return
       this.#idle.splice(at, 1)
-      void connection.quit()
-      this.#forget()
+      this.#end(connection)
     })
     this.#idle.push({ connection, cancel })
+  }
+
+  /** It counts until the server has let go of it: a new one in its place would be one too many there. */
+  #end(connection: SmtpConnection): void {
+    void connection.quit().then(() => {
+      this.#surplus.delete(connection)
+      this.#forget()
+    })
   }
 
   #forget(): void {
@@ -271,13 +277,12 @@ export class SmtpPool {
   #takeIdle(): SmtpConnection[] {
     return this.#idle.splice(0).map(({ connection, cancel }) => {
       cancel()
-      this.#open--
       return connection
     })
   }
 
   #dropIdle(): void {
-    for (const connection of this.#takeIdle()) void connection.quit()
+    for (const connection of this.#takeIdle()) this.#end(connection)
   }
 }
 

@@ -18,6 +18,9 @@ export function refusalError(connection: SmtpConnection, reply: Reply, context: 
   const { phase } = context
   const facts = { code: reply.code, status: reply.enhanced }
   if (reply.code < 400) return smtpErrors.PROTOCOL({ server, text: `"${text}" at ${phase}`, ...facts })
+  // What is said of a recipient is about that one.
+  if (isForNow(reply, context) && context.recipient !== undefined)
+    return smtpErrors.REFUSED_FOR_NOW({ server, phase, reply: text, ...facts })
   if (isForNow(reply, context)) return laterError(server, phase, reply)
   if (reply.code === 530 && /starttls/i.test(text)) return smtpErrors.TLS_NEEDED({ server, text, ...facts })
   if (reply.code === 530) return smtpErrors.AUTH_NEEDED({ server, reply: text, ...facts })
@@ -42,7 +45,7 @@ export function laterError(server: string, phase: string, reply: Reply): HubErro
  */
 export function saysTooMany(reply: Reply): boolean {
   if (reply.code < 400 || reply.code >= 500) return false
-  return /concurrent|too many (\w+ )?(connections|sessions)|thread limit/i.test(formatReply(reply))
+  return /(concurrent|too many|max(imum)?) (\w+ )*(connections|sessions)|sender thread limit/i.test(formatReply(reply))
 }
 
 /** 4xx; and 552 for a recipient, which RFC 5321 section 4.5.3.1.10 has us read as 452 (too many recipients). */
