@@ -4,6 +4,7 @@ import { defineErrors } from '../../kernel/error.ts'
 import { MINUTE, systemClock } from '../../kernel/time.ts'
 import { listenOnLoopback } from '../../twins/listen.ts'
 import type { SmtpServerOptions } from '../../twins/smtp/options.ts'
+import { sendingPlaces } from '../../twins/smtp/sending-places.ts'
 import type { SmtpPool } from './pool.ts'
 import { openSession } from './session.ts'
 import { closeLater, closeWorld, failure, mail, poolAt, serverAt, surroundings, twin } from './smtp-world.ts'
@@ -49,16 +50,12 @@ async function doorBefore(port: number, limit: { connections: number }) {
   return { port: listener.port, refused }
 }
 
-/** Refuses at its end every mail that began while three others were sent, as Exchange Online does for a mailbox. */
+/** Three mails at the same time, as Exchange Online has it for a mailbox. */
 function threeAtATime(): NonNullable<SmtpServerOptions['policy']> {
-  const sending = new Set<number>()
+  const places = sendingPlaces(3, () => 'all')
   return {
-    onSending({ connection }) {
-      if (sending.size < 3) sending.add(connection)
-      return () => sending.delete(connection)
-    },
-    onEnd: ({ connection }) =>
-      sending.has(connection) ? undefined : '432 4.3.2 Concurrent connections limit exceeded.',
+    onSending: session => places.enter(session),
+    onEnd: mail => (places.isInside(mail) ? undefined : '432 4.3.2 Concurrent connections limit exceeded.'),
   }
 }
 

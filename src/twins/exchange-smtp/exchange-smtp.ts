@@ -4,6 +4,7 @@ import { MiB } from '../../kernel/size.ts'
 import { SmtpFaults, smtpFaultSchema } from '../smtp/faults.ts'
 import type { ReceivedMail } from '../smtp/mailbag.ts'
 import type { AuthAttempt } from '../smtp/options.ts'
+import { sendingPlaces } from '../smtp/sending-places.ts'
 import { startSmtpServer } from '../smtp/server.ts'
 import type { Twin } from '../twin.ts'
 import { exchangeWords } from './words.ts'
@@ -56,10 +57,8 @@ export async function startExchangeSmtp(options: ExchangeSmtpOptions): Promise<E
   const faults = new SmtpFaults('exchange-smtp')
   const sizeMax = options.sizeMax ?? sizeMaxByDefault
   const recipientsMax = options.recipientsMax ?? recipientsMaxByDefault
-  const sendingMax = options.sendingMax ?? sendingMaxByDefault
   const allowed = new Map<string, ReadonlySet<string>>()
-  /** By mailbox, the connections on which it is sending now. Those that found no place are not among them. */
-  const sending = new Map<string, Set<number>>()
+  const sending = sendingPlaces(options.sendingMax ?? sendingMaxByDefault, ({ user = '' }) => user)
   const server = await startSmtpServer({
     name: exchangeWords.host,
     ...(options.port !== undefined && { port: options.port }),
@@ -83,14 +82,9 @@ export async function startExchangeSmtp(options: ExchangeSmtpOptions): Promise<E
       },
     },
     policy: {
-      onSending({ user = '', connection }) {
-        const places = sending.get(user) ?? new Set()
-        sending.set(user, places)
-        if (places.size < sendingMax) places.add(connection)
-        return () => places.delete(connection)
-      },
+      onSending: session => sending.enter(session),
       onEnd(mail) {
-        if (!sending.get(mail.user ?? '')?.has(mail.connection)) return exchangeWords.tooManyAtOnce
+        if (!sending.isInside(mail)) return exchangeWords.tooManyAtOnce
         if (mail.to.length > recipientsMax) return exchangeWords.tooManyRecipients
         // The null sender is for servers, not for mailboxes.
         const mayBe = allowed.get(mail.user ?? '')
