@@ -1,4 +1,5 @@
-import { createServer, connect as dial } from 'node:net'
+import { createServer, connect as dial, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defineErrors } from '../../kernel/error.ts'
 import { MINUTE, systemClock } from '../../kernel/time.ts'
@@ -7,7 +8,7 @@ import type { SmtpServerOptions } from '../../twins/smtp/options.ts'
 import { sendingPlaces } from '../../twins/smtp/sending-places.ts'
 import type { SmtpPool } from './pool.ts'
 import { openSession } from './session.ts'
-import { closeLater, closeWorld, failure, mail, poolAt, serverAt, surroundings, twin } from './smtp-world.ts'
+import { closeLater, closeWorld, failure, mail, poolAt, scripted, serverAt, surroundings, twin } from './smtp-world.ts'
 
 afterEach(closeWorld)
 
@@ -117,6 +118,51 @@ describe('a server that takes fewer connections than the pool may open', () => {
       },
     })
     expect([await sendMany(pool, 30), server.connections().total]).toEqual([30, 2])
+  })
+
+  test('that says so and hangs up on the mail that is told behind counts as one connection less, not two', async () => {
+    const tooMany = '432 4.3.2 Concurrent connections limit exceeded.\r\n'
+    let strikes: 'at the next mail' | 'now' | undefined = 'at the next mail'
+    let struck: Socket | undefined
+    const used = new Set<Socket>()
+    const said = new Map<Socket, Promise<unknown>>()
+    // Answers to a group leave in its order, also where one takes a while.
+    const say = (socket: Socket, words: string, afterMs = 0) =>
+      said.set(
+        socket,
+        Promise.resolve(said.get(socket))
+          .then(() => sleep(afterMs))
+          .then(() => socket.write(words)),
+      )
+    const server = await scripted(['220 here\r\n', ''], (line, socket) => {
+      if (line.startsWith('EHLO')) say(socket, '250-here\r\n250 PIPELINING\r\n')
+      else if (line === '.' && strikes) {
+        if (strikes === 'now') say(socket, tooMany)
+        else struck = socket
+        strikes = undefined
+      } else if (struck === socket) {
+        if (line.startsWith('MAIL')) socket.end(`${tooMany}421 4.3.2 closing\r\n`)
+      } else if (line === '.') say(socket, '250 yes\r\n', 10)
+      else if (line === 'DATA') {
+        used.add(socket)
+        say(socket, '354 go on\r\n')
+      } else if (/^(MAIL|RCPT|RSET|QUIT)/.test(line)) say(socket, '250 yes\r\n')
+    })
+    let shiftMs = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + shiftMs }
+    const pool = poolAt(server.port, { connectionsMax: 3, clock })
+    const connectionsFor = async (count: number) => {
+      used.clear()
+      const sent = await sendMany(pool, count)
+      return [sent, used.size]
+    }
+    expect((await connectionsFor(12))[0]).toBe(11)
+    expect(await connectionsFor(12)).toEqual([12, 2])
+    shiftMs = 6 * MINUTE
+    expect(await connectionsFor(12)).toEqual([12, 3])
+    strikes = 'now'
+    await connectionsFor(12)
+    expect(await connectionsFor(12)).toEqual([12, 2])
   })
 
   test('one more is tried after five minutes, and no sooner', async () => {
