@@ -72,14 +72,14 @@ test('a recovery code stands in for the authenticator once, also after a restart
   await expect(attempt(first, again)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_REFUSED' })
   // As people type them: small letters, blanks instead of hyphens. Of two at the same moment one gets in.
   const typed = second.toLowerCase().replaceAll('-', ' ')
-  const both = await Promise.allSettled([attempt(typed, again), attempt(second, again)])
+  const both = await Promise.allSettled([attempt(typed, again), attempt(typed, again)])
   expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
 
   await expect(again.renewRecoveryCodes('anna', 'AAAA-AAAA-AAAA-AAAA')).rejects.toMatchObject({
     code: 'ADMIN_CODE_WRONG',
   })
   for (let guess = 1; guess < 5; guess++) await again.renewRecoveryCodes('anna', '000000').catch(() => {})
-  expect(world.lines.filter(line => line.includes('admin.code-refused'))).not.toHaveLength(0)
+  expect(world.lines.filter(line => /code-refused.*recovery codes/.test(line))).toHaveLength(5)
   // Guesses there keep nobody from logging in.
   await expect(again.renewRecoveryCodes('anna', third)).rejects.toMatchObject({ code: 'ADMIN_LOGIN_TOO_OFTEN' })
   await attempt(codes[4] ?? '', again)
