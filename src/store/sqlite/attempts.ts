@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { errorOf, numberOf } from '../columns.ts'
 import type { DeliveryDetail, StoredError } from '../port.ts'
-import { errorOf, numberOf } from './columns.ts'
 
 /** Failed attempts of deliveries, the newest few of each. */
 export class Attempts {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { AuditEntry, Records } from '../port.ts'
-import { numberOf, objectOf, optionalNumberOf, type Row, textOf } from './columns.ts'
+import { entryOf, hashOf, headOf } from '../audit-chain.ts'
+import { numberOf, optionalNumberOf, textOf } from '../columns.ts'
+import type { Records } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
 const entriesPerPage = 1000
@@ -53,25 +53,5 @@ export function openAudit({
       return rows.map(entryOf)
     },
     auditBreak,
-  }
-}
-
-function headOf(number: number, hash: string): string {
-  return `${number} ${hash}`
-}
-
-function hashOf(previous: string, row: Row): string {
-  const content = JSON.stringify([previous, row['number'], row['at'], row['who'], row['action'], row['detail']])
-  return createHash('sha256').update(content).digest('hex')
-}
-
-function entryOf(row: Row): AuditEntry {
-  return {
-    number: numberOf(row['number']),
-    at: numberOf(row['at']),
-    who: textOf(row['who']),
-    action: textOf(row['action']),
-    detail: objectOf(row['detail']),
-    hash: textOf(row['hash']),
   }
 }

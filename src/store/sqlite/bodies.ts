@@ -1,13 +1,14 @@
-import { createHash, hash as hashOf, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { createReadStream, mkdirSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { bodyErrors } from '../../kernel/body.ts'
 import { KiB } from '../../kernel/size.ts'
 import type { Clock } from '../../kernel/time.ts'
+import { type Arrival, takeBody } from '../body-intake.ts'
 import { storeErrors } from '../errors.ts'
 import type { BodyStore, StoredBody } from '../port.ts'
+import { UnclaimedBodies } from '../unclaimed-bodies.ts'
 import { asStoreError, isMissingFile } from './failure.ts'
 
 export interface BodyFolder extends BodyStore {
@@ -34,44 +35,17 @@ export function openBodies(
   const arrivals = join(folder, 'arriving')
   rmSync(arrivals, { recursive: true, force: true })
   mkdirSync(arrivals, { recursive: true, mode: 0o700 })
-  // Bodies written by this process whose delivery is still to come: how many wait for one, and since when. Bodies of an
-  // earlier process have none to come.
-  const unclaimed = new Map<string, { readonly writes: number; readonly since: number }>()
+  const unclaimed = new UnclaimedBodies(limits, clock)
   const insertUse = database.prepare('insert into body_use values (?, ?) on conflict do nothing')
   const deleteUse = database.prepare('delete from body_use where seq = ?')
   const selectUse = database.prepare('select 1 from body_use where sha256 = ? limit 1')
 
   const fileOf = (sha256: string) => join(folder, sha256.slice(0, 2), sha256)
 
-  async function write(
-    source: Uint8Array | AsyncIterable<Uint8Array>,
-    options: { readonly type: string; readonly bytesMax: number; readonly hash: boolean },
-  ): Promise<StoredBody> {
-    const { type, bytesMax, hash } = options
-    const small: Uint8Array[] = []
-    let arrival: Arrival | undefined
-    let bytes = 0
-    try {
-      for await (const chunk of source instanceof Uint8Array ? [source] : source) {
-        bytes += chunk.length
-        if (bytes > bytesMax) throw bodyErrors.TOO_LARGE({ bytes, bytesMax, purpose: 'one message (messageBytes)' })
-        if (arrival) await arrival.add(chunk)
-        else small.push(source instanceof Uint8Array ? chunk : Uint8Array.from(chunk))
-        if (!arrival && bytes > limits.inlineBytes) {
-          arrival = await openArrival(join(arrivals, randomUUID()))
-          for (const early of small.splice(0)) await arrival.add(early)
-        }
-      }
-      if (!arrival) return inlineBody(small, type, hash)
-      const sha256 = await arrival.finish()
-      // From here on `collect` lets the name alone, so a file found under it now will stay.
-      unclaimed.set(sha256, { writes: (unclaimed.get(sha256)?.writes ?? 0) + 1, since: clock.now() })
-      await keepAs(arrival.file, fileOf(sha256), bytes)
-      return { bytes, type, sha256, inline: undefined }
-    } catch (thrown) {
-      await arrival?.discard()
-      throw thrown
-    }
+  async function keep(sha256: string, arrived: string, bytes: number): Promise<void> {
+    // From here on `collect` lets the name alone, so a file found under it now will stay.
+    unclaimed.add(sha256)
+    await keepAs(arrived, fileOf(sha256), bytes)
   }
 
   async function* read(body: StoredBody, into?: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -93,10 +67,10 @@ export function openBodies(
     for (const part of readdirSync(folder)) {
       if (part.length !== 2) continue
       for (const sha256 of await readdir(join(folder, part))) {
-        if (isWaiting(sha256) || selectUse.get(sha256)) continue
+        if (unclaimed.has(sha256) || selectUse.get(sha256)) continue
         // The purge that took the last use away must not come undone by a crash when the file is gone.
         await whenDurable()
-        if (isWaiting(sha256) || selectUse.get(sha256)) continue
+        if (unclaimed.has(sha256) || selectUse.get(sha256)) continue
         // In one breath with the two checks: nobody can begin to need it in between.
         unlinkSync(fileOf(sha256))
         removed += 1
@@ -105,24 +79,16 @@ export function openBodies(
     return removed
   }
 
-  function isWaiting(sha256: string): boolean {
-    const waiting = unclaimed.get(sha256)
-    if (!waiting) return false
-    if (clock.now() - waiting.since < limits.unclaimedBodyMs) return true
-    unclaimed.delete(sha256)
-    return false
-  }
-
   return {
-    write,
+    write: (source, options) =>
+      takeBody(source, {
+        ...options,
+        inlineBytes: limits.inlineBytes,
+        open: () => openArrival(join(arrivals, randomUUID()), keep),
+      }),
     read,
     collect,
-    settle(body) {
-      const waiting = body.inline || !body.sha256 ? undefined : unclaimed.get(body.sha256)
-      if (!waiting || !body.sha256) return
-      if (waiting.writes > 1) unclaimed.set(body.sha256, { ...waiting, writes: waiting.writes - 1 })
-      else unclaimed.delete(body.sha256)
-    },
+    settle: body => unclaimed.settle(body),
     use(seq, body) {
       if (!body.inline && body.sha256) insertUse.run(seq, body.sha256)
     },
@@ -144,35 +110,18 @@ async function* readInto(memory: Uint8Array, file: string): AsyncGenerator<Uint8
   }
 }
 
-function inlineBody(chunks: readonly Uint8Array[], type: string, hash: boolean): StoredBody {
-  const [only] = chunks
-  const inline = chunks.length === 1 && only ? only : Buffer.concat(chunks)
-  const sha256 = hash ? hashOf('sha256', inline) : undefined
-  return { bytes: inline.length, type, sha256, inline }
-}
-
 /** A body on its way into the store, in a file without a name of its own yet. */
-interface Arrival {
-  readonly file: string
-  add(chunk: Uint8Array): Promise<void>
-  /** Makes the bytes durable; their sha256. */
-  finish(): Promise<string>
-  discard(): Promise<void>
-}
-
-async function openArrival(file: string): Promise<Arrival> {
-  const hash = createHash('sha256')
+async function openArrival(
+  file: string,
+  keep: (sha256: string, arrived: string, bytes: number) => Promise<void>,
+): Promise<Arrival> {
   const handle = await open(file, 'wx', 0o600).catch(refuse)
   return {
-    file,
-    async add(chunk) {
-      hash.update(chunk)
-      await writeWhole(handle, chunk).catch(refuse)
-    },
-    async finish() {
+    add: chunk => writeWhole(handle, chunk).catch(refuse),
+    async finish(sha256, bytes) {
       await handle.sync().catch(refuse)
       await handle.close().catch(refuse)
-      return hash.digest('hex')
+      await keep(sha256, file, bytes)
     },
     async discard() {
       // The first failure is the one that is told; these can only fail as a consequence of it.

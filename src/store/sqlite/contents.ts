@@ -1,26 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { JsonObject } from '../../kernel/json.ts'
-import { TransientMap } from '../../kernel/transient-map.ts'
+import { headersOf, numberOf, objectOf, optionalNumberOf, type Row, textOf } from '../columns.ts'
 import type { StoredBody } from '../port.ts'
-import {
-  headersOf,
-  numberOf,
-  objectOf,
-  optionalBytesOf,
-  optionalNumberOf,
-  optionalTextOf,
-  type Row,
-  textOf,
-} from './columns.ts'
+import { bodyOf, type Content, RecentContents } from '../recent-contents.ts'
 import type { Piece, SegmentBook } from './segment-book.ts'
 import { readPieces } from './segment-file.ts'
-
-/** The part of a delivery that does not change while it travels. */
-export interface Content {
-  readonly headers: Readonly<Record<string, string>>
-  readonly attributes: JsonObject
-  readonly body: StoredBody
-}
 
 /** A content as its row has it: the bytes of the body may lie in a segment. */
 interface Found<T> {
@@ -42,9 +25,7 @@ export interface ContentsOptions {
 export class Contents {
   readonly #segments: SegmentBook
   readonly #segmentFolder: string
-  readonly #bytesMax: number
-  readonly #recent = new TransientMap<number, Content>()
-  #bytes = 0
+  readonly #recent: RecentContents
   readonly #insert
   readonly #insertPlaced
   readonly #update
@@ -58,7 +39,7 @@ export class Contents {
   constructor({ database, segments, segmentFolder, cacheBytes }: ContentsOptions) {
     this.#segments = segments
     this.#segmentFolder = segmentFolder
-    this.#bytesMax = cacheBytes
+    this.#recent = new RecentContents(cacheBytes)
     this.#insert = database.prepare('insert into content (seq, headers, attributes, body) values (?, ?, ?, ?)')
     this.#insertPlaced = database.prepare(`
       insert into content (seq, headers, attributes, segment, position, length, crc32) values (?, ?, ?, ?, ?, ?, ?)`)
@@ -91,20 +72,11 @@ export class Contents {
 
   /** Keeps a new delivery's content at hand; called after the commit. */
   remember(seq: number, content: Content): void {
-    this.#recent.set(seq, content)
-    this.#bytes += costOf(content)
-    if (this.#bytes <= this.#bytesMax) return
-    for (const oldest of this.#recent.keys()) {
-      this.forget(oldest)
-      if (this.#bytes <= this.#bytesMax) return
-    }
+    this.#recent.remember(seq, content)
   }
 
   forget(seq: number): void {
-    const content = this.#recent.get(seq)
-    if (!content) return
-    this.#recent.delete(seq)
-    this.#bytes -= costOf(content)
+    this.#recent.forget(seq)
   }
 
   /**
@@ -223,21 +195,4 @@ export function pieceOf(row: Row): Piece | undefined {
 function usedPieceOf(row: Row | undefined): Pick<Piece, 'segment' | 'bytes'> | undefined {
   const segment = optionalNumberOf(row?.['segment'])
   return segment === undefined ? undefined : { segment, bytes: numberOf(row?.['length']) }
-}
-
-function bodyOf(row: Row): StoredBody {
-  return {
-    bytes: numberOf(row['bytes']),
-    type: textOf(row['type']),
-    sha256: optionalTextOf(row['sha256']),
-    inline: optionalBytesOf(row['body']),
-  }
-}
-
-// Headers and attributes are not measured letter by letter: a kilobyte stands for them.
-const headerBytesGuess = 1024
-
-function costOf(content: Content): number {
-  // A body may be a small view on a large buffer, which it keeps alive as a whole.
-  return headerBytesGuess + (content.body.inline?.buffer.byteLength ?? 0)
 }

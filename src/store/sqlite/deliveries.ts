@@ -1,12 +1,13 @@
 import { formatId, parseId } from '../../kernel/id.ts'
+import { errorColumn, flagNumbers, stateNumbers, wordsColumn } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
+import type { BookedFlow } from '../flow-counts.ts'
 import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
-import { errorColumn, flagNumbers, stateNumbers, wordsColumn } from './columns.ts'
-import { type Content, isDamaged } from './contents.ts'
+import { newEntry, type QueueEntry } from '../queue/queue.ts'
+import type { Content } from '../recent-contents.ts'
+import { isDamaged } from './contents.ts'
 import { asStoreError } from './failure.ts'
-import type { BookedFlow } from './flow-book.ts'
 import type { StoreParts } from './parts.ts'
-import { newEntry, type QueueEntry } from './queue.ts'
 import type { Piece } from './segment-book.ts'
 
 /** The hot path: every method here is a handful of prepared statements, and a claim is none at all. */

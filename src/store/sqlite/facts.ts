@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { optionalTextOf } from './columns.ts'
+import { optionalTextOf } from '../columns.ts'
 
 /** Single numbers and texts that the store remembers about itself. */
 export class Facts {

@@ -1,17 +1,8 @@
 import type { SQLInputValue } from 'node:sqlite'
-import { formatId, parseId } from '../../kernel/id.ts'
+import { parseId } from '../../kernel/id.ts'
+import { numberOf, type Row, stateColumns, stateNumbers } from '../columns.ts'
+import { rowOf } from '../delivery-row.ts'
 import type { DeliveryQuery, DeliveryRow, DeliveryState } from '../port.ts'
-import {
-  errorOf,
-  flagNumbers,
-  numberOf,
-  optionalNumberOf,
-  optionalTextOf,
-  type Row,
-  stateColumns,
-  stateNumbers,
-  stateOf,
-} from './columns.ts'
 import type { StoreParts } from './parts.ts'
 
 /** Finds deliveries, newest first. Every way in ends at an index, so a page costs its length and not the store's. */
@@ -28,31 +19,6 @@ export function findDeliveries(parts: StoreParts, query: DeliveryQuery): readonl
       ? byFlow(parts, query, booked?.number, bounds, limit)
       : byTerm(parts, query.term, query, booked?.number, bounds, limit)
   return found.map(row => rowOf(parts, row))
-}
-
-/** A `delivery` row as people see it. */
-export function rowOf(parts: StoreParts, row: Row): DeliveryRow {
-  const seq = numberOf(row['seq'])
-  const state = stateOf(row['state'])
-  const flags = numberOf(row['flags'])
-  const heldBy = state === 'queued' ? parts.queue.heldBy(seq) : undefined
-  const replayOf = optionalNumberOf(row['replay_of'])
-  return {
-    id: formatId(seq),
-    flow: parts.flows.nameOf(numberOf(row['flow'])),
-    state,
-    orderKey: optionalTextOf(row['order_key']),
-    attemptCount: numberOf(row['attempts']),
-    acceptedAt: numberOf(row['accepted_at']),
-    at: numberOf(row['at']),
-    awaitsChange: (flags & flagNumbers.awaitsChange) !== 0,
-    heldBy: heldBy === undefined ? undefined : formatId(heldBy),
-    summary: optionalTextOf(row['summary']),
-    error: errorOf(row['error']),
-    isProbe: (flags & flagNumbers.probe) !== 0,
-    replayOf: replayOf === undefined ? undefined : formatId(replayOf),
-    bytes: numberOf(row['bytes']),
-  }
 }
 
 interface Condition {

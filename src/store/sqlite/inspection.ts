@@ -1,12 +1,13 @@
 import { parseId } from '../../kernel/id.ts'
+import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from '../columns.ts'
+import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
 import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
-import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from './columns.ts'
+import { entryOfRow } from '../queue/entry-of-row.ts'
 import { isDamaged } from './contents.ts'
-import { findDeliveries, rowOf } from './find.ts'
+import { findDeliveries } from './find.ts'
 import type { StoreParts } from './parts.ts'
 import { openPurge } from './purge.ts'
-import { rebuildEntry } from './rebuild.ts'
 import type { Piece } from './segment-book.ts'
 
 type Requeue = Parameters<Inspection['requeue']>[1]
@@ -93,7 +94,7 @@ export function openInspection(parts: StoreParts): Inspection {
           const held = queue.get(seq)
           if (held) queue.remove(held)
           const row = selectRow.get(seq)
-          if (row) queue.add(rebuildEntry(parts, row))
+          if (row) queue.add(entryOfRow(row, flows.nameOf(numberOf(row['flow']))))
           parts.announceWork()
         },
       )

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { KeyMapEntry, KeyMapWrite } from '../../kernel/key-map.ts'
+import { jsonOf, numberOf, type Row, textOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { KeyMaps, StoredReceipt } from '../port.ts'
-import { jsonOf, numberOf, type Row, textOf } from './columns.ts'
 import type { Committer } from './committer.ts'
 
 /** Key maps. Writes that come with a receipt are put down in its transaction, those of people in one of their own. */

@@ -1,5 +1,5 @@
+import { numberOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
-import { numberOf, textOf } from './columns.ts'
 import type { StoreParts } from './parts.ts'
 
 /** Leases of pollers. The fencing number grows each time another owner (or another start of the hub) takes one. */

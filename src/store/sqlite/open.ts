@@ -3,8 +3,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { type Clock, systemClock } from '../../kernel/time.ts'
+import { optionalNumberOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BodyStore, KeyMaps, Store } from '../port.ts'
+import { DeliveryQueue } from '../queue/queue.ts'
+import { DeliverySequence } from '../sequence.ts'
+import { openWorkBell } from '../work-bell.ts'
 import { Attempts } from './attempts.ts'
 import { openAudit } from './audit.ts'
 import { openBodies } from './bodies.ts'
@@ -22,7 +26,6 @@ import { lockFolder } from './lock.ts'
 import { migrate } from './migrations.ts'
 import type { StoreParts } from './parts.ts'
 import { BodyPlacing } from './placing.ts'
-import { DeliveryQueue } from './queue.ts'
 import { rebuildQueue } from './rebuild.ts'
 import { Receipts } from './receipts.ts'
 import { openRecords } from './records.ts'
@@ -30,7 +33,6 @@ import { SegmentBook } from './segment-book.ts'
 import { openSegmentCleaning } from './segment-cleaning.ts'
 import { listSegments } from './segment-file.ts'
 import { type CreateSegment, SegmentWriter } from './segment-writer.ts'
-import { DeliverySequence } from './sequence.ts'
 import { WalFlusher } from './wal-flusher.ts'
 import { Words } from './words.ts'
 
@@ -121,7 +123,7 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
     committer,
     facts,
     flows,
-    sequence: new DeliverySequence(database, facts),
+    sequence: new DeliverySequence(newestOf(database), facts),
     queue: new DeliveryQueue(),
     contents: new Contents({ database, segments, segmentFolder, cacheBytes }),
     words: new Words(database, limits),
@@ -156,6 +158,10 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
   }
 }
 
+function newestOf(database: DatabaseSync): number {
+  return optionalNumberOf(database.prepare('select max(seq) as seq from delivery').get()?.['seq']) ?? 0
+}
+
 /** The port is spread, and methods of a class do not come along. */
 function openKeyMaps(table: KeyMapTable): KeyMaps {
   return {
@@ -181,23 +187,6 @@ function openBodyPort(parts: StoreParts): BodyStore {
       const removed = await collect()
       await cleanSegments()
       return removed
-    },
-  }
-}
-
-/** Tells listeners once per group of commits that there may be work. */
-function openWorkBell() {
-  const listeners: (() => void)[] = []
-  let isRinging = false
-  return {
-    listen: (callback: () => void) => void listeners.push(callback),
-    ring() {
-      if (isRinging) return
-      isRinging = true
-      queueMicrotask(() => {
-        isRinging = false
-        for (const listener of listeners) listener()
-      })
     },
   }
 }

@@ -1,4 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { DeliveryQueue } from '../queue/queue.ts'
+import type { DeliverySequence } from '../sequence.ts'
 import type { Attempts } from './attempts.ts'
 import type { BodyFolder } from './bodies.ts'
 import type { Committer } from './committer.ts'
@@ -8,11 +10,9 @@ import type { FlowBook } from './flow-book.ts'
 import type { KeyMapTable } from './key-maps.ts'
 import type { SqliteLimits } from './limits.ts'
 import type { BodyPlacing } from './placing.ts'
-import type { DeliveryQueue } from './queue.ts'
 import type { Receipts } from './receipts.ts'
 import type { SegmentBook } from './segment-book.ts'
 import type { SegmentWriter } from './segment-writer.ts'
-import type { DeliverySequence } from './sequence.ts'
 import type { Words } from './words.ts'
 
 /** What the areas of an open SQLite store share. */

@@ -1,6 +1,6 @@
+import { flagNumbers, numberOf, stateNumbers } from '../columns.ts'
+import type { BookedFlow } from '../flow-counts.ts'
 import type { FinishedState, Inspection } from '../port.ts'
-import { flagNumbers, numberOf, stateNumbers } from './columns.ts'
-import type { BookedFlow } from './flow-book.ts'
 import type { StoreParts } from './parts.ts'
 
 const endedStates: readonly FinishedState[] = ['delivered', 'dropped', 'rejected', 'skipped', 'set-aside']

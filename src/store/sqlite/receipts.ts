@@ -1,16 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { StoredAnswer, StoredReceipt } from '../port.ts'
-import {
-  headersOf,
-  numberOf,
-  objectOf,
-  optionalBytesOf,
-  optionalTextOf,
-  type Row,
-  rowReceiptsColumn,
-  rowReceiptsOf,
-  textOf,
-} from './columns.ts'
+import { type Row, rowReceiptsColumn, rowReceiptsOf } from '../columns.ts'
+import type { StoredReceipt } from '../port.ts'
+import { receiptOf } from '../receipt-row.ts'
 import type { SqliteLimits } from './limits.ts'
 
 type ReceiptLimits = Pick<SqliteLimits, 'rowReceipts' | 'rowAnswerBytes'>
@@ -109,30 +100,5 @@ export class Receipts {
 
   purge(seq: number): void {
     this.#delete.run(seq)
-  }
-}
-
-function receiptOf(row: Row): StoredReceipt {
-  return {
-    effect: textOf(row['effect']),
-    state: receiptStateOf(textOf(row['state'])),
-    at: numberOf(row['at']),
-    summary: textOf(row['summary']),
-    fields: row['fields'] === null ? undefined : objectOf(row['fields']),
-    answer: answerOf(row),
-  }
-}
-
-function receiptStateOf(text: string): StoredReceipt['state'] {
-  return text === 'done' || text === 'withdrawn' ? text : 'intended'
-}
-
-function answerOf(row: Row): StoredAnswer | undefined {
-  const type = optionalTextOf(row['answer_type'])
-  if (type === undefined) return undefined
-  return {
-    headers: headersOf(row['answer_headers']),
-    type,
-    body: optionalBytesOf(row['answer_body']) ?? new Uint8Array(),
   }
 }

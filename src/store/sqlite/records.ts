@@ -1,8 +1,8 @@
 import type { Json } from '../../kernel/json.ts'
 import { TransientMap } from '../../kernel/transient-map.ts'
+import { jsonOf, numberOf, textOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { Records } from '../port.ts'
-import { jsonOf, numberOf, textOf } from './columns.ts'
 import type { StoreParts } from './parts.ts'
 
 /** A record as its row has it: JSON. */

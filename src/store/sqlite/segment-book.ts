@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { numberOf } from './columns.ts'
+import { numberOf } from '../columns.ts'
 import type { GroupMember } from './committer.ts'
 
 /** Where the bytes of one body lie in a segment file. */

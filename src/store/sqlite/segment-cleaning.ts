@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { numberOf, type Row } from './columns.ts'
+import { numberOf, type Row } from '../columns.ts'
 import { pieceOf } from './contents.ts'
 import { asStoreError } from './failure.ts'
 import type { StoreParts } from './parts.ts'

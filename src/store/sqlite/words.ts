@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
+import { numberOf, stateOf, wordsColumn, wordsOf } from '../columns.ts'
 import type { DeliveryState } from '../port.ts'
-import { numberOf, stateOf, wordsColumn, wordsOf } from './columns.ts'
+import { WordLimits } from '../word-limits.ts'
 import type { SqliteLimits } from './limits.ts'
 
 /** The keys that keep a message from being accepted twice, and the words by which people find it. */
-export class Words {
-  readonly #limits: SqliteLimits
+export class Words extends WordLimits {
   readonly #selectOnce
   readonly #insertOnce
   readonly #replaceOnce
@@ -18,7 +17,7 @@ export class Words {
   readonly #updateTerms
 
   constructor(database: DatabaseSync, limits: SqliteLimits) {
-    this.#limits = limits
+    super(limits)
     this.#selectOnce = database.prepare('select seq from once where flow = ? and key = ?')
     this.#insertOnce = database.prepare('insert into once values (?, ?, ?) on conflict do nothing')
     this.#replaceOnce = database.prepare(
@@ -81,21 +80,6 @@ export class Words {
     if (!row) return
     for (const key of wordsOf(row['once_keys'])) this.#deleteOnce.run(numberOf(row['flow']), key, seq)
     for (const term of wordsOf(row['terms'])) this.#deleteTerm.run(term, seq)
-  }
-
-  storedKey(key: string): string {
-    // The length in letters is cheap and never above the length in bytes.
-    const isShort = key.length * 3 <= this.#limits.onceKeyBytes || Buffer.byteLength(key) <= this.#limits.onceKeyBytes
-    return isShort ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`
-  }
-
-  storedTerm(term: string): string {
-    return term.slice(0, this.#limits.termLetters)
-  }
-
-  storedTerms(terms: readonly string[]): readonly string[] {
-    if (terms.length === 0) return terms
-    return [...new Set(terms.filter(term => term !== '').map(term => this.storedTerm(term)))]
   }
 
   #ownerOf(flow: number, key: string): number | undefined {

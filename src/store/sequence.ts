@@ -1,18 +1,23 @@
-import type { DatabaseSync } from 'node:sqlite'
-import { makeSequence } from '../../kernel/id.ts'
-import { optionalNumberOf } from './columns.ts'
-import type { Facts } from './facts.ts'
+import { makeSequence } from '../kernel/id.ts'
+
+/** Where the sequence remembers itself. */
+export interface SequenceFacts {
+  /** 0 when it was never written. */
+  read(name: string): number
+  /** Durable with the running transaction. */
+  write(name: string, value: number): void
+}
 
 /** Hands out the numbers of deliveries, rising over restarts, and says between which numbers a time lies. */
 export class DeliverySequence {
   #last: number
   /** The furthest that a number ran ahead of its delivery's time (many in one millisecond, a clock set back). */
   #lead: number
-  readonly #facts: Facts
+  readonly #facts: SequenceFacts
 
-  constructor(database: DatabaseSync, facts: Facts) {
+  /** `newest`: the highest number that a delivery has, 0 without one. */
+  constructor(newest: number, facts: SequenceFacts) {
     this.#facts = facts
-    const newest = optionalNumberOf(database.prepare('select max(seq) as seq from delivery').get()?.['seq']) ?? 0
     this.#last = Math.max(newest, facts.read('sequence.last'))
     this.#lead = facts.read('sequence.lead')
   }

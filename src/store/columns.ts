@@ -1,12 +1,11 @@
-import type { SQLOutputValue } from 'node:sqlite'
-import type { Json, JsonObject } from '../../kernel/json.ts'
-import type { DeliveryState, StoredAnswer, StoredError, StoredReceipt } from '../port.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
+import type { DeliveryState, StoredAnswer, StoredError, StoredReceipt } from './port.ts'
 
 // How values lie in columns. The numbers of states and flags are part of the schema: they never change.
 
-/** A row as node:sqlite hands it over. */
-export type Row = Record<string, SQLOutputValue>
-type Column = SQLOutputValue | undefined
+/** A row as both databases hand it over. */
+export type Row = Record<string, null | number | bigint | string | Uint8Array>
+type Column = Row[string] | undefined
 
 /** All from 2 on, so that a change of state keeps the width of the row (SQLite stores 0 and 1 without a byte). */
 export const stateNumbers = { queued: 2, delivered: 3, dropped: 4, rejected: 5, 'set-aside': 6, skipped: 7 } as const
