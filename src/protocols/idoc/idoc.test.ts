@@ -115,6 +115,18 @@ test.each([
   expect(only(bytes).data.children[0]?.fields.get('A')).toBe('ä€')
 })
 
+test('a mistake is shown where it stands, also when an & comes after it that is allowed there', () => {
+  const wrong = '\n<E1X SEGMENT="1"><A>1</B></E1X>'
+  for (const later of ['<E1X SEGMENT="1"><A><![CDATA[R&D]]></A></E1X>', '<!-- R&D -->']) {
+    expect(faultOf(wrap(`${wrong}\n${later}`))).toMatch(/^XML_MALFORMED .*line 2, column 25: unexpected close tag/)
+    expect(faultOf(wrap(`${later}${wrong}`))).toMatch(/^XML_MALFORMED .*line 2, column 25: unexpected close tag/)
+  }
+})
+
+test('a bare & is shown where it stands, whatever ends the lines', () => {
+  expect(faultOf(wrap('\r\n\r\n\r<E1X SEGMENT="1"><A>R&D</A></E1X>'))).toMatch(/line 4, column 21: an &/)
+})
+
 describe('what is no IDoc is refused with its place', () => {
   test.each([
     ['a bare &', wrap('\n<E1X><A>R&D</A></E1X>'), /^XML_MALFORMED .*line 2, column \d+/],

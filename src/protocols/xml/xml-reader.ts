@@ -60,6 +60,8 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
   // Whoever reads on behind an & that begins no reference swallows tags until the next semicolon, and then complains of
   // something far away: so the place of such an & is kept until the reader has come past it in good order.
   let bareAmpersand: { readonly position: number; readonly line: number; readonly column: number } | undefined
+  /** Letters given to the parser, which itself counts wrong between two pieces. */
+  let written = 0
   const passed = () => {
     if (bareAmpersand && parser.position > bareAmpersand.position) bareAmpersand = undefined
   }
@@ -67,16 +69,16 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     if (bareAmpersand || !text.includes('&')) return
     const at = text.search(bareAmpersandPattern)
     if (at < 0) return
-    const before = text.slice(0, at)
-    const lineBreak = before.lastIndexOf('\n')
-    const line = parser.line + (before.match(/\n/g)?.length ?? 0)
-    const column = lineBreak < 0 ? parser.column + at : at - lineBreak - 1
-    bareAmpersand = { position: parser.position + at, line, column }
+    const lines = text.slice(0, at).split(/\r\n|\r|\n/)
+    const last = lines.at(-1)?.length ?? 0
+    const column = lines.length === 1 ? parser.column + last : last
+    bareAmpersand = { position: written + at, line: parser.line + lines.length - 1, column }
   }
 
   parser.on('error', error => {
     if (error instanceof HubError) throw error
-    if (bareAmpersand) {
+    // What is wrong before it has another reason.
+    if (bareAmpersand && parser.position > bareAmpersand.position) {
       const { line, column } = bareAmpersand
       throw xmlErrors.MALFORMED({ line, column, text: 'an & that begins no reference; write &amp;' }, { cause: error })
     }
@@ -105,7 +107,11 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     listener.open(tag.name, own, tag.isSelfClosing)
   })
   parser.on('text', hearText)
-  parser.on('cdata', hearText)
+  parser.on('cdata', text => {
+    passed()
+    hearText(text)
+  })
+  parser.on('comment', passed)
   parser.on('closetag', tag => {
     passed()
     giveText()
@@ -117,6 +123,7 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     write(text: string): void {
       lookForAmpersand(text)
       parser.write(text)
+      written += text.length
     },
     /** The document ends here; throws when it must not. */
     end(): void {
