@@ -149,6 +149,7 @@ describe('what is no IDoc is refused with its place', () => {
     ['no control record', '<M><IDOC BEGIN="1"><E1X SEGMENT="1"/></IDOC></M>', /^IDOC_SHAPE .*control record/],
     ['an empty IDoc', '<M><IDOC BEGIN="1"/></M>', /^IDOC_SHAPE .*control record/],
     ['no type', '<IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"/></IDOC>', /^IDOC_SHAPE .*name of its type/],
+    ['text behind the last segment', wrap('<E1X SEGMENT="1"/>oops'), /^IDOC_SHAPE .*text stands beside .* IDOC/],
     ['text beside elements', wrap('<E1X SEGMENT="1">oops<A>1</A></E1X>'), /^IDOC_SHAPE .*text stands beside/],
     ['text behind elements', wrap('<E1X SEGMENT="1"><A>1</A>oops</E1X>'), /^IDOC_SHAPE .*text stands beside/],
     ['text between IDocs', '<M>hello<IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"/></IDOC></M>', /^IDOC_SHAPE .*outside/],

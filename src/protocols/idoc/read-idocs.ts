@@ -123,7 +123,8 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
     above.children.push({ name, fields, children })
   }
 
-  function finishIdoc({ name, children, fields }: OpenSegment) {
+  function finishIdoc({ name, children, fields, text }: OpenSegment) {
+    if (text.trim() !== '') throw wrong(`text stands beside the elements of ${name}`)
     const [control, ...segments] = children
     if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) {
       throw wrong('it does not begin with a control record EDI_DC40')
