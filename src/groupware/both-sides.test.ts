@@ -3,7 +3,7 @@ import { HOUR } from '../kernel/time.ts'
 import { BothSides, titleOf, ways } from './both-sides-world.ts'
 import { markCategory, scopeOf } from './graph-driver-world.ts'
 import type { Item } from './plan/items.ts'
-import { sampleAppointment, sampleContact, sampleMail, sampleSeries, sampleTask } from './sample-items-world.ts'
+import { sampleAppointment, sampleContact, sampleMail, sampleSeries, sampleTask, weekly } from './sample-items-world.ts'
 import { decideHeld } from './sync/held-deletions.ts'
 
 const ofTheCrm = { ...sampleAppointment, subject: 'from the CRM', attendees: [], organizer: null }
@@ -64,6 +64,17 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(second.crm).toEqual(second.exchange)
     expect(second.exchange.join()).toContain('renamed there')
     expect(second.exchange.join()).toContain('on Tuesday')
+  })
+
+  test('a series of every second week, where weeks begin on a Sunday, has the same days on both sides', async () => {
+    const days = { interval: 2, days: ['wednesday', 'sunday'], weekStart: 'sunday' } as const
+    const recurrence = { ...weekly, ...days, firstDay: '2026-11-22' }
+    const when = { start: '2026-11-22T08:00:00Z', end: '2026-11-22T09:00:00Z', exceptions: {} }
+    await both.put('exchange', { ...sampleSeries, ...when, recurrence })
+    await both.settle('appointment')
+    const { exchange, crm } = await both.common('appointment')
+    expect(crm).toEqual(exchange)
+    expect(crm.join()).toContain('"weekStart":"sunday"')
   })
 
   test('a mail goes to the CRM when somebody marks it so, with its files', async () => {

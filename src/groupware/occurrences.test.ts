@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { DAY } from '../kernel/time.ts'
 import { localTimeAt } from '../protocols/time-zone/local-time.ts'
 import { occurrenceDays, type Pattern, type Range } from '../twins/graph/recurrence.ts'
-import { writeRecurrence } from './graph/recurrence.ts'
+import { fromEws } from './ews/recurrence.ts'
+import { readRecurrence, writeRecurrence } from './graph/recurrence.ts'
 import { dayOf, endOf, numbersOf, startsOf } from './occurrences.ts'
 import type { Appointment, Recurrence } from './plan/items.ts'
 import { sampleAppointment, weekly } from './sample-items-world.ts'
@@ -49,6 +50,26 @@ test('the number of an occurrence counts from the first, also of those that a sp
     ['2026-03-23T08:00:00Z', 1],
     ['2026-04-20T07:00:00Z', 5],
   ])
+})
+
+test('every second week is that of the mailbox, which may begin on a Sunday', () => {
+  const days = ['2026-11-22', '2026-11-25', '2026-12-06', '2026-12-09']
+  const online = {
+    pattern: { type: 'weekly', interval: 2, daysOfWeek: ['wednesday', 'sunday'], firstDayOfWeek: 'sunday' },
+    range: { type: 'noEnd', startDate: '2026-11-22' },
+  } as const
+  expect(occurrenceDays(online.pattern, online.range, '2026-12-12')).toEqual(days)
+  const onPremise = fromEws({
+    pattern: { kind: 'Weekly', interval: 2, days: ['Sunday', 'Wednesday'], firstDayOfWeek: 'Sunday' },
+    startDate: '2026-11-22',
+  })
+  const read = readRecurrence(online)
+  expect(onPremise).toEqual(read)
+  const item = series(read ?? {}, { start: '2026-11-22T08:00:00Z' })
+  expect([...startsOf(item, '2026-11-22', '2026-12-12')].map(moment => dayOf(item, moment))).toEqual(days)
+  expect(writeRecurrence(onPremise, '2026-11-22', undefined)['pattern']).toEqual(online.pattern)
+  // Where it changes nothing it is not told, so that it makes no difference between the two sides.
+  expect(readRecurrence({ ...online, pattern: { ...online.pattern, interval: 1 } })).not.toHaveProperty('weekStart')
 })
 
 test('every pattern has the days that Exchange Online gives it', () => {

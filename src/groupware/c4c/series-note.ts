@@ -51,6 +51,7 @@ const shape = z.object({
     unit: z.enum(['day', 'week', 'month', 'year']),
     interval: z.int().min(1),
     days: z.array(dayName),
+    weekStart: dayName.exactOptional(),
     which: z.enum(['first', 'second', 'third', 'fourth', 'last']).nullable(),
     dayOfMonth: z.int().nullable(),
     month: z.int().nullable(),

@@ -6,16 +6,20 @@ import {
   type WeekDay,
   type WeekIndex,
 } from '../../protocols/ews/recurrence.ts'
-import type { DayName, Recurrence } from '../plan/items.ts'
+import { type DayName, type Recurrence, weekStartOf } from '../plan/items.ts'
 import { capital } from './parts.ts'
 
 /** A series as the hub knows it, from the words of Exchange. */
 export function fromEws({ pattern, startDate, endDate, count }: EwsRecurrence): Recurrence {
-  const days = 'days' in pattern ? pattern.days.map(dayName) : []
+  const unit = units[pattern.kind]
+  const interval = 'interval' in pattern ? pattern.interval : 1
+  const days = inOrder('days' in pattern ? pattern.days.map(dayName) : [])
+  const weekStart = 'firstDayOfWeek' in pattern ? dayName(pattern.firstDayOfWeek) : 'monday'
   return {
-    unit: units[pattern.kind],
-    interval: 'interval' in pattern ? pattern.interval : 1,
-    days: inOrder(days),
+    unit,
+    interval,
+    days,
+    ...weekStartOf({ unit, interval, days }, weekStart),
     which: 'which' in pattern ? (pattern.which.toLowerCase() as NonNullable<Recurrence['which']>) : null,
     dayOfMonth: 'dayOfMonth' in pattern ? pattern.dayOfMonth : null,
     month: 'month' in pattern ? pattern.month : null,
@@ -44,10 +48,12 @@ export function toEws(given: Recurrence): EwsRecurrence {
   }
 }
 
-function patternOf({ unit, interval, days, which, dayOfMonth, month }: Recurrence): Pattern {
+function patternOf({ unit, interval, days, weekStart = 'monday', which, dayOfMonth, month }: Recurrence): Pattern {
   const weekDays = days.map(day => capital(day) as WeekDay)
   if (unit === 'day') return { kind: 'Daily', interval }
-  if (unit === 'week') return { kind: 'Weekly', interval, days: weekDays, firstDayOfWeek: 'Monday' }
+  if (unit === 'week') {
+    return { kind: 'Weekly', interval, days: weekDays, firstDayOfWeek: capital(weekStart) as WeekDay }
+  }
   if (which === null) {
     const day = dayOfMonth ?? 1
     return unit === 'month'
@@ -71,13 +77,15 @@ export function normaliseRecurrence(given: Recurrence): Recurrence {
   const interval = Math.max(1, isYears ? given.interval * 12 : unit === 'year' ? 1 : given.interval)
   const isRelative = (unit === 'month' || unit === 'year') && given.which !== null
   const date = new Date(`${given.firstDay}T00:00:00Z`)
+  const days =
+    unit === 'week' || isRelative
+      ? inOrder(given.days.length > 0 ? given.days : [dayNames[date.getUTCDay()] ?? 'monday'])
+      : []
   return {
     unit,
     interval,
-    days:
-      unit === 'week' || isRelative
-        ? inOrder(given.days.length > 0 ? given.days : [dayNames[date.getUTCDay()] ?? 'monday'])
-        : [],
+    days,
+    ...weekStartOf({ unit, interval, days }, given.weekStart ?? 'monday'),
     which: isRelative ? given.which : null,
     dayOfMonth: (unit === 'month' || unit === 'year') && !isRelative ? (given.dayOfMonth ?? date.getUTCDate()) : null,
     month: unit === 'year' ? (given.month ?? date.getUTCMonth() + 1) : null,

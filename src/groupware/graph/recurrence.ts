@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
-import type { DayName, Recurrence } from '../plan/items.ts'
+import { type DayName, type Recurrence, weekStartOf } from '../plan/items.ts'
 import { choiceAt, objectAt, textAt, textsAt } from './row.ts'
 
 const dayNames: readonly DayName[] = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
@@ -21,12 +21,15 @@ export function readRecurrence(row: JsonObject): Recurrence | null {
   if (unit === undefined) return null
   const isRelative = type.startsWith('relative')
   const hasDays = isRelative || unit === 'week'
-  const days = textsAt(pattern, 'daysOfWeek').map(day => day.toLowerCase())
+  const interval = Math.max(1, Number(pattern['interval'] ?? 1))
+  const named = textsAt(pattern, 'daysOfWeek').map(day => day.toLowerCase())
+  const days = hasDays ? dayNames.filter(day => named.includes(day)) : []
   const end = textAt(range, 'type')
   return {
     unit,
-    interval: Math.max(1, Number(pattern['interval'] ?? 1)),
-    days: hasDays ? dayNames.filter(day => days.includes(day)) : [],
+    interval,
+    days,
+    ...weekStartOf({ unit, interval, days }, choiceAt(pattern, 'firstDayOfWeek', dayNames, 'sunday')),
     which: isRelative ? choiceAt(pattern, 'index', indexes, 'first') : null,
     dayOfMonth: !isRelative && (unit === 'month' || unit === 'year') ? Number(pattern['dayOfMonth'] ?? 1) : null,
     month: unit === 'year' ? Number(pattern['month'] ?? 1) : null,
@@ -38,7 +41,7 @@ export function readRecurrence(row: JsonObject): Recurrence | null {
 
 /** A recurrence as Graph takes it; `firstDay` is the day on which the first occurrence begins in its zone. */
 export function writeRecurrence(recurrence: Recurrence, firstDay: string, windowsZone: string | undefined): JsonObject {
-  const { unit, interval, days, which, dayOfMonth, month, lastDay, count } = recurrence
+  const { unit, interval, days, weekStart = 'monday', which, dayOfMonth, month, lastDay, count } = recurrence
   const kind = which === null ? 'absolute' : 'relative'
   const type =
     unit === 'day' ? 'daily' : unit === 'week' ? 'weekly' : `${kind}${unit === 'month' ? 'Monthly' : 'Yearly'}`
@@ -47,7 +50,7 @@ export function writeRecurrence(recurrence: Recurrence, firstDay: string, window
       type,
       interval,
       ...(days.length > 0 && { daysOfWeek: days }),
-      ...(unit === 'week' && { firstDayOfWeek: 'monday' }),
+      ...(unit === 'week' && { firstDayOfWeek: weekStart }),
       ...(which !== null && { index: which }),
       ...(dayOfMonth !== null && which === null && { dayOfMonth }),
       ...(month !== null && { month }),

@@ -99,6 +99,8 @@ export interface Recurrence {
   readonly interval: number
   /** Weekly: on these days. Monthly and yearly with `which`: one of these days (all seven: any day). Else []. */
   readonly days: readonly DayName[]
+  /** Day with which a week begins; only where it matters, and is not Monday (`weekStartOf`). */
+  readonly weekStart?: DayName
   /** Monthly and yearly: the first, second … of `days`; null when `dayOfMonth` says it. */
   readonly which: 'first' | 'second' | 'third' | 'fourth' | 'last' | null
   /** 1 to 31; in a shorter month its last day. */
@@ -109,6 +111,14 @@ export interface Recurrence {
   /** The last day on which an occurrence may begin; at most one of `lastDay` and `count` is there, none: no end. */
   readonly lastDay: Day | null
   readonly count: number | null
+}
+
+/** Where a week begins moves occurrences only of series that leave weeks out and have several days in one. */
+export function weekStartOf(
+  { unit, interval, days }: Pick<Recurrence, 'unit' | 'interval' | 'days'>,
+  day: DayName,
+): Pick<Recurrence, 'weekStart'> {
+  return unit === 'week' && interval > 1 && days.length > 1 && day !== 'monday' ? { weekStart: day } : {}
 }
 
 /** What differs; a field that is not there is as in the series. */
