@@ -17,7 +17,7 @@ export async function callOperation(
   call: NonNullable<ODataConfig['call']>,
   effect: Effect,
 ): Promise<Receipt> {
-  const { version, server } = at.naming
+  const { server } = at.naming
   const { config } = at
   const known = at.model && operationOf(at.model, call.name, server)
   const types = Object.entries(config.types)
@@ -58,7 +58,7 @@ export async function callOperation(
     const { value } = await client.read({ path: target, signal: effect.signal })
     return { summary, answer: answerOf(result(at, call.name, value)) }
   }
-  const change = { method, path: target, body: version === 'v4' ? JSON.stringify(body) : undefined }
+  const change = { method, path: target, body }
   const { value, headers } = await changeState(client, at, effect, change, { etag: call.etag, entity, isOnce: true })
   return { summary, answer: answerOf(value === undefined ? {} : result(at, call.name, value), headers) }
 }

@@ -216,7 +216,7 @@ export class ODataClient {
       bytesMax: this.#limits.metadataBytes,
       limit: 'metadataBytes',
     })
-    return readMetadata(body, this.#exchange.server, this.#options.version)
+    return readMetadata(body, this.#exchange.server)
   }
 
   #headers(): Record<string, string> {

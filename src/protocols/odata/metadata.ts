@@ -1,6 +1,6 @@
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 import { HubError } from '../../kernel/error.ts'
-import { type EdmType, isEdmType, type ODataVersion } from './edm.ts'
+import { type EdmType, isEdmType } from './edm.ts'
 import { odataErrors } from './errors.ts'
 import { odataLimits } from './limits.ts'
 import type { EntityType, Model, Operation } from './model.ts'
@@ -10,17 +10,13 @@ import type { EntityType, Model, Operation } from './model.ts'
  * and operations stay in memory. Throws ODATA_METADATA_ODD: a document with a DTD, one that is not well-formed, nested
  * too deeply or too large is refused.
  */
-export async function readMetadata(
-  chunks: AsyncIterable<Uint8Array>,
-  server: string,
-  version: ODataVersion,
-): Promise<Model> {
+export async function readMetadata(chunks: AsyncIterable<Uint8Array>, server: string): Promise<Model> {
   const reader = new MetadataReader(server)
   const text = new TextDecoder('utf-8', { fatal: true })
   try {
     for await (const chunk of chunks) reader.write(text.decode(chunk, { stream: true }))
     reader.write(text.decode())
-    return reader.end(version)
+    return reader.end()
   } catch (thrown) {
     if (thrown instanceof HubError) throw thrown
     const reason = thrown instanceof Error ? (thrown.message.split('\n')[0] ?? '') : String(thrown)
@@ -33,7 +29,7 @@ interface DraftType {
   readonly base: string | undefined
   readonly key: string[]
   readonly properties: Map<string, EdmType | undefined>
-  /** Navigation by name: the type it leads to (V4), or relationship and role (V2). */
+  /** Navigation and complex properties by name: the type they lead to, or relationship and role (navigation of V2). */
   readonly navigation: Map<string, { readonly type?: string; readonly relationship?: string; readonly role?: string }>
 }
 
@@ -81,12 +77,12 @@ class MetadataReader {
     if (text !== '') this.#parser.write(text)
   }
 
-  end(version: ODataVersion): Model {
+  end(): Model {
     this.#parser.close()
     if (!this.#hasSchema) throw this.#odd('it has no schema in it')
     const finished = new Map<string, FinishedType>()
     for (const draft of this.#types.values()) this.#finish(draft.name, finished, 0)
-    for (const [name, type] of finished) this.#link(this.#types.get(name), type, finished, version, 0)
+    for (const [name, type] of finished) this.#link(this.#types.get(name), type, finished, 0)
     const sets = new Map<string, EntityType>()
     for (const [set, typeName] of this.#sets) {
       const type = finished.get(this.#full(typeName))
@@ -128,6 +124,8 @@ class MetadataReader {
       case 'Property':
         this.#count()
         this.#type?.properties.set(name, edmTypeIn(at('Type')))
+        // A complex property is a way on, as a navigation is.
+        if (edmTypeIn(at('Type')) === undefined) this.#type?.navigation.set(name, optional('type', at('Type')))
         return
       case 'NavigationProperty':
         this.#count()
@@ -200,21 +198,13 @@ class MetadataReader {
     draft: DraftType | undefined,
     type: FinishedType,
     finished: ReadonlyMap<string, FinishedType>,
-    version: ODataVersion,
     depth: number,
   ): void {
     if (!draft || depth > odataLimits.depth) return
-    if (draft.base !== undefined)
-      this.#link(this.#types.get(this.#full(draft.base)), type, finished, version, depth + 1)
+    if (draft.base !== undefined) this.#link(this.#types.get(this.#full(draft.base)), type, finished, depth + 1)
     for (const [name, to] of draft.navigation) {
-      const target =
-        version === 'v2' ? this.#ends.get(`${this.#full(to.relationship ?? '')}/${to.role ?? ''}`) : to.type
+      const target = to.type ?? this.#ends.get(`${this.#full(to.relationship ?? '')}/${to.role ?? ''}`)
       type.navigation.set(name, finished.get(this.#full(withoutCollection(target ?? ''))))
-    }
-    if (version === 'v2') return
-    // A complex property is a way on, as a navigation is.
-    for (const [name] of draft.properties) {
-      if (type.properties.get(name) === undefined) type.navigation.set(name, undefined)
     }
   }
 

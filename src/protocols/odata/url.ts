@@ -1,6 +1,7 @@
 import type { Json } from '../../kernel/json.ts'
 import type { EdmType, ODataVersion } from './edm.ts'
 import { odataErrors } from './errors.ts'
+import { writeEntity } from './json.ts'
 import { formatLiteral, formatUntyped } from './literal.ts'
 import { type EntityType, type Model, nameUnknown, type Operation } from './model.ts'
 
@@ -97,8 +98,8 @@ export interface OperationCall {
   /** Path and own query fields, percent-encoded. */
   readonly path: string
   readonly fields: readonly (readonly [string, string])[]
-  /** Body of an action of V4. */
-  readonly body: Readonly<Record<string, Json>> | undefined
+  /** Body of an action of V4, JSON text. */
+  readonly body: string | undefined
 }
 
 /**
@@ -125,7 +126,10 @@ export function operationCall(
   }
   const called = options.on !== undefined && operation && !name.includes('.') ? operation.qualifiedName : name
   const path = `${options.on === undefined ? '' : `${options.on}/`}${encodeURIComponent(called)}`
-  if (method === 'POST') return { method, path, fields: [], body: parameters }
+  if (method === 'POST') {
+    const type = { name, key: [], properties: new Map(operation?.parameters), navigation: new Map() }
+    return { method, path, fields: [], body: writeEntity(version, type, parameters, undefined) }
+  }
   const inline = given.map(
     ([key, value, type]) => `${encodeURIComponent(key)}=${encodeURIComponent(literalOf(version, type, value, key))}`,
   )
