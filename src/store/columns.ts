@@ -21,6 +21,14 @@ export const stateColumns: readonly (readonly [DeliveryState, string])[] = [
 
 export const flagNumbers = { holds: 1, probe: 2, awaitsChange: 4 } as const
 
+export function flagsOf(of: { readonly holds: boolean; readonly isProbe: boolean }, awaitsChange: boolean): number {
+  return (
+    (of.holds ? flagNumbers.holds : 0) |
+    (of.isProbe ? flagNumbers.probe : 0) |
+    (awaitsChange ? flagNumbers.awaitsChange : 0)
+  )
+}
+
 const stateNames = new Map<number, DeliveryState>(stateColumns.map(([state]) => [stateNumbers[state], state]))
 
 export function stateOf(column: Column): DeliveryState {

@@ -61,6 +61,25 @@ export const storeErrors = defineErrors('STORE', {
     means: 'The disk of the store did not confirm a write, so nothing more is taken until the next start: {text}',
     next: 'Check the disk of the data folder, then restart the hub; what it had acknowledged before is there.',
   },
+  CONNECTION_LOST: {
+    side: 'hub',
+    retry: 'soon',
+    means:
+      'The connection to the database of the store has ended, so nothing more is taken until the next start: {text}',
+    next: 'Nothing where a service manager starts the hub anew, or another hub stands by; else start it. What it had acknowledged is there.',
+  },
+  UNREACHABLE: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The database {database} at {address} cannot be opened: {text}',
+    next: 'Check that the server runs, and store.postgres in isthmus.yaml: host, port, database, user, password, tls.',
+  },
+  OWNED: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'Another hub ({owner}) works with the schema {schema} of database {database}.',
+    next: 'Let it run and stop this one, start this one with standby: true to take over when the other ends, or give it a schema of its own.',
+  },
   NEWER: {
     side: 'hub',
     retry: 'never',

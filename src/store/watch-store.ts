@@ -5,7 +5,11 @@ import type { Store } from './port.ts'
 
 const everyMs = 5 * SECOND
 /** After these the store takes nothing more until the process starts anew. */
-const fatal: ReadonlySet<string> = new Set([storeErrors.CLOSED.code, storeErrors.NOT_DURABLE.code])
+const fatal: ReadonlySet<string> = new Set([
+  storeErrors.CLOSED.code,
+  storeErrors.NOT_DURABLE.code,
+  storeErrors.CONNECTION_LOST.code,
+])
 
 /** Writes a little now and then, to learn soon that the store is lost. The returned function ends it. */
 export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (error: HubError) => void): () => void {

@@ -1,4 +1,6 @@
+import { parseId } from '../../kernel/id.ts'
 import { TransientMap } from '../../kernel/transient-map.ts'
+import type { ClaimRef } from '../port.ts'
 import { Heap } from './heap.ts'
 
 /** What the queue knows of a delivery that waits, runs, or holds back its successors. */
@@ -126,6 +128,20 @@ export class DeliveryQueue {
 
   get(seq: number): QueueEntry | undefined {
     return this.#entries.get(seq)
+  }
+
+  /** The entry of a claim that is still the owner. */
+  claimed({ id, fence }: ClaimRef): QueueEntry | undefined {
+    const seq = parseId(id)
+    const entry = seq === undefined ? undefined : this.#entries.get(seq)
+    return entry?.place === 'running' && entry.fence === fence && !entry.isEnding ? entry : undefined
+  }
+
+  /** The same, and from now on no other write of this claim is taken. */
+  ending(ref: ClaimRef): QueueEntry | undefined {
+    const entry = this.claimed(ref)
+    if (entry) entry.isEnding = true
+    return entry
   }
 
   /** Adds an entry in its place by age: at the end for new ones, further ahead for one that is queued again. */

@@ -1,8 +1,9 @@
 import { formatId, parseId } from '../../kernel/id.ts'
-import { errorColumn, flagNumbers, stateNumbers, wordsColumn } from '../columns.ts'
+import { errorColumn, flagsOf, stateNumbers, wordsColumn } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BookedFlow } from '../flow-counts.ts'
 import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
+import { makeFences } from '../queue/fences.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import type { Content } from '../recent-contents.ts'
 import { isDamaged } from './contents.ts'
@@ -25,7 +26,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   const hasten = database.prepare('update delivery set at = ?, flags = ? where seq = ?')
   const begin = database.prepare('begin')
   const commit = database.prepare('commit')
-  const nextFence = makeFences(parts)
+  const nextFence = makeFences(parts.facts)
 
   function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
     if (isDamaged(delivery.body)) return Promise.reject(storeErrors.BODY_DAMAGED({ bytes: delivery.body.bytes }))
@@ -159,7 +160,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function finish(ref: ClaimRef, finish: Finish): Promise<void> {
-    const entry = endingOf(ref)
+    const entry = queue.ending(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     const { seq } = entry
     const holds = finish.state === 'set-aside' && entry.holds && entry.orderKey !== undefined
@@ -197,7 +198,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function retry(ref: ClaimRef, { at, dueAt, error, awaitsChange }: Parameters<DeliveryStore['retry']>[1]) {
-    const entry = endingOf(ref)
+    const entry = queue.ending(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     const attempt = entry.attemptCount + 1
     return committer.commit<void>(
@@ -218,7 +219,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function receipt(ref: ClaimRef, stored: StoredReceipt): Promise<void> {
-    const entry = claimOf(ref)
+    const entry = queue.claimed(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     if (stored.state === 'intended' && !entry.mayHaveReceipts && entry.rowIntent === undefined)
       return intend(entry, stored)
@@ -251,7 +252,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function release(ref: ClaimRef): Promise<void> {
-    const entry = endingOf(ref)
+    const entry = queue.ending(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     // Behind the receipts that this claim still writes, so that the next one sees them.
     return committer.commit<void>(
@@ -307,21 +308,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
 
   async function renew(claims: readonly ClaimRef[]): Promise<readonly string[]> {
     // A claim ends with the process here, so there is nothing to prolong.
-    return claims.filter(ref => !claimOf(ref)).map(ref => ref.id)
-  }
-
-  /** The entry of a claim that is still the owner. */
-  function claimOf(ref: ClaimRef): QueueEntry | undefined {
-    const seq = parseId(ref.id)
-    const entry = seq === undefined ? undefined : queue.get(seq)
-    return entry?.place === 'running' && entry.fence === ref.fence && !entry.isEnding ? entry : undefined
-  }
-
-  /** The same, and from now on no other write of this claim is taken. */
-  function endingOf(ref: ClaimRef): QueueEntry | undefined {
-    const entry = claimOf(ref)
-    if (entry) entry.isEnding = true
-    return entry
+    return claims.filter(ref => !queue.claimed(ref)).map(ref => ref.id)
   }
 
   return { accept, claim, renew, receipt, finish, retry, release, wake, known }
@@ -330,25 +317,4 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
 /** The end could not be written; the claim stands and its owner may ask again. */
 function reopen(entry: QueueEntry): void {
   entry.isEnding = false
-}
-
-function flagsOf(of: { readonly holds: boolean; readonly isProbe: boolean }, awaitsChange: boolean): number {
-  return (
-    (of.holds ? flagNumbers.holds : 0) |
-    (of.isProbe ? flagNumbers.probe : 0) |
-    (awaitsChange ? flagNumbers.awaitsChange : 0)
-  )
-}
-
-// One start of the store has so many fencing numbers; they rise from start to start.
-const fencesPerStart = 2 ** 36
-
-function makeFences({ facts }: StoreParts): () => number {
-  const start = facts.read('starts') + 1
-  facts.write('starts', start)
-  let fence = start * fencesPerStart
-  return () => {
-    fence += 1
-    return fence
-  }
 }

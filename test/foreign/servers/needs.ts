@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { describe, test } from 'vitest'
+import { postgresqlPrograms } from './postgresql-programs.ts'
 
 /** What a foreign test may ask for: programs from Debian packages, and what makes each of them usable. */
 const proofs = {
@@ -30,6 +31,7 @@ const proofs = {
   sshd: { files: ['/usr/sbin/sshd', '/usr/bin/ssh'], asRoot: true },
   stunnel: { files: ['/usr/bin/stunnel'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
+  postgresql: { files: [`${postgresqlPrograms}/postgres`], asRoot: true },
   chromium: { files: ['/usr/bin/chromium'], asRoot: false },
 } as const
 

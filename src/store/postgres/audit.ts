@@ -1,0 +1,65 @@
+import { entryOf, hashOf, headOf } from '../audit-chain.ts'
+import { numberOf, optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
+import type { Records } from '../port.ts'
+import type { Committer } from './committer.ts'
+import { type ReadConnections, storableText } from './connection.ts'
+import { writeFact } from './facts.ts'
+
+const entriesPerPage = 1000
+const headFact = 'audit.head'
+
+const insert = { name: 'audit-write', text: 'insert into audit values ($1, $2, $3, $4, $5, $6)' }
+const selectLast = { name: 'audit-last', text: 'select number, hash from audit order by number desc limit 1' }
+const selectPage = { name: 'audit-page', text: 'select * from audit where number > $1 order by number limit $2' }
+const selectHead = { name: 'audit-head', text: 'select value from fact where name = $1' }
+const selectNewest = {
+  name: 'audit-newest',
+  text: 'select * from audit where number < $1 order by number desc limit $2',
+}
+
+/**
+ * The audit log. Each entry carries the sha256 of its content and of the entry before it, and the store remembers the
+ * last one, so a changed, inserted, removed or cut-off entry shows.
+ */
+export function openAudit(
+  reads: ReadConnections,
+  committer: Committer,
+): Pick<Records, 'audit' | 'auditLog' | 'auditBreak'> {
+  return {
+    audit: ({ at, who, action, detail }) =>
+      committer.commit(
+        async sql => {
+          const [last] = await sql.query(selectLast)
+          const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
+          const by = storableText(who.toWellFormed())
+          const row = { number, at: Math.round(at), who: by, action, detail: JSON.stringify(detail) }
+          const hash = hashOf(last ? textOf(last['hash']) : '', row)
+          await sql.query(insert, [number, row.at, by, action, row.detail, hash])
+          await sql.query(writeFact, [headFact, headOf(number, hash)])
+        },
+        { isAlone: true },
+      ),
+    async auditLog({ before, limit }) {
+      const rows = await reads.query(selectNewest, [before ?? Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(limit))])
+      return rows.map(entryOf)
+    },
+    auditBreak: () =>
+      reads.snapshot(async sql => {
+        let last = { number: 0, hash: '' }
+        for (;;) {
+          const page = await sql.query(selectPage, [last.number, entriesPerPage])
+          for (const row of page) {
+            const number = numberOf(row['number'])
+            const hash = textOf(row['hash'])
+            if (number !== last.number + 1) return last.number + 1
+            if (hash !== hashOf(last.hash, row)) return number
+            last = { number, hash }
+          }
+          if (page.length < entriesPerPage) break
+        }
+        const [head] = await sql.query(selectHead, [headFact])
+        const known = optionalTextOf(head?.['value']) ?? headOf(0, '')
+        return known === headOf(last.number, last.hash) ? undefined : last.number + 1
+      }),
+  }
+}

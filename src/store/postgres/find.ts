@@ -1,0 +1,65 @@
+import { parseId } from '../../kernel/id.ts'
+import { stateColumns, stateNumbers } from '../columns.ts'
+import { rowOf } from '../delivery-row.ts'
+import type { DeliveryQuery, DeliveryRow } from '../port.ts'
+import type { StoreParts } from './parts.ts'
+
+const bounds = `
+  seq < $1 and seq >= $2 and accepted_at >= $3 and seq <= $4 and accepted_at <= $5`
+
+// One search per flow and state, each along the index; a page of each is enough to find the newest of all.
+const byFlow = {
+  name: 'find',
+  text: `
+    select found.* from unnest($6::integer[]) as asked (flow) cross join unnest($7::integer[]) as wanted (state)
+    cross join lateral (
+      select * from delivery where delivery.flow = asked.flow and delivery.state = wanted.state and ${bounds}
+      order by seq desc limit $8) as found
+    order by seq desc limit $8`,
+}
+const everything = {
+  name: 'find-newest',
+  text: `select * from delivery where ${bounds} order by seq desc limit $6`,
+}
+// The greatest letter of Unicode closes the range of everything that begins with the word.
+const byTerm = {
+  name: 'find-term',
+  text: `
+    select * from delivery where seq in (select seq from term where word >= $8 and word <= $9)
+      and flow = any ($6::integer[]) and state = any ($7::integer[]) and ${bounds}
+    order by seq desc limit $10`,
+}
+
+/** Finds deliveries, newest first. Every way in ends at an index, so a page costs its length and not the store's. */
+export async function findDeliveries(parts: StoreParts, query: DeliveryQuery): Promise<readonly DeliveryRow[]> {
+  const { reads, flows, sequence, words, limits } = parts
+  const limit = Math.max(0, Math.min(Math.floor(query.limit), limits.findRows))
+  const booked = query.flow === undefined ? undefined : flows.find(query.flow)
+  if (query.flow !== undefined && !booked) return []
+  const before = query.before === undefined ? Number.MAX_SAFE_INTEGER : parseId(query.before)
+  if (before === undefined) return []
+
+  // The number follows the time closely, so it keeps the search short.
+  const { acceptedFrom, acceptedTo, term, state } = query
+  const range = [
+    before,
+    acceptedFrom === undefined ? 0 : sequence.lowest(acceptedFrom),
+    acceptedFrom === undefined ? Number.MIN_SAFE_INTEGER : Math.ceil(acceptedFrom),
+    acceptedTo === undefined ? Number.MAX_SAFE_INTEGER : sequence.highest(acceptedTo),
+    acceptedTo === undefined ? Number.MAX_SAFE_INTEGER : Math.floor(acceptedTo),
+  ]
+  const numbers = booked ? [booked.number] : [...flows.all()].map(({ number }) => number)
+  const states = (state === undefined ? stateColumns.map(([each]) => each) : [state]).map(each => stateNumbers[each])
+  const rows =
+    term !== undefined
+      ? await reads.query(byTerm, [...range, numbers, states, ...wordRange(words.storedTerm(term)), limit])
+      : booked || state !== undefined
+        ? await reads.query(byFlow, [...range, numbers, states, limit])
+        : await reads.query(everything, [...range, limit])
+  return rows.map(row => rowOf(parts, row))
+}
+
+function wordRange(term: string): readonly [string, string] {
+  const word = term.endsWith('*') ? term.slice(0, -1) : term
+  return [word, term.endsWith('*') ? `${word}\u{10FFFF}` : word]
+}

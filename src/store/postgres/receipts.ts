@@ -1,0 +1,52 @@
+import { numberOf } from '../columns.ts'
+import type { StoredReceipt } from '../port.ts'
+import { receiptOf } from '../receipt-row.ts'
+import type { Sql } from './connection.ts'
+
+const upsert = {
+  name: 'receipt-write',
+  text: `
+    insert into receipt (seq, effect, state, at, summary, fields, answer_headers, answer_type, answer_body)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    on conflict (seq, effect) do update set state = excluded.state, at = excluded.at, summary = excluded.summary,
+      fields = excluded.fields, answer_headers = excluded.answer_headers, answer_type = excluded.answer_type,
+      answer_body = excluded.answer_body`,
+}
+// The number of the row says in which order they were written first.
+const select = { name: 'receipts', text: 'select * from receipt where seq = any ($1::bigint[]) order by number' }
+const deleteIntents = { name: 'receipt-forget', text: `delete from receipt where seq = $1 and state = 'intended'` }
+
+export function putReceipt(sql: Sql, seq: number, receipt: StoredReceipt): Promise<unknown> {
+  const { effect, state, at, summary, fields, answer } = receipt
+  return sql.query(upsert, [
+    seq,
+    effect,
+    state,
+    Math.round(at),
+    summary,
+    fields === undefined ? null : JSON.stringify(fields),
+    answer === undefined ? null : JSON.stringify(answer.headers),
+    answer?.type ?? null,
+    answer?.body ?? null,
+  ])
+}
+
+/** Receipts of several deliveries, by the number of the delivery. */
+export async function readReceipts(
+  sql: Sql,
+  seqs: readonly number[],
+): Promise<ReadonlyMap<number, readonly StoredReceipt[]>> {
+  const found = new Map<number, StoredReceipt[]>()
+  if (seqs.length === 0) return found
+  for (const row of await sql.query(select, [seqs])) {
+    const seq = numberOf(row['seq'])
+    const others = found.get(seq)
+    if (others) others.push(receiptOf(row))
+    else found.set(seq, [receiptOf(row)])
+  }
+  return found
+}
+
+export function forgetIntents(sql: Sql, seq: number): Promise<unknown> {
+  return sql.query(deleteIntents, [seq])
+}
