@@ -23,7 +23,7 @@ import { openVault } from './auth/vault.ts'
 import type { ConnectorListen, Connectors } from './connector/hub/connectors.ts'
 import type { TunnelRequest } from './connector/hub/open-stream.ts'
 import type { Engine } from './engine/control.ts'
-import { createEngine } from './engine/engine.ts'
+import { createEngine, type EngineOptions } from './engine/engine.ts'
 import type { LoadedFlow } from './flow/document.ts'
 import { type DeclarationLoaders, lateDeclarations } from './flow/late-declarations.ts'
 import { locationsOf } from './flow/locations.ts'
@@ -41,6 +41,7 @@ import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { makeConnect } from './protocols/net/connect.ts'
 import { lateSteps } from './steps/late-steps.ts'
 import type { Store } from './store/port.ts'
+import type { PostgresAddress } from './store/postgres/connection.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import { watchStore } from './store/watch-store.ts'
 
@@ -68,9 +69,19 @@ export interface EndpointsAddress extends Address {
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
 export type AlertMailServer = z.input<typeof smtpReceiver.config>
 
+/** A store on PostgreSQL instead of the one in the data folder. */
+export interface StoreSettings {
+  readonly address: PostgresAddress
+  /** Waits while another hub works with the store; otherwise STORE_OWNED. */
+  readonly standby: boolean
+}
+
 export interface HubOptions {
   /** Holds the database, the bodies, the master key and the admin token. */
   readonly dataFolder: string
+  readonly store?: StoreSettings | undefined
+  /** Ends the start of a hub that stands by. */
+  readonly stop?: AbortSignal
   readonly stage: string
   /** Absolute paths of the flow documents. */
   readonly flowFiles: readonly string[]
@@ -151,7 +162,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     let secretValues: () => readonly string[] = () => []
     const logBook = createLogBook({ ...options.log, clock, secretValues: () => secretValues() })
     const { log } = logBook
-    const store = await openSqliteStore({ folder: dataFolder, limits, clock })
+    const owner = `${hostname()}-${process.pid}`
+    const store = await openStore(options, { owner, limits, clock, log })
     undo.push(() => store.close())
     const { token: adminToken } = await ensureAdminToken(dataFolder)
     const keyFile = join(dataFolder, 'master.key')
@@ -203,7 +215,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       connect,
       credential: credentials.lookup,
       serve: endpoints.serve,
-      owner: `${hostname()}-${process.pid}`,
+      owner,
       mask: text => logBook.mask.text(text),
     })
     undo.push(() => engine.close())
@@ -359,6 +371,26 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     await closeAll(undo)
     throw error
   }
+}
+
+async function openStore(
+  { dataFolder, store, stop }: HubOptions,
+  { owner, limits, clock, log }: Pick<EngineOptions, 'owner' | 'limits' | 'clock' | 'log'>,
+): Promise<Store> {
+  if (!store) return openSqliteStore({ folder: dataFolder, limits, clock })
+  // Loaded only where it is used: it brings a driver of its own.
+  const { openPostgresStore } = await import('./store/postgres/open.ts')
+  const standby = {
+    signal: stop ?? new AbortController().signal,
+    onWaiting: (other: string) => log.info('hub.standing-by', { for: other, schema: store.address.schema }),
+  }
+  return openPostgresStore({
+    address: store.address,
+    owner,
+    limits,
+    clock,
+    standby: store.standby ? standby : undefined,
+  })
 }
 
 /** Names of the running flows that go through each location. */
