@@ -245,6 +245,27 @@ describe.each(ways)('over %s', way => {
     await expectInStep()
   })
 
+  test('whoever moves the first appointment in the CRM to another day moves all of them there', async () => {
+    await putMondays()
+    const head = rows().find(row => !String(row.values['GroupwareItemID']).includes('#'))
+    if (!head) throw new Error('there is no series')
+    const tuesday = { StartDate: '2026-10-06T07:00:00Z', EndDate: '2026-10-06T08:00:00Z' }
+    both.c4c.twin.store.change(head, tuesday)
+    await settle()
+    expect(await series()).toMatchObject({
+      start: '2026-10-06T07:00:00Z',
+      recurrence: { days: ['tuesday'], firstDay: '2026-10-06' },
+    })
+    expect(starts().slice(0, 4)).toEqual([
+      '2026-10-06T07:00:00Z',
+      '2026-10-13T07:00:00Z',
+      '2026-10-20T07:00:00Z',
+      '2026-10-27T08:00:00Z',
+    ])
+    expect(starts().at(-1)).toBe('2026-12-01T08:00:00Z')
+    await expectInStep()
+  })
+
   test('a series that is deleted on one side goes on the other, all of it', async () => {
     await putMondays()
     await both.drop('exchange', 'appointment', 'Jour fixe')

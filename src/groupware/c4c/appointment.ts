@@ -1,8 +1,9 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { asText } from '../body-text.ts'
-import { endOf } from '../occurrences.ts'
-import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
+import { movedRecurrence } from '../moved-series.ts'
+import { dayOf, endOf } from '../occurrences.ts'
+import type { Appointment, Attendee, Exception, Moment, Recurrence } from '../plan/items.ts'
 import {
   type C4CCodes,
   cancelledCode,
@@ -15,7 +16,7 @@ import {
   showAsCode,
   showAsOf,
 } from './codes.ts'
-import { readSeriesNote, writeSeriesNote } from './series-note.ts'
+import { readSeriesNote, type SeriesNote, writeSeriesNote } from './series-note.ts'
 import { instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
 
 const parties = 'AppointmentInvolvedParties'
@@ -31,15 +32,17 @@ export function readAppointment({ values }: C4CRow, codes: C4CCodes): Appointmen
   }
   const note = noteAt(values, texts, codes.seriesText)
   const series = note && readSeriesNote(note.text)
+  const zone = series?.zone ?? ianaOfSapZone(textAt(values, 'StartDatetimeZoneCode'))
+  const start = moment('StartDate')
   const organizer = textAt(values, 'OrganizerEmailURI').toLowerCase()
   const attendees = partAt(values, parties).flatMap(each => readAttendee(each, codes))
   return {
     kind: 'appointment',
     subject: textAt(values, 'Subject'),
-    start: moment('StartDate'),
+    start,
     end: moment('EndDate'),
     isAllDay,
-    zone: series?.zone ?? ianaOfSapZone(textAt(values, 'StartDatetimeZoneCode')),
+    zone,
     location: textAt(values, 'Location'),
     body: asText({ type: 'text', content: noteAt(values, texts, codes.bodyText)?.text ?? '' }),
     showAs: showAsOf(textAt(values, 'AvailabilityCode')),
@@ -51,9 +54,17 @@ export function readAppointment({ values }: C4CRow, codes: C4CCodes): Appointmen
     organizer: organizer === '' || attendees.length === 0 ? null : { address: organizer, name: '' },
     attendees,
     attachments: [],
-    recurrence: series?.recurrence ?? null,
+    recurrence: series ? recurrenceOf(series, start) : null,
     exceptions: series?.exceptions ?? {},
   }
+}
+
+/** How a series repeats that begins at `start`, be it that somebody has moved its first appointment to another day. */
+function recurrenceOf({ recurrence, zone, start: before, made }: SeriesNote, start: Moment): Recurrence | null {
+  const was = before ?? made?.start
+  if (!recurrence || was === undefined) return recurrence
+  const [from, to] = [was, start].map(moment => dayOf({ zone, isAllDay: moment.length === 10 }, moment))
+  return from === undefined || to === undefined || from === to ? recurrence : movedRecurrence(recurrence, from, to)
 }
 
 function readAttendee({ values }: C4CRow, codes: C4CCodes): readonly Attendee[] {

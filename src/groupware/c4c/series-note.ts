@@ -3,6 +3,8 @@ import type { Appointment, Day, Moment } from '../plan/items.ts'
 
 /** What Cloud for Customer has no fields for: how a series repeats, what differs in it, and in which zone it keeps its hour. */
 export interface SeriesNote extends Pick<Appointment, 'zone' | 'recurrence' | 'exceptions'> {
+  /** When the series began as this was written: where it begins elsewhere now, somebody has moved it. */
+  readonly start?: Moment | undefined
   readonly made?: Made | undefined
 }
 
@@ -22,8 +24,9 @@ export interface Made {
 const head = 'Repeating appointment, kept by the groupware sync. Do not edit.'
 
 /** The note as text; the first line is for people. */
-export function writeSeriesNote({ zone, recurrence, exceptions, made }: SeriesNote): string {
-  return `${head}\n${JSON.stringify({ zone, recurrence, exceptions: inOrder(exceptions), ...(made && { made }) })}`
+export function writeSeriesNote({ zone, start, recurrence, exceptions, made }: SeriesNote): string {
+  const facts = { zone, start, recurrence, exceptions: inOrder(exceptions), ...(made && { made }) }
+  return `${head}\n${JSON.stringify(facts)}`
 }
 
 /** The same exceptions always have the same text. */
@@ -47,6 +50,7 @@ function inOrder(exceptions: Appointment['exceptions']): Appointment['exceptions
 const dayName = z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'])
 const shape = z.object({
   zone: z.string(),
+  start: z.string().optional(),
   recurrence: z.object({
     unit: z.enum(['day', 'week', 'month', 'year']),
     interval: z.int().min(1),
