@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { parseId } from '../kernel/id.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { DeliveryDetail, StoredBody } from '../store/port.ts'
+import type { DeliveryDetail, DeliveryQuery, StoredBody } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
 import {
@@ -24,7 +24,8 @@ const findQuery = z.strictObject({
   flow: z.string().optional(),
   state: z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']).optional(),
   term: z.string().max(1000).optional().meta({
-    description: 'Message-ID, DOCNUM, queue id of either side; its beginning with a trailing *.',
+    description:
+      'Message-ID, DOCNUM, queue id of either side, its beginning with a trailing *; or the id of a message.',
   }),
   from: time.optional().meta({ description: 'Accepted at or after this time.' }),
   to: time.optional().meta({ description: 'Accepted before this time.' }),
@@ -40,6 +41,15 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     const detail = parseId(id) === undefined ? undefined : await store.get(id.toUpperCase())
     if (!detail) throw storeErrors.NOT_FOUND({ id })
     return detail
+  }
+
+  /** The message of this very id, where it fits the rest of the query; what replays it came later and stands before it. */
+  async function ownRow(term: string, query: DeliveryQuery): Promise<DeliveryDetail | undefined> {
+    const detail = parseId(term) === undefined ? undefined : await store.get(term.toUpperCase())
+    if (!detail || (query.flow ?? detail.flow) !== detail.flow || (query.state ?? detail.state) !== detail.state) return
+    const { acceptedFrom = detail.acceptedAt, acceptedTo = Number.POSITIVE_INFINITY, before } = query
+    const fits = detail.acceptedAt >= acceptedFrom && detail.acceptedAt < acceptedTo
+    return fits && (before === undefined || detail.id < before.toUpperCase()) ? detail : undefined
   }
 
   async function viewDetail(id: string) {
@@ -72,6 +82,8 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       const bare = term?.replace(/^<|>$/g, '')
       if (rows.length === 0 && bare !== term)
         rows = await store.find({ ...query, term: bare, acceptedFrom, acceptedTo })
+      const own = term === undefined ? undefined : await ownRow(term, { ...query, acceptedFrom, acceptedTo })
+      if (own && rows.length < limit) rows = [...rows, own]
       return { messages: rows.map(viewMessage), next: rows.length === limit ? rows.at(-1)?.id : undefined }
     },
   )

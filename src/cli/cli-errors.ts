@@ -28,6 +28,12 @@ export const cliErrors = defineErrors('CLI', {
     means: 'The admin token cannot be read from {file}.',
     next: 'Name the file admin.token in the data folder of the hub with --token-file or ISTHMUS_TOKEN_FILE.',
   },
+  ADDRESS_WRONG: {
+    side: 'caller',
+    retry: 'never',
+    means: '"{url}" is no address of a hub.',
+    next: 'Write it in full, for example http://127.0.0.1:8080 or https://hub.contoso.com, in --url or ISTHMUS_URL.',
+  },
   PLAIN_HTTP: {
     side: 'caller',
     retry: 'never',
@@ -73,7 +79,7 @@ export const cliErrors = defineErrors('CLI', {
   FILE_NOT_MADE: {
     side: 'caller',
     retry: 'never',
-    means: 'The file {file} cannot be made, so no key was made: {text}',
+    means: 'The file {file} cannot be made, so nothing was done: {text}',
     next: 'Name a file that is not there yet, in a folder where you may write.',
   },
 })

@@ -121,7 +121,37 @@ test('a body on a terminal cannot act, and a file is never overwritten', async (
   const cwd = await temporaryFolder()
   expect((await isthmus(['message', 'body', id, '--out', 'body.bin'], { world, cwd })).code).toBe(0)
   expect(await readFile(join(cwd, 'body.bin'), 'utf8')).toBe('a\u001b]0;evil\u0007\nb')
-  expect((await isthmus(['message', 'body', id, '--out', 'body.bin'], { world, cwd })).code).not.toBe(0)
+  for (const file of ['body.bin', 'no-folder/body.bin']) {
+    expect(await isthmus(['message', 'body', id, '--out', file], { world, cwd })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('CLI_FILE_NOT_MADE'),
+    })
+  }
+})
+
+test('a message is found by its own id, beside what replays it and within the rest of the question', async () => {
+  const world = await open()
+  const { id } = await world.accept('x')
+  await world.engine().idle()
+  const replayed = await isthmus(['--json', 'message', 'replay', id], { world })
+  const { id: replay } = JSON.parse(replayed.out) as { id: string }
+  await world.engine().idle()
+  const find = async (...more: string[]) => {
+    const { out } = await isthmus(['--json', 'message', 'find', id.toLowerCase(), ...more], { world })
+    return (JSON.parse(out) as { messages: { id: string }[] }).messages.map(each => each.id)
+  }
+  expect((await isthmus(['message', 'find', id], { world })).out).toContain(replay)
+  expect(await find()).toEqual([id])
+  expect(await find('--flow', 'orders', '--state', 'delivered', '--from', '1970-01-01', '--limit', '1')).toEqual([id])
+  for (const other of [
+    ['--flow', 'others'],
+    ['--state', 'dropped'],
+    ['--from', '2199-01-01T00:00+01:00'],
+    ['--to', '1970-01-01T00:00'],
+    ['--before', id],
+  ]) {
+    expect([other, await find(...other)]).toEqual([other, []])
+  }
 })
 
 test('messages are skipped and replayed with a reason in the audit log, whose chain is verified', async () => {
@@ -244,6 +274,15 @@ test('every error is a sentence and a next step with an exit code, never a stack
     [4, 'no flow document nothing', ['flow', 'show', 'nothing'], { world }],
     [4, 'There is no delivery', ['message', 'show', 'nothing'], { world }],
     [2, 'not a duration', ['message', 'find', '--since', 'yesterday'], { world }],
+    [2, 'It takes a whole number', ['message', 'find', '--limit', 'all'], { world }],
+    [2, 'It takes a whole number', ['audit', 'list', '--before', '-1'], { world }],
+    [2, 'It takes a whole number', ['log', '--limit', '1.5'], { world }],
+    [2, 'It takes a time', ['message', 'find', '--from', 'yesterday'], { world }],
+    [2, 'It takes a time', ['message', 'find', '--to', '2026-13-01'], { world }],
+    [2, 'cannot be used with', ['message', 'find', '--since', '2h', '--from', '2026-11-22'], { world }],
+    [2, 'Name addresses, or --all.', ['mailbox', 'pause', 'contoso'], { world }],
+    [2, 'is no address of a hub', ['--url', 'localhost:8080', 'flow', 'list'], { world }],
+    [2, 'is no address of a hub', ['--url', '', 'flow', 'list'], { world }],
     [2, 'cannot be read', ['message', 'repair', 'x', '--headers', 'none.json'], { world, cwd }],
     [70, 'no hub is started here', ['serve'], { cwd }],
   ]
@@ -357,6 +396,15 @@ const wrongConfigs: [string, string, string][] = [
   ['a size without unit', 'limits:\n  messageBytes: 100\n', 'isthmus.yaml:2:'],
   ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
   ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
+  ['a channel that is not there', 'alerts:\n  default: [log, on-cal]\n', 'isthmus.yaml:2:18'],
+  ['a folder of flows that is not there', 'flows: [flows, cost]\n', 'cost, which isthmus.yaml names under flows'],
+  ['a file that is not there', 'trust: [ca.pem]\n', 'ca.pem, which isthmus.yaml names under trust'],
+  ['an authority that is none', 'trust: [isthmus.yaml]\n', 'it holds no certificate'],
+  [
+    'a client authority that is none',
+    'endpoints: { client-authorities: [isthmus.yaml] }\n',
+    'names under endpoints.client-authorities, cannot be used: it holds no certificate',
+  ],
 ]
 test.each(wrongConfigs)('a configuration with %s is refused at its place', async (_what, text, place) => {
   const cwd = await temporaryFolder()

@@ -4,6 +4,7 @@ import { heldDecidedView, heldView } from '../api/groupware-views.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { wholeNumber } from './input.ts'
 import { table } from './print.ts'
 
 const sides = { exchange: 'Exchange', crm: 'CRM' } as const
@@ -19,7 +20,7 @@ export function heldCommands(mailbox: Command, cli: Cli): void {
     )
     .option('--kind <kind>', 'only mail, appointment, contact or task')
     .option('--after <position>', 'the page behind this one')
-    .option('--limit <count>', 'how many', '200')
+    .option('--limit <count>', 'how many', wholeNumber, '200')
     .action(async (address: string, options: Record<string, string | undefined>, command: Command) => {
       const answer = readAnswer(heldView, await cli.hub(command).get(pathOf(address, 'held'), options))
       if (Object.keys(answer.counts).length > 0) cli.exitWith(exitCodes.notInOrder)

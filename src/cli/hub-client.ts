@@ -23,9 +23,11 @@ export interface HubClient {
 type Query = Readonly<Record<string, string | number | undefined>>
 
 export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | 'signal'>): HubClient {
-  const base = (address.url ?? io.env.ISTHMUS_URL ?? defaultUrl).replace(/\/+$/, '')
+  // A variable that is set to nothing is one that is not set.
+  const base = (address.url ?? (io.env.ISTHMUS_URL || defaultUrl)).replace(/\/+$/, '')
 
   async function open(path: string, query: Query = {}, init: RequestInit = {}): Promise<Response> {
+    if (!/^https?:$/.test(URL.parse(base)?.protocol ?? '')) throw cliErrors.ADDRESS_WRONG({ url: base })
     const url = withQuery(`${base}${path}`, query)
     refusePlainHttp(url)
     const headers = { ...(init.headers as Record<string, string>), authorization: `Bearer ${await readToken()}` }
@@ -35,7 +37,8 @@ export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | '
   }
 
   async function readToken(): Promise<string> {
-    if (io.env.ISTHMUS_TOKEN) return io.env.ISTHMUS_TOKEN
+    const token = io.env.ISTHMUS_TOKEN?.trim()
+    if (token) return token
     const file = resolve(io.cwd, address.tokenFile ?? io.env.ISTHMUS_TOKEN_FILE ?? 'data/admin.token')
     try {
       return await readAdminToken(file)

@@ -22,6 +22,18 @@ export const configErrors = defineErrors('CONFIG', {
     means: 'The configuration {file} cannot be read: {text}',
     next: 'Name the file with --config or ISTHMUS_CONFIG, or leave both out for the defaults.',
   },
+  FILE_UNUSABLE: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The file {file}, which isthmus.yaml names under {key}, cannot be used: {text}',
+    next: 'Correct its path in isthmus.yaml, its rights or what it holds.',
+  },
+  FLOWS_MISSING: {
+    side: 'flow',
+    retry: 'never',
+    means: 'There is nothing at {path}, which isthmus.yaml names under flows.',
+    next: 'Correct the path; a folder that stays empty for now has to be made.',
+  },
   ADAPTER_UNUSABLE: {
     side: 'flow',
     retry: 'never',
@@ -65,18 +77,26 @@ const channel = z.union([
   }),
 ])
 
-const alerts = z.strictObject({
-  channels: z.record(z.string(), channel).default({}).meta({ description: 'Channels by name; log is always there.' }),
-  default: z.array(z.string()).default(['log']).meta({ description: 'Channels for flows that name none.' }),
-  'look-every': duration.default(defaultAlertPolicy.lookEveryMs).meta({ description: 'How often all is looked at.' }),
-  'link-down': duration
-    .default(defaultAlertPolicy.linkDownMs)
-    .meta({ description: 'How long a link may be down, or something stay undone on it.' }),
-  'queue-age': duration.default(defaultAlertPolicy.queueAgeMs).meta({ description: 'How long a delivery may wait.' }),
-  'credential-ends': duration
-    .default(defaultAlertPolicy.credentialEndsMs)
-    .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
-})
+const alerts = z
+  .strictObject({
+    channels: z.record(z.string(), channel).default({}).meta({ description: 'Channels by name; log is always there.' }),
+    default: z.array(z.string()).default(['log']).meta({ description: 'Channels for flows that name none.' }),
+    'look-every': duration.default(defaultAlertPolicy.lookEveryMs).meta({ description: 'How often all is looked at.' }),
+    'link-down': duration
+      .default(defaultAlertPolicy.linkDownMs)
+      .meta({ description: 'How long a link may be down, or something stay undone on it.' }),
+    'queue-age': duration.default(defaultAlertPolicy.queueAgeMs).meta({ description: 'How long a delivery may wait.' }),
+    'credential-ends': duration
+      .default(defaultAlertPolicy.credentialEndsMs)
+      .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
+  })
+  .superRefine(({ channels, default: told }, context) => {
+    for (const [index, name] of told.entries()) {
+      if (name === 'log' || name in channels) continue
+      const message = `there is no channel ${name} under alerts.channels, so nobody would hear of an alert`
+      context.addIssue({ code: 'custom', path: ['default', index], message })
+    }
+  })
 
 const origin = z.url({ protocol: /^https?$/ }).refine(text => URL.parse(text)?.origin === text.replace(/\/$/, ''), {
   error: 'it must be an origin, without a path',

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -28,7 +29,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
   return {
     dataFolder: resolve(folder, config.data),
     stage: config.stage,
-    flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each))),
+    flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each), each === 'flows')),
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),
@@ -36,7 +37,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     console: config.admin.console ? consoleFolder : undefined,
     signIn: signInSettings(config.admin['sign-in']),
-    trustedCertificates: config.trust.map(each => readText(resolve(folder, each))),
+    trustedCertificates: config.trust.map(each => readCertificate(resolve(folder, each), 'trust')),
     limits: knownLimits(config),
     alertPolicy: {
       lookEveryMs: alerts['look-every'],
@@ -88,7 +89,8 @@ function endpointsAddress({ endpoints }: HubConfig, folder: string): EndpointsAd
     url: url?.replace(/\/$/, ''),
     tls:
       typeof tls === 'object' ? { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) } : tls,
-    clientAuthorities: endpoints['client-authorities'].map(file => readText(resolve(folder, file))),
+    clientAuthorities: endpoints['client-authorities'].map(file =>
+      readCertificate(resolve(folder, file), 'endpoints.client-authorities'),
   }
 }
 
@@ -98,8 +100,8 @@ function tokenSettings({ tokens }: HubConfig, folder: string): TokenSettings {
     algorithm: tokens.algorithm,
     trusted: tokens.trusted.map(({ certificates, jwks, ...rest }) => ({
       ...rest,
-      certificates: certificates.map(file => readText(resolve(folder, file))),
-      jwks: jwks === undefined ? undefined : readText(resolve(folder, jwks)),
+      certificates: certificates.map(file => readCertificate(resolve(folder, file), 'tokens.trusted')),
+      jwks: jwks === undefined ? undefined : readNamed(resolve(folder, jwks), 'tokens.trusted'),
     })),
   }
 }
@@ -113,13 +115,38 @@ function readText(file: string): string {
   }
 }
 
+/** What a file holds that isthmus.yaml names under this key. */
+function readNamed(file: string, key: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw configErrors.FILE_UNUSABLE({ file, key, text }, { cause })
+  }
+}
+
+/** The same, where only certificates are of use: a wrong file would be trusted for nothing without a word. */
+function readCertificate(file: string, key: string): string {
+  const pem = readNamed(file, key)
+  try {
+    void new X509Certificate(pem)
+  } catch (cause) {
+    throw configErrors.FILE_UNUSABLE({ file, key, text: 'it holds no certificate in PEM.' }, { cause })
+  }
+  return pem
+}
+
 function knownLimits({ limits }: HubConfig): Partial<Limits> {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
 }
 
 /** The documents of a folder: flow.yaml and NAME.flow.yaml, its own and those one level below. A file is taken as it is. */
-function flowFiles(path: string): readonly string[] {
-  if (!existsSync(path)) return []
+function flowFiles(path: string, isUsual: boolean): readonly string[] {
+  if (!existsSync(path)) {
+    // Nobody has to have flows from the start; a name that somebody wrote leads somewhere.
+    if (isUsual) return []
+    throw configErrors.FLOWS_MISSING({ path })
+  }
   if (statSync(path).isFile()) return [path]
   const inside = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory())
   const candidates = [path, ...inside.map(entry => join(path, entry.name)).toSorted()]

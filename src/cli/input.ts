@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { InvalidArgumentError } from 'commander'
 import { MiB } from '../kernel/size.ts'
 import { cliErrors } from './cli-errors.ts'
 import type { CliIo } from './io.ts'
@@ -46,4 +47,32 @@ export async function readSecret(field: string, io: Pick<CliIo, 'stdin' | 'stder
   const secret = (await readInput(io)).toString('utf8').replace(/\r?\n$/, '')
   if (secret === '') throw cliErrors.INPUT_MISSING({ what: field })
   return secret
+}
+
+/** A new file for what a command gives, readable by its owner alone: one that is there may hold what still counts. */
+export async function openNewFile(path: string): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  try {
+    return { path, handle: await open(path, 'wx', 0o600) }
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw cliErrors.FILE_NOT_MADE({ file: path, text }, { cause })
+  }
+}
+
+/** Reads an option that says how many, or which number. */
+export function wholeNumber(text: string): string {
+  if (/^\d{1,15}$/.test(text)) return text
+  throw new InvalidArgumentError('It takes a whole number.')
+}
+
+const isoTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/
+
+/** Reads an option that names a time; without an offset it is one of UTC, as times are printed. */
+export function isoInstant(text: string): string {
+  const [, offset] = isoTime.exec(text) ?? []
+  const at = isoTime.test(text)
+    ? Date.parse(offset === undefined && text.includes('T') ? `${text}Z` : text)
+    : Number.NaN
+  if (!Number.isNaN(at)) return new Date(at).toISOString()
+  throw new InvalidArgumentError('It takes a time: 2026-11-22, 2026-11-22T08:30 (UTC) or 2026-11-22T08:30+01:00.')
 }

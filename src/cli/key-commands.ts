@@ -1,11 +1,11 @@
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { z } from 'zod'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
-import { readText } from './input.ts'
+import { openNewFile, readText } from './input.ts'
 import { facts, table } from './print.ts'
 import {
   createdKeyView,
@@ -135,16 +135,6 @@ async function parametersOf(options: MakeOptions, cli: Cli): Promise<Record<stri
 function readDays(text: string): number {
   if (/^\d{1,4}d?$/.test(text)) return Number.parseInt(text, 10)
   throw cliErrors.ARGUMENT_WRONG({ text: `--validity takes a number of days, not "${text}".`, command: 'key' })
-}
-
-/** Never over a file that is there: it may hold the key that still works. */
-async function openNewFile(path: string): Promise<{ readonly path: string; readonly handle: FileHandle }> {
-  try {
-    return { path, handle: await open(path, 'wx', 0o600) }
-  } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause)
-    throw cliErrors.FILE_NOT_MADE({ file: path, text }, { cause })
-  }
 }
 
 function listed(keys: readonly KeyAnswer[]): string {

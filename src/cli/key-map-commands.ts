@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
+import { wholeNumber } from './input.ts'
 import { facts, table } from './print.ts'
 
 const entryAnswer = z.object({ key: z.string(), value: z.json(), revision: z.number(), at: z.string() })
@@ -33,7 +34,7 @@ export function keyMapCommands(program: Command, cli: Cli): void {
     .description('all key maps, or the entries of one')
     .option('--prefix <text>', 'only keys that begin so')
     .option('--after <key>', 'the page behind this key')
-    .option('--limit <count>', 'at most so many entries', '100')
+    .option('--limit <count>', 'at most so many entries', wholeNumber, '100')
     .action(async (map: string | undefined, options: ListOptions, command: Command) => {
       const hub = cli.hub(command)
       if (map === undefined) {

@@ -4,6 +4,7 @@ import { logLevels } from '../monitor/log.ts'
 import { formatLine } from '../monitor/log-format.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli, GlobalOptions } from './cli.ts'
+import { wholeNumber } from './input.ts'
 
 const fields = z.record(z.string(), z.json())
 const lineAnswer = z.object({ at: z.string(), level: z.enum(logLevels), event: z.string(), fields })
@@ -26,7 +27,7 @@ export function logCommand(program: Command, cli: Cli): void {
     .option('--flow <name>', 'only of this flow')
     .option('--delivery <id>', 'only of this delivery')
     .addOption(new Option('--level <level>', 'this level and above').choices([...logLevels]).default('info'))
-    .option('--limit <count>', 'so many older lines first', '100')
+    .option('--limit <count>', 'so many older lines first', wholeNumber, '100')
     .action(async (options: LogOptions, command: Command) => {
       const { follow, ...query } = options
       const isJson = command.optsWithGlobals<GlobalOptions>().json === true

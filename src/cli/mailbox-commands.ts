@@ -13,7 +13,7 @@ import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { heldCommands } from './held-commands.ts'
-import { readText } from './input.ts'
+import { readText, wholeNumber } from './input.ts'
 import { jobCommands } from './mailbox-job-commands.ts'
 import { facts, table } from './print.ts'
 import { readYaml } from './yaml-input.ts'
@@ -149,8 +149,8 @@ export function mailboxCommands(program: Command, cli: Cli): void {
     .command('log <address>')
     .description('the log of a mailbox, newest first')
     .option('--item <text>', 'only lines about items with this title or id')
-    .option('--before <number>', 'the page before this line')
-    .option('--limit <count>', 'how many lines', '100')
+    .option('--before <number>', 'the page before this line', wholeNumber)
+    .option('--limit <count>', 'how many lines', wholeNumber, '100')
     .action(async (address: string, options: Record<string, string | undefined>, command: Command) => {
       const schema = z.object({ lines: z.array(logLineView), next: z.number().optional() })
       const answer = readAnswer(schema, await cli.hub(command).get(pathOf(address, '/log'), options))

@@ -52,7 +52,7 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
           command: Command,
         ) => {
           if ((all === true) === addresses.length > 0) {
-            throw cliErrors.INPUT_MISSING({ what: 'either addresses or --all' })
+            throw cliErrors.ARGUMENT_WRONG({ text: 'Name addresses, or --all.', command: `mailbox ${action}` })
           }
           await runJob(cli, command, jobView, { organization, action, mailboxes: all ? 'all' : addresses, wait })
         },

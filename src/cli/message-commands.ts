@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
@@ -8,7 +7,7 @@ import { parseDuration } from '../kernel/time.ts'
 import { lossView, messageDetailView, messageList, readAnswer, skippedMessageView } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
-import { readInput, readText } from './input.ts'
+import { isoInstant, openNewFile, readInput, readText, wholeNumber } from './input.ts'
 import { facts, printableLines, table } from './print.ts'
 
 const states = ['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']
@@ -33,11 +32,11 @@ export function messageCommands(program: Command, cli: Cli): void {
     .description('finds messages by Message-ID, DOCNUM or any id of either side (or its beginning and *)')
     .option('--flow <name>', 'of this flow')
     .addOption(new Option('--state <state>', 'in this state').choices(states))
-    .option('--since <duration>', 'accepted within this time, for example 2h')
-    .option('--from <time>', 'accepted at or after this time (ISO 8601)')
-    .option('--to <time>', 'accepted before this time (ISO 8601)')
+    .addOption(new Option('--since <duration>', 'accepted within this time, for example 2h').conflicts('from'))
+    .option('--from <time>', 'accepted at or after this time (ISO 8601; UTC unless it says otherwise)', isoInstant)
+    .option('--to <time>', 'accepted before this time', isoInstant)
     .option('--before <id>', 'older than this one (next page)')
-    .option('--limit <count>', 'at most so many', '50')
+    .option('--limit <count>', 'at most so many', wholeNumber, '50')
     .action(async (term: string | undefined, options: FindOptions, command: Command) => {
       const { since, ...query } = options
       const from = since === undefined ? query.from : new Date(Date.now() - parseDuration(since)).toISOString()
@@ -69,14 +68,20 @@ export function messageCommands(program: Command, cli: Cli): void {
     .command('body <id>')
     .description('the very bytes of the body')
     .option('--original', 'as it was before a repair')
-    .option('--first <bytes>', 'only the first bytes')
+    .option('--first <bytes>', 'only the first bytes', wholeNumber)
     .option('--out <file>', 'into this file instead of standard output')
     .action(async (id: string, options: { original?: boolean; first?: string; out?: string }, command: Command) => {
       const which = options.original ? 'original' : 'current'
       const response = await cli.hub(command).open(pathOf(id, '/body'), { first: options.first, which })
       if (options.out !== undefined) {
-        const file = resolve(cli.io.cwd, options.out)
-        if (response.body) await pipeline(response.body, createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+        const file = await openNewFile(resolve(cli.io.cwd, options.out))
+        try {
+          await pipeline(response.body ?? [], file.handle.createWriteStream())
+        } catch (thrown) {
+          // Half a body looks like a whole one.
+          await unlink(file.path)
+          throw thrown
+        }
         return
       }
       // A body may hold anything; on a terminal it must not act.

@@ -88,7 +88,7 @@ test('a key goes into a new file that only its owner can read, and never over an
   expect((await stat(file)).mode & 0o777).toBe(0o600)
   expect(said).not.toContain(clientsecret)
   const again = await isthmus('key create cpi other --out key.json')
-  expect(again).toMatchObject({ code: 2, err: expect.stringContaining('no key was made') })
+  expect(again).toMatchObject({ code: 2, err: expect.stringContaining('nothing was done') })
   expect((await isthmus('key create none other --out none.json')).code).toBe(4)
   expect((await isthmus('key create cpi postman --out none.json')).code).toBe(4)
   await expect(stat(join(folder, 'none.json'))).rejects.toThrow('ENOENT')

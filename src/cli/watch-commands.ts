@@ -4,6 +4,7 @@ import { alertView, linkView } from '../api/views.ts'
 import { alertList, readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
+import { wholeNumber } from './input.ts'
 import { facts, printableLines, table } from './print.ts'
 
 const healthAnswer = z.object({
@@ -84,8 +85,8 @@ export function watchCommands(program: Command, cli: Cli): void {
   audit
     .command('list', { isDefault: true })
     .description('entries of the audit log, newest first')
-    .option('--before <number>', 'older than this entry (next page)')
-    .option('--limit <count>', 'at most so many', '50')
+    .option('--before <number>', 'older than this entry (next page)', wholeNumber)
+    .option('--limit <count>', 'at most so many', wholeNumber, '50')
     .action(async (options: { before?: string; limit: string }, command: Command) => {
       const answer = readAnswer(auditAnswer, await cli.hub(command).get('/api/audit', { ...options }))
       cli.show(command, answer, () =>
