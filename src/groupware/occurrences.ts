@@ -1,7 +1,8 @@
+import { DAY } from '../kernel/time.ts'
 import { daysOfSeries } from '../protocols/ews/recurrence.ts'
 import { instantOfLocal, localTimeAt } from '../protocols/time-zone/local-time.ts'
 import { toEws } from './ews/recurrence.ts'
-import type { Appointment, Day, Moment } from './plan/items.ts'
+import type { Appointment, Day, Moment, Recurrence } from './plan/items.ts'
 
 type Series = Pick<Appointment, 'start' | 'end' | 'isAllDay' | 'zone' | 'recurrence'>
 
@@ -12,7 +13,7 @@ type Series = Pick<Appointment, 'start' | 'end' | 'isAllDay' | 'zone' | 'recurre
 export function* startsOf(series: Series, from: Day, to: Day): Generator<Moment> {
   if (!series.recurrence) return
   const startOn = starter(series)
-  for (const day of daysOfSeries(toEws(series.recurrence))) {
+  for (const day of daysOf(series, series.recurrence)) {
     if (day > to) return
     if (day >= from) yield startOn(day)
   }
@@ -26,13 +27,25 @@ export function numbersOf(series: Series, originals: readonly Moment[]): Readonl
   const wanted = new Map(originals.map(original => [dayOf(series, original), original]))
   const lastDay = [...wanted.keys()].toSorted().at(-1) ?? ''
   let number = 0
-  for (const day of daysOfSeries(toEws(series.recurrence))) {
+  for (const day of daysOf(series, series.recurrence)) {
     if (day > lastDay) break
     number += 1
     const original = wanted.get(day)
     if (original !== undefined && startOn(day) === original) numbers.set(original, number)
   }
   return numbers
+}
+
+/** The days of a series by the clock of its zone. */
+function* daysOf(series: Series, recurrence: Recurrence): Generator<Day> {
+  const given = toEws(recurrence)
+  // A zone that nobody knows counts as UTC, where it may be the day before or after the one that the mailbox means.
+  const [first = ''] = series.zone === 'UTC' ? daysOfSeries(given, 1) : []
+  const shiftMs = Date.parse(dayOf(series, series.start)) - Date.parse(first)
+  const isShifted = Math.abs(shiftMs) === DAY
+  for (const day of daysOfSeries(given)) {
+    yield isShifted ? new Date(Date.parse(day) + shiftMs).toISOString().slice(0, 10) : day
+  }
 }
 
 /** When the occurrence of a day begins. */
@@ -52,7 +65,7 @@ export function endOf({ start, end, zone, isAllDay }: Series, original: Moment):
 }
 
 /** The day on which an occurrence begins by the clock of its series. */
-export function dayOf({ zone, isAllDay }: Series, original: Moment): Day {
+export function dayOf({ zone, isAllDay }: Pick<Series, 'zone' | 'isAllDay'>, original: Moment): Day {
   return isAllDay ? original : localTimeAt(Date.parse(original), zone).slice(0, 10)
 }
 

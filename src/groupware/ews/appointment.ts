@@ -2,6 +2,7 @@ import { readAttachments } from '../../protocols/ews/attachments.ts'
 import type { FieldChange } from '../../protocols/ews/fields.ts'
 import { readRecurrence, writeRecurrence } from '../../protocols/ews/recurrence.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
+import { zoneOfDefinition } from '../../protocols/ews/zone-definition.ts'
 import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
@@ -60,7 +61,7 @@ export function exceptionIds(item: XmlElement): readonly string[] {
 
 /** An appointment as it was read; `occurrences` are those that differ, by their id. */
 export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<string, XmlElement>): Appointment {
-  const zone = ianaOfZone(childOf(item, 'StartTimeZone')?.attributes.get('Id') ?? 'UTC') ?? 'UTC'
+  const zone = zoneOfDefinition(childOf(item, 'StartTimeZone')) ?? 'UTC'
   const isAllDay = textOf(item, 'IsAllDayEvent') === 'true'
   const moment = (ms: number): Moment => (isAllDay ? localTimeAt(ms, zone).slice(0, 10) : instantOf(ms))
   const startMs = millisOf(textOf(item, 'Start'))

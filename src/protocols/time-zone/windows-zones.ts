@@ -1,3 +1,4 @@
+import { DAY } from '../../kernel/time.ts'
 import { offsetMinutesAt } from './local-time.ts'
 
 /**
@@ -105,29 +106,51 @@ export function ianaOfZone(name: string): string | undefined {
   return isZone(name) ? name : undefined
 }
 
-/** `Europe/Berlin` as `W. Europe Standard Time`: by name, else by the same clock all through this year and the last. */
+/** `Europe/Berlin` as `W. Europe Standard Time`: by name, else by the same clock all through this year and the next. */
 export function windowsOfZone(iana: string): string | undefined {
   if (toIana.has(iana.toLowerCase())) return iana
   const known = sameZone[iana] ?? toWindows.get(iana) ?? byClock.get(iana)
   if (known !== undefined || !isZone(iana)) return known
-  const wanted = clockOf(iana)
-  const found = pairs.find(([, other]) => clockOf(other) === wanted)?.[0]
+  const wanted = clockOf(iana).join()
+  const found = pairs.find(([, other]) => clockOf(other).join() === wanted)?.[0]
   if (found !== undefined) byClock.set(iana, found)
   return found
 }
 
-const byClock = new Map<string, string>()
-const clocks = new Map<string, string>()
+/** The zone whose clock differs least from one that is ahead of UTC by so many minutes; undefined where none is near. */
+export function ianaOfClock(offsetMinutes: (ms: number) => number): string | undefined {
+  const wanted = samples().map(offsetMinutes)
+  let [found, fewest]: [string | undefined, number] = [undefined, differencesMax + 1]
+  for (const [, iana] of pairs) {
+    const differences = clockOf(iana).filter((offset, index) => offset !== wanted[index]).length
+    if (differences < fewest) [found, fewest] = [iana, differences]
+  }
+  return found === undefined ? undefined : ianaOfZone(found)
+}
 
-function clockOf(iana: string): string {
+const byClock = new Map<string, string>()
+const clocks = new Map<string, readonly number[]>()
+
+/** How far the clocks of a zone are ahead of UTC, in minutes, at each of the samples. */
+function clockOf(iana: string): readonly number[] {
   let clock = clocks.get(iana)
   if (clock === undefined) {
-    const year = new Date().getUTCFullYear()
-    const days = Array.from({ length: 52 }, (_, week) => Date.UTC(year - 1, 0, 4 + week * 14))
-    clock = days.map(at => offsetMinutesAt(at, iana)).join()
+    clock = samples().map(at => offsetMinutesAt(at, iana))
     clocks.set(iana, clock)
   }
   return clock
+}
+
+const sampleCount = 52
+/** Rules that end a few weeks earlier or later are those of a neighbour, or of a former year. */
+const differencesMax = 10
+let firstSample: number | undefined
+
+/** Every second week for two years from now on: what the clocks of a zone once did moves no appointment any more. */
+function samples(): readonly number[] {
+  firstSample ??= Math.ceil(Date.now() / DAY) * DAY
+  const first = firstSample
+  return Array.from({ length: sampleCount }, (_, index) => first + index * 14 * DAY)
 }
 
 function isZone(name: string): boolean {
