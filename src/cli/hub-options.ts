@@ -91,6 +91,7 @@ function endpointsAddress({ endpoints }: HubConfig, folder: string): EndpointsAd
       typeof tls === 'object' ? { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) } : tls,
     clientAuthorities: endpoints['client-authorities'].map(file =>
       readCertificate(resolve(folder, file), 'endpoints.client-authorities'),
+    ),
   }
 }
 
