@@ -1,6 +1,7 @@
 import { type FieldChange, readExtendedProperty } from '../../protocols/ews/fields.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
+import { readBirthday, writeBirthday } from '../birthday.ts'
 import type { Address, Contact } from '../plan/items.ts'
 import {
   bodyField,
@@ -83,7 +84,7 @@ export function readContact(item: XmlElement): Contact {
     businessAddress: address('Business'),
     homeAddress: address('Home'),
     website: readLine(item, 'BusinessHomePage'),
-    birthday: textOf(item, 'Birthday')?.slice(0, 10) ?? null,
+    birthday: readBirthday(textOf(item, 'Birthday') ?? ''),
     body: plainBody(readBody(item)),
     sensitivity: readSensitivity(item),
     categories,
@@ -131,7 +132,7 @@ export function writeContact(item: Contact, fields: ReadonlySet<string> | 'all')
       parts.push(entryField('PhoneNumbers', 'contacts:PhoneNumber', phoneKeys[name], item.phones[name]))
     }
   }
-  if (has('birthday')) parts.push(textField('Birthday', item.birthday === null ? '' : `${item.birthday}T00:00:00Z`))
+  if (has('birthday')) parts.push(textField('Birthday', item.birthday === null ? '' : writeBirthday(item.birthday)))
   return parts.filter(part => !isNew || part.xml !== undefined)
 }
 

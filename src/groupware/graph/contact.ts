@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
+import { readBirthday, writeBirthday } from '../birthday.ts'
 import { asText, plainLines } from '../body-text.ts'
 import type { Address, Contact } from '../plan/items.ts'
 import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './extended.ts'
@@ -30,7 +31,7 @@ export function readContact(row: JsonObject): Contact {
     businessAddress: readAddress(objectAt(row, 'businessAddress')),
     homeAddress: readAddress(objectAt(row, 'homeAddress')),
     website: textAt(row, 'businessHomePage'),
-    birthday: textAt(row, 'birthday').slice(0, 10) || null,
+    birthday: readBirthday(textAt(row, 'birthday')),
     body: asText({ type: 'text', content: textAt(row, 'personalNotes') }),
     sensitivity: sensitivityAt(row),
     categories,
@@ -83,7 +84,7 @@ export function writeContact(
     ...(fields.has('businessAddress') && { businessAddress: writeAddress(item.businessAddress) }),
     ...(fields.has('homeAddress') && { homeAddress: writeAddress(item.homeAddress) }),
     // Noon in UTC is the same day in (almost) every zone.
-    ...(fields.has('birthday') && { birthday: item.birthday === null ? null : `${item.birthday}T11:59:00Z` }),
+    ...(fields.has('birthday') && { birthday: item.birthday === null ? null : writeBirthday(item.birthday) }),
     ...(fields.has('body') && { personalNotes: item.body.content }),
   }
   const properties = [
