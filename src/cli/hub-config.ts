@@ -8,6 +8,7 @@ import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
 import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
+import { storeSection } from './store-section.ts'
 
 export const configErrors = defineErrors('CONFIG', {
   WRONG: {
@@ -196,6 +197,7 @@ export const hubConfig = z.strictObject({
     .prefault({})
     .meta({ description: 'Where the endpoints of flows and the token server listen.' }),
   connectors: connectorsSection,
+  store: storeSection,
   tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),
   trust: z
     .array(z.string())

@@ -14,6 +14,7 @@ import { connectorListen } from './connectors-section.ts'
 import { consoleFolder } from './console-folder.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
+import { storeSettings } from './store-section.ts'
 
 export const configOption = [
   '--config <file>',
@@ -34,6 +35,9 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),
     connectors: connectorListen(config.connectors),
+    store: storeSettings(config.store, io.env['ISTHMUS_POSTGRES_PASSWORD'], (file, key) =>
+      readNamed(resolve(folder, file), key),
+    ),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     console: config.admin.console ? consoleFolder : undefined,
     signIn: signInSettings(config.admin['sign-in']),

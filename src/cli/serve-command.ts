@@ -17,9 +17,16 @@ export function serveCommand(program: Command, cli: Cli): void {
       const hubOptions = await readHubOptions(options.config, io)
       const { startHub } = await io.program()
       const lost = new AbortController()
-      const hub = await startHub({ ...hubOptions, onLost: error => lost.abort(error) }).catch((thrown: unknown) => {
+      const onLost = (error: Error) => lost.abort(error)
+      const hub = await startHub({ ...hubOptions, stop: io.signal, onLost }).catch((thrown: unknown) => {
+        // Told to stop while it stood by for another hub.
+        if (io.signal.aborted) return undefined
         throw asStartError(thrown)
       })
+      if (!hub) {
+        cli.exitWith(exitCodes.done)
+        return
+      }
       io.stderr.write(`Isthmus listens: admin API ${hub.adminUrl}, endpoints of flows ${hub.endpointsUrl}\n`)
       if (hubOptions.console !== undefined) io.stderr.write(`The console is at ${consoleUrl(hub.adminUrl)}\n`)
       io.stderr.write(`The admin token lies in ${hubOptions.dataFolder}/admin.token\n`)
