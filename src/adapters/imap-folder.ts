@@ -207,7 +207,11 @@ export class FolderReader {
       else for (const uid of open()) await this.#runWindow({ uids: [uid], isLone: true })
       return
     }
-    for (const uid of open()) this.#missRow(uid, 'no row for it')
+    // Asked for alone, a row needs no UID of its own, and a large body can be streamed whose UID comes last.
+    for (const uid of open()) {
+      if (window.isLone) this.#missRow(uid, 'no row for it')
+      else await this.#runWindow({ uids: [uid], isLone: true })
+    }
     for (const uid of answered) this.#odd.clear(this.#keyOf(uid))
   }
 
@@ -279,13 +283,11 @@ export class FolderReader {
 
   #giveUp(uid: number, attempts: number, detail: string): void {
     const error = imapErrors.ROW_MISSING({ uid, user: this.#mailbox, attempts, detail })
-    if (this.#context.config.done.failed !== undefined) {
-      this.#putAside(uid, error)
-      return
-    }
-    // Nobody has read it, so it is not marked as read; it is left alone for a while.
-    this.#link.trouble(error)
+    // Where it cannot be put aside it is not marked as read, since nobody has read it, but left alone for a while; so is
+    // one that the server moves and lists again.
     this.#odd.rest(this.#keyOf(uid), this.#context.clock.now() + folderLimits.retryUnreadableMs)
+    if (this.#context.config.done.failed === undefined) this.#link.trouble(error)
+    else this.#putAside(uid, error)
   }
 
   #countAttempt(uid: number): number {

@@ -135,6 +135,20 @@ test('the same mail under a new UIDVALIDITY is a repeat; the same mail sent agai
   expect(world.subjects()).toEqual(['order', 'order'])
 })
 
+test('a UIDVALIDITY that changes in the midst of a session ends it, and no mail is taken for another', async () => {
+  world.server.receive(mail('old'))
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  Object.assign(world.server.folder('INBOX'), { uidValidity: 2, uidNext: 1 })
+  world.server.say('* OK [UIDVALIDITY 2] numbered anew')
+  world.server.receive(mail('new'))
+  await soon(() => world.uids('Processed')).toEqual([1, 2])
+  expect(world.subjects()).toEqual(['old', 'new'])
+  expect(world.downs).toMatchObject([
+    { code: 'IMAP_CONNECTION_LOST', message: expect.stringContaining('UIDVALIDITY 1') },
+  ])
+})
+
 test('a refused move is shown, tried again, and never forgotten', async () => {
   world.server.receive(mail('one'))
   world.server.receive(mail('two'))
@@ -229,6 +243,16 @@ test('folders that are missing are made; one that vanishes is made again', async
   await soon(() => world.server.folders.get('Processed')?.mails.length).toBe(1)
 })
 
+test('a folder that the server lists in other letters, and so will not make again, is no trouble', async () => {
+  world.server.folders.set('Processed', { uidValidity: 1, uidNext: 1, mails: [] })
+  world.server.when(/^LIST "" "Processed"/, tag => `* LIST () "/" "PROCESSED"\r\n${tag} OK done`)
+  world.server.when(/^CREATE "Processed"/, 'NO [ALREADYEXISTS] There is one.')
+  world.server.receive(mail('one'))
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  expect(world.troubles).toEqual([])
+})
+
 test('a row that the server leaves out is asked for three times, then the mail is put aside', async () => {
   world.server.receive(mail('good'))
   world.server.receive(mail('broken'))
@@ -240,6 +264,40 @@ test('a row that the server leaves out is asked for three times, then the mail i
   await soon(() => world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('broken')])
   expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 2, attempts: 3 } }])
   expect(world.accepted.map(taken => taken.text)).toEqual(['ok'])
+})
+
+test('a mail whose size the server refuses to tell does not keep the others from being read', async () => {
+  for (const subject of ['good', 'damaged', 'also good']) world.server.receive(mail(subject))
+  world.server.when(/RFC822.SIZE/, 'NO [SERVERBUG] cannot read message 2')
+  world.server.when(/^UID FETCH (1:3|2) \(UID BODY/, 'NO [SERVERBUG] cannot read message 2')
+  await world.start(archive)
+  await soon(() => world.subjects()).toEqual(['good', 'also good'])
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  expect(world.downs).toEqual([])
+})
+
+test('rows that do not name their UID are asked for one by one', async () => {
+  for (const subject of ['a', 'b']) world.server.receive(mail(subject))
+  world.server.when(/^UID FETCH .*BODY/, (tag, line) => {
+    const rows = world.server
+      .folder('INBOX')
+      .mails.filter(({ uid }) => line.includes('1:2') || line.includes(` ${uid} `))
+      .map(({ bytes }) => `* 1 FETCH (BODY[] {${bytes.length}}\r\n${bytes.toString()})\r\n`)
+    return `${rows.join('')}${tag} OK done`
+  })
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1, 2])
+  expect([world.subjects(), world.troubles]).toEqual([['a', 'b'], []])
+})
+
+test('a mail that is there for the search alone is told of once, not at every search', async () => {
+  world.server.when(/^UID SEARCH/, tag => `* SEARCH 7\r\n${tag} OK done`)
+  await world.start(archive)
+  await soon(() => world.troubles.length).toBe(1)
+  const searches = () => world.server.lines.filter(line => line.startsWith('UID SEARCH')).length
+  const before = searches()
+  await soon(() => searches() >= before + 5).toBe(true)
+  expect(world.troubles).toMatchObject([{ code: 'IMAP_ROW_MISSING', fields: { uid: 7 } }])
 })
 
 test('the notice that Exchange makes up for a mail is never taken for the mail', async () => {

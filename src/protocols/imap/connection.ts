@@ -56,6 +56,8 @@ export class ImapConnection {
   readonly options: ImapOptions
   /** Upper case, as last announced. */
   capabilities: ReadonlySet<string> = new Set()
+  /** Of the folder that is open. When the server names another one, its UIDs mean other mails and the connection ends. */
+  uidValidity: number | undefined
   /** Told of untagged data and status lines (EXISTS, EXPUNGE, OK [ALERT]) that no command asked for. */
   onNews: ((name: string, number: number) => void) | undefined
   /** Resolves once the connection is over; it never rejects. */
@@ -259,6 +261,11 @@ export class ImapConnection {
   #takeStatus(line: StatusLine): void {
     if (line.status === 'BYE' && !this.#isLeaving) {
       this.#fail(explainRefusal(line, 'the connection', this.options.names))
+      return
+    }
+    const told = /^UIDVALIDITY (\d+)$/i.exec(line.code)?.[1]
+    if (told !== undefined && this.uidValidity !== undefined && Number(told) !== this.uidValidity) {
+      this.#lose(`the server numbered the mails anew (UIDVALIDITY ${this.uidValidity}, now ${told})`)
       return
     }
     const data: DataResponse = { kind: 'data', name: line.status, number: 0, rest: [`[${line.code}] ${line.text}`] }

@@ -1,3 +1,4 @@
+import { asHubError } from '../../kernel/error.ts'
 import type { DataResponse, ImapConnection } from './connection.ts'
 import { imapErrors } from './errors.ts'
 import { announcesBody, parseFetchRow, uidBefore } from './fetch-row.ts'
@@ -53,7 +54,10 @@ export async function fetchMails(
   return rows.answered
 }
 
-/** Sizes of mails as the server estimates them; mails that are gone have no entry. */
+/**
+ * Sizes of mails as the server estimates them; mails that are gone have no entry, nor have those that it refuses to
+ * measure: one that is damaged must not keep the others from being fetched.
+ */
 export async function fetchSizes(connection: ImapConnection, uids: readonly number[]): Promise<Map<number, number>> {
   const wanted = new Set(uids)
   const sizes = new Map<number, number>()
@@ -65,7 +69,10 @@ export async function fetchSizes(connection: ImapConnection, uids: readonly numb
     return true
   }
   for (const set of formatUidSets(uids, imapLimits.commandBytes)) {
-    await connection.run({ text: `UID FETCH ${set} (UID RFC822.SIZE)`, title: 'UID FETCH', isLong: true, onData })
+    const text = `UID FETCH ${set} (UID RFC822.SIZE)`
+    await connection.run({ text, title: 'UID FETCH', isLong: true, onData }).catch((thrown: unknown) => {
+      if (asHubError(thrown).code !== imapErrors.COMMAND_REFUSED.code) throw thrown
+    })
   }
   return sizes
 }

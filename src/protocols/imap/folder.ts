@@ -1,3 +1,4 @@
+import { asHubError } from '../../kernel/error.ts'
 import type { DataResponse, ImapConnection } from './connection.ts'
 import { imapLimits } from './limits.ts'
 import { encodeMailboxName, quote, quoteMailbox } from './mailbox-name.ts'
@@ -21,6 +22,7 @@ export async function selectFolder(
 ): Promise<SelectedFolder> {
   let mailCount = 0
   let codes = ''
+  connection.uidValidity = undefined
   const line = await connection.run({
     text: `${how.toUpperCase()} ${quoteMailbox(folder)}`,
     folder,
@@ -33,6 +35,7 @@ export async function selectFolder(
   })
   const uidValidity = numberOf(/\[UIDVALIDITY (\d+)\]/i, codes)
   if (uidValidity === undefined) throw notImap('a folder without UIDVALIDITY', [`${line.code} ${line.text}`])
+  connection.uidValidity = uidValidity
   return { folder, uidValidity, uidNext: numberOf(/\[UIDNEXT (\d+)\]/i, codes), mailCount }
 }
 
@@ -87,7 +90,12 @@ export async function hasFolder(connection: ImapConnection, folder: string): Pro
 
 /** Creates a folder; one that is there already is fine. Throws COMMAND_REFUSED. */
 export async function createFolder(connection: ImapConnection, folder: string): Promise<void> {
-  await connection.run({ text: `CREATE ${quoteMailbox(folder)}` })
+  try {
+    await connection.run({ text: `CREATE ${quoteMailbox(folder)}` })
+  } catch (thrown) {
+    // A server for which upper and lower case are one lists the folder by another name than was asked for.
+    if (!/\[ALREADYEXISTS\]|already exists/i.test(String(asHubError(thrown).fields['answer']))) throw thrown
+  }
 }
 
 /** Puts a mail into a folder, unread. Throws IMAP_FOLDER_MISSING. */
