@@ -33,7 +33,7 @@ export async function renderAddedHeaders(
 
 function encodeValue(name: string, value: string): string {
   // A line end in a value that came from outside would begin a header line of somebody else's choice.
-  if (/[\p{Cc}\u2028\u2029]/u.test(value))
+  if (/(?!\t)[\p{Cc}\u2028\u2029]/u.test(value))
     throw smtpErrors.HEADER_INVALID({ name, text: 'it holds a control character' })
   const encoded = isAscii(Buffer.from(value)) ? value : encodeWords(value)
   const longest = Math.max(...encoded.split('\r\n').map(line => line.length))

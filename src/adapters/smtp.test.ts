@@ -394,6 +394,18 @@ describe('what is put on top, and what is not let through', () => {
     })
   })
 
+  test('a subject that was folded with a tab can be added, and so can the header itself', async () => {
+    const twin = await s4()
+    const add = { 'X-Subject': '${message.subject}', 'X-Original': '${message.headers.subject}' }
+    const receiver = await open({ ...near, port: twin.port, headers: { add } })
+    const mail = message(mailText.replace('Pumps', 'Pumps\r\n\tand pipes'))
+    await receiver.deliver(mail, attempt(mail))
+    expect(firstValues(readMailHeader(twin.received[0]?.octets ?? Buffer.alloc(0)))).toMatchObject({
+      'x-subject': 'Pumps and pipes',
+      'x-original': 'Pumps\tand pipes',
+    })
+  })
+
   test('a value with a line end is refused', async () => {
     const twin = await s4()
     const receiver = await open({ ...near, port: twin.port, headers: { add: { 'X-A': '${message.evil}' } } })

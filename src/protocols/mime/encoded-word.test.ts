@@ -4,6 +4,8 @@ import { decodeHeaderText } from './encoded-word.ts'
 
 test.each([
   ['plain', 'plain'],
+  // As it is left when a line that was folded with a tab is unfolded.
+  ['an order\tfor pumps', 'an order for pumps'],
   ['=?utf-8?Q?Auftr=C3=A4ge_1?=', 'Aufträge 1'],
   ['=?UTF-8?B?QXVmdHLDpGdl?=', 'Aufträge'],
   ['=?iso-8859-1?q?Auftr=E4ge?= neu', 'Aufträge neu'],

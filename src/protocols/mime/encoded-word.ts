@@ -7,7 +7,7 @@ const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]*)\
  * they are. Octets of neighbouring words of one charset are joined before decoding: many mailers cut letters in two.
  */
 export function decodeHeaderText(value: string): string {
-  if (!value.includes('=?')) return value
+  if (!value.includes('=?')) return withoutControls(value)
   let text = ''
   let textAt = 0
   let run: { charset: string; octets: Buffer[]; raw: string } | undefined
@@ -31,7 +31,12 @@ export function decodeHeaderText(value: string): string {
     textAt = match.index + raw.length
   }
   endRun()
-  return (text + value.slice(textAt)).replace(/\p{Cc}+/gu, ' ')
+  return withoutControls(text + value.slice(textAt))
+}
+
+/** A tab, too, is a blank to people: some mailers fold long lines with it. */
+function withoutControls(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ')
 }
 
 function decodeQ(encoded: string): Buffer {
