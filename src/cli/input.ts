@@ -34,11 +34,19 @@ async function collect(input: CliIo['stdin']): Promise<Buffer> {
 
 /** The text of a file, or of standard input for `-`. Throws CLI_FILE_UNREADABLE. */
 export async function readText(file: string, io: Pick<CliIo, 'stdin' | 'cwd' | 'signal'>): Promise<string> {
-  if (file === '-') return (await readInput(io)).toString('utf8')
-  return readFile(resolve(io.cwd, file), 'utf8').catch((cause: unknown) => {
+  if (file === '-') return decoded(await readInput(io))
+  const bytes = await readFile(resolve(io.cwd, file)).catch((cause: unknown) => {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
   })
+  return decoded(bytes)
+}
+
+/** UTF-8, or what its byte order mark says: `>` in Windows PowerShell and "Unicode text" of Excel write UTF-16. */
+function decoded(bytes: Buffer): string {
+  const mark = bytes.subarray(0, 2).toString('hex')
+  const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8'
+  return new TextDecoder(encoding).decode(bytes)
 }
 
 /** A secret from standard input, without its line end; asked for when a person sits there. */

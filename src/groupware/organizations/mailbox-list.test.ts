@@ -37,6 +37,17 @@ test('a CSV names its columns, in any order and with the separator of the countr
   })
 })
 
+test('emptied columns of Excel, and what is not seen in a copied address, do no harm', () => {
+  expect(readMailboxList('mailbox;crm-user;;\r\nada@x.example;ada@crm.example;;\r\nben@x.example;;;\r\n')).toEqual({
+    rows: [
+      { line: 2, mailbox: { address: 'ada@x.example', crmAddress: 'ada@crm.example' } },
+      { line: 3, mailbox: { address: 'ben@x.example' } },
+    ],
+    mistakes: [],
+  })
+  expect(addresses('\u200Bada@x.example\u2060\nben\uFEFF@x.example')).toEqual(['ada@x.example', 'ben@x.example'])
+})
+
 test.each([
   ['no address', 'a@x.example\nnobody', { line: 2, message: 'address: a mail address' }],
   ['an address twice', 'a@x.example\n\nA@x.example', { line: 3, message: 'a@x.example stands in line 1 already' }],

@@ -1,6 +1,9 @@
 import { organizationLimits as limits } from './limits.ts'
 import { type MailboxInput, mailboxInput } from './organization-input.ts'
 
+/** Byte order marks, and what chats and web pages put between the letters of an address that is copied from there. */
+const invisible = /[\u200B-\u200F\u202A-\u202E\u2060\uFEFF]/gu
+
 /** What a list of mailboxes would do, line by line. */
 export interface ReadList {
   readonly rows: readonly { readonly line: number; readonly mailbox: MailboxInput }[]
@@ -20,7 +23,7 @@ export function readMailboxList(text: string): ReadList {
   if (Buffer.byteLength(text) > limits.listBytes) {
     return { rows, mistakes: [{ line: 1, message: `the list is larger than ${limits.listBytes} octets` }] }
   }
-  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)
+  const lines = text.replace(invisible, '').split(/\r\n|\r|\n/)
   const seen = new Map<string, number>()
   const take = (line: number, given: unknown) => {
     if (mistakes.length >= limits.listMistakesMax) return
@@ -66,7 +69,7 @@ function readCsv(
   take: (line: number, given: unknown) => void,
   mistakes: { line: number; message: string }[],
 ): void {
-  const separator = header.length === 1 ? ',' : separatorOf(lines[first] ?? '')
+  const separator = separatorOf(lines[first] ?? '')
   const names = header.map(name => name.trim().toLowerCase())
   for (const [index, name] of names.entries()) {
     if (!Object.hasOwn(columns, name)) {
@@ -122,5 +125,7 @@ function splitRow(text: string, separator = separatorOf(text)): readonly string[
     } else cell += letter
   }
   cells.push(cell)
+  // Excel ends the rows with separators where further columns were emptied.
+  while (cells.length > 1 && cells.at(-1)?.trim() === '') cells.pop()
   return isQuoted ? undefined : cells
 }
