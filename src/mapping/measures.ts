@@ -51,35 +51,21 @@ export function unitFactors(from: string, to: string): { readonly from: Decimal;
 }
 
 /**
- * Digits after the point of currencies that do not have two (SAP table TCURX, ISO 4217). SAP stores every amount with
- * two, so 1,234 yen lie there as 12.34.
+ * Digits after the point of currencies that do not have two: table TCURX as SAP delivers it (note 137626), which has more
+ * of them than ISO 4217 (HUF, IDR, TWD), and those of ISO 4217 that came later. SAP stores every amount with two, so 1,234
+ * yen lie there as 12.34. Each system has a table of its own, see NumberRule.amountIn.
  */
-const currencyDigits: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(
-    [
-      'BIF',
-      'CLP',
-      'DJF',
-      'GNF',
-      'ISK',
-      'JPY',
-      'KMF',
-      'KRW',
-      'PYG',
-      'RWF',
-      'UGX',
-      'UYI',
-      'VND',
-      'VUV',
-      'XAF',
-      'XOF',
-      'XPF',
-    ].map(code => [code, 0]),
-  ),
-  ...Object.fromEntries(['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'].map(code => [code, 3])),
-}
+const currencyDigits: ReadonlyMap<string, number> = new Map([
+  ...(
+    'ADP AFA BEF BIF BYB BYR CLP COP DJF ECS ESP GNF GRD HUF IDR ISK ITL JPY KMF KRW LAK LUF MGF MZM PTE PYG ROL RWF TJR ' +
+    'TMM TPE TRL TWD UGX UYI VND VUV XAF XOF XPF'
+  )
+    .split(' ')
+    .map((code): [string, number] => [code, 0]),
+  ...'BHD IQD JOD KWD LYD OMR TND'.split(' ').map((code): [string, number] => [code, 3]),
+])
 
 /** How far the point of an amount as SAP stores it moves to the right: JPY 2, EUR 0, KWD -1. */
-export function currencyShift(currency: string): number {
-  return 2 - (currencyDigits[currency] ?? 2)
+export function currencyShift(currency: string, own: ReadonlyMap<string, number>): number {
+  return 2 - (own.get(currency) ?? currencyDigits.get(currency) ?? 2)
 }

@@ -65,11 +65,17 @@ export class NumberRule extends Rule<Decimal> {
     })
   }
 
-  /** An amount as SAP stores it, always with two digits, to the amount it means (`12.34` JPY is 1234 yen). */
-  amountIn(currency: Rule<string>): NumberRule {
-    return this.#with(`as stored for the currency in ${describe(currency)}`, currency.sources, (value, scope) => {
+  /**
+   * An amount as SAP stores it, always with two digits, to the amount it means (`12.34` JPY is 1234 yen). `digits`: those
+   * after the point of currencies that table TCURX of the system has otherwise than SAP delivers it (`{ HUF: 2 }`).
+   */
+  amountIn(currency: Rule<string>, digits: Readonly<Record<string, number>> = {}): NumberRule {
+    const own = new Map(Object.entries(digits))
+    const others = [...own].map(([code, count]) => `, ${code} with ${count} digits`).join('')
+    const words = `as stored for the currency in ${describe(currency)}${others}`
+    return this.#with(words, currency.sources, (value, scope) => {
       const code = currency.read(scope) || refuse(`the currency (${describe(currency)}) is empty`)
-      return shiftPoint(value, currencyShift(code))
+      return shiftPoint(value, currencyShift(code, own))
     })
   }
 
