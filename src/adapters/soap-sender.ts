@@ -13,6 +13,7 @@ import { addressingOf, openSoap, refuseUnknownHeaders } from '../protocols/soap/
 import { type SoapMessage, type SoapVersion, soapTypes } from '../protocols/soap/soap.ts'
 import { writeSoap, writeSoapFault } from '../protocols/soap/write-soap.ts'
 import { normaliseMessageId } from '../protocols/xi/xi.ts'
+import { xmlWords } from '../protocols/xml/write-xml.ts'
 import { callerOf } from './caller.ts'
 import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 import { soapSenderErrors } from './soap-errors.ts'
@@ -275,7 +276,7 @@ function refuse(version: SoapVersion, error: HubError): HttpResponse {
   // Who waits for an answer wants to read why there is none; clients look at the content of 503 rarely.
   const isTemporary = error.retry === 'soon' && error.code !== soapSenderErrors.LATE.code
   const code = error.code === 'SOAPMESSAGE_NOT_UNDERSTOOD' ? 'MustUnderstand' : isCallers ? 'Client' : 'Server'
-  const text = error.message.replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD]/g, '?').slice(0, 2000)
+  const text = xmlWords(error.message, 2000)
   const waitMs = error.retryAfterMs
   return {
     status: isTemporary ? 503 : version === '1.2' && code === 'Client' ? 400 : 500,

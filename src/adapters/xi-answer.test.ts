@@ -32,3 +32,11 @@ test('words that XML cannot hold are told as far as they can', () => {
   expect(fault?.text).toBe('a?b?c <x> & \u{1F600}')
   expect(fault?.error?.category).toBe('Application')
 })
+
+test('a long error is cut between letters, never inside one', () => {
+  // However many letters stand before them, the cut falls behind or before a whole one.
+  for (const before of ['', 'a']) {
+    const { fault } = faultOf(xiSenderErrors.REJECTED({ id: '1', summary: before + '\u{1F600}'.repeat(1500) }))
+    expect(fault?.text).toMatch(/\u{1F600}$/u)
+  }
+})

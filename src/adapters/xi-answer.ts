@@ -5,6 +5,7 @@ import type { HttpResponse } from '../kernel/http-exchange.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { writeXiEnvelope, writeXiFault, writeXiMessage } from '../protocols/xi/write-message.ts'
 import type { XiError, XiHeader } from '../protocols/xi/xi.ts'
+import { xmlWords } from '../protocols/xml/write-xml.ts'
 import { xiSenderErrors } from './xi-errors.ts'
 
 /** The message is safe: SystemAck, as Process Orchestration gives it. The same for one that was taken before. */
@@ -58,7 +59,7 @@ export function refuse(error: HubError): HttpResponse {
   const isTemporary = error.retry === 'soon' && error.code !== xiSenderErrors.LATE.code
   const { type, text } = writeXiFault({
     code: error.side === 'sender' || error.side === 'caller' ? 'Client' : 'Server',
-    text: plain(error.message),
+    text: xmlWords(error.message, errorLetters),
     error: xiErrorOf(error),
   })
   const waitMs = error.retryAfterMs
@@ -79,7 +80,7 @@ export function xiErrorOf(error: { code: string; message: string; retry?: string
     area: 'ISTHMUS',
     code: error.code,
     parameters: [],
-    text: plain(error.message),
+    text: xmlWords(error.message, errorLetters),
     retry: error.retry === 'soon' ? 'A' : 'M',
   }
 }
@@ -116,7 +117,5 @@ export function timeOf(now: number): string {
   return `${new Date(now).toISOString().slice(0, 19)}Z`
 }
 
-/** Letters that XML cannot hold become question marks: an error must always be tellable. */
-function plain(text: string): string {
-  return text.replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '?').slice(0, 2000)
-}
+/** Letters of an error that are told. */
+const errorLetters = 2000

@@ -17,4 +17,10 @@ export function isXmlText(text: string): boolean {
   return !/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u.test(text)
 }
 
+/** Words for people, cut to `lettersMax`; what XML cannot hold becomes a question mark, so that an error can always be told. */
+export function xmlWords(text: string, lettersMax: number): string {
+  const cut = text.slice(0, lettersMax).replace(/[\uD800-\uDBFF]$/, '')
+  return cut.replace(/[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '?')
+}
+
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
