@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createFlowEndpoints, type FlowEndpoints } from '../api/flow-endpoints.ts'
 import type { Incoming, Intake, Outcome, SenderContext } from '../flow/adapter.ts'
@@ -77,6 +78,16 @@ async function start(config: object): Promise<void> {
   } satisfies SenderContext<ReturnType<typeof https.config.parse>>
   running.push((await https.open(context)).receive())
 }
+
+test.each([
+  ['refused where the message would not say so', [], 415, []],
+  ['taken where the message keeps the header', ['Content-Encoding'], 202, [{ 'content-encoding': 'gzip' }]],
+])('a packed body is %s', async (_what, headers, status, kept) => {
+  await start({ path: '/orders', headers })
+  const packed = { method: 'POST', headers: { 'content-encoding': 'gzip' }, body: gzipSync('{}') }
+  expect((await fetch(`${base}/orders`, packed)).status).toBe(status)
+  expect(accepted.map(({ incoming }) => incoming.headers)).toEqual(kept)
+})
 
 test('a request becomes a message, and the caller learns where to ask for its end', async () => {
   await start({ path: '/orders', headers: ['X-Region'] })

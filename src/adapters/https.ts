@@ -152,7 +152,9 @@ class HttpsSender implements Sender {
     const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
     const cors = crossOriginOf(config)
     const shared = { flow, role, ...(cors && { cors }) }
-    const route: HttpRoute = { ...shared, path, methods, bodyBytesMax, handle: request => this.#take(request) }
+    const takesCoded = config.headers.some(name => name.toLowerCase() === 'content-encoding')
+    const handle = (request: HttpRequest) => this.#take(request)
+    const route: HttpRoute = { ...shared, path, methods, bodyBytesMax, takesCoded, handle }
     const status: HttpRoute = {
       ...shared,
       path: this.#links.path,

@@ -26,6 +26,12 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     means: '{path} takes {methods}, not {method}.',
     next: 'Call it with a method that it takes.',
   },
+  CODED: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The body comes in the content coding {coding}, which this endpoint does not undo.',
+    next: 'Send it as it is, without compression; or, to take it packed, name content-encoding under headers of an https sender and unpack it with a convert step.',
+  },
   CALLER_LEFT: {
     side: 'caller',
     retry: 'soon',

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import type { Caller, Guard } from '../auth/service/model.ts'
 import { defineErrors } from '../kernel/error.ts'
@@ -72,6 +73,23 @@ test('a caller on this machine reaches the flow with method, path, query, header
       },
     },
   ])
+})
+
+test('a packed body is refused, since its message would not say that it is packed; a route that keeps the word takes it', async () => {
+  const { url, seen } = await open()
+  const post = (base: string, coding: string) =>
+    fetch(`${base}/orders`, { method: 'POST', headers: { 'content-encoding': coding }, body: gzipSync('hello') })
+  for (const coding of ['gzip', 'X-GZIP', 'identity, deflate', 'br']) {
+    const refused = await post(url, coding)
+    expect([coding, refused.status, refused.headers.get('accept-encoding')]).toEqual([coding, 415, 'identity'])
+    expect(await refused.json()).toMatchObject({ code: 'ENDPOINT_CODED', status: 415 })
+  }
+  expect(seen).toHaveLength(0)
+  // No coding at all, but a common mistake.
+  for (const none of ['identity', 'utf-8', '']) expect([none, (await post(url, none)).status]).toEqual([none, 202])
+  const packed = await open({ takesCoded: true })
+  expect((await post(packed.url, 'gzip')).status).toBe(202)
+  expect(packed.seen[0]?.body).toBe(gzipSync('hello').toString('latin1'))
 })
 
 test('the longest route below a path is taken; a flow that stops takes its route along', async () => {
@@ -296,6 +314,7 @@ const smuggling: [string, string][] = [
   ['a second Host', 'Host: other\r\nContent-Length: 0\r\n\r\n'],
   ['a chunk size with a sign', 'Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n'],
   ['a bare line feed', 'Content-Length: 0\nX: y\r\n\r\n'],
+  ['a transfer coding below chunked', 'Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
 ]
 test.each(smuggling)('%s: never reaches the flow', async (_what, rest) => {
   const { port, seen } = await open()

@@ -77,6 +77,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       const admitted = admit(incoming, response, route)
       const caller = admitted instanceof Promise ? await admitted : admitted
       checkDeclaredSize(incoming, route)
+      checkCoding(incoming, response, route)
       const gone = new AbortController()
       response.on('close', () => {
         if (!response.writableFinished) gone.abort()
@@ -147,6 +148,19 @@ async function listen(
 function checkDeclaredSize(incoming: IncomingMessage, { bodyBytesMax }: HttpRoute): void {
   const declared = incoming.headers['content-length']
   if (declared !== undefined && Number(declared) > bodyBytesMax) throw tooLarge(Number(declared), bodyBytesMax)
+}
+
+// Others (Content-Encoding: utf-8) are a mistake of the caller that packs nothing.
+const packing = /^(?:x-)?(?:gzip|compress)$|^(?:deflate|br|zstd|dcb|dcz)$/
+
+/** A body that is kept without the word that it is packed would be handed on as what it is not. */
+function checkCoding(incoming: IncomingMessage, response: ServerResponse, route: HttpRoute): void {
+  const codings = incoming.headers['content-encoding']?.toLowerCase().split(',') ?? []
+  const coding = codings.map(each => each.trim()).find(each => packing.test(each))
+  if (coding === undefined || route.takesCoded) return
+  // RFC 9110 section 12.5.3: what would be taken instead.
+  response.setHeader('accept-encoding', 'identity')
+  throw flowEndpointErrors.CODED({ coding })
 }
 
 function asRequest(

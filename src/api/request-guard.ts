@@ -59,6 +59,10 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
   for (const [name, count] of counts) {
     if (count > 1) return apiErrors.REQUEST_MALFORMED({ text: `it has ${count} ${name} headers` })
   }
+  // Node undoes chunked alone and hands over what is packed below it (RFC 9112 section 7).
+  if (counts.has('transfer-encoding') && request.headers['transfer-encoding']?.trim().toLowerCase() !== 'chunked') {
+    return apiErrors.REQUEST_MALFORMED({ text: 'its transfer-encoding is another than chunked' })
+  }
   if (counts.has('transfer-encoding') && counts.has('content-length')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
   }

@@ -49,6 +49,8 @@ export interface HttpRoute {
   /** Role that a caller needs; undefined: no check of who calls, so only loopback callers are let in. */
   readonly role: string | undefined
   readonly bodyBytesMax: number
+  /** Takes bodies in a content coding (gzip) as they come, since its message keeps the header that names it. */
+  readonly takesCoded?: boolean
   /** Pages of other origins whose scripts may call it; undefined: none. */
   readonly cors?: CrossOrigin | undefined
   /**
