@@ -44,3 +44,14 @@ test('what is not known is left out', () => {
   const idoc = aleAudit({ control: new Map(), status: idocStatus.received })
   expect(writeIdocs([idoc])).toContain('<E1STATE SEGMENT="1"><STATUS>39</STATUS></E1STATE>')
 })
+
+test('a refusal is told whatever letters the words of the receiver have', () => {
+  // One of them stands across the end of each field, however many letters come before.
+  for (const before of ['', 'a']) {
+    const text = `${before}${'\u{1F600}'.repeat(200)}\u0001`
+    const [idoc] = parseIdocs(Buffer.from(writeIdocs([systemStatus({ control, status: idocStatus.refused, text })])))
+    expect(`${text.slice(0, -1)}?`).toContain([...(idoc?.data.children[0]?.fields.values() ?? [])].slice(3).join(''))
+  }
+  const idoc = systemStatus({ control, status: idocStatus.refused, text: 'a\u0001b' })
+  expect(writeIdocs([idoc])).toContain('<STATXT>a?b</STATXT>')
+})

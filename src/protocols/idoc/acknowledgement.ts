@@ -1,3 +1,4 @@
+import { xmlWords } from '../xml/write-xml.ts'
 import type { Idoc, Segment } from './idoc.ts'
 
 /** Statuses that a receiving system reports of an IDoc it got (status values of outbound IDocs at SAP). */
@@ -34,9 +35,9 @@ export function aleAudit(answer: Acknowledgement): NewIdoc {
   const state = segment('E1STATE', {
     DOCNUM: control.get('DOCNUM') ?? '',
     STATUS: status,
-    ...(status === idocStatus.refused && { STAPA1: cut(answer.text ?? '', variableLength) }),
+    ...(status === idocStatus.refused && { STAPA1: xmlWords(answer.text ?? '', variableLength) }),
   })
-  const object = objectKey === undefined ? [] : [segment('E1PRTOB', { OBJKEY: cut(objectKey, objectKeyLength) })]
+  const object = objectKey === undefined ? [] : [segment('E1PRTOB', { OBJKEY: xmlWords(objectKey, objectKeyLength) })]
   const header = segment('E1ADHDR', { MESTYP: control.get('MESTYP') ?? '', MESCOD: control.get('MESCOD') ?? '' }, [
     { ...state, children: object },
   ])
@@ -46,21 +47,25 @@ export function aleAudit(answer: Acknowledgement): NewIdoc {
 /** SYSTAT01: status records for an IDoc, with a text that transaction WE05 shows. */
 export function systemStatus(answer: Acknowledgement): NewIdoc {
   const { control, status } = answer
-  const text = answer.text ?? ''
   const stats = segment('E1STATS', {
     DOCNUM: control.get('DOCNUM') ?? '',
     STATUS: status,
     STATYP: status === idocStatus.refused ? 'E' : 'S',
-    STATXT: cut(text, statusTextLength),
-    // What the status text has no room for goes on in its variables.
-    ...Object.fromEntries(
-      ['STAPA1', 'STAPA2', 'STAPA3', 'STAPA4'].map((name, index) => [
-        name,
-        text.slice(statusTextLength + index * variableLength, statusTextLength + (index + 1) * variableLength),
-      ]),
-    ),
+    ...textFields(answer.text ?? ''),
   })
   return answerOf(control, { type: 'SYSTAT01', mestyp: 'STATUS' }, [stats])
+}
+
+/** The status text, whatever letters the other side wrote; what it has no room for goes on in its variables. */
+function textFields(text: string): Readonly<Record<string, string>> {
+  const fields: Record<string, string> = {}
+  let rest = text
+  for (const name of ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4']) {
+    const own = xmlWords(rest, name === 'STATXT' ? statusTextLength : variableLength)
+    rest = rest.slice(own.length)
+    fields[name] = own
+  }
+  return fields
 }
 
 /** Lengths of STATXT, STAPA1 to 4 and of an object key at SAP. */
@@ -90,8 +95,4 @@ function answerOf(
 
 function segment(name: string, fields: Readonly<Record<string, string>>, children: readonly Segment[] = []): Segment {
   return { name, fields: new Map(Object.entries(fields).filter(([, value]) => value !== '')), children }
-}
-
-function cut(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')
 }
