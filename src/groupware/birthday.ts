@@ -1,4 +1,4 @@
-import { HOUR } from '../kernel/time.ts'
+import { dayBeginningAt } from '../protocols/time-zone/local-time.ts'
 import type { Day } from './plan/items.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { Day } from './plan/items.ts'
  */
 export function readBirthday(text: string): Day | null {
   const ms = Date.parse(text)
-  return Number.isNaN(ms) ? null : new Date(ms + 12 * HOUR).toISOString().slice(0, 10)
+  return Number.isNaN(ms) ? null : dayBeginningAt(ms, 'UTC')
 }
 
 /** So that it is the same day in the zone of whoever looks at it. */

@@ -105,6 +105,22 @@ describe.each(ways)('over %s', way => {
     await expectInStep()
   })
 
+  test('exceptions of whole days, which begin the evening before by the clocks of UTC', async () => {
+    const exceptions: Appointment['exceptions'] = {
+      '2026-10-10': { isDeleted: true },
+      '2026-10-15': { start: '2026-10-15', end: '2026-10-18' },
+    }
+    const recurrence: Recurrence = { ...weekly, unit: 'day', days: [], interval: 5, firstDay: '2026-10-05', count: 4 }
+    await putMondays({ isAllDay: true, start: '2026-10-05', end: '2026-10-06', recurrence, exceptions })
+    expect((await series()).exceptions).toEqual(exceptions)
+    expect(starts().map(start => start.slice(0, 10))).toEqual(['2026-10-05', '2026-10-15', '2026-10-20'])
+    change('2026-10-20', { StartDate: '2026-10-21T00:00:00Z', EndDate: '2026-10-22T00:00:00Z' })
+    await settle()
+    const moved = { start: '2026-10-21', end: '2026-10-22' }
+    expect((await series()).exceptions).toEqual({ ...exceptions, '2026-10-20': moved })
+    await expectInStep()
+  })
+
   test('what somebody does to one occurrence in the CRM is an exception in the mailbox', async () => {
     await putMondays()
     change('2026-10-19T07:00:00Z', { Subject: 'renamed in the CRM', Location: 'Berlin' })

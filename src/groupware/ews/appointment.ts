@@ -3,7 +3,7 @@ import type { FieldChange } from '../../protocols/ews/fields.ts'
 import { readRecurrence, writeRecurrence } from '../../protocols/ews/recurrence.ts'
 import { element, textElement } from '../../protocols/ews/write-xml.ts'
 import { zoneOfDefinition } from '../../protocols/ews/zone-definition.ts'
-import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
+import { dayBeginningAt, instantOfLocal } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import { numbersOf } from '../occurrences.ts'
@@ -63,7 +63,7 @@ export function exceptionIds(item: XmlElement): readonly string[] {
 export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<string, XmlElement>): Appointment {
   const zone = zoneOfDefinition(childOf(item, 'StartTimeZone')) ?? 'UTC'
   const isAllDay = textOf(item, 'IsAllDayEvent') === 'true'
-  const moment = (ms: number): Moment => (isAllDay ? localTimeAt(ms, zone).slice(0, 10) : instantOf(ms))
+  const moment = (ms: number): Moment => (isAllDay ? dayBeginningAt(ms, zone) : instantOf(ms))
   const startMs = millisOf(textOf(item, 'Start'))
   const endMs = millisOf(textOf(item, 'End'))
   const recurrence = readRecurrence(childOf(item, 'Recurrence'))

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
-import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
+import { dayBeginningAt, instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { asText, plainLines } from '../body-text.ts'
 import { endOf } from '../occurrences.ts'
@@ -57,7 +57,7 @@ function showAsOf(text: string): Appointment['showAs'] {
       : 'busy'
 }
 
-function momentAt(row: JsonObject, name: string, isAllDay: boolean): Moment {
+export function momentAt(row: JsonObject, name: string, isAllDay: boolean): Moment {
   const { dateTime } = objectAt(row, name)
   const text = typeof dateTime === 'string' ? dateTime : ''
   return isAllDay ? text.slice(0, 10) : `${text.slice(0, 19)}Z`
@@ -90,8 +90,8 @@ function readExceptions(row: JsonObject, series: Appointment): Appointment['exce
     if (day !== undefined) exceptions[originalOf(series, day)] = { isDeleted: true }
   }
   for (const each of listAt(row, 'exceptionOccurrences')) {
-    const original = series.isAllDay ? textAt(each, 'originalStart').slice(0, 10) : instantAt(each, 'originalStart')
-    if (original === null || original === '') continue
+    const original = originalAt(each, series)
+    if (original === null) continue
     const exception = readException(each, series, original)
     if (Object.keys(exception).length > 0) exceptions[original] = exception
   }
@@ -112,6 +112,12 @@ function readException(row: JsonObject, series: Appointment, original: Moment): 
     ...(location !== series.location && { location }),
     ...(body.content !== series.body.content && { body }),
   }
+}
+
+/** When an occurrence would begin by its series; of whole days Graph tells midnight of the zone, in UTC. */
+export function originalAt(row: JsonObject, { isAllDay, zone }: Pick<Appointment, 'isAllDay' | 'zone'>): Moment | null {
+  const original = instantAt(row, 'originalStart')
+  return isAllDay && original !== null ? dayBeginningAt(Date.parse(original), zone) : original
 }
 
 /** Start of the occurrence of a day in the zone of the series. */

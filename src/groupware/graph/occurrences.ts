@@ -4,9 +4,9 @@ import type { GraphClient } from '../../protocols/graph/client.ts'
 import { graphErrors } from '../../protocols/graph/errors.ts'
 import { endOf } from '../occurrences.ts'
 import type { Appointment, Moment } from '../plan/items.ts'
-import { writeOccurrence } from './appointment.ts'
+import { momentAt, originalAt, writeOccurrence } from './appointment.ts'
 import { userPath } from './places.ts'
-import { instantAt, objectAt, textAt } from './row.ts'
+import { textAt } from './row.ts'
 
 const samples = ['outlook.timezone="UTC"']
 
@@ -67,8 +67,8 @@ async function findInstance(
     const query = `startDateTime=${iso(from)}&endDateTime=${iso(to)}&$select=id,start,originalStart,isAllDay`
     const path = `${userPath(mailbox)}/events/${encodeURIComponent(id)}/instances?${query}`
     for await (const row of client.list(path, samples, signal)) {
-      const begins = instantAt(row, 'originalStart') ?? instantAt(objectAt(row, 'start'), 'dateTime') ?? ''
-      if ((series.isAllDay ? begins.slice(0, 10) : begins) === original) return textAt(row, 'id')
+      const begins = originalAt(row, series) ?? momentAt(row, 'start', series.isAllDay)
+      if (begins === original) return textAt(row, 'id')
     }
   }
   return undefined

@@ -1,4 +1,4 @@
-import { MINUTE } from '../../kernel/time.ts'
+import { HOUR, MINUTE } from '../../kernel/time.ts'
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 const formatsMax = 600
@@ -30,6 +30,14 @@ export function localTimeAt(ms: number, zone: string): string {
   for (const { type, value } of formatOf(zone).formatToParts(ms)) parts[type] = value
   const { year = '', month, day, hour, minute, second } = parts
   return `${year.padStart(4, '0')}-${month}-${day}T${hour}:${minute}:${second}`
+}
+
+/**
+ * The day that begins at an instant by the clocks of a zone: that of the nearest midnight, since there are days that begin
+ * at one o'clock, and zones that are only guessed.
+ */
+export function dayBeginningAt(ms: number, zone: string): string {
+  return new Date(Date.parse(`${localTimeAt(ms, zone)}Z`) + 12 * HOUR).toISOString().slice(0, 10)
 }
 
 /** How far the clocks of a zone are ahead of UTC at an instant, in minutes. */
