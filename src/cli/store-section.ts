@@ -21,9 +21,9 @@ const postgres = z.strictObject({
     }),
   schema: name.default('isthmus').meta({ description: 'Made at the first start; hubs that share it take turns.' }),
   tls: z.boolean().optional().meta({
-    description: 'TLS with a certificate that is checked. Default: true, but false for a server on this machine.',
+    description:
+      'TLS, with a certificate of an authority of the system or under trust. Default: true, but false for a server on this machine.',
   }),
-  ca: z.array(z.string()).default([]).meta({ description: 'PEM files of authorities beside the system’s.' }),
 })
 
 /** `store` in isthmus.yaml. */
@@ -44,7 +44,7 @@ export function storeSettings(
   readFile: (file: string, key: string) => string,
 ): StoreSettings | undefined {
   if (!section) return undefined
-  const { host, port, database, user, schema, tls, ca, 'password-file': passwordFile } = section.postgres
+  const { host, port, database, user, schema, tls, 'password-file': passwordFile } = section.postgres
   const isHere = /^(\/|127\.|::1$|localhost$)/.test(host)
   return {
     address: {
@@ -55,7 +55,7 @@ export function storeSettings(
       schema,
       password:
         passwordFile === undefined ? password : readFile(passwordFile, 'store.postgres.password-file').trimEnd(),
-      tls: (tls ?? !isHere) ? { authorities: ca.map(file => readFile(file, 'store.postgres.ca')) } : 'off',
+      tls: tls ?? !isHere,
     },
     standby: section.standby,
   }

@@ -149,9 +149,18 @@ class ServedHub {
     this.#served = served
     this.#folder = join(folder.path, name)
     mkdirSync(this.#folder)
-    const { host, port, database: name_, user, schema } = database.address('orders')
-    const store = { postgres: { host, port, database: name_, user, schema } }
-    const config = { flows: ['flow.yaml'], admin: { port: admin }, endpoints: { port: endpoints }, store }
+    const { host, port, user, schema, password = '' } = database.address('orders')
+    writeFileSync(join(this.#folder, 'password'), `${password}\n`)
+    writeFileSync(join(this.#folder, 'ca.pem'), database.ca)
+    // As for a server elsewhere: with TLS, and the password from a file.
+    const store = { postgres: { host, port, user, schema, 'password-file': 'password', tls: true } }
+    const config = {
+      flows: ['flow.yaml'],
+      admin: { port: admin },
+      endpoints: { port: endpoints },
+      store,
+      trust: ['ca.pem'],
+    }
     writeFileSync(join(this.#folder, 'isthmus.yaml'), stringify(config))
     writeFileSync(
       join(this.#folder, 'flow.yaml'),

@@ -14,8 +14,8 @@ export interface PostgresAddress {
   readonly password?: string | undefined
   /** Tables lie in this schema; hubs with different ones have nothing to do with each other. */
   readonly schema: string
-  /** PEM texts of further authorities; `off` for a connection in the clear. */
-  readonly tls: 'off' | { readonly authorities: readonly string[] }
+  /** With a certificate that is checked; false for a connection in the clear. */
+  readonly tls: boolean
 }
 
 /** A statement, which the server keeps prepared under its name. */
@@ -143,13 +143,9 @@ function configOf(
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: connectMs,
-    ssl: tls === 'off' ? false : tlsOf(host, tls.authorities),
+    ssl: tls,
     types: { getTypeParser: parserOf },
   }
-}
-
-function tlsOf(host: string, authorities: readonly string[]): pg.ClientConfig['ssl'] {
-  return { servername: host, ...(authorities.length > 0 && { ca: [...authorities] }) }
 }
 
 const int8 = 20

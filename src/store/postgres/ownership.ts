@@ -45,5 +45,6 @@ export async function takeOwnership(connection: OwnerConnection, options: Owners
     if (!isWaiting) standby.onWaiting(name)
     isWaiting = true
     await clock.sleep(standby.everyMs, standby.signal)
+    standby.signal.throwIfAborted()
   }
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { makeCertificate } from './certificate.ts'
 import { delegateScript, dovecotConfig, oauth2Config } from './dovecot-config.ts'
 import { countUnread, type MaildirMail, type MaildirOwner, makeMaildir, readMails, writeMails } from './maildir.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
@@ -154,15 +155,6 @@ function idOf(which: '-u' | '-g'): number {
 function checkedUser(user: string): string {
   if (!/^[\w.+-]+@[\w.-]+$/.test(user)) throw new Error(`"${user}" cannot be a mailbox of the test server.`)
   return user
-}
-
-function makeCertificate(folder: string): void {
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]
-  execFileSync('openssl', [...request, '-days', '30', '-subj', '/CN=localhost', '-addext', names, ...files], {
-    stdio: 'pipe',
-  })
 }
 
 function cloneMaildir(source: string, target: string): void {

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, mkdirSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { PostgresAddress } from '../../../src/store/postgres/connection.ts'
+import { makeCertificate } from './certificate.ts'
 import { postgresqlPrograms } from './postgresql-programs.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
 import { freePorts, isListening, waitFor, withFreshPorts } from './wait.ts'
@@ -14,10 +15,13 @@ const startTries = 3
 const asPostgres = ['--reuid=postgres', '--regid=postgres', '--init-groups', '--pdeathsig=INT', '--']
 const database = 'isthmus'
 const user = 'isthmus'
+const password = 'pw'
 
 export interface Postgresql {
   readonly port: number
-  /** A schema of the database; tables are made by who uses it first. */
+  /** The certificate of 127.0.0.1 and localhost, its own authority (PEM). */
+  readonly ca: string
+  /** A schema of the database, in the clear; tables are made by who uses it first. */
   address(schema: string): PostgresAddress
   /** Runs statements as the owner of the database and gives the rows of the last one. */
   admin(sql: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
@@ -35,13 +39,18 @@ export async function startPostgresql(): Promise<Postgresql> {
   mkdirSync(data, { mode: 0o700 })
   const [uid, gid] = ['-u', '-g'].map(which => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' })))
   for (const path of [folder.path, data]) chownSync(path, uid ?? 0, gid ?? 0)
-  const initdb = [`${postgresqlPrograms}/initdb`, '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--locale=C']
+  makeCertificate(folder.path)
+  writeFileSync(join(folder.path, 'password'), password)
+  for (const file of ['key.pem', 'password']) chownSync(join(folder.path, file), uid ?? 0, gid ?? 0)
+  const access = ['-U', user, '-A', 'scram-sha-256', `--pwfile=${join(folder.path, 'password')}`]
+  const initdb = [`${postgresqlPrograms}/initdb`, '-D', data, ...access, '-E', 'UTF8', '--locale=C']
   execFileSync('setpriv', [...asPostgres, ...initdb, '--no-sync'], { cwd: '/', stdio: 'pipe' })
 
   let port = 0
   const start = async (): Promise<ServerProcess> => {
     const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder.path}`]
-    const args = [...settings, 'log_min_messages=warning'].flatMap(setting => ['-c', setting])
+    const secured = ['ssl=on', ...['cert', 'key'].map(part => `ssl_${part}_file=${folder.path}/${part}.pem`)]
+    const args = [...settings, ...secured, 'log_min_messages=warning'].flatMap(setting => ['-c', setting])
     const server = startProcess('setpriv', [...asPostgres, `${postgresqlPrograms}/postgres`, '-D', data, ...args])
     try {
       await waitFor('PostgreSQL to answer', startMs, async () => {
@@ -55,7 +64,7 @@ export async function startPostgresql(): Promise<Postgresql> {
     }
   }
   const run = async (on: string, sql: string, values: readonly unknown[] = []) => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user, database: on })
+    const client = new pg.Client({ host: '127.0.0.1', port, user, password, database: on })
     await client.connect()
     try {
       const results = await client.query(sql, [...values])
@@ -83,7 +92,8 @@ export async function startPostgresql(): Promise<Postgresql> {
   }
   return {
     port,
-    address: schema => ({ host: '127.0.0.1', port, database, user, schema, tls: 'off' }),
+    ca: readFileSync(join(folder.path, 'cert.pem'), 'utf8'),
+    address: schema => ({ host: '127.0.0.1', port, database, user, password, schema, tls: false }),
     admin: (sql, values) => run(database, sql, values),
     kill9: () => server.kill9(),
     async restart() {

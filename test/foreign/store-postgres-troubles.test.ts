@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accept, claimOne, delivered, newDelivery, readAll, startedAt } from '../../src/store/contract/store-world.ts'
+import type { PostgresAddress } from '../../src/store/postgres/connection.ts'
+import { openPostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/open.ts'
+import { watchStore } from '../../src/store/watch-store.ts'
+import { describeForeign } from './servers/needs.ts'
+import { type Postgresql, startPostgresql } from './servers/postgresql.ts'
+import { waitFor } from './servers/wait.ts'
+
+const soonMs = 20_000
+
+describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl'], () => {
+  let server: Postgresql
+  let schemas = 0
+
+  beforeAll(async () => {
+    server = await startPostgresql()
+  })
+  afterAll(() => server.stop())
+
+  function open(options: Partial<PostgresStoreOptions> = {}) {
+    return openPostgresStore({ address: server.address(`troubled_${++schemas}`), owner: 'hub-1', ...options })
+  }
+
+  describe('who may open it', () => {
+    test('the second hub is told who has the store', async () => {
+      const address = server.address('owned')
+      const store = await open({ address })
+      await expect(open({ address, owner: 'hub-2' })).rejects.toMatchObject({
+        code: 'STORE_OWNED',
+        fields: { owner: expect.stringContaining('isthmus hub-1') },
+      })
+      const other = await open()
+      await other.close()
+      await store.close()
+      await (await open({ address, owner: 'hub-2' })).close()
+    })
+
+    test('one that stands by opens it when the other has gone, and ends when it is told to', async () => {
+      const address = server.address('waited_for')
+      const store = await open({ address })
+      const id = await accept(store)
+      const waitsFor: string[] = []
+      const standby = (signal: AbortSignal) => ({ signal, onWaiting: (owner: string) => waitsFor.push(owner) })
+      const tired = new AbortController()
+      const gaveUp = open({ address, owner: 'hub-3', standby: standby(tired.signal) })
+      const waiting = open({
+        address,
+        owner: 'hub-2',
+        standby: standby(new AbortController().signal),
+        limits: { standbyEveryMs: 50 },
+      })
+      await waitFor('both to wait', soonMs, () => waitsFor.length === 2)
+      tired.abort()
+      await expect(gaveUp).rejects.toThrow()
+      await store.close()
+      const next = await waiting
+      expect((await claimOne(next)).id).toBe(id)
+      await next.close()
+    })
+
+    test.each([
+      ['nobody listens there', { port: 1 }, /ECONNREFUSED/],
+      ['there is no such database', { database: 'nowhere' }, /nowhere/],
+      ['the password is wrong', { password: 'guess' }, /password authentication failed/],
+      ['nobody vouches for its certificate', { tls: true }, /self-signed certificate/],
+    ] as const)('%s', async (_what, wrong, text) => {
+      const address: PostgresAddress = { ...server.address('unreachable'), ...wrong }
+      await expect(open({ address })).rejects.toMatchObject({
+        code: 'STORE_UNREACHABLE',
+        fields: { database: address.database, address: `127.0.0.1:${address.port}`, text: expect.stringMatching(text) },
+      })
+    })
+
+    test('a schema of a newer program is left alone', async () => {
+      const address = server.address('newer')
+      await (await open({ address })).close()
+      await server.admin('update newer.schema_version set version = 99')
+      await expect(open({ address })).rejects.toMatchObject({ code: 'STORE_NEWER', fields: { found: 99 } })
+      expect(await server.admin('select version from newer.schema_version')).toEqual([{ version: 99 }])
+    })
+  })
+
+  describe('while it is open', () => {
+    test('a write that the server refuses fails alone', async () => {
+      const store = await open()
+      // More milliseconds than a bigint holds.
+      const [bad, ...good] = await Promise.allSettled([
+        store.lease('poller', 'hub-1', 1e30, startedAt),
+        accept(store),
+        store.write('area', 'id', 1),
+        accept(store, { keys: ['k'] }),
+      ])
+      expect(bad).toMatchObject({ status: 'rejected' })
+      expect(good.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+      expect(await store.counts('orders')).toMatchObject({ accepted: 2, queued: 2 })
+      await store.close()
+    })
+
+    test('a U+0000 has a place in keys, words and texts', async () => {
+      const store = await open()
+      const odd = 'a\0b'
+      const id = await accept(store, { keys: [odd], orderKey: odd, terms: [odd], headers: { subject: odd } })
+      expect(await store.accept(newDelivery({ keys: [odd] }))).toEqual({ id, duplicate: true })
+      expect(await store.accept(newDelivery({ keys: ['a\u2400b'] }))).toMatchObject({ duplicate: false })
+      expect([...(await store.known('orders', [odd])).keys()]).toEqual([odd])
+      expect((await store.find({ term: odd, limit: 9 })).map(row => row.id)).toEqual([id])
+      expect((await store.get(id))?.headers).toEqual({ subject: odd })
+      await store.audit({ at: 1, who: odd, action: 'look', detail: { odd } })
+      expect(await store.auditBreak()).toBeUndefined()
+      await store.close()
+    })
+
+    test('an entry of the audit log that was changed or cut off shows', async () => {
+      const address = server.address('audited')
+      const store = await open({ address })
+      for (const action of ['one', 'two', 'three']) await store.audit({ at: 1, who: 'admin', action, detail: {} })
+      expect(await store.auditBreak()).toBeUndefined()
+      await server.admin('delete from audited.audit where number = 3')
+      expect(await store.auditBreak()).toBe(3)
+      await server.admin(`update audited.audit set who = 'nobody' where number = 2`)
+      expect(await store.auditBreak()).toBe(2)
+      await store.close()
+    })
+
+    test.each([
+      ['the server ends its connection', 'select pg_terminate_backend(pid)'],
+      ['the server does not answer any more', undefined],
+    ])('%s: nothing more is taken, and whoever watches hears of it', async (_what, end) => {
+      const address = server.address(end ? 'cut' : 'silent')
+      const store = await open({ address, owner: 'lost', limits: { answerMs: 1000 } })
+      const id = await accept(store)
+      const owners = `
+        from pg_locks join pg_stat_activity using (pid)
+        where locktype = 'advisory' and granted and application_name = 'isthmus lost'`
+      const [owner] = await server.admin(`select pid ${owners}`)
+      if (end) await server.admin(`${end} ${owners}`)
+      else process.kill(Number(owner?.['pid']), 'SIGSTOP')
+      try {
+        await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+        await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+        const lost = Promise.withResolvers<string>()
+        const hurried = { now: Date.now, after: (_ms: number, run: () => void) => clearable(run) }
+        const endWatch = watchStore(store, hurried as never, error => lost.resolve(error.code))
+        expect(await lost.promise).toBe('STORE_CONNECTION_LOST')
+        endWatch()
+      } finally {
+        if (!end) process.kill(Number(owner?.['pid']), 'SIGCONT')
+      }
+      await store.close()
+      const next = await waitFor('the store to be free', soonMs, () =>
+        open({ address }).catch((thrown: unknown) => {
+          if (String(thrown).includes('Another hub')) return undefined
+          throw thrown
+        }),
+      )
+      expect((await claimOne(next)).id).toBe(id)
+      await next.close()
+    })
+  })
+
+  test('what was acknowledged survives kill -9 of the server, large bodies with it', { timeout: 120_000 }, async () => {
+    const address = server.address('power_cut')
+    const accepted = new Map<string, { readonly bytes: number; readonly key: string }>()
+    const options = { address, limits: { inlineBytes: 20_000, bodyChunkBytes: 8192 } }
+    for (let round = 0; round < 3; round += 1) {
+      const store = await open(options)
+      const cut = new AbortController()
+      const producers = Array.from({ length: 8 }, async (_, producer) => {
+        for (let number = 0; !cut.signal.aborted; number += 1) {
+          const key = `key ${round} ${producer} ${number}`
+          const bytes = number % 3 === 0 ? 50_000 : 500
+          try {
+            const body = await store.bodies.write(Buffer.alloc(bytes, key), {
+              type: 'text/plain',
+              bytesMax: 100_000,
+              hash: false,
+            })
+            const id = await accept(store, { keys: [key], body, orderKey: `order ${producer}` })
+            accepted.set(id, { bytes, key })
+          } catch {
+            // The server died under it; nobody was told that it was safe.
+            return
+          }
+        }
+      })
+      await waitFor('enough to lose', soonMs, () => accepted.size >= 60 * (round + 1))
+      await server.kill9()
+      cut.abort()
+      await Promise.all(producers)
+      await store.close()
+      await server.restart()
+    }
+    const store = await open(options)
+    for (const [id, { bytes, key }] of accepted) {
+      const detail = await store.get(id)
+      if (!detail) throw new Error(`${id} is lost`)
+      expect(await readAll(store.bodies.read(detail.body))).toEqual(Buffer.alloc(bytes, key))
+    }
+    const { queued } = await store.counts('orders')
+    expect(queued).toBeGreaterThanOrEqual(accepted.size)
+    for (let left = queued; left > 0; ) {
+      const { deliveries } = await store.claim({
+        owner: 'hub-1',
+        max: 500,
+        now: startedAt,
+        leaseMs: 1000,
+        places: new Map([['orders', 500]]),
+      })
+      await Promise.all(deliveries.map(claimed => store.finish(claimed, delivered())))
+      left -= deliveries.length
+    }
+    expect(await store.counts('orders')).toMatchObject({ queued: 0, delivered: queued })
+    await store.close()
+  })
+})
+
+function clearable(run: () => void): () => void {
+  const timer = setTimeout(run, 10)
+  return () => clearTimeout(timer)
+}
