@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import type { Broken } from '../../src/groupware/sync/model-broken-world.ts'
+import { runSchedule } from '../../src/groupware/sync/model-world.ts'
+import { openSyncStore } from '../../src/groupware/sync/sqlite-sync-store.ts'
 import { MINUTE } from '../../src/kernel/time.ts'
 import type { Share, ShareResult } from './groupware/schedules.ts'
 
@@ -45,6 +47,16 @@ describe('two sides under random schedules of edits and faults', () => {
     },
     30 * MINUTE,
   )
+})
+
+test.each([
+  // The CRM took a value back whose writing was on the way to Exchange, and it was carried out after that.
+  880_094_826,
+])('seed %i, which was seen to fail, ends well', async failed => {
+  const store = openSyncStore({ file: ':memory:' })
+  const { faults, story } = await runSchedule(store, failed)
+  await store.close()
+  expect(faults, story.join('\n')).toEqual([])
 })
 
 describe('the run would notice', () => {

@@ -81,7 +81,12 @@ export interface Link {
   /** The last common state, in the form that both sides can hold. */
   readonly base: Stamps
   /** All our writes since then of which no answer came: a value of these is ours and not a user's edit. */
-  readonly pending: { readonly exchange: PendingStamps; readonly crm: PendingStamps }
+  readonly pending: {
+    readonly exchange: PendingStamps
+    readonly crm: PendingStamps
+    /** When the last of them was sent. */
+    readonly at?: number
+  }
   /** To be merged again although no side tells of a change. */
   readonly isDirty: boolean
   /** Only the leading mailbox writes to an item of the CRM that several mailboxes have (a meeting). */
