@@ -259,6 +259,27 @@ test('while S/4HANA does not listen its answers wait, and one that it got withou
   expect(s4.answered.filter(line => line.endsWith('503'))).toHaveLength(1)
 })
 
+test('a change that comes before the new material makes the product with its unit, and the whole material completes it', async () => {
+  // It must not wait for the unit: whoever brings that comes after it, and waits for it.
+  const { s4, dynamics } = world
+  createMaterial(s4.data, '4811', { name: 'Valve' })
+  s4.runChangePointers('MATMAS')
+  s4.data.change('MARA', { MATNR: '4811' }, { NTGEW: '3' })
+  s4.data.change('MAKT', { MATNR: '4811', SPRAS: 'E' }, { MAKTX: 'Ball valve' })
+  s4.runChangePointers('MATMAS')
+  s4.setPort('MATMAS', {
+    destination: { url: `${world.endpointsUrl}/s4/materials`, user: world.user() },
+    contentType: 'application/x-sap.idoc',
+  })
+  s4.setFaults({ reversed: { times: 1 } })
+  await s4.dispatch()
+  await expect.poll(() => statuses('MATMAS').slice(-3), { timeout: 40_000 }).toEqual(['40', '41', '30'])
+  await s4.dispatch()
+  const product = () => dynamics.records('product').find(({ productnumber }) => productnumber === '4811')
+  await expect.poll(product, { timeout: 40_000 }).toMatchObject({ name: 'Ball valve', stockweight: 3 })
+  expect(product()).toHaveProperty('producttypecode', 1)
+})
+
 test('an older IDoc that comes after a newer one changes nothing; SAP is told why, and asked for the whole object', async () => {
   const { s4, dynamics } = world
   s4.data.change('MAKT', { MATNR: '4711', SPRAS: 'E' }, { MAKTX: 'Pump, new' })

@@ -196,11 +196,16 @@ describe('a material out of change pointers', () => {
     expect(changed('004', status('1710', '/'))).not.toHaveProperty('new_salesstatus')
   })
 
-  test('tells its units when it is whole or one of them changed, and only those that are there', () => {
+  test('tells its base unit whenever it says which, and of the others those that changed and are there', () => {
     const unit = (msgfn: string, code: string, factor: string, divisor = '1') =>
       `<E1MARMM SEGMENT="1"><MSGFN>${msgfn}</MSGFN><MEINH>${code}</MEINH><UMREZ>${factor}</UMREZ><UMREN>${divisor}</UMREN></E1MARMM>`
     const base = '<MEINS>PCE</MEINS>'
-    expect(changed('004', base, withUnits)).toMatchObject({ unitGroups: [], baseUnits: [], units: [] })
+    expect(changed('004', '<MEINS>/</MEINS>', withUnits)).toMatchObject({ unitGroups: [], baseUnits: [], units: [] })
+    expect(changed('004', base, withUnits)).toMatchObject({
+      unitGroups: [{ new_sapkey: '4711' }],
+      baseUnits: [{ name: 'Each', new_sapkey: '4711-PCE' }],
+      units: [],
+    })
     const rows =
       unit('009', 'PCE', '1') +
       unit('009', 'CT', '12').replace('<UMREN>', '<EAN11>4006381333948</EAN11><UMREN>') +

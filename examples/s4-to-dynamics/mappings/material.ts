@@ -73,11 +73,14 @@ const productFields = {
 /** MATMAS05 → product. */
 export default defineMapping({ name: 'material to product', source: 'idoc', target: product, fields: productFields })
 
-/** The unit group leaves with whole materials, and with changes of their units. */
+/**
+ * Whoever refers to the base unit brings it along: a change may come before the whole material, which then waits behind it.
+ * A whole material without one is refused.
+ */
 const tellsUnits = compute(
-  [isWhole, field('E1MARAM/E1MARMM/MEINH')],
-  'a whole material, or one with units',
-  (whole, code) => whole === true || code !== undefined,
+  [isWhole, field('E1MARAM/MEINS'), field('E1MARAM/E1MARMM/MEINH')],
+  'a whole material, or one with a base unit or units',
+  (whole, base, code) => whole === true || (typeof base === 'string' && base !== '') || code !== undefined,
 )
 /** The base unit has a row of its own in table MARM; units that are gone stay, since lines of invoices name them. */
 const isOtherUnit = compute(
