@@ -209,6 +209,33 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     })
   })
 
+  test('words of pages push nothing else out of sight', async () => {
+    const id = await setAside('Order 4713', 'An endless answer')
+    const page = await visitAs('anna.berg', `/messages/${id}`)
+    const endless = 'E'.repeat(5_000)
+    await page.route('**/api/health', async route => {
+      const answer = await route.fetch()
+      const { alerts, ...rest } = (await answer.json()) as { alerts: object[] }
+      await route.fulfill({ json: { ...rest, alerts: alerts.map(alert => ({ ...alert, what: endless })) } })
+    })
+    await page.route('**/api/flows/*', async route => {
+      const answer = await route.fetch()
+      await route.fulfill({ json: { ...((await answer.json()) as object), about: endless } })
+    })
+    await openPage(page, 'Overview')
+    const box = await page.locator('.attention .what', { hasText: endless }).first().boundingBox()
+    expect(box?.height).toBeLessThan(120)
+    await page.getByRole('link', { name: 'See the messages that were set aside' }).first().waitFor()
+    const { flow } = await world.detail(id)
+    await openPath(page, `/flows/${flow}`)
+    const about = await page.locator('.about', { hasText: endless }).boundingBox()
+    const { width = 0 } = page.viewportSize() ?? {}
+    expect((about?.x ?? 0) + (about?.width ?? 0)).toBeLessThan(width)
+    // A word that does not break stands in one line.
+    expect(about?.height).toBeGreaterThan(100)
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'it was only for its words' })
+  })
+
   test('by keyboard alone, from the overview to a message that was set aside', async () => {
     const id = await setAside('Order 4714', 'Without a mouse')
     const page = await visitAs('anna.berg')
