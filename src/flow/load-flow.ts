@@ -87,7 +87,11 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   if (!parsed.success) {
     // A parameter without a value leaves its reference standing; that the reference fits nowhere is no second mistake.
     const words = wordIssues(parsed.error.issues, source, schema)
-    return { problems: sortProblems([...problems, ...words.filter(word => !isAtReference(word, source))]) }
+    const standing = references
+      .filter(({ name }) => !Object.hasOwn(resolved.values, name))
+      .map(({ at }) => placeOf(plain.atValue(at, 'FLOW_VALUE', '')))
+    const isSecond = (word: Problem) => word.code === 'FLOW_VALUE' && standing.includes(placeOf(word))
+    return { problems: sortProblems([...problems, ...words.filter(word => !isSecond(word))]) }
   }
   const document = parsed.data
   placeNodes(document)
@@ -174,9 +178,8 @@ function unknownParams(
     })
 }
 
-function isAtReference(problem: Problem, source: YamlSource): boolean {
-  const line = source.text.split(/\r?\n/)[problem.line - 1] ?? ''
-  return problem.code === 'FLOW_VALUE' && /^['"]?\$\{\s*params\./.test(line.slice(problem.column - 1))
+function placeOf({ line, column }: Problem): string {
+  return `${line}:${column}`
 }
 
 /** Parameters that expressions name without the ${…}. */

@@ -65,13 +65,20 @@ export class YamlSource {
         schema: 'core',
         logLevel: 'error',
       })
+      if (this.#document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION'))
+        throw new RangeError('nested too deeply')
     } catch {
-      // The parser gives up with a RangeError on thousands of brackets inside each other.
+      // The parser gives up on thousands of brackets inside each other; where, depends on the stack.
       this.problems.push(this.#at({ start: 0, end: 1 }, 'FLOW_YAML', 'The file is nested too deeply to be read.'))
       return
     }
-    for (const { code, message, pos } of [...this.#document.errors, ...this.#document.warnings]) {
-      this.problems.push(this.#syntax(code, message, { start: pos[0], end: pos[1] }))
+    const faults = [...this.#document.errors, ...this.#document.warnings]
+    for (const { code, message, pos } of faults) {
+      const beside = faults.filter(fault => fault.pos[0] === pos[0]).map(fault => fault.code)
+      // A line that is indented too far goes on with the text above it, and its colon then makes that text a key.
+      const isGrown = beside.includes('BLOCK_AS_IMPLICIT_KEY') && beside.includes('MULTILINE_IMPLICIT_KEY')
+      if (!isGrown) this.problems.push(this.#syntax(code, message, { start: pos[0], end: pos[1] }))
+      else if (code === 'MULTILINE_IMPLICIT_KEY') this.problems.push(this.#tooFar(message, pos[0], pos[1]))
     }
     if (this.problems.length === 0) this.value = this.#read(this.#document.contents, [], undefined, replace)
   }
@@ -138,6 +145,13 @@ export class YamlSource {
     const target = isAlias(node) ? (node.resolve(this.#document) ?? null) : node
     const value = rangeOf(node) ?? key ?? { start: 0, end: 1 }
     if (isAlias(node) && target === null) this.problems.push(this.#syntax('BAD_ALIAS', '', value))
+    if (isAlias(node) && target && contains(target, node)) {
+      const next = 'Write the value out.'
+      this.problems.push(
+        withNext(this.#at(value, 'FLOW_YAML', 'This alias (*) stands in the very value that it names.'), next),
+      )
+      return null
+    }
     if (++this.#valueCount > documentValuesMax) {
       if (this.#valueCount === documentValuesMax + 1) {
         this.problems.push(
@@ -181,9 +195,22 @@ export class YamlSource {
         )
         continue
       }
+      if (name === '<<' && isScalar(key) && key.type === 'PLAIN') {
+        const message = 'Merge keys (<<) are not used in flow documents.'
+        this.problems.push(withNext(this.#at(range, 'FLOW_YAML', message), 'Write the keys out.'))
+        continue
+      }
       entries.push([name, this.#read(value, [...path, name], range, replace)])
     }
     return Object.fromEntries(entries)
+  }
+
+  #tooFar(message: string, start: number, end: number): Problem {
+    const lineAt = this.text.lastIndexOf('\n', end - 1) + 1
+    const isQuoted = /["']/.test(this.text[start] ?? '')
+    if (isQuoted || lineAt <= start) return this.#syntax('MULTILINE_IMPLICIT_KEY', message, { start, end })
+    const indent = /^\s*/.exec(this.text.slice(lineAt, end))?.[0].length ?? 0
+    return this.#syntax('BAD_INDENT', message, { start: lineAt + indent, end })
   }
 
   #syntax(code: string, message: string, range: Range): Problem {
@@ -242,6 +269,12 @@ const syntaxWords: Readonly<Record<string, readonly [message: string, next: stri
 function rangeOf(node: Node | null | undefined): Range | undefined {
   const range = node?.range
   return range ? { start: range[0], end: range[1] } : undefined
+}
+
+function contains(target: Node, node: Node): boolean {
+  const [start, end] = target.range ?? [0, 0]
+  const at = node.range?.[0] ?? -1
+  return start <= at && at < end
 }
 
 function withNext(problem: Problem, next: string | undefined): Problem {
