@@ -6,16 +6,17 @@ import type { Expression } from '../../src/flow/expression.ts'
 import { defaultLimits } from '../../src/kernel/limit.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { DAY, HOUR, MINUTE, systemClock } from '../../src/kernel/time.ts'
+import type { Store } from '../../src/store/port.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { type LoopRequest, type LoopResult, LoopWatch, messageBody, produce } from './loop.ts'
 
 /**
- * The whole engine around a SQLite store: a flow with an idempotency key and an order key for each message, and a
- * receiver that only checks the order. What it costs above the bare store loop is the engine.
+ * The whole engine around a store (SQLite when none is given): a flow with an idempotency key and an order key for each
+ * message, and a receiver that only checks the order. What it costs above the bare store loop is the engine.
  */
-export async function runEngineLoop(request: LoopRequest): Promise<LoopResult> {
+export async function runEngineLoop(request: LoopRequest, given?: Store): Promise<LoopResult> {
   const { messages, workers } = request
-  const store = await openSqliteStore({ folder: request.folder })
+  const store = given ?? (await openSqliteStore({ folder: request.folder }))
   const watch = new LoopWatch(messages)
   let allArrived = () => {}
   const end = new Promise<void>(resolve => {

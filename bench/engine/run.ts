@@ -1,14 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { openPostgresStore } from '../../src/store/postgres/open.ts'
+import { missingNeeds } from '../../test/foreign/servers/needs.ts'
+import { startPostgresql } from '../../test/foreign/servers/postgresql.ts'
+import { descendants } from '../../test/foreign/servers/server-process.ts'
 import { runBareLoop } from './bare-loop.ts'
 import { runEngineLoop } from './engine-loop.ts'
 import type { LoopResult } from './loop.ts'
 
 /**
  * `npm run bench:engine`: durable accept and delivery in order by key, the whole engine beside the bare store loop,
- * alternating in one run. The figure is CPU per message; the bar is twice the bare loop's.
+ * alternating in one run. The figure is CPU per message; the bar is twice the bare loop's. Where PostgreSQL is installed
+ * the engine runs on it, too; what the server takes is not in the figure but told beside it.
  */
 const { values } = parseArgs({
   options: { messages: { type: 'string', default: '50000' }, rounds: { type: 'string', default: '5' } },
@@ -20,6 +25,18 @@ const contestants: Record<string, (folder: string) => Promise<LoopResult>> = {
   'bare loop, pages of 4 KiB': folder => runBareLoop({ ...shape, folder }),
   'bare loop, pages of 8 KiB': folder => runBareLoop({ ...shape, folder, pageBytes: 8192 }),
   engine: folder => runEngineLoop({ ...shape, folder }),
+}
+const postgresql = missingNeeds(['postgresql']).length === 0 ? await startPostgresql() : undefined
+let schemas = 0
+let serverSeconds = 0
+if (postgresql) {
+  contestants['engine on PostgreSQL'] = async folder => {
+    const address = postgresql.address(`bench_${++schemas}`)
+    const before = cpuSecondsBelow(process.pid)
+    const result = await runEngineLoop({ ...shape, folder }, await openPostgresStore({ address, owner: 'bench' }))
+    serverSeconds += cpuSecondsBelow(process.pid) - before
+    return result
+  }
 }
 
 const rounds = new Map<string, LoopResult[]>(Object.keys(contestants).map(name => [name, []]))
@@ -45,4 +62,20 @@ for (const [name, results] of rounds) {
     `${name.padEnd(28)} ${cpu.toFixed(1).padStart(6)} CPU µs/message  ${perSecond.toFixed(0).padStart(7)}/s  ` +
       `${ratios.join(' and ')} × the bare loops  ${outOfOrder} out of order`,
   )
+}
+if (postgresql) {
+  const micros = (serverSeconds * 1e6) / (messages * schemas)
+  console.log(`PostgreSQL itself took ${micros.toFixed(0)} CPU µs/message`)
+  await postgresql.stop()
+}
+
+/** CPU of the processes below one that still run, and of those below them that have ended (/proc/<pid>/stat). */
+function cpuSecondsBelow(pid: number): number {
+  let ticks = 0
+  for (const below of descendants(pid)) {
+    const stat = readFileSync(`/proc/${below}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    for (const field of fields.slice(11, 15)) ticks += Number(field)
+  }
+  return ticks / 100
 }

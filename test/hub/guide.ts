@@ -56,7 +56,7 @@ export class GuideMachine {
 
   write(file: string, text: string): void {
     mkdirSync(dirname(join(this.folder, file)), { recursive: true })
-    writeFileSync(join(this.folder, file), this.#localised(text))
+    writeFileSync(join(this.folder, file), this.localised(text))
   }
 
   /** Runs a line as a person types it; throws unless it ends with 0. Resolves with what it wrote. */
@@ -67,7 +67,7 @@ export class GuideMachine {
   }
 
   async try(line: string): Promise<{ readonly code: number; readonly output: string }> {
-    const child = spawn('sh', ['-c', this.#localised(line)], { cwd: this.folder, env: this.#environment })
+    const child = spawn('sh', ['-c', this.localised(line)], { cwd: this.folder, env: this.#environment })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', chunk => {
@@ -81,7 +81,7 @@ export class GuideMachine {
   /** Starts what the line says and waits until it is ready. One that was started before is stopped first. */
   async start(line: string, isReady: (output: string) => unknown): Promise<void> {
     await this.stop()
-    const started = startProcess('sh', ['-c', `exec ${this.#localised(line)}`], {
+    const started = startProcess('sh', ['-c', `exec ${this.localised(line)}`], {
       cwd: this.folder,
       env: this.#environment,
     })
@@ -101,7 +101,8 @@ export class GuideMachine {
     for (const program of this.#programs) await program.stop()
   }
 
-  #localised(text: string): string {
+  /** A text of the guide with the names that things have here. */
+  localised(text: string): string {
     return this.#replacements.reduce((so, [from, to]) => so.replaceAll(from, to), text)
   }
 }

@@ -55,6 +55,7 @@ const ownerOptions = [
   'lock_timeout=0',
   'idle_in_transaction_session_timeout=0',
   'idle_session_timeout=0',
+  'plan_cache_mode=force_generic_plan',
   'tcp_keepalives_idle=10',
   'tcp_keepalives_interval=5',
   'tcp_keepalives_count=3',

@@ -10,18 +10,22 @@ const selectOldest = {
   text: `
     select seq, flags from delivery where flow = $1 and state = $2 and seq <= $3 and at < $4 order by seq limit $5`,
 }
+// One look at the index for each key and word, as in `accept`.
 const removeKeys = {
   name: 'purge-keys',
   text: `
-    delete from once using (
-      select flow, unnest(once_keys) as key, seq from delivery where seq = any ($1::bigint[])) as gone
-    where once.flow = gone.flow and once.key = gone.key and once.seq = gone.seq`,
+    delete from once where ctid = any (array(
+      select owned.row from (select flow, unnest(once_keys) as key, seq from delivery where seq = any ($1::bigint[])) as gone
+      cross join lateral (
+        select ctid as row from once where once.flow = gone.flow and once.key = gone.key and once.seq = gone.seq offset 0) as owned))`,
 }
 const removeTerms = {
   name: 'purge-terms',
   text: `
-    delete from term using (select unnest(terms) as word, seq from delivery where seq = any ($1::bigint[])) as gone
-    where term.word = gone.word and term.seq = gone.seq`,
+    delete from term where ctid = any (array(
+      select owned.row from (select unnest(terms) as word, seq from delivery where seq = any ($1::bigint[])) as gone
+      cross join lateral (
+        select ctid as row from term where term.word = gone.word and term.seq = gone.seq offset 0) as owned))`,
 }
 const removeOthers = ['content', 'original', 'receipt', 'attempt', 'body_use', 'delivery'].map(table => ({
   name: `purge-${table}`,
