@@ -1,11 +1,18 @@
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import type { Caller, Guard } from '../auth/service/model.ts'
 import { defineErrors } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
+import { systemClock } from '../kernel/time.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
+import { openEndpointTls } from './endpoint-tls.ts'
 import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.ts'
 
 const testErrors = defineErrors('ENDPOINTTEST', {
@@ -410,4 +417,18 @@ test('an answer may be a stream; errors of the flow become problems with Retry-A
   const text = await (await fetch(`${broken.url}/orders`, { method: 'POST' })).text()
   expect(JSON.parse(text)).toMatchObject({ status: 500, code: 'HUB_UNEXPECTED' })
   expect(text).not.toContain('/etc/hub')
+})
+
+test('a connection over which no handshake comes is ended as early as one without headers', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-endpoint-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  const { cert, key } = await makeTwinCertificate(['127.0.0.1'])
+  const files = { certificate: join(folder, 'hub.crt'), key: join(folder, 'hub.key') }
+  await Promise.all([writeFile(files.certificate, cert), writeFile(files.key, key)])
+  const tls = openEndpointTls(files, systemClock, silentLog)
+  const { port } = await open({}, { tls, limits: { headersMs: 200 } })
+  const socket = connect(port, '127.0.0.1')
+  closing.push(async () => void socket.destroy())
+  const ended = once(socket, 'close')
+  expect(await Promise.race([ended.then(() => 'ended'), delay(5_000, 'open')])).toBe('ended')
 })

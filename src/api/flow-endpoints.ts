@@ -54,7 +54,11 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     })
   }
   const server: Server = options.tls
-    ? createHttpsServer({ ...hardenedOptions(limits), ...options.tls.serverOptions() }, listener)
+    ? createHttpsServer(
+        // Node waits two minutes for a handshake, and the connection counts among the others meanwhile.
+        { ...hardenedOptions(limits), handshakeTimeout: limits.headersMs, ...options.tls.serverOptions() },
+        listener,
+      )
     : createHttpServer(hardenedOptions(limits), listener)
   options.tls?.follow(server)
   server.timeout = limits.idleMs
