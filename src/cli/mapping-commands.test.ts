@@ -91,6 +91,11 @@ test('wrong use is said in a sentence', async () => {
     code: 2,
     err: expect.stringContaining('absent.xml cannot be read.'),
   })
+  writeFileSync(join(folder, 'broken.xml'), '<a')
+  expect(await mapping('coverage', 'product.ts', material, 'broken.xml')).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^broken\.xml does not hold a document of .*: The XML is broken at line/),
+  })
   expect(await mapping('show', 'absent.ts')).toMatchObject({ err: expect.stringContaining('MAP_MODULE_BROKEN') })
 })
 

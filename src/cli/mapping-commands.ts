@@ -102,7 +102,13 @@ function readSamples(cli: Cli, mapping: Mapping, file: string): readonly SourceN
   } catch (cause) {
     throw cliErrors.ARGUMENT_WRONG({ text: `${file} cannot be read.`, command }, { cause })
   }
-  return readDocuments(mapping.source, bytes)
+  try {
+    return readDocuments(mapping.source, bytes)
+  } catch (cause) {
+    // One of many: which one it is, only this place knows.
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw cliErrors.INPUT_WRONG({ file, what: `a document of ${mapping.name}`, text }, { cause })
+  }
 }
 
 function readSettings(pairs: readonly string[]): Readonly<Record<string, string>> {
