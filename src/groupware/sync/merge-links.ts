@@ -66,7 +66,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   const writing = jobs.filter(job => job.plan.exchange ?? job.plan.crm)
   if (writing.length > 0) {
     // Written down before anything is sent: after a crash our own values must not pass for a user's.
-    for (const job of writing) job.link = { ...job.link, pending: withPending(round, job.link, job.plan) }
+    for (const job of writing) job.link = { ...job.link, pending: withPending(round, job) }
     await store.write(scope, { putLinks: writing.map(job => job.link) })
     for (const side of ['exchange', 'crm'] as const) {
       const batchSize = drivers[side].abilities(scope.kind).batch.write
@@ -110,7 +110,7 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
   const { link, exchange, crm, plan, failure } = job
   const items = { exchange, crm }
   if (failure === undefined) {
-    const pending = stillOnTheWay(round, link, plan)
+    const pending = stillOnTheWay(round, job)
     endings.putLinks.push({
       ...link,
       exchange: { ...link.exchange, version: plan.exchange ? link.exchange.version : exchange.version },
@@ -174,24 +174,31 @@ function settleWithoutMerge(
 }
 
 /** All attempts are remembered, not the last one: any of them may be what the other side has. */
-function withPending({ context }: Round, link: Link, plan: MergePlan): Link['pending'] {
+function withPending({ context }: Round, { link, exchange, crm, plan }: Job): Link['pending'] {
+  const { pending } = link
   return {
-    exchange: addPending(link.pending.exchange, plan.exchange, plan.base),
-    crm: addPending(link.pending.crm, plan.crm, plan.base),
-    at: context.clock.now(),
+    exchange: addPending(pending.exchange, plan.exchange, plan.base),
+    crm: addPending(pending.crm, plan.crm, plan.base),
+    sent: {
+      at: context.clock.now(),
+      exchange: plan.exchange ? exchange.version : (pending.sent?.exchange ?? ''),
+      crm: plan.crm ? crm.version : (pending.sent?.crm ?? ''),
+    },
   }
 }
 
 /**
  * What an earlier round wrote, whose answer was lost, may be carried out even now that both sides are equal again, as
- * long as nothing was written over it. Until that is over it must not pass for a user's edit.
+ * long as nobody changed the item meanwhile. Until that is over it must not pass for a user's edit.
  */
-function stillOnTheWay({ context }: Round, { pending }: Link, plan: MergePlan): Link['pending'] | undefined {
+function stillOnTheWay({ context }: Round, { link: { pending }, plan, ...items }: Job): Link['pending'] | undefined {
   const { clock, limits } = context
-  if (clock.now() - (pending.at ?? 0) >= limits.lateMs) return undefined
-  const left = { exchange: plan.exchange ? {} : pending.exchange, crm: plan.crm ? {} : pending.crm }
+  const { sent } = pending
+  if (!sent || clock.now() - sent.at >= limits.lateMs) return undefined
+  const leftOf = (side: Side) => (!plan[side] && items[side].version === sent[side] ? pending[side] : {})
+  const left = { exchange: leftOf('exchange'), crm: leftOf('crm') }
   const count = Object.keys(left.exchange).length + Object.keys(left.crm).length
-  return count === 0 ? undefined : { ...pending, ...left }
+  return count === 0 ? undefined : { ...left, sent }
 }
 
 function addPending(pending: PendingStamps, write: PlannedWrite | undefined, merged: Stamps): PendingStamps {

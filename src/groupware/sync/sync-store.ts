@@ -84,8 +84,8 @@ export interface Link {
   readonly pending: {
     readonly exchange: PendingStamps
     readonly crm: PendingStamps
-    /** When the last of them was sent. */
-    readonly at?: number
+    /** When the last of them was sent, and the versions of the items that they were to change. */
+    readonly sent?: { readonly at: number } & Readonly<Record<Side, string>>
   }
   /** To be merged again although no side tells of a change. */
   readonly isDirty: boolean
