@@ -45,7 +45,7 @@ export function storeSettings(
 ): StoreSettings | undefined {
   if (!section) return undefined
   const { host, port, database, user, schema, tls, 'password-file': passwordFile } = section.postgres
-  const isHere = /^(\/|127\.|::1$|localhost$)/.test(host)
+  const isHere = /^(\/|127(\.\d+){3}$|::1$|localhost$)/.test(host)
   return {
     address: {
       host,

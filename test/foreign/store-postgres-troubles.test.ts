@@ -72,6 +72,12 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       })
     })
 
+    test('a schema that somebody else made for it will do', async () => {
+      await server.admin(`create role guest login password 'pw'; create schema made authorization guest`)
+      await (await open({ address: { ...server.address('made'), user: 'guest' } })).close()
+      expect(await server.admin('select version from made.schema_version')).toEqual([{ version: 1 }])
+    })
+
     test('a schema of a newer program is left alone', async () => {
       const address = server.address('newer')
       await (await open({ address })).close()
@@ -191,7 +197,9 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       await store.close()
       await server.restart()
     }
-    const store = await open(options)
+    const store = await open({ ...options, limits: { ...options.limits, collectBatch: 3 } })
+    // What arrived whole without being accepted in the end goes, and nothing else does.
+    expect(await store.bodies.collect()).toBeLessThanOrEqual(3 * 8)
     for (const [id, { bytes, key }] of accepted) {
       const detail = await store.get(id)
       if (!detail) throw new Error(`${id} is lost`)

@@ -17,7 +17,9 @@ const unused = {
   name: 'body-unused',
   text: `
     select number, sha256 from body
-    where sha256 is not null and not exists (select from body_use where body_use.sha256 = body.sha256)`,
+    where number > $1 and sha256 is not null
+      and not exists (select from body_use where body_use.sha256 = body.sha256)
+    order by number limit $2`,
 }
 const remove = {
   name: 'body-remove',
@@ -97,19 +99,30 @@ export function openBodies(
     }
   }
 
+  /** A few at a time, so that no transaction takes long: a large body is many rows. */
+  async function collect(): Promise<number> {
+    let removed = 0
+    for (let last = 0, isMore = true; isMore; ) {
+      const found = await committer.commit(
+        async sql => {
+          const rows = await sql.query(unused, [last, limits.collectBatch])
+          const gone = rows.filter(row => !unclaimed.has(optionalTextOf(row['sha256']) ?? ''))
+          if (gone.length > 0) await sql.query(remove, [gone.map(row => numberOf(row['number']))])
+          return { last: numberOf(rows.at(-1)?.['number'] ?? 0), count: rows.length, removed: gone.length }
+        },
+        { isAlone: true },
+      )
+      removed += found.removed
+      last = found.last
+      isMore = found.count === limits.collectBatch
+    }
+    return removed
+  }
+
   return {
     write: (source, options) => takeBody(source, { ...options, inlineBytes: limits.inlineBytes, open }),
     read,
-    collect: () =>
-      committer.commit(
-        async sql => {
-          const found = await sql.query(unused)
-          const gone = found.filter(row => !unclaimed.has(optionalTextOf(row['sha256']) ?? ''))
-          if (gone.length > 0) await sql.query(remove, [gone.map(row => numberOf(row['number']))])
-          return gone.length
-        },
-        { isAlone: true },
-      ),
+    collect,
     settle: body => unclaimed.settle(body),
   }
 }

@@ -22,7 +22,7 @@ export function asStoreError(thrown: unknown): HubError {
 function isConnectionEnd(thrown: unknown): boolean {
   const code = codeOf(thrown)
   // The driver has no code of its own for a connection that ended under a query.
-  return endOfConnection.test(code) || ofSocket.test(code) || /connection/i.test(code === '' ? textOf(thrown) : '')
+  return endOfConnection.test(code) || ofSocket.test(code) || /connect/i.test(code === '' ? textOf(thrown) : '')
 }
 
 /** What went wrong, in words; an address that answers on no protocol throws several errors in one without a text. */

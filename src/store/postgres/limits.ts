@@ -17,6 +17,8 @@ export const postgresLimits = {
   attempts: 50,
   /** Deliveries that one transaction of a purge deletes. */
   purgeBatch: 200,
+  /** Bodies that nothing needs any more, deleted in one transaction. */
+  collectBatch: 20,
   /** How long a body waits for its delivery before `collect` may take it. */
   unclaimedBodyMs: HOUR,
   /** Bodies above inlineBytes lie in rows of this size. */

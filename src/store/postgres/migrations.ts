@@ -7,11 +7,14 @@ import { schemaV1 } from './schema-v1.ts'
 const migrations: readonly string[] = [schemaV1]
 
 const tableThere = { name: 'versioned', text: `select to_regclass('schema_version')::text as found` }
+const schemaThere = { name: 'schema', text: 'select to_regnamespace($1)::text as found' }
 const selectVersion = { name: 'version', text: 'select version from schema_version' }
 
 /** Brings the schema to the version of this program, each step in a transaction. Only the owner of the store may. Throws STORE_NEWER. */
 export async function migrate(connection: OwnerConnection, schema: string): Promise<void> {
-  await connection.command(`create schema if not exists "${schema}"`)
+  // Who has made it for the hub may have kept the right to make others.
+  const [there] = await connection.query(schemaThere, [schema])
+  if (there?.['found'] === null) await connection.command(`create schema "${schema}"`)
   const found = await readVersion(connection)
   if (found > migrations.length) throw storeErrors.NEWER({ found, known: migrations.length })
   for (const [index, sql] of migrations.entries()) {
