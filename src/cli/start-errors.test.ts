@@ -49,6 +49,12 @@ test('a data folder that cannot be used is named, also by what the store throws'
   }
 })
 
+test('a database whose host nobody knows is no address of ours', async () => {
+  const cause = await lookup('no-such-host.invalid').catch((thrown: unknown) => thrown)
+  const unreachable = storeErrors.UNREACHABLE({ database: 'isthmus', address: 'db:5432', text: 'x' }, { cause })
+  expect(asStartError(unreachable)).toBe(unreachable)
+})
+
 test('what says by itself what is wrong stays as it is', () => {
   const locked = storeErrors.LOCKED({ folder: 'data', pid: '7' })
   expect(asStartError(locked)).toBe(locked)
