@@ -315,6 +315,23 @@ describe.each(['v2', 'v4'] as const)('%s', version => {
     expect(asked().filter(line => line === 'GET 200')).toHaveLength(1)
   })
 
+  test('a session that is over while many changes are under way is opened again, and each of them goes through', async () => {
+    const key = { ...costCentreKey(0), CostCenter: '${message.centre}' }
+    const update = { set, key, etag: 'current', body: { Department: 'X' } }
+    const receiver = await open(version, { update })
+    const change = (index: number) => {
+      const message = messageOf('{}', { attributes: { centre: costCentreKey(2 * index)['CostCenter'] ?? '' } })
+      return receiver.deliver(message, effectOf(message))
+    }
+    await change(0)
+    for (let round = 0; round < 3; round += 1) {
+      // Each of them asks for the state first, and gets the cookie of another new session with it.
+      twin.setFaults({ forgetSessions: true })
+      await Promise.all(Array.from({ length: 16 }, (_, index) => change(index)))
+    }
+    expect(asked().filter(line => line.startsWith('PATCH 2') || line.startsWith('MERGE 2'))).toHaveLength(49)
+  })
+
   test('a create whose answer is lost is not sent a second time', async () => {
     const message = messageOf(JSON.stringify({ ...costCentreKey(0), CostCenter: 'LOST' }))
     const receiver = await open(version, { create: { set } })

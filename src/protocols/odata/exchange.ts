@@ -126,7 +126,7 @@ export class ODataExchange {
     const fetching: ODataRequest = {
       method: 'GET',
       url,
-      headers: { accept: 'application/json', 'x-csrf-token': 'Fetch' },
+      headers: { accept: 'application/json', 'x-csrf-token': fetchWord },
       isRead: true,
       isRepeatable: true,
       signal: request.signal,
@@ -163,7 +163,10 @@ export class ODataExchange {
         signal: ends,
         ...(body !== undefined && { body }),
       })
-      if (this.#options.keepsCookies !== false) session.keep(response.headers['set-cookie'])
+      // Where a session is over, each of several requests under way opens one of its own. The token goes with one of them:
+      // the cookies that come with it are kept, and others only while nobody has changed them since they were sent.
+      const isOwn = headers['x-csrf-token'] === fetchWord || headers['cookie'] === session.cookie
+      if (this.#options.keepsCookies !== false && isOwn) session.keep(response.headers['set-cookie'])
       const answer = { status: response.statusCode, headers: plainHeaders(response.headers) }
       return { answer, body: this.#limited(response.body, request, timeout) }
     } catch (thrown) {
@@ -226,6 +229,9 @@ export class ODataExchange {
     return { ...answer, body: Buffer.concat(chunks) }
   }
 }
+
+/** The value of X-CSRF-Token that asks for one. */
+const fetchWord = 'Fetch'
 
 function asksForToken({ answer }: Streamed): boolean {
   return answer.status === 403 && answer.headers['x-csrf-token']?.toLowerCase() === 'required'
