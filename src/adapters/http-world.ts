@@ -104,6 +104,7 @@ export function effectOf(message: Message, more: Partial<Effect> = {}): Effect &
     scope: { message, params: { base: 'api' }, flow: { name: 'orders', stage: 'test' } },
     signal: new AbortController().signal,
     intend: async () => void intents.push('intended'),
+    isFirst: async () => true,
     ...more,
     intents,
   }

@@ -70,6 +70,7 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
     intend: async () => {
       intents.push(Date.now())
     },
+    isFirst: async () => true,
     intents,
     ...change,
   }
@@ -462,6 +463,37 @@ describe('a bounce', () => {
     expect(text).toContain('In-Reply-To: <order-1@contoso.example>')
     expect(text).not.toContain('Five pumps')
     expect(readMailFacts(readMailHeader(Buffer.from(text))).isAutomatic).toBe(true)
+  })
+
+  test('goes out once, however often the mail is tried and refused', async () => {
+    const twin = await s4()
+    const receiver = await open({
+      ...near,
+      port: twin.port,
+      to: 'nobody@elsewhere.example',
+      bounce: 'sender',
+      from: 'orders@s4.example',
+    })
+    const notes: string[] = []
+    const isFirst = async (name: string) => notes.push(name) === 1
+    for (let count = 0; count < 3; count++) {
+      expect((await failure(receiver.deliver(message(), attempt(message(), { isFirst })))).code).toMatch(/REFUSED/)
+    }
+    expect([twin.received.length, notes]).toEqual([1, ['bounce', 'bounce', 'bounce']])
+  })
+
+  test('does not hide the refusal when it cannot be noted', async () => {
+    const twin = await s4()
+    const receiver = await open({
+      ...near,
+      port: twin.port,
+      to: 'nobody@elsewhere.example',
+      bounce: 'sender',
+      from: 'orders@s4.example',
+    })
+    const isFirst = async () => Promise.reject(new Error('The disk is full.'))
+    expect((await failure(receiver.deliver(message(), attempt(message(), { isFirst })))).code).toMatch(/REFUSED/)
+    expect(twin.received).toEqual([])
   })
 
   test('is never sent for an automatic mail, nor for a refusal that is only for now', async () => {

@@ -100,10 +100,10 @@ class SmtpReceiver implements Receiver {
     } catch (thrown) {
       const error = markAboutMail(thrown)
       const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
-      if (isBounced(error)) await this.#bounce(message, envelope, head, refused, effect.signal)
+      if (isBounced(error)) await this.#bounce(message, envelope, head, refused, effect)
       throw error
     }
-    if (sent.refused.length > 0) await this.#bounce(message, envelope, head, sent.refused, effect.signal)
+    if (sent.refused.length > 0) await this.#bounce(message, envelope, head, sent.refused, effect)
     return describeReceipt(sent, server, clock.now() - since)
   }
 
@@ -135,7 +135,7 @@ class SmtpReceiver implements Receiver {
     { from }: MailEnvelope,
     head: Uint8Array,
     refused: readonly Refusal[],
-    signal: AbortSignal,
+    effect: Effect,
   ): Promise<void> {
     const { config, clock, log } = this.#context
     const pool = this.#bouncePool
@@ -153,6 +153,8 @@ class SmtpReceiver implements Receiver {
     })
     const fields = { message: message.id, sender: from.text }
     try {
+      // Another receiver of the flow, or a crash, may make this one try again and be refused again.
+      if (!(await effect.isFirst('bounce', `${from.text} is told of the refusal`))) return
       const sent = await pool.send(
         {
           name: `bounce of ${message.id}`,
@@ -163,7 +165,7 @@ class SmtpReceiver implements Receiver {
           whenUnknown: 'never',
           beforeCommit: async () => {},
         },
-        signal,
+        effect.signal,
       )
       log.info('smtp.bounced', { ...fields, reply: formatReply(sent.reply) })
     } catch (error) {

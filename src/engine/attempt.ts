@@ -188,6 +188,7 @@ export class Attempt {
       scope: this.#scope(message),
       signal: this.#controller.signal,
       intend: () => this.#intend(path),
+      isFirst: (name, summary) => this.#isFirst(`${path} ${name}`, summary),
     }
     let receipt: Receipt
     try {
@@ -246,6 +247,16 @@ export class Attempt {
     this.#intended.push(path)
     await this.#options.store.receipt(this.claimed, receipt)
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
+  }
+
+  async #isFirst(path: string, summary: string): Promise<boolean> {
+    // A later attempt goes on from here, and asks again.
+    if (this.#isOver || this.#receipts.has(path)) return false
+    const at = this.#options.clock.now()
+    const note: StoredReceipt = { effect: path, state: 'done', at, summary, fields: undefined, answer: undefined }
+    this.#receipts.set(path, note)
+    await this.#options.store.receipt(this.claimed, note)
+    return true
   }
 
   #forgetIntent(path: string): void {

@@ -525,6 +525,32 @@ describe('effects', () => {
     expect((await it.store().get(id))?.state).toBe('set-aside')
   })
 
+  test('what a receiver asks to do once is done once over all attempts and a crash', async () => {
+    const asked: boolean[] = []
+    let isHanging = true
+    const it = await world({
+      receivers: [
+        async (_, effect) => {
+          asked.push(await effect.isFirst('bounce', 'anna is told'))
+          if (isHanging) return new Promise(() => {})
+          throw hubErrors.UNEXPECTED({ text: '550' }, { retry: 'never' })
+        },
+        async () => {
+          throw hubErrors.STOPPING()
+        },
+      ],
+    })
+    const { id } = await it.accept('mail')
+    while (((await it.store().get(id))?.receipts.length ?? 0) === 0)
+      await new Promise(resolve => setTimeout(resolve, 1))
+    isHanging = false
+    await it.crash()
+    await it.advance(10 * MINUTE)
+    expect(asked.length).toBeGreaterThan(3)
+    expect(asked.filter(Boolean)).toEqual([true])
+    expect((await it.store().get(id))?.receipts).toMatchObject([{ state: 'done', summary: 'anna is told' }])
+  })
+
   test('an intent that was refused is withdrawn: the next attempt is not in doubt', async () => {
     const seen: boolean[] = []
     const refused = () => Object.assign(hubErrors.UNEXPECTED({ text: '451' }), { code: 'SAMPLE_REFUSED_FOR_NOW' })

@@ -209,6 +209,11 @@ export interface Effect {
   readonly signal: AbortSignal
   /** Records, durably, that the other side may accept from now on. Await it before the point of no return. */
   intend(): Promise<void>
+  /**
+   * For what goes out beside the effect and must not be repeated with it (a bounce): true at the first time over all
+   * attempts, noted durably under `name` before it returns. A crash may cost it, and never doubles it.
+   */
+  isFirst(name: string, summary: string): Promise<boolean>
 }
 
 /** What the other side answered. */

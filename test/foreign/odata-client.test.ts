@@ -50,6 +50,7 @@ async function ours(version: 'v2' | 'v4', operation: object): Promise<unknown> {
       scope: { message, params: {}, flow: { name: 'foreign', stage: 'test' } },
       signal: new AbortController().signal,
       intend: async () => {},
+      isFirst: async () => true,
     })
     return JSON.parse(Buffer.from(receipt.answer?.body ?? '').toString())
   } finally {

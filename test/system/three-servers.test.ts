@@ -64,6 +64,7 @@ test('of three servers one is killed, one refuses and one is slow, under load: n
       scope: { message, params: {}, flow: { name: 'mail-to-s4', stage: 'test' } },
       signal: new AbortController().signal,
       intend: async () => {},
+      isFirst: async () => true,
     })
   }
 
