@@ -432,3 +432,19 @@ test('a connection over which no handshake comes is ended as early as one withou
   const ended = once(socket, 'close')
   expect(await Promise.race([ended.then(() => 'ended'), delay(5_000, 'open')])).toBe('ended')
 })
+
+test('a caller that waits while the hub stops is answered before its connection is cut', async () => {
+  const { url, endpoints } = await open({
+    async handle(request) {
+      await once(request.signal, 'abort')
+      return { status: 202, headers: {}, body: 'ask later' }
+    },
+  })
+  const answer = fetch(`${url}/orders`, { method: 'POST', body: 'x' }).then(
+    async response => [response.status, await response.text()],
+    () => 'cut off',
+  )
+  await delay(50)
+  await endpoints.close(500)
+  expect(await answer).toEqual([202, 'ask later'])
+})

@@ -42,6 +42,8 @@ export interface FlowEndpointOptions {
 
 const prefix = '/flows'
 const closeGraceMs = 5000
+/** Share of the grace time after which nobody waits for the end of a message any more. */
+const tellShare = 0.8
 
 export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints {
   const routes = new RouteTable()
@@ -66,6 +68,8 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   // A caller that asks first (Expect: 100-continue) is told to go on only once its body is wanted.
   server.on('checkContinue', listener)
 
+  /** Requests that the flows have and that are not answered to their end. */
+  const waiting = new Map<ServerResponse, AbortController>()
   const mounted: ((incoming: IncomingMessage, response: ServerResponse) => boolean)[] = []
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -83,7 +87,9 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       checkDeclaredSize(incoming, route)
       checkCoding(incoming, response, route)
       const gone = new AbortController()
+      waiting.set(response, gone)
       response.on('close', () => {
+        waiting.delete(response)
         if (!response.writableFinished) gone.abort()
       })
       const request = asRequest(incoming, response, route, caller, gone.signal)
@@ -131,8 +137,13 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     async close(graceMs = closeGraceMs) {
       options.tls?.close()
       server.closeIdleConnections()
+      // Who waits for the end of a message is told in time where to ask for it: cut off, a caller would send it again.
+      const tell = setTimeout(() => {
+        for (const [response, gone] of waiting) if (!response.headersSent) gone.abort()
+      }, graceMs * tellShare)
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await new Promise<void>(resolve => server.close(() => resolve()))
+      clearTimeout(tell)
       clearTimeout(cut)
     },
   }

@@ -11,7 +11,7 @@ export interface HttpRequest {
   readonly remoteAddress: string
   /** Who calls; only where the route asks for a role. */
   readonly caller: HttpCaller | undefined
-  /** Aborts when the caller is gone. */
+  /** Aborts when the caller is gone, or must not wait any longer since the hub stops. */
   readonly signal: AbortSignal
 }
 
