@@ -40,7 +40,7 @@ export function referenceCommand(program: Command, cli: Cli, wholeProgram: () =>
 
 const exitCodeWords =
   'Exit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 the hub does not answer; 4 the hub refused;\n' +
-  '70 something unforeseen.'
+  '70 something unforeseen; 130 ended by Ctrl-C; 143 ended by SIGTERM.'
 
 /** Every page of docs/reference by its file name. */
 async function referencePages(
