@@ -77,6 +77,29 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(crm.join()).toContain('"weekStart":"sunday"')
   })
 
+  test('people whom Exchange names by a path stay on the meeting, and out of the CRM', async () => {
+    const gone = { address: '/o=contoso/ou=exchange/cn=recipients/cn=gone', name: 'Gone' } as const
+    const role = { role: 'required', response: 'none' } as const
+    const ben = { address: 'b@x.example', name: 'Ben', ...role }
+    await both.put('exchange', { ...sampleAppointment, attendees: [ben, { ...gone, ...role }] })
+    await both.settle('appointment')
+    const { store } = both.c4c.twin
+    const parties = () =>
+      store
+        .all(store.kind('AppointmentInvolvedParties'))
+        .map(({ values }) => String(values['PartyEmailURI']))
+        .toSorted()
+    expect(parties()).toEqual(['b@x.example'])
+    const { subject } = sampleAppointment
+    const cem = { address: 'c@x.example', name: '', ...role }
+    await both.edit('crm', 'appointment', subject, { attendees: [{ ...ben, name: '' }, cem] })
+    await both.settle('appointment')
+    const { item } = await both.find('exchange', 'appointment', subject)
+    const found = item.kind === 'appointment' ? item.attendees.map(({ address }) => address).toSorted() : []
+    expect(found).toEqual([gone.address, 'b@x.example', 'c@x.example'])
+    expect(parties()).toEqual(['b@x.example', 'c@x.example'])
+  })
+
   test('a mail goes to the CRM when somebody marks it so, with its files', async () => {
     const attachments = [{ id: 'x', name: 'offer.txt', type: 'text/plain', bytes: 4, isInline: false }]
     await both.put('exchange', { ...sampleMail, categories: [markCategory], attachments })

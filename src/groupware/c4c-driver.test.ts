@@ -241,7 +241,7 @@ test.each<[string, ItemKind, Item, string]>([
   [
     'a value that the tenant does not take',
     'appointment',
-    { ...sampleAppointment, organizer: { address: 'x'.repeat(300), name: '' } },
+    { ...sampleAppointment, organizer: { address: `${'x'.repeat(300)}@x.example`, name: '' } },
     'C4C_REFUSED',
   ],
   [

@@ -17,7 +17,7 @@ import {
   showAsOf,
 } from './codes.ts'
 import { readSeriesNote, type SeriesNote, writeSeriesNote } from './series-note.ts'
-import { instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
+import { instantAt, isMailAddress, lineOf, noteAt, partAt, textAt } from './values.ts'
 
 const parties = 'AppointmentInvolvedParties'
 export const appointmentTexts = 'AppointmentTextCollection'
@@ -79,6 +79,7 @@ const isoOf = (moment: string) => (moment.length === 10 ? `${moment}T00:00:00Z` 
 /** Values of the header for these fields. */
 export function appointmentValues(item: Appointment, fields: ReadonlySet<string>): JsonObject {
   const zone = sapZoneOf(item.zone)
+  const organizer = item.organizer?.address ?? ''
   return {
     ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
     ...(whenFields.some(field => fields.has(field)) && {
@@ -93,7 +94,7 @@ export function appointmentValues(item: Appointment, fields: ReadonlySet<string>
     ...(fields.has('importance') && { Priority: priorityCode(item.importance) }),
     ...(fields.has('sensitivity') && { InformationSensitivityCode: sensitivityCode(item.sensitivity) }),
     ...(fields.has('isCancelled') && { LifeCycleStatusCode: item.isCancelled ? cancelledCode : '1' }),
-    ...(fields.has('organizer') && { OrganizerEmailURI: item.organizer?.address ?? '' }),
+    ...(fields.has('organizer') && { OrganizerEmailURI: isMailAddress(organizer) ? organizer : '' }),
   }
 }
 
@@ -103,7 +104,9 @@ export function appointmentBelow(item: Appointment, codes: C4CCodes): JsonObject
     ...(item.body.content === '' ? [] : [note(codes.bodyText, asText(item.body).content, codes)]),
     ...(item.recurrence ? [note(codes.seriesText, writeSeriesNote(item), codes)] : []),
   ]
-  const people = item.attendees.map(({ address }) => ({ RoleCode: codes.attendeeRole, PartyEmailURI: address }))
+  const people = item.attendees
+    .filter(({ address }) => isMailAddress(address))
+    .map(({ address }) => ({ RoleCode: codes.attendeeRole, PartyEmailURI: address }))
   return { ...(people.length > 0 && { [parties]: people }), ...(notes.length > 0 && { [texts]: notes }) }
 }
 
@@ -152,7 +155,7 @@ export function normaliseAppointment(item: Appointment): Appointment {
   const seen = new Set<string>()
   const attendees = item.attendees.flatMap(({ address }): readonly Attendee[] => {
     const lower = address.toLowerCase()
-    if (lower === '' || seen.has(lower)) return []
+    if (!isMailAddress(lower) || seen.has(lower)) return []
     seen.add(lower)
     return [{ address: lower, name: '', role: 'required', response: 'none' }]
   })
@@ -166,7 +169,9 @@ export function normaliseAppointment(item: Appointment): Appointment {
     categories: [],
     reminderMinutes: null,
     organizer:
-      item.organizer && attendees.length > 0 ? { address: item.organizer.address.toLowerCase(), name: '' } : null,
+      item.organizer && isMailAddress(item.organizer.address) && attendees.length > 0
+        ? { address: item.organizer.address.toLowerCase(), name: '' }
+        : null,
     attendees,
     attachments: [],
     exceptions: item.recurrence ? normaliseExceptions(item) : {},

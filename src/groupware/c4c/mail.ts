@@ -3,7 +3,7 @@ import type { C4CRow } from '../../protocols/c4c/client.ts'
 import { asWords } from '../body-text.ts'
 import type { Attachment, Mail, Person } from '../plan/items.ts'
 import { type C4CCodes, importanceOf, priorityCode } from './codes.ts'
-import { bodyOf, instantAt, lineOf, noteAt, partAt, textAt } from './values.ts'
+import { bodyOf, instantAt, isMailAddress, lineOf, noteAt, partAt, textAt } from './values.ts'
 
 const to = 'EMailToRecipients'
 const cc = 'EMailCcRecipients'
@@ -44,18 +44,24 @@ function readFile({ id, values }: C4CRow): Attachment {
 
 /** A mail with everything below it, so that it is there whole or not at all. */
 export function mailValues(item: Mail, files: readonly JsonObject[], codes: C4CCodes): JsonObject {
-  const [body] = [item.body.content]
+  const body = item.body.content
+  const toPeople = item.to.filter(({ address }) => isMailAddress(address))
+  const ccPeople = item.cc.filter(({ address }) => isMailAddress(address))
   return {
     Subject: lineOf(item.subject, 255),
     Direction: item.direction === 'out' ? codes.outbound : codes.inbound,
     PriorityCode: priorityCode(item.importance),
     ...(item.sentAt !== null && { DateTime: item.sentAt }),
-    ...(item.from && { MessageFromEmailURI: item.from.address, MessageFromName: lineOf(item.from.name, 255) }),
-    ...(item.to.length > 0 && {
-      [to]: item.to.map(({ address, name }) => ({ MessageToEmailID: address, MessageToName: lineOf(name, 255) })),
+    ...(item.from &&
+      isMailAddress(item.from.address) && {
+        MessageFromEmailURI: item.from.address,
+        MessageFromName: lineOf(item.from.name, 255),
+      }),
+    ...(toPeople.length > 0 && {
+      [to]: toPeople.map(({ address, name }) => ({ MessageToEmailID: address, MessageToName: lineOf(name, 255) })),
     }),
-    ...(item.cc.length > 0 && {
-      [cc]: item.cc.map(({ address, name }) => ({ MessageCCEMailID: address, MessageCCName: lineOf(name, 255) })),
+    ...(ccPeople.length > 0 && {
+      [cc]: ccPeople.map(({ address, name }) => ({ MessageCCEMailID: address, MessageCCName: lineOf(name, 255) })),
     }),
     ...(body !== '' && { [notes]: [{ TypeCode: codes.bodyText, Text: body }] }),
     ...(files.length > 0 && { [mailFiles]: files }),
@@ -69,15 +75,16 @@ export function mailChanges(item: Mail, fields: ReadonlySet<string>): JsonObject
 
 /** A mail is compared by what people read in it: its files and its HTML are carried over once and do not change. */
 export function normaliseMail(item: Mail): Mail {
-  const named = ({ address, name }: Person): Person => ({ address: address.toLowerCase(), name: lineOf(name, 255) })
+  const named = ({ address, name }: Person): readonly Person[] =>
+    isMailAddress(address) ? [{ address: address.toLowerCase(), name: lineOf(name, 255) }] : []
   return {
     ...item,
     subject: lineOf(item.subject, 255),
     // It is the mark of the mail, not a field of it.
     messageId: '',
-    from: item.from && named(item.from),
-    to: item.to.map(named),
-    cc: item.cc.map(named),
+    from: item.from && (named(item.from)[0] ?? null),
+    to: item.to.flatMap(named),
+    cc: item.cc.flatMap(named),
     body: asWords(item.body),
     sensitivity: 'normal',
     categories: [],

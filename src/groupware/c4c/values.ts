@@ -27,6 +27,11 @@ export function noteAt(
   return found && { id: found.id, text: textAt(found.values, 'Text') }
 }
 
+/** Exchange names people whom it cannot find any more by a path (`/o=…`): nothing that the CRM could write to. */
+export function isMailAddress(address: string): boolean {
+  return address.includes('@')
+}
+
 export function instantAt(values: JsonObject, name: string): Instant | null {
   const at = Date.parse(textAt(values, name))
   return Number.isNaN(at) ? null : `${new Date(at).toISOString().slice(0, 19)}Z`

@@ -102,7 +102,9 @@ export function readPerson(mailbox: XmlElement | undefined): Person | null {
 
 export function writeMailbox({ address, name }: Person): string {
   const named = name === '' ? '' : textElement('t:Name', name)
-  return element('t:Mailbox', {}, named, textElement('t:EmailAddress', address))
+  // Whom Exchange cannot find any more it names by a path, and takes that for no mail address.
+  const routing = address.startsWith('/') ? textElement('t:RoutingType', 'EX') : ''
+  return element('t:Mailbox', {}, named, textElement('t:EmailAddress', address), routing)
 }
 
 export function cleanPerson({ address, name }: Person): Person {
