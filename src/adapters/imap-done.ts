@@ -52,8 +52,7 @@ export class DonePile {
   readonly #context: ImapContext
   readonly #link: Link
   readonly #waiting = new Map<number, Ending>()
-  /** Mails that were copied to their folder but not removed yet. */
-  readonly #copied = new Set<number>()
+  readonly #copied: Set<number>
   /** Not before this time: the server refused, and asking on would not help. */
   #notBefore = 0
   #commandsLeft = 0
@@ -62,10 +61,12 @@ export class DonePile {
   /** Whether the server refuses now; not known before the first round. */
   #isStuck: boolean | undefined
 
-  constructor(context: ImapContext, link: Link, leftovers: Leftovers) {
+  /** `copied`: mails that were copied to their folder but not removed yet, also in an earlier session. */
+  constructor(context: ImapContext, link: Link, leftovers: Leftovers, copied: Set<number>) {
     this.#context = context
     this.#link = link
     this.#leftovers = leftovers
+    this.#copied = copied
   }
 
   get count(): number {

@@ -67,6 +67,7 @@ export class FolderReader {
       readonly mailbox: string
       readonly odd: OddMails
       readonly leftovers: Leftovers
+      readonly copied: Set<number>
       readonly signal: AbortSignal
       onProgress(): void
     },
@@ -81,7 +82,7 @@ export class FolderReader {
     this.#onProgress = options.onProgress
     this.#signal = options.signal
     this.#leftovers = options.leftovers
-    this.pile = new DonePile(context, link, options.leftovers)
+    this.pile = new DonePile(context, link, options.leftovers, options.copied)
   }
 
   /** Looks for mails that the hub has not finished; what it knows already is not fetched again. */

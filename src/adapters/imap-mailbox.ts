@@ -23,6 +23,8 @@ export class MailboxReader {
   readonly #context: ImapContext
   readonly #mailbox: string
   readonly #odd = new OddMails()
+  /** UIDs under one UIDVALIDITY that a server without MOVE has copied and not yet removed. */
+  #copied = { uidValidity: 0, uids: new Set<number>() }
   /** The token of the present session. */
   #token: string | undefined
   /** What the server said to IDLE although it offers it; then the mailbox is polled. */
@@ -77,6 +79,7 @@ export class MailboxReader {
     await prepareFolders(this.#context, connection, link)
     const { folder, uidValidity } = selected
     const leftovers = await Leftovers.open(this.#context.memory, `${this.#mailbox}/${folder}`, uidValidity)
+    if (this.#copied.uidValidity !== uidValidity) this.#copied = { uidValidity, uids: new Set() }
     const nap = new Nap(clock)
     const reader: FolderReader = new FolderReader(this.#context, link, session, {
       selected,
@@ -84,6 +87,7 @@ export class MailboxReader {
       mailbox: this.#mailbox,
       odd: this.#odd,
       leftovers,
+      copied: this.#copied.uids,
       signal,
       onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(flushDelayMs)),
     })

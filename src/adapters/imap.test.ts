@@ -223,6 +223,19 @@ test('a mail that was on its way when the flow stopped for long is not taken in 
   expect(world.accepted).toHaveLength(1)
 })
 
+test('without MOVE a mail is copied once, also when the connection breaks before it is removed', async () => {
+  world.server.capabilities = 'IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS'
+  const cut = () => {
+    world.server.hangUp()
+    return ''
+  }
+  world.server.when(/^UID STORE/, cut, 2)
+  world.server.receive(mail('one'))
+  await world.start(archive)
+  await soon(() => world.uids()).toEqual([])
+  expect([world.uids('Processed'), world.subjects(), world.downs.length]).toEqual([[1], ['one'], 2])
+})
+
 test('one mail that the server will not move does not hold back the others', async () => {
   for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
   const isAsked = (line: string) => {

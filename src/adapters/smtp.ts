@@ -154,7 +154,7 @@ class SmtpReceiver implements Receiver {
     const fields = { message: message.id, sender: from.text }
     try {
       // Another receiver of the flow, or a crash, may make this one try again and be refused again.
-      if (!(await effect.isFirst('bounce', `${from.text} is told of the refusal`))) return
+      if (!(await effect.isFirst('bounce', `bounce to ${from.text}; the log says what became of it`))) return
       const sent = await pool.send(
         {
           name: `bounce of ${message.id}`,
