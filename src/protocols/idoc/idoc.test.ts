@@ -127,6 +127,17 @@ test('a bare & is shown where it stands, whatever ends the lines', () => {
   expect(faultOf(wrap('\r\n\r\n\r<E1X SEGMENT="1"><A>R&D</A></E1X>'))).toMatch(/line 4, column 21: an &/)
 })
 
+test.each([
+  ['utf8', 'utf8'],
+  ['UTF8', 'utf8'],
+  ['latin1', 'latin1'],
+  ['iso8859-1', 'latin1'],
+  ['utf-16', 'utf16le'],
+] as const)('the charset %s of a Content-Type is known by this name too', (charset, encoding) => {
+  const [idoc] = parseIdocs(Buffer.from(wrap('<E1X><A>ä</A></E1X>'), encoding), { charset })
+  expect(idoc?.data.children[0]?.fields.get('A')).toBe('ä')
+})
+
 describe('what is no IDoc is refused with its place', () => {
   test.each([
     ['a bare &', wrap('\n<E1X><A>R&D</A></E1X>'), /^XML_MALFORMED .*line 2, column \d+/],

@@ -64,10 +64,20 @@ function decoderOf(first: Uint8Array, charset: string | undefined): TextDecoder 
 
 function encodingOf(first: Uint8Array, charset: string | undefined): string {
   const name = byteOrderMark(first) ?? charset?.trim().toLowerCase() ?? declaredEncoding(first) ?? 'utf-8'
-  const known = name === 'utf-16' ? 'utf-16le' : name
-  if (!encodings.has(known))
-    throw xmlErrors.ENCODING({ encoding: name.slice(0, 40), text: 'this encoding is not read' })
-  return known
+  const known = encodings.has(name) ? name : encodingNamed(name)
+  if (known !== undefined) return known
+  throw xmlErrors.ENCODING({ encoding: name.slice(0, 40), text: 'this encoding is not read' })
+}
+
+/** One of them by another of its names (`utf8`, `latin1`, `utf-16`), as the WHATWG lists them. */
+function encodingNamed(label: string): string | undefined {
+  try {
+    const { encoding } = new TextDecoder(label)
+    return encodings.has(encoding) ? encoding : undefined
+  } catch {
+    // No encoding has this name.
+    return undefined
+  }
 }
 
 function byteOrderMark(bytes: Uint8Array): string | undefined {
