@@ -187,7 +187,7 @@ function amount(minimum: number | bigint): string {
   return Number(minimum) === 1 ? 'at least one entry' : `at least ${String(minimum)} entries`
 }
 
-function capital(text: string): string {
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 

@@ -385,7 +385,12 @@ test('flows of one folder share values; a flow takes those that it declares, and
 
 const inStage: readonly [title: string, stage: string, sentence: RegExp][] = [
   ['an unknown parameter', 'wait: 1h\n▶wiat: 2h\n', /declares no parameter "wiat".*wait\?/],
-  ['a value of the wrong type', 'wait: ▶often\n', /"often" does not fit the parameter wait.*duration/],
+  [
+    'a value of the wrong type',
+    'wait: ▶often\n',
+    /"often" does not fit the parameter wait\..*\bA duration is a number and a unit/,
+  ],
+  ['a host with a scheme', 'wait: 1h\nbox: ▶https://x/y\n', /does not fit the parameter box\..*\bA host is a name/],
   ['a value that is no choice', 'wait: 1h\nkind: ▶huge\n', /"huge" does not fit the parameter kind.*small and large/],
   ['a value with a template', 'wait: 1h\nname: ▶"a${b}"\n', /must not contain/],
   ['no value', '▶wait:\n', /wait has no value/],
@@ -398,6 +403,7 @@ test.each(inStage)('in a parameter file: %s', async (_title, marked, sentence) =
   wait: { type: duration, default: 5m }
   kind: { type: choice, of: [small, large], default: small }
   name: { type: text, default: a }
+  box: { type: host, default: a.example }
 `
   const at = marked.indexOf('▶')
   const before = marked.slice(0, at).split('\n')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { duration, host, port, size } from '../kernel/schema.ts'
 import { listNames, nearestName } from './did-you-mean.ts'
+import { capital } from './issue-words.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { Problem } from './problem.ts'
 import type { Replacement, YamlSource } from './yaml-source.ts'
@@ -30,14 +31,14 @@ export const paramName = z
 const email = z.string().regex(/^[^\s@"(),:;<>[\\\]]+@[^\s@"(),:;<>[\\\]]+$/, 'an address is written name@domain')
 const url = z.string().regex(/^https?:\/\/[^\s/]+/i, 'an address of the web begins with https:// or http://')
 
-/** Why a value is not of the declared type, or undefined when it is. */
+/** A sentence that says what fits the declared type, or undefined when the value does. */
 function whyNotOfType(value: unknown, param: DeclaredParam): string | undefined {
   const schema = schemaOf(param)
   const parsed = schema.safeParse(value)
   if (parsed.success) return undefined
   const first = parsed.error.issues[0]
-  if (param.type === 'choice') return `one of ${listNames(param.of ?? [])}`
-  return first?.code === 'invalid_format' ? first.message : typeWords[param.type]
+  if (param.type === 'choice') return `It must be one of ${listNames(param.of ?? [])}.`
+  return first?.code === 'invalid_format' ? `${capital(first.message)}.` : `It must be ${typeWords[param.type]}.`
 }
 
 const typeWords: Readonly<Record<DeclaredParam['type'], string>> = {
@@ -150,7 +151,7 @@ export function resolveParams(
       continue
     }
     const why = whyNotOfType(value, param)
-    if (why !== undefined) report(`${JSON.stringify(value)} does not fit the parameter ${name}.`, `It must be ${why}.`)
+    if (why !== undefined) report(`${JSON.stringify(value)} does not fit the parameter ${name}.`, why)
     else if (typeof value === 'string' && value.includes('${'))
       report(`The value of ${name} must not contain \${.`, 'Write the template in the flow document.')
     else values[name] = value
