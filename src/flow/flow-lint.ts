@@ -159,6 +159,31 @@ export function doubts(
   return found.map(problem => ({ ...problem, severity: 'warning' }))
 }
 
+/** Texts with \${…} that nothing fills in: the schema took them as they stand. */
+export function unfilled(document: FlowDocument, source: YamlSource): readonly Problem[] {
+  const found: Problem[] = []
+  const compare = (written: unknown, read: unknown, path: Path): void => {
+    if (typeof written === 'string' && written === read && /(?<!\$)\$\{/.test(written)) {
+      const message = `${String(path.findLast(part => typeof part === 'string'))} takes plain text: nothing is filled in for \${…}.`
+      const next = 'Only parameters can stand here, written ${params.name}.'
+      found.push({ ...source.atValue(path, 'FLOW_DOUBTFUL', message, next), severity: 'warning' })
+    } else if (Array.isArray(written) && Array.isArray(read)) {
+      for (const [index, item] of written.entries()) compare(item, read[index], [...path, index])
+    } else if (isPlainObject(written) && isNode(read)) {
+      const { id } = read.declaration
+      compare(written[id], read.config, [...path, id])
+    } else if (isPlainObject(written) && isPlainObject(read)) {
+      for (const [name, value] of Object.entries(written)) compare(value, read[name], [...path, name])
+    }
+  }
+  const { declaration, config } = document.from as LoadedFlow['from']
+  const written = isPlainObject(source.value) ? source.value : {}
+  compare(written['from'], { [declaration.id]: config }, ['from'])
+  compare(written['steps'], document.steps, ['steps'])
+  compare(written['to'], document.to, ['to'])
+  return found
+}
+
 function probe(expect: FlowDocument['expect']): number | undefined {
   return typeof expect.probe === 'object' ? expect.probe.every : expect.probe
 }

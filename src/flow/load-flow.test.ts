@@ -421,6 +421,11 @@ test.each<[string, string, RegExp]>([
     `${base}params:\n  ▶a: { type: text, default: b }\n`,
     /Nothing uses the parameter a/,
   ],
+  [
+    'a text in which nothing is filled in',
+    'flow: f\nfrom: { mailbox: { host: h, user: ▶"${param.user}", auth: a } }\nto: { server: { host: a, recipients: "${message.from}" } }\n',
+    /user takes plain text/,
+  ],
   ['an order that is one queue', `${base}delivery: { order-by: ▶"'all'" }\n`, /one after the other/],
   ['a probe every few seconds', `${base}expect: { probe: ▶10s }\n`, /load of its own/],
   [

@@ -6,7 +6,7 @@ import { compileExpression } from './compile-expression.ts'
 import { listNames, nearestName } from './did-you-mean.ts'
 import type { DeliveryPolicy, Expectations, LoadedFlow, ReceiverNode } from './document.ts'
 import { withDeclaredNames } from './expression-schema.ts'
-import { doubts, lintSteps } from './flow-lint.ts'
+import { doubts, lintSteps, unfilled } from './flow-lint.ts'
 import { wordIssues } from './issue-words.ts'
 import { placeNodes } from './node-places.ts'
 import { parseOptions } from './one-key.ts'
@@ -102,7 +102,7 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
     source,
     [...declared.keys()].filter(name => !used.has(name)),
   )
-  const all = sortProblems([...problems, ...lint, ...warnings])
+  const all = sortProblems([...problems, ...lint, ...warnings, ...unfilled(document, source)])
   if (all.some(problem => problem.severity === 'error')) return { problems: all }
   const revision = createHash('sha256').update(text).update(JSON.stringify(resolved.values)).digest('hex').slice(0, 12)
   const origin = { stage: request.stage, params: resolved.values, file, folder, revision }
