@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import tls from 'node:tls'
 import type { z } from 'zod'
 import { lateReceivers, lateSenders } from './adapters/late-adapters.ts'
 import type { smtp as smtpReceiver } from './adapters/smtp.ts'
@@ -23,7 +22,7 @@ import { openVault } from './auth/vault.ts'
 import type { ConnectorListen, Connectors } from './connector/hub/connectors.ts'
 import type { TunnelRequest } from './connector/hub/open-stream.ts'
 import type { Engine } from './engine/control.ts'
-import { createEngine, type EngineOptions } from './engine/engine.ts'
+import { createEngine } from './engine/engine.ts'
 import type { LoadedFlow } from './flow/document.ts'
 import { type DeclarationLoaders, lateDeclarations } from './flow/late-declarations.ts'
 import { locationsOf } from './flow/locations.ts'
@@ -39,10 +38,10 @@ import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { makeConnect } from './protocols/net/connect.ts'
+import { trustAuthorities } from './protocols/net/trust.ts'
 import { lateSteps } from './steps/late-steps.ts'
+import { openStore, type StoreSettings } from './store/open-store.ts'
 import type { Store } from './store/port.ts'
-import type { PostgresAddress } from './store/postgres/connection.ts'
-import { openSqliteStore } from './store/sqlite/open.ts'
 import { watchStore } from './store/watch-store.ts'
 
 export const version = '0.1.0'
@@ -68,13 +67,6 @@ export interface EndpointsAddress extends Address {
 
 /** Where alert mails of a channel go out: the configuration of the smtp receiver. */
 export type AlertMailServer = z.input<typeof smtpReceiver.config>
-
-/** A store on PostgreSQL instead of the one in the data folder. */
-export interface StoreSettings {
-  readonly address: PostgresAddress
-  /** Waits while another hub works with the store; otherwise STORE_OWNED. */
-  readonly standby: boolean
-}
 
 export interface HubOptions {
   /** Holds the database, the bodies, the master key and the admin token. */
@@ -163,7 +155,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const logBook = createLogBook({ ...options.log, clock, secretValues: () => secretValues() })
     const { log } = logBook
     const owner = `${hostname()}-${process.pid}`
-    const store = await openStore(options, { owner, limits, clock, log })
+    const { store: storeSettings, stop } = options
+    const store = await openStore(storeSettings, { folder: dataFolder, owner, stop, limits, clock, log })
     undo.push(() => store.close())
     const { token: adminToken } = await ensureAdminToken(dataFolder)
     const keyFile = join(dataFolder, 'master.key')
@@ -373,26 +366,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }
 }
 
-async function openStore(
-  { dataFolder, store, stop }: HubOptions,
-  { owner, limits, clock, log }: Pick<EngineOptions, 'owner' | 'limits' | 'clock' | 'log'>,
-): Promise<Store> {
-  if (!store) return openSqliteStore({ folder: dataFolder, limits, clock })
-  // Loaded only where it is used: it brings a driver of its own.
-  const { openPostgresStore } = await import('./store/postgres/open.ts')
-  const standby = {
-    signal: stop ?? new AbortController().signal,
-    onWaiting: (other: string) => log.info('hub.standing-by', { for: other, schema: store.address.schema }),
-  }
-  return openPostgresStore({
-    address: store.address,
-    owner,
-    limits,
-    clock,
-    standby: store.standby ? standby : undefined,
-  })
-}
-
 /** Names of the running flows that go through each location. */
 function flowsByLocation(engine: Pick<Engine, 'flows'>): ReadonlyMap<string, readonly string[]> {
   const used = new Map<string, string[]>()
@@ -400,11 +373,6 @@ function flowsByLocation(engine: Pick<Engine, 'flows'>): ReadonlyMap<string, rea
     for (const location of locationsOf(flow)) used.set(location, [...(used.get(location) ?? []), flow.name])
   }
   return used
-}
-
-/** For the whole process: sign-in servers, mail servers and webhooks alike. */
-function trustAuthorities(pems: readonly string[]): void {
-  if (pems.length > 0) tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...pems])
 }
 
 /** Last opened, first closed; one that fails does not keep the others open. */

@@ -40,6 +40,7 @@ export const commandFiles: readonly CommandFile[] = [
   },
   { names: ['mailbox'], load: async () => (await import('./mailbox-commands.ts')).mailboxCommands },
   { names: ['vault'], load: async () => (await import('./vault-commands.ts')).vaultCommands },
+  { names: ['store'], load: async () => (await import('./store-commands.ts')).storeCommands },
   { names: ['reference'], load: async () => (await import('./reference-command.ts')).referenceCommand },
 ]
 

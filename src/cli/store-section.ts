@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { port } from '../kernel/schema.ts'
-import type { StoreSettings } from '../main.ts'
+import type { StoreSettings } from '../store/open-store.ts'
 
 const name = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'write lower-case letters, digits and _')
 

@@ -80,6 +80,18 @@ export const storeErrors = defineErrors('STORE', {
     means: 'Another hub ({owner}) works with the schema {schema} of database {database}.',
     next: 'Let it run and stop this one, start this one with standby: true to take over when the other ends, or give it a schema of its own.',
   },
+  NOT_EMPTY: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The schema {schema} of database {database} is in use already: it holds messages, records or keys.',
+    next: 'Copy into a schema that no hub has worked with; name it under store.postgres.schema.',
+  },
+  NOT_EMBEDDED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is no embedded store in {folder}.',
+    next: 'Name the configuration of the hub whose data folder holds isthmus.db with --config.',
+  },
   NEWER: {
     side: 'hub',
     retry: 'never',

@@ -54,10 +54,21 @@ describeForeign('the guide of the store on PostgreSQL', ['postgresql', 'openssl'
       writeFileSync(join(machine.folder, 'db-password'), 'a-long-random-password\n')
       writeFileSync(join(machine.folder, 'ca.pem'), server.ca)
     }
-    const serve = guide.blocks.find(({ info }) => info === 'background')?.text.trim() ?? ''
+    const commands = guide.blocks.filter(({ kind }) => kind === 'sh').map(({ text }) => text.trim())
+    const serve = 'isthmus serve'
+    expect(commands).toEqual([serve, 'isthmus store copy'])
+    const config = guide.blocks.find(({ file }) => file === 'isthmus.yaml')?.text ?? ''
+    // A hub that has worked before, with the store of its data folder.
+    first.machine.write('isthmus.yaml', config.slice(0, config.indexOf('store:')))
     await first.machine.start(serve, () => isHubReady(first.adminPort))
     writeFileSync(join(first.machine.folder, 'secret'), 's3cret')
-    await first.machine.run('isthmus credential create partner --set kind=basic --set user=partner --secret-file password=secret')
+    await first.machine.run(
+      'isthmus credential create partner --set kind=basic --set user=partner --secret-file password=secret',
+    )
+    await first.machine.stop()
+    first.machine.write('isthmus.yaml', config)
+    expect(await first.machine.run('isthmus store copy')).toMatch(/record +[1-9]/)
+    await first.machine.start(serve, () => isHubReady(first.adminPort))
     cpSync(join(first.machine.folder, 'data/master.key'), join(second.machine.folder, 'data/master.key'))
 
     await second.machine.start(serve, output => output.includes('hub.standing-by'))

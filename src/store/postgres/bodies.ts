@@ -13,13 +13,11 @@ const addChunk = { name: 'body-chunk', text: 'insert into body_chunk values ($1,
 const find = { name: 'body-find', text: 'select number from body where sha256 = $1' }
 const nameIt = { name: 'body-name', text: 'update body set sha256 = $2 where number = $1' }
 const readChunk = { name: 'body-read', text: 'select bytes from body_chunk where body = $1 and number = $2' }
-const unused = {
-  name: 'body-unused',
-  text: `
-    select number, sha256 from body
-    where number > $1 and sha256 is not null
-      and not exists (select from body_use where body_use.sha256 = body.sha256)
-    order by number limit $2`,
+const isUnused = 'sha256 is not null and not exists (select from body_use where body_use.sha256 = body.sha256)'
+const unused = { name: 'body-unused', text: `select number from body where ${isUnused} order by number` }
+const stillUnused = {
+  name: 'body-still-unused',
+  text: `select number, sha256 from body where number = any ($1::bigint[]) and ${isUnused}`,
 }
 const remove = {
   name: 'body-remove',
@@ -99,22 +97,23 @@ export function openBodies(
     }
   }
 
-  /** A few at a time, so that no transaction takes long: a large body is many rows. */
+  /**
+   * Searched by a connection that reads, for that takes as long as there are bodies, and every write would wait for it.
+   * Removed a few at a time, so that no transaction takes long: a large body is many rows.
+   */
   async function collect(): Promise<number> {
+    const numbers = (await reads.query(unused)).map(row => numberOf(row['number']))
     let removed = 0
-    for (let last = 0, isMore = true; isMore; ) {
-      const found = await committer.commit(
+    for (let start = 0; start < numbers.length; start += limits.collectBatch) {
+      removed += await committer.commit(
         async sql => {
-          const rows = await sql.query(unused, [last, limits.collectBatch])
+          const rows = await sql.query(stillUnused, [numbers.slice(start, start + limits.collectBatch)])
           const gone = rows.filter(row => !unclaimed.has(optionalTextOf(row['sha256']) ?? ''))
           if (gone.length > 0) await sql.query(remove, [gone.map(row => numberOf(row['number']))])
-          return { last: numberOf(rows.at(-1)?.['number'] ?? 0), count: rows.length, removed: gone.length }
+          return gone.length
         },
         { isAlone: true },
       )
-      removed += found.removed
-      last = found.last
-      isMore = found.count === limits.collectBatch
     }
     return removed
   }
@@ -128,7 +127,7 @@ export function openBodies(
 }
 
 /** Gathers what comes into chunks of one size. */
-class ChunkWriter {
+export class ChunkWriter {
   readonly #chunkBytes: number
   readonly #write: (index: number, bytes: Uint8Array) => Promise<unknown>
   #gathered: Uint8Array[] = []

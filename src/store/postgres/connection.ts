@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Row } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
+import { hashedKey } from '../word-limits.ts'
 import { asStoreError, textOf } from './failure.ts'
 import type { PostgresLimits } from './limits.ts'
 
@@ -97,7 +98,11 @@ export async function connectOwner(
 }
 
 export function openReads(address: PostgresAddress, name: string, limits: PostgresLimits): ReadConnections {
-  const pool = new pg.Pool({ ...configOf(address, name, limits, readOptions), max: limits.readConnections })
+  const pool = new pg.Pool({
+    ...configOf(address, name, limits, readOptions),
+    max: limits.readConnections,
+    query_timeout: limits.answerMs,
+  })
   // A connection that ends while nobody uses it is simply replaced; the owner's end is what counts.
   pool.on('error', () => {})
   return {
@@ -163,6 +168,11 @@ function storable(value: Value): Value {
 /** PostgreSQL has no place for U+0000 in a text: it lies there as the picture of it. */
 export function storableText(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', '\u2400') : text
+}
+
+/** An idempotency key has to stay one of its own, so one with a U+0000 is kept as its hash. */
+export function storableKey(key: string): string {
+  return key.includes('\0') ? hashedKey(key) : key
 }
 
 function unreachable({ host, port, database }: PostgresAddress, cause: unknown): never {

@@ -5,9 +5,8 @@ import type { BookedFlow } from '../flow-counts.ts'
 import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import { bodyOf, type Content } from '../recent-contents.ts'
-import { hashedKey } from '../word-limits.ts'
 import { addAttempt } from './attempts.ts'
-import type { Sql } from './connection.ts'
+import { type Sql, storableKey } from './connection.ts'
 import { asStoreError } from './failure.ts'
 import { applyRemembered } from './key-maps.ts'
 import type { StoreParts } from './parts.ts'
@@ -83,7 +82,7 @@ const selectContents = {
 export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'> {
   const { reads, committer, flows, sequence, queue, recent, words, bodies, limits } = parts
 
-  const storedKey = (key: string) => (key.includes('\0') ? hashedKey(key) : words.storedKey(key))
+  const storedKey = (key: string) => storableKey(words.storedKey(key))
 
   function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
     const flow = flows.find(delivery.flow)

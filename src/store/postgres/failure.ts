@@ -21,8 +21,8 @@ export function asStoreError(thrown: unknown): HubError {
 
 function isConnectionEnd(thrown: unknown): boolean {
   const code = codeOf(thrown)
-  // The driver has no code of its own for a connection that ended under a query.
-  return endOfConnection.test(code) || ofSocket.test(code) || /connect/i.test(code === '' ? textOf(thrown) : '')
+  // The driver has no code of its own for a connection that ended under a query, or did not answer it.
+  return endOfConnection.test(code) || ofSocket.test(code) || /connect|timeout/i.test(code === '' ? textOf(thrown) : '')
 }
 
 /** What went wrong, in words; an address that answers on no protocol throws several errors in one without a text. */

@@ -7,14 +7,18 @@ import type { StoreParts } from './parts.ts'
 const bounds = `
   seq < $1 and seq >= $2 and accepted_at >= $3 and seq <= $4 and accepted_at <= $5`
 
-// One search per flow and state, each along the index; a page of each is enough to find the newest of all.
+// One search per flow and state, each along the index; a page of each is enough to find the newest of all. Compared as a
+// row, for only the index of flows is in that order: for an order by seq the planner walks through the whole table.
 const byFlow = {
   name: 'find',
   text: `
     select found.* from unnest($6::integer[]) as asked (flow) cross join unnest($7::integer[]) as wanted (state)
     cross join lateral (
-      select * from delivery where delivery.flow = asked.flow and delivery.state = wanted.state and ${bounds}
-      order by seq desc limit $8) as found
+      select * from delivery
+      where (delivery.flow, delivery.state, seq) >= (asked.flow, wanted.state, $2)
+        and (delivery.flow, delivery.state, seq) <= (asked.flow, wanted.state, least($1::bigint - 1, $4::bigint))
+        and accepted_at >= $3 and accepted_at <= $5
+      order by delivery.flow desc, delivery.state desc, seq desc limit $8) as found
     order by seq desc limit $8`,
 }
 const everything = {

@@ -31,11 +31,14 @@ const selectContent = {
     from content join delivery on delivery.seq = content.seq where content.seq = $1`,
 }
 const selectOriginal = { name: 'original', text: 'select * from original where seq = $1' }
+// Compared as rows, as in `find`.
 const selectOldest = {
   name: 'oldest-queued',
   text: `
     select accepted_at from delivery
-    where flow = $1 and state = ${stateNumbers.queued} and flags & ${flagNumbers.probe} = 0 order by seq limit 1`,
+    where (flow, state) >= ($1, ${stateNumbers.queued}) and (flow, state) <= ($1, ${stateNumbers.queued})
+      and flags & ${flagNumbers.probe} = 0
+    order by flow, state, seq limit 1`,
 }
 const queueAgain = {
   name: 'requeue',

@@ -18,14 +18,17 @@ const page = {
   name: 'keys',
   text: `
     select key, value, revision, at from key_map
-    where map = $1 and key > $2 and key >= $3 and starts_with(key, $3) order by key limit $4`,
+    where map = $1 and key > $2 and key >= $3 and key <= $4 and starts_with(key, $3)
+    order by key limit $5`,
 }
 const forget = {
   name: 'keys-forget',
   text: `
     with gone as (
       delete from key_map where map = $1 and key in (
-        select key from key_map where map = $1 and key >= $2 and starts_with(key, $2) order by key limit $3)
+        select key from key_map
+        where map = $1 and key >= $2 and key <= $3 and starts_with(key, $2)
+        order by key limit $4)
       returning 1)
     select count(*) as gone from gone`,
 }
@@ -46,7 +49,7 @@ export function openKeyMaps(reads: Sql, committer: Committer): KeyMaps {
       return row && entryOf(row)
     },
     async keyMapEntries({ map, prefix = '', after = '', limit }) {
-      const rows = await reads.query(page, [map, after, prefix, limit])
+      const rows = await reads.query(page, [map, after, prefix, endOf(prefix), limit])
       return rows.map(row => ({ key: textOf(row['key']), ...entryOf(row) }))
     },
     async keyMaps() {
@@ -69,10 +72,15 @@ export function openKeyMaps(reads: Sql, committer: Committer): KeyMaps {
       ),
     forgetKeys: ({ map, prefix = '', max }) =>
       committer.commit(async sql => {
-        const [row] = await sql.query(forget, [map, prefix, max])
+        const [row] = await sql.query(forget, [map, prefix, endOf(prefix), max])
         return numberOf(row?.['gone'])
       }),
   }
+}
+
+/** Closes the range of all that begins with the prefix, so that nobody looks at the rest of the map. */
+function endOf(prefix: string): string {
+  return `${prefix}\u{10FFFF}`
 }
 
 function put(sql: Sql, { map, key, value }: KeyMapWrite, at: number): Promise<unknown> {

@@ -27,7 +27,7 @@ export const postgresLimits = {
   readConnections: 6,
   /** How long a connection may take to stand. */
   connectMs: 10 * SECOND,
-  /** A transaction that is not answered for so long counts as lost with its connection. */
+  /** A transaction, a read or a look at the lock that is not answered for so long counts as lost with its connection. */
   answerMs: MINUTE,
   /** How often a hub that stands by asks for the store. */
   standbyEveryMs: 2 * SECOND,

@@ -44,15 +44,17 @@ export interface PostgresStoreOptions {
 }
 
 const selectNewest = { name: 'newest', text: 'select max(seq) as seq from delivery' }
-// Everything queued, and the set-aside deliveries that hold their order key.
+// Compared as rows, as in `find`.
 const selectQueue = {
   name: 'queue',
   text: `
     select seq, flow, state, at, order_key, flags, attempts, since, accepted_at from delivery
-    where flow = $1 and seq > $2 and (state = ${stateNumbers.queued}
-      or state = ${stateNumbers['set-aside']} and order_key is not null and flags & ${flagNumbers.holds} <> 0)
-    order by seq limit $3`,
+    where (flow, state, seq) > ($1, $2, $3) and (flow, state) <= ($1, $2)
+      and (state = ${stateNumbers.queued} or order_key is not null and flags & ${flagNumbers.holds} <> 0)
+    order by flow, state, seq limit $4`,
 }
+// Those that hold their order key go in before the queued ones that wait for them.
+const statesOfQueue = [stateNumbers['set-aside'], stateNumbers.queued]
 const syncAtLeast = {
   name: 'durable',
   text: `
@@ -76,6 +78,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       clock,
       schema: address.schema,
       database: address.database,
+      answerMs: limits.answerMs,
       standby: options.standby && { ...options.standby, everyMs: limits.standbyEveryMs },
     })
     // Accepted means durable, whatever is the custom of this server.
@@ -149,11 +152,13 @@ async function assemble({ connection, reads, committer, limits, clock }: Assembl
 
 async function readQueue(sql: Sql, { flows, queue }: StoreParts): Promise<void> {
   for (const { name, number } of flows.all()) {
-    for (let last = 0, isMore = true; isMore; ) {
-      const rows = await sql.query(selectQueue, [number, last, queueRowsPerPage])
-      for (const row of rows) queue.add(entryOfRow(row, name))
-      last = optionalNumberOf(rows.at(-1)?.['seq']) ?? last
-      isMore = rows.length === queueRowsPerPage
+    for (const state of statesOfQueue) {
+      for (let last = 0, isMore = true; isMore; ) {
+        const rows = await sql.query(selectQueue, [number, state, last, queueRowsPerPage])
+        for (const row of rows) queue.add(entryOfRow(row, name))
+        last = optionalNumberOf(rows.at(-1)?.['seq']) ?? last
+        isMore = rows.length === queueRowsPerPage
+      }
     }
   }
 }

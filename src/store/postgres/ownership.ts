@@ -22,6 +22,8 @@ export interface OwnershipOptions {
   readonly clock: Clock
   readonly schema: string
   readonly database: string
+  /** How long the server may take to answer. */
+  readonly answerMs: number
   /** Stand by until the store is free; otherwise STORE_OWNED at once. */
   readonly standby:
     | { readonly everyMs: number; readonly signal: AbortSignal; readonly onWaiting: (owner: string) => void }
@@ -37,14 +39,30 @@ export async function takeOwnership(connection: OwnerConnection, options: Owners
   const lock = [lockClass, crc32(schema) & signedMax]
   let isWaiting = false
   for (;;) {
-    const [row] = await connection.query(take, lock)
-    if (String(row?.['is_ours']) === 'true') return
-    const [other] = await connection.query(owner, lock)
-    const name = optionalTextOf(other?.['owner']) ?? 'unknown'
+    const name = await ownerUnlessOurs(connection, lock, options.answerMs)
+    if (name === undefined) return
     if (!standby) throw storeErrors.OWNED({ database, schema, owner: name })
     if (!isWaiting) standby.onWaiting(name)
     isWaiting = true
     await clock.sleep(standby.everyMs, standby.signal)
     standby.signal.throwIfAborted()
+  }
+}
+
+/** Takes the lock; who has it, when it is another. */
+async function ownerUnlessOurs(
+  connection: OwnerConnection,
+  lock: readonly number[],
+  answerMs: number,
+): Promise<string | undefined> {
+  // A server whose machine is gone says nothing for a quarter of an hour, and another may have its name by then.
+  const late = setTimeout(() => connection.cut(), answerMs)
+  try {
+    const [row] = await connection.query(take, lock)
+    if (String(row?.['is_ours']) === 'true') return undefined
+    const [other] = await connection.query(owner, lock)
+    return optionalTextOf(other?.['owner']) ?? 'unknown'
+  } finally {
+    clearTimeout(late)
   }
 }

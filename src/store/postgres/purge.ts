@@ -5,10 +5,13 @@ import type { StoreParts } from './parts.ts'
 
 const endedStates: readonly FinishedState[] = ['delivered', 'dropped', 'rejected', 'skipped', 'set-aside']
 
+// Compared as rows, as in `find`.
 const selectOldest = {
   name: 'purge-oldest',
   text: `
-    select seq, flags from delivery where flow = $1 and state = $2 and seq <= $3 and at < $4 order by seq limit $5`,
+    select seq, flags from delivery
+    where (flow, state, seq) >= ($1, $2, 0) and (flow, state, seq) <= ($1, $2, $3) and at < $4
+    order by flow, state, seq limit $5`,
 }
 // One look at the index for each key and word, as in `accept`.
 const removeKeys = {
