@@ -165,6 +165,72 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     })
   })
 
+  test('a server that falls silent lets the store be closed, and one that stands by ends', async () => {
+    const address = server.address('silenced')
+    const options = { address, owner: 'silenced', limits: { answerMs: 1000, standbyEveryMs: 50, cacheBytes: 0 } }
+    const store = await open(options)
+    await accept(store)
+    const waits = Promise.withResolvers<string>()
+    const standby = { signal: new AbortController().signal, onWaiting: waits.resolve }
+    const standsBy = open({ ...options, standby }).catch((thrown: unknown) => thrown)
+    await waits.promise
+    await store.find({ limit: 1 })
+    const pids = await server.admin(`select pid from pg_stat_activity where application_name = 'isthmus silenced'`)
+    expect(pids.length).toBeGreaterThanOrEqual(3)
+    for (const { pid } of pids) process.kill(Number(pid), 'SIGSTOP')
+    try {
+      const claimed = claimOne(store).catch((thrown: unknown) => thrown)
+      await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+      await store.close()
+      expect(await claimed).toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+      expect(await standsBy).toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+    } finally {
+      for (const { pid } of pids) process.kill(Number(pid), 'SIGCONT')
+    }
+  })
+
+  test('looking costs what it finds, however much is kept', async () => {
+    const address = server.address('filled')
+    const first = await open({ address })
+    await accept(first, { flow: 'idle' })
+    await accept(first)
+    await first.close()
+    const rows = 20_000
+    await server.admin(`
+      set search_path = filled;
+      insert into delivery select i, number, 3, i, 'key ' || i, 1, 1, i, i, 9, 'text/plain', null, '{}', '{}'
+        from generate_series(1, ${rows}) i, flow where name = 'orders';
+      insert into key_map select 'map', 'key ' || i, '1', 1, 1 from generate_series(1, ${rows}) i;
+      insert into body (sha256) select 'used ' || i from generate_series(1, ${rows}) i;
+      insert into body_use select i, 'used ' || i from generate_series(1, ${rows}) i;
+      insert into body (sha256) select 'unused ' || i from generate_series(1, 200) i;
+      analyze`)
+    await server.admin('select pg_stat_reset()')
+    const store = await open({ address, owner: 'filled' })
+    expect(await store.find({ flow: 'idle', limit: 50 })).toHaveLength(1)
+    expect(await store.find({ flow: 'orders', state: 'rejected', limit: 50 })).toHaveLength(0)
+    expect(await store.find({ state: 'queued', limit: 50 })).toHaveLength(2)
+    expect(await store.counts('orders')).toMatchObject({ queued: 1, oldestQueuedAt: startedAt })
+    expect(await store.purge({ flow: 'orders', deliveredBefore: 1, setAsideBefore: startedAt, max: 10 })).toBe(0)
+    expect(await store.forgetKeys({ map: 'map', prefix: 'key 100', max: 1000 })).toBe(111)
+    expect(await store.bodies.collect()).toBe(200)
+    await store.close()
+    // A server process tells what it has read when it ends, at the latest.
+    await waitFor('the connections to end', soonMs, async () => {
+      const left = await server.admin(`select from pg_stat_activity where application_name = 'isthmus filled'`)
+      return left.length === 0
+    })
+    const read = await server.admin(`
+      select relname, (coalesce(seq_tup_read, 0) + (select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes i
+        where i.relid = t.relid))::integer as tuples
+      from pg_stat_user_tables t where schemaname = 'filled' and relname in ('delivery', 'key_map', 'body')`)
+    const tuples = Object.fromEntries(read.map(row => [row['relname'], Number(row['tuples'])]))
+    expect(tuples['delivery']).toBeLessThan(100)
+    expect(tuples['key_map']).toBeLessThan(1000)
+    // Once all of them, by a connection that reads.
+    expect(tuples['body']).toBeLessThan(2 * rows)
+  })
+
   test('what was acknowledged survives kill -9 of the server, large bodies with it', { timeout: 120_000 }, async () => {
     const address = server.address('power_cut')
     const accepted = new Map<string, { readonly bytes: number; readonly key: string }>()
