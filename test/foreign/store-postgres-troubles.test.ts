@@ -189,6 +189,36 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     }
   })
 
+  test('nobody waits while a large body is removed', async () => {
+    const address = server.address('large')
+    const options = { address, owner: 'large', limits: { inlineBytes: 1000 } }
+    const first = await open(options)
+    await first.bodies.write(Buffer.alloc(5000), { type: 'text/plain', bytesMax: 10_000, hash: false })
+    await first.close()
+    const store = await open(options)
+    await accept(store)
+    let isSlow = true
+    const slow = server
+      .admin('begin; lock table large.body_chunk in exclusive mode; select pg_sleep(4); commit')
+      .finally(() => {
+        isSlow = false
+      })
+    const locks = (granted: boolean) => async () => {
+      const where = `relation = 'large.body_chunk'::regclass and granted = ${granted}`
+      return (await server.admin(`select from pg_locks where ${where}`)).length > 0
+    }
+    await waitFor('the lock', soonMs, locks(true))
+    const collected = store.bodies.collect()
+    await waitFor('the removal', soonMs, locks(false))
+    await accept(store)
+    expect(isSlow).toBe(true)
+    await slow
+    expect(await collected).toBe(1)
+    expect(await server.admin('select from large.body_chunk')).toHaveLength(0)
+    await store.close()
+    await expect(store.find({ limit: 1 })).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+  })
+
   test('looking costs what it finds, however much is kept', async () => {
     const address = server.address('filled')
     const first = await open({ address })

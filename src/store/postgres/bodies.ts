@@ -19,6 +19,8 @@ const stillUnused = {
   name: 'body-still-unused',
   text: `select number, sha256 from body where number = any ($1::bigint[]) and ${isUnused}`,
 }
+// From then on it counts as unfinished.
+const unname = { name: 'body-unname', text: 'update body set sha256 = null where number = any ($1::bigint[])' }
 const remove = {
   name: 'body-remove',
   text: `
@@ -98,22 +100,25 @@ export function openBodies(
   }
 
   /**
-   * Searched by a connection that reads, for that takes as long as there are bodies, and every write would wait for it.
-   * Removed a few at a time, so that no transaction takes long: a large body is many rows.
+   * Searched and removed by connections that read: a large body is many rows, and every write would wait for them. The
+   * owner only takes the names away, a few at a time; what a crash leaves of such a body goes at the next start.
    */
   async function collect(): Promise<number> {
     const numbers = (await reads.query(unused)).map(row => numberOf(row['number']))
     let removed = 0
     for (let start = 0; start < numbers.length; start += limits.collectBatch) {
-      removed += await committer.commit(
+      const gone = await committer.commit(
         async sql => {
           const rows = await sql.query(stillUnused, [numbers.slice(start, start + limits.collectBatch)])
-          const gone = rows.filter(row => !unclaimed.has(optionalTextOf(row['sha256']) ?? ''))
-          if (gone.length > 0) await sql.query(remove, [gone.map(row => numberOf(row['number']))])
-          return gone.length
+          const free = rows.filter(row => !unclaimed.has(optionalTextOf(row['sha256']) ?? ''))
+          const freed = free.map(row => numberOf(row['number']))
+          if (freed.length > 0) await sql.query(unname, [freed])
+          return freed
         },
         { isAlone: true },
       )
+      for (const number of gone) await reads.query(remove, [[number]])
+      removed += gone.length
     }
     return removed
   }

@@ -106,8 +106,12 @@ export function openReads(address: PostgresAddress, name: string, limits: Postgr
   // A connection that ends while nobody uses it is simply replaced; the owner's end is what counts.
   pool.on('error', () => {})
   return {
-    query: (statement, values) => run(pool, statement, values).catch(refuse),
+    async query(statement, values) {
+      if (pool.ending) throw storeErrors.CLOSED()
+      return run(pool, statement, values).catch(refuse)
+    },
     async snapshot(read) {
+      if (pool.ending) throw storeErrors.CLOSED()
       const client = await pool.connect().catch(refuse)
       try {
         await client.query('begin isolation level repeatable read, read only')

@@ -17,7 +17,7 @@ export const postgresLimits = {
   attempts: 50,
   /** Deliveries that one transaction of a purge deletes. */
   purgeBatch: 200,
-  /** Bodies that nothing needs any more, deleted in one transaction. */
+  /** Bodies that nothing needs any more, given up in one transaction. */
   collectBatch: 20,
   /** How long a body waits for its delivery before `collect` may take it. */
   unclaimedBodyMs: HOUR,
