@@ -117,6 +117,17 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       await store.close()
     })
 
+    test('keys and words that are the same for the database refuse nothing', async () => {
+      const store = await open()
+      const halves = ['a\ud800', 'a\ud801']
+      const id = await accept(store, { keys: halves, remember: ['a\udfff'], terms: [...halves, 'b\0', 'b\u2400'] })
+      expect([...(await store.known('orders', ['a\ud800'])).values()]).toEqual([{ id, state: 'queued' }])
+      await store.finish(await claimOne(store), delivered({ terms: ['c\0', 'c\u2400', 'b\0'] }))
+      expect((await store.get(id))?.terms).toEqual(['a\ufffd', 'b\u2400', 'c\u2400'])
+      expect((await store.find({ term: 'c\0', limit: 9 })).map(row => row.id)).toEqual([id])
+      await store.close()
+    })
+
     test('an entry of the audit log that was changed or cut off shows', async () => {
       const address = server.address('audited')
       const store = await open({ address })

@@ -176,7 +176,7 @@ export function storableText(text: string): string {
 
 /** An idempotency key has to stay one of its own, so one with a U+0000 is kept as its hash. */
 export function storableKey(key: string): string {
-  return key.includes('\0') ? hashedKey(key) : key
+  return key.includes('\0') ? hashedKey(key) : key.toWellFormed()
 }
 
 function unreachable({ host, port, database }: PostgresAddress, cause: unknown): never {

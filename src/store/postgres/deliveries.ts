@@ -6,7 +6,7 @@ import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelive
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import { bodyOf, type Content } from '../recent-contents.ts'
 import { addAttempt } from './attempts.ts'
-import { type Sql, storableKey } from './connection.ts'
+import { type Sql, storableKey, storableText } from './connection.ts'
 import { asStoreError } from './failure.ts'
 import { applyRemembered } from './key-maps.ts'
 import type { StoreParts } from './parts.ts'
@@ -83,6 +83,10 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   const { reads, committer, flows, sequence, queue, recent, words, bodies, limits } = parts
 
   const storedKey = (key: string) => storableKey(words.storedKey(key))
+  // Each once as it lies there: half a letter or a U+0000 becomes another, which may be a word of its own.
+  const storedTerms = (terms: readonly string[]) => [
+    ...new Set(words.storedTerms(terms).map(term => storableText(term.toWellFormed()))),
+  ]
 
   function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
     const flow = flows.find(delivery.flow)
@@ -130,7 +134,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       body.type,
       body.sha256 ?? null,
       [...keys, ...remembered],
-      words.storedTerms(delivery.terms),
+      storedTerms(delivery.terms),
       delivery.replayOf === undefined ? null : (parseId(delivery.replayOf) ?? null),
       JSON.stringify(delivery.headers),
       JSON.stringify(delivery.attributes),
@@ -227,7 +231,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     const { seq } = entry
     const { state, at, summary, error, receipts, terms } = finish
     const attempt = entry.attemptCount + 1
-    const stored = words.storedTerms(terms)
+    const stored = storedTerms(terms)
     return [
       ...receipts.map(receipt => putReceipt(sql, seq, receipt)),
       ...applyRemembered(sql, receipts),
