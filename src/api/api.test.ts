@@ -138,7 +138,8 @@ test('after a replay nothing is set aside any more, and what ended otherwise nam
     state: 'delivered',
     replays: [{ id: again, state: 'delivered' }],
   })
-  expect(await world.ask(200, 'GET', `/api/messages?term=${id}`)).toMatchObject({ messages: [{ id: again }] })
+  const found = await world.ask(200, 'GET', `/api/messages?term=${id}`)
+  expect(found).toMatchObject({ messages: [{ id: again, replayOf: id }, { id }] })
 })
 
 test('a flow is shown, stopped, started and checked; the wish outlives the flow', async () => {

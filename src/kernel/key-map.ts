@@ -11,7 +11,7 @@ export interface KeyMap {
 }
 
 /** Reaching one is an error of the step, or a call that is refused. */
-export const keyMapLimits = { mapLetters: 128, keyLetters: 1024, valueBytes: 64 * KiB } as const
+export const keyMapLimits = { mapLetters: 128, keyLetters: 512, valueBytes: 64 * KiB } as const
 
 export interface KeyMapEntry {
   readonly value: Json

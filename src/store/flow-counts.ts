@@ -1,5 +1,5 @@
 import { numberOf, optionalNumberOf, type Row, stateColumns, textOf } from './columns.ts'
-import type { DeliveryState } from './port.ts'
+import type { DeliveryState, FlowCounts as ShownCounts } from './port.ts'
 
 type Counts = Record<DeliveryState, number>
 
@@ -13,6 +13,22 @@ export interface BookedFlow {
   readonly change: Counts
   acceptedAtChange: number | undefined
   isChanged: boolean
+}
+
+/** What people see of a flow's counters; zeros for one that the store does not know. */
+export function shownCounts(flow: BookedFlow | undefined, oldestQueuedAt: number | undefined): ShownCounts {
+  const { queued, delivered, dropped, rejected, skipped, 'set-aside': setAside } = flow?.counts ?? noCounts()
+  return {
+    accepted: queued + delivered + dropped + rejected + setAside + skipped,
+    queued,
+    delivered,
+    dropped,
+    rejected,
+    setAside,
+    skipped,
+    oldestQueuedAt,
+    lastAcceptedAt: flow?.lastAcceptedAt,
+  }
 }
 
 /** Numbers and counters of flows. Counters change in the transaction of what they count, one row per flow and group. */

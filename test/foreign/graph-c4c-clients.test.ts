@@ -17,7 +17,7 @@ import { startGraph } from '../../src/twins/graph/graph.ts'
 import { contosoClientId, contosoSecret } from '../../src/twins/sign-in/contoso.ts'
 import { startSignIn } from '../../src/twins/sign-in/sign-in.ts'
 import { describeForeign } from './servers/needs.ts'
-import { makeWorkFolder } from './servers/work-folder.ts'
+import { makeWorkFolder, type WorkFolder } from './servers/work-folder.ts'
 
 // The twins of Graph and of Cloud for Customer, judged by clients that nobody here has written.
 
@@ -145,7 +145,7 @@ describeForeign('curl and the twins', ['curl'], () => {
 
   test('Cloud for Customer over HTTPS: CSRF token with its cookie, a deep insert, If-Match, a filter it does not know', async () => {
     const twin = await startC4C({ tls: certificate })
-    const folder = makeWorkFolder('c4c-curl').path
+    const { path: folder, remove } = makeWorkFolder('c4c-curl')
     const curl = curlWith(certificate)
     try {
       const jar = join(folder, 'cookies')
@@ -189,15 +189,19 @@ describeForeign('curl and the twins', ['curl'], () => {
       expect(odd).toMatchObject({ error: { code: 'OData.BadRequest' } })
     } finally {
       await twin.stop()
+      remove()
     }
   })
 })
 
-let caPath: string | undefined
+let caFolder: WorkFolder | undefined
+afterAll(() => caFolder?.remove())
+
 function caFile({ ca }: TwinCertificate): string {
-  caPath ??= join(makeWorkFolder('twin-ca').path, 'ca.pem')
-  writeFileSync(caPath, ca)
-  return caPath
+  caFolder ??= makeWorkFolder('twin-ca')
+  const file = join(caFolder.path, 'ca.pem')
+  writeFileSync(file, ca)
+  return file
 }
 
 /** What curl makes of an answer: its JSON, or undefined where there is none. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { keyMapLimits } from '../../src/kernel/key-map.ts'
 import { accept, claimOne, delivered, newDelivery, readAll, startedAt } from '../../src/store/contract/store-world.ts'
 import type { PostgresAddress } from '../../src/store/postgres/connection.ts'
 import { openPostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/open.ts'
@@ -107,6 +108,18 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       expect(bad).toMatchObject({ status: 'rejected' })
       expect(good.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
       expect(await store.counts('orders')).toMatchObject({ accepted: 4, queued: 4 })
+      await store.close()
+    })
+
+    test('the longest key that a map takes has a place, whatever its letters', async () => {
+      const store = await open()
+      const map = 'm'.repeat(keyMapLimits.mapLetters)
+      // Letters of three bytes each, of which no two are alike, so that nothing of them can be packed.
+      const key = Array.from({ length: keyMapLimits.keyLetters }, (_, at) =>
+        String.fromCharCode(0x4e00 + at * 31),
+      ).join('')
+      await store.rewrite({ map, key, value: 1, at: startedAt })
+      expect((await store.recall(map, key))?.value).toBe(1)
       await store.close()
     })
 
@@ -277,6 +290,20 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     expect(tuples['key_map']).toBeLessThan(1000)
     // Once all of them, by a connection that reads.
     expect(tuples['body']).toBeLessThan(2 * rows)
+  })
+
+  test('what was acknowledged survives kill -9 also where the custom of the server is not to wait for the disk', async () => {
+    await server.admin('alter database isthmus set synchronous_commit = off')
+    const address = server.address('careless')
+    const store = await open({ address })
+    const id = await accept(store)
+    await server.kill9()
+    await store.close()
+    await server.restart()
+    await server.admin('alter database isthmus reset synchronous_commit')
+    const next = await open({ address })
+    expect((await claimOne(next)).id).toBe(id)
+    await next.close()
   })
 
   test('what was acknowledged survives kill -9 of the server, large bodies with it', { timeout: 120_000 }, async () => {

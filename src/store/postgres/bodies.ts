@@ -65,13 +65,15 @@ export function openBodies(
         await chunks.end()
         unclaimed.add(sha256)
         // By the connection that waits for the disk: what other connections wrote before is there, too, then.
-        await committer.commit(
+        const isKnown = await committer.commit(
           async sql => {
-            const isKnown = (await sql.query(find, [sha256])).length > 0
-            await (isKnown ? sql.query(remove, [[number]]) : sql.query(nameIt, [number, sha256]))
+            const known = await sql.query(find, [sha256])
+            if (known.length === 0) await sql.query(nameIt, [number, sha256])
+            return known.length > 0
           },
           { isAlone: true },
         )
+        if (isKnown) await reads.query(remove, [[number]])
       },
       async discard() {
         // The first failure is the one that is told; this one can only be its consequence.

@@ -11,6 +11,7 @@ import {
 } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
+import { shownCounts } from '../flow-counts.ts'
 import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
 import { entryOfRow } from '../queue/entry-of-row.ts'
 import { bodyOf } from '../recent-contents.ts'
@@ -100,21 +101,8 @@ export function openInspection(parts: StoreParts): Inspection {
 
   async function counts(flow: string): Promise<FlowCounts> {
     const booked = flows.find(flow)
-    if (!booked) return noCounts
-    const { queued, delivered, dropped, rejected, skipped, 'set-aside': setAside } = booked.counts
-    const { lastAcceptedAt } = booked
-    const [oldest] = queued === 0 ? [] : await reads.query(selectOldest, [booked.number])
-    return {
-      accepted: queued + delivered + dropped + rejected + setAside + skipped,
-      queued,
-      delivered,
-      dropped,
-      rejected,
-      setAside,
-      skipped,
-      oldestQueuedAt: optionalNumberOf(oldest?.['accepted_at']),
-      lastAcceptedAt,
-    }
+    const rows = booked && booked.counts.queued > 0 ? await reads.query(selectOldest, [booked.number]) : []
+    return shownCounts(booked, optionalNumberOf(rows[0]?.['accepted_at']))
   }
 
   async function requeue(id: string, change: Requeue): Promise<void> {
@@ -214,16 +202,4 @@ export function openInspection(parts: StoreParts): Inspection {
     skip,
     purge: openPurge(parts),
   }
-}
-
-const noCounts: FlowCounts = {
-  accepted: 0,
-  queued: 0,
-  delivered: 0,
-  dropped: 0,
-  rejected: 0,
-  setAside: 0,
-  skipped: 0,
-  oldestQueuedAt: undefined,
-  lastAcceptedAt: undefined,
 }

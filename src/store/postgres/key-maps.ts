@@ -71,10 +71,14 @@ export function openKeyMaps(reads: Sql, committer: Committer): KeyMaps {
         { isAlone: true },
       ),
     forgetKeys: ({ map, prefix = '', max }) =>
-      committer.commit(async sql => {
-        const [row] = await sql.query(forget, [map, prefix, endOf(prefix), max])
-        return numberOf(row?.['gone'])
-      }),
+      committer.commit(
+        async sql => {
+          const [row] = await sql.query(forget, [map, prefix, endOf(prefix), max])
+          return numberOf(row?.['gone'])
+        },
+        // In its turn with what people write.
+        { isAlone: true },
+      ),
   }
 }
 

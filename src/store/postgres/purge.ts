@@ -1,9 +1,8 @@
 import { flagNumbers, numberOf, stateNumbers } from '../columns.ts'
 import type { BookedFlow } from '../flow-counts.ts'
 import type { FinishedState, Inspection } from '../port.ts'
+import { purgeInBatches } from '../purge-batches.ts'
 import type { StoreParts } from './parts.ts'
-
-const endedStates: readonly FinishedState[] = ['delivered', 'dropped', 'rejected', 'skipped', 'set-aside']
 
 // Compared as rows, as in `find`.
 const selectOldest = {
@@ -80,16 +79,8 @@ export function openPurge(parts: StoreParts): Inspection['purge'] {
   return async request => {
     const flow = flows.find(request.flow)
     if (!flow) return 0
-    let purged = 0
-    for (const state of endedStates) {
-      const before = state === 'set-aside' ? request.setAsideBefore : request.deliveredBefore
-      for (let isMore = true; isMore && purged < request.max; ) {
-        const countMax = Math.min(limits.purgeBatch, request.max - purged)
-        const count = await purgeBatch(flow, state, before, countMax)
-        purged += count
-        isMore = count === countMax
-      }
-    }
-    return purged
+    return purgeInBatches(request, limits.purgeBatch, (state, before, countMax) => {
+      return purgeBatch(flow, state, before, countMax)
+    })
   }
 }

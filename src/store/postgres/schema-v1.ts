@@ -96,7 +96,7 @@ create table body (
 );
 
 create table body_chunk (
-  body bigint not null,
+  body bigint not null references body,
   number integer not null,
   bytes bytea not null,
   primary key (body, number)

@@ -2,6 +2,7 @@ import { parseId } from '../../kernel/id.ts'
 import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
+import { shownCounts } from '../flow-counts.ts'
 import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
 import { entryOfRow } from '../queue/entry-of-row.ts'
 import { isDamaged } from './contents.ts'
@@ -53,20 +54,8 @@ export function openInspection(parts: StoreParts): Inspection {
 
   async function counts(flow: string): Promise<FlowCounts> {
     const booked = flows.find(flow)
-    if (!booked) return noCounts
-    const { queued, delivered, dropped, rejected, skipped, 'set-aside': setAside } = booked.counts
-    const oldest = queued === 0 ? undefined : selectOldest.get(booked.number)
-    return {
-      accepted: queued + delivered + dropped + rejected + setAside + skipped,
-      queued,
-      delivered,
-      dropped,
-      rejected,
-      setAside,
-      skipped,
-      oldestQueuedAt: optionalNumberOf(oldest?.['accepted_at']),
-      lastAcceptedAt: booked.lastAcceptedAt,
-    }
+    const oldest = booked && booked.counts.queued > 0 ? selectOldest.get(booked.number) : undefined
+    return shownCounts(booked, optionalNumberOf(oldest?.['accepted_at']))
   }
 
   async function requeue(id: string, change: Requeue): Promise<void> {
@@ -165,16 +154,4 @@ export function openInspection(parts: StoreParts): Inspection {
     skip,
     purge: openPurge(parts),
   }
-}
-
-const noCounts: FlowCounts = {
-  accepted: 0,
-  queued: 0,
-  delivered: 0,
-  dropped: 0,
-  rejected: 0,
-  setAside: 0,
-  skipped: 0,
-  oldestQueuedAt: undefined,
-  lastAcceptedAt: undefined,
 }
