@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyMapLimits } from '../../src/kernel/key-map.ts'
+import { type Clock, systemClock } from '../../src/kernel/time.ts'
 import { accept, claimOne, delivered, newDelivery, readAll, startedAt } from '../../src/store/contract/store-world.ts'
 import type { PostgresAddress } from '../../src/store/postgres/connection.ts'
 import { openPostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/open.ts'
@@ -177,8 +178,8 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
         await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
         await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
         const lost = Promise.withResolvers<string>()
-        const hurried = { now: Date.now, after: (_ms: number, run: () => void) => clearable(run) }
-        const endWatch = watchStore(store, hurried as never, error => lost.resolve(error.code))
+        const hurried: Clock = { ...systemClock, after: (_ms, run) => systemClock.after(10, run) }
+        const endWatch = watchStore(store, hurried, error => lost.resolve(error.code))
         expect(await lost.promise).toBe('STORE_CONNECTION_LOST')
         endWatch()
       } finally {
@@ -363,8 +364,3 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     await store.close()
   })
 })
-
-function clearable(run: () => void): () => void {
-  const timer = setTimeout(run, 10)
-  return () => clearTimeout(timer)
-}

@@ -1,5 +1,5 @@
-import { entryOf, hashOf, headOf } from '../audit-chain.ts'
-import { numberOf, optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
+import { entryOf, followChain, hashOf, headOf, noEntry } from '../audit-chain.ts'
+import { optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
 import type { Committer } from './committer.ts'
 import { type ReadConnections, storableText } from './connection.ts'
@@ -45,16 +45,12 @@ export function openAudit(
     },
     auditBreak: () =>
       reads.snapshot(async sql => {
-        let last = { number: 0, hash: '' }
+        let last = noEntry
         for (;;) {
           const page = await sql.query(selectPage, [last.number, entriesPerPage])
-          for (const row of page) {
-            const number = numberOf(row['number'])
-            const hash = textOf(row['hash'])
-            if (number !== last.number + 1) return last.number + 1
-            if (hash !== hashOf(last.hash, row)) return number
-            last = { number, hash }
-          }
+          const followed = followChain(last, page)
+          if ('breakAt' in followed) return followed.breakAt
+          last = followed.last
           if (page.length < entriesPerPage) break
         }
         const [head] = await sql.query(selectHead, [headFact])

@@ -25,11 +25,12 @@ export interface WriteOptions<T> {
 }
 
 interface Pending {
-  readonly write: Write<unknown>
-  readonly options: WriteOptions<never>
-  readonly resolve: (value: never) => void
-  readonly reject: (error: unknown) => void
-  value: unknown
+  readonly isAlone: boolean
+  run(sql: Sql): Promise<void>
+  committed(): void
+  resolve(): void
+  refuse(error: HubError): void
+  /** Why it failed alone. */
   error: HubError | undefined
 }
 
@@ -49,13 +50,16 @@ export class Committer {
   #isScheduled = false
   /** Why nothing more is taken, once that is so. */
   #refusal: HubError | undefined
+  /** The same, when it is that the connection has ended. */
+  #loss: HubError | undefined
 
   constructor(connection: OwnerConnection, limits: Pick<PostgresLimits, 'groupWrites' | 'answerMs'>) {
     this.#connection = connection
     this.#limits = limits
     connection.onEnd(cause => {
-      this.#refusal ??= lostBy(cause)
-      refuse(this.#pending.splice(0), this.#refusal)
+      this.#loss = lostBy(cause)
+      this.#refusal ??= this.#loss
+      refuse(this.#pending.splice(0), this.#loss)
     })
   }
 
@@ -70,7 +74,20 @@ export class Committer {
   commit<T>(write: Write<T>, options: WriteOptions<T> = {}): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal)
     return new Promise<T>((resolve, reject) => {
-      this.#pending.push({ write, options, resolve, reject, value: undefined, error: undefined })
+      let value: T
+      this.#pending.push({
+        isAlone: options.isAlone === true,
+        async run(sql) {
+          value = await write(sql)
+        },
+        committed: () => options.committed?.(value),
+        resolve: () => resolve(value),
+        refuse(error) {
+          options.failed?.()
+          reject(error)
+        },
+        error: undefined,
+      })
       this.#schedule()
     })
   }
@@ -109,7 +126,7 @@ export class Committer {
   async #runGroup(group: readonly Pending[]): Promise<void> {
     const failure = await this.#transact(group)
     if (!failure) settle(group)
-    else if (group.length === 1 || this.#refusal || isForAll(failure)) refuse(group, failure)
+    else if (group.length === 1 || isForAll(failure)) refuse(group, failure)
     else for (const one of group) await this.#runGroup([one])
   }
 
@@ -122,7 +139,7 @@ export class Committer {
       // On a connection that has ended this fails, too; what counts is why it did.
       await this.#connection.command('rollback').catch(() => {})
       for (const member of this.#members) member.afterRollback()
-      return this.#refusal ?? asStoreError(thrown)
+      return this.#loss ?? asStoreError(thrown)
     } finally {
       clearTimeout(late)
     }
@@ -132,9 +149,9 @@ export class Committer {
 
   async #write(group: readonly Pending[]): Promise<void> {
     const begun = this.#connection.command('begin')
-    const beside = group.filter(({ options }) => !options.isAlone).map(one => this.#runOne(one))
+    const beside = group.filter(({ isAlone }) => !isAlone).map(one => this.#runOne(one))
     await allOf([begun, ...beside])
-    for (const one of group) if (one.options.isAlone) await this.#runOne(one)
+    for (const one of group) if (one.isAlone) await this.#runOne(one)
     const last = this.#members.flatMap(member => member.beforeCommit(this.#connection))
     const [answer] = await allOf([this.#connection.command('commit'), ...last])
     // A transaction in which something failed ends with ROLLBACK, and without an error.
@@ -144,7 +161,7 @@ export class Committer {
   async #runOne(one: Pending): Promise<void> {
     one.error = undefined
     try {
-      one.value = await one.write(this.#connection)
+      await one.run(this.#connection)
     } catch (thrown) {
       if (!(thrown instanceof HubError)) throw thrown
       one.error = thrown
@@ -174,16 +191,13 @@ function isForAll({ code }: HubError): boolean {
 }
 
 function settle(group: readonly Pending[]): void {
-  for (const one of group) if (!one.error) one.options.committed?.(one.value as never)
+  for (const one of group) if (!one.error) one.committed()
   for (const one of group) {
-    if (one.error) refuse([one], one.error)
-    else one.resolve(one.value as never)
+    if (one.error) one.refuse(one.error)
+    else one.resolve()
   }
 }
 
 function refuse(group: readonly Pending[], error: HubError): void {
-  for (const one of group) {
-    one.options.failed?.()
-    one.reject(error)
-  }
+  for (const one of group) one.refuse(error)
 }

@@ -8,6 +8,7 @@ import {
   type Row,
   stateNumbers,
   stateOf,
+  wordsOf,
 } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
@@ -24,7 +25,10 @@ import { forgetIntents, readReceipts } from './receipts.ts'
 
 type Requeue = Parameters<Inspection['requeue']>[1]
 
-const selectRow = { name: 'delivery', text: 'select * from delivery where seq = $1' }
+const selectRow = {
+  name: 'delivery',
+  text: 'select *, array_to_json(terms)::text as words from delivery where seq = $1',
+}
 const selectContent = {
   name: 'content',
   text: `
@@ -92,8 +96,7 @@ export function openInspection(parts: StoreParts): Inspection {
       attributes: objectOf(content['attributes']),
       body: bodyOf(content),
       original: original && { headers: headersOf(original['headers']), body: bodyOf(original) },
-      // An array of texts, as the driver hands it over.
-      terms: row['terms'] as unknown as readonly string[],
+      terms: wordsOf(row['words'] ?? null),
       receipts: receipts.get(seq) ?? [],
       attempts: await readAttempts(sql, seq),
     }

@@ -1,6 +1,6 @@
 import { numberOf } from '../columns.ts'
 import type { StoredReceipt } from '../port.ts'
-import { receiptOf } from '../receipt-row.ts'
+import { receiptColumns, receiptOf } from '../receipt-row.ts'
 import type { Sql } from './connection.ts'
 
 const upsert = {
@@ -17,18 +17,7 @@ const select = { name: 'receipts', text: 'select * from receipt where seq = any 
 const deleteIntents = { name: 'receipt-forget', text: `delete from receipt where seq = $1 and state = 'intended'` }
 
 export function putReceipt(sql: Sql, seq: number, receipt: StoredReceipt): Promise<unknown> {
-  const { effect, state, at, summary, fields, answer } = receipt
-  return sql.query(upsert, [
-    seq,
-    effect,
-    state,
-    Math.round(at),
-    summary,
-    fields === undefined ? null : JSON.stringify(fields),
-    answer === undefined ? null : JSON.stringify(answer.headers),
-    answer?.type ?? null,
-    answer?.body ?? null,
-  ])
+  return sql.query(upsert, receiptColumns(seq, receipt))
 }
 
 /** Receipts of several deliveries, by the number of the delivery. */

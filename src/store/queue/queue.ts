@@ -137,7 +137,17 @@ export class DeliveryQueue {
     return entry?.place === 'running' && entry.fence === fence && !entry.isEnding ? entry : undefined
   }
 
-  /** The same, and from now on no other write of this claim is taken. */
+  /** Ids of claims that are no longer the owner. One ends with the process, so there is nothing to prolong. */
+  lost(claims: readonly ClaimRef[]): readonly string[] {
+    return claims.filter(claim => !this.claimed(claim)).map(({ id }) => id)
+  }
+
+  /** The end could not be written; the claim stands and its owner may ask again. */
+  reopen(entry: QueueEntry): void {
+    entry.isEnding = false
+  }
+
+  /** As `claimed`, and from now on no other write of this claim is taken. */
   ending(ref: ClaimRef): QueueEntry | undefined {
     const entry = this.claimed(ref)
     if (entry) entry.isEnding = true

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { entryOf, hashOf, headOf } from '../audit-chain.ts'
-import { numberOf, optionalNumberOf, textOf } from '../columns.ts'
+import { entryOf, followChain, hashOf, headOf, noEntry } from '../audit-chain.ts'
+import { optionalNumberOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
@@ -22,16 +22,12 @@ export function openAudit({
   const selectNewest = database.prepare('select * from audit where number < ? order by number desc limit ?')
 
   async function auditBreak(): Promise<number | undefined> {
-    let last = { number: 0, hash: '' }
+    let last = noEntry
     for (;;) {
       const page = selectPage.all(last.number, entriesPerPage)
-      for (const row of page) {
-        const number = numberOf(row['number'])
-        const hash = textOf(row['hash'])
-        if (number !== last.number + 1) return last.number + 1
-        if (hash !== hashOf(last.hash, row)) return number
-        last = { number, hash }
-      }
+      const followed = followChain(last, page)
+      if ('breakAt' in followed) return followed.breakAt
+      last = followed.last
       if (page.length < entriesPerPage) break
       await nextTurn()
     }

@@ -193,7 +193,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         else queue.remove(entry)
         parts.announceWork()
       },
-      () => reopen(entry),
+      () => queue.reopen(entry),
     )
   }
 
@@ -214,7 +214,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         queue.putBack(entry)
         parts.announceWork()
       },
-      () => reopen(entry),
+      () => queue.reopen(entry),
     )
   }
 
@@ -262,7 +262,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         queue.putBack(entry)
         parts.announceWork()
       },
-      () => reopen(entry),
+      () => queue.reopen(entry),
     )
   }
 
@@ -307,14 +307,8 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   async function renew(claims: readonly ClaimRef[]): Promise<readonly string[]> {
-    // A claim ends with the process here, so there is nothing to prolong.
-    return claims.filter(ref => !queue.claimed(ref)).map(ref => ref.id)
+    return queue.lost(claims)
   }
 
   return { accept, claim, renew, receipt, finish, retry, release, wake, known }
-}
-
-/** The end could not be written; the claim stands and its owner may ask again. */
-function reopen(entry: QueueEntry): void {
-  entry.isEnding = false
 }

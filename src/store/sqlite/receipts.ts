@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type Row, rowReceiptsColumn, rowReceiptsOf } from '../columns.ts'
 import type { StoredReceipt } from '../port.ts'
-import { receiptOf } from '../receipt-row.ts'
+import { receiptColumns, receiptOf } from '../receipt-row.ts'
 import type { SqliteLimits } from './limits.ts'
 
 type ReceiptLimits = Pick<SqliteLimits, 'rowReceipts' | 'rowAnswerBytes'>
@@ -47,18 +47,8 @@ export class Receipts {
     return [...byEffect.values()]
   }
 
-  put(seq: number, { effect, state, at, summary, fields, answer }: StoredReceipt): void {
-    this.#upsert.run(
-      seq,
-      effect,
-      state,
-      Math.round(at),
-      summary,
-      fields === undefined ? null : JSON.stringify(fields),
-      answer === undefined ? null : JSON.stringify(answer.headers),
-      answer?.type ?? null,
-      answer?.body ?? null,
-    )
+  put(seq: number, receipt: StoredReceipt): void {
+    this.#upsert.run(...receiptColumns(seq, receipt))
   }
 
   /** Puts the only receipt of a delivery into its row. */
