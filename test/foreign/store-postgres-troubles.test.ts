@@ -90,6 +90,49 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
   })
 
   describe('while it is open', () => {
+    test('what a lost hub held, and had begun of a body, is free at the next start', async () => {
+      const address = server.address('begun')
+      const store = await open({ address, owner: 'begun', limits: { inlineBytes: 1000, bodyChunkBytes: 1000 } })
+      expect(await store.lease('poller', 'hub-1', 60_000, startedAt)).toBeGreaterThan(0)
+      const rows = () =>
+        server.admin('select (select count(*) from begun.body), (select count(*) from begun.body_chunk) chunks')
+      const options = { type: 'text/plain', bytesMax: 5000, hash: false }
+      await expect(store.bodies.write(Buffer.alloc(5001), options)).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' })
+      const endless = async function* () {
+        for (;;) yield Buffer.alloc(1500)
+      }
+      await expect(store.bodies.write(endless(), options)).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' })
+      expect(await rows()).toEqual([{ count: '0', chunks: '0' }])
+      const cut = Promise.withResolvers<undefined>()
+      const begun = async function* () {
+        yield Buffer.alloc(2500)
+        await cut.promise
+      }
+      const writing = store.bodies.write(begun(), options).catch((thrown: unknown) => thrown)
+      await waitFor('two chunks', soonMs, async () => (await rows())[0]?.['chunks'] === '2')
+      await server.admin(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'isthmus begun'`,
+      )
+      cut.reject(new Error('the sender went, too'))
+      await Promise.all([writing, store.close()])
+      await server.admin('insert into begun.body default values')
+      const next = await open({ address, owner: 'hub-2' })
+      expect(await rows()).toEqual([{ count: '0', chunks: '0' }])
+      expect(await next.lease('poller', 'hub-2', 60_000, startedAt)).toBeGreaterThan(0)
+      await next.close()
+    })
+
+    test('a claim that cannot be read leaves the delivery to the next one', async () => {
+      const address = server.address('unread')
+      const store = await open({ address, limits: { cacheBytes: 0 } })
+      const id = await accept(store)
+      await server.admin('alter table unread.content rename to elsewhere')
+      await expect(claimOne(store)).rejects.toThrow(/content/)
+      await server.admin('alter table unread.elsewhere rename to content')
+      expect((await claimOne(store)).id).toBe(id)
+      await store.close()
+    })
+
     test('a write that the server refuses fails alone', async () => {
       const store = await open()
       await accept(store)

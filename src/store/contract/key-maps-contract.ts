@@ -54,6 +54,9 @@ export function describeKeyMaps(world: () => StoreWorld): void {
       expect(await write('b', 2, 1)).toBe(2)
       await expect(write('b', 3, 1)).rejects.toMatchObject({ code: 'STORE_CHANGED_MEANWHILE' })
       await expect(write('b', 3, 0)).rejects.toMatchObject({ code: 'STORE_CHANGED_MEANWHILE' })
+      const [one, other] = await Promise.allSettled([write('race', 1, 0), write('race', 2, 0)])
+      expect([one.status, other.status]).toEqual(['fulfilled', 'rejected'])
+      expect(await store.forgetKeys({ map: 'accounts', prefix: 'race', max: 9 })).toBe(1)
       for (const key of ['a', 'ba', 'bb', 'c', '100%', "o'neil"]) await write(key, key)
       await store.rewrite({ map: 'other', key: 'b', value: 0, at: startedAt })
       const keys = async (query: { prefix?: string; after?: string; limit?: number }) =>
