@@ -122,13 +122,16 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       await next.close()
     })
 
-    test('a claim that cannot be read leaves the delivery to the next one', async () => {
+    test('a claim that cannot be read, and a skip that cannot be written, leave the delivery to the next one', async () => {
       const address = server.address('unread')
       const store = await open({ address, limits: { cacheBytes: 0 } })
       const id = await accept(store)
       await server.admin('alter table unread.content rename to elsewhere')
       await expect(claimOne(store)).rejects.toThrow(/content/)
       await server.admin('alter table unread.elsewhere rename to content')
+      await server.admin('alter table unread.delivery rename column summary to elsewhere')
+      await expect(store.skip(id, startedAt, 'no')).rejects.toThrow(/summary/)
+      await server.admin('alter table unread.delivery rename column elsewhere to summary')
       expect((await claimOne(store)).id).toBe(id)
       await store.close()
     })
