@@ -3,7 +3,7 @@
 # Debian or Ubuntu, as root. Running it again is quick: only what is missing is installed. No system service is started.
 set -euo pipefail
 
-packages=(dovecot-imapd dovecot-auth-lua postfix swaks fetchmail getmail6 haproxy openssl curl
+packages=(dovecot-imapd dovecot-auth-lua postfix swaks libnet-ssleay-perl fetchmail getmail6 haproxy openssl curl
   apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 python3-authlib python3-requests xmlsec1
   openssh-server openssh-client stunnel4 python3-zeep libxml2-utils python3-exchangelib davmail-server chromium postgresql)
 
