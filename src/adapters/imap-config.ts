@@ -65,7 +65,8 @@ export const imapConfig = z
       examples: [{ move: 'Processed', failed: 'Failed' }],
     }),
     ahead: z.number().int().min(1).max(100_000).default(500).meta({
-      description: 'Mails of a mailbox that may be on their way through the flow; more are not read.',
+      description:
+        'Mails of a mailbox that may be on their way through the flow; more are not read. Those that `order-by` holds behind one that is set aside do not count.',
     }),
     'max-size': size.optional().meta({
       description:

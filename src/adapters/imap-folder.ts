@@ -50,6 +50,8 @@ export class FolderReader {
   readonly #signal: AbortSignal
   /** Mails on their way through the flow. */
   readonly #working = new Set<number>()
+  /** Those of them that wait behind one that is set aside, for a person: the others must not wait with them. */
+  readonly #held = new Set<number>()
   /** Mails that were found and not asked for yet, in the order in which they are taken. */
   #backlog: number[] = []
   #pauseUntil = 0
@@ -103,10 +105,11 @@ export class FolderReader {
         const left = entry ? undefined : this.#leftovers.ending(uid)
         if (left) this.pile.add(uid, left)
         else if (!entry) fresh.push(uid)
-        else if (entry.state === 'working') this.#follow(uid, entry.id)
+        else if (entry.state === 'working' || entry.state === 'held') this.#follow(uid, entry.id)
         else this.pile.add(uid, endingOf(entry.state))
       }
     }
+    await this.#findHeld()
     const due = fresh.filter(uid => !this.#odd.isResting(this.#keyOf(uid), clock.now()))
     this.#backlog = config.order === 'oldest-first' ? due : due.toReversed()
   }
@@ -119,8 +122,7 @@ export class FolderReader {
   /** True when there are mails to fetch and places for them. */
   get isHungry(): boolean {
     if (this.#backlog.length === 0 || this.#context.clock.now() < this.#pauseUntil) return false
-    const { ahead } = this.#context.config
-    return this.#working.size === 0 || this.#working.size <= ahead / 2
+    return this.#travelling === 0 || this.#travelling <= this.#context.config.ahead / 2
   }
 
   get isFlushDue(): boolean {
@@ -140,8 +142,8 @@ export class FolderReader {
   async takeNext(): Promise<void> {
     const { config } = this.#context
     // While nothing is under way everybody waits for the first mails: sizes of a few are told sooner than those of many.
-    const atOnce = this.#working.size === 0 ? windowLimits.uids : Number.POSITIVE_INFINITY
-    const room = Math.min(config['per-poll'], config.ahead - this.#working.size, atOnce)
+    const atOnce = this.#travelling === 0 ? windowLimits.uids : Number.POSITIVE_INFINITY
+    const room = Math.min(config['per-poll'], config.ahead - this.#travelling, atOnce)
     const uids = this.#backlog.splice(0, Math.max(0, room))
     if (uids.length === 0) return
     const readable = uids.filter(uid => !this.#isBreaker(uid))
@@ -308,16 +310,39 @@ export class FolderReader {
       },
       (thrown: unknown) => {
         // The mail stays unmarked and is found again by the next search.
-        this.#working.delete(uid)
+        this.#letGo(uid)
         this.#link.trouble(asHubError(thrown))
       },
     )
   }
 
   #finish(uid: number, ending: 'done' | 'failed'): void {
-    this.#working.delete(uid)
+    this.#letGo(uid)
     this.pile.add(uid, ending)
     this.#onProgress()
+  }
+
+  #letGo(uid: number): void {
+    this.#working.delete(uid)
+    this.#held.delete(uid)
+  }
+
+  /** Mails on their way that get on by themselves; only these count towards `ahead`. */
+  get #travelling(): number {
+    return this.#working.size - this.#held.size
+  }
+
+  async #findHeld(): Promise<void> {
+    if (this.#working.size <= this.#context.config.ahead / 2) return
+    const working = [...this.#working]
+    for (let at = 0; at < working.length; at += folderLimits.knownBatch) {
+      const batch = working.slice(at, at + folderLimits.knownBatch)
+      const known = await this.#context.intake.known(batch.map(uid => this.#keyOf(uid)))
+      for (const uid of batch) {
+        if (known.get(this.#keyOf(uid))?.state === 'held' && this.#working.has(uid)) this.#held.add(uid)
+        else this.#held.delete(uid)
+      }
+    }
   }
 
   #placeOf(uid: number): MailPlace {

@@ -140,7 +140,9 @@ export class SenderWorld {
 
   async #outcome(id: string, signal?: AbortSignal): Promise<Outcome | undefined> {
     const entry = [...this.known.values()].find(known => known.id === id)
-    if (entry && entry.state !== 'working') return { id, state: entry.state, summary: entry.state }
+    if (entry && entry.state !== 'working' && entry.state !== 'held') {
+      return { id, state: entry.state, summary: entry.state }
+    }
     return new Promise(resolve => {
       this.#waiting.set(id, resolve)
       signal?.addEventListener('abort', () => resolve(undefined), { once: true })

@@ -410,6 +410,25 @@ test('no more mails are read than may be on their way', async () => {
   expect(world.subjects()).toEqual(Array.from({ length: 30 }, (_, count) => `m${count}`))
 })
 
+test('mails that wait behind one that is set aside do not count, and are marked when it lets them go', async () => {
+  for (let count = 0; count < 30; count++) world.server.receive(mail(`m${count}`))
+  world.ending = () => undefined
+  await world.start({ ...archive, ahead: 10 })
+  await soon(() => world.accepted.length).toBe(10)
+  for (const [key, { id }] of world.known) if (id !== 'D1') world.known.set(key, { id, state: 'held' })
+  await soon(() => world.accepted.length).toBe(19)
+  await new Promise(resolve => setTimeout(resolve, 250))
+  expect(world.accepted.length).toBe(19)
+  for (const [key, { id }] of world.known) world.known.set(key, { id, state: 'working' })
+  await new Promise(resolve => setTimeout(resolve, 250))
+  expect(world.accepted.length).toBe(19)
+  for (let count = 1; count <= 30; count++) {
+    await soon(() => world.accepted.length).toBeGreaterThanOrEqual(count)
+    world.end(`D${count}`, 'delivered')
+  }
+  await soon(() => world.uids('Processed').length).toBe(30)
+})
+
 test('newest first', async () => {
   for (const subject of ['a', 'b', 'c']) world.server.receive(mail(subject))
   await world.start({ order: 'newest-first', 'per-poll': 1 })

@@ -8,7 +8,7 @@ import type { Message } from '../kernel/message.ts'
 import { KiB } from '../kernel/size.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { DeliveryState, Store, StoredBody } from '../store/port.ts'
+import type { KnownDelivery, Store, StoredBody } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import { keptResult } from './kept-result.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -118,7 +118,7 @@ export function makeIntake(options: IntakeOptions): Intake {
       const known = new Map<string, Known>()
       for (const key of sourceKeys) {
         const entry = found.get(sourceKeyOf(key))
-        if (entry) known.set(key, { id: entry.id, state: knownState(entry.state) })
+        if (entry) known.set(key, { id: entry.id, state: knownState(entry) })
       }
       return known
     },
@@ -157,8 +157,9 @@ function sourceKeyOf(sourceKey: string): string {
   return `source ${sourceKey}`
 }
 
-function knownState(state: DeliveryState): Known['state'] {
-  return state === 'queued' ? 'working' : state
+function knownState({ state, isHeld }: KnownDelivery): Known['state'] {
+  if (state !== 'queued') return state
+  return isHeld ? 'held' : 'working'
 }
 
 /** An empty or missing value is no key: such a message is neither refused as a repeat nor ordered. */

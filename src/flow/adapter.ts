@@ -149,7 +149,8 @@ export interface Outcome {
 
 export interface Known {
   readonly id: string
-  readonly state: 'working' | Outcome['state']
+  /** `held`: on its way, but behind one of its order key that is set aside until somebody decides. */
+  readonly state: 'working' | 'held' | Outcome['state']
 }
 
 /** The hub's side of a sender. */

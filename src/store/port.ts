@@ -154,11 +154,15 @@ export interface DeliveryStore {
   release(claim: ClaimRef): Promise<void>
   /** Makes deliveries that await a change due now; all flows when none is named. Returns how many. */
   wake(now: number, flow?: string): Promise<number>
-  /** State of deliveries by their idempotency keys; unknown keys are left out. */
-  known(
-    flow: string,
-    keys: readonly string[],
-  ): Promise<ReadonlyMap<string, { readonly id: string; readonly state: DeliveryState }>>
+  /** Deliveries by their idempotency keys; unknown keys are left out. */
+  known(flow: string, keys: readonly string[]): Promise<ReadonlyMap<string, KnownDelivery>>
+}
+
+export interface KnownDelivery {
+  readonly id: string
+  readonly state: DeliveryState
+  /** True while one of its order key is set aside before it: it waits until somebody decides about that one. */
+  readonly isHeld: boolean
 }
 
 export interface ClaimRef {

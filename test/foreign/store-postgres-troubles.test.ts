@@ -188,7 +188,7 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       const store = await open()
       const halves = ['a\ud800', 'a\ud801']
       const id = await accept(store, { keys: halves, remember: ['a\udfff'], terms: [...halves, 'b\0', 'b\u2400'] })
-      expect([...(await store.known('orders', ['a\ud800'])).values()]).toEqual([{ id, state: 'queued' }])
+      expect([...(await store.known('orders', ['a\ud800'])).values()]).toEqual([{ id, state: 'queued', isHeld: false }])
       await store.finish(await claimOne(store), delivered({ terms: ['c\0', 'c\u2400', 'b\0'] }))
       expect((await store.get(id))?.terms).toEqual(['a\ufffd', 'b\u2400', 'c\u2400'])
       expect((await store.find({ term: 'c\0', limit: 9 })).map(row => row.id)).toEqual([id])

@@ -63,6 +63,22 @@ describe('a person deals with a message', () => {
     expect(await world.counted('isthmus_delivery_skipped_total{flow="mail"}')).toBe(1)
   })
 
+  test('mails that are held take no places: those of others are read, however many wait behind the one', async () => {
+    const world = await mailWorld({
+      flows: [{ imap: { ahead: 2, every: '200ms' }, delivery: { 'order-by': 'message.from' } }],
+    })
+    world.s4.faults.refuse({ at: 'end', code: 554, text: 'No order number found' })
+    world.exchange.deliver(orders, mail('order 1'))
+    const { id } = await world.only('set-aside')
+    for (const number of [2, 3, 4, 5, 6]) world.exchange.deliver(orders, mail(`order ${number}`))
+    world.exchange.deliver(orders, mail('of another', { header: ['From: b@litware.example'] }))
+    await world.reached(1)
+    expect(world.arrived()).toEqual(['of another'])
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'It was a test.' })
+    await world.reached(6)
+    expect(world.arrived()).toEqual(['of another', ...[2, 3, 4, 5, 6].map(number => `order ${number}`)])
+  })
+
   test('can do nothing with what is under way or unknown, and reads why', async () => {
     const { world, message } = await refusedOnce()
     await world.ask('POST', `/api/messages/${message.id}/skip`, { reason: 'done by hand' })

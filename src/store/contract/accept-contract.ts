@@ -127,7 +127,7 @@ export function describeAccept(world: () => StoreWorld): void {
       const first = await store.accept(newDelivery({ keys: [key] }))
       expect(await store.accept(newDelivery({ keys: [`${key}!`] }))).toMatchObject({ duplicate: false })
       expect(await store.accept(newDelivery({ keys: [key] }))).toEqual({ id: first.id, duplicate: true })
-      expect((await store.known('orders', [key])).get(key)).toEqual({ id: first.id, state: 'queued' })
+      expect((await store.known('orders', [key])).get(key)).toEqual({ id: first.id, state: 'queued', isHeld: false })
     })
 
     test('one that is due later waits until then, and keeps its place in its order key', async () => {
@@ -148,9 +148,9 @@ export function describeAccept(world: () => StoreWorld): void {
       await store.finish((await claim(store, { max: 1 }))[0] ?? fail(), delivered({ state: 'rejected' }))
       expect(await store.known('orders', ['a', 'a2', 'b', 'c'])).toEqual(
         new Map([
-          ['a', { id: ended, state: 'rejected' }],
-          ['a2', { id: ended, state: 'rejected' }],
-          ['b', { id: waiting, state: 'queued' }],
+          ['a', { id: ended, state: 'rejected', isHeld: false }],
+          ['a2', { id: ended, state: 'rejected', isHeld: false }],
+          ['b', { id: waiting, state: 'queued', isHeld: false }],
         ]),
       )
       expect(await store.known('invoices', ['a'])).toEqual(new Map())

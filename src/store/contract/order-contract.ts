@@ -121,10 +121,17 @@ export function describeOrder(world: () => StoreWorld): void {
     test.each(['crash', 'no crash'])(
       'a set-aside delivery that holds keeps its key until it is skipped (%s)',
       async mode => {
-        const [held, next] = [await accept(store, { orderKey: 'a' }), await accept(store, { orderKey: 'a' })]
-        await store.finish(await claimOne(store), setAside())
+        const [held, next] = [
+          await accept(store, { orderKey: 'a' }),
+          await accept(store, { orderKey: 'a', keys: ['next'] }),
+        ]
+        const isHeld = async () => (await store.known('orders', ['next'])).get('next')?.isHeld
+        const first = await claimOne(store)
+        expect(await isHeld()).toBe(false)
+        await store.finish(first, setAside())
         if (mode === 'crash') await world().crash()
         store = world().store
+        expect(await isHeld()).toBe(true)
         expect(await claim(store)).toEqual([])
         const last = await accept(store, { orderKey: 'a' })
         const other = await accept(store, { orderKey: 'b' })
@@ -132,6 +139,7 @@ export function describeOrder(world: () => StoreWorld): void {
         expect((await store.get(next))?.heldBy).toBe(held)
         expect((await store.get(last))?.heldBy).toBe(held)
         await store.skip(held, startedAt, 'not needed')
+        expect(await isHeld()).toBe(false)
         const claimed = await claimOne(store)
         expect(claimed.id).toBe(next)
         expect((await store.get(last))?.heldBy).toBeUndefined()

@@ -2,7 +2,7 @@ import { formatId, parseId } from '../../kernel/id.ts'
 import { errorColumn, flagNumbers, flagsOf, headersOf, numberOf, objectOf, stateNumbers, stateOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BookedFlow } from '../flow-counts.ts'
-import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
+import type { Claimed, ClaimRef, DeliveryStore, Finish, KnownDelivery, NewDelivery, StoredReceipt } from '../port.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import { bodyOf, type Content } from '../recent-contents.ts'
 import { addAttempt } from './attempts.ts'
@@ -321,13 +321,15 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   async function known(flow: string, keys: readonly string[]): ReturnType<DeliveryStore['known']> {
-    const found = new Map<string, { readonly id: string; readonly state: DeliveryState }>()
+    const found = new Map<string, KnownDelivery>()
     const booked = flows.find(flow)
     if (!booked || keys.length === 0) return found
     const byStored = new Map(keys.map(key => [storedKey(key), key]))
     for (const row of await reads.query(selectKnown, [booked.number, [...byStored.keys()]])) {
       const key = byStored.get(String(row['key']))
-      if (key !== undefined) found.set(key, { id: formatId(numberOf(row['seq'])), state: stateOf(row['state']) })
+      if (key === undefined) continue
+      const seq = numberOf(row['seq'])
+      found.set(key, { id: formatId(seq), state: stateOf(row['state']), isHeld: queue.isHeld(seq) })
     }
     return found
   }

@@ -257,6 +257,12 @@ export class DeliveryQueue {
     return first.place === 'held' || first.attemptCount > 0 ? first.seq : undefined
   }
 
+  /** True for a delivery that waits behind one that is set aside. */
+  isHeld(seq: number): boolean {
+    const entry = this.#entries.get(seq)
+    return entry?.place === 'behind' && entry.lane?.first?.place === 'held'
+  }
+
   /** Entries that wait for somebody to change something; of all flows when none is named. */
   *awaitingChange(flow?: string): Generator<QueueEntry> {
     for (const entry of this.#entries.values()) {

@@ -2,7 +2,7 @@ import { formatId, parseId } from '../../kernel/id.ts'
 import { errorColumn, flagsOf, stateNumbers, wordsColumn } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BookedFlow } from '../flow-counts.ts'
-import type { Claimed, ClaimRef, DeliveryState, DeliveryStore, Finish, NewDelivery, StoredReceipt } from '../port.ts'
+import type { Claimed, ClaimRef, DeliveryStore, Finish, KnownDelivery, NewDelivery, StoredReceipt } from '../port.ts'
 import { makeFences } from '../queue/fences.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import type { Content } from '../recent-contents.ts'
@@ -288,7 +288,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   async function known(flow: string, keys: readonly string[]): ReturnType<DeliveryStore['known']> {
-    const found = new Map<string, { readonly id: string; readonly state: DeliveryState }>()
+    const found = new Map<string, KnownDelivery>()
     const booked = flows.find(flow)
     if (!booked) return found
     // A sender lets go of what is known here.
@@ -298,7 +298,9 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     try {
       for (const key of keys) {
         const delivery = words.known(booked.number, key)
-        if (delivery) found.set(key, { id: formatId(delivery.seq), state: delivery.state })
+        if (!delivery) continue
+        const { seq, state } = delivery
+        found.set(key, { id: formatId(seq), state, isHeld: queue.isHeld(seq) })
       }
     } finally {
       commit.run()
