@@ -155,6 +155,19 @@ test('a link that dies without a word is found within seconds, and comes back by
   expect((await openStream(await hub.session(), 'a.virtual:1')).status).toBe(200)
 })
 
+test('after its machine stood still a connector asks at once whether its tunnels stand, also idle ones', async () => {
+  const relay = await startRelay(hub.port)
+  closing.push(() => relay.close())
+  hub.nodes = [`127.0.0.1:${relay.port}`]
+  const world = await connector(hosts('a.virtual:1'))
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
+  relay.isDead = true
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+  const begun = performance.now()
+  await waitFor(() => world.lines.filter(({ event }) => event === 'tunnel.lost').length >= 2)
+  expect(performance.now() - begun).toBeLessThan(8000)
+})
+
 test('a hub that goes away is dialled until it is back', async () => {
   const world = await connector(hosts('a.virtual:1'))
   await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)

@@ -78,9 +78,9 @@ export async function openTunnel(node: string, parts: TunnelParts, signal: Abort
   session.on('goaway', (code, _lastStream, words) => {
     const text = printable(words)
     if (code === http2.constants.NGHTTP2_INADEQUATE_SECURITY) {
-      failure ??= connectorErrors.CERTIFICATE_REFUSED({ node, text: text || 'it gives no reason.' })
+      destroy(connectorErrors.CERTIFICATE_REFUSED({ node, text: text || 'it gives no reason.' }))
     } else if (code !== http2.constants.NGHTTP2_NO_ERROR) {
-      failure ??= connectorErrors.TUNNEL_LOST({ node, text: `${text || `the hub ended it with HTTP/2 code ${code}`}.` })
+      destroy(connectorErrors.TUNNEL_LOST({ node, text: `${text || `the hub ended it with HTTP/2 code ${code}`}.` }))
     }
   })
   session.on('stream', (stream, headers) => {
@@ -165,6 +165,8 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
   let sentAt = clock.now()
   let missed = 0
   let isAwaiting = false
+  /** After a pause of this machine the link is as likely gone as not: it is asked as often as a busy one until it answers. */
+  let isDoubtful = false
   let readBytes = socket.bytesRead
   let lookedAt = clock.now()
   const begunAt = lookedAt
@@ -175,8 +177,9 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
     // A machine that stood still itself has not read what came meanwhile.
     const wasAsleep = now - lookedAt > 2 * tunnelLimits.pingBusyMs
     lookedAt = now
+    isDoubtful ||= wasAsleep
     if (!isUp() && now - begunAt >= tunnelLimits.helloMs) return 'the hub took the tunnel and then asked nothing.'
-    const everyMs = streamCount() > 0 ? tunnelLimits.pingBusyMs : tunnelLimits.pingIdleMs
+    const everyMs = streamCount() > 0 || isDoubtful ? tunnelLimits.pingBusyMs : tunnelLimits.pingIdleMs
     // A timer may come a little early.
     if (now - sentAt < everyMs - 50) return undefined
     if (isAwaiting) missed++
@@ -190,6 +193,7 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
       if (error) return
       missed = 0
       isAwaiting = false
+      isDoubtful = false
       roundTripMs = durationMs
     })
     return undefined
