@@ -54,7 +54,8 @@ describeForeign('exchangelib against the EWS twin', ['python3-exchangelib'], () 
   afterAll(() => twin.stop())
 
   const python = async (...args: readonly string[]): Promise<unknown> => {
-    const env = { PATH: process.env['PATH'] ?? '', PYTHONWARNINGS: 'ignore' }
+    const PATH = process.env['PATH'] ?? ''
+    const env = { PATH, PYTHONWARNINGS: 'ignore', OPENSSL_CONF: script('openssl-legacy.cnf') }
     const { stdout } = await run('/usr/bin/python3', args, { env, timeout: 180_000 })
     return JSON.parse(stdout)
   }
