@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DAY, formatDuration, HOUR, MINUTE, parseDuration, SECOND, systemClock } from './time.ts'
+import { DAY, formatDuration, HOUR, MINUTE, parseDuration, SECOND, steadyClock, systemClock } from './time.ts'
 
 test.each([
   ['250ms', 250],
@@ -38,4 +38,15 @@ test('an aborted sleep ends at once', async () => {
   stop.abort()
   await sleeping
   expect(Date.now() - startedAt).toBeLessThan(5_000)
+})
+
+test('a steady clock goes on from where it was when its machine is set back', () => {
+  let now = 10 * HOUR
+  const steady = steadyClock({ ...systemClock, now: () => now })
+  const begun = steady.now()
+  const at = (ms: number) => {
+    now = ms
+    return steady.now() - begun
+  }
+  expect([10 * HOUR + 5, HOUR, HOUR + 7, HOUR + 6, 3 * HOUR].map(at)).toEqual([5, 5, 12, 12, 2 * HOUR + 6])
 })

@@ -42,6 +42,25 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * The same clock for spans of time: its `now` never goes back. Machines set theirs back, some by hours, and whatever was
+ * due "a second from now" would be due that much later.
+ */
+export function steadyClock(clock: Clock): Clock {
+  let last = clock.now()
+  let setBackMs = 0
+  return {
+    now() {
+      const now = clock.now()
+      setBackMs += Math.max(0, last - now)
+      last = now
+      return now + setBackMs
+    },
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    after: (ms, callback) => clock.after(ms, callback),
+  }
+}
+
 export const timeErrors = defineErrors('TIME', {
   NOT_A_DURATION: {
     side: 'flow',

@@ -11,7 +11,7 @@ import tls from 'node:tls'
 import { makeAuthority, makeSerial, signCertificate } from '../../auth/certificate-signing.ts'
 import { readPublicKey } from '../../auth/public-key.ts'
 import type { Log, LogFields } from '../../kernel/log.ts'
-import { DAY, systemClock } from '../../kernel/time.ts'
+import { type Clock, DAY, systemClock } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { createTargetPool } from '../balance/pool.ts'
 import { type CertificateAnswer, tunnelAlpn, wireLimits, wirePaths } from '../wire.ts'
@@ -191,6 +191,7 @@ export interface ConnectorWorld {
 export async function startConnector(
   yaml: string,
   hub: { readonly port: number; readonly token: string },
+  clock: Clock = systemClock,
 ): Promise<ConnectorWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-connector-'))
   const configFile = join(folder, 'connector.yaml')
@@ -200,7 +201,7 @@ export async function startConnector(
   const agent = await startAgent({
     configFile,
     version: '0.0.1',
-    clock: systemClock,
+    clock,
     log: collectingLog(lines),
     connect: makeConnect(),
     createTargetPool,

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { DAY } from '../../kernel/time.ts'
+import { type Clock, DAY, HOUR, systemClock } from '../../kernel/time.ts'
 import { checkAnswer, connectorStatus, hello, wirePaths } from '../wire.ts'
 import { startAgent } from './agent.ts'
 import {
@@ -166,6 +166,21 @@ test('after its machine stood still a connector asks at once whether its tunnels
   const begun = performance.now()
   await waitFor(() => world.lines.filter(({ event }) => event === 'tunnel.lost').length >= 2)
   expect(performance.now() - begun).toBeLessThan(8000)
+})
+
+test('a clock that is set back by an hour does not blind a connector: a dead link is found within seconds', async () => {
+  const relay = await startRelay(hub.port)
+  closing.push(() => relay.close())
+  hub.nodes = [`127.0.0.1:${relay.port}`]
+  let setBackMs = 0
+  const clock: Clock = { ...systemClock, now: () => Date.now() - setBackMs }
+  const world = await startConnector(`hub: { tunnels: 1 }\n${hosts('a.virtual:1')}`, hub, clock)
+  closing.push(() => world.close())
+  await waitFor(() => upCount(world) === 1 && hub.sessions.size === 1)
+  expect((await openStream(await hub.session(), 'a.virtual:1')).status).toBe(200)
+  setBackMs = HOUR
+  relay.isDead = true
+  await waitFor(() => world.lines.some(({ event }) => event === 'tunnel.lost'))
 })
 
 test('a hub that goes away is dialled until it is back', async () => {

@@ -1,7 +1,7 @@
 import http2 from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { HubError } from '../../kernel/error.ts'
-import { type Clock, SECOND } from '../../kernel/time.ts'
+import { type Clock, SECOND, steadyClock } from '../../kernel/time.ts'
 import { tunnelAlpn, wireLimits } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub, explainHubFailure } from './hub-node.ts'
@@ -46,8 +46,9 @@ export interface TunnelParts {
 
 /** Dials a node of the hub and serves its streams. Throws as `dialHub` does. */
 export async function openTunnel(node: string, parts: TunnelParts, signal: AbortSignal): Promise<Tunnel> {
-  const { clock, identity } = parts
+  const { identity } = parts
   const { authorities } = identity
+  const clock = steadyClock(parts.clock)
   const socket = await dialHub(node, {
     alpn: tunnelAlpn,
     authorities,

@@ -90,8 +90,10 @@ export class BalancedHost {
   }
 
   status(): VirtualHostStatus {
-    const now = this.#parts.clock.now()
-    const targets = this.#targets.map(target => target.status(now))
+    const { clock, calendar } = this.#parts
+    const now = clock.now()
+    const date = calendar.now()
+    const targets = this.#targets.map(target => target.status(now, date))
     return {
       address: this.#setting.address,
       protocol: this.#setting.protocol,

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
+import { HOUR, SECOND, systemClock } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { startSmtpServer } from '../../twins/smtp/server.ts'
@@ -145,6 +146,23 @@ describe('what passes by on a connection', () => {
     socket.destroy()
     await until(() => stateOf(pool, good.address)?.open === 0)
     expect(stateOf(pool, good.address)).toMatchObject({ failed: 0, state: 'unknown' })
+  })
+
+  test('a machine whose clock is set back leaves a server out for no longer, and says the date of its probe', async () => {
+    const good = await smtpTwin()
+    const address = await server(socket => socket.resetAndDestroy())
+    let now = Date.now()
+    const rules = { ejection: { after: 1, first: '10s' }, health: { every: '50ms', 'down-after': 100 } }
+    const clock = { ...systemClock, now: () => now }
+    const pool = poolOf({ targets: [address, good.address], ...rules }, makeConnect(), clock)
+    pool.drain(virtual, good.address, true)
+    await expect(pool.open(virtual, options())).rejects.toMatchObject({ code: 'CONNECTOR_NO_TARGET' })
+    expect(stateOf(pool, address)?.reason).toContain('left out for 10 s')
+    now -= HOUR
+    expect(stateOf(pool, address)?.reason).toContain('left out for 10 s')
+    now += 10 * SECOND
+    await until(() => stateOf(pool, address)?.lastProbeAt === now)
+    expect(stateOf(pool, address)?.state).not.toBe('ejected')
   })
 
   test('421 in the dialogue is a failure, 451 for one recipient is none', async () => {

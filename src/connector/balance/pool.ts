@@ -1,3 +1,4 @@
+import { steadyClock } from '../../kernel/time.ts'
 import type { VirtualHost } from '../agent/connector-config.ts'
 import { connectorErrors } from '../agent/errors.ts'
 import type { CreateTargetPool, TargetPool } from '../agent/targets.ts'
@@ -7,9 +8,9 @@ import type { ProberParts } from './prober.ts'
 
 /** The pool that balances: health, load and response time decide which target takes a stream. */
 export const createTargetPool = (
-  { virtualHosts, ...parts }: Parameters<CreateTargetPool>[0],
+  { virtualHosts, clock, ...parts }: Parameters<CreateTargetPool>[0],
   random: Random = Math.random,
-): TargetPool => new BalancingPool(virtualHosts, { ...parts, random })
+): TargetPool => new BalancingPool(virtualHosts, { ...parts, clock: steadyClock(clock), calendar: clock, random })
 
 class BalancingPool implements TargetPool {
   readonly #parts: ProberParts

@@ -9,7 +9,10 @@ import type { Target } from './target.ts'
 
 export interface ProberParts {
   readonly connect: Connect
+  /** For spans: how long a target is left out must not follow a machine whose clock is set back. */
   readonly clock: Clock
+  /** For dates that are shown. */
+  readonly calendar: Pick<Clock, 'now'>
   readonly log: Log
   readonly random: Random
 }

@@ -147,7 +147,8 @@ export class Target {
     }
   }
 
-  status(now: number): TargetStatus {
+  /** `date`: what the calendar says now; milliseconds since 1970 UTC. */
+  status(now: number, date: number): TargetStatus {
     const reason = this.reason(now)
     const responseMs = this.responseMs(now)
     return {
@@ -161,7 +162,7 @@ export class Target {
       ...(responseMs !== undefined && { responseMs }),
       opened: this.#opened,
       failed: this.#failed,
-      ...(this.#lastProbe && { lastProbeAt: this.#lastProbe.at, lastProbe: this.#lastProbe.text }),
+      ...(this.#lastProbe && { lastProbeAt: date - (now - this.#lastProbe.at), lastProbe: this.#lastProbe.text }),
     }
   }
 }
