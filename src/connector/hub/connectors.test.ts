@@ -357,6 +357,20 @@ describe('of several connectors', () => {
     expect((await readAll(stream)).toString()).toBe('through')
   })
 
+  test('one that says goodbye and is not heard of again is gone within seconds', async () => {
+    const gone = await connector()
+    Object.assign(hub.clock, { offsetMs: 5 * MINUTE, timesFaster: 20 })
+    const stream = await open()
+    stream.destroy()
+    const leftAt = Date.now() + hub.clock.offsetMs
+    gone.session.goaway(constants.NGHTTP2_NO_ERROR)
+    gone.freeze()
+    await until(() => hub.connectors.locations()[0]?.connected === 0)
+    expect(hub.connectors.locations()[0]?.awaySince).toBeGreaterThanOrEqual(leftAt)
+    // Written when its connection is closed.
+    await until(() => (hub.connectors.get(gone.id).lastSeenAt ?? 0) >= leftAt)
+  })
+
   test('one that says goodbye gets no new streams, and what it carries goes on', async () => {
     const leaving = await connector()
     const stream = await open()

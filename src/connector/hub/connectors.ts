@@ -187,6 +187,12 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     return locationErrors.NOT_CONNECTED({ ...target, enrolled: enrolled.length, lastSeen })
   }
 
+  /** Since when nobody is there; now, while tunnels stand or are just ending. */
+  function leftAt(location: string): number {
+    if (registry.all().some(tunnel => tunnel.owner.location === location)) return clock.now()
+    return awaySince.get(location) ?? startedAt
+  }
+
   function viewOf(id: string): ConnectorView {
     return viewConnector(book.get(id), registry.ofConnector(id), clock.now())
   }
@@ -205,8 +211,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
         candidates: (location, address) => registry.candidates(location, address),
         awaitTunnel: async ({ via }, waitMs, signal) => {
           // Tunnels that stand and still did not do are those of a connector that is stopping.
-          const isThere = registry.ofLocation(via).length > 0
-          const since = isThere ? clock.now() : (awaySince.get(via) ?? startedAt)
+          const since = leftAt(via)
           const isEnrolled = book.list().some(each => each.location === via && !each.revoked)
           if (isClosing || !isEnrolled || clock.now() - since > hubLimits.recentlyMs) return false
           return registry.awaitTunnel(via, clock, Math.min(waitMs, hubLimits.comingBackMs), signal)
@@ -271,7 +276,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
           connected,
           tunnels: tunnels.length,
           openStreams: tunnels.reduce((sum, { openCount }) => sum + openCount, 0),
-          awaySince: connected > 0 ? undefined : (awaySince.get(location) ?? startedAt),
+          awaySince: connected > 0 ? undefined : leftAt(location),
         }
       })
     },

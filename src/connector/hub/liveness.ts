@@ -37,7 +37,9 @@ export function watchLiveness(options: LivenessOptions): Liveness {
     // A hub that stood still itself (a slow disk, a suspended machine) has not read what came meanwhile.
     const wasAsleep = performance.now() - dueAt > paceMs / 2
     const bytes = options.bytesRead()
-    if (awaited === 0 || bytes > bytesAtLook || wasAsleep) misses = 0
+    // A session that ended in good order answers nothing more: left is a connection that the other side has to close.
+    const isAwaiting = awaited > 0 || session.destroyed
+    if (!isAwaiting || bytes > bytesAtLook || wasAsleep) misses = 0
     else misses++
     bytesAtLook = bytes
     if (misses >= hubLimits.missesMax) {

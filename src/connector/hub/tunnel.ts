@@ -158,8 +158,12 @@ export class Tunnel {
 
   /** Cuts the tunnel and every stream in it. */
   destroy(reason: string): void {
-    if (this.#session.destroyed) return
     this.#note(reason)
+    // One that ended in good order still waits for the other side to close the connection.
+    if (this.#session.destroyed) {
+      this.#socket.destroy()
+      return
+    }
     // So that the log of the connector says it too.
     this.#session.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR, 0, Buffer.from(reason.slice(0, 500)))
     // With an error: without one every stream would look as if it had come to its end.
