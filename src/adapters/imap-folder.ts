@@ -33,6 +33,7 @@ const breakages: ReadonlySet<string> = new Set([
   imapErrors.PROTOCOL.code,
   imapErrors.LIMIT.code,
   imapErrors.TIMEOUT.code,
+  imapErrors.TOO_SLOW.code,
 ])
 
 /** Reads one folder during one session: finds mails, hands them to the hub, follows them to their end. */
@@ -147,13 +148,23 @@ export class FolderReader {
     const uids = this.#backlog.splice(0, Math.max(0, room))
     if (uids.length === 0) return
     const readable = uids.filter(uid => !this.#isBreaker(uid))
-    const sizes = await fetchSizes(this.#session.connection, readable)
+    const sizes = await this.#measure(readable.filter(uid => !this.#isSuspect(uid)))
     const windows = cutWindows(readable, sizes, imapLimits.heldBytes, uid => this.#isSuspect(uid))
     this.#acceptedCount = 0
     this.#failures = []
     const left = await this.#runWindows(windows)
     this.#backlog.unshift(...left.flatMap(window => window.uids))
     this.#judgeFailures()
+  }
+
+  /** Suspects are not measured: they are fetched alone anyway. */
+  async #measure(uids: readonly number[]): Promise<Map<number, number>> {
+    try {
+      return await fetchSizes(this.#session.connection, uids)
+    } catch (thrown) {
+      this.#suspect(uids, asHubError(thrown))
+      throw thrown
+    }
   }
 
   /** Returns the windows that were not asked for, because the session should end or the hub is in trouble. */
@@ -194,17 +205,26 @@ export class FolderReader {
   }
 
   async #runWindow(window: FetchWindow): Promise<void> {
+    const { connection } = this.#session
     const answered = new Set<number>()
+    /** Large ones begin before they are there, and may be what breaks the connection. */
+    const whole = new Set<number>()
     const open = () => window.uids.filter(uid => !answered.has(uid))
     try {
-      await fetchMails(this.#session.connection, window, mail => {
+      await fetchMails(connection, window, async mail => {
         answered.add(mail.uid)
-        return this.#take(mail)
+        if (mail.body instanceof Uint8Array) whole.add(mail.uid)
+        await this.#take(mail)
+        if (!connection.isOver) whole.add(mail.uid)
       })
     } catch (thrown) {
       const error = asHubError(thrown)
-      if (this.#session.connection.isOver) this.#suspect(open(), error)
-      if (this.#session.connection.isOver || error.code !== imapErrors.COMMAND_REFUSED.code) throw error
+      if (connection.isOver)
+        this.#suspect(
+          window.uids.filter(uid => !whole.has(uid)),
+          error,
+        )
+      if (connection.isOver || error.code !== imapErrors.COMMAND_REFUSED.code) throw error
       // One mail that the server cannot read must not cost its neighbours.
       if (window.isLone) this.#missRow(window.uids[0] ?? 0, String(error.fields['answer']))
       else for (const uid of open()) await this.#runWindow({ uids: [uid], isLone: true })

@@ -52,8 +52,9 @@ export async function openSession(
   if (signal.aborted) connection.close(hubErrors.STOPPING())
   try {
     const greeting = await connection.greet()
+    // RFC 3501 section 7.1.4. Somebody in between may have said so, to keep STARTTLS away; and nobody says whose it is.
+    if (greeting.status === 'PREAUTH') throw imapErrors.PREAUTHENTICATED({ user: mailbox })
     if (config.security === 'starttls') {
-      if (greeting.status === 'PREAUTH') throw imapErrors.TLS_MISSING()
       await startTls(connection, plain => context.connect.upgrade(plain, { ...request, tls }))
     }
     await readCapabilities(connection)

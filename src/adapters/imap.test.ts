@@ -625,6 +625,13 @@ test('a credential of another kind is said by name', async () => {
   await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_CREDENTIAL_KIND', fields: { kind: 'secret' } })
 })
 
+test.each(['none', 'starttls'])('a server that says PREAUTH is told nothing (security: %s)', async security => {
+  world.server.greeting = '* PREAUTH welcome back'
+  await world.start({ security })
+  await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_PREAUTHENTICATED', retry: 'after-change' })
+  expect(world.server.lines).toEqual([])
+})
+
 test('check proves every mailbox, and says what is wrong', async () => {
   await world.start({ every: '1h' })
   world.server.receive(mail('one'))

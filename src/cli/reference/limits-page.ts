@@ -17,6 +17,7 @@ import { formatDuration } from '../../kernel/time.ts'
 import { gateLimits } from '../../protocols/dataverse/gate.ts'
 import { ewsLimits } from '../../protocols/ews/limits.ts'
 import { graphLimits } from '../../protocols/graph/limits.ts'
+import { patienceLimits } from '../../protocols/imap/limits.ts'
 import { multipartLimits } from '../../protocols/mime/read-multipart.ts'
 import { soapLimits } from '../../protocols/soap/soap.ts'
 import { xiLimits } from '../../protocols/xi/limits.ts'
@@ -110,6 +111,13 @@ const ofProxies: { readonly [K in keyof (typeof xiLimits & typeof multipartLimit
   partHeaderBytes: 'The header of one part.',
   preambleBytes: 'What may stand before the first boundary.',
   boundaryLetters: 'Letters of a boundary.',
+}
+
+const ofMailServers: { readonly [K in keyof typeof patienceLimits]: string } = {
+  termMs:
+    'What a command may take, beside `timeout` of the sender, that moves no data; with data, the time in which `termBytes` have to come. Then `IMAP_TOO_SLOW`.',
+  termBytes: '1 KiB a second; a mail that brings it is given another `termMs`.',
+  commandMs: 'One command, whatever it brings.',
 }
 
 const ofDynamics: { readonly [K in keyof typeof gateLimits]: string } = {
@@ -219,6 +227,10 @@ ${tableOf(xmlLimits, ofXml)}
 Limits of proxy messages and SOAP; payloads themselves are streamed, up to \`messageBytes\`. They are fixed.
 
 ${tableOf({ ...xiLimits, ...soapLimits, ...multipartLimits }, ofProxies)}
+How long an IMAP server may go on sending without ending a command; one that is silent has \`timeout\` of the sender. They are
+fixed. For SMTP all times are those under \`timeouts\` of the receiver, however many bytes come or go meanwhile, and \`stepMs\`.
+
+${tableOf(patienceLimits, ofMailServers)}
 Limits of the check of callers. They are fixed.
 
 ${tableOf(guardLimits, ofTheGuard)}

@@ -2,9 +2,9 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HubError } from '../../kernel/error.ts'
 import { asHubError } from '../../kernel/error.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { type Clock, formatDuration } from '../../kernel/time.ts'
 import { imapErrors } from './errors.ts'
-import { imapLimits } from './limits.ts'
+import { imapLimits, patienceLimits } from './limits.ts'
 import { explainRefusal, type ImapNames } from './refusal.ts'
 import { parseResponse, type Response, type ResponsePart, type StatusLine, textOf } from './response.ts'
 import { holdingSink, type LiteralSink, notImap, ResponseReader } from './response-reader.ts'
@@ -27,7 +27,7 @@ export interface Command {
   readonly folder?: string
   /** Sent alone: it waits for a continuation, or changes what the connection is. */
   readonly isExclusive?: boolean
-  /** True: rows of it move the deadline on (FETCH); else it must end within timeoutMs. */
+  /** True: rows of it move the deadline on (FETCH), as far as patienceLimits go; else it must end within timeoutMs. */
   readonly isLong?: boolean
   /** True when it waits for the server without a limit (IDLE); the caller sees to the deadline. */
   readonly isPatient?: boolean
@@ -45,6 +45,7 @@ interface Pending {
   readonly command: Command
   readonly title: string
   tag: string
+  /** When its time began: it was sent, or the one before it ended. */
   startedAt: number
   untaggedCount: number
   resolve(line: StatusLine): void
@@ -68,6 +69,9 @@ export class ImapConnection {
   #waiting: Pending[] = []
   #flying: Pending[] = []
   #holds = 0
+  #heldSince = 0
+  /** A stretch of time in which the server has to bring something worth the wait. */
+  #term = { startedAt: 0, bytes: 0 }
   #lastByteAt = 0
   #cancelWatch: (() => void) | undefined
   #failure: HubError | undefined
@@ -111,14 +115,18 @@ export class ImapConnection {
 
   /** Stops reading from the socket until every hold is released. */
   hold(): void {
-    if (++this.#holds === 1) this.#socket.pause()
+    if (++this.#holds > 1) return
+    this.#heldSince = this.options.clock.now()
+    this.#socket.pause()
   }
 
   release(): void {
-    if (this.#holds > 0 && --this.#holds === 0) {
-      this.#lastByteAt = this.options.clock.now()
-      if (!this.#failure) this.#socket.resume()
-    }
+    if (this.#holds === 0 || --this.#holds > 0) return
+    const now = this.options.clock.now()
+    this.#lastByteAt = now
+    // The time that the hub took is not the server's.
+    for (const wait of [this.#term, ...this.#flying]) wait.startedAt += now - Math.max(this.#heldSince, wait.startedAt)
+    if (!this.#failure) this.#socket.resume()
   }
 
   /** Replaces the byte stream by an encrypted one (after STARTTLS was answered OK). Throws IMAP_PROTOCOL. */
@@ -182,6 +190,7 @@ export class ImapConnection {
       if (isBlocked || (next.command.isExclusive && this.#flying.length > 0)) break
       this.#waiting.shift()
       next.tag = `A${++this.#tagCount}`
+      if (this.#flying.length === 0) this.#beginTerm()
       next.startedAt = this.options.clock.now()
       this.#flying.push(next)
       octets += `${next.tag} ${next.command.text}\r\n`
@@ -194,6 +203,7 @@ export class ImapConnection {
 
   readonly #onChunk = (chunk: Buffer): void => {
     this.#lastByteAt = this.options.clock.now()
+    this.#term.bytes += chunk.length
     try {
       this.#reader.push(chunk)
     } catch (error) {
@@ -207,6 +217,7 @@ export class ImapConnection {
   #attach(): void {
     const socket = this.#socket
     this.#lastByteAt = this.options.clock.now()
+    this.#beginTerm()
     socket.on('data', this.#onChunk)
     socket.on('error', this.#onError)
     socket.on('end', this.#onClose)
@@ -277,6 +288,8 @@ export class ImapConnection {
     const pending = this.#flying[at]
     if (!pending) throw notImap('an answer to no command', parts)
     this.#flying.splice(at, 1)
+    this.#beginTerm()
+    for (const other of this.#flying) other.startedAt = this.#term.startedAt
     const { line } = response
     this.#isSealed = pending.command.isLastInClear === true && line.status === 'OK'
     if (line.status === 'OK') pending.resolve(line)
@@ -305,6 +318,10 @@ export class ImapConnection {
 
   // ---- time and end ----
 
+  #beginTerm(): void {
+    this.#term = { startedAt: this.options.clock.now(), bytes: 0 }
+  }
+
   #watch(): void {
     if (this.#cancelWatch || this.#failure || this.#flying.length === 0) return
     this.#cancelWatch = this.options.clock.after(this.#nextDeadline() - this.options.clock.now() + 1, () => {
@@ -314,7 +331,8 @@ export class ImapConnection {
       if (late) {
         const { timeoutMs } = this.options
         this.#fail(imapErrors.TIMEOUT({ command: late.title, timeoutMs, user: this.options.names.user }))
-      } else this.#watch()
+      } else if (this.#isTooSlow(now)) this.#fail(this.#tooSlow(now))
+      else this.#watch()
     })
   }
 
@@ -323,6 +341,7 @@ export class ImapConnection {
     return Math.min(soonest, this.options.clock.now() + this.options.timeoutMs)
   }
 
+  /** When a silent server is given up. */
   #deadline({ command, startedAt }: Pending): number {
     // While we hold the socket ourselves the server cannot be blamed for its silence.
     if (command.isPatient || this.#holds > 0) return Number.POSITIVE_INFINITY
@@ -330,6 +349,23 @@ export class ImapConnection {
     const isBehindLong = command.isLong || this.#flying.some(other => other.command.isLong)
     const since = isBehindLong ? Math.max(startedAt, this.#lastByteAt) : startedAt
     return since + this.options.timeoutMs
+  }
+
+  /** True when a server that goes on sending brings too little, or does so for too long. */
+  #isTooSlow(now: number): boolean {
+    const [first] = this.#flying
+    if (!first || first.command.isPatient || this.#holds > 0) return false
+    const { termMs, termBytes, commandMs } = patienceLimits
+    if (this.#term.bytes >= termBytes) this.#beginTerm()
+    return Math.min(this.#term.startedAt + termMs, first.startedAt + commandMs) + this.options.timeoutMs < now
+  }
+
+  #tooSlow(now: number): HubError {
+    const [first] = this.#flying
+    const { bytes, startedAt } = this.#term
+    const time = formatDuration(now - (first?.startedAt ?? now))
+    const fields = { command: first?.title, user: this.options.names.user, time }
+    return imapErrors.TOO_SLOW({ ...fields, termTime: formatDuration(now - startedAt), bytes })
   }
 
   #lose(text: string, cause?: unknown): void {

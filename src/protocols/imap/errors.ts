@@ -57,6 +57,20 @@ export const imapErrors = defineErrors('IMAP', {
     means: 'The mail server did not answer {command} within {timeoutMs} ms.',
     next: 'Nothing; the hub connects again. If it goes on, look at the mail server or raise timeout.',
   },
+  TOO_SLOW: {
+    side: 'sender',
+    retry: 'soon',
+    means:
+      'The mail server of {user} is too slow: it never fell silent, but {command} had not ended after {time}, and the last {termTime} brought {bytes} bytes.',
+    next: 'Nothing at first; the hub connects again, and a mail that is always too slow is put aside. If it goes on, look at the mail server and at the line to it: in ten minutes 600 KiB have to come.',
+  },
+  PREAUTHENTICATED: {
+    side: 'sender',
+    retry: 'after-change',
+    means:
+      'The mail server of {user} greeted with PREAUTH: it takes the connection for one that is logged in already, and does not say as whom.',
+    next: 'Let the server ask for a log-in on this port, or name another port. The hub reads no mailbox without logging in to it, and after PREAUTH there can be no STARTTLS either.',
+  },
   PROTOCOL: {
     side: 'sender',
     retry: 'soon',

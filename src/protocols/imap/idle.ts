@@ -33,6 +33,8 @@ export async function idle(connection: ImapConnection, stop: AbortSignal): Promi
       isExclusive: true,
       isPatient: true,
       onContinue() {
+        // A server that repeats itself moves no deadline on.
+        if (isStanding) return undefined
         isStanding = true
         cancelTimer()
         if (reason) sayDone()

@@ -1,5 +1,5 @@
 import { KiB, MiB } from '../../kernel/size.ts'
-import { MINUTE } from '../../kernel/time.ts'
+import { DAY, MINUTE } from '../../kernel/time.ts'
 
 /** What a server may ask of this client, and what the client asks of a server. */
 export const imapLimits = {
@@ -25,4 +25,14 @@ export const imapLimits = {
   commandBytes: 8_000,
   /** Firewalls and Exchange drop silent connections long before the 29 minutes of RFC 2177. */
   idleRenewMs: 9 * MINUTE,
+} as const
+
+/** How long a server may keep a command going that it does not end, though it is never silent for long. */
+export const patienceLimits = {
+  /** What a command may take, beside `timeout`, that moves no data; with data, the time in which `termBytes` have to come. */
+  termMs: 10 * MINUTE,
+  /** 1 KiB a second, an eighth of a line of 64 kbit/s: whatever brings it is given another `termMs`. */
+  termBytes: 600 * KiB,
+  /** One command, whatever it brings. */
+  commandMs: DAY,
 } as const

@@ -139,7 +139,7 @@ export const smtpErrors = defineErrors('SMTP', {
   TIMEOUT: {
     side: 'receiver',
     retry: 'soon',
-    means: 'The mail server {server} was silent for {timeoutMs} ms at {phase}.',
+    means: 'At {phase} the mail server {server} was not done within {timeoutMs} ms.',
     next: 'Nothing; the hub tries again. Raise the timeout only if the server is known to be slow.',
   },
   INTERRUPTED: {
