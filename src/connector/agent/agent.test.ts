@@ -208,6 +208,21 @@ test('a connector that is turned away says why, and asks seldom', async () => {
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(30_000)
 })
 
+test('successors that the hub does not take leave the present tunnels in their place', async () => {
+  const world = await connector(hosts('a.virtual:1'))
+  await waitFor(() => upCount(world) === 2 && hub.sessions.size === 2)
+  const session = await hub.session()
+  hub.turnAwayWith = 'not now'
+  await world.write(hosts('a.virtual:1', 'b.virtual:2'))
+  const refusals = () => world.lines.filter(({ fields }) => fields?.['code'] === 'CONNECTOR_CERTIFICATE_REFUSED')
+  await waitFor(() => refusals().length === 2)
+  expect(upCount(world)).toBe(2)
+  expect((await openStream(session, 'b.virtual:2')).status).toBe(200)
+  // The next successors are tried after half a minute at the earliest; the status does not wait for them.
+  for (const each of hub.sessions) each.destroy()
+  await waitFor(() => upCount(world) === 0)
+})
+
 test('the certificate is renewed at two thirds of its life; streams that are open go on', async () => {
   hub.lifeMs = 4000
   const world = await connector(hosts('a.virtual:1'))

@@ -107,10 +107,12 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
       parts.onStream(stream, headers, of)
     }
     const tunnel = await openTunnel(slot.node, { clock, identity, onStream }, stop.signal)
-    if (previous) retire(previous)
-    slot.tunnel = tunnel
     await Promise.race([up, tunnel.ended])
     const upSince = tunnel.upSince()
+    // One that the hub did not take is no successor.
+    if (previous && upSince === undefined) return tunnel.ended
+    if (previous) retire(previous)
+    slot.tunnel = tunnel
     if (upSince !== undefined) {
       setStatus(slot, 'up', undefined)
       log.info('tunnel.opened', { node: slot.node })
@@ -172,6 +174,8 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
     statuses: () =>
       [...slots].map(({ status, tunnel }) => {
         if (status.state !== 'up' || !tunnel) return status
+        // Lost while its slot waits to open a successor.
+        if (isOver(tunnel)) return { ...status, state: 'waiting' }
         const roundTripMs = tunnel.roundTripMs()
         return { ...status, streams: tunnel.streamCount(), ...(roundTripMs !== undefined && { roundTripMs }) }
       }),

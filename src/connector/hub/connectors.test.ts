@@ -18,6 +18,7 @@ import {
   startStandIn,
   until,
 } from './connector-world.ts'
+import { hubLimits } from './limits.ts'
 
 let hub: HubWorld
 const standIns: StandIn[] = []
@@ -369,6 +370,23 @@ describe('of several connectors', () => {
     expect(hub.connectors.locations()[0]?.awaySince).toBeGreaterThanOrEqual(leftAt)
     // Written when its connection is closed.
     await until(() => (hub.connectors.get(gone.id).lastSeenAt ?? 0) >= leftAt)
+  })
+
+  test('tunnels that only wait for their last streams keep no new one out', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const streams: Duplex[] = []
+    for (let count = 0; count < hubLimits.tunnelsPerConnector; count++) {
+      const ending = await startStandIn(hub, identity)
+      standIns.push(ending)
+      const stream = await open()
+      streams.push(stream.on('error', () => {}))
+      ending.session.goaway(constants.NGHTTP2_NO_ERROR)
+    }
+    standIns.push(await startStandIn(hub, identity))
+    const stream = await open()
+    stream.end('through')
+    expect((await readAll(stream)).toString()).toBe('through')
+    expect(streams.map(each => each.destroyed)).toEqual([true, ...streams.slice(1).map(() => false)])
   })
 
   test('one that says goodbye gets no new streams, and what it carries goes on', async () => {

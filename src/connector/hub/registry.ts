@@ -20,8 +20,14 @@ export class TunnelRegistry {
       if (other.hello.run !== tunnel.hello.run) other.destroy('the connector was started anew')
     }
     if (earlier.length >= hubLimits.tunnelsPerConnector) {
-      tunnel.destroy(`more than ${hubLimits.tunnelsPerConnector} tunnels of one connector`)
-      return
+      const reason = `more than ${hubLimits.tunnelsPerConnector} tunnels of one connector`
+      // Each change of its list retires the tunnels of a connector, and their last streams may stay for days.
+      const retired = earlier.find(({ isEnding }) => isEnding)
+      if (!retired) {
+        tunnel.destroy(reason)
+        return
+      }
+      retired.destroy(reason)
     }
     this.#tunnels.add(tunnel)
     for (const tell of this.#waiting) tell(tunnel.owner.location)

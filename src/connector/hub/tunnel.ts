@@ -86,8 +86,12 @@ export class Tunnel {
 
   /** True while new streams may be opened. */
   get isUsable(): boolean {
-    const { destroyed, closed } = this.#session
-    return !destroyed && !closed && !this.#isClosing && this.#openCount < wireLimits.streams
+    return this.isAlive && !this.isEnding && this.#openCount < wireLimits.streams
+  }
+
+  /** It takes no new streams and goes when the last one has. */
+  get isEnding(): boolean {
+    return this.#isClosing || this.#session.closed
   }
 
   get isAlive(): boolean {
