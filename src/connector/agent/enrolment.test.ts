@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type StandInHub, startStandInHub } from './agent-world.ts'
+import { type StandInHub, startStandInHub, startTarget } from './agent-world.ts'
 import { parseEnrolToken } from './enrol-token.ts'
 import { enrol } from './enrolment.ts'
+import { dialHub } from './hub-node.ts'
 import { readIdentity } from './identity.ts'
 
 let hub: StandInHub
@@ -59,6 +60,13 @@ test('a certificate is not replaced by accident', async () => {
   await expect(enrolNow()).rejects.toMatchObject({ code: 'CONNECTOR_ALREADY_ENROLLED' })
   const again = await enrolNow({ isAgain: true })
   expect((await readIdentity(join(folder, 'data')))?.certificate).toBe(again.certificate)
+})
+
+test('something takes the connection and stays silent: it is not said that nothing answers', async () => {
+  const silent = await startTarget(() => {})
+  const dialled = dialHub(silent.address, { alpn: 'http/1.1', authorities: [], timeoutMs: 300 })
+  await expect(dialled).rejects.toThrow(/it takes the connection and does not end the TLS handshake within 300 ms/)
+  await silent.close()
 })
 
 test('nothing answers', async () => {

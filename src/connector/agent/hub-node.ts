@@ -116,7 +116,10 @@ function connectTls(node: string, options: ConnectTls): Promise<tls.TLSSocket> {
     if (signal?.aborted) return reject(connectorErrors.STOPPING())
     const socket = tls.connect(options.tls)
     const timer = setTimeout(() => {
-      fail(connectorErrors.HUB_UNREACHABLE({ node, text: `no answer within ${timeoutMs} ms.` }))
+      const text = socket.connecting
+        ? `no answer within ${timeoutMs} ms.`
+        : `it takes the connection and does not end the TLS handshake within ${timeoutMs} ms; it hangs, or large packets are lost on the way (MTU).`
+      fail(connectorErrors.HUB_UNREACHABLE({ node, text }))
     }, timeoutMs)
     const onError = (error: Error) => fail(explainHubFailure(error, node))
     const onClose = () => fail(connectorErrors.HUB_UNREACHABLE({ node, text: 'it closed in the handshake.' }))
