@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MINUTE } from '../kernel/time.ts'
+import { imap } from './imap.ts'
 import { mail, SenderWorld } from './imap-sender-world.ts'
 
 let world: SenderWorld
@@ -66,4 +67,35 @@ test('a mail whose size breaks the connection does not keep the others from bein
   await world.start(archive)
   await soon(() => world.uids('Processed')).toHaveLength(3)
   expect(world.downs).toMatchObject([{ code: 'IMAP_CONNECTION_LOST' }])
+})
+
+/** Answers a command with a drip that lasts as long as the connection. */
+function drips(pattern: RegExp, begin: string): Promise<void> {
+  return new Promise(resolve => {
+    world.server.when(pattern, (_tag, _line, send) => {
+      send(begin)
+      const timer = setInterval(() => (world.server.connectionCount > 0 ? send('x') : clearInterval(timer)), 20)
+      resolve()
+      return ''
+    })
+  })
+}
+
+test('a mail that drips does not keep the hub from stopping', async () => {
+  world.server.receive(large)
+  const begun = drips(/BODY.PEEK/, `* 1 FETCH (UID 1 BODY[] {${large.length}}\r\n`)
+  await world.start({ timeout: '1h' })
+  await begun
+  await world.stop()
+  await soon(() => world.server.connectionCount).toBe(0)
+})
+
+test('a LOGOUT that drips does not keep the hub from stopping', async () => {
+  await world.start({ timeout: '1h', idle: false })
+  const begun = drips(/^LOGOUT/, '* OK one moment')
+  const checking = (await imap.open(world.context())).check()
+  await begun
+  await world.stop()
+  await checking
+  await soon(() => world.server.connectionCount).toBe(0)
 })
