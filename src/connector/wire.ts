@@ -158,7 +158,21 @@ export const checkAnswer = z.strictObject({
 })
 export type CheckAnswer = z.infer<typeof checkAnswer>
 
+/**
+ * Questions without a sign of life after which a tunnel is dead: two, and more on a long line, where one lost packet
+ * makes it silent for several round trips. Both sides count so.
+ */
+export function missesUntilDead(everyMs: number, roundTripMs: number | undefined): number {
+  const { missesMin, missesMax, roundTripsSilent } = wireLimits
+  const patient = Math.ceil((roundTripsSilent * (roundTripMs ?? 0)) / everyMs)
+  return Math.min(missesMax, Math.max(missesMin, patient))
+}
+
 export const wireLimits = {
+  /** See `missesUntilDead`. */
+  missesMin: 2,
+  missesMax: 10,
+  roundTripsSilent: 4,
   /** HTTP/2 flow control; they decide the speed over distance (reference: 4 MiB gives 58 MB/s at 50 ms). */
   streamWindowBytes: 4 * 1024 * 1024,
   connectionWindowBytes: 32 * 1024 * 1024,

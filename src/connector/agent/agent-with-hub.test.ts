@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
 import { type HubWorld, startHubSide } from '../hub/connector-world.ts'
@@ -8,6 +9,7 @@ import {
   type ConnectorWorld,
   readAll,
   startConnector,
+  startRelay,
   startTarget,
   type Target,
   waitFor,
@@ -30,12 +32,12 @@ afterEach(async () => {
   await hub.close()
 })
 
-async function connect(): Promise<{ readonly world: ConnectorWorld; readonly token: string }> {
+async function connect(more = ''): Promise<{ readonly world: ConnectorWorld; readonly token: string }> {
   const { text: token } = await hub.connectors.makeToken('dc-frankfurt', undefined)
-  const yaml = `virtual-hosts:\n  echo.virtual:7: { protocol: tcp, targets: ['${target.address}'], health: { every: 0s } }\n`
+  const yaml = `virtual-hosts:\n  echo.virtual:7: { protocol: tcp, targets: ['${target.address}'], health: { every: 0s } }\n${more}`
   const started = await startConnector(yaml, { port: hub.port, token })
   world = started
-  await waitFor(() => hub.connectors.locations()[0]?.tunnels === 2)
+  await waitFor(() => hub.connectors.locations()[0]?.tunnels === 2, 60_000)
   return { world: started, token }
 }
 
@@ -52,6 +54,21 @@ test('enrolment, tunnel, and eight MiB there and back', async () => {
   expect(hash(await back)).toBe(hash(sent))
   await waitFor(() => target.sockets.size === 0)
 })
+
+test('a quiet connection outlives a lost packet on a long line, which is silent then for several pings', async () => {
+  const relay = await startRelay(hub.port, 1200)
+  const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
+  const hasAnswered = ({ roundTripMs = 0 }: { readonly roundTripMs?: number | undefined }) => roundTripMs > 2000
+  const tunnels = () => [...world.agent.status().tunnels, ...(hub.connectors.list()[0]?.tunnels ?? [])]
+  await waitFor(() => tunnels().filter(hasAnswered).length === 4)
+  const stream = await open('echo.virtual', 7)
+  relay.heldUntil = performance.now() + 4000
+  await pause(4000)
+  stream.end('through')
+  expect((await readAll(stream)).toString()).toBe('through')
+  expect(world.lines.filter(({ event }) => event === 'tunnel.lost')).toEqual([])
+  await relay.close()
+}, 120_000)
 
 test('what the connector does not list is refused, and audited on both sides', async () => {
   const { world } = await connect()

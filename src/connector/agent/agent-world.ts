@@ -276,6 +276,8 @@ export async function startRelay(toPort: number, delayMs = 0) {
   const relay = {
     port: 0,
     isDead: false,
+    /** Until then (performance.now) a slow one holds back what it carries, as TCP does behind a lost packet. */
+    heldUntil: 0,
     async close() {
       const closed = once(server, 'close')
       server.close()
@@ -296,8 +298,9 @@ export async function startRelay(toPort: number, delayMs = 0) {
       let timer: NodeJS.Timeout | undefined
       const send = () => {
         timer = undefined
-        while (due[0] && due[0].at <= performance.now()) to.write(due.shift()?.chunk ?? '')
-        if (due[0]) timer = setTimeout(send, Math.max(0, due[0].at - performance.now()))
+        const isDue = ({ at }: { readonly at: number }) => Math.max(at, relay.heldUntil) <= performance.now()
+        while (due[0] && isDue(due[0])) to.write(due.shift()?.chunk ?? '')
+        if (due[0]) timer = setTimeout(send, Math.max(0, Math.max(due[0].at, relay.heldUntil) - performance.now()))
       }
       from.on('data', chunk => {
         if (relay.isDead) return

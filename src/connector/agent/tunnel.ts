@@ -2,7 +2,7 @@ import http2 from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { HubError } from '../../kernel/error.ts'
 import { type Clock, SECOND, steadyClock } from '../../kernel/time.ts'
-import { tunnelAlpn, wireLimits } from '../wire.ts'
+import { missesUntilDead, tunnelAlpn, wireLimits } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub, explainHubFailure } from './hub-node.ts'
 import type { Identity } from './identity.ts'
@@ -13,7 +13,6 @@ export const tunnelLimits = {
   helloMs: 15 * SECOND,
   pingBusyMs: SECOND,
   pingIdleMs: 10 * SECOND,
-  pingsMissed: 2,
   /** What nghttp2 itself may hold for one tunnel; streams above it would be refused. */
   sessionMegabytes: 1000,
   /** Resets of the hub at once and in a second; nghttp2 alone ends a tunnel after 1000, and 33 in a second. */
@@ -158,8 +157,8 @@ interface LifeParts {
 }
 
 /**
- * PING every second while streams are open and every 10 s otherwise. Two that bring no answer, and no other byte either
- * (a slow line may hold an answer back behind data), and the link is dead.
+ * PING at once, every second while streams are open, and every 10 s otherwise. Two or more (`missesUntilDead`) that bring
+ * no answer, and no other byte either (a slow line may hold an answer back behind data), and the link is dead.
  */
 function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
   let roundTripMs: number | undefined
@@ -186,10 +185,15 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
     if (isAwaiting) missed++
     if (wasAsleep || socket.bytesRead !== readBytes) missed = 0
     readBytes = socket.bytesRead
-    if (missed >= tunnelLimits.pingsMissed) return `no answer to ${missed} pings, ${everyMs} ms apart.`
+    if (missed >= missesUntilDead(everyMs, roundTripMs)) return `no answer to ${missed} pings, ${everyMs} ms apart.`
+    ask(now)
+    return undefined
+  }
+
+  function ask(now: number): void {
     sentAt = now
     isAwaiting = true
-    if (session.destroyed) return undefined
+    if (session.destroyed) return
     session.ping((error, durationMs) => {
       if (error) return
       missed = 0
@@ -197,7 +201,6 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
       isDoubtful = false
       roundTripMs = durationMs
     })
-    return undefined
   }
 
   return {
@@ -209,6 +212,7 @@ function watchLife({ session, socket, clock, streamCount, isUp }: LifeParts) {
         if (dead !== undefined) return onDead(dead)
         end = clock.after(tunnelLimits.pingBusyMs, again)
       }
+      ask(begunAt)
       end = clock.after(tunnelLimits.pingBusyMs, again)
       return () => end()
     },

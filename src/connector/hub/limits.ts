@@ -33,8 +33,6 @@ export const hubLimits = {
   /** Between two pings with streams open, and without. */
   busyPingMs: SECOND,
   idlePingMs: 10 * SECOND,
-  /** Pings that stay without a sign of life until a tunnel is dead. */
-  missesMax: 2,
   /** A connection waits this long for a connector that was there until a minute ago, or that a new start awaits. */
   comingBackMs: 10 * SECOND,
   recentlyMs: MINUTE,

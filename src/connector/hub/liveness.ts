@@ -1,5 +1,6 @@
 import type { ClientHttp2Session } from 'node:http2'
 import type { Clock } from '../../kernel/time.ts'
+import { missesUntilDead, wireLimits } from '../wire.ts'
 import { hubLimits } from './limits.ts'
 
 export interface LivenessOptions {
@@ -21,12 +22,13 @@ export interface Liveness {
   stop(): void
 }
 
-/** Pings a tunnel and says when it is dead (hubLimits: two looks in a row without a sign of life). */
+/** Pings a tunnel and says when it is dead (so many looks in a row without a sign of life). */
 export function watchLiveness(options: LivenessOptions): Liveness {
   const { session, clock } = options
   let misses = 0
   let awaited = 0
   let bytesAtLook = options.bytesRead()
+  let roundTripMs: number | undefined
   let isStopped = false
   let paceMs = 0
   let dueAt = 0
@@ -42,7 +44,7 @@ export function watchLiveness(options: LivenessOptions): Liveness {
     if (!isAwaiting || bytes > bytesAtLook || wasAsleep) misses = 0
     else misses++
     bytesAtLook = bytes
-    if (misses >= hubLimits.missesMax) {
+    if (misses >= missesUntilDead(paceMs, roundTripMs)) {
       stop()
       options.onDead(`no sign of life for ${misses} pings in a row`)
       return
@@ -52,13 +54,14 @@ export function watchLiveness(options: LivenessOptions): Liveness {
   }
 
   function ping(): void {
-    if (session.destroyed || awaited > hubLimits.missesMax) return
+    if (session.destroyed || awaited > wireLimits.missesMin) return
     awaited++
-    session.ping((error, roundTripMs) => {
+    session.ping((error, tookMs) => {
       awaited = Math.max(0, awaited - 1)
       if (error) return
       misses = 0
-      options.onRoundTrip(roundTripMs)
+      roundTripMs = tookMs
+      options.onRoundTrip(tookMs)
     })
   }
 
