@@ -204,6 +204,7 @@ export class ImapConnection {
   readonly #onChunk = (chunk: Buffer): void => {
     this.#lastByteAt = this.options.clock.now()
     this.#term.bytes += chunk.length
+    if (this.#term.bytes >= patienceLimits.termBytes) this.#beginTerm()
     try {
       this.#reader.push(chunk)
     } catch (error) {
@@ -355,8 +356,7 @@ export class ImapConnection {
   #isTooSlow(now: number): boolean {
     const [first] = this.#flying
     if (!first || first.command.isPatient || this.#holds > 0) return false
-    const { termMs, termBytes, commandMs } = patienceLimits
-    if (this.#term.bytes >= termBytes) this.#beginTerm()
+    const { termMs, commandMs } = patienceLimits
     return Math.min(this.#term.startedAt + termMs, first.startedAt + commandMs) + this.options.timeoutMs < now
   }
 
