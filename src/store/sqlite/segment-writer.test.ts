@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../kernel/time.ts'
 import { schemaV1 } from './schema-v1.ts'
 import { type Piece, SegmentBook } from './segment-book.ts'
-import { readPieces, segmentFile } from './segment-file.ts'
+import { listSegments, readPieces, segmentFile } from './segment-file.ts'
 import { type SegmentHandle, SegmentWriter } from './segment-writer.ts'
 
 let folder: string
@@ -31,7 +31,7 @@ afterEach(() => {
 })
 
 function makeWriter(limits: { readonly segmentBytes?: number; readonly segmentGroupBytes?: number } = {}) {
-  const book = new SegmentBook(database, new Map())
+  const book = new SegmentBook(database, listSegments(folder))
   const writer = new SegmentWriter({
     folder,
     book,
