@@ -47,6 +47,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
   const vault = await openVault({ records: store, keyFile: join(folder, 'master.key') })
   const credentials = openCredentials({ records: store, vault, clock, connect: makeConnect(), log: silentLog })
   const authority = createLateAuthority({ records: store, vault, clock, log: silentLog })
+  const people = await openPeople({ records: store, clock })
   const serviceUsers = await openServiceUsers({
     records: store,
     vault,
@@ -55,8 +56,8 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     authority,
     addresses: () => ({ url: 'https://hub.example', tokenUrl: 'https://hub.example/oauth/token' }),
     flowsAskingFor: role => (role === 'ESBMessaging_DE' ? ['costs-de'] : []),
+    people,
   })
-  const people = await openPeople({ records: store, clock })
   const administrators = await openAdministrators({ records: store, vault, clock, log: silentLog })
   const sessions = await openSessions({ records: store, clock })
   const setup = await openSetup(folder, true)

@@ -12,17 +12,18 @@ export const roleView = z
     plan: z.enum(['integration-flow', 'api']),
     isPredefined: z.boolean(),
     instances: z.array(z.string()).meta({ description: 'Names of the service instances that have it.' }),
+    users: z.array(z.string()).meta({ description: 'Names of the users that have it.' }),
   })
   .meta({ title: 'role' })
 
 /** User roles: what flows ask their callers for. */
 export function roleRoutes(app: App, parts: ApiParts): void {
-  const { serviceUsers: users } = parts
+  const { serviceUsers: users, people } = parts
 
   function view(name: string): z.output<typeof roleView> | undefined {
     const role = users.listRoles().find(each => each.name === name)
     const holders = users.listInstances().filter(instance => instance.roles.includes(name))
-    return role && { ...role, instances: holders.map(instance => instance.name) }
+    return role && { ...role, instances: holders.map(instance => instance.name), users: [...people.withRole(name)] }
   }
 
   app.get(
@@ -47,7 +48,7 @@ export function roleRoutes(app: App, parts: ApiParts): void {
     async (request, reply) => {
       const role = await users.createRole(request.body.name, request.body.about)
       await auditChange(parts, request, 'role.create', { role: role.name, about: role.about })
-      return reply.status(201).send({ ...role, instances: [] })
+      return reply.status(201).send({ ...role, instances: [], users: [] })
     },
   )
 
@@ -65,7 +66,7 @@ export function roleRoutes(app: App, parts: ApiParts): void {
     async request => {
       const role = await users.updateRole(request.params.name, request.body.about)
       await auditChange(parts, request, 'role.update', { role: role.name, about: role.about })
-      return view(role.name) ?? { ...role, instances: [] }
+      return view(role.name) ?? { ...role, instances: [], users: [] }
     },
   )
 
@@ -82,10 +83,10 @@ export function roleRoutes(app: App, parts: ApiParts): void {
     },
     async (request, reply) => {
       const { name } = request.params
-      const holders = view(name)?.instances ?? []
+      const { instances = [], users: holders = [] } = view(name) ?? {}
       const force = request.query.force === 'true'
       await users.deleteRole(name, force)
-      await auditChange(parts, request, 'role.delete', { role: name, force, instances: holders })
+      await auditChange(parts, request, 'role.delete', { role: name, force, instances, users: holders })
       return reply.status(204).send(null)
     },
   )

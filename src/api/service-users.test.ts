@@ -25,6 +25,7 @@ test('from a role to a key: each answer shows what was made, and the secret once
     plan: 'integration-flow',
     isPredefined: false,
     instances: [],
+    users: [],
   })
   const instance = await makeInstance({ roles: ['ESBMessaging_DE'], 'grant-type': ['client_credentials'] })
   expect(instance).toMatchObject({

@@ -32,7 +32,7 @@ export const keyView = z
     instance: z.string().meta({ description: 'Id of its instance.' }),
     name: z.string(),
     kind: z.enum(['secret', 'certificate', 'certificate_external']),
-    state: z.enum(['active', 'expired', 'revoked']),
+    state: z.enum(['active', 'not-yet-valid', 'expired', 'revoked']),
     createdAt: z.string(),
     expiresAt: z.string().optional(),
     revokedAt: z.string().optional(),

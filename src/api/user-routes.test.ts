@@ -34,6 +34,30 @@ test('a weak password, a strange name and a second user of the same name are ref
   await world.ask(400, 'POST', '/api/users', { ...anna, admin: true })
 })
 
+test('a user has only roles that there are, and loses one that is deleted', async () => {
+  const unknown = { status: 422, code: 'USER_ROLE_UNKNOWN' }
+  const first = await world.ask(422, 'POST', '/api/users', { ...anna, roles: ['ESBMessaging.sent'] })
+  expect(first).toMatchObject({
+    ...unknown,
+    title: 'There is no role ESBMessaging.sent that user Anna.Berg could have.',
+  })
+  await world.ask(404, 'GET', '/api/users/anna.berg')
+
+  await world.ask(201, 'POST', '/api/roles', { name: 'Orders' })
+  await world.ask(201, 'POST', '/api/users', { ...anna, roles: ['Orders', 'ESBMessaging.send'] })
+  expect(await world.ask(422, 'PUT', '/api/users/anna.berg', { roles: ['Invoices'] })).toMatchObject(unknown)
+  expect(await world.ask(200, 'GET', '/api/roles')).toMatchObject({
+    roles: expect.arrayContaining([expect.objectContaining({ name: 'Orders', instances: [], users: ['anna.berg'] })]),
+  })
+
+  const refused = await world.ask(409, 'DELETE', '/api/roles/Orders')
+  expect(refused['title']).toBe('The role Orders is in use: user anna.berg.')
+  await world.ask(204, 'DELETE', '/api/roles/Orders?force=true')
+  // Not even when there is a role of that name again.
+  await world.ask(201, 'POST', '/api/roles', { name: 'Orders' })
+  expect(await world.ask(200, 'GET', '/api/users/anna.berg')).toMatchObject({ roles: ['ESBMessaging.send'] })
+})
+
 test('signing keys rotate: announced first, or used at once', async () => {
   const before = await world.ask(200, 'GET', '/api/token-keys')
   expect(before).toMatchObject({ keys: [{ algorithm: 'ES256', state: 'active' }] })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Person, peopleLimits } from '../auth/people/people.ts'
+import { peopleErrors } from '../auth/people/people-errors.ts'
 import { refuseGivingMore } from './admin-caller.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import { iso, isoMaybe } from './views.ts'
@@ -34,8 +35,13 @@ const userView = z
   .meta({ title: 'user' })
 
 /** People who sign in at the token server. */
-export function userRoutes(app: App, parts: Pick<ApiParts, 'people' | 'store' | 'clock' | 'logBook'>): void {
-  const { people } = parts
+export function userRoutes(app: App, parts: ApiParts): void {
+  const { people, serviceUsers } = parts
+
+  function refuseUnknown(user: string, wanted: readonly string[]): void {
+    const role = wanted.find(each => !serviceUsers.hasRole(each))
+    if (role !== undefined) throw peopleErrors.ROLE_UNKNOWN({ user, role: role.slice(0, 100) })
+  }
 
   app.get(
     '/api/users',
@@ -66,6 +72,7 @@ export function userRoutes(app: App, parts: Pick<ApiParts, 'people' | 'store' | 
       },
     },
     async (request, reply) => {
+      refuseUnknown(request.body.name, request.body.roles)
       refuseGivingMore(request, request.body.roles)
       const person = await people.create(request.body)
       await auditChange(parts, request, 'user.create', { user: person.name, roles: [...person.roles] })
@@ -93,6 +100,10 @@ export function userRoutes(app: App, parts: Pick<ApiParts, 'people' | 'store' | 
     async request => {
       const { password: given, ...rest } = request.body
       const before = people.get(request.params.name)
+      refuseUnknown(
+        before.name,
+        (rest.roles ?? []).filter(role => !before.roles.includes(role)),
+      )
       // A new password is all that the user has.
       refuseGivingMore(request, [...before.roles, ...(rest.roles ?? [])])
       const person = await people.update(request.params.name, request.body)

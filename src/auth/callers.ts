@@ -58,6 +58,7 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
   let origin = options.url ?? settings.issuer ?? ''
   const issuer = () => settings.issuer ?? origin
   const authority = createLateAuthority({ records, vault, clock, log })
+  const people = await openPeople({ records, clock })
   const users = await openServiceUsers({
     records,
     vault,
@@ -66,6 +67,7 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
     authority,
     addresses: () => ({ url: origin, tokenUrl: `${issuer()}/oauth/token` }),
     flowsAskingFor: options.flowsAskingFor,
+    people,
     externalAuthorities: options.clientAuthorities ?? [],
   })
   const hasCertificates = users
@@ -73,7 +75,6 @@ export async function openCallers(options: CallersOptions): Promise<Callers> {
     .some(({ id }) => users.listKeys(id).some(({ kind }) => kind === 'certificate'))
   // Only the authority knows what it has revoked; before the first call it must be asked.
   if (hasCertificates) await authority.load()
-  const people = await openPeople({ records, clock })
   const administrators = await openAdministrators({ records, vault, clock, log })
   const sessions = await openSessions({ records, clock })
   const trusted = await readTrust(settings.trusted ?? [])

@@ -10,6 +10,7 @@ const roleAnswer = z.object({
   plan: z.string(),
   isPredefined: z.boolean(),
   instances: z.array(z.string()),
+  users: z.array(z.string()),
 })
 
 /** role list, create, update, delete */
@@ -27,12 +28,13 @@ export function roleCommands(program: Command, cli: Cli): void {
       const shown = roles.filter(({ plan }) => options.plan === undefined || plan === options.plan)
       cli.show(command, { roles: shown }, () =>
         table(
-          ['ROLE', 'PLAN', 'MADE BY', 'INSTANCES', 'ABOUT'],
+          ['ROLE', 'PLAN', 'MADE BY', 'INSTANCES', 'USERS', 'ABOUT'],
           shown.map(each => [
             each.name,
             each.plan,
             each.isPredefined ? 'the hub' : 'people',
             each.instances.join(' '),
+            each.users.join(' '),
             each.about,
           ]),
         ),

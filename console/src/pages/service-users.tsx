@@ -115,7 +115,7 @@ function InstanceCard({ instance, onChange }: { readonly instance: Instance; onC
                 words="Revoke"
                 design="Transparent"
                 permission={edits}
-                unless={key.state === 'active' ? undefined : 'It counts no more already.'}
+                unless={key.state === 'expired' || key.state === 'revoked' ? 'It counts no more already.' : undefined}
                 confirm={{
                   title: `Revoke key ${key.name}?`,
                   consequence: (

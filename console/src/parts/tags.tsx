@@ -36,6 +36,7 @@ const states: Readonly<Record<string, readonly [design: Design, words: string]>>
   'needs-authorisation': ['Critical', 'Needs a sign-in'],
   'consent-missing': ['Critical', 'Consent missing'],
   refused: ['Negative', 'Refused'],
+  'not-yet-valid': ['Critical', 'Not valid yet'],
   expired: ['Neutral', 'Expired'],
   revoked: ['Neutral', 'Revoked'],
   // Connectors and targets.

@@ -19,6 +19,12 @@ export const peopleErrors = defineErrors('USER', {
     means: 'The account {user} cannot be kept as given: {reason}',
     next: 'Correct the named field.',
   },
+  ROLE_UNKNOWN: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'There is no role {role} that user {user} could have.',
+    next: 'Correct the name (isthmus role list), or create it first: isthmus role create <name>.',
+  },
   TOO_MANY: {
     side: 'caller',
     retry: 'never',

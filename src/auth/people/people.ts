@@ -53,6 +53,10 @@ export interface People {
   create(input: NewPerson): Promise<Person>
   update(name: string, change: PersonChange): Promise<Person>
   delete(name: string): Promise<void>
+  /** Names of those who have the role. */
+  withRole(role: string): readonly string[]
+  /** Takes the role from everybody who has it. */
+  takeRole(role: string): Promise<void>
   /** The person, when the password is right and the person not disabled. Takes as long for a name nobody has. */
   signIn(name: string, password: string): Promise<Person | undefined>
 }
@@ -93,6 +97,8 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
     if (!stored) throw peopleErrors.UNKNOWN({ kind, user: name })
     return stored
   }
+
+  const holdersOf = (role: string) => [...people.values()].filter(({ roles }) => roles.includes(role))
 
   return {
     list: () => [...people.values()].map(personOf).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -148,6 +154,14 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
       const stored = known(name)
       people.delete(stored.name)
       await records.remove(area, stored.name)
+    },
+    withRole: role => holdersOf(role).map(({ name }) => name),
+    async takeRole(role) {
+      for (const { name } of holdersOf(role)) {
+        const stored = known(name)
+        const roles = stored.roles.filter(each => each !== role)
+        await write({ ...stored, roles, changedAt: clock.now() })
+      }
     },
     async signIn(name, password) {
       const isTooLong = password.length > peopleLimits.passwordLettersMax

@@ -150,6 +150,19 @@ test('a key for subject and issuer takes newer certificates, refuses the older o
   await expect(world.users().rotateKey(key.id, { overlapMs: 0 })).rejects.toThrow('by itself')
 })
 
+test('a certificate that begins later is not listed as active before, and its place is taken', async () => {
+  const later = await partner.sign('orders.partner', DAY, 90 * DAY)
+  const parameters = { 'key-type': 'certificate_external', 'X.509': later.cert, 'pin-certificate': true }
+  const { instance, key } = await withKey(parameters)
+  const users = world.users()
+  const stateNow = () => users.stateOf(users.getKey(key.id))
+  expect([stateNow(), await world.overTls(later)]).toEqual(['not-yet-valid', 401])
+  await expect(users.createKey(instance.id, { name: key.name })).rejects.toMatchObject({ code: 'SERVICE_KEY_EXISTS' })
+
+  await world.clock.advance(DAY + MINUTE)
+  expect([stateNow(), await world.overTls(later)]).toEqual(['active', 200])
+})
+
 test('a token that is bound to a certificate counts on its connections only', async () => {
   const { client, clientId, key } = await withKey({ 'key-type': 'certificate', validity: 30 })
   const other = await world.caller('other', {}, { 'key-type': 'certificate', validity: 30 })

@@ -52,8 +52,15 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
   const { book, clock, inTurn, write, entryOf, emit } = parts
 
   function stateOf(key: ServiceKey): KeyState {
+    const now = clock.now()
     if (key.revokedAt !== undefined) return 'revoked'
-    return key.expiresAt !== undefined && clock.now() >= key.expiresAt ? 'expired' : 'active'
+    if (key.expiresAt !== undefined && now >= key.expiresAt) return 'expired'
+    return key.certificate && now < key.certificate.notBefore ? 'not-yet-valid' : 'active'
+  }
+
+  /** It counts, or will count. */
+  function isAlive(key: ServiceKey): boolean {
+    return !['revoked', 'expired'].includes(stateOf(key))
   }
 
   function keptOf(keyId: string) {
@@ -80,17 +87,17 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
     if (!certificate) return
     const { thumbprint, subject, issuer, isPinned } = certificate
     const others = [book.byThumbprint(thumbprint), ...(isPinned ? [] : [book.byNames(subject, issuer)])]
-    const taken = others.find(other => other !== undefined && stateOf(other) === 'active')
+    const taken = others.find(other => other !== undefined && isAlive(other))
     if (taken) throw serviceErrors.CERTIFICATE_TAKEN({ subject: subject.replaceAll('\n', ', '), key: taken.id })
   }
 
   /** The keys of an instance with another one; of those that ended only the newest stay. */
   function withKey(keys: readonly KeptKey[], added: KeptKey, name: string): readonly KeptKey[] {
-    const active = keys.filter(({ key }) => stateOf(key) === 'active')
+    const active = keys.filter(({ key }) => isAlive(key))
     if (active.length >= serviceLimits.keysPerInstance) {
       throw serviceErrors.KEYS_TOO_MANY({ instance: name, count: active.length })
     }
-    const ended = keys.filter(({ key }) => stateOf(key) !== 'active').slice(-serviceLimits.endedKeysKept)
+    const ended = keys.filter(({ key }) => !isAlive(key)).slice(-serviceLimits.endedKeysKept)
     return [...keys.filter(kept => active.includes(kept) || ended.includes(kept)), added]
   }
 
@@ -122,7 +129,7 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
           throw serviceErrors.KEY_INVALID({ key: name.slice(0, 64), reason })
         }
         const namesake = entry.keys.find(({ key }) => key.name === name && key.replacedBy === undefined)?.key
-        if (namesake && stateOf(namesake) === 'active') {
+        if (namesake && isAlive(namesake)) {
           throw serviceErrors.KEY_EXISTS({ instance: instance.name, key: name })
         }
         const isCertificateOnly = instance.grantTypes.includes('client_x509')
@@ -138,7 +145,7 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
       book
         .list()
         .flatMap(({ keys }) => keys.map(({ key }) => key))
-        .filter(key => stateOf(key) === 'active' && key.expiresAt !== undefined && key.expiresAt - clock.now() <= ms)
+        .filter(key => isAlive(key) && key.expiresAt !== undefined && key.expiresAt - clock.now() <= ms)
         .toSorted((one, other) => (one.expiresAt ?? 0) - (other.expiresAt ?? 0)),
     getKey: keyId => keptOf(keyId).key,
     stateOf,
@@ -150,8 +157,7 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
         if (key.replacedBy !== undefined) {
           throw serviceErrors.KEY_ROTATED_ALREADY({ key: keyId, successor: key.replacedBy })
         }
-        const state = stateOf(key)
-        if (state !== 'active') throw serviceErrors.KEY_ENDED({ key: keyId, state })
+        if (!isAlive(key)) throw serviceErrors.KEY_ENDED({ key: keyId, state: stateOf(key) })
         if (!(overlapMs >= 0 && overlapMs <= serviceLimits.overlapMs)) {
           throw serviceErrors.KEY_INVALID({ key: keyId, reason: 'the overlap is 0 to 90 days' })
         }
@@ -181,7 +187,7 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
     exposed,
     refuseOtherKinds({ instance, keys }, grantTypes) {
       if (!grantTypes.includes('client_x509')) return
-      const secret = keys.find(({ key }) => key.kind === 'secret' && stateOf(key) === 'active')
+      const secret = keys.find(({ key }) => key.kind === 'secret' && isAlive(key))
       if (!secret) return
       const reason = `client_x509 takes certificates only, and key ${secret.key.name} is a secret`
       throw serviceErrors.INSTANCE_INVALID({ instance: instance.name, reason })
@@ -193,7 +199,7 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
         await change(kept.entry, keyId, { certificate, expiresAt: certificate.notAfter })
       }),
     async tidyAfter(keys) {
-      await revokeCertificates(keys.filter(key => stateOf(key) === 'active'))
+      await revokeCertificates(keys.filter(key => isAlive(key)))
       await parts.uses.forget(keys.map(({ id }) => id)).catch((thrown: unknown) => {
         if (!(thrown instanceof HubError)) throw thrown
         parts.log.warn('service-key.use-not-forgotten', { error: thrown })

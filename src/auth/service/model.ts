@@ -69,7 +69,8 @@ export interface KeyCertificate {
   readonly isPinned: boolean
 }
 
-export type KeyState = 'active' | 'expired' | 'revoked'
+/** `not-yet-valid`: its certificate counts from a later time on. */
+export type KeyState = 'active' | 'not-yet-valid' | 'expired' | 'revoked'
 
 /** When and from where a key was used the last time; up to `useFlushMs` of it are lost when the hub is killed. */
 export interface KeyUse {
@@ -213,7 +214,7 @@ export interface ServiceUsers {
   updateRole(name: string, about: string): Promise<Role>
   listRoles(): readonly Role[]
   hasRole(name: string): boolean
-  /** Throws SERVICE_ROLE_IN_USE unless forced; instances that name it lose it. */
+  /** Throws SERVICE_ROLE_IN_USE unless forced; instances and users that have it lose it. */
   deleteRole(name: string, force: boolean): Promise<void>
 
   listSpaces(): readonly Space[]

@@ -3,6 +3,7 @@ import { HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { CertificateAuthority } from '../certificate-authority.ts'
+import type { People } from '../people/people.ts'
 import type { Vault } from '../vault.ts'
 import { makeCertificateCheck } from './certificate-check.ts'
 import type { HubAddresses } from './credential-document.ts'
@@ -26,6 +27,8 @@ export interface ServiceUsersOptions {
   readonly addresses: () => HubAddresses
   /** Flows that ask for a role, so that it is not deleted under them. */
   readonly flowsAskingFor?: (role: string) => readonly string[]
+  /** Users of the token server have roles, too. */
+  readonly people?: Pick<People, 'withRole' | 'takeRole'>
   /** Authorities (PEM) that issue client certificates of others. */
   readonly externalAuthorities?: readonly string[]
 }
@@ -191,6 +194,7 @@ export async function openServiceUsers(options: ServiceUsersOptions): Promise<Se
         const users = [
           ...(options.flowsAskingFor?.(name) ?? []).map(flow => `flow ${flow}`),
           ...holders.map(({ instance }) => `service instance ${instance.name}`),
+          ...(options.people?.withRole(name) ?? []).map(user => `user ${user}`),
         ]
         if (users.length > 0 && !force) throw serviceErrors.ROLE_IN_USE({ role: name, users: inWords(users) })
         await roles.remove(name)
@@ -239,6 +243,7 @@ export async function openServiceUsers(options: ServiceUsersOptions): Promise<Se
   }
 
   async function takeRole(role: string): Promise<void> {
+    await options.people?.takeRole(role)
     for (const entry of book.list()) {
       const { instance } = entry
       if (!instance.roles.includes(role)) continue
