@@ -278,10 +278,14 @@ export async function startRelay(toPort: number, delayMs = 0) {
     isDead: false,
     /** Until then (performance.now) a slow one holds back what it carries, as TCP does behind a lost packet. */
     heldUntil: 0,
+    /** Ends every connection, as a firewall does that forgets what it knew. */
+    cut() {
+      for (const socket of pairs) socket.destroy()
+    },
     async close() {
       const closed = once(server, 'close')
       server.close()
-      for (const socket of pairs) socket.destroy()
+      relay.cut()
       await closed
     },
   }
@@ -296,11 +300,13 @@ export async function startRelay(toPort: number, delayMs = 0) {
       from.on('error', () => {})
       const due: { readonly at: number; readonly chunk: Buffer }[] = []
       let timer: NodeJS.Timeout | undefined
+      let hasEnded = false
       const send = () => {
         timer = undefined
         const isDue = ({ at }: { readonly at: number }) => Math.max(at, relay.heldUntil) <= performance.now()
         while (due[0] && isDue(due[0])) to.write(due.shift()?.chunk ?? '')
         if (due[0]) timer = setTimeout(send, Math.max(0, Math.max(due[0].at, relay.heldUntil) - performance.now()))
+        else if (hasEnded && !relay.isDead) to.destroy()
       }
       from.on('data', chunk => {
         if (relay.isDead) return
@@ -312,8 +318,9 @@ export async function startRelay(toPort: number, delayMs = 0) {
       })
       from.once('close', () => {
         pairs.delete(from)
-        clearTimeout(timer)
-        if (!relay.isDead) to.destroy()
+        hasEnded = true
+        // What was under way arrives, and the end behind it.
+        if (!timer) send()
       })
     }
   })
