@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { Effect, Receiver } from '../flow/adapter.ts'
@@ -78,7 +79,7 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
 
 async function open(
   config: z.input<typeof smtpConfig>,
-  surroundings: { folder?: string; credential?: CredentialValue; tunnel?: () => number } = {},
+  surroundings: { folder?: string; credential?: CredentialValue; tunnel?: () => Duplex } = {},
 ): Promise<Receiver> {
   const receiver = await smtp.open({
     config: smtpConfig.parse(config),
@@ -87,7 +88,7 @@ async function open(
     signal: new AbortController().signal,
     clock: systemClock,
     limits: defaultLimits,
-    connect: makeConnect({ tunnel: async () => net.connect(surroundings.tunnel?.() ?? 0, '127.0.0.1') }),
+    connect: makeConnect({ tunnel: async () => surroundings.tunnel?.() ?? net.connect(0, '127.0.0.1') }),
     credential: async name => {
       if (!surroundings.credential) throw new Error(`no credential ${name}`)
       return surroundings.credential
@@ -190,6 +191,54 @@ describe('a mail on its way to S/4HANA', () => {
     expect(twin.received).toHaveLength(1)
   })
 
+  describe('that is lost behind a connector, with its answer due', () => {
+    /** The first connection breaks at the end of the mail; of its octets so many did not pass the connector. */
+    async function lacking(octets: number | undefined) {
+      const twin = await s4()
+      twin.faults.drop({ at: 'end' })
+      const tunnel = () => {
+        const socket = net.connect(twin.port, '127.0.0.1')
+        const passedOn = async () => (octets === undefined ? undefined : socket.bytesWritten - octets)
+        return Object.assign(socket, { passedOn })
+      }
+      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, { tunnel })
+      return { twin, delivery: receiver.deliver(message(), attempt(message())) }
+    }
+
+    test('is sent again at once when its last octet did not pass', async () => {
+      const { twin, delivery } = await lacking(1)
+      expect((await delivery).summary).toMatch(/^250 /)
+      expect([twin.received.length, twin.connections().total]).toEqual([1, 2])
+    })
+
+    test.each([0, undefined])('stays unknown when %s of them are missing', async octets => {
+      const { twin, delivery } = await lacking(octets)
+      expect((await failure(delivery)).code).toBe('SMTP_OUTCOME_UNKNOWN')
+      expect(twin.connections().total).toBe(1)
+    })
+
+    test('but with its answer there, nobody asks', async () => {
+      const twin = await s4()
+      twin.faults.refuse({ at: 'end', code: 554 })
+      let asked = 0
+      const passedOn = async () => void asked++
+      const tunnel = () => Object.assign(net.connect(twin.port, '127.0.0.1'), { passedOn })
+      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, { tunnel })
+      expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe('SMTP_REFUSED')
+      expect(asked).toBe(0)
+    })
+
+    test('is tried again later where it is not tried at once', async () => {
+      const twin = await s4()
+      twin.faults.drop({ at: 'end' })
+      const tunnel = () => Object.assign(net.connect(twin.port, '127.0.0.1'), { passedOn: async () => 0 })
+      const config = { ...near, via: 'dc-frankfurt', port: twin.port, 'again-at-once': 0 }
+      const error = await failure((await open(config, { tunnel })).deliver(message(), attempt(message())))
+      expect([error.code, error.isOutcomeUnknown, error.retry]).toEqual(['SMTP_CONNECTION_LOST', false, 'soon'])
+      expect(error.message).toContain('at end of mail, before the mail was handed over: its last octets did not pass')
+    })
+  })
+
   test('with on-unknown: send-again it is sent again, perhaps twice', async () => {
     const twin = await s4()
     twin.faults.drop({ at: 'end' })
@@ -254,7 +303,10 @@ describe('before a mail is handed over, another connection is tried at once', ()
   test.each(strikes)('%s: the third one takes it, once', async (_name, faults) => {
     const twin = await s4()
     twin.setFaults(faults)
-    const receiver = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+    const receiver = await open(
+      { ...near, port: twin.port, via: 'dc' },
+      { tunnel: () => net.connect(twin.port, '127.0.0.1') },
+    )
     const effect = attempt(message())
     await receiver.deliver(message(), effect)
     expect(twin.received).toHaveLength(1)
@@ -294,7 +346,10 @@ describe('before a mail is handed over, another connection is tried at once', ()
   ])('%s is not tried again here', async (_name, faults, code) => {
     const twin = await s4()
     twin.setFaults(faults)
-    const receiver = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+    const receiver = await open(
+      { ...near, port: twin.port, via: 'dc' },
+      { tunnel: () => net.connect(twin.port, '127.0.0.1') },
+    )
     expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe(code)
     expect(twin.connections().total).toBe(1)
   })
@@ -326,10 +381,13 @@ describe('before a mail is handed over, another connection is tried at once', ()
 test('through a connector each mail has a connection of its own, so that load is spread mail by mail', async () => {
   const twin = await s4()
   const direct = await open({ ...near, port: twin.port })
-  const through = await open({ ...near, port: twin.port, via: 'dc' }, { tunnel: () => twin.port })
+  const through = await open(
+    { ...near, port: twin.port, via: 'dc' },
+    { tunnel: () => net.connect(twin.port, '127.0.0.1') },
+  )
   const kept = await open(
     { ...near, port: twin.port, via: 'dc', 'mails-per-connection': 5 },
-    { tunnel: () => twin.port },
+    { tunnel: () => net.connect(twin.port, '127.0.0.1') },
   )
   const connectionsOf = async (receiver: Receiver) => {
     const before = twin.connections().total

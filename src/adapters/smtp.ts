@@ -111,15 +111,27 @@ class SmtpReceiver implements Receiver {
   async #send(mail: Mail, signal: AbortSignal): Promise<SentMail> {
     const { config, log } = this.#context
     for (let again = 1; ; again++) {
+      let fellShort = async () => false
+      const onWritten = (ask: typeof fellShort) => {
+        fellShort = ask
+      }
       try {
-        return await this.#pool.send(mail, signal)
+        return await this.#pool.send({ ...mail, onWritten }, signal)
       } catch (thrown) {
-        const error = asHubError(thrown)
+        const error = await this.#withoutDoubt(asHubError(thrown), fellShort)
         if (again > config['again-at-once'] || signal.aborted || !isWorthAnother(error, config.via !== undefined))
           throw error
         log.info('smtp.tried-again', { mail: mail.name, again, code: error.code, text: error.message })
       }
     }
+  }
+
+  /** Where the end of the mail did not get through, the connector knows: then it is safe to send it again. */
+  async #withoutDoubt(error: HubError, fellShort: () => Promise<boolean>): Promise<HubError> {
+    if (!error.isOutcomeUnknown || !(await fellShort())) return error
+    const server = `${this.#server.host}:${this.#server.port}`
+    const text = 'its last octets did not pass the connector.'
+    return smtpErrors.CONNECTION_LOST({ server, phase: 'end of mail', text }, { cause: error })
   }
 
   async #inspect(message: Message, added: Uint8Array | undefined, server: string) {

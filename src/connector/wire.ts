@@ -23,6 +23,8 @@ export const wirePaths = {
   drain: '/drain',
   /** hub → connector, POST over the tunnel: CheckRequest → CheckAnswer. Opens nothing that stays open. */
   check: '/check',
+  /** hub → connector, POST over the tunnel: PassedOnRequest → PassedOnAnswer. Cuts the stream where it still stands. */
+  passedOn: '/passed-on',
 } as const
 
 /**
@@ -32,6 +34,8 @@ export const wirePaths = {
 export const wireHeaders = {
   /** Flow or other reason, for the audit log of the connector. */
   purpose: 'isthmus-purpose',
+  /** A name for the stream, by which the hub can ask for it after it was lost. */
+  stream: 'isthmus-stream',
   /** Internal host:port that was chosen. */
   target: 'isthmus-target',
   /** Code of the error, for example CONNECTOR_NOT_ALLOWED. */
@@ -157,6 +161,14 @@ export const checkAnswer = z.strictObject({
   targets: z.array(z.strictObject({ address: z.string(), ok: z.boolean(), detail: z.string(), ms: z.number() })),
 })
 export type CheckAnswer = z.infer<typeof checkAnswer>
+
+/** Asks how far the bytes of a stream came that the hub lost. */
+export const passedOnRequest = z.strictObject({ stream: z.string().min(1).max(100) })
+
+export const passedOnAnswer = z.strictObject({
+  /** Bytes that the target may have, and it gets no more; left out where the connector does not know. */
+  bytes: z.number().int().min(0).optional(),
+})
 
 /**
  * Questions without a sign of life after which a tunnel is dead: two, and more on a long line, where one lost packet

@@ -23,6 +23,19 @@ export interface ConnectRequest {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A connection whose bytes travel through somebody who can be asked for them. */
+export interface Traced {
+  /**
+   * After the end of the connection: how many of the bytes written to it the server may have; it gets no more of them.
+   * Undefined: nobody knows.
+   */
+  passedOn(): Promise<number | undefined>
+}
+
+export function isTraced(socket: object): socket is Traced {
+  return 'passedOn' in socket && typeof socket.passedOn === 'function'
+}
+
 /** Opens a byte stream to a server. An adapter knows no other way to the outside. */
 export interface Connect {
   (request: ConnectRequest): Promise<Duplex>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 import { startRelay } from '../../src/connector/agent/agent-world.ts'
 import { corpusSeed, seededRandom } from '../corpus/seeded-random.ts'
 import { startConnectorMail } from './connector-mail-world.ts'

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { run } from '../../src/cli/run.ts'
+import { hubLimits } from '../../src/connector/hub/limits.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { type S4SmtpTwin, startS4Smtp } from '../../src/twins/s4-smtp/s4-smtp.ts'
 import { freePorts } from '../foreign/servers/wait.ts'
@@ -209,9 +210,11 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s of one of two connectors under lo
       one.made.signal(signal)
     }
   }
+  // For those in doubt the hub waits a while for the connector, which could tell how far they came.
   await world.until(
     'no delivery to wait',
     async () => (await world.find('state=queued&limit=200')).length === 0 && world.exchange.list(orders).length === 0,
+    hubLimits.passedOnMs + 10_000,
   )
   const setAside = await world.find('state=set-aside&limit=200')
   const counts = timesArrived(twins)

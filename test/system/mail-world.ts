@@ -222,9 +222,13 @@ export async function mailWorld(options: MailWorldOptions = {}) {
     (await ask<{ messages: Seen[] }>('GET', `/api/messages?${query}`)).messages
 
   /** Waits; when it is in vain, tells what the hub knows. */
-  async function until<T>(what: string, probe: () => T | undefined | false | Promise<T | undefined | false>) {
+  async function until<T>(
+    what: string,
+    probe: () => T | undefined | false | Promise<T | undefined | false>,
+    withinMs = waitMs,
+  ) {
     try {
-      return await waitFor(what, waitMs, probe)
+      return await waitFor(what, withinMs, probe)
     } catch (error) {
       const messages = await find('limit=20').catch(() => [])
       const health = await call('GET', '/api/health').then(answer => answer.text(), String)

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
+import { isTraced } from '../../kernel/socket.ts'
 import { type HubWorld, startHubSide } from '../hub/connector-world.ts'
 import {
   auditOf,
@@ -69,6 +71,55 @@ test('a quiet connection outlives a lost packet on a long line, which is silent 
   expect(world.lines.filter(({ event }) => event === 'tunnel.lost')).toEqual([])
   await relay.close()
 }, 120_000)
+
+describe('of a stream whose tunnel is lost', () => {
+  const passedOn = (stream: Duplex) => (isTraced(stream) ? stream.passedOn() : undefined)
+  /** A stream whose first bytes the server has; then the line breaks, and more is written. */
+  async function broken(relay: Awaited<ReturnType<typeof startRelay>>): Promise<Duplex> {
+    const stream = await open('echo.virtual', 7)
+    stream.on('error', () => {})
+    stream.write('the first half')
+    await once(stream, 'data')
+    relay.isDead = true
+    stream.write(' and the second')
+    relay.cut()
+    await waitFor(() => stream.destroyed)
+    relay.isDead = false
+    return stream
+  }
+
+  test('the hub knows what reached the server, as soon as the connector is back', async () => {
+    const relay = await startRelay(hub.port)
+    await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
+    const other = await open('echo.virtual', 7)
+    other.on('error', () => {})
+    other.write('two')
+    await once(other, 'data')
+    const stream = await broken(relay)
+    expect([await passedOn(stream), await passedOn(other)]).toEqual(['the first half'.length, 'two'.length])
+    await relay.close()
+  })
+
+  test('a connector that was started anew knows nothing of it', async () => {
+    const relay = await startRelay(hub.port)
+    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
+    const stream = await broken(relay)
+    await world.restart()
+    expect(await passedOn(stream)).toBeUndefined()
+    await relay.close()
+  })
+
+  test('nobody waits for an answer when the hub stops', async () => {
+    const relay = await startRelay(hub.port)
+    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
+    const stream = await broken(relay)
+    await world.agent.close(0)
+    const asked = passedOn(stream)
+    await hub.connectors.close()
+    expect(await asked).toBeUndefined()
+    await relay.close()
+  })
+})
 
 test('what the connector does not list is refused, and audited on both sides', async () => {
   const { world } = await connect()

@@ -184,6 +184,8 @@ export interface ConnectorWorld {
   readonly lines: { readonly level: string; readonly event: string; readonly fields: LogFields }[]
   readonly agent: Agent
   write(yaml: string): Promise<void>
+  /** Ends it, and starts it anew with what it has. */
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
@@ -198,19 +200,27 @@ export async function startConnector(
   const lines: ConnectorWorld['lines'] = []
   await writeFile(configFile, yaml)
   await enrol({ node: `127.0.0.1:${hub.port}`, token: hub.token, name: 'test', dataFolder: join(folder, 'data') })
-  const agent = await startAgent({
-    configFile,
-    version: '0.0.1',
-    clock,
-    log: collectingLog(lines),
-    connect: makeConnect(),
-    createTargetPool,
-  })
+  const start = () =>
+    startAgent({
+      configFile,
+      version: '0.0.1',
+      clock,
+      log: collectingLog(lines),
+      connect: makeConnect(),
+      createTargetPool,
+    })
+  let agent = await start()
   return {
     folder,
     lines,
-    agent,
+    get agent() {
+      return agent
+    },
     write: text => writeFile(configFile, text),
+    async restart() {
+      await agent.close(0)
+      agent = await start()
+    },
     async close() {
       await agent.close(0)
       await rm(folder, { recursive: true, force: true })
@@ -231,8 +241,9 @@ export function collectingLog(lines: ConnectorWorld['lines'], bound: LogFields =
 }
 
 /** Opens a CONNECT stream; resolves with the answer. */
-export async function openStream(session: http2.ClientHttp2Session, authority: string, purpose = 'test') {
-  const stream = session.request({ ':method': 'CONNECT', ':authority': authority, 'isthmus-purpose': purpose })
+export async function openStream(session: http2.ClientHttp2Session, authority: string, purpose = 'test', name = '') {
+  const words = { 'isthmus-purpose': purpose, ...(name !== '' && { 'isthmus-stream': name }) }
+  const stream = session.request({ ':method': 'CONNECT', ':authority': authority, ...words })
   stream.on('error', () => {})
   const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
   return { stream, headers, status: Number(headers[':status']) }

@@ -107,7 +107,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return
     }
     const isListed = (address: string) => addressesOf(config).includes(address)
-    answerControl(stream, headers, { hello, status: wireStatus, pool, audit, isListed }).catch((thrown: unknown) => {
+    answerControl(stream, headers, {
+      hello,
+      status: wireStatus,
+      pool,
+      audit,
+      isListed,
+      passedOn: streams.passedOn,
+    }).catch((thrown: unknown) => {
       // The tunnel broke while it was answered: nobody is left to hear it.
       log.debug('question.not-answered', { text: asHubError(thrown).message })
     })

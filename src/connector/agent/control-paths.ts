@@ -8,6 +8,7 @@ import {
   checkRequest,
   drainRequest,
   type Hello,
+  passedOnRequest,
   refusals,
   wireHeaders,
   wirePaths,
@@ -29,6 +30,7 @@ export interface ControlParts {
   readonly pool: TargetPool
   readonly audit: AuditLog
   readonly isListed: (virtualHost: string) => boolean
+  readonly passedOn: (stream: string) => number | undefined
 }
 
 interface Answer {
@@ -37,7 +39,7 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-/** Answers the questions of the hub that are no CONNECT: hello, status, drain, check. */
+/** Answers the questions of the hub that are no CONNECT: hello, status, drain, check, passed-on. */
 export async function answerControl(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -92,6 +94,10 @@ async function findAnswer(
     stream.once('close', () => gone.abort())
     const answer: CheckAnswer = await pool.check(virtualHost, gone.signal)
     return { status: 200, body: answer }
+  }
+  if (asked === `POST ${wirePaths.passedOn}`) {
+    const { stream: name } = passedOnRequest.parse(await readJson(stream))
+    return { status: 200, body: { bytes: parts.passedOn(name) } }
   }
   throw connectorErrors.QUESTION_WRONG({ text: `It does not know ${asked.slice(0, 100)}.` })
 }

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import type net from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
-import { wireHeaders } from '../wire.ts'
+import { wireHeaders, wirePaths } from '../wire.ts'
 import {
   auditOf,
   type ConnectorWorld,
@@ -205,6 +205,62 @@ test('bytes that wait for slow servers have a limit: the stream that holds most 
   expect(shed.stream.rstCode).toBe(11)
   good.stream.end('still here')
   expect((await readAll(good.stream)).toString()).toBe('still here')
+})
+
+describe('how far the bytes of a stream came that the hub lost', () => {
+  const ask = async (name: string) => (await hub.ask(wirePaths.passedOn, { stream: name })).body
+
+  test('is told after its tunnel broke, and of nothing else', async () => {
+    const got: Buffer[] = []
+    const server = await target(socket => void socket.on('data', chunk => got.push(chunk)))
+    await connectorWith(host('s4.virtual:25', server.address))
+    const session = await hub.session()
+    const { stream } = await openStream(session, 's4.virtual:25', 'test', 'one')
+    stream.write('a mail')
+    await waitFor(() => Buffer.concat(got).toString() === 'a mail')
+    session.destroy()
+    await waitFor(() => server.sockets.size === 0)
+    expect([await ask('one'), await ask('another')]).toEqual([{ bytes: 6 }, {}])
+  })
+
+  test('is told of one that stands, too, and then nothing more passes', async () => {
+    const got: Buffer[] = []
+    const server = await target(socket => void socket.on('data', chunk => got.push(chunk)))
+    const { folder } = await connectorWith(host('s4.virtual:25', server.address))
+    const { stream } = await openStream(await hub.session(), 's4.virtual:25', 'test', 'two')
+    stream.write('half ')
+    await waitFor(() => got.length > 0)
+    expect(await ask('two')).toEqual({ bytes: 5 })
+    stream.write('of it')
+    await waitFor(() => server.sockets.size === 0)
+    expect([Buffer.concat(got).toString(), await ask('two')]).toEqual(['half ', { bytes: 5 }])
+    const cut = ({ action }: { readonly action: string }) => action === 'stream.cut'
+    const entries = await auditOf(folder, lines => lines.some(cut))
+    expect(entries.find(cut)?.detail).toMatchObject({ virtualHost: 's4.virtual:25', because: 'the hub lost it' })
+  })
+
+  test('is not told of HTTP, where what comes in is not what goes out', async () => {
+    const server = await target(() => {})
+    const config = `    protocol: http\n    targets: ['${server.address}']\n    health: { every: 0s }\n    allow: [{ path: / }]\n`
+    await connectorWith(`  s4.virtual:80:\n${config}`)
+    const { stream } = await openStream(await hub.session(), 's4.virtual:80', 'test', 'web')
+    stream.write('GET / HTTP/1.1\r\nHost: s4.virtual\r\n\r\n')
+    await waitFor(() => server.sockets.size === 1)
+    expect([await ask('web'), await ask('web')]).toEqual([{}, {}])
+    await waitFor(() => server.sockets.size === 0)
+  })
+
+  test('counts as passed what a slow server has not taken yet', async () => {
+    const server = await target(socket => void socket.pause())
+    await connectorWith(host('slow.virtual:25', server.address))
+    const session = await hub.session()
+    const { stream } = await openStream(session, 'slow.virtual:25', 'test', 'three')
+    await new Promise(resolve => stream.write(Buffer.alloc(100_000), resolve))
+    // Frames are read in their order.
+    await new Promise(resolve => session.ping(resolve))
+    session.destroy()
+    expect(await ask('three')).toEqual({ bytes: 100_000 })
+  })
 })
 
 function* slices(bytes: Buffer): Generator<Buffer> {

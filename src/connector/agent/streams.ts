@@ -10,6 +10,7 @@ import type { ConnectorConfig, VirtualHost } from './connector-config.ts'
 import { refusalHeaders } from './control-paths.ts'
 import { connectorErrors } from './errors.ts'
 import { gateHttp } from './http-gate.ts'
+import { PassedOn } from './passed-on.ts'
 import { refusalBook } from './refusal-book.ts'
 import { type Splice, type SpliceEnd, splice } from './splice.ts'
 import type { TargetPool } from './targets.ts'
@@ -35,6 +36,8 @@ export interface Streams {
   /** Takes a CONNECT request of a tunnel; answers it in any case. */
   take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, node: string): void
   readonly openCount: () => number
+  /** Bytes of a stream that its target may have; it gets no more. Undefined: nothing is known of such a stream. */
+  passedOn(name: string): number | undefined
   /** Resets what the list in force no longer allows. */
   enforce(): void
   /** Refuses new streams from now on. */
@@ -44,6 +47,8 @@ export interface Streams {
 }
 
 interface OpenStream {
+  /** By which the hub asks for it; empty: not at all. */
+  readonly name: string
   readonly virtualHost: string
   readonly protocol: VirtualHost['protocol']
   readonly begun: number
@@ -55,6 +60,7 @@ interface OpenStream {
 export function createStreams({ pool, audit, clock, log, config }: StreamParts): Streams {
   const open = new Set<OpenStream>()
   const openPerHost = new Map<string, number>()
+  const ended = new PassedOn(clock)
   const refused = refusalBook(audit, clock)
   const emptied: (() => void)[] = []
   let isStopping = false
@@ -75,7 +81,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       answerRefusal(stream, error)
       return
     }
-    openStream(stream, host, { purpose, node }).catch((thrown: unknown) => {
+    openStream(stream, host, textOf(headers[wireHeaders.stream]), { purpose, node }).catch((thrown: unknown) => {
       const error = asHubError(thrown)
       log.error('stream.failed', { virtualHost: authority, code: error.code, text: error.message })
       stream.close(constants.NGHTTP2_INTERNAL_ERROR)
@@ -97,11 +103,13 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   async function openStream(
     stream: ServerHttp2Stream,
     host: VirtualHost,
+    name: string,
     from: { readonly purpose: string; readonly node: string },
   ): Promise<void> {
     const { address } = host
     const gone = new AbortController()
     const entry: OpenStream = {
+      name,
       virtualHost: address,
       protocol: host.protocol,
       begun: performance.now(),
@@ -155,12 +163,31 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       },
       onEnd: how => {
         count(entry, -1)
+        noteEnd(entry, ends)
         const ms = Math.round(performance.now() - entry.begun)
         audit.write('stream.closed', { virtualHost, target, how, ms, up: ends.upBytes(), down: ends.downBytes() })
       },
     })
     entry.splice = ends
     entry.cut = () => ends.cut()
+  }
+
+  /** What an HTTP gate lets pass is not what came in, so it says nothing about it. */
+  function noteEnd({ name, protocol }: OpenStream, ends: Splice): void {
+    if (name !== '' && protocol !== 'http') ended.note(name, ends.upBytes())
+  }
+
+  function passedOn(name: string): number | undefined {
+    const entry = [...open].find(each => each.name === name)
+    if (!entry) return ended.find(name)
+    // The hub gave it up first: what is under way to here must not arrive any more.
+    audit.write('stream.cut', {
+      virtualHost: entry.virtualHost,
+      target: entry.target ?? '',
+      because: 'the hub lost it',
+    })
+    entry.cut()
+    return entry.protocol === 'http' ? undefined : (entry.splice?.upBytes() ?? 0)
   }
 
   const noteHttp = (virtualHost: string, from: { readonly purpose: string; readonly node: string }) => (what: string) =>
@@ -235,6 +262,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   return {
     take,
     openCount: () => open.size,
+    passedOn,
     enforce,
     stop() {
       isStopping = true

@@ -15,6 +15,7 @@ import { locationErrors } from './errors.ts'
 import { hubLimits } from './limits.ts'
 import { createListener, type ListenAddress } from './listener.ts'
 import { authorityOf, openStream, type TunnelRequest } from './open-stream.ts'
+import { askPassedOn } from './passed-on.ts'
 import { checkPath, type PathCheck } from './path-check.ts'
 import { RefusalAudit } from './refusal-audit.ts'
 import { TunnelRegistry } from './registry.ts'
@@ -87,7 +88,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   const reachableListeners: ((location: string) => void)[] = []
   const startedAt = clock.now()
   let nodes: readonly string[] = options.listen?.nodes ?? []
-  let isClosing = false
+  const closing = new AbortController()
   let cancelRound = () => {}
 
   await book.refresh()
@@ -135,7 +136,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     void tunnel.closed().then(() => {
       traffic.gone(tunnel)
       log.info('connector.disconnected', { connector, location, reason: tunnel.reasonOfLoss })
-      if (isClosing) return
+      if (closing.signal.aborted) return
       if (registry.ofConnector(connector).length === 0) noteSeen(tunnel)
       if (registry.ofLocation(location).length === 0) awaySince.set(location, clock.now())
     })
@@ -150,7 +151,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     const running: Promise<void> = work()
       .catch((thrown: unknown) => {
         const error = asHubError(thrown)
-        if (!isClosing) log.warn(event, { code: error.code, text: error.message })
+        if (!closing.signal.aborted) log.warn(event, { code: error.code, text: error.message })
       })
       .finally(() => pending.delete(running))
     pending.add(running)
@@ -175,7 +176,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   function scheduleRound(): void {
     cancelRound = clock.after(hubLimits.refreshMs, () => {
       inBackground('connector.look-failed', lookAround)
-      if (!isClosing) scheduleRound()
+      if (!closing.signal.aborted) scheduleRound()
     })
   }
 
@@ -199,8 +200,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
 
   function tunnelTo(id: string): Tunnel {
     const { id: connector } = book.get(id)
-    const tunnels = registry.ofConnector(id).filter(({ isUsable }) => isUsable)
-    const tunnel = tunnels.find(({ isSuspect }) => !isSuspect) ?? tunnels[0]
+    const tunnel = registry.bestOf(id)
     if (!tunnel) throw locationErrors.CONNECTOR_AWAY({ connector })
     return tunnel
   }
@@ -213,7 +213,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
           // Tunnels that stand and still did not do are those of a connector that is stopping.
           const since = leftAt(via)
           const isEnrolled = book.list().some(each => each.location === via && !each.revoked)
-          if (isClosing || !isEnrolled || clock.now() - since > hubLimits.recentlyMs) return false
+          if (closing.signal.aborted || !isEnrolled || clock.now() - since > hubLimits.recentlyMs) return false
           return registry.awaitTunnel(via, clock, Math.min(waitMs, hubLimits.comingBackMs), signal)
         },
         noTunnel: target => {
@@ -221,6 +221,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
           traffic.refused(target.via, error.code)
           return error
         },
+        passedOn: (name, tunnel) => askPassedOn(name, tunnel, { registry, clock, signal: closing.signal }),
         onOpened(target, tunnel) {
           tunnel.openedCount++
           traffic.opened(target.via)
@@ -283,7 +284,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     onReachable: listener => void reachableListeners.push(listener),
     traffic: () => traffic.list(registry.all()),
     async close() {
-      isClosing = true
+      closing.abort()
       cancelRound()
       endWatch()
       for (const tunnel of registry.all()) tunnel.destroy('the hub is stopping')

@@ -36,6 +36,8 @@ export const hubLimits = {
   /** A connection waits this long for a connector that was there until a minute ago, or that a new start awaits. */
   comingBackMs: 10 * SECOND,
   recentlyMs: MINUTE,
+  /** How long a connector is waited for that can say how far the bytes of a lost stream came. */
+  passedOnMs: 20 * SECOND,
   /** How often the allow-list that connectors report is read anew. */
   helloMs: 30 * SECOND,
   /** How often records that other nodes of the hub write are read. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError, hubErrors } from '../../kernel/error.ts'
@@ -20,6 +21,8 @@ export interface Opener {
   noTunnel(target: StreamTarget): HubError
   onOpened(target: StreamTarget, tunnel: Tunnel): void
   onRefused(target: StreamTarget, tunnel: Tunnel, error: HubError): void
+  /** How many bytes of a stream that this tunnel carried the server may have. */
+  passedOn(name: string, tunnel: Tunnel): Promise<number | undefined>
 }
 
 /**
@@ -88,7 +91,7 @@ async function openSomewhere(
       throw refusal ?? opener.noTunnel(target)
     }
     tried.add(next)
-    const outcome = await tryTunnel(stream, next, target, purpose)
+    const outcome = await tryTunnel(stream, next, target, purpose, opener)
     if (outcome === undefined) {
       opener.onOpened(target, next)
       return
@@ -116,6 +119,7 @@ function tryTunnel(
   tunnel: Tunnel,
   target: StreamTarget,
   purpose: string | undefined,
+  opener: Opener,
 ): Promise<Failure | undefined> {
   const { connector } = tunnel.owner
   const lost = (): HubError | undefined => {
@@ -126,9 +130,10 @@ function tryTunnel(
     error: lost() ?? locationErrors.TUNNEL_LOST({ ...target, connector, reason }),
     isAnswer: false,
   })
+  const name = randomUUID()
   let carrier: ClientHttp2Stream
   try {
-    carrier = tunnel.connect(authorityOf(target.host, target.port), purpose)
+    carrier = tunnel.connect(authorityOf(target.host, target.port), name, purpose)
   } catch (thrown) {
     return Promise.resolve(notOpened(asHubError(thrown).message))
   }
@@ -151,7 +156,7 @@ function tryTunnel(
       carrier.off('close', onClosed)
       if (Number(headers[':status']) === 200) {
         if (stream.destroyed) return onGone()
-        stream.opened(tunnel.load, lost)
+        stream.opened(tunnel.load, lost, () => opener.passedOn(name, tunnel))
         return resolve(undefined)
       }
       carrier.close(constants.NGHTTP2_CANCEL)

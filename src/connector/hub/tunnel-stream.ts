@@ -39,6 +39,7 @@ export class TunnelStream extends Duplex {
   #load: Load | undefined
   #waitingBytes = 0
   #reasonOfLoss: (() => Error | undefined) | undefined
+  #passedOn: (() => Promise<number | undefined>) | undefined
   #isOpen = false
   /** Written before the other side took the connection. */
   #early: { readonly chunks: readonly Buffer[]; readonly written: Written } | undefined
@@ -56,11 +57,12 @@ export class TunnelStream extends Duplex {
   }
 
   /** The connector took the connection: from here on the stream belongs to this carrier. */
-  opened(load: Load, reasonOfLoss: () => Error | undefined): void {
+  opened(load: Load, reasonOfLoss: () => Error | undefined, passedOn: () => Promise<number | undefined>): void {
     const carrier = this.#carrier
     if (!carrier) throw new Error('a stream without a carrier cannot be open')
     this.#load = load
     this.#reasonOfLoss = reasonOfLoss
+    this.#passedOn = passedOn
     this.#isOpen = true
     carrier.on('data', (chunk: Buffer) => {
       load.receivedBytes += chunk.length
@@ -91,6 +93,14 @@ export class TunnelStream extends Duplex {
     const end = this.#earlyEnd
     this.#earlyEnd = undefined
     if (end) carrier.end(end)
+  }
+
+  /**
+   * After its end: how many of the bytes that were written the server may have. It gets no more from then on.
+   * Undefined: the connector does not know, or does not answer in time.
+   */
+  async passedOn(): Promise<number | undefined> {
+    return this.#passedOn?.()
   }
 
   override _read(): void {

@@ -119,11 +119,12 @@ export class Tunnel {
     return this.#closed
   }
 
-  /** A CONNECT to virtual host:port whose answer is still to come. Throws where the session takes none. */
-  connect(authority: string, purpose: string | undefined): ClientHttp2Stream {
+  /** A CONNECT to virtual host:port, by a name of its own, whose answer is still to come. Throws where the session takes none. */
+  connect(authority: string, name: string, purpose: string | undefined): ClientHttp2Stream {
     const stream = this.#session.request({
       ':method': 'CONNECT',
       ':authority': authority,
+      [wireHeaders.stream]: name,
       ...(purpose !== undefined && { [wireHeaders.purpose]: purpose }),
     })
     this.#openCount++

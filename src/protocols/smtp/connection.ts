@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError } from '../../kernel/error.ts'
+import { isTraced } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { AwaitedReply, ReplyWatch } from './awaited-reply.ts'
 import { smtpErrors } from './errors.ts'
@@ -24,6 +25,8 @@ export class SmtpConnection {
   rttMs = Number.POSITIVE_INFINITY
   /** Mails that were begun on this connection. */
   mailCount = 0
+  /** Octets that were written so far. */
+  writtenBytes = 0
   /** A transaction was left half-way; RSET has to come before the next one. */
   needsReset = false
   readonly #socket: Duplex
@@ -102,7 +105,10 @@ export class SmtpConnection {
       this.#socket.cork()
       process.nextTick(this.#writeOut)
     }
-    for (const piece of pieces) this.#socket.write(piece)
+    for (const piece of pieces) {
+      this.writtenBytes += Buffer.byteLength(piece)
+      this.#socket.write(piece)
+    }
   }
 
   readonly #writeOut = (): void => {
@@ -144,8 +150,11 @@ export class SmtpConnection {
     if (left === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#socket.cork()
-    // Called as well when the socket breaks.
-    for (const piece of pieces) this.#socket.write(piece, () => --left === 0 && resolve())
+    for (const piece of pieces) {
+      this.writtenBytes += piece.length
+      // Called as well when the socket breaks.
+      this.#socket.write(piece, () => --left === 0 && resolve())
+    }
     this.#socket.uncork()
     await this.#patient(promise, early, timeoutMs)
   }
@@ -175,6 +184,15 @@ export class SmtpConnection {
     this.#unlisten()
     this.#socket.pause()
     return this.#socket
+  }
+
+  /**
+   * After its end: true when the server cannot have all of the first `octets` that were written. Through TLS nobody can
+   * tell, and on a direct connection neither.
+   */
+  async fellShortOf(octets: number): Promise<boolean> {
+    const bytes = isTraced(this.#socket) ? await this.#socket.passedOn() : undefined
+    return bytes !== undefined && bytes < octets
   }
 
   /** Waits for no reply but the first that is due; with that one the connection ends. */

@@ -32,6 +32,11 @@ export interface Mail {
    * on the server may have the mail.
    */
   beforeCommit(): Promise<void>
+  /**
+   * Called when the last octets are written, with a question for the case that no answer comes: whether the server
+   * certainly lacks some of them (SmtpConnection.fellShortOf). It may take a while.
+   */
+  onWritten?(fellShort: () => Promise<boolean>): void
 }
 
 /** A mail the server took. */
@@ -168,6 +173,8 @@ async function close(
 ): Promise<Reply> {
   if (final.isSettled) return answeredEarly(connection, mail, final)
   connection.write(...last)
+  const { writtenBytes } = connection
+  mail.onWritten?.(() => connection.fellShortOf(writtenBytes))
   connection.limit(final, timeouts.dataEndMs)
   connection.needsReset = false
   written(final)
