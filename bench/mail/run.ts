@@ -11,14 +11,14 @@ import { missingNeeds } from '../../test/foreign/servers/needs.ts'
 import type { Contestant } from './contestant.ts'
 import { fetchmail } from './contestants/fetchmail.ts'
 import { getmail6 } from './contestants/getmail6.ts'
-import { isthmus } from './contestants/isthmus.ts'
+import { isthmus, isthmusOnSlowDisk } from './contestants/isthmus.ts'
 import { pipes } from './contestants/pipe.ts'
 import { type MemoryResult, measureMemory } from './memory.ts'
 import { memoryTable, summarize, throughputTable } from './report.ts'
 import { type RoundResult, runRound } from './round.ts'
 
 /** All that can run, in the order of the first round. */
-const contestants: readonly Contestant[] = [isthmus, ...pipes, getmail6, fetchmail]
+const contestants: readonly Contestant[] = [isthmus, isthmusOnSlowDisk, ...pipes, getmail6, fetchmail]
 const pristine = 'pristine@contoso.com'
 
 const { values } = parseArgs({

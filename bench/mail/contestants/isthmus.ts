@@ -5,6 +5,7 @@ import { startHub } from '../../../src/main.ts'
 import type { Contestant } from '../contestant.ts'
 
 const program = fileURLToPath(new URL('../../../src/cli/isthmus.js', import.meta.url))
+const slowDisk = new URL('../slow-disk.ts', import.meta.url).href
 
 /** The hub as people run it: `isthmus serve`, durable store, receipts, marks after the delivery, log on. */
 export const isthmus: Contestant = {
@@ -54,4 +55,15 @@ async function createCredential(dataFolder: string, user: string, password: stri
   })
   await hub.credentials.create('mailbox', { kind: 'basic', user, password })
   await hub.close()
+}
+
+/** The same where the disk takes its time for each flush. */
+export const isthmusOnSlowDisk: Contestant = {
+  ...isthmus,
+  name: 'isthmus-5ms',
+  setting: 'the same on a disk whose flush takes 5 ms longer',
+  async prepare(course) {
+    const { program: node, args } = await isthmus.prepare(course)
+    return { program: node, args: ['--import', slowDisk, ...args], env: { BENCH_FLUSH_MS: '5' } }
+  },
 }
