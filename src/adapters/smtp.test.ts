@@ -202,13 +202,15 @@ describe('a mail on its way to S/4HANA', () => {
         return Object.assign(socket, { passedOn })
       }
       const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, { tunnel })
-      return { twin, delivery: receiver.deliver(message(), attempt(message())) }
+      const effect = attempt(message())
+      return { twin, effect, delivery: receiver.deliver(message(), effect) }
     }
 
     test('is sent again at once when its last octet did not pass', async () => {
-      const { twin, delivery } = await lacking(1)
+      const { twin, effect, delivery } = await lacking(1)
       expect((await delivery).summary).toMatch(/^250 /)
-      expect([twin.received.length, twin.connections().total]).toEqual([1, 2])
+      // Recorded anew: the question took its time, and the delivery may belong to another hub by then.
+      expect([twin.received.length, twin.connections().total, effect.intents.length]).toEqual([1, 2, 2])
     })
 
     test.each([0, undefined])('stays unknown when %s of them are missing', async octets => {

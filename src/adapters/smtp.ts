@@ -11,7 +11,7 @@ import { smtpErrors } from '../protocols/smtp/errors.ts'
 import type { SmtpPool } from '../protocols/smtp/pool.ts'
 import { formatReply, type Reply } from '../protocols/smtp/reply.ts'
 import { openSession, type SmtpServer } from '../protocols/smtp/session.ts'
-import type { Mail, SentMail } from '../protocols/smtp/transaction.ts'
+import type { FellShort, Mail, SentMail } from '../protocols/smtp/transaction.ts'
 import { isWorthAnother, markAboutMail } from './smtp-again.ts'
 import { isBounced, writeBounce } from './smtp-bounce.ts'
 import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
@@ -92,11 +92,10 @@ class SmtpReceiver implements Receiver {
       content,
       someRefused: config['some-refused'],
       whenUnknown: config['on-unknown'] === 'send-again' ? ('soon' as const) : ('never' as const),
-      beforeCommit: once(() => effect.intend()),
     }
     let sent: SentMail
     try {
-      sent = await this.#send(mail, effect.signal)
+      sent = await this.#send(mail, effect)
     } catch (thrown) {
       const error = markAboutMail(thrown)
       const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
@@ -108,17 +107,24 @@ class SmtpReceiver implements Receiver {
   }
 
   /** Tries again at once where nothing can have been accepted and another connection may meet a better server. */
-  async #send(mail: Mail, signal: AbortSignal): Promise<SentMail> {
+  async #send(mail: Omit<Mail, 'beforeCommit'>, effect: Effect): Promise<SentMail> {
     const { config, log } = this.#context
+    const { signal } = effect
+    let beforeCommit = once(() => effect.intend())
     for (let again = 1; ; again++) {
-      let fellShort = async () => false
-      const onWritten = (ask: typeof fellShort) => {
+      let fellShort: FellShort = async () => false
+      const onHandedOver = (ask: FellShort) => {
         fellShort = ask
       }
       try {
-        return await this.#pool.send({ ...mail, onWritten }, signal)
+        return await this.#pool.send({ ...mail, beforeCommit, onHandedOver }, signal)
       } catch (thrown) {
-        const error = await this.#withoutDoubt(asHubError(thrown), fellShort)
+        let error = asHubError(thrown)
+        if (error.isOutcomeUnknown && (await fellShort(signal))) {
+          error = this.#notHandedOver(error)
+          // The question took its time: whether the delivery is still this hub's is asked anew.
+          beforeCommit = once(() => effect.intend())
+        }
         if (again > config['again-at-once'] || signal.aborted || !isWorthAnother(error, config.via !== undefined))
           throw error
         log.info('smtp.tried-again', { mail: mail.name, again, code: error.code, text: error.message })
@@ -126,12 +132,11 @@ class SmtpReceiver implements Receiver {
     }
   }
 
-  /** Where the end of the mail did not get through, the connector knows: then it is safe to send it again. */
-  async #withoutDoubt(error: HubError, fellShort: () => Promise<boolean>): Promise<HubError> {
-    if (!error.isOutcomeUnknown || !(await fellShort())) return error
+  /** The connector knows that the end of the mail did not get through: it is safe to send it again. */
+  #notHandedOver(cause: HubError): HubError {
     const server = `${this.#server.host}:${this.#server.port}`
     const text = 'its last octets did not pass the connector.'
-    return smtpErrors.CONNECTION_LOST({ server, phase: 'end of mail', text }, { cause: error })
+    return smtpErrors.CONNECTION_LOST({ server, phase: 'end of mail', text }, { cause })
   }
 
   async #inspect(message: Message, added: Uint8Array | undefined, server: string) {

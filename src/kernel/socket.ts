@@ -27,9 +27,9 @@ export interface ConnectRequest {
 export interface Traced {
   /**
    * After the end of the connection: how many of the bytes written to it the server may have; it gets no more of them.
-   * Undefined: nobody knows.
+   * Undefined: nobody knows, or none could be asked until the signal.
    */
-  passedOn(): Promise<number | undefined>
+  passedOn(signal: AbortSignal): Promise<number | undefined>
 }
 
 export function isTraced(socket: object): socket is Traced {

@@ -73,7 +73,8 @@ test('a quiet connection outlives a lost packet on a long line, which is silent 
 }, 120_000)
 
 describe('of a stream whose tunnel is lost', () => {
-  const passedOn = (stream: Duplex) => (isTraced(stream) ? stream.passedOn() : undefined)
+  const never = new AbortController().signal
+  const passedOn = (stream: Duplex, signal = never) => (isTraced(stream) ? stream.passedOn(signal) : undefined)
   /** A stream whose first bytes the server has; then the line breaks, and more is written. */
   async function broken(relay: Awaited<ReturnType<typeof startRelay>>): Promise<Duplex> {
     const stream = await open('echo.virtual', 7)
@@ -106,6 +107,15 @@ describe('of a stream whose tunnel is lost', () => {
     const stream = await broken(relay)
     await world.restart()
     expect(await passedOn(stream)).toBeUndefined()
+    await relay.close()
+  })
+
+  test('nobody waits for an answer who is to stop', async () => {
+    const relay = await startRelay(hub.port)
+    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
+    const stream = await broken(relay)
+    await world.agent.close(0)
+    expect(await passedOn(stream, AbortSignal.timeout(50))).toBeUndefined()
     await relay.close()
   })
 

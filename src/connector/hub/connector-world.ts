@@ -219,7 +219,13 @@ export async function startStandIn(
     }
     const hello = { version: '0.1.0', mode, run, virtualHosts: standIn.virtualHosts }
     const status = { ...hello, startedAt: 0, certificateEndsAt: 0, virtualHosts: [] }
-    const answer = headers[':path'] === '/hello' ? hello : headers[':path'] === '/check' ? options.check : status
+    const answers: Readonly<Record<string, unknown>> = {
+      '/hello': hello,
+      '/check': options.check,
+      '/status': status,
+      '/drain': status,
+    }
+    const answer = answers[String(headers[':path'])]
     stream.respond({ ':status': answer ? 200 : 404 })
     stream.end(JSON.stringify(answer ?? {}))
   })

@@ -3,6 +3,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isTraced } from '../../kernel/socket.ts'
 import { MINUTE } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
@@ -48,6 +49,16 @@ async function readAll(stream: Duplex): Promise<Buffer> {
 }
 
 describe('a stream', () => {
+  test('of a connector that does not know the question how far its bytes came: no answer, at once', async () => {
+    await connector()
+    const stream = await open()
+    const at = performance.now()
+    const never = new AbortController().signal
+    expect(isTraced(stream) && (await stream.passedOn(never))).toBeUndefined()
+    expect(performance.now() - at).toBeLessThan(hubLimits.passedOnMs / 2)
+    stream.destroy()
+  })
+
   test('carries bytes both ways, half-closes, and is gone afterwards', async () => {
     const { id } = await connector()
     const stream = await open()

@@ -3,7 +3,7 @@ import type { CertificateAuthority } from '../../auth/certificate-authority.ts'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { type Clock, steadyClock } from '../../kernel/time.ts'
 import { netErrors } from '../../protocols/net/errors.ts'
 import type { Records } from '../../store/port.ts'
 import { type ConnectorStatus, connectorStatus, type DrainRequest, wirePaths } from '../wire.ts'
@@ -89,6 +89,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   const startedAt = clock.now()
   let nodes: readonly string[] = options.listen?.nodes ?? []
   const closing = new AbortController()
+  const steady = steadyClock(clock)
   let cancelRound = () => {}
 
   await book.refresh()
@@ -221,7 +222,8 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
           traffic.refused(target.via, error.code)
           return error
         },
-        passedOn: (name, tunnel) => askPassedOn(name, tunnel, { registry, clock, signal: closing.signal }),
+        passedOn: (name, tunnel, signal) =>
+          askPassedOn(name, tunnel, { registry, clock: steady, signal: AbortSignal.any([closing.signal, signal]) }),
         onOpened(target, tunnel) {
           tunnel.openedCount++
           traffic.opened(target.via)

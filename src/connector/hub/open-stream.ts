@@ -22,7 +22,7 @@ export interface Opener {
   onOpened(target: StreamTarget, tunnel: Tunnel): void
   onRefused(target: StreamTarget, tunnel: Tunnel, error: HubError): void
   /** How many bytes of a stream that this tunnel carried the server may have. */
-  passedOn(name: string, tunnel: Tunnel): Promise<number | undefined>
+  passedOn(name: string, tunnel: Tunnel, signal: AbortSignal): Promise<number | undefined>
 }
 
 /**
@@ -156,7 +156,7 @@ function tryTunnel(
       carrier.off('close', onClosed)
       if (Number(headers[':status']) === 200) {
         if (stream.destroyed) return onGone()
-        stream.opened(tunnel.load, lost, () => opener.passedOn(name, tunnel))
+        stream.opened(tunnel.load, lost, signal => opener.passedOn(name, tunnel, signal))
         return resolve(undefined)
       }
       carrier.close(constants.NGHTTP2_CANCEL)

@@ -1,5 +1,7 @@
+import { asHubError } from '../../kernel/error.ts'
 import { type Clock, SECOND } from '../../kernel/time.ts'
 import { passedOnAnswer, wirePaths } from '../wire.ts'
+import { locationErrors } from './errors.ts'
 import { hubLimits } from './limits.ts'
 import type { TunnelRegistry } from './registry.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -9,7 +11,7 @@ const againMs = SECOND
 
 /**
  * Asks the connector of a stream, over another tunnel where its own is lost, how many of its bytes the server may have.
- * A connector that is away is waited for. Undefined: it does not know (it was started anew), or is not there in time.
+ * A connector that is away is waited for, by a clock that nobody sets back. Undefined: it does not know (it was started anew), or is not there in time.
  */
 export async function askPassedOn(
   name: string,
@@ -34,8 +36,10 @@ export async function askPassedOn(
       const timeoutMs = Math.min(leftMs, hubLimits.controlMs)
       const { bytes } = await tunnel.ask(wirePaths.passedOn, passedOnAnswer, { body: { stream: name }, timeoutMs })
       return bytes
-    } catch {
-      // One of an earlier version refuses the question; from one that is silent another tunnel may bring the answer.
+    } catch (thrown) {
+      // One of an earlier version does not know the question.
+      if (asHubError(thrown).code === locationErrors.CONNECTOR_REFUSED.code) return undefined
+      // Another tunnel may bring the answer.
       await registry.awaitTunnel(location, clock, Math.min(againMs, leftMs), signal)
     }
   }

@@ -60,10 +60,10 @@ export class TunnelRegistry {
     return this.all().filter(tunnel => tunnel.isAlive && tunnel.owner.connector === connector)
   }
 
-  /** A tunnel for a question to a connector: one that answers, where there is a choice. */
+  /** A tunnel for a question to a connector: one that has room and answers, where there is a choice. */
   bestOf(connector: string): Tunnel | undefined {
-    const usable = this.ofConnector(connector).filter(({ isUsable }) => isUsable)
-    return usable.find(({ isSuspect }) => !isSuspect) ?? usable[0]
+    const standing = this.ofConnector(connector).filter(({ isEnding }) => !isEnding)
+    return standing.find(({ isUsable, isSuspect }) => isUsable && !isSuspect) ?? standing[0]
   }
 
   ofLocation(location: string): readonly Tunnel[] {

@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants } from 'node:http2'
 import { Duplex } from 'node:stream'
+import type { Traced } from '../../kernel/socket.ts'
 import { locationErrors } from './errors.ts'
 
 /** Where a stream goes, as errors name it. */
@@ -17,6 +18,7 @@ export interface Load {
   receivedBytes: number
 }
 
+type AskPassedOn = Traced['passedOn']
 type Written = (error?: Error | null) => void
 
 const resetReasons = new Map<number, string>([
@@ -39,7 +41,7 @@ export class TunnelStream extends Duplex {
   #load: Load | undefined
   #waitingBytes = 0
   #reasonOfLoss: (() => Error | undefined) | undefined
-  #passedOn: (() => Promise<number | undefined>) | undefined
+  #passedOn: AskPassedOn | undefined
   #isOpen = false
   /** Written before the other side took the connection. */
   #early: { readonly chunks: readonly Buffer[]; readonly written: Written } | undefined
@@ -57,7 +59,7 @@ export class TunnelStream extends Duplex {
   }
 
   /** The connector took the connection: from here on the stream belongs to this carrier. */
-  opened(load: Load, reasonOfLoss: () => Error | undefined, passedOn: () => Promise<number | undefined>): void {
+  opened(load: Load, reasonOfLoss: () => Error | undefined, passedOn: AskPassedOn): void {
     const carrier = this.#carrier
     if (!carrier) throw new Error('a stream without a carrier cannot be open')
     this.#load = load
@@ -99,8 +101,8 @@ export class TunnelStream extends Duplex {
    * After its end: how many of the bytes that were written the server may have. It gets no more from then on.
    * Undefined: the connector does not know, or does not answer in time.
    */
-  async passedOn(): Promise<number | undefined> {
-    return this.#passedOn?.()
+  async passedOn(signal: AbortSignal): Promise<number | undefined> {
+    return this.#passedOn?.(signal)
   }
 
   override _read(): void {

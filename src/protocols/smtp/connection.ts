@@ -190,8 +190,8 @@ export class SmtpConnection {
    * After its end: true when the server cannot have all of the first `octets` that were written. Through TLS nobody can
    * tell, and on a direct connection neither.
    */
-  async fellShortOf(octets: number): Promise<boolean> {
-    const bytes = isTraced(this.#socket) ? await this.#socket.passedOn() : undefined
+  async fellShortOf(octets: number, signal: AbortSignal): Promise<boolean> {
+    const bytes = isTraced(this.#socket) ? await this.#socket.passedOn(signal) : undefined
     return bytes !== undefined && bytes < octets
   }
 

@@ -17,7 +17,7 @@ import {
   surroundings,
   twin,
 } from './smtp-world.ts'
-import { type Mail, sendMail } from './transaction.ts'
+import { type FellShort, type Mail, sendMail } from './transaction.ts'
 
 afterEach(closeWorld)
 
@@ -226,6 +226,39 @@ describe('refusals', () => {
       '.',
     ])
     expect([commits, connection.isUsable, connection.needsReset]).toEqual([0, true, true])
+  })
+})
+
+describe('what a connector is asked for after a loss', () => {
+  const bodies = [order, 'A: b\r\n\r\nbare\nline', `${order}${'and five more\r\n'.repeat(40_000)}`]
+
+  test('is every octet up to the end of the mail, whichever mail of the connection it is, by DATA or BDAT', async () => {
+    const server = await twin()
+    let lacking = 0
+    const connect = async (request: ConnectRequest) => {
+      const socket = await surroundings.connect(request)
+      const written = () => ('bytesWritten' in socket ? Number(socket.bytesWritten) : 0)
+      return Object.assign(socket, { passedOn: async () => written() - lacking })
+    }
+    const { upgrade } = surroundings.connect
+    const connection = await openSession(serverAt(server.port), {
+      ...surroundings,
+      connect: Object.assign(connect, { upgrade }),
+    })
+    const { signal } = new AbortController()
+    const modes: string[] = []
+    for (const body of [...bodies, ...bodies]) {
+      let ask: FellShort | undefined
+      const onHandedOver = (given: FellShort) => {
+        ask = given
+      }
+      modes.push((await send(connection, await mail(body, { onHandedOver }))).mode)
+      const told: unknown[] = []
+      for (lacking of [0, 1]) told.push(await ask?.(signal))
+      expect(told).toEqual([false, true])
+    }
+    expect(new Set(modes).size).toBe(2)
+    await connection.quit()
   })
 })
 

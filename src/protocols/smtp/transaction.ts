@@ -12,6 +12,9 @@ import { refusalError } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 import type { SmtpTimeouts } from './session.ts'
 
+/** Whether the server certainly lacks some octets of a mail (SmtpConnection.fellShortOf); it may take a while. */
+export type FellShort = (signal: AbortSignal) => Promise<boolean>
+
 /** A mail with its envelope, ready to be sent. */
 export interface Mail {
   /** Message-ID or another name by which a person can find it at the other side. */
@@ -32,11 +35,8 @@ export interface Mail {
    * on the server may have the mail.
    */
   beforeCommit(): Promise<void>
-  /**
-   * Called when the last octets are written, with a question for the case that no answer comes: whether the server
-   * certainly lacks some of them (SmtpConnection.fellShortOf). It may take a while.
-   */
-  onWritten?(fellShort: () => Promise<boolean>): void
+  /** Called when the last octets are written, with a question for the case that no answer comes. */
+  onHandedOver?(fellShort: FellShort): void
 }
 
 /** A mail the server took. */
@@ -174,7 +174,7 @@ async function close(
   if (final.isSettled) return answeredEarly(connection, mail, final)
   connection.write(...last)
   const { writtenBytes } = connection
-  mail.onWritten?.(() => connection.fellShortOf(writtenBytes))
+  mail.onHandedOver?.(signal => connection.fellShortOf(writtenBytes, signal))
   connection.limit(final, timeouts.dataEndMs)
   connection.needsReset = false
   written(final)
