@@ -5,7 +5,8 @@ import { askPassedOn } from './passed-on.ts'
 import { TunnelRegistry } from './registry.ts'
 import type { Tunnel } from './tunnel.ts'
 
-const carrier = { owner: { connector: 'c-1', location: 'dc-frankfurt', serial: '1' } } as Tunnel
+const owner = { connector: 'c-1', location: 'dc-frankfurt', serial: '1' }
+const carrier = { owner } as Tunnel
 const { signal } = new AbortController()
 
 /** A clock that jumps to whatever is waited for. */
@@ -37,7 +38,7 @@ test('one whose tunnels are all silent is asked again until the time is over', a
     asked++
     throw new Error('no answer')
   }
-  const tunnel = { ...carrier, hello: { run: '1' }, isAlive: true, isUsable: false, isEnding: false, ask }
+  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: false, isEnding: false, ask }
   const registry = new TunnelRegistry()
   registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
   expect(await askPassedOn('one', carrier, { registry, clock, signal })).toBeUndefined()
