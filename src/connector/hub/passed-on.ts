@@ -11,7 +11,8 @@ const againMs = SECOND
 
 /**
  * Asks the connector of a stream, over another tunnel where its own is lost, how many of its bytes the server may have.
- * A connector that is away is waited for, by a clock that nobody sets back. Undefined: it does not know (it was started anew), or is not there in time.
+ * A connector that is away is waited for, by a clock that nobody sets back. Undefined: it does not know (it was started
+ * anew), or is not there in time.
  */
 export async function askPassedOn(
   name: string,

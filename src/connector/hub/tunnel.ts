@@ -119,7 +119,7 @@ export class Tunnel {
     return this.#closed
   }
 
-  /** A CONNECT to virtual host:port, by a name of its own, whose answer is still to come. Throws where the session takes none. */
+  /** A CONNECT to virtual host:port, by a name of its own; its answer is to come. Throws where the session takes none. */
   connect(authority: string, name: string, purpose: string | undefined): ClientHttp2Stream {
     const stream = this.#session.request({
       ':method': 'CONNECT',
