@@ -78,7 +78,7 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
   const people = new Map<string, Stored>()
   for (const { id, value } of await records.list(area)) people.set(id, readStored(value))
 
-  async function write(stored: Stored): Promise<Person> {
+  async function write(stored: Stored, isNew = false): Promise<Person> {
     const { displayName, email, disabledAt, ...rest } = stored
     const value = {
       v: 1,
@@ -88,7 +88,8 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
       ...(disabledAt !== undefined && { disabledAt }),
     }
     await records.write(area, stored.name, value)
-    people.set(stored.name, stored)
+    // Somebody who was deleted while this was written stays so.
+    if (isNew || people.has(stored.name)) people.set(stored.name, stored)
     return personOf(stored)
   }
 
@@ -117,16 +118,19 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
       if (people.has(name)) throw peopleErrors.EXISTS({ kind, user: name })
       const now = clock.now()
       const { displayName, email, roles = [] } = input
-      return write({
-        name,
-        displayName,
-        email,
-        roles: [...new Set(roles)],
-        createdAt: now,
-        changedAt: now,
-        disabledAt: undefined,
-        passwordHash,
-      })
+      return write(
+        {
+          name,
+          displayName,
+          email,
+          roles: [...new Set(roles)],
+          createdAt: now,
+          changedAt: now,
+          disabledAt: undefined,
+          passwordHash,
+        },
+        true,
+      )
     },
     async update(name, change) {
       check(nameOf(name), change)
@@ -157,10 +161,10 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
     },
     withRole: role => holdersOf(role).map(({ name }) => name),
     async takeRole(role) {
-      for (const { name } of holdersOf(role)) {
-        const stored = known(name)
-        const roles = stored.roles.filter(each => each !== role)
-        await write({ ...stored, roles, changedAt: clock.now() })
+      // Looked for anew each time: somebody may be changed or deleted meanwhile.
+      for (let holder = holdersOf(role)[0]; holder; holder = holdersOf(role)[0]) {
+        const roles = holder.roles.filter(each => each !== role)
+        await write({ ...holder, roles, changedAt: clock.now() })
       }
     },
     async signIn(name, password) {

@@ -75,59 +75,50 @@ test('a quiet connection outlives a lost packet on a long line, which is silent 
 describe('of a stream whose tunnel is lost', () => {
   const never = new AbortController().signal
   const passedOn = (stream: Duplex, signal = never) => (isTraced(stream) ? stream.passedOn(signal) : undefined)
-  /** A stream whose first bytes the server has; then the line breaks, and more is written. */
-  async function broken(relay: Awaited<ReturnType<typeof startRelay>>): Promise<Duplex> {
+  let line: Awaited<ReturnType<typeof startRelay>>
+
+  beforeEach(async () => {
+    line = await startRelay(hub.port)
+    await connect(`hub: { nodes: ['127.0.0.1:${line.port}'] }\n`)
+  })
+  afterEach(() => line.close())
+
+  /** A stream of whose bytes the server has the first; then the line breaks, and more is written. */
+  async function broken(): Promise<Duplex> {
     const stream = await open('echo.virtual', 7)
     stream.on('error', () => {})
     stream.write('the first half')
     await once(stream, 'data')
-    relay.isDead = true
+    line.isDead = true
     stream.write(' and the second')
-    relay.cut()
+    line.cut()
     await waitFor(() => stream.destroyed)
-    relay.isDead = false
+    line.isDead = false
     return stream
   }
 
   test('the hub knows what reached the server, as soon as the connector is back', async () => {
-    const relay = await startRelay(hub.port)
-    await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
     const other = await open('echo.virtual', 7)
     other.on('error', () => {})
     other.write('two')
     await once(other, 'data')
-    const stream = await broken(relay)
+    const stream = await broken()
     expect([await passedOn(stream), await passedOn(other)]).toEqual(['the first half'.length, 'two'.length])
-    await relay.close()
   })
 
   test('a connector that was started anew knows nothing of it', async () => {
-    const relay = await startRelay(hub.port)
-    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
-    const stream = await broken(relay)
-    await world.restart()
+    const stream = await broken()
+    await world?.restart()
     expect(await passedOn(stream)).toBeUndefined()
-    await relay.close()
   })
 
-  test('nobody waits for an answer who is to stop', async () => {
-    const relay = await startRelay(hub.port)
-    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
-    const stream = await broken(relay)
-    await world.agent.close(0)
+  test('nobody waits for an answer who is to stop, nor when the hub stops', async () => {
+    const stream = await broken()
+    await world?.agent.close(0)
     expect(await passedOn(stream, AbortSignal.timeout(50))).toBeUndefined()
-    await relay.close()
-  })
-
-  test('nobody waits for an answer when the hub stops', async () => {
-    const relay = await startRelay(hub.port)
-    const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)
-    const stream = await broken(relay)
-    await world.agent.close(0)
     const asked = passedOn(stream)
     await hub.connectors.close()
     expect(await asked).toBeUndefined()
-    await relay.close()
   })
 })
 
