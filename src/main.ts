@@ -163,7 +163,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
     let connectors: Connectors | undefined
     const tunnel = (request: TunnelRequest) => connectors?.tunnel(request) ?? Promise.reject(hubErrors.STOPPING())
-    const connect = makeConnect(options.connectors ? { tunnel } : {})
+    const fateOf: Connect['fateOf'] = async (...question) => connectors?.fateOf(...question)
+    const connect = makeConnect(options.connectors ? { tunnel, fateOf } : {})
     const resealOthers = () => callers.reseal()
     const credentials = openCredentials({ records: store, vault, clock, connect, log, resealOthers })
     undo.push(() => credentials.close())

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,7 @@ import type { JsonObject } from '../kernel/json.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
+import type { Connect, SentOctets } from '../kernel/socket.ts'
 import { systemClock } from '../kernel/time.ts'
 import { firstValues, readMailHeader } from '../protocols/mime/header.ts'
 import { readMailFacts } from '../protocols/mime/mail-facts.ts'
@@ -56,11 +58,12 @@ function message(text: string = mailText, attributes: JsonObject = {}, body?: Bo
 }
 
 interface Attempt extends Effect {
-  readonly intents: number[]
+  /** What was noted with each. */
+  readonly intents: (JsonObject | undefined)[]
 }
 
 function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
-  const intents: number[] = []
+  const intents: (JsonObject | undefined)[] = []
   const scope: Scope = { message: mail, params: {}, flow: { name: 'mail-to-s4', stage: 'test' } }
   return {
     key: 'k',
@@ -68,8 +71,8 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
     isUnknown: false,
     scope,
     signal: new AbortController().signal,
-    intend: async () => {
-      intents.push(Date.now())
+    intend: async note => {
+      intents.push(note)
     },
     isFirst: async () => true,
     intents,
@@ -79,7 +82,12 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
 
 async function open(
   config: z.input<typeof smtpConfig>,
-  surroundings: { folder?: string; credential?: CredentialValue; tunnel?: () => Duplex } = {},
+  surroundings: {
+    folder?: string
+    credential?: CredentialValue
+    tunnel?: () => Duplex
+    fateOf?: Connect['fateOf']
+  } = {},
 ): Promise<Receiver> {
   const receiver = await smtp.open({
     config: smtpConfig.parse(config),
@@ -88,7 +96,10 @@ async function open(
     signal: new AbortController().signal,
     clock: systemClock,
     limits: defaultLimits,
-    connect: makeConnect({ tunnel: async () => surroundings.tunnel?.() ?? net.connect(0, '127.0.0.1') }),
+    connect: makeConnect({
+      tunnel: async () => surroundings.tunnel?.() ?? net.connect(0, '127.0.0.1'),
+      fateOf: surroundings.fateOf,
+    }),
     credential: async name => {
       if (!surroundings.credential) throw new Error(`no credential ${name}`)
       return surroundings.credential
@@ -192,52 +203,128 @@ describe('a mail on its way to S/4HANA', () => {
   })
 
   describe('that is lost behind a connector, with its answer due', () => {
-    /** The first connection breaks at the end of the mail; of its octets so many did not pass the connector. */
-    async function lacking(octets: number | undefined) {
-      const twin = await s4()
-      twin.faults.drop({ at: 'end' })
+    /** The connections of a receiver through a connector, and what the connector knows of the mail on the first one. */
+    function behind(twin: S4SmtpTwin, fate: { lacking: number; reply?: string } | undefined) {
+      const asked: { readonly stream: string; readonly mail: SentOctets }[] = []
+      let first: net.Socket | undefined
       const tunnel = () => {
         const socket = net.connect(twin.port, '127.0.0.1')
-        const passedOn = async () => (octets === undefined ? undefined : socket.bytesWritten - octets)
-        return Object.assign(socket, { passedOn })
+        first ??= socket
+        return Object.assign(socket, { trace: { location: 'dc-frankfurt', connector: 'c-1', stream: randomUUID() } })
       }
-      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, { tunnel })
+      const fateOf: Connect['fateOf'] = async ({ stream }, mail) => {
+        asked.push({ stream, mail })
+        if (!fate) return undefined
+        const { lacking, reply } = fate
+        return {
+          passedOn: (first?.bytesWritten ?? 0) - lacking,
+          reply: reply === undefined ? undefined : Buffer.from(reply),
+        }
+      }
+      return { tunnel, fateOf, asked }
+    }
+
+    /** The first connection breaks at the end of the mail; of its octets so many did not pass the connector. */
+    async function lost(fate: { lacking: number; reply?: string } | undefined, more: object = {}) {
+      const twin = await s4()
+      twin.faults.drop({ at: 'end' })
+      const connector = behind(twin, fate)
+      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port, ...more }, connector)
       const effect = attempt(message())
-      return { twin, effect, delivery: receiver.deliver(message(), effect) }
+      return { twin, effect, receiver, connector, delivery: receiver.deliver(message(), effect) }
     }
 
     test('is sent again at once when its last octet did not pass', async () => {
-      const { twin, effect, delivery } = await lacking(1)
+      const { twin, effect, delivery } = await lost({ lacking: 1 })
       expect((await delivery).summary).toMatch(/^250 /)
       // Recorded anew: the question took its time, and the delivery may belong to another hub by then.
       expect([twin.received.length, twin.connections().total, effect.intents.length]).toEqual([1, 2, 2])
     })
 
-    test.each([0, undefined])('stays unknown when %s of them are missing', async octets => {
-      const { twin, delivery } = await lacking(octets)
+    test.each([{ lacking: 0 }, { lacking: 0, reply: '354 what?' }, undefined])('stays unknown with %j', async fate => {
+      const { twin, delivery } = await lost(fate)
       expect((await failure(delivery)).code).toBe('SMTP_OUTCOME_UNKNOWN')
       expect(twin.connections().total).toBe(1)
+    })
+
+    test('is delivered when the connector has the answer, and refused when it says so', async () => {
+      const { twin, effect, delivery } = await lost({ lacking: 0, reply: '250 2.0.0 queued as 4711ABCD\r\n' })
+      expect(await delivery).toMatchObject({ summary: '250 2.0.0 queued as 4711ABCD', terms: ['4711ABCD'] })
+      expect([twin.connections().total, effect.intents.length]).toEqual([1, 1])
+      const refused = await failure((await lost({ lacking: 0, reply: '554 5.7.1 no\r\n' })).delivery)
+      expect([refused.code, refused.isOutcomeUnknown]).toEqual(['SMTP_REFUSED', false])
+      const later = await lost({ lacking: 0, reply: '421 4.3.2 closing\r\n' })
+      expect(await failure(later.delivery)).toMatchObject({ code: 'SMTP_REFUSED_FOR_NOW', isOutcomeUnknown: false })
+      // What it was told at the end of the mail it would be told again elsewhere: later.
+      expect(later.twin.connections().total).toBe(1)
     })
 
     test('but with its answer there, nobody asks', async () => {
       const twin = await s4()
       twin.faults.refuse({ at: 'end', code: 554 })
-      let asked = 0
-      const passedOn = async () => void asked++
-      const tunnel = () => Object.assign(net.connect(twin.port, '127.0.0.1'), { passedOn })
-      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, { tunnel })
+      const connector = behind(twin, undefined)
+      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port }, connector)
       expect((await failure(receiver.deliver(message(), attempt(message())))).code).toBe('SMTP_REFUSED')
-      expect(asked).toBe(0)
+      expect(connector.asked).toEqual([])
     })
 
     test('is tried again later where it is not tried at once', async () => {
-      const twin = await s4()
-      twin.faults.drop({ at: 'end' })
-      const tunnel = () => Object.assign(net.connect(twin.port, '127.0.0.1'), { passedOn: async () => 0 })
-      const config = { ...near, via: 'dc-frankfurt', port: twin.port, 'again-at-once': 0 }
-      const error = await failure((await open(config, { tunnel })).deliver(message(), attempt(message())))
+      const { delivery } = await lost({ lacking: 1 }, { 'again-at-once': 0 })
+      const error = await failure(delivery)
       expect([error.code, error.isOutcomeUnknown, error.retry]).toEqual(['SMTP_CONNECTION_LOST', false, 'soon'])
       expect(error.message).toContain('at end of mail, before the mail was handed over: its last octets did not pass')
+    })
+
+    describe('with the hub gone, too', () => {
+      /** A mail whose hub was killed; the next attempt has nothing but the note. */
+      async function killed(fate: { lacking: number; reply?: string } | undefined, more: object = {}) {
+        const { twin, effect, receiver, connector, delivery } = await lost(undefined, more)
+        await failure(delivery)
+        const note = effect.intents.at(-1)
+        const fateOf: Connect['fateOf'] = async ({ stream }, { mailAt, written }) => {
+          // By the same name and place, with what can be known before the last octet is written.
+          const [first] = connector.asked
+          expect([stream, mailAt]).toEqual([first?.stream, first?.mail.mailAt])
+          expect(written).toBeLessThanOrEqual(first?.mail.written ?? 0)
+          return fate && { passedOn: written - fate.lacking, reply: fate.reply ? Buffer.from(fate.reply) : undefined }
+        }
+        await receiver.close()
+        const config = { ...near, via: 'dc-frankfurt', port: twin.port, ...more }
+        const next = await open(config, { tunnel: connector.tunnel, fateOf })
+        const again = attempt(message(), { isUnknown: true, note, attempt: 2 })
+        return { twin, again, delivery: next.deliver(message(), again) }
+      }
+
+      test('it is in doubt where the connector does not know, or waits for the answer in vain', async () => {
+        for (const fate of [undefined, { lacking: 0 }]) {
+          const { twin, again, delivery } = await killed(fate)
+          expect((await failure(delivery)).code).toBe('SMTP_OUTCOME_UNKNOWN')
+          expect([twin.connections().total, again.intents]).toEqual([1, []])
+        }
+      })
+
+      test('it is delivered when the connector has the answer, also where it would be sent twice', async () => {
+        for (const more of [{}, { 'on-unknown': 'send-again' }]) {
+          const { twin, delivery } = await killed({ lacking: 0, reply: '250 2.0.0 queued as 4711ABCD\r\n' }, more)
+          expect(await delivery).toMatchObject({ summary: '250 2.0.0 queued as 4711ABCD', terms: ['4711ABCD'] })
+          expect(twin.connections().total).toBe(1)
+        }
+      })
+
+      test('it is sent when it did not get through; whatever happens to that, it is not in doubt', async () => {
+        const { twin, again, delivery } = await killed({ lacking: 1 })
+        expect((await delivery).summary).toMatch(/^250 /)
+        expect(twin.received).toHaveLength(1)
+        // First as it was, and then for the connection on which it goes.
+        expect(again.intents).toEqual([again.note, expect.objectContaining({ mailAt: expect.any(Number) })])
+        expect(again.intents[1]).not.toEqual(again.note)
+      })
+
+      test('a refusal is one, and the record ends with it', async () => {
+        const { again, delivery } = await killed({ lacking: 0, reply: '451 4.3.1 disk full\r\n' })
+        expect((await failure(delivery)).code).toBe('SMTP_REFUSED_FOR_NOW')
+        expect(again.intents).toEqual([again.note])
+      })
     })
   })
 

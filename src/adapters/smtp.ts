@@ -8,10 +8,11 @@ import { parseAddress } from '../protocols/smtp/address.ts'
 import { inspectContent } from '../protocols/smtp/content.ts'
 import type { Refusal } from '../protocols/smtp/envelope.ts'
 import { smtpErrors } from '../protocols/smtp/errors.ts'
+import { fateOfMail, type Handover, readHandover } from '../protocols/smtp/handover.ts'
 import type { SmtpPool } from '../protocols/smtp/pool.ts'
 import { formatReply, type Reply } from '../protocols/smtp/reply.ts'
 import { openSession, type SmtpServer } from '../protocols/smtp/session.ts'
-import type { FellShort, Mail, SentMail } from '../protocols/smtp/transaction.ts'
+import type { Mail, SentMail } from '../protocols/smtp/transaction.ts'
 import { isWorthAnother, markAboutMail } from './smtp-again.ts'
 import { isBounced, writeBounce } from './smtp-bounce.ts'
 import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
@@ -75,11 +76,7 @@ class SmtpReceiver implements Receiver {
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
     const { config, clock } = this.#context
     const name = nameOfMail(message)
-    const server = `${this.#server.host}:${this.#server.port}`
-    if (effect.isUnknown && config['on-unknown'] === 'set-aside') {
-      const text = 'That was in an earlier attempt, and it is not sent twice.'
-      throw smtpErrors.OUTCOME_UNKNOWN({ mail: name, server, text })
-    }
+    const server = this.#address
     const since = clock.now()
     const envelope = await readEnvelope(config, message, effect.scope)
     const head = await readHead(message.body)
@@ -95,7 +92,7 @@ class SmtpReceiver implements Receiver {
     }
     let sent: SentMail
     try {
-      sent = await this.#send(mail, effect)
+      sent = (await this.#sentEarlier(mail, effect)) ?? (await this.#send(mail, effect))
     } catch (thrown) {
       const error = markAboutMail(thrown)
       const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
@@ -106,24 +103,58 @@ class SmtpReceiver implements Receiver {
     return describeReceipt(sent, server, clock.now() - since)
   }
 
+  get #address(): string {
+    return `${this.#server.host}:${this.#server.port}`
+  }
+
+  /**
+   * The mail as an earlier attempt sent it, of which only a connector knows; undefined: it is to be sent. Throws
+   * SMTP_OUTCOME_UNKNOWN where nobody knows and it must not go twice, and what the server said where it refused it.
+   */
+  async #sentEarlier(mail: MailToSend, effect: Effect): Promise<SentMail | undefined> {
+    if (!effect.isUnknown) return undefined
+    try {
+      const fate = await this.#fateOf(readHandover(effect.note), mail, effect)
+      // It is in doubt no longer: as an intent of this attempt it is withdrawn with it.
+      if (fate === 'fell-short') await effect.intend(effect.note)
+      else if (fate) return fate
+      else if (this.#context.config['on-unknown'] === 'set-aside') {
+        const text = 'That was in an earlier attempt, and it is not sent twice.'
+        throw smtpErrors.OUTCOME_UNKNOWN({ mail: mail.name, server: this.#address, text })
+      }
+    } catch (thrown) {
+      // The same for what the server refused.
+      if (!asHubError(thrown).isOutcomeUnknown) await effect.intend(effect.note)
+      throw thrown
+    }
+    return undefined
+  }
+
   /** Tries again at once where nothing can have been accepted and another connection may meet a better server. */
-  async #send(mail: Omit<Mail, 'beforeCommit'>, effect: Effect): Promise<SentMail> {
+  async #send(mail: MailToSend, effect: Effect): Promise<SentMail> {
     const { config, log } = this.#context
     const { signal } = effect
-    let beforeCommit = once(() => effect.intend())
+    let recording: Promise<void> | undefined
     for (let again = 1; ; again++) {
-      let fellShort: FellShort = async () => false
-      const onHandedOver = (ask: FellShort) => {
-        fellShort = ask
+      let handover: Handover | undefined
+      // A record without a handover holds for every connection that is tried.
+      const beforeCommit: Mail['beforeCommit'] = given => {
+        handover = given
+        if (given) return effect.intend({ ...given })
+        recording ??= effect.intend()
+        return recording
+      }
+      const onHandedOver = (given: Handover) => {
+        handover = given
       }
       try {
         return await this.#pool.send({ ...mail, beforeCommit, onHandedOver }, signal)
       } catch (thrown) {
         let error = asHubError(thrown)
-        if (error.isOutcomeUnknown && (await fellShort(signal))) {
-          error = this.#notHandedOver(error)
-          // The question took its time: whether the delivery is still this hub's is asked anew.
-          beforeCommit = once(() => effect.intend())
+        if (error.isOutcomeUnknown) {
+          const fate = await this.#fateOf(handover, mail, effect)
+          if (fate === 'fell-short') error = this.#notHandedOver(error)
+          else if (fate) return fate
         }
         if (again > config['again-at-once'] || signal.aborted || !isWorthAnother(error, config.via !== undefined))
           throw error
@@ -132,11 +163,22 @@ class SmtpReceiver implements Receiver {
     }
   }
 
+  /** What a connector knows of a mail whose answer did not come. Throws what the server said where it refused it. */
+  async #fateOf(handover: Handover | undefined, mail: MailToSend, { signal }: Effect) {
+    if (!handover) return undefined
+    const { connect, log } = this.#context
+    const refuser = { server: this.#address, user: undefined }
+    const context = { refuser, from: mail.from?.text ?? '<>', bytes: mail.content.bytes }
+    const fate = await fateOfMail(handover, context, connect, signal)
+    if (fate && fate !== 'fell-short')
+      log.info('smtp.answer-found', { mail: mail.name, reply: formatReply(fate.reply), ...handover.trace })
+    return fate
+  }
+
   /** The connector knows that the end of the mail did not get through: it is safe to send it again. */
   #notHandedOver(cause: HubError): HubError {
-    const server = `${this.#server.host}:${this.#server.port}`
     const text = 'its last octets did not pass the connector.'
-    return smtpErrors.CONNECTION_LOST({ server, phase: 'end of mail', text }, { cause })
+    return smtpErrors.CONNECTION_LOST({ server: this.#address, phase: 'end of mail', text }, { cause })
   }
 
   async #inspect(message: Message, added: Uint8Array | undefined, server: string) {
@@ -215,6 +257,8 @@ class SmtpReceiver implements Receiver {
   }
 }
 
+type MailToSend = Omit<Mail, 'beforeCommit'>
+
 /** The beginning of a mail, enough to read its header. */
 async function readHead(body: Body): Promise<Uint8Array> {
   if (body.held) return body.held.subarray(0, headerLimits.blockBytes)
@@ -224,12 +268,6 @@ async function readHead(body: Body): Promise<Uint8Array> {
     if (hasWholeHeader(head)) break
   }
   return head
-}
-
-/** What is announced once holds for every connection that is tried. */
-function once(act: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  return () => (running ??= act())
 }
 
 function replyOf(error: HubError): string {

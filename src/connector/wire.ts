@@ -23,7 +23,7 @@ export const wirePaths = {
   drain: '/drain',
   /** hub → connector, POST over the tunnel: CheckRequest → CheckAnswer. Opens nothing that stays open. */
   check: '/check',
-  /** hub → connector, POST over the tunnel: PassedOnRequest → PassedOnAnswer. Cuts the stream where it still stands. */
+  /** hub → connector, POST over the tunnel: PassedOnRequest → PassedOnAnswer. Nothing more of the stream passes then. */
   passedOn: '/passed-on',
 } as const
 
@@ -162,13 +162,27 @@ export const checkAnswer = z.strictObject({
 })
 export type CheckAnswer = z.infer<typeof checkAnswer>
 
-/** Asks how far the bytes of a stream came that the hub lost. */
-export const passedOnRequest = z.strictObject({ stream: z.string().min(1).max(100) })
+/** Asks how far the bytes of a stream came that the hub lost, and what the target said to them. */
+export const passedOnRequest = z.strictObject({
+  stream: z.string().min(1).max(100),
+  /** Bytes that the hub wrote before the command MAIL of the mail that it asks for. */
+  mailAt: z.number().int().min(0),
+  /** Bytes that it takes at least to make the mail whole; where the target has fewer, the connection to it is cut. */
+  written: z.number().int().min(0),
+  /** How long the answer may wait for what the target is still to say. */
+  waitMs: z.number().int().min(0),
+})
+export type PassedOnRequest = z.infer<typeof passedOnRequest>
 
 export const passedOnAnswer = z.strictObject({
   /** Bytes that the target may have, and it gets no more; left out where the connector does not know. */
   bytes: z.number().int().min(0).optional(),
+  /** What a mail server replied to the end of the mail, in Base64; left out where nothing is known of that. */
+  reply: z.base64().optional(),
+  /** It is still to say so: ask again. */
+  isDue: z.literal(true).optional(),
 })
+export type PassedOnAnswer = z.infer<typeof passedOnAnswer>
 
 /**
  * Questions without a sign of life after which a tunnel is dead: two, and more on a long line, where one lost packet
@@ -192,4 +206,6 @@ export const wireLimits = {
   streams: 4000,
   /** Answers over the control paths. */
   controlBytes: 4 * 1024 * 1024,
+  /** How long an answer may wait for the target, at most. */
+  passedOnWaitMs: 5_000,
 } as const

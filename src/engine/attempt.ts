@@ -185,9 +185,10 @@ export class Attempt {
       key: `${this.claimed.id}/${path}`,
       attempt: this.claimed.attemptCount + 1,
       isUnknown: recorded?.state === 'intended',
+      note: recorded?.state === 'intended' ? recorded.fields : undefined,
       scope: this.#scope(message),
       signal: this.#controller.signal,
-      intend: () => this.#intend(path),
+      intend: note => this.#intend(path, note),
       isFirst: (name, summary) => this.#isFirst(`${path} ${name}`, summary),
     }
     let receipt: Receipt
@@ -234,17 +235,17 @@ export class Attempt {
     return `${place} #${crc32(content, crc32(facts)).toString(16).padStart(8, '0')}`
   }
 
-  async #intend(path: string): Promise<void> {
+  async #intend(path: string, note: JsonObject | undefined): Promise<void> {
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
     const receipt: StoredReceipt = {
       effect: path,
       state: 'intended',
       at: this.#options.clock.now(),
       summary: 'handing over',
-      fields: undefined,
+      fields: note,
       answer: undefined,
     }
-    this.#intended.push(path)
+    if (!this.#intended.includes(path)) this.#intended.push(path)
     await this.#options.store.receipt(this.claimed, receipt)
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where: path })
   }

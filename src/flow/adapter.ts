@@ -204,12 +204,17 @@ export interface Effect {
    * the other side may have it already. Ask it, repeat, or throw, as the receiver's configuration says.
    */
   readonly isUnknown: boolean
+  /** What that attempt noted with `intend`. */
+  readonly note?: JsonObject | undefined
   /** Values for templates in the receiver's configuration. */
   readonly scope: Scope
   /** Aborts when the step's time is over or the hub stops. */
   readonly signal: AbortSignal
-  /** Records, durably, that the other side may accept from now on. Await it before the point of no return. */
-  intend(): Promise<void>
+  /**
+   * Records, durably, that the other side may accept from now on. Await it before the point of no return. The note says
+   * how a later attempt can learn what became of it, and takes the place of an earlier one.
+   */
+  intend(note?: JsonObject): Promise<void>
   /**
    * For what goes out beside the effect and must not be repeated with it (a bounce): true at the first time over all
    * attempts, noted durably under `name` before it returns. A crash may cost it, and never doubles it.

@@ -214,7 +214,7 @@ test.each(['SIGKILL', 'SIGSTOP'] as const)('%s of one of two connectors under lo
   await world.until(
     'no delivery to wait',
     async () => (await world.find('state=queued&limit=200')).length === 0 && world.exchange.list(orders).length === 0,
-    hubLimits.passedOnMs + 10_000,
+    hubLimits.fateMs + 10_000,
   )
   const setAside = await world.find('state=set-aside&limit=200')
   const counts = timesArrived(twins)

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
-import { isTraced } from '../../kernel/socket.ts'
+import { traceOf } from '../../kernel/socket.ts'
 import { type HubWorld, startHubSide } from '../hub/connector-world.ts'
 import {
   auditOf,
@@ -74,7 +74,10 @@ test('a quiet connection outlives a lost packet on a long line, which is silent 
 
 describe('of a stream whose tunnel is lost', () => {
   const never = new AbortController().signal
-  const passedOn = (stream: Duplex, signal = never) => (isTraced(stream) ? stream.passedOn(signal) : undefined)
+  const fateOf = async (stream: Duplex, signal = never) => {
+    const trace = traceOf(stream) ?? expect.fail('the stream has no name')
+    return hub.connectors.fateOf(trace, { mailAt: 0, written: 1 }, signal)
+  }
   let line: Awaited<ReturnType<typeof startRelay>>
 
   beforeEach(async () => {
@@ -103,20 +106,21 @@ describe('of a stream whose tunnel is lost', () => {
     other.write('two')
     await once(other, 'data')
     const stream = await broken()
-    expect([await passedOn(stream), await passedOn(other)]).toEqual(['the first half'.length, 'two'.length])
+    const passedOn = [await fateOf(stream), await fateOf(other)].map(fate => fate?.passedOn)
+    expect(passedOn).toEqual(['the first half'.length, 'two'.length])
   })
 
   test('a connector that was started anew knows nothing of it', async () => {
     const stream = await broken()
     await world?.restart()
-    expect(await passedOn(stream)).toBeUndefined()
+    expect(await fateOf(stream)).toBeUndefined()
   })
 
   test('nobody waits for an answer who is to stop, nor when the hub stops', async () => {
     const stream = await broken()
     await world?.agent.close(0)
-    expect(await passedOn(stream, AbortSignal.timeout(50))).toBeUndefined()
-    const asked = passedOn(stream)
+    expect(await fateOf(stream, AbortSignal.timeout(50))).toBeUndefined()
+    const asked = fateOf(stream)
     await hub.connectors.close()
     expect(await asked).toBeUndefined()
   })

@@ -198,8 +198,7 @@ export async function startConnector(
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-connector-'))
   const configFile = join(folder, 'connector.yaml')
   const lines: ConnectorWorld['lines'] = []
-  await writeFile(configFile, yaml)
-  await enrol({ node: `127.0.0.1:${hub.port}`, token: hub.token, name: 'test', dataFolder: join(folder, 'data') })
+  const leave = () => rm(folder, { recursive: true, force: true })
   const start = () =>
     startAgent({
       configFile,
@@ -209,7 +208,15 @@ export async function startConnector(
       connect: makeConnect(),
       createTargetPool,
     })
-  let agent = await start()
+  const begin = async () => {
+    await writeFile(configFile, yaml)
+    await enrol({ node: `127.0.0.1:${hub.port}`, token: hub.token, name: 'test', dataFolder: join(folder, 'data') })
+    return start()
+  }
+  let agent = await begin().catch(async (error: unknown) => {
+    await leave()
+    throw error
+  })
   return {
     folder,
     lines,
@@ -223,7 +230,7 @@ export async function startConnector(
     },
     async close() {
       await agent.close(0)
-      await rm(folder, { recursive: true, force: true })
+      await leave()
     },
   }
 }

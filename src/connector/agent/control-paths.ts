@@ -8,6 +8,8 @@ import {
   checkRequest,
   drainRequest,
   type Hello,
+  type PassedOnAnswer,
+  type PassedOnRequest,
   passedOnRequest,
   refusals,
   wireHeaders,
@@ -30,7 +32,7 @@ export interface ControlParts {
   readonly pool: TargetPool
   readonly audit: AuditLog
   readonly isListed: (virtualHost: string) => boolean
-  readonly passedOn: (stream: string) => number | undefined
+  readonly passedOn: (request: PassedOnRequest, signal: AbortSignal) => Promise<PassedOnAnswer>
 }
 
 interface Answer {
@@ -90,16 +92,22 @@ async function findAnswer(
   if (asked === `POST ${wirePaths.check}`) {
     const { virtualHost } = checkRequest.parse(await readJson(stream))
     if (!parts.isListed(virtualHost)) throw connectorErrors.NOT_ALLOWED({ virtualHost })
-    const gone = new AbortController()
-    stream.once('close', () => gone.abort())
-    const answer: CheckAnswer = await pool.check(virtualHost, gone.signal)
+    const answer: CheckAnswer = await pool.check(virtualHost, goneWith(stream))
     return { status: 200, body: answer }
   }
   if (asked === `POST ${wirePaths.passedOn}`) {
-    const { stream: name } = passedOnRequest.parse(await readJson(stream))
-    return { status: 200, body: { bytes: parts.passedOn(name) } }
+    const request = passedOnRequest.parse(await readJson(stream))
+    return { status: 200, body: await parts.passedOn(request, goneWith(stream)) }
   }
   throw connectorErrors.QUESTION_WRONG({ text: `It does not know ${asked.slice(0, 100)}.` })
+}
+
+/** Aborts when the hub does not wait for the answer any more. */
+function goneWith(stream: ServerHttp2Stream): AbortSignal {
+  const gone = new AbortController()
+  if (stream.closed) gone.abort()
+  else stream.once('close', () => gone.abort())
+  return gone.signal
 }
 
 async function readJson(stream: ServerHttp2Stream): Promise<unknown> {

@@ -11,6 +11,10 @@ export interface Splice {
   readonly bytesInFlight: () => number
   /** performance.now() of the last byte in either direction. */
   readonly lastByteAt: () => number
+  /** performance.now() since when the hub is gone and the target only stays for its answer; undefined: it does not. */
+  readonly stayedSince: () => number | undefined
+  /** As if the hub were gone: nothing more of it reaches the target. */
+  leave(): void
   /** Resets both sides. */
   cut(because?: 'cut' | 'shed'): void
 }
@@ -20,6 +24,8 @@ export interface SpliceEnds {
   /** What `near` stands on, where it is not the stream of the tunnel itself: its buffers count too. */
   readonly below?: Duplex
   readonly far: Duplex
+  /** Who follows what passes by. While an answer is due the target may give it, also when the hub is gone. */
+  readonly watch?: DialogueWatch | undefined
   /** True when the hub reset the stream: node shows that as an orderly end first. */
   isReset?(): boolean
   /** The hub sees a reset. */
@@ -28,16 +34,25 @@ export interface SpliceEnds {
   onEnd(how: SpliceEnd): void
 }
 
+export interface DialogueWatch {
+  /** Octets for the target, and of it. */
+  asked(octets: Uint8Array): void
+  answered(octets: Uint8Array): void
+  readonly isAnswerDue: boolean
+}
+
 /** `shed`: too many bytes waited. */
 export type SpliceEnd = 'done' | 'target reset' | 'hub reset' | 'cut' | 'shed'
 
 /** Moves bytes both ways with backpressure. Each side may end its half alone; a reset of one resets the other. */
-export function splice({ near, below = near, far, isReset = () => false, resetNear, onEnd }: SpliceEnds): Splice {
+export function splice(ends: SpliceEnds): Splice {
+  const { near, below = near, far, watch, isReset = () => false, resetNear, onEnd } = ends
   const up = { bytes: 0 }
   const down = { bytes: 0 }
   let lastByteAt = performance.now()
   let how: SpliceEnd = 'done'
   let openSides = 2
+  let stayedSince: number | undefined
 
   // Sockets end their own half when the other side ends its (node's default); here each half ends by itself.
   far.allowHalfOpen = true
@@ -59,8 +74,16 @@ export function splice({ near, below = near, far, isReset = () => false, resetNe
 
   function move(from: Duplex, to: Duplex, count: { bytes: number }): void {
     from.on('data', (chunk: Buffer) => {
+      // What is still read of a hub that is gone would make half a command or mail of it.
+      if (from === near && how !== 'done') return
       count.bytes += chunk.length
       lastByteAt = performance.now()
+      if (from === near) watch?.asked(chunk)
+      else watch?.answered(chunk)
+      if (stayedSince !== undefined) {
+        if (!watch?.isAnswerDue) resetSocket(far)
+        return
+      }
       if (to.destroyed || to.writableEnded || to.write(chunk)) return
       from.pause()
       to.once('drain', () => {
@@ -71,6 +94,7 @@ export function splice({ near, below = near, far, isReset = () => false, resetNe
     from.once('end', () => {
       // node's hub sends an orderly end right before each reset; only when the reset stays out the end is meant.
       if (from === near) setImmediate(endFar)
+      else if (stayedSince !== undefined) resetSocket(far)
       else if (!to.destroyed) to.end()
     })
   }
@@ -84,7 +108,12 @@ export function splice({ near, below = near, far, isReset = () => false, resetNe
     if (how !== 'done') return
     how = because
     if (!near.destroyed || !below.destroyed) resetNear(because)
-    if (!far.destroyed) resetSocket(far)
+    if (far.destroyed) return
+    if (because === 'hub reset' && watch?.isAnswerDue && !far.readableEnded) {
+      stayedSince = performance.now()
+      // It may have waited for the hub to read.
+      far.resume()
+    } else resetSocket(far)
   }
 
   function sideIsOver(): void {
@@ -97,7 +126,12 @@ export function splice({ near, below = near, far, isReset = () => false, resetNe
     downBytes: () => down.bytes,
     bytesInFlight: () => heldBy(near) + heldBy(far) + (below === near ? 0 : heldBy(below)),
     lastByteAt: () => lastByteAt,
-    cut: (because = 'cut') => fail(because),
+    stayedSince: () => (far.destroyed ? undefined : stayedSince),
+    leave: () => fail('hub reset'),
+    cut(because = 'cut') {
+      if (stayedSince === undefined) fail(because)
+      else if (!far.destroyed) resetSocket(far)
+    },
   }
 }
 

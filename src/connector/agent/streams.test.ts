@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type net from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
 import { wireHeaders, wirePaths } from '../wire.ts'
 import {
@@ -19,6 +20,7 @@ import {
   type Target,
   waitFor,
 } from './agent-world.ts'
+import { streamLimits } from './streams.ts'
 
 let hub: StandInHub
 let world: ConnectorWorld | undefined
@@ -208,7 +210,8 @@ test('bytes that wait for slow servers have a limit: the stream that holds most 
 })
 
 describe('how far the bytes of a stream came that the hub lost', () => {
-  const ask = async (name: string) => (await hub.ask(wirePaths.passedOn, { stream: name })).body
+  const ask = async (stream: string, question: { mailAt?: number; written?: number; waitMs?: number } = {}) =>
+    (await hub.ask(wirePaths.passedOn, { stream, mailAt: 0, written: 0, waitMs: 0, ...question })).body
 
   test('is told after its tunnel broke, and of nothing else', async () => {
     const got: Buffer[] = []
@@ -260,6 +263,149 @@ describe('how far the bytes of a stream came that the hub lost', () => {
     await new Promise(resolve => session.ping(resolve))
     session.destroy()
     expect(await ask('three')).toEqual({ bytes: 100_000 })
+  })
+
+  describe('of a mail server', () => {
+    const mail = 'MAIL FROM:<a@b>\r\nDATA\r\nA: b\r\n\r\ntext\r\n.\r\n'
+    const begin = 23
+    const [greeting, goOn] = ['220 s4 SAPconnect\r\n', '250 ok\r\n354 go on\r\n']
+    const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+    /** A mail, or as much of it, for a server that answers it when it is told to; then the tunnel breaks. */
+    async function lost(octets = mail) {
+      const got: Buffer[] = []
+      const server = await target(socket => {
+        socket.write(greeting)
+        socket.on('error', () => {})
+        socket.on('data', chunk => {
+          got.push(chunk)
+          if (String(chunk).endsWith('DATA\r\n')) socket.write(goOn)
+        })
+      })
+      const smtp = host('s4.virtual:25', server.address).replace('protocol: tcp', 'protocol: smtp')
+      const { folder } = await connectorWith(smtp)
+      const session = await hub.session()
+      const { stream } = await openStream(session, 's4.virtual:25', 'test', 'mail')
+      const heard: Buffer[] = []
+      stream.on('data', (chunk: Buffer) => heard.push(chunk))
+      stream.write(octets.slice(0, begin))
+      await waitFor(() => String(Buffer.concat(heard)) === greeting + goOn)
+      stream.write(octets.slice(begin))
+      await waitFor(() => String(Buffer.concat(got)) === octets)
+      const answer = (text: string) => {
+        for (const socket of server.sockets) socket.write(text)
+      }
+      return { server, stream, session, heard, answer, folder }
+    }
+
+    test('what it answers to a whole mail is kept, also when nobody asks yet; then the connection ends', async () => {
+      const { server, session, answer, folder } = await lost()
+      session.destroy()
+      await hub.session()
+      expect(server.sockets.size).toBe(1)
+      answer('250-queued\r\n')
+      answer('250 as 4711\r\n')
+      await waitFor(() => server.sockets.size === 0)
+      expect(await ask('mail', { written: mail.length })).toEqual({
+        bytes: mail.length,
+        reply: base64('250-queued\r\n250 as 4711\r\n'),
+      })
+      // Nobody else's.
+      expect(await ask('mail', { mailAt: 1, written: mail.length })).toEqual({ bytes: mail.length })
+      const closed = await auditOf(folder, lines => lines.some(({ action }) => action === 'stream.closed'))
+      expect(closed.at(-1)?.detail).toMatchObject({ how: 'hub reset', up: mail.length })
+    })
+
+    test('who asks before it answers waits for it, and asks again when that takes long', async () => {
+      const { session, answer } = await lost()
+      session.destroy()
+      const question = { written: mail.length }
+      expect(await ask('mail', { ...question, waitMs: 50 })).toEqual({ bytes: mail.length, isDue: true })
+      const asked = ask('mail', { ...question, waitMs: 5000 })
+      answer('451 busy\r\n')
+      expect(await asked).toEqual({ bytes: mail.length, reply: base64('451 busy\r\n') })
+    })
+
+    test('an answer that went into the broken tunnel is told, too', async () => {
+      const { server, stream, heard, answer } = await lost()
+      const before = heard.length
+      answer('250 queued\r\n')
+      await waitFor(() => heard.length > before)
+      expect(await ask('mail', { written: mail.length })).toEqual({
+        bytes: mail.length,
+        reply: base64('250 queued\r\n'),
+      })
+      await waitFor(() => stream.closed && server.sockets.size === 0)
+    })
+
+    test('a server that ends without an answer is not waited for', async () => {
+      const { server, session } = await lost()
+      session.destroy()
+      await hub.session()
+      const asked = ask('mail', { written: mail.length, waitMs: 5000 })
+      const begun = performance.now()
+      for (const socket of server.sockets) socket.end()
+      expect(await asked).toEqual({ bytes: mail.length })
+      expect(performance.now() - begun).toBeLessThan(4000)
+      await waitFor(() => server.sockets.size === 0)
+    })
+
+    test('with half a mail it is left at once', async () => {
+      const { server, session } = await lost(mail.slice(0, -3))
+      session.destroy()
+      await waitFor(() => server.sockets.size === 0)
+      expect(await ask('mail', { written: mail.length })).toEqual({ bytes: mail.length - 3 })
+    })
+
+    test('with a mail to which the hub says there is more, too', async () => {
+      const { server, session, folder } = await lost()
+      session.destroy()
+      await hub.session()
+      expect(server.sockets.size).toBe(1)
+      expect(await ask('mail', { written: mail.length + 1, waitMs: 5000 })).toMatchObject({ bytes: mail.length })
+      await waitFor(() => server.sockets.size === 0)
+      const cut = ({ action }: { readonly action: string }) => action === 'stream.cut'
+      const entries = await auditOf(folder, lines => lines.some(cut))
+      expect(entries.find(cut)?.detail).toMatchObject({ because: 'the hub lost it' })
+    })
+
+    test('a hub that stands is not heard any more once it has asked', async () => {
+      const { server, stream, answer } = await lost()
+      expect(await ask('mail', { written: mail.length })).toEqual({ bytes: mail.length, isDue: true })
+      stream.write('MAIL FROM:<a@b>\r\n')
+      answer('250 queued\r\n')
+      await waitFor(() => server.sockets.size === 0)
+      expect(await ask('mail', { written: mail.length })).toEqual({
+        bytes: mail.length,
+        reply: base64('250 queued\r\n'),
+      })
+    })
+
+    test('that never answers is left after a while, and when it is taken off the list', async () => {
+      const clock = vi.spyOn(performance, 'now')
+      try {
+        const { server, session, folder } = await lost()
+        session.destroy()
+        await hub.session()
+        await pause(2 * streamLimits.lookEveryMs)
+        expect(server.sockets.size).toBe(1)
+        const later = performance.now() + streamLimits.stayMs
+        clock.mockImplementation(() => later)
+        await waitFor(() => server.sockets.size === 0)
+        const cut = ({ action }: { readonly action: string }) => action === 'stream.cut'
+        const entries = await auditOf(folder, lines => lines.some(cut))
+        expect(entries.find(cut)?.detail).toMatchObject({ because: 'no answer' })
+      } finally {
+        clock.mockRestore()
+      }
+      await world?.close()
+      const { server, session } = await lost()
+      session.destroy()
+      await hub.session()
+      expect(server.sockets.size).toBe(1)
+      await world?.write('virtual-hosts: {}\n')
+      await waitFor(() => server.sockets.size === 0)
+    })
   })
 })
 

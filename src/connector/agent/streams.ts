@@ -3,13 +3,14 @@ import { constants } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type Clock, SECOND } from '../../kernel/time.ts'
-import { refusals, wireHeaders } from '../wire.ts'
+import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type PassedOnAnswer, type PassedOnRequest, refusals, wireHeaders, wireLimits } from '../wire.ts'
 import type { AuditLog } from './audit-log.ts'
 import type { ConnectorConfig, VirtualHost } from './connector-config.ts'
 import { refusalHeaders } from './control-paths.ts'
 import { connectorErrors } from './errors.ts'
 import { gateHttp } from './http-gate.ts'
+import { MailWatch } from './mail-watch.ts'
 import { PassedOn } from './passed-on.ts'
 import { refusalBook } from './refusal-book.ts'
 import { type Splice, type SpliceEnd, splice } from './splice.ts'
@@ -19,6 +20,8 @@ export const streamLimits = {
   /** How often idle streams and bytes in flight are looked at. */
   lookEveryMs: SECOND,
   lookCloselyMs: 100,
+  /** How long a mail server may take to answer a mail whose hub is gone (RFC 5321 section 4.5.3.2.6). */
+  stayMs: 10 * MINUTE,
   /** Letters of the hub's words that are kept. */
   purposeLetters: 200,
 } as const
@@ -36,8 +39,8 @@ export interface Streams {
   /** Takes a CONNECT request of a tunnel; answers it in any case. */
   take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, node: string): void
   readonly openCount: () => number
-  /** Bytes of a stream that its target may have; it gets no more. Undefined: nothing is known of such a stream. */
-  passedOn(name: string): number | undefined
+  /** What became of a stream that the hub lost; its target gets no more of it. Empty: nothing is known of it. */
+  passedOn(request: PassedOnRequest, signal: AbortSignal): Promise<PassedOnAnswer>
   /** Resets what the list in force no longer allows. */
   enforce(): void
   /** Refuses new streams from now on. */
@@ -54,7 +57,11 @@ interface OpenStream {
   readonly begun: number
   target?: string
   splice?: Splice
+  /** Of a mail server. */
+  watch?: MailWatch | undefined
   cut(): void
+  /** Called when it is over. */
+  readonly onOver: (() => void)[]
 }
 
 export function createStreams({ pool, audit, clock, log, config }: StreamParts): Streams {
@@ -114,6 +121,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       protocol: host.protocol,
       begun: performance.now(),
       cut: () => cutEarly(),
+      onOver: [],
     }
     function cutEarly() {
       gone.abort()
@@ -152,18 +160,20 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
 
   function connectEnds(entry: OpenStream, stream: ServerHttp2Stream, near: Duplex, socket: Duplex): void {
     const { virtualHost, target = '' } = entry
+    entry.watch = entry.protocol === 'smtp' ? new MailWatch() : undefined
     const ends = splice({
       near,
       below: stream,
       far: socket,
+      watch: entry.watch,
       isReset: () => stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       resetNear: because => {
         stream.close(resetCodes[because])
         if (near !== stream) near.destroy()
       },
       onEnd: how => {
-        count(entry, -1)
         noteEnd(entry, ends)
+        count(entry, -1)
         const ms = Math.round(performance.now() - entry.begun)
         audit.write('stream.closed', { virtualHost, target, how, ms, up: ends.upBytes(), down: ends.downBytes() })
       },
@@ -173,21 +183,44 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   }
 
   /** What an HTTP gate lets pass is not what came in, so it says nothing about it. */
-  function noteEnd({ name, protocol }: OpenStream, ends: Splice): void {
-    if (name !== '' && protocol !== 'http') ended.note(name, ends.upBytes())
+  function noteEnd({ name, protocol, watch }: OpenStream, ends: Splice): void {
+    if (name !== '' && protocol !== 'http') ended.note(name, { bytes: ends.upBytes(), watch })
   }
 
-  function passedOn(name: string): number | undefined {
+  async function passedOn(request: PassedOnRequest, signal: AbortSignal): Promise<PassedOnAnswer> {
+    const { stream: name, mailAt, written, waitMs } = request
     const entry = [...open].find(each => each.name === name)
-    if (!entry) return ended.find(name)
-    // The hub gave it up first: what is under way to here must not arrive any more.
-    audit.write('stream.cut', {
-      virtualHost: entry.virtualHost,
-      target: entry.target ?? '',
-      because: 'the hub lost it',
-    })
+    if (entry) loseHub(entry, written)
+    if (entry?.splice?.stayedSince() !== undefined) {
+      await until(entry, Math.min(waitMs, wireLimits.passedOnWaitMs), signal)
+    }
+    const known = entry ? { bytes: entry.splice?.upBytes() ?? 0, watch: entry.watch } : ended.find(name)
+    if (!known || entry?.protocol === 'http') return {}
+    const reply = known.watch?.answerTo(mailAt)?.toString('base64')
+    return {
+      bytes: known.bytes,
+      ...(reply !== undefined && { reply }),
+      ...(entry?.splice?.stayedSince() !== undefined && { isDue: true as const }),
+    }
+  }
+
+  /** What is under way to here must not arrive any more; a connection that has less than a mail is of no use. */
+  function loseHub(entry: OpenStream, written: number): void {
+    const { virtualHost, target = '', splice } = entry
+    splice?.leave()
+    if (splice && splice.stayedSince() !== undefined && splice.upBytes() >= written) return
+    audit.write('stream.cut', { virtualHost, target, because: 'the hub lost it' })
     entry.cut()
-    return entry.protocol === 'http' ? undefined : (entry.splice?.upBytes() ?? 0)
+  }
+
+  /** Resolves when the stream is over, or after `ms`, or at the signal. */
+  async function until(entry: OpenStream, ms: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = clock.after(ms, resolve)
+    entry.onOver.push(resolve)
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    await promise
+    cancel()
   }
 
   const noteHttp = (virtualHost: string, from: { readonly purpose: string; readonly node: string }) => (what: string) =>
@@ -196,6 +229,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   function count(entry: OpenStream, change: 1 | -1): void {
     if (change === 1) open.add(entry)
     else if (!open.delete(entry)) return
+    else for (const done of entry.onOver) done()
     const now = (openPerHost.get(entry.virtualHost) ?? 0) + change
     if (now === 0) openPerHost.delete(entry.virtualHost)
     else openPerHost.set(entry.virtualHost, now)
@@ -237,6 +271,11 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     const waiting: { readonly entry: OpenStream; readonly bytes: number }[] = []
     for (const entry of open) {
       if (!entry.splice) continue
+      if (now - (entry.splice.stayedSince() ?? now) > streamLimits.stayMs) {
+        audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because: 'no answer' })
+        entry.cut()
+        continue
+      }
       if (now - entry.splice.lastByteAt() > (idleMs.get(entry.virtualHost) ?? 0)) {
         audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because: 'idle' })
         entry.cut()

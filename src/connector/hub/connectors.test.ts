@@ -3,7 +3,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isTraced } from '../../kernel/socket.ts'
+import { traceOf } from '../../kernel/socket.ts'
 import { MINUTE } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
@@ -54,8 +54,9 @@ describe('a stream', () => {
     const stream = await open()
     const at = performance.now()
     const never = new AbortController().signal
-    expect(isTraced(stream) && (await stream.passedOn(never))).toBeUndefined()
-    expect(performance.now() - at).toBeLessThan(hubLimits.passedOnMs / 2)
+    const trace = traceOf(stream) ?? expect.fail('the stream has no name')
+    expect(await hub.connectors.fateOf(trace, { mailAt: 0, written: 1 }, never)).toBeUndefined()
+    expect(performance.now() - at).toBeLessThan(hubLimits.fateMs / 2)
     stream.destroy()
   })
 

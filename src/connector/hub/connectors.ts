@@ -3,6 +3,7 @@ import type { CertificateAuthority } from '../../auth/certificate-authority.ts'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
+import type { Connect } from '../../kernel/socket.ts'
 import { type Clock, steadyClock } from '../../kernel/time.ts'
 import { netErrors } from '../../protocols/net/errors.ts'
 import type { Records } from '../../store/port.ts'
@@ -12,10 +13,10 @@ import { createEnrolRequests } from './enrol-requests.ts'
 import { EnrolTokens, type NewToken } from './enrol-token.ts'
 import { createEnrolment } from './enrolment.ts'
 import { locationErrors } from './errors.ts'
+import { askFate } from './fate.ts'
 import { hubLimits } from './limits.ts'
 import { createListener, type ListenAddress } from './listener.ts'
 import { authorityOf, openStream, type TunnelRequest } from './open-stream.ts'
-import { askPassedOn } from './passed-on.ts'
 import { checkPath, type PathCheck } from './path-check.ts'
 import { RefusalAudit } from './refusal-audit.ts'
 import { TunnelRegistry } from './registry.ts'
@@ -53,6 +54,8 @@ export interface LocationView {
 export interface Connectors {
   /** The way of a connection with `via`. Throws LOCATION_…, NET_NO_CONNECTOR, NET_CONNECT_TIMEOUT. */
   tunnel(request: TunnelRequest): Promise<Duplex>
+  /** What a connector knows of a mail whose connection is lost. */
+  readonly fateOf: NonNullable<Connect['fateOf']>
   /** Begins to listen where it is configured; resolves with host:port. */
   start(): Promise<string | undefined>
   /** Throws LOCATION_LISTENER_OFF, LOCATION_LOCATION_INVALID. */
@@ -90,6 +93,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   let nodes: readonly string[] = options.listen?.nodes ?? []
   const closing = new AbortController()
   const steady = steadyClock(clock)
+  const steadilyStartedAt = steady.now()
   let cancelRound = () => {}
 
   await book.refresh()
@@ -207,6 +211,13 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   }
 
   return {
+    fateOf: (trace, mail, signal) =>
+      askFate(trace, mail, {
+        registry,
+        clock: steady,
+        startedAt: steadilyStartedAt,
+        signal: AbortSignal.any([closing.signal, signal]),
+      }),
     tunnel: request =>
       openStream(request, {
         candidates: (location, address) => registry.candidates(location, address),
@@ -222,8 +233,6 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
           traffic.refused(target.via, error.code)
           return error
         },
-        passedOn: (name, tunnel, signal) =>
-          askPassedOn(name, tunnel, { registry, clock: steady, signal: AbortSignal.any([closing.signal, signal]) }),
         onOpened(target, tunnel) {
           tunnel.openedCount++
           traffic.opened(target.via)

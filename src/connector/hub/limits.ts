@@ -37,7 +37,11 @@ export const hubLimits = {
   comingBackMs: 10 * SECOND,
   recentlyMs: MINUTE,
   /** How long a connector is waited for that can say how far the bytes of a lost stream came. */
-  passedOnMs: 20 * SECOND,
+  fateMs: 20 * SECOND,
+  /** And at least so long after the hub has started: connectors come back within half a minute. */
+  fateAfterStartMs: MINUTE,
+  /** And how long the answer of a mail server that has a whole mail. */
+  answerMs: 2 * MINUTE,
   /** How often the allow-list that connectors report is read anew. */
   helloMs: 30 * SECOND,
   /** How often records that other nodes of the hub write are read. */

@@ -21,8 +21,6 @@ export interface Opener {
   noTunnel(target: StreamTarget): HubError
   onOpened(target: StreamTarget, tunnel: Tunnel): void
   onRefused(target: StreamTarget, tunnel: Tunnel, error: HubError): void
-  /** How many bytes of a stream that this tunnel carried the server may have. */
-  passedOn(name: string, tunnel: Tunnel, signal: AbortSignal): Promise<number | undefined>
 }
 
 /**
@@ -91,7 +89,7 @@ async function openSomewhere(
       throw refusal ?? opener.noTunnel(target)
     }
     tried.add(next)
-    const outcome = await tryTunnel(stream, next, target, purpose, opener)
+    const outcome = await tryTunnel(stream, next, target, purpose)
     if (outcome === undefined) {
       opener.onOpened(target, next)
       return
@@ -119,9 +117,8 @@ function tryTunnel(
   tunnel: Tunnel,
   target: StreamTarget,
   purpose: string | undefined,
-  opener: Opener,
 ): Promise<Failure | undefined> {
-  const { connector } = tunnel.owner
+  const { connector, location } = tunnel.owner
   const lost = (): HubError | undefined => {
     const reason = tunnel.reasonOfLoss
     return reason === undefined ? undefined : locationErrors.TUNNEL_LOST({ ...target, connector, reason })
@@ -156,7 +153,7 @@ function tryTunnel(
       carrier.off('close', onClosed)
       if (Number(headers[':status']) === 200) {
         if (stream.destroyed) return onGone()
-        stream.opened(tunnel.load, lost, signal => opener.passedOn(name, tunnel, signal))
+        stream.opened(tunnel.load, lost, { location, connector, stream: name })
         return resolve(undefined)
       }
       carrier.close(constants.NGHTTP2_CANCEL)

@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, constants } from 'node:http2'
 import { Duplex } from 'node:stream'
-import type { Traced } from '../../kernel/socket.ts'
+import type { Trace } from '../../kernel/socket.ts'
 import { locationErrors } from './errors.ts'
 
 /** Where a stream goes, as errors name it. */
@@ -18,7 +18,6 @@ export interface Load {
   receivedBytes: number
 }
 
-type AskPassedOn = Traced['passedOn']
 type Written = (error?: Error | null) => void
 
 const resetReasons = new Map<number, string>([
@@ -36,12 +35,13 @@ const resetReasons = new Map<number, string>([
  * kept, and written again.
  */
 export class TunnelStream extends Duplex {
+  /** Set when it is open. */
+  trace: Trace | undefined
   readonly #target: StreamTarget
   #carrier: ClientHttp2Stream | undefined
   #load: Load | undefined
   #waitingBytes = 0
   #reasonOfLoss: (() => Error | undefined) | undefined
-  #passedOn: AskPassedOn | undefined
   #isOpen = false
   /** Written before the other side took the connection. */
   #early: { readonly chunks: readonly Buffer[]; readonly written: Written } | undefined
@@ -59,12 +59,12 @@ export class TunnelStream extends Duplex {
   }
 
   /** The connector took the connection: from here on the stream belongs to this carrier. */
-  opened(load: Load, reasonOfLoss: () => Error | undefined, passedOn: AskPassedOn): void {
+  opened(load: Load, reasonOfLoss: () => Error | undefined, trace: Trace): void {
     const carrier = this.#carrier
     if (!carrier) throw new Error('a stream without a carrier cannot be open')
     this.#load = load
     this.#reasonOfLoss = reasonOfLoss
-    this.#passedOn = passedOn
+    this.trace = trace
     this.#isOpen = true
     carrier.on('data', (chunk: Buffer) => {
       load.receivedBytes += chunk.length
@@ -95,14 +95,6 @@ export class TunnelStream extends Duplex {
     const end = this.#earlyEnd
     this.#earlyEnd = undefined
     if (end) carrier.end(end)
-  }
-
-  /**
-   * After its end: how many of the bytes that were written the server may have. It gets no more from then on.
-   * Undefined: the connector does not know, or does not answer in time.
-   */
-  async passedOn(signal: AbortSignal): Promise<number | undefined> {
-    return this.#passedOn?.(signal)
   }
 
   override _read(): void {

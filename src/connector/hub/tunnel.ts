@@ -147,11 +147,15 @@ export class Tunnel {
   async ask<S extends z.ZodType>(
     path: string,
     schema: S,
-    { body, timeoutMs = hubLimits.controlMs }: { readonly body?: unknown; readonly timeoutMs?: number } = {},
+    {
+      body,
+      timeoutMs = hubLimits.controlMs,
+      signal,
+    }: { readonly body?: unknown; readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
   ): Promise<z.output<S>> {
     const { connector } = this.owner
     try {
-      const { status, words, text } = await exchange(this.#session, path, body, timeoutMs)
+      const { status, words, text } = await exchange(this.#session, path, body, { timeoutMs, signal })
       if (status !== 200) throw locationErrors.CONNECTOR_REFUSED({ connector, reason: words || `status ${status}` })
       return schema.parse(JSON.parse(text))
     } catch (thrown) {
@@ -215,7 +219,12 @@ function openSession(socket: TLSSocket): ClientHttp2Session {
   return session
 }
 
-async function exchange(session: ClientHttp2Session, path: string, body: unknown, timeoutMs: number) {
+async function exchange(
+  session: ClientHttp2Session,
+  path: string,
+  body: unknown,
+  { timeoutMs, signal: ended }: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
+) {
   const text = body === undefined ? undefined : JSON.stringify(body)
   const stream = session.request(
     {
@@ -226,9 +235,10 @@ async function exchange(session: ClientHttp2Session, path: string, body: unknown
     { endStream: text === undefined },
   )
   stream.on('error', () => {})
-  const signal = AbortSignal.timeout(timeoutMs)
-  const onTimeout = () => stream.destroy(new Error(`no answer within ${timeoutMs} ms`))
-  signal.addEventListener('abort', onTimeout)
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const signal = ended ? AbortSignal.any([timeout, ended]) : timeout
+  const onEnd = () => stream.destroy(new Error(timeout.aborted ? `no answer within ${timeoutMs} ms` : 'not waited for'))
+  signal.addEventListener('abort', onEnd)
   try {
     if (text !== undefined) stream.end(text)
     const [headers] = (await once(stream, 'response', { signal })) as [http2.IncomingHttpHeaders]
@@ -242,7 +252,7 @@ async function exchange(session: ClientHttp2Session, path: string, body: unknown
     const words = decodeWords(headers[wireHeaders.text])
     return { status: Number(headers[':status']), words, text: Buffer.concat(chunks).toString('utf8') }
   } finally {
-    signal.removeEventListener('abort', onTimeout)
+    signal.removeEventListener('abort', onEnd)
     if (!stream.closed) stream.close(http2.constants.NGHTTP2_CANCEL)
   }
 }

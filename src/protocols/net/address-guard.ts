@@ -63,7 +63,7 @@ export function guardConnect(connect: Connect, options: GuardOptions): Connect {
     return addresses
   }
 
-  return Object.assign(open, { upgrade: connect.upgrade })
+  return Object.assign(open, connect)
 }
 
 const resolveName: ResolveName = host => dns.promises.lookup(host, { all: true })

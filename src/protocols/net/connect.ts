@@ -12,6 +12,8 @@ type Tunnel = (request: ConnectRequest & { readonly via: string }) => Promise<Du
 export interface ConnectOptions {
   /** The way through on-premise connectors; without it a request with `via` fails with NET_NO_CONNECTOR. */
   readonly tunnel?: Tunnel | undefined
+  /** What on-premise connectors know of mails whose connections are lost. */
+  readonly fateOf?: Connect['fateOf']
   /** Resolves names instead of the system's name servers. */
   readonly lookup?: net.LookupFunction | undefined
 }
@@ -41,6 +43,7 @@ export function makeConnect(options: ConnectOptions = {}): Connect {
   return Object.assign(open, {
     upgrade: (socket: Duplex, request: ConnectRequest & { readonly tls: TlsWish }) =>
       startTls(socket, request, request.tls, request.timeoutMs),
+    ...(options.fateOf && { fateOf: options.fateOf }),
   })
 }
 

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asHubError, type HubError } from '../../kernel/error.ts'
-import { isTraced } from '../../kernel/socket.ts'
+import { type Trace, traceOf } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { AwaitedReply, ReplyWatch } from './awaited-reply.ts'
 import { smtpErrors } from './errors.ts'
@@ -29,6 +29,8 @@ export class SmtpConnection {
   writtenBytes = 0
   /** A transaction was left half-way; RSET has to come before the next one. */
   needsReset = false
+  /** By which a connector can be asked for this connection; not through TLS, where it cannot tell mails apart. */
+  readonly trace: Trace | undefined
   readonly #socket: Duplex
   readonly #clock: Clock
   readonly #reader: ReplyReader
@@ -43,6 +45,7 @@ export class SmtpConnection {
   constructor(socket: Duplex, { server, clock }: { readonly server: string; readonly clock: Clock }) {
     this.server = server
     this.#socket = socket
+    this.trace = traceOf(socket)
     this.#clock = clock
     this.#reader = new ReplyReader(server)
     this.#watch = new ReplyWatch(clock, ({ phase, timeoutMs = 0 }) =>
@@ -184,15 +187,6 @@ export class SmtpConnection {
     this.#unlisten()
     this.#socket.pause()
     return this.#socket
-  }
-
-  /**
-   * After its end: true when the server cannot have all of the first `octets` that were written. Through TLS nobody can
-   * tell, and on a direct connection neither.
-   */
-  async fellShortOf(octets: number, signal: AbortSignal): Promise<boolean> {
-    const bytes = isTraced(this.#socket) ? await this.#socket.passedOn(signal) : undefined
-    return bytes !== undefined && bytes < octets
   }
 
   /** Waits for no reply but the first that is due; with that one the connection ends. */

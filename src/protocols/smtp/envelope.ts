@@ -17,6 +17,8 @@ export interface Refusal {
 export interface Envelope {
   readonly accepted: readonly string[]
   readonly refused: readonly Refusal[]
+  /** Octets of the connection before the command MAIL. */
+  readonly mailAt: number
 }
 
 /**
@@ -28,11 +30,12 @@ export async function openEnvelope(
   mail: Mail,
   plan: SendPlan,
   timeouts: SmtpTimeouts,
-  onAccepted: () => void,
+  onAccepted: (envelope: Envelope) => void,
 ): Promise<Envelope> {
   const mailFrom = `MAIL FROM:<${mail.from?.text ?? ''}>${plan.parameters}`
   if (connection.needsReset) await reset(connection, timeouts)
   connection.needsReset = true
+  const mailAt = connection.writtenBytes
   const context = { from: mail.from?.text ?? '<>', bytes: mail.content.bytes }
   const [only, ...others] = mail.to
   if (plan.mode === 'data-pipelined' && only && others.length === 0)
@@ -42,8 +45,8 @@ export async function openEnvelope(
       ? await inTurn(connection, mailFrom, mail.to, timeouts)
       : await together(connection, mailFrom, mail.to, timeouts)
   if (replies.mail.code !== 250) throw refusalError(connection, replies.mail, { phase: 'MAIL FROM', ...context })
-  const envelope = judge(connection, mail, replies.recipients, context)
-  onAccepted()
+  const envelope = { ...judge(connection, mail, replies.recipients, context), mailAt }
+  onAccepted(envelope)
   if (plan.mode === 'bdat') return envelope
   const data = await connection.command('DATA', 'DATA', timeouts.dataStartMs)
   if (data.code !== 354) throw refusalError(connection, data, { phase: 'DATA', ...context })
@@ -57,8 +60,9 @@ async function openForOne(
   recipient: Address,
   context: Omit<RefusalContext, 'phase'>,
   timeouts: SmtpTimeouts,
-  onAccepted: () => void,
+  onAccepted: (envelope: Envelope) => void,
 ): Promise<Envelope> {
+  const envelope = { accepted: [recipient.text], refused: [], mailAt: connection.writtenBytes }
   const mail = connection.expect('MAIL FROM', timeouts.commandMs)
   const rcpt = connection.expect('RCPT TO', timeouts.commandMs)
   const data = connection.expect('DATA', timeouts.dataStartMs)
@@ -70,10 +74,10 @@ async function openForOne(
   const rcptReply = await rcpt.promise
   if (!refusal && !isYes(rcptReply))
     refusal = refusalError(connection, rcptReply, { phase: 'RCPT TO', recipient: recipient.text, ...context })
-  if (!refusal) onAccepted()
+  if (!refusal) onAccepted(envelope)
   else if (rcptReply.code === 421) throw refusal
   const dataReply = await data.promise
-  if (!refusal && dataReply.code === 354) return { accepted: [recipient.text], refused: [] }
+  if (!refusal && dataReply.code === 354) return envelope
   if (dataReply.code === 354) {
     // RFC 2920 section 3.1: a server may wait for a mail that is for nobody; an empty one ends that.
     const end = connection.expect('end of nothing', timeouts.dataEndMs)
@@ -130,7 +134,7 @@ function judge(
   mail: Mail,
   replies: readonly Reply[],
   context: Omit<RefusalContext, 'phase'>,
-): Envelope {
+): Omit<Envelope, 'mailAt'> {
   const accepted: string[] = []
   const refused: Refusal[] = []
   let firstRefusal: HubError | undefined

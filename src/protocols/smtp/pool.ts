@@ -78,9 +78,9 @@ export class SmtpPool {
       const isReused = connection.mailCount > 0
       let isCommitted = false
       let isHandedOn = false
-      const beforeCommit = () => {
+      const beforeCommit: Mail['beforeCommit'] = handover => {
         isCommitted = true
-        return mail.beforeCommit()
+        return mail.beforeCommit(handover)
       }
       const abort = () => leave(connection, before, smtpErrors.INTERRUPTED({ server: connection.server }))
       const endPatience = before && this.#follow(connection, before)

@@ -1,5 +1,4 @@
 import type { HubError } from '../../kernel/error.ts'
-import type { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
 import { formatReply, type Reply } from './reply.ts'
 
@@ -11,9 +10,16 @@ export interface RefusalContext {
   readonly recipient?: string
 }
 
+/** Whose reply it is, and who heard it. */
+export interface Refuser {
+  /** `host:port`. */
+  readonly server: string
+  /** Who is logged in. */
+  readonly user: string | undefined
+}
+
 /** What a 4xx or 5xx reply (or one that makes no sense at this point) means for the delivery. */
-export function refusalError(connection: SmtpConnection, reply: Reply, context: RefusalContext): HubError {
-  const { server } = connection
+export function refusalError({ server, user }: Refuser, reply: Reply, context: RefusalContext): HubError {
   const text = formatReply(reply)
   const { phase } = context
   const facts = { code: reply.code, status: reply.enhanced }
@@ -26,7 +32,7 @@ export function refusalError(connection: SmtpConnection, reply: Reply, context: 
   if (reply.code === 530) return smtpErrors.AUTH_NEEDED({ server, reply: text, ...facts })
   if (isTooLarge(reply)) return smtpErrors.TOO_LARGE({ server, bytes: context.bytes, text, ...facts })
   if (/SendAsDenied/i.test(text) || reply.enhanced === '5.7.60')
-    return smtpErrors.SEND_AS_DENIED({ server, user: connection.user, from: context.from, reply: text, ...facts })
+    return smtpErrors.SEND_AS_DENIED({ server, user, from: context.from, reply: text, ...facts })
   if (context.recipient !== undefined)
     return smtpErrors.RECIPIENT_REFUSED({ server, recipient: context.recipient, reply: text, ...facts })
   return smtpErrors.REFUSED({ server, phase, reply: text, ...facts })

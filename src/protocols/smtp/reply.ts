@@ -22,6 +22,17 @@ export function formatReply(reply: Reply): string {
 const lineForm = /^([2-5]\d\d)(?:([ -])(.*))?$/s
 const enhancedForm = /^([245]\.\d{1,3}\.\d{1,3})(?:\s|$)/
 
+/** One reply and nothing else; undefined where the bytes are none. */
+export function readReply(bytes: Uint8Array): Reply | undefined {
+  try {
+    const reader = new ReplyReader('')
+    const [reply, ...others] = reader.push(bytes)
+    return others.length > 0 || reader.isInside ? undefined : reply
+  } catch {
+    return undefined
+  }
+}
+
 /** Cuts the bytes of a connection into replies. */
 export class ReplyReader {
   readonly #server: string

@@ -1,10 +1,12 @@
 import { Duplex } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Body, heldBody } from '../../kernel/body.ts'
-import type { ConnectRequest } from '../../kernel/socket.ts'
+import type { Connect, ConnectRequest } from '../../kernel/socket.ts'
+import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { parseAddress } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
-import { openSession } from './session.ts'
+import { fateOfMail, type Handover, readHandover } from './handover.ts'
+import { openSession, type SmtpServer } from './session.ts'
 import {
   closeWorld,
   failure,
@@ -17,7 +19,7 @@ import {
   surroundings,
   twin,
 } from './smtp-world.ts'
-import { type FellShort, type Mail, sendMail } from './transaction.ts'
+import { type Mail, sendMail } from './transaction.ts'
 
 afterEach(closeWorld)
 
@@ -229,36 +231,129 @@ describe('refusals', () => {
   })
 })
 
-describe('what a connector is asked for after a loss', () => {
-  const bodies = [order, 'A: b\r\n\r\nbare\nline', `${order}${'and five more\r\n'.repeat(40_000)}`]
+describe('of a mail through a connector is told by what it can be asked for', () => {
+  const trace = { location: 'dc-frankfurt', connector: 'c-1', stream: 'one' }
 
-  test('is every octet up to the end of the mail, whichever mail of the connection it is, by DATA or BDAT', async () => {
-    const server = await twin()
-    let lacking = 0
+  /** A session whose octets up to the last mail, and that mail itself, are known from the other side. */
+  async function traced({ port }: { readonly port: number }, options: Partial<SmtpServer> = {}) {
+    const heard: Buffer[] = []
     const connect = async (request: ConnectRequest) => {
       const socket = await surroundings.connect(request)
-      const written = () => ('bytesWritten' in socket ? Number(socket.bytesWritten) : 0)
-      return Object.assign(socket, { passedOn: async () => written() - lacking })
+      const write = socket.write.bind(socket)
+      return Object.assign(socket, {
+        trace,
+        write: (piece: string | Uint8Array, ...more: []) => {
+          heard.push(Buffer.from(piece))
+          return write(piece, ...more)
+        },
+      })
     }
     const { upgrade } = surroundings.connect
-    const connection = await openSession(serverAt(server.port), {
-      ...surroundings,
-      connect: Object.assign(connect, { upgrade }),
-    })
-    const { signal } = new AbortController()
-    const modes: string[] = []
-    for (const body of [...bodies, ...bodies]) {
-      let ask: FellShort | undefined
-      const onHandedOver = (given: FellShort) => {
-        ask = given
+    const through = { ...surroundings, connect: Object.assign(connect, { upgrade }) }
+    const connection = await openSession(serverAt(port, options), through)
+    return { connection, octets: () => Buffer.concat(heard).toString('latin1') }
+  }
+
+  const bodies = [order, 'A: b\r\n\r\nbare\nline', '', `${order}${'.and five more\r\n'.repeat(40_000)}`]
+  const kinds = { all: {}, plain: { pipelining: false, chunking: false } }
+
+  test.each(Object.entries(kinds))('where it begins, and where it ends: %s', async (name, extensions) => {
+    const { connection, octets } = await traced(await twin({ extensions }))
+    const modes = new Set<string>()
+    for (const to of [['orders@s4.example'], ['orders@s4.example', 'sales@s4.example']]) {
+      for (const body of bodies) {
+        const told: { least?: Handover | undefined; exact?: Handover } = {}
+        const sent = await send(
+          connection,
+          await mail(body, {
+            to: to.map(text => parseAddress(text)),
+            async beforeCommit(given) {
+              told.least = given
+            },
+            onHandedOver(given) {
+              told.exact = given
+            },
+          }),
+        )
+        modes.add(sent.mode)
+        const { least, exact } = told
+        expect([least?.mailAt, exact?.mailAt]).toEqual(Array(2).fill(octets().lastIndexOf('MAIL FROM')))
+        expect(exact?.written).toBe(octets().length)
+        // Less than the whole mail, and more than all of it but its end and what DATA adds.
+        expect(least?.written).toBeLessThanOrEqual(octets().length)
+        expect(least?.written).toBeGreaterThanOrEqual((least?.mailAt ?? 0) + body.length)
+        expect(exact).toMatchObject({ trace, accepted: to, refused: [], mode: sent.mode })
+        expect(readHandover(JSON.parse(JSON.stringify(exact)))).toEqual(exact)
       }
-      modes.push((await send(connection, await mail(body, { onHandedOver }))).mode)
-      const told: unknown[] = []
-      for (lacking of [0, 1]) told.push(await ask?.(signal))
-      expect(told).toEqual([false, true])
     }
-    expect(new Set(modes).size).toBe(2)
+    expect(modes.size).toBe(name === 'all' ? 2 : 1)
     await connection.quit()
+  })
+
+  test('nothing of one on a direct connection, nor behind STARTTLS', async () => {
+    const tls = await makeTwinCertificate()
+    const server = await twin({ tls })
+    const { connection } = await traced(server, { security: 'starttls', tls: { ca: tls.ca } })
+    const told: unknown[] = []
+    const watching = {
+      beforeCommit: async (given: unknown) => void told.push(given),
+      onHandedOver: (given: unknown) => void told.push(given),
+    }
+    for (const each of [await session(server.port), connection]) await send(each, await mail(order, watching))
+    expect(told).toEqual([undefined, undefined])
+    await connection.quit()
+  })
+})
+
+describe('what became of a mail, as a connector knows it', () => {
+  const handover: Handover = {
+    trace: { location: 'dc-frankfurt', connector: 'c-1', stream: 'one' },
+    mailAt: 20,
+    written: 100,
+    accepted: ['orders@s4.example'],
+    refused: [],
+    mode: 'data',
+    hasRepairedLineEnds: false,
+  }
+  const context = { refuser: { server: 's4:25', user: undefined }, from: 'buyer@contoso.example', bytes: 70 }
+  const { signal } = new AbortController()
+  const asked: unknown[] = []
+  const fate = (passedOn: number, reply?: string) => {
+    const known = { passedOn, reply: reply === undefined ? undefined : Buffer.from(reply) }
+    const fateOf: Connect['fateOf'] = async (...question) => {
+      asked.push(question)
+      return known
+    }
+    return fateOfMail(handover, context, { fateOf }, signal)
+  }
+
+  test('with an octet missing it fell short, whatever else is said', async () => {
+    expect(await fate(99)).toBe('fell-short')
+    expect(await fate(99, '250 ok\r\n')).toBe('fell-short')
+    expect(asked[0]).toEqual([handover.trace, { mailAt: 20, written: 100 }, signal])
+  })
+
+  test('with the answer there it is sent, or refused', async () => {
+    const sent = await fate(100, '250-2.0.0 queued\r\n250 as 4711\r\n')
+    expect(sent).toMatchObject({ reply: { code: 250, lines: ['2.0.0 queued', 'as 4711'] }, bytes: 70, mode: 'data' })
+    const refused = await failure(fate(100, '451 4.3.1 disk full\r\n'))
+    expect([refused.code, refused.isOutcomeUnknown, refused.fields['phase']]).toEqual([
+      'SMTP_REFUSED_FOR_NOW',
+      false,
+      'end of mail',
+    ])
+  })
+
+  test.each([undefined, '', '250 half', '250-half\r\n', '354 what?\r\n', 'HTTP/1.1 200 OK\r\n', '250 a\r\n250 b\r\n'])(
+    '%j says nothing',
+    async reply => {
+      expect(await fate(100, reply)).toBeUndefined()
+    },
+  )
+
+  test('nobody is asked where nobody can be, and not every note is a handover', async () => {
+    expect(await fateOfMail(handover, context, {}, signal)).toBeUndefined()
+    expect([readHandover(undefined), readHandover({ mailAt: 1 })]).toEqual([undefined, undefined])
   })
 })
 

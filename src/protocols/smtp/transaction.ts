@@ -5,15 +5,13 @@ import type { AwaitedReply } from './awaited-reply.ts'
 import type { SmtpConnection } from './connection.ts'
 import type { Content } from './content.ts'
 import { DotStuffer } from './dot-stuffing.ts'
-import { openEnvelope, type Refusal } from './envelope.ts'
+import { type Envelope, openEnvelope, type Refusal } from './envelope.ts'
 import { smtpErrors } from './errors.ts'
+import { concludeMail, type Handover, isAnswer } from './handover.ts'
 import { planMail, type SendMode } from './plan.ts'
 import { refusalError } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 import type { SmtpTimeouts } from './session.ts'
-
-/** Whether the server certainly lacks some octets of a mail (SmtpConnection.fellShortOf); it may take a while. */
-export type FellShort = (signal: AbortSignal) => Promise<boolean>
 
 /** A mail with its envelope, ready to be sent. */
 export interface Mail {
@@ -32,11 +30,12 @@ export interface Mail {
   readonly whenUnknown: RetryClass
   /**
    * Called once, as soon as a recipient was accepted; the last octets are written only after it resolved. From then
-   * on the server may have the mail.
+   * on the server may have the mail. On a connection through a connector the handover says by what it can be asked for;
+   * its `written` is what the mail has at least.
    */
-  beforeCommit(): Promise<void>
-  /** Called when the last octets are written, with a question for the case that no answer comes. */
-  onHandedOver?(fellShort: FellShort): void
+  beforeCommit(handover: Handover | undefined): Promise<void>
+  /** Called when the last octets are written, with what they come to. */
+  onHandedOver?(handover: Handover): void
 }
 
 /** A mail the server took. */
@@ -64,31 +63,34 @@ export async function sendMail(
   const plan = planMail(connection, mail)
   connection.mailCount++
   const commit = new Commit(mail)
+  const facts = { mode: plan.mode, hasRepairedLineEnds: plan.mode !== 'bdat' && mail.content.facts.hasBareLineEnd }
+  const handoverOf = (envelope: Envelope, written: number): Handover | undefined =>
+    connection.trace && { trace: connection.trace, written, ...facts, ...envelope }
   let isFollowed = false
-  const written = (final: AwaitedReply) => {
-    isFollowed = onWritten(final)
-  }
   try {
-    const envelope = await openEnvelope(connection, mail, plan, timeouts, () => commit.start())
+    const leastWritten = () => connection.writtenBytes + mail.content.bytes + endBytesMin
+    const envelope = await openEnvelope(connection, mail, plan, timeouts, given =>
+      commit.start(handoverOf(given, leastWritten())),
+    )
+    const written = (final: AwaitedReply) => {
+      const handover = handoverOf(envelope, connection.writtenBytes)
+      if (handover) mail.onHandedOver?.(handover)
+      isFollowed = onWritten(final)
+    }
     const send = plan.mode === 'bdat' ? sendByBdat : sendByData
     const reply = await send({ connection, mail, timeouts, commit, written })
     // RFC 5321 section 4.1.1.4: the end of a mail ends its transaction, whatever the answer. Not every server knows.
     if (!isFollowed) connection.needsReset = reply.code !== 250
-    if (reply.code >= 400) {
-      throw refusalError(connection, reply, {
-        phase: 'end of mail',
-        from: nameOf(mail.from),
-        bytes: mail.content.bytes,
-      })
-    }
-    const { accepted, refused } = envelope
-    const hasRepairedLineEnds = plan.mode !== 'bdat' && mail.content.facts.hasBareLineEnd
-    return { reply, accepted, refused, mode: plan.mode, bytes: mail.content.bytes, hasRepairedLineEnds }
+    const context = { refuser: connection, from: nameOf(mail.from), bytes: mail.content.bytes }
+    return concludeMail(reply, { ...facts, ...envelope }, context)
   } finally {
     // Whoever counts on the callback must not find it still running after the mail has ended.
     await commit.settled()
   }
 }
+
+/** What ends a mail has so many octets at least: the final dot, or the command of its chunk. */
+const endBytesMin = '.\r\n'.length
 
 /** A mail on its way, from the moment when the server waits for its octets. */
 interface Transfer {
@@ -173,8 +175,6 @@ async function close(
 ): Promise<Reply> {
   if (final.isSettled) return answeredEarly(connection, mail, final)
   connection.write(...last)
-  const { writtenBytes } = connection
-  mail.onHandedOver?.(signal => connection.fellShortOf(writtenBytes, signal))
   connection.limit(final, timeouts.dataEndMs)
   connection.needsReset = false
   written(final)
@@ -183,7 +183,7 @@ async function close(
   const reply = await final.promise.catch(cause => {
     throw unknown(cause instanceof Error ? cause.message : String(cause), cause)
   })
-  if (reply.code < 300 || reply.code >= 400) return reply
+  if (isAnswer(reply)) return reply
   connection.fail(lost(connection, formatReply(reply)))
   throw unknown(`It answered ${formatReply(reply)}`)
 }
@@ -203,7 +203,7 @@ function nameOf(from: Address | undefined): string {
   return from?.text ?? '<>'
 }
 
-/** Runs the callback at most once, beside the transfer of the body. */
+/** Runs the callback once, beside the transfer of the body. */
 class Commit {
   readonly #mail: Mail
   #running: Promise<void> | undefined
@@ -212,15 +212,14 @@ class Commit {
     this.#mail = mail
   }
 
-  start(): void {
-    this.#running ??= this.#mail.beforeCommit()
+  start(handover: Handover | undefined): void {
+    this.#running = this.#mail.beforeCommit(handover)
     // Its failure is met in `reached`; until then it is not unhandled.
     this.#running.catch(() => undefined)
   }
 
   /** Resolves when the last octets may go; hangs up when they may not. */
   async reached(connection: SmtpConnection): Promise<void> {
-    this.start()
     try {
       await this.#running
     } catch (error) {

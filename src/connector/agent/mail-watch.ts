@@ -1,0 +1,163 @@
+import { KiB } from '../../kernel/size.ts'
+
+export const mailWatchLimits = {
+  /** Mails of a connection whose answers are kept, and so much of each. */
+  answers: 16,
+  answerBytes: 4 * KiB,
+  /** Of a command so much is read; it is enough to know the ones that matter. */
+  commandBytes: 64,
+} as const
+
+/** A mail that the server has as a whole. */
+interface WholeMail {
+  /** Octets of the client before its command MAIL. */
+  readonly at: number
+  /** The how-manieth reply of the server is its answer. */
+  readonly replyNumber: number
+  answer: Buffer | undefined
+}
+
+/** So many octets were understood, and what they end. */
+interface Taken {
+  readonly octets: number
+  readonly ends: 'nothing' | 'line' | 'mail'
+}
+
+const endOfData = Buffer.from('\r\n.\r\n')
+
+/**
+ * Follows a dialogue of SMTP that passes by, to know two things when the hub is gone: whether the answer to a whole mail
+ * is due, and what the server answered. A mail is over with its final dot (RFC 5321 section 4.1.1.4) or with the chunk that
+ * is LAST (RFC 3030 section 2). Behind STARTTLS nothing can be seen.
+ */
+export class MailWatch {
+  #part: 'command' | 'data' | 'chunk' | 'hidden' = 'command'
+  /** Octets of the client. */
+  #octets = 0
+  /** Where the present line begins, and the last command MAIL. */
+  #lineAt = 0
+  #mailAt = 0
+  #command = ''
+  /** The last octets of the data, where their end may begin. */
+  #dataEnd: Uint8Array = endOfData.subarray(0, 2)
+  #chunk = { octets: 0, isLast: false }
+  #isTlsAsked = false
+  /** Replies that are due in all, the greeting among them, and those that came. */
+  #dueCount = 1
+  #replyCount = 0
+  /** The reply that is being read, and the first letters of its present line. */
+  #reply = ''
+  #head = ''
+  readonly #mails: WholeMail[] = []
+
+  /** The server has a whole mail and has not said what became of it. */
+  get isAnswerDue(): boolean {
+    const last = this.#mails.at(-1)
+    return last !== undefined && last.answer === undefined
+  }
+
+  /** The reply to the mail with `at` octets before it; undefined where it has not come or is not kept any more. */
+  answerTo(at: number): Buffer | undefined {
+    return this.#mails.find(mail => mail.at === at)?.answer
+  }
+
+  /** Octets for the server. */
+  asked(octets: Uint8Array): void {
+    for (let rest = octets; rest.length > 0 && this.#part !== 'hidden'; ) {
+      const { octets: count, ends } = this.#take(rest)
+      this.#octets += count
+      if (ends !== 'nothing') this.#lineAt = this.#octets
+      if (ends === 'mail') this.#noteMail()
+      rest = rest.subarray(count)
+    }
+  }
+
+  /** Octets of the server. */
+  answered(octets: Uint8Array): void {
+    for (let from = 0; from < octets.length && this.#part !== 'hidden'; ) {
+      const end = octets.indexOf(10, from)
+      const to = end < 0 ? octets.length : end + 1
+      this.#head += latin(octets.subarray(from, Math.min(to, from + 4 - this.#head.length)))
+      this.#reply += latin(octets.subarray(from, Math.min(to, from + mailWatchLimits.answerBytes - this.#reply.length)))
+      if (end < 0) return
+      const head = this.#head
+      this.#head = ''
+      from = to
+      if (head[3] !== '-') this.#takeReply(head.slice(0, 3))
+    }
+  }
+
+  #takeReply(code: string): void {
+    this.#replyCount++
+    const answered = this.#mails.find(({ replyNumber }) => replyNumber === this.#replyCount)
+    if (answered) answered.answer = Buffer.from(this.#reply, 'latin1')
+    this.#reply = ''
+    if (code === '354') {
+      this.#part = 'data'
+      this.#dataEnd = endOfData.subarray(0, 2)
+    }
+    if (code === '220' && this.#isTlsAsked) this.#part = 'hidden'
+  }
+
+  #take(octets: Uint8Array): Taken {
+    if (this.#part === 'data') return this.#takeData(octets)
+    if (this.#part === 'chunk') return this.#takeChunk(octets)
+    return this.#takeCommand(octets)
+  }
+
+  #takeCommand(octets: Uint8Array): Taken {
+    const end = octets.indexOf(10)
+    const line = end < 0 ? octets : octets.subarray(0, end)
+    this.#command += latin(line.subarray(0, mailWatchLimits.commandBytes - this.#command.length))
+    if (end < 0) return { octets: octets.length, ends: 'nothing' }
+    const command = this.#command.trim().toUpperCase()
+    this.#command = ''
+    this.#dueCount++
+    this.#isTlsAsked = command === 'STARTTLS'
+    if (command.startsWith('MAIL ')) this.#mailAt = this.#lineAt
+    const chunk = /^BDAT +(\d+)( +LAST)?$/.exec(command)
+    if (!chunk) return { octets: end + 1, ends: 'line' }
+    this.#chunk = { octets: Number(chunk[1]), isLast: chunk[2] !== undefined }
+    this.#part = 'chunk'
+    return { octets: end + 1, ends: this.#chunk.octets === 0 ? this.#endChunk() : 'line' }
+  }
+
+  #takeData(octets: Uint8Array): Taken {
+    // The end may lie across two pieces, however long they are.
+    const border = Buffer.concat([this.#dataEnd, octets.subarray(0, endOfData.length - 1)])
+    const across = border.indexOf(endOfData)
+    const at = across < 0 ? indexOfEnd(octets) : across - this.#dataEnd.length
+    if (across < 0 && at < 0) {
+      const last = octets.length < endOfData.length ? border : octets
+      this.#dataEnd = Buffer.from(last.subarray(1 - endOfData.length))
+      return { octets: octets.length, ends: 'nothing' }
+    }
+    this.#dueCount++
+    return { octets: at + endOfData.length, ends: 'mail' }
+  }
+
+  #takeChunk(octets: Uint8Array): Taken {
+    const taken = Math.min(this.#chunk.octets, octets.length)
+    this.#chunk.octets -= taken
+    return { octets: taken, ends: this.#chunk.octets === 0 ? this.#endChunk() : 'nothing' }
+  }
+
+  #endChunk(): Taken['ends'] {
+    this.#part = 'command'
+    return this.#chunk.isLast ? 'mail' : 'line'
+  }
+
+  #noteMail(): void {
+    this.#part = 'command'
+    this.#mails.push({ at: this.#mailAt, replyNumber: this.#dueCount, answer: undefined })
+    if (this.#mails.length > mailWatchLimits.answers) this.#mails.shift()
+  }
+}
+
+function indexOfEnd(octets: Uint8Array): number {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).indexOf(endOfData)
+}
+
+function latin(octets: Uint8Array): string {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
+}

@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest'
+import { type Clock, HOUR, SECOND, systemClock } from '../../kernel/time.ts'
+import { wireLimits } from '../wire.ts'
+import { askFate } from './fate.ts'
+import { hubLimits } from './limits.ts'
+import { TunnelRegistry } from './registry.ts'
+import type { Tunnel } from './tunnel.ts'
+
+const owner = { connector: 'c-1', location: 'dc-frankfurt', serial: '1' }
+const trace = { connector: 'c-1', location: 'dc-frankfurt', stream: 'one' }
+const mail = { mailAt: 4, written: 6 }
+const { signal } = new AbortController()
+
+/** A clock that jumps to whatever is waited for. */
+function jumping(): Clock & { waited: number } {
+  let now = 10 * HOUR
+  return {
+    ...systemClock,
+    waited: 0,
+    now: () => now,
+    after(ms, callback) {
+      this.waited += ms
+      now += ms
+      const timer = setImmediate(callback)
+      return () => clearImmediate(timer)
+    },
+  }
+}
+
+test('a connector that stays away is waited for no longer than that', async () => {
+  const clock = jumping()
+  expect(await askFate(trace, mail, { registry: new TunnelRegistry(), clock, startedAt: 0, signal })).toBeUndefined()
+  expect(clock.waited).toBe(hubLimits.fateMs)
+})
+
+test('a hub that has just started waits longer: connectors have to find it first', async () => {
+  const clock = jumping()
+  const startedAt = clock.now() - SECOND
+  expect(await askFate(trace, mail, { registry: new TunnelRegistry(), clock, startedAt, signal })).toBeUndefined()
+  expect(clock.waited).toBe(hubLimits.fateAfterStartMs - SECOND)
+})
+
+test('one whose tunnels are all silent is asked again until the time is over', async () => {
+  const clock = jumping()
+  let asked = 0
+  const ask = async () => {
+    asked++
+    throw new Error('no answer')
+  }
+  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: false, isEnding: false, ask }
+  const registry = new TunnelRegistry()
+  registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
+  expect(await askFate(trace, mail, { registry, clock, startedAt: 0, signal })).toBeUndefined()
+  expect([asked, clock.waited]).toEqual([20, hubLimits.fateMs])
+})
+
+/** A connector that answers each question with the next of these, and has a tunnel all the time. */
+function answering(clock: Clock, ...answers: object[]) {
+  const asked: unknown[] = []
+  const ask = async (_path: string, _schema: unknown, { body }: { readonly body: { readonly waitMs: number } }) => {
+    asked.push(body)
+    await new Promise<void>(resolve => clock.after(body.waitMs, resolve))
+    return answers[asked.length - 1] ?? answers.at(-1)
+  }
+  const registry = new TunnelRegistry()
+  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: true, isSuspect: false, isEnding: false, ask }
+  registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
+  return { registry, asked }
+}
+
+test('what a mail server said comes with how far the bytes came', async () => {
+  const clock = jumping()
+  const { registry, asked } = answering(clock, { bytes: 6, isDue: true }, { bytes: 6, reply: 'MjUwIG9rDQo=' })
+  const fate = await askFate(trace, mail, { registry, clock, startedAt: 0, signal })
+  expect([fate?.passedOn, String(fate?.reply)]).toEqual([6, '250 ok\r\n'])
+  const question = { stream: 'one', ...mail, waitMs: wireLimits.passedOnWaitMs }
+  expect(asked).toEqual([question, question])
+})
+
+test('a server that has a whole mail is waited for longer than a connector, but not for ever', async () => {
+  const clock = jumping()
+  const { registry } = answering(clock, { bytes: 6, isDue: true })
+  expect(await askFate(trace, mail, { registry, clock, startedAt: 0, signal })).toEqual({
+    passedOn: 6,
+    reply: undefined,
+  })
+  expect(clock.waited).toBe(hubLimits.answerMs)
+})
+
+test('what was known is told when the connector is started anew meanwhile', async () => {
+  const clock = jumping()
+  const { registry } = answering(clock, { bytes: 6, isDue: true }, {})
+  expect(await askFate(trace, mail, { registry, clock, startedAt: 0, signal })).toEqual({
+    passedOn: 6,
+    reply: undefined,
+  })
+})
