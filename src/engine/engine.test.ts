@@ -498,6 +498,36 @@ describe('effects', () => {
     expect(seen).toEqual([true, false])
   })
 
+  test('what is noted with an intent is there for the attempt after a crash, the last note of an attempt', async () => {
+    const seen: unknown[] = []
+    let recorded = 0
+    const it = await world({
+      receivers: [
+        async (_, effect) => {
+          await effect.intend({ stream: 'one' })
+          await effect.intend({ stream: 'two' })
+          recorded++
+          return new Promise(() => {})
+        },
+      ],
+    })
+    const { id } = await it.accept('order')
+    while (recorded === 0) await new Promise(resolve => setTimeout(resolve, 1))
+    let attempts = 0
+    it.setActs(async (_, effect) => {
+      seen.push(effect.note)
+      attempts++
+      // As after a restart: it was in doubt no longer, and then another server is busy.
+      if (attempts === 1) await effect.intend(effect.note)
+      if (attempts === 1) throw hubErrors.STOPPING()
+      return ok
+    })
+    await it.crash()
+    await it.advance(HOUR)
+    expect(await it.outcome(id)).toMatchObject({ state: 'delivered' })
+    expect(seen).toEqual([{ stream: 'two' }, undefined])
+  })
+
   test('an intent in doubt stays in doubt when another receiver fails in a known way', async () => {
     const doubts: boolean[] = []
     let sentCount = 0

@@ -109,10 +109,11 @@ export function describeClaims(world: () => StoreWorld): void {
     )
 
     test.each(['withdrawn', 'done'] as const)('what a crash left as intended is %s by the next claim', async state => {
-      await store.receipt(await claimOne(store), receiptOf('to[0]', { state: 'intended' }))
+      const noted = receiptOf('to[0]', { state: 'intended', fields: { stream: 'one', places: [1, 2] } })
+      await store.receipt(await claimOne(store), noted)
       await world().crash()
       const again = await claimOne(world().store)
-      expect(again.receipts).toEqual([receiptOf('to[0]', { state: 'intended' })])
+      expect(again.receipts).toEqual([noted])
       await world().store.receipt(again, receiptOf('to[0]', { state }))
       await world().store.release(again)
       expect((await claimOne(world().store)).receipts).toEqual([receiptOf('to[0]', { state })])
