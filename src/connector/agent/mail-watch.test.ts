@@ -49,6 +49,11 @@ describe('the answer to a mail is due', () => {
     expect(watched(...second, ['<', '250 ok\r\n']).isAnswerDue).toBe(false)
   })
 
+  test('also of an empty one behind one whose end came in pieces', () => {
+    const pieces: Words = [...greeted, ...envelope, ['>', 'A: b\r\n\r\ntext'], ['>', '\r\n.\r\n'], ['<', '250 ok\r\n']]
+    expect(watched(...pieces, ...envelope, ['>', '.\r\n']).isAnswerDue).toBe(true)
+  })
+
   test('before those to the commands that follow it in one group', () => {
     const group: Words = [
       ...greeted,

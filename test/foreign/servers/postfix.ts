@@ -26,6 +26,8 @@ export interface PostfixOptions {
   /** Delivers mail for these addresses as well, as the mail server in front of the mailboxes does. */
   readonly deliverTo?: MaildirTargets
   readonly messageBytesMax?: number
+  /** Lets every client wait so many seconds between the end of a mail and the answer; the mail is queued after that. */
+  readonly answerAfterSeconds?: number
 }
 
 interface Received {
@@ -170,6 +172,7 @@ relay_transport = discard:
 local_transport = error:none
 message_size_limit = ${options.messageBytesMax ?? 157_286_400}
 smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_end_of_data_restrictions = ${options.answerAfterSeconds ? `sleep ${options.answerAfterSeconds}` : ''}
 smtpd_client_connection_count_limit = 200
 alias_maps =
 # The queue id names a mail for ever: short ones are given out again.
