@@ -500,19 +500,19 @@ describe('effects', () => {
 
   test('what is noted with an intent is there for the attempt after a crash, the last note of an attempt', async () => {
     const seen: unknown[] = []
-    let recorded = 0
+    const recorded = Promise.withResolvers<void>()
     const it = await world({
       receivers: [
         async (_, effect) => {
           await effect.intend({ stream: 'one' })
           await effect.intend({ stream: 'two' })
-          recorded++
+          recorded.resolve()
           return new Promise(() => {})
         },
       ],
     })
     const { id } = await it.accept('order')
-    while (recorded === 0) await new Promise(resolve => setTimeout(resolve, 1))
+    await recorded.promise
     let attempts = 0
     it.setActs(async (_, effect) => {
       seen.push(effect.note)

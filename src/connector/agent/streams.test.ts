@@ -322,8 +322,12 @@ describe('how far the bytes of a stream came that the hub lost', () => {
       const question = { written: mail.length }
       expect(await ask('mail', { ...question, waitMs: 50 })).toEqual({ bytes: mail.length, isDue: true })
       const asked = ask('mail', { ...question, waitMs: 5000 })
+      const begun = performance.now()
+      await pause(300)
       answer('451 busy\r\n')
       expect(await asked).toEqual({ bytes: mail.length, reply: base64('451 busy\r\n') })
+      // As soon as it is there.
+      expect(performance.now() - begun).toBeLessThan(4000)
     })
 
     test('an answer that went into the broken tunnel is told, too', async () => {
