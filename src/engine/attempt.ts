@@ -185,7 +185,7 @@ export class Attempt {
       key: `${this.claimed.id}/${path}`,
       attempt: this.claimed.attemptCount + 1,
       isUnknown: recorded?.state === 'intended',
-      note: recorded?.state === 'intended' ? recorded.fields : undefined,
+      note: recorded?.fields,
       scope: this.#scope(message),
       signal: this.#controller.signal,
       intend: note => this.#intend(path, note),

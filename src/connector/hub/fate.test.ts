@@ -27,6 +27,14 @@ function jumping(): Clock & { waited: number } {
   }
 }
 
+/** One tunnel that stands all the time. */
+function reaching(ask: unknown): TunnelRegistry {
+  const registry = new TunnelRegistry()
+  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: true, isSuspect: false, isEnding: false, ask }
+  registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
+  return registry
+}
+
 test('a connector that stays away is waited for no longer than that', async () => {
   const clock = jumping()
   expect(await askFate(trace, mail, { registry: new TunnelRegistry(), clock, startedAt: 0, signal })).toBeUndefined()
@@ -47,9 +55,7 @@ test('one whose tunnels are all silent is asked again until the time is over', a
     asked++
     throw new Error('no answer')
   }
-  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: false, isEnding: false, ask }
-  const registry = new TunnelRegistry()
-  registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
+  const registry = reaching(ask)
   expect(await askFate(trace, mail, { registry, clock, startedAt: 0, signal })).toBeUndefined()
   expect([asked, clock.waited]).toEqual([20, hubLimits.fateMs])
 })
@@ -62,10 +68,7 @@ function answering(clock: Clock, ...answers: object[]) {
     await new Promise<void>(resolve => clock.after(body.waitMs, resolve))
     return answers[asked.length - 1] ?? answers.at(-1)
   }
-  const registry = new TunnelRegistry()
-  const tunnel = { owner, hello: { run: '1' }, isAlive: true, isUsable: true, isSuspect: false, isEnding: false, ask }
-  registry.add({ ...tunnel, closed: () => new Promise(() => {}) } as unknown as Tunnel)
-  return { registry, asked }
+  return { registry: reaching(ask), asked }
 }
 
 test('what a mail server said comes with how far the bytes came', async () => {
@@ -94,4 +97,15 @@ test('what was known is told when the connector is started anew meanwhile', asyn
     passedOn: 6,
     reply: undefined,
   })
+})
+
+test('whoever is to stop waits for no answer that is under way', async () => {
+  const stopping = new AbortController()
+  const ask = (_path: string, _schema: unknown, { signal: ended }: { readonly signal: AbortSignal }) =>
+    new Promise((_resolve, reject) => {
+      ended.addEventListener('abort', () => reject(new Error('not waited for')))
+      stopping.abort()
+    })
+  const parts = { registry: reaching(ask), clock: systemClock, startedAt: 0, signal: stopping.signal }
+  expect(await askFate(trace, mail, parts)).toBeUndefined()
 })

@@ -262,6 +262,7 @@ describe('of a mail through a connector is told by what it can be asked for', ()
     const modes = new Set<string>()
     for (const to of [['orders@s4.example'], ['orders@s4.example', 'sales@s4.example']]) {
       for (const body of bodies) {
+        connection.needsReset = true
         const told: { least?: Handover | undefined; exact?: Handover } = {}
         const sent = await send(
           connection,
