@@ -18,7 +18,7 @@ const done = z
     delete: z.literal(true).optional().meta({ description: 'Deletes them.' }),
     failed: folderName.optional().meta({
       description:
-        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged. The hub never reads it: a mail stays there when its message is replayed later.',
+        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged. The hub takes none from it; one whose message is delivered later, or skipped, leaves it as `move`, `delete` or `mark` says (where the server has UIDPLUS).',
     }),
   })
   .superRefine((value, check) => {

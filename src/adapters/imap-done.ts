@@ -3,8 +3,9 @@ import { asHubError, type HubError } from '../kernel/error.ts'
 import type { ImapConnection } from '../protocols/imap/connection.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { addFlags, createFolder, hasFolder } from '../protocols/imap/folder.ts'
-import { canExpunge, deleteMails, moveMails } from '../protocols/imap/move.ts'
+import { canExpunge, deleteMails, type MovedTo, moveMails } from '../protocols/imap/move.ts'
 import type { ImapConfig } from './imap-config.ts'
+import type { FailedMails } from './imap-failed.ts'
 import type { Leftovers } from './imap-leftovers.ts'
 import type { ImapContext } from './imap-session.ts'
 
@@ -58,15 +59,28 @@ export class DonePile {
   #commandsLeft = 0
   #hasToldLeftovers = false
   readonly #leftovers: Leftovers
+  readonly #failed: FailedMails
+  readonly #sourceKeyOf: (uid: number) => string
   /** Whether the server refuses now; not known before the first round. */
   #isStuck: boolean | undefined
 
   /** `copied`: mails that were copied to their folder but not removed yet, also in an earlier session. */
-  constructor(context: ImapContext, link: Link, leftovers: Leftovers, copied: Set<number>) {
+  constructor(
+    context: ImapContext,
+    link: Link,
+    options: {
+      readonly leftovers: Leftovers
+      readonly failed: FailedMails
+      readonly copied: Set<number>
+      sourceKeyOf(uid: number): string
+    },
+  ) {
     this.#context = context
     this.#link = link
-    this.#leftovers = leftovers
-    this.#copied = copied
+    this.#leftovers = options.leftovers
+    this.#failed = options.failed
+    this.#copied = options.copied
+    this.#sourceKeyOf = uid => options.sourceKeyOf(uid)
   }
 
   get count(): number {
@@ -161,27 +175,35 @@ export class DonePile {
   async #apply(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
     const { done } = this.#context.config
     const folder = ending === 'done' ? done.move : done.failed
-    if (folder !== undefined) this.#tellLeftovers(connection, await this.#move(connection, uids, folder))
-    else if (ending === 'failed') await addFlags(connection, uids, ['\\Seen', '\\Flagged'])
+    if (folder !== undefined) {
+      const moved = await moveMaking(connection, uids, folder, this.#copied)
+      this.#tellLeftovers(connection, moved.left)
+      if (ending === 'failed') await this.#failed.note(moved, this.#sourceKeyOf)
+    } else if (ending === 'failed') await addFlags(connection, uids, ['\\Seen', '\\Flagged'])
     else if (done.delete) this.#tellLeftovers(connection, await deleteMails(connection, uids))
     else await addFlags(connection, uids, ['\\Seen'])
-  }
-
-  async #move(connection: ImapConnection, uids: readonly number[], folder: string): Promise<'gone' | 'marked'> {
-    try {
-      return await moveMails(connection, uids, folder, this.#copied)
-    } catch (thrown) {
-      if (asHubError(thrown).code !== imapErrors.FOLDER_MISSING.code) throw thrown
-      // Somebody removed the folder while the hub was running.
-      await createFolder(connection, folder)
-      return moveMails(connection, uids, folder, this.#copied)
-    }
   }
 
   #tellLeftovers(connection: ImapConnection, left: 'gone' | 'marked'): void {
     if (left === 'gone' || this.#hasToldLeftovers) return
     this.#hasToldLeftovers = true
     this.#link.trouble(imapErrors.NO_EXPUNGE({ user: connection.options.names.user }))
+  }
+}
+
+/** Moves mails into a folder that somebody may have removed while the hub was running. */
+export async function moveMaking(
+  connection: ImapConnection,
+  uids: readonly number[],
+  folder: string,
+  copied: Set<number>,
+): Promise<MovedTo> {
+  try {
+    return await moveMails(connection, uids, folder, copied)
+  } catch (thrown) {
+    if (asHubError(thrown).code !== imapErrors.FOLDER_MISSING.code) throw thrown
+    await createFolder(connection, folder)
+    return moveMails(connection, uids, folder, copied)
   }
 }
 

@@ -7,6 +7,7 @@ import { type SelectedFolder, searchUids } from '../protocols/imap/folder.ts'
 import { imapLimits } from '../protocols/imap/limits.ts'
 import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/windows.ts'
 import { DonePile, leftoverCriteria } from './imap-done.ts'
+import type { FailedMails } from './imap-failed.ts'
 import { refusedMail, takeIn } from './imap-intake.ts'
 import type { Leftovers } from './imap-leftovers.ts'
 import { type MailPlace, sourceKeyOf } from './imap-message.ts'
@@ -70,6 +71,7 @@ export class FolderReader {
       readonly mailbox: string
       readonly odd: OddMails
       readonly leftovers: Leftovers
+      readonly failed: FailedMails
       readonly copied: Set<number>
       readonly signal: AbortSignal
       onProgress(): void
@@ -85,7 +87,8 @@ export class FolderReader {
     this.#onProgress = options.onProgress
     this.#signal = options.signal
     this.#leftovers = options.leftovers
-    this.pile = new DonePile(context, link, options.leftovers, options.copied)
+    const { leftovers, failed, copied } = options
+    this.pile = new DonePile(context, link, { leftovers, failed, copied, sourceKeyOf: uid => this.#keyOf(uid) })
   }
 
   /** Looks for mails that the hub has not finished; what it knows already is not fetched again. */

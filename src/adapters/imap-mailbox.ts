@@ -6,6 +6,7 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
 import { prepareFolders } from './imap-done.ts'
+import { clearFailed, FailedMails, failedLimits } from './imap-failed.ts'
 import { FolderReader } from './imap-folder.ts'
 import { Leftovers } from './imap-leftovers.ts'
 import { OddMails } from './imap-odd-mails.ts'
@@ -27,6 +28,8 @@ export class MailboxReader {
   #copied = { uidValidity: 0, uids: new Set<number>() }
   /** The token of the present session. */
   #token: string | undefined
+  /** When the failed folder may be looked after again. */
+  #clearNotBefore = 0
   /** What the server said to IDLE although it offers it; then the mailbox is polled. */
   #idleRefusal: HubError | undefined
 
@@ -78,7 +81,9 @@ export class MailboxReader {
     const suspectBelow = await this.#rememberUidValidity(selected)
     await prepareFolders(this.#context, connection, link)
     const { folder, uidValidity } = selected
-    const leftovers = await Leftovers.open(this.#context.memory, `${this.#mailbox}/${folder}`, uidValidity)
+    const { memory } = this.#context
+    const leftovers = await Leftovers.open(memory, `${this.#mailbox}/${folder}`, uidValidity)
+    const failed = await FailedMails.open(memory, `${this.#mailbox}/${folder}`, config.done.failed)
     if (this.#copied.uidValidity !== uidValidity) this.#copied = { uidValidity, uids: new Set() }
     const nap = new Nap(clock)
     const reader: FolderReader = new FolderReader(this.#context, link, session, {
@@ -87,6 +92,7 @@ export class MailboxReader {
       mailbox: this.#mailbox,
       odd: this.#odd,
       leftovers,
+      failed,
       copied: this.#copied.uids,
       signal,
       onProgress: () => (reader.isHungry || reader.isFlushDue ? nap.end() : nap.endSoon(flushDelayMs)),
@@ -94,7 +100,7 @@ export class MailboxReader {
     const canIdle = config.idle && connection.capabilities.has('IDLE') && !this.#idleRefusal
     link.up(describe(config.host, selected, canIdle, config.every))
     try {
-      await this.#loop(link, session, reader, nap, canIdle)
+      await this.#loop(link, session, reader, nap, canIdle, () => this.#clearFailed(failed, link, signal))
     } finally {
       nap.close()
       await reader.remember().catch((thrown: unknown) => {
@@ -105,7 +111,14 @@ export class MailboxReader {
   }
 
   /** Searches, fetches, marks, waits; returns when the session should be renewed. */
-  async #loop(link: Link, session: ImapSession, reader: FolderReader, nap: Nap, canIdle: boolean): Promise<void> {
+  async #loop(
+    link: Link,
+    session: ImapSession,
+    reader: FolderReader,
+    nap: Nap,
+    canIdle: boolean,
+    clear: () => Promise<void>,
+  ): Promise<void> {
     const { config, clock } = this.#context
     const { connection } = session
     let searchAt = clock.now()
@@ -121,6 +134,7 @@ export class MailboxReader {
       if (isNews || clock.now() >= searchAt) {
         isNews = false
         await reader.search()
+        await clear()
         searchAt = clock.now() + config.every
       }
       while (reader.isHungry && !reader.isRenewalDue && !link.signal.aborted) await reader.takeNext()
@@ -150,6 +164,13 @@ export class MailboxReader {
       this.#context.log.warn('imap.idle-refused', { mailbox: this.#mailbox, text: error.message })
       return 'refused'
     }
+  }
+
+  async #clearFailed(failed: FailedMails, link: Link, signal: AbortSignal): Promise<void> {
+    const now = this.#context.clock.now()
+    if (now < this.#clearNotBefore) return
+    if (!(await clearFailed(this.#context, this.#mailbox, failed, link, signal)))
+      this.#clearNotBefore = now + failedLimits.againMs
   }
 
   /** Notes UIDVALIDITY; mails with a UID below the result may have been taken in under another UID. */

@@ -31,9 +31,12 @@ describe('a person deals with a message', () => {
 
   test('replays it, and later sends a delivered one a second time; both are in the audit log, whose chain holds', async () => {
     const { world, message } = await refusedOnce()
+    expect(world.exchange.list(orders, 'Failed')).toHaveLength(1)
     await world.ask('POST', `/api/messages/${message.id}/replay`)
     const delivered = await world.only('delivered')
     expect(delivered.id).toBe(message.id)
+    await world.until('its mail to leave the failed folder', () => world.exchange.list(orders, 'Failed').length === 0)
+    expect(world.exchange.list(orders, 'Processed')).toHaveLength(1)
     const { id } = await world.ask<{ id: string }>('POST', `/api/messages/${message.id}/replay`)
     await world.reached(2)
     await world.until('the second to end', async () => (await world.find('state=delivered')).length === 2)

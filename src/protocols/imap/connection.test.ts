@@ -205,16 +205,30 @@ test('moving uses MOVE; without it COPY, a mark and UID EXPUNGE, never a bare EX
   fill()
   const connection = await open()
   await selectFolder(connection, 'INBOX')
-  expect(await moveMails(connection, [1], 'Done', new Set())).toBe('gone')
+  server.folder('Done').uidNext = 41
+  const toDone = (...uids: [number, number][]) => ({ left: 'gone', uidValidity: 1, uids: new Map(uids) })
+  expect(await moveMails(connection, [1], 'Done', new Set())).toEqual(toDone([1, 41]))
   server.capabilities = 'IMAP4rev1 UIDPLUS'
   await readCapabilities(connection)
   server.folder('INBOX').mails[2]?.flags.add('\\Deleted')
-  expect(await moveMails(connection, [2, 3], 'Done', new Set())).toBe('gone')
+  expect(await moveMails(connection, [3, 2], 'Done', new Set())).toEqual(toDone([2, 42], [3, 43]))
   expect(server.folder('Done').mails.map(mail => mail.bytes.toString())).toEqual(['a', 'b', 'c'])
   // The mail that somebody else had marked is still there.
   expect(server.folder('INBOX').mails.map(mail => mail.uid)).toEqual([4])
   expect(server.lines.some(line => line === 'EXPUNGE')).toBe(false)
 })
+
+test.each(['COPYUID 1 1 2:3', 'COPYUID 1 1:4294967295 1:4294967295', 'COPYUID x 1 2', 'COPYUID 1 1', 'ALERT'])(
+  'where mails went is not believed of [%s]',
+  async code => {
+    fill()
+    const connection = await open()
+    await selectFolder(connection, 'INBOX')
+    server.when(/^UID MOVE/, tag => `* OK [${code}] moved\r\n${tag} OK [${code}] done`)
+    const moved = await moveMails(connection, [1, 2], 'Done', new Set())
+    expect([moved.uidValidity, moved.uids.size]).toEqual([undefined, 0])
+  },
+)
 
 test('a move that failed half way does not copy twice', async () => {
   fill()

@@ -279,8 +279,14 @@ class Session {
     const target = this.#server.folders.get(lastName(line))
     if (!target) return `${tag} NO [TRYCREATE] no such folder`
     const mails = this.#named(line)
-    for (const mail of mails) target.mails.push({ ...mail, uid: target.uidNext++, flags: new Set(mail.flags) })
-    if (isMove) this.#remove(mails)
+    const to = mails.map(() => target.uidNext++)
+    for (const [index, mail] of mails.entries())
+      target.mails.push({ ...mail, uid: to[index] ?? 0, flags: new Set(mail.flags) })
+    const says = mails.length > 0 && this.#server.capabilities.includes('UIDPLUS')
+    const code = says ? `[COPYUID ${target.uidValidity} ${mails.map(({ uid }) => uid).join(',')} ${to.join(',')}] ` : ''
+    if (!isMove) return `${tag} OK ${code}done`
+    if (says) this.#send(`* OK ${code}moved\r\n`)
+    this.#remove(mails)
     return `${tag} OK done`
   }
 

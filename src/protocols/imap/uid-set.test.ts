@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatUidSets } from './uid-set.ts'
+import { formatUidSets, readUidSet } from './uid-set.ts'
 
 test('neighbours become ranges', () => {
   expect(formatUidSets([33, 17, 18, 19, 31, 17], 100)).toEqual(['17:19,31,33'])
@@ -28,4 +28,12 @@ test('20,000 mails that lie apart need several commands below the 10,240 bytes o
   )
   expect(sets.length).toBeGreaterThan(15)
   expect(Math.max(...sets.map(set => set.length))).toBeLessThanOrEqual(8_000)
+})
+
+test('a set is read in its own order, and no further than what was asked for', () => {
+  expect(readUidSet('17:19,31,5', 5)).toEqual([17, 18, 19, 31, 5])
+  expect(readUidSet('19:17', 3)).toEqual([19, 18, 17])
+  expect(readUidSet('17:19,31', 3)).toBeUndefined()
+  expect(readUidSet('1:4294967295', 1000)).toBeUndefined()
+  for (const text of ['', '1,', 'x', '1:*', '1:2:3', '-1', '99999999999']) expect(readUidSet(text, 100)).toBeUndefined()
 })
