@@ -275,9 +275,26 @@ describe('a mail on its way to S/4HANA', () => {
       expect(error.message).toContain('at end of mail, before the mail was handed over: its last octets did not pass')
     })
 
+    test('what is noted of one connection does not stand for the next one, which passes no connector', async () => {
+      const twin = await s4()
+      twin.faults.drop({ at: 'data', times: 2 })
+      const connector = behind(twin, undefined)
+      let count = 0
+      // As with TLS where it is offered, at some of the servers behind a name.
+      const tunnel = () => (++count === 2 ? connector.tunnel() : net.connect(twin.port, '127.0.0.1'))
+      const receiver = await open({ ...near, via: 'dc-frankfurt', port: twin.port, 'again-at-once': 2 }, { tunnel })
+      const effect = attempt(message())
+      await receiver.deliver(message(), effect)
+      expect(effect.intents).toEqual([undefined, expect.objectContaining({ mailAt: expect.any(Number) }), undefined])
+    })
+
     describe('with the hub gone, too', () => {
       /** A mail whose hub was killed; the next attempt has nothing but the note. */
-      async function killed(fate: { lacking: number; reply?: string } | undefined, more: object = {}) {
+      async function killed(
+        fate: { lacking: number; reply?: string } | undefined,
+        more: object = {},
+        changes: object = {},
+      ) {
         const { twin, effect, receiver, connector, delivery } = await lost(undefined, more)
         await failure(delivery)
         const note = effect.intents.at(-1)
@@ -289,7 +306,7 @@ describe('a mail on its way to S/4HANA', () => {
           return fate && { passedOn: written - fate.lacking, reply: fate.reply ? Buffer.from(fate.reply) : undefined }
         }
         await receiver.close()
-        const config = { ...near, via: 'dc-frankfurt', port: twin.port, ...more }
+        const config = { ...near, via: 'dc-frankfurt', port: twin.port, ...more, ...changes }
         const next = await open(config, { tunnel: connector.tunnel, fateOf })
         const again = attempt(message(), { isUnknown: true, note, attempt: 2 })
         return { twin, again, delivery: next.deliver(message(), again) }
@@ -318,6 +335,15 @@ describe('a mail on its way to S/4HANA', () => {
         // First as it was, and then for the connection on which it goes.
         expect(again.intents).toEqual([again.note, expect.objectContaining({ mailAt: expect.any(Number) })])
         expect(again.intents[1]).not.toEqual(again.note)
+      })
+
+      test('whatever the document says by then', async () => {
+        for (const changes of [{ 'max-size': '10B' }, { loop: { 'own-domains': ['contoso.example'] } }, { port: 1 }]) {
+          const { delivery } = await killed({ lacking: 0, reply: '250 2.0.0 queued as 4711ABCD\r\n' }, {}, changes)
+          expect((await delivery).summary).toBe('250 2.0.0 queued as 4711ABCD')
+          const { delivery: unknown } = await killed(undefined, {}, changes)
+          expect((await failure(unknown)).code).toBe('SMTP_OUTCOME_UNKNOWN')
+        }
       })
 
       test('a refusal is one, and the record ends with it', async () => {

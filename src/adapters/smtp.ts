@@ -16,7 +16,7 @@ import type { Mail, SentMail } from '../protocols/smtp/transaction.ts'
 import { isWorthAnother, markAboutMail } from './smtp-again.ts'
 import { isBounced, writeBounce } from './smtp-bounce.ts'
 import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
-import { type MailEnvelope, readEnvelope } from './smtp-envelope.ts'
+import { readEnvelope } from './smtp-envelope.ts'
 import { nameOfMail } from './smtp-facts.ts'
 import { renderAddedHeaders } from './smtp-headers.ts'
 import { refuseLoop } from './smtp-loop.ts'
@@ -74,60 +74,73 @@ class SmtpReceiver implements Receiver {
   }
 
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
+    const since = this.#context.clock.now()
+    // First: what became of an earlier attempt does not depend on what the document says by now.
+    const sent = effect.isUnknown ? await this.#sentEarlier(message, effect) : undefined
+    const { server, ...mail } = sent ?? { server: this.#address, ...(await this.#sendNow(message, effect)) }
+    return describeReceipt(mail, server, this.#context.clock.now() - since)
+  }
+
+  async #sendNow(message: Message, effect: Effect): Promise<SentMail> {
     const { config, clock } = this.#context
-    const name = nameOfMail(message)
-    const server = this.#address
-    const since = clock.now()
     const envelope = await readEnvelope(config, message, effect.scope)
     const head = await readHead(message.body)
     refuseLoop(config, message, mailHeaderOf(message.body.held ?? head), envelope)
-    const added = await renderAddedHeaders(config, message, effect.scope, since)
-    const content = await this.#inspect(message, added, server)
+    const added = await renderAddedHeaders(config, message, effect.scope, clock.now())
     const mail = {
-      name,
+      name: nameOfMail(message),
       ...envelope,
-      content,
+      content: await this.#inspect(message, added),
       someRefused: config['some-refused'],
       whenUnknown: config['on-unknown'] === 'send-again' ? ('soon' as const) : ('never' as const),
     }
+    const from = envelope.from?.text ?? ''
     let sent: SentMail
     try {
-      sent = (await this.#sentEarlier(mail, effect)) ?? (await this.#send(mail, effect))
+      sent = await this.#send(mail, effect)
     } catch (thrown) {
-      const error = markAboutMail(thrown)
-      const refused = envelope.to.map(({ text }) => ({ recipient: text, reply: replyOf(error) }))
-      if (isBounced(error)) await this.#bounce(message, envelope, head, refused, effect)
-      throw error
+      const to = envelope.to.map(({ text }) => text)
+      throw await this.#failed(thrown, message, { from, to }, effect)
     }
-    if (sent.refused.length > 0) await this.#bounce(message, envelope, head, sent.refused, effect)
-    return describeReceipt(sent, server, clock.now() - since)
-  }
-
-  get #address(): string {
-    return `${this.#server.host}:${this.#server.port}`
+    await this.#bounce(message, from, sent.refused, effect)
+    return sent
   }
 
   /**
    * The mail as an earlier attempt sent it, of which only a connector knows; undefined: it is to be sent. Throws
    * SMTP_OUTCOME_UNKNOWN where nobody knows and it must not go twice, and what the server said where it refused it.
    */
-  async #sentEarlier(mail: MailToSend, effect: Effect): Promise<SentMail | undefined> {
-    if (!effect.isUnknown) return undefined
-    try {
-      const fate = await this.#fateOf(readHandover(effect.note), mail, effect)
-      // It is in doubt no longer: as an intent of this attempt it is withdrawn with it.
-      if (fate === 'fell-short') await effect.intend(effect.note)
-      else if (fate) return fate
-      else if (this.#context.config['on-unknown'] === 'set-aside') {
-        const text = 'That was in an earlier attempt, and it is not sent twice.'
-        throw smtpErrors.OUTCOME_UNKNOWN({ mail: mail.name, server: this.#address, text })
+  async #sentEarlier(message: Message, effect: Effect): Promise<(SentMail & { readonly server: string }) | undefined> {
+    const name = nameOfMail(message)
+    const handover = readHandover(effect.note)
+    if (handover) {
+      const { server, from, accepted, refused } = handover
+      let fate: Awaited<ReturnType<typeof fateOfMail>>
+      try {
+        fate = await this.#fateOf(handover, name, effect)
+      } catch (thrown) {
+        // It is in doubt no longer: as an intent of this attempt it is withdrawn with it.
+        await effect.intend(effect.note)
+        const to = [...accepted, ...refused.map(({ recipient }) => recipient)]
+        throw await this.#failed(thrown, message, { from, to }, effect)
       }
-    } catch (thrown) {
-      // The same for what the server refused.
-      if (!asHubError(thrown).isOutcomeUnknown) await effect.intend(effect.note)
-      throw thrown
+      if (fate === 'fell-short') {
+        // The same, should it not come to the sending.
+        await effect.intend(effect.note)
+        return undefined
+      }
+      if (fate) {
+        await this.#bounce(message, from, fate.refused, effect)
+        return { ...fate, server }
+      }
     }
-    return undefined
+    if (this.#context.config['on-unknown'] === 'send-again') return undefined
+    const text = 'That was in an earlier attempt, and it is not sent twice.'
+    throw smtpErrors.OUTCOME_UNKNOWN({ mail: name, server: handover?.server ?? this.#address, text })
+  }
+
+  get #address(): string {
+    return `${this.#server.host}:${this.#server.port}`
   }
 
   /** Tries again at once where nothing can have been accepted and another connection may meet a better server. */
@@ -140,7 +153,11 @@ class SmtpReceiver implements Receiver {
       // A record without a handover holds for every connection that is tried.
       const beforeCommit: Mail['beforeCommit'] = given => {
         handover = given
-        if (given) return effect.intend({ ...given })
+        if (given) {
+          // What this names must not be asked of the connection that may come after it.
+          recording = undefined
+          return effect.intend({ ...given })
+        }
         recording ??= effect.intend()
         return recording
       }
@@ -152,7 +169,7 @@ class SmtpReceiver implements Receiver {
       } catch (thrown) {
         let error = asHubError(thrown)
         if (error.isOutcomeUnknown) {
-          const fate = await this.#fateOf(handover, mail, effect)
+          const fate = handover && (await this.#fateOf(handover, mail.name, effect))
           if (fate === 'fell-short') error = this.#notHandedOver(error)
           else if (fate) return fate
         }
@@ -164,14 +181,11 @@ class SmtpReceiver implements Receiver {
   }
 
   /** What a connector knows of a mail whose answer did not come. Throws what the server said where it refused it. */
-  async #fateOf(handover: Handover | undefined, mail: MailToSend, { signal }: Effect) {
-    if (!handover) return undefined
+  async #fateOf(handover: Handover, mail: string, { signal }: Effect) {
     const { connect, log } = this.#context
-    const refuser = { server: this.#address, user: undefined }
-    const context = { refuser, from: mail.from?.text ?? '<>', bytes: mail.content.bytes }
-    const fate = await fateOfMail(handover, context, connect, signal)
+    const fate = await fateOfMail(handover, connect, signal)
     if (fate && fate !== 'fell-short')
-      log.info('smtp.answer-found', { mail: mail.name, reply: formatReply(fate.reply), ...handover.trace })
+      log.info('smtp.answer-found', { mail, reply: formatReply(fate.reply), ...handover.trace })
     return fate
   }
 
@@ -181,44 +195,52 @@ class SmtpReceiver implements Receiver {
     return smtpErrors.CONNECTION_LOST({ server: this.#address, phase: 'end of mail', text }, { cause })
   }
 
-  async #inspect(message: Message, added: Uint8Array | undefined, server: string) {
+  async #inspect(message: Message, added: Uint8Array | undefined) {
     const bytesMax = this.#context.config['max-size']
     const bytes = message.body.bytes + (added?.length ?? 0)
     if (bytesMax !== undefined && bytes > bytesMax)
-      throw smtpErrors.TOO_LARGE({ server, bytes, text: `max-size is ${bytesMax} bytes` })
+      throw smtpErrors.TOO_LARGE({ server: this.#address, bytes, text: `max-size is ${bytesMax} bytes` })
     return inspectContent(message.body, added)
   }
 
-  async #bounce(
+  /** The failure of a mail. Its sender is told where that is for good. */
+  async #failed(
+    thrown: unknown,
     message: Message,
-    { from }: MailEnvelope,
-    head: Uint8Array,
-    refused: readonly Refusal[],
+    { from, to }: { readonly from: string; readonly to: readonly string[] },
     effect: Effect,
-  ): Promise<void> {
+  ): Promise<HubError> {
+    const error = markAboutMail(thrown)
+    const refused = to.map(recipient => ({ recipient, reply: replyOf(error) }))
+    if (isBounced(error)) await this.#bounce(message, from, refused, effect)
+    return error
+  }
+
+  /** `sender`: empty is the null sender, whom nobody tells. */
+  async #bounce(message: Message, sender: string, refused: readonly Refusal[], effect: Effect): Promise<void> {
     const { config, clock, log } = this.#context
     const pool = this.#bouncePool
-    if (!pool || !from) return
-    const server = `${this.#server.host}:${this.#server.port}`
+    if (!pool || sender === '' || refused.length === 0) return
+    const head = await readHead(message.body)
     const bytes = writeBounce({
       message,
-      sender: from.text,
+      sender,
       refused,
-      server,
+      server: this.#address,
       header: head.subarray(0, readMailHeader(head).bodyAt ?? head.length),
       reporter: config.helo,
       from: typeof config.bounce === 'object' ? config.bounce.from : undefined,
       now: clock.now(),
     })
-    const fields = { message: message.id, sender: from.text }
+    const fields = { message: message.id, sender }
     try {
       // Another receiver of the flow, or a crash, may make this one try again and be refused again.
-      if (!(await effect.isFirst('bounce', `bounce to ${from.text}; the log says what became of it`))) return
+      if (!(await effect.isFirst('bounce', `bounce to ${sender}; the log says what became of it`))) return
       const sent = await pool.send(
         {
           name: `bounce of ${message.id}`,
           from: undefined,
-          to: [parseAddress(from.text)],
+          to: [parseAddress(sender)],
           content: await inspectContent(heldBody(bytes, 'message/rfc822')),
           someRefused: 'deliver',
           whenUnknown: 'never',

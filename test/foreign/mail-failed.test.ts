@@ -59,7 +59,7 @@ to:
       dovecot
         .list(mailbox, name)
         .map(({ bytes }) => Number(/^Subject: (\d+)/m.exec(Buffer.from(bytes).toString())?.[1]))
-        .toSorted()
+        .toSorted((a, b) => a - b)
     await waitFor('all to fail', waitMs, () => lying('Failed').length === numbers.length)
     const { messages } = await hub.call<{ messages: SeenMessage[] }>('GET', '/api/messages?state=set-aside')
     const idOf = (number: number) =>

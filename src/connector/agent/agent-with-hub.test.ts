@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
 import { traceOf } from '../../kernel/socket.ts'
+import { HOUR } from '../../kernel/time.ts'
 import { type HubWorld, startHubSide } from '../hub/connector-world.ts'
 import {
   auditOf,
@@ -108,6 +109,13 @@ describe('of a stream whose tunnel is lost', () => {
     const stream = await broken()
     const passedOn = [await fateOf(stream), await fateOf(other)].map(fate => fate?.passedOn)
     expect(passedOn).toEqual(['the first half'.length, 'two'.length])
+  })
+
+  test('also when the clock is set forward meanwhile', async () => {
+    const stream = await broken()
+    const asked = fateOf(stream)
+    hub.clock.offsetMs += HOUR
+    expect((await asked)?.passedOn).toBe('the first half'.length)
   })
 
   test('a connector that was started anew knows nothing of it', async () => {

@@ -21,6 +21,11 @@ function watched(...parts: Words): MailWatch {
   return watch
 }
 
+/** The answer to the mail with so many octets before it. */
+function answerTo(watch: MailWatch, at: number): string | undefined {
+  return watch.answers().find(each => each.at === at)?.answer
+}
+
 function tell(watch: MailWatch, parts: Words): void {
   for (const [side, text] of parts) {
     if (side === '<') watch.answered(Buffer.from(text))
@@ -89,9 +94,17 @@ describe('the answer to a mail is due', () => {
       ['<', '\n354 \n'],
       ['>', '\r\n.\r\n'],
     )
-    expect([hidden.isAnswerDue, hidden.answerTo(0)]).toEqual([false, undefined])
+    expect([hidden.isAnswerDue, hidden.answers()[0]]).toEqual([false, undefined])
     const refused = watched(...greeted, ['>', 'STARTTLS\r\n'], ['<', '454 no\r\n'], ...envelope, ['>', 'A: b\r\n.\r\n'])
     expect(refused.isAnswerDue).toBe(true)
+  })
+
+  test('not when the server would not hear the rest of it: then that is the answer, unless it says yes', () => {
+    const half: Words = [...greeted, ...envelope, ['>', 'A: b\r\n\r\nmuch']]
+    const refused = watched(...half, ['<', '552 too large\r\n'], ['>', ' more\r\n.\r\n'])
+    expect([refused.isAnswerDue, answerTo(refused, at(greeted))]).toEqual([false, '552 too large\r\n'])
+    const odd = watched(...half, ['<', '250 queued\r\n'], ['>', ' more\r\n.\r\n'])
+    expect([odd.isAnswerDue, answerTo(odd, at(greeted))]).toEqual([false, ''])
   })
 
   test('in whatever pieces the octets come', () => {
@@ -124,8 +137,8 @@ describe('the answer to a mail is due', () => {
           expect(watch.isAnswerDue).toBe(expected[index + 1])
         }
         const [first = 0, second] = mails
-        expect(mails.map(at => String(watch.answerTo(at)))).toEqual(['250 queued\r\n', '250 queued\r\n', 'undefined'])
-        expect([first + 1, (second ?? 0) - 1, 0].map(at => watch.answerTo(at))).toEqual([
+        expect(mails.map(at => String(answerTo(watch, at)))).toEqual(['250 queued\r\n', '250 queued\r\n', 'undefined'])
+        expect([first + 1, (second ?? 0) - 1, 0].map(at => answerTo(watch, at))).toEqual([
           undefined,
           undefined,
           undefined,
@@ -143,22 +156,22 @@ describe('the answer to a mail is kept', () => {
     const refused: Words = [...second, ['>', 'MAIL FROM:<a@b>\r\nDATA\r\n'], ['<', '250 ok\r\n503 whom?\r\n']]
     const third: Words = [...refused, ...envelope, ['>', '.\r\n'], ['<', '451 later\r\n']]
     const watch = watched(...third)
-    expect(String(watch.answerTo(at(greeted)))).toBe('250-queued\r\n250 as 1\r\n')
-    expect(watch.answerTo(at(second))).toBeUndefined()
-    expect(String(watch.answerTo(at(refused)))).toBe('451 later\r\n')
+    expect(String(answerTo(watch, at(greeted)))).toBe('250-queued\r\n250 as 1\r\n')
+    expect(answerTo(watch, at(second))).toBeUndefined()
+    expect(String(answerTo(watch, at(refused)))).toBe('451 later\r\n')
   })
 
   test('up to a length, and of so many mails', () => {
     const watch = watched(...greeted)
-    const one: Words = [...envelope, ['>', '.\r\n'], ['<', `250 ${'x'.repeat(mailWatchLimits.answerBytes)}\r\n`]]
+    const one: Words = [...envelope, ['>', '.\r\n'], ['<', `250 ${'x'.repeat(mailWatchLimits.answerLetters)}\r\n`]]
     const places = Array.from(
       { length: mailWatchLimits.answers + 1 },
       (_unused, count) => at(greeted) + count * at(one),
     )
     for (const _place of places) tell(watch, one)
-    expect(places.map(place => watch.answerTo(place)?.length)).toEqual([
+    expect(places.map(place => answerTo(watch, place)?.length)).toEqual([
       undefined,
-      ...Array<number>(mailWatchLimits.answers).fill(mailWatchLimits.answerBytes),
+      ...Array<number>(mailWatchLimits.answers).fill(mailWatchLimits.answerLetters),
     ])
   })
 })

@@ -2,8 +2,8 @@ import { KiB } from '../../kernel/size.ts'
 
 export const mailWatchLimits = {
   /** Mails of a connection whose answers are kept, and so much of each. */
-  answers: 16,
-  answerBytes: 4 * KiB,
+  answers: 8,
+  answerLetters: KiB,
   /** Of a command so much is read; it is enough to know the ones that matter. */
   commandBytes: 64,
 } as const
@@ -14,7 +14,14 @@ interface WholeMail {
   readonly at: number
   /** The how-manieth reply of the server is its answer. */
   readonly replyNumber: number
-  answer: Buffer | undefined
+  answer: string | undefined
+}
+
+/** An answer of the server, its octets as Latin-1 letters. */
+export interface MailAnswer {
+  /** Octets of the client before the command MAIL. */
+  readonly at: number
+  readonly answer: string
 }
 
 /** So many octets were understood, and what they end. */
@@ -45,7 +52,8 @@ export class MailWatch {
   /** Replies that are due in all, the greeting among them, and those that came. */
   #dueCount = 1
   #replyCount = 0
-  /** The reply that is being read, and the first letters of its present line. */
+  /** The last whole reply, the one that is being read, and the first letters of its present line. */
+  #lastReply = ''
   #reply = ''
   #head = ''
   readonly #mails: WholeMail[] = []
@@ -56,9 +64,9 @@ export class MailWatch {
     return last !== undefined && last.answer === undefined
   }
 
-  /** The reply to the mail with `at` octets before it; undefined where it has not come or is not kept any more. */
-  answerTo(at: number): Buffer | undefined {
-    return this.#mails.find(mail => mail.at === at)?.answer
+  /** To the latest mails, oldest first. */
+  answers(): readonly MailAnswer[] {
+    return this.#mails.flatMap(({ at, answer }) => (answer === undefined ? [] : [{ at, answer }]))
   }
 
   /** Octets for the server. */
@@ -78,7 +86,9 @@ export class MailWatch {
       const end = octets.indexOf(10, from)
       const to = end < 0 ? octets.length : end + 1
       this.#head += latin(octets.subarray(from, Math.min(to, from + 4 - this.#head.length)))
-      this.#reply += latin(octets.subarray(from, Math.min(to, from + mailWatchLimits.answerBytes - this.#reply.length)))
+      this.#reply += latin(
+        octets.subarray(from, Math.min(to, from + mailWatchLimits.answerLetters - this.#reply.length)),
+      )
       if (end < 0) return
       const head = this.#head
       this.#head = ''
@@ -90,7 +100,8 @@ export class MailWatch {
   #takeReply(code: string): void {
     this.#replyCount++
     const answered = this.#mails.find(({ replyNumber }) => replyNumber === this.#replyCount)
-    if (answered) answered.answer = Buffer.from(this.#reply, 'latin1')
+    if (answered) answered.answer = this.#reply
+    this.#lastReply = this.#reply
     this.#reply = ''
     if (code === '354') {
       this.#part = 'data'
@@ -149,7 +160,10 @@ export class MailWatch {
 
   #noteMail(): void {
     this.#part = 'command'
-    this.#mails.push({ at: this.#mailAt, replyNumber: this.#dueCount, answer: undefined })
+    // A server that would not hear the rest has answered already; but nobody takes a mail before its end.
+    const early = /^[45]/.test(this.#lastReply) ? this.#lastReply : ''
+    const answer = this.#replyCount >= this.#dueCount ? early : undefined
+    this.#mails.push({ at: this.#mailAt, replyNumber: this.#dueCount, answer })
     if (this.#mails.length > mailWatchLimits.answers) this.#mails.shift()
   }
 }

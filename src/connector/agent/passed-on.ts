@@ -1,18 +1,21 @@
-import { type Clock, DAY } from '../../kernel/time.ts'
-import type { MailWatch } from './mail-watch.ts'
+import { MiB } from '../../kernel/size.ts'
+import { DAY } from '../../kernel/time.ts'
+import type { MailAnswer } from './mail-watch.ts'
 
 export const passedOnLimits = {
   /** Streams that ended and can be asked for, and for how long. */
   streams: 10_000,
   keptMs: DAY,
+  /** All that is kept of what mail servers answered. */
+  answerLetters: 16 * MiB,
 } as const
 
 /** What is known of a stream that ended. */
 export interface EndedStream {
   /** Bytes that may have reached its target. */
   readonly bytes: number
-  /** What its target said, where it is a mail server. */
-  readonly watch: MailWatch | undefined
+  /** What its target answered, where it is a mail server. */
+  readonly answers: readonly MailAnswer[]
 }
 
 /**
@@ -20,20 +23,26 @@ export interface EndedStream {
  * and neither is one whose answer came to the connector.
  */
 export class PassedOn {
-  readonly #clock: Pick<Clock, 'now'>
+  readonly #now: () => number
   /** In the order of their ends. */
   readonly #ended = new Map<string, EndedStream & { readonly at: number }>()
+  #letters = 0
 
-  constructor(clock: Pick<Clock, 'now'>) {
-    this.#clock = clock
+  /** `now`: milliseconds of a clock that nobody sets. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
   }
 
   note(stream: string, ended: EndedStream): void {
-    this.#ended.set(stream, { ...ended, at: this.#clock.now() })
-    for (const [each, { at }] of this.#ended) {
-      const isOld = at + passedOnLimits.keptMs <= this.#clock.now()
-      if (!isOld && this.#ended.size <= passedOnLimits.streams) break
-      this.#ended.delete(each)
+    const at = this.#now()
+    this.#ended.set(stream, { ...ended, at })
+    this.#letters += lettersOf(ended)
+    for (const [name, each] of this.#ended) {
+      const isOld = each.at + passedOnLimits.keptMs <= at
+      const isTooMuch = this.#ended.size > passedOnLimits.streams || this.#letters > passedOnLimits.answerLetters
+      if (!isOld && !isTooMuch) break
+      this.#ended.delete(name)
+      this.#letters -= lettersOf(each)
     }
   }
 
@@ -41,4 +50,8 @@ export class PassedOn {
   find(stream: string): EndedStream | undefined {
     return this.#ended.get(stream)
   }
+}
+
+function lettersOf({ answers }: EndedStream): number {
+  return answers.reduce((sum, { answer }) => sum + answer.length, 0)
 }

@@ -28,6 +28,8 @@ export interface SpliceEnds {
   readonly watch?: DialogueWatch | undefined
   /** True when the hub reset the stream: node shows that as an orderly end first. */
   isReset?(): boolean
+  /** The hub is gone, and the target stays for its answer. */
+  onStay?: (() => void) | undefined
   /** The hub sees a reset. */
   resetNear(because: SpliceEnd): void
   /** Once, when both sides are over. */
@@ -46,7 +48,7 @@ export type SpliceEnd = 'done' | 'target reset' | 'hub reset' | 'cut' | 'shed'
 
 /** Moves bytes both ways with backpressure. Each side may end its half alone; a reset of one resets the other. */
 export function splice(ends: SpliceEnds): Splice {
-  const { near, below = near, far, watch, isReset = () => false, resetNear, onEnd } = ends
+  const { near, below = near, far, watch, isReset = () => false, onStay, resetNear, onEnd } = ends
   const up = { bytes: 0 }
   const down = { bytes: 0 }
   let lastByteAt = performance.now()
@@ -111,6 +113,7 @@ export function splice(ends: SpliceEnds): Splice {
     if (far.destroyed) return
     if (because === 'hub reset' && watch?.isAnswerDue && !far.readableEnded) {
       stayedSince = performance.now()
+      onStay?.()
       // It may have waited for the hub to read.
       far.resume()
     } else resetSocket(far)

@@ -295,7 +295,7 @@ describe('how far the bytes of a stream came that the hub lost', () => {
       const answer = (text: string) => {
         for (const socket of server.sockets) socket.write(text)
       }
-      return { server, stream, session, heard, answer, folder }
+      return { server, stream, session, got, heard, answer, folder }
     }
 
     test('what it answers to a whole mail is kept, also when nobody asks yet; then the connection ends', async () => {
@@ -328,6 +328,23 @@ describe('how far the bytes of a stream came that the hub lost', () => {
       expect(await asked).toEqual({ bytes: mail.length, reply: base64('451 busy\r\n') })
       // As soon as it is there.
       expect(performance.now() - begun).toBeLessThan(4000)
+    })
+
+    test('of a mail that is answered nobody waits, though the next one is due', async () => {
+      const { server, stream, got, heard, answer } = await lost()
+      const before = heard.length
+      answer('250 first\r\n')
+      await waitFor(() => heard.length > before)
+      stream.write(mail.slice(0, begin))
+      await waitFor(() => String(Buffer.concat(heard)).endsWith(goOn))
+      stream.write(mail.slice(begin))
+      await waitFor(() => String(Buffer.concat(got)) === mail + mail)
+      const known = { mailAt: 0, written: mail.length, waitMs: 5000 }
+      const begun = performance.now()
+      expect(await ask('mail', known)).toMatchObject({ reply: base64('250 first\r\n') })
+      expect(await ask('mail', known)).not.toHaveProperty('isDue')
+      expect(performance.now() - begun).toBeLessThan(4000)
+      expect(server.sockets.size).toBe(1)
     })
 
     test('an answer that went into the broken tunnel is told, too', async () => {
@@ -383,6 +400,20 @@ describe('how far the bytes of a stream came that the hub lost', () => {
         bytes: mail.length,
         reply: base64('250 queued\r\n'),
       })
+    })
+
+    test('that was silent for too long when the hub left has failed, and not only when the connector leaves it, too', async () => {
+      const clock = vi.spyOn(performance, 'now')
+      try {
+        const { server, session } = await lost()
+        const later = performance.now() + 11_000
+        clock.mockImplementation(() => later)
+        session.destroy()
+        await waitFor(() => world?.agent.status().virtualHosts[0]?.targets[0]?.failed === 1)
+        expect(server.sockets.size).toBe(1)
+      } finally {
+        clock.mockRestore()
+      }
     })
 
     test('that never answers is left after a while, and when it is taken off the list', async () => {

@@ -14,7 +14,7 @@ import { MailWatch } from './mail-watch.ts'
 import { PassedOn } from './passed-on.ts'
 import { refusalBook } from './refusal-book.ts'
 import { type Splice, type SpliceEnd, splice } from './splice.ts'
-import type { TargetPool } from './targets.ts'
+import type { OpenedTarget, TargetPool } from './targets.ts'
 
 export const streamLimits = {
   /** How often idle streams and bytes in flight are looked at. */
@@ -61,13 +61,13 @@ interface OpenStream {
   watch?: MailWatch | undefined
   cut(): void
   /** Called when it is over. */
-  readonly onOver: (() => void)[]
+  readonly onOver: Set<() => void>
 }
 
 export function createStreams({ pool, audit, clock, log, config }: StreamParts): Streams {
   const open = new Set<OpenStream>()
   const openPerHost = new Map<string, number>()
-  const ended = new PassedOn(clock)
+  const ended = new PassedOn()
   const refused = refusalBook(audit, clock)
   const emptied: (() => void)[] = []
   let isStopping = false
@@ -121,7 +121,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       protocol: host.protocol,
       begun: performance.now(),
       cut: () => cutEarly(),
-      onOver: [],
+      onOver: new Set(),
     }
     function cutEarly() {
       gone.abort()
@@ -131,7 +131,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     stream.once('close', onGone)
     count(entry, 1)
     try {
-      const { socket, target } = await pool.open(address, { signal: gone.signal, timeoutMs: host.timeout })
+      const { socket, target, left } = await pool.open(address, { signal: gone.signal, timeoutMs: host.timeout })
       stream.off('close', onGone)
       entry.target = target
       // The list may have changed, and the hub may have given up, while the target was opened.
@@ -146,7 +146,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
         host.protocol === 'http'
           ? gateHttp(stream, () => ({ address, paths: hostOf(address)?.allow ?? [] }), noteHttp(address, from))
           : stream
-      connectEnds(entry, stream, near, socket)
+      connectEnds(entry, stream, near, { socket, left })
     } catch (thrown) {
       stream.off('close', onGone)
       count(entry, -1)
@@ -158,7 +158,12 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     }
   }
 
-  function connectEnds(entry: OpenStream, stream: ServerHttp2Stream, near: Duplex, socket: Duplex): void {
+  function connectEnds(
+    entry: OpenStream,
+    stream: ServerHttp2Stream,
+    near: Duplex,
+    { socket, left }: Pick<OpenedTarget, 'socket' | 'left'>,
+  ): void {
     const { virtualHost, target = '' } = entry
     entry.watch = entry.protocol === 'smtp' ? new MailWatch() : undefined
     const ends = splice({
@@ -166,6 +171,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       below: stream,
       far: socket,
       watch: entry.watch,
+      onStay: left,
       isReset: () => stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       resetNear: because => {
         stream.close(resetCodes[because])
@@ -184,24 +190,26 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
 
   /** What an HTTP gate lets pass is not what came in, so it says nothing about it. */
   function noteEnd({ name, protocol, watch }: OpenStream, ends: Splice): void {
-    if (name !== '' && protocol !== 'http') ended.note(name, { bytes: ends.upBytes(), watch })
+    if (name !== '' && protocol !== 'http') ended.note(name, { bytes: ends.upBytes(), answers: watch?.answers() ?? [] })
   }
 
   async function passedOn(request: PassedOnRequest, signal: AbortSignal): Promise<PassedOnAnswer> {
     const { stream: name, mailAt, written, waitMs } = request
     const entry = [...open].find(each => each.name === name)
     if (entry) loseHub(entry, written)
-    if (entry?.splice?.stayedSince() !== undefined) {
-      await until(entry, Math.min(waitMs, wireLimits.passedOnWaitMs), signal)
+    const tell = (): PassedOnAnswer => {
+      const known = entry
+        ? { bytes: entry.splice?.upBytes() ?? 0, answers: entry.watch?.answers() ?? [] }
+        : ended.find(name)
+      if (!known || entry?.protocol === 'http') return {}
+      const reply = known.answers.find(({ at }) => at === mailAt)?.answer
+      if (reply !== undefined) return { bytes: known.bytes, reply: Buffer.from(reply, 'latin1').toString('base64') }
+      return { bytes: known.bytes, ...(entry?.splice?.stayedSince() !== undefined && { isDue: true as const }) }
     }
-    const known = entry ? { bytes: entry.splice?.upBytes() ?? 0, watch: entry.watch } : ended.find(name)
-    if (!known || entry?.protocol === 'http') return {}
-    const reply = known.watch?.answerTo(mailAt)?.toString('base64')
-    return {
-      bytes: known.bytes,
-      ...(reply !== undefined && { reply }),
-      ...(entry?.splice?.stayedSince() !== undefined && { isDue: true as const }),
-    }
+    const now = tell()
+    if (!now.isDue || !entry) return now
+    await until(entry, Math.min(waitMs, wireLimits.passedOnWaitMs), signal)
+    return tell()
   }
 
   /** What is under way to here must not arrive any more; a connection that has less than a mail is of no use. */
@@ -216,11 +224,14 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
   /** Resolves when the stream is over, or after `ms`, or at the signal. */
   async function until(entry: OpenStream, ms: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const cancel = clock.after(ms, resolve)
-    entry.onOver.push(resolve)
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    const end = () => resolve()
+    const cancel = clock.after(ms, end)
+    entry.onOver.add(end)
+    signal.addEventListener('abort', end, { once: true })
     await promise
     cancel()
+    entry.onOver.delete(end)
+    signal.removeEventListener('abort', end)
   }
 
   const noteHttp = (virtualHost: string, from: { readonly purpose: string; readonly node: string }) => (what: string) =>
@@ -271,13 +282,13 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     const waiting: { readonly entry: OpenStream; readonly bytes: number }[] = []
     for (const entry of open) {
       if (!entry.splice) continue
-      if (now - (entry.splice.stayedSince() ?? now) > streamLimits.stayMs) {
-        audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because: 'no answer' })
-        entry.cut()
-        continue
-      }
-      if (now - entry.splice.lastByteAt() > (idleMs.get(entry.virtualHost) ?? 0)) {
-        audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because: 'idle' })
+      const stayedSince = entry.splice.stayedSince()
+      const [since, ms, because] =
+        stayedSince === undefined
+          ? [entry.splice.lastByteAt(), idleMs.get(entry.virtualHost) ?? 0, 'idle']
+          : [stayedSince, streamLimits.stayMs, 'no answer']
+      if (now - since > ms) {
+        audit.write('stream.cut', { virtualHost: entry.virtualHost, target: entry.target ?? '', because })
         entry.cut()
         continue
       }

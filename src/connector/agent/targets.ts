@@ -43,6 +43,8 @@ export interface OpenedTarget {
   readonly socket: Duplex
   /** Internal host:port. */
   readonly target: string
+  /** Tells the balancer's books that the hub's side went away, where the socket stays open for an answer after that. */
+  left?: (() => void) | undefined
 }
 
 /** How a pool is made; src/connector/balance has the one that balances. */

@@ -9,6 +9,7 @@ import { openTarget } from './opening.ts'
 import { probeTarget } from './probe.ts'
 import { Prober, type ProberParts } from './prober.ts'
 import type { ServiceReport } from './service.ts'
+import { SmtpStream } from './smtp-stream.ts'
 import { Target, type TargetSetting } from './target.ts'
 
 /** One virtual host: its targets, their probes, and the way to one of them. */
@@ -77,7 +78,7 @@ export class BalancedHost {
         target.opened(performance.now() - since, clock.now())
         if (socket.closed) target.open--
         else socket.once('close', () => target.open--)
-        return { socket, target: target.address }
+        return { socket, target: target.address, ...(socket instanceof SmtpStream && { left: () => socket.left() }) }
       } catch (thrown) {
         target.open--
         const error = asHubError(thrown)

@@ -37,6 +37,11 @@ export class SmtpStream extends Duplex {
     if (socket.destroyed) this.destroy()
   }
 
+  /** The client is gone, and this only stays for an answer. */
+  left(): void {
+    this.#watch.left()
+  }
+
   override _read(): void {
     this.#socket.resume()
   }

@@ -4,7 +4,7 @@ import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Connect } from '../../kernel/socket.ts'
-import { type Clock, steadyClock } from '../../kernel/time.ts'
+import type { Clock } from '../../kernel/time.ts'
 import { netErrors } from '../../protocols/net/errors.ts'
 import type { Records } from '../../store/port.ts'
 import { type ConnectorStatus, connectorStatus, type DrainRequest, wirePaths } from '../wire.ts'
@@ -92,8 +92,8 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   const startedAt = clock.now()
   let nodes: readonly string[] = options.listen?.nodes ?? []
   const closing = new AbortController()
-  const steady = steadyClock(clock)
-  const steadilyStartedAt = steady.now()
+  const unset = { now: () => performance.now(), after: (ms: number, call: () => void) => clock.after(ms, call) }
+  const unsetStartedAt = unset.now()
   let cancelRound = () => {}
 
   await book.refresh()
@@ -214,8 +214,8 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     fateOf: (trace, mail, signal) =>
       askFate(trace, mail, {
         registry,
-        clock: steady,
-        startedAt: steadilyStartedAt,
+        clock: unset,
+        startedAt: unsetStartedAt,
         signal: AbortSignal.any([closing.signal, signal]),
       }),
     tunnel: request =>

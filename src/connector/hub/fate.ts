@@ -11,8 +11,8 @@ const againMs = SECOND
 
 interface AskParts {
   readonly registry: TunnelRegistry
-  /** A clock that nobody sets back. */
-  readonly clock: Clock
+  /** A clock that nobody sets. */
+  readonly clock: Pick<Clock, 'now' | 'after'>
   /** By that clock: when this process of the hub began to wait for connectors. */
   readonly startedAt: number
   readonly signal: AbortSignal

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Connect } from '../../kernel/socket.ts'
-import { type RefusalContext, type Refuser, refusalError } from './refusal.ts'
+import { type Refuser, refusalError } from './refusal.ts'
 import { type Reply, readReply } from './reply.ts'
 import type { SentMail } from './transaction.ts'
 
@@ -14,6 +14,11 @@ const handover = z.object({
   /** Octets of the connection before the command MAIL, and at least so many up to the end of the mail. */
   mailAt: z.number(),
   written: z.number(),
+  /** `host:port` of the server that has it. */
+  server: z.string(),
+  /** Empty: the null sender. */
+  from: z.string(),
+  bytes: z.number(),
   accepted: z.array(z.string()).readonly(),
   refused: z.array(z.object({ recipient: z.string(), reply: z.string() })).readonly(),
   mode: z.enum(['data', 'data-pipelined', 'bdat']),
@@ -26,18 +31,12 @@ export function readHandover(kept: JsonObject | undefined): Handover | undefined
   return handover.safeParse(kept).data
 }
 
-/** Who was asked to take a mail, and what for: what a refusal names. */
-export interface MailContext extends Omit<RefusalContext, 'phase'> {
-  readonly refuser: Refuser
-}
-
 /**
  * Asks the connector what became of a mail whose answer did not come. `fell-short`: the server certainly lacks some of its
  * octets, and gets no more. Undefined: nobody knows. Throws as sending does where the server refused it.
  */
 export async function fateOfMail(
   mail: Handover,
-  context: MailContext,
   connect: Pick<Connect, 'fateOf'>,
   signal: AbortSignal,
 ): Promise<'fell-short' | SentMail | undefined> {
@@ -46,17 +45,18 @@ export async function fateOfMail(
   if (!fate) return undefined
   if (fate.passedOn < written) return 'fell-short'
   const reply = fate.reply && readReply(fate.reply)
-  return reply && isAnswer(reply) ? concludeMail(reply, mail, context) : undefined
+  return reply && isAnswer(reply) ? concludeMail(reply, mail, { server: mail.server, user: undefined }) : undefined
 }
 
 /** What the answer to a whole mail means. Throws SMTP_REFUSED and the like. */
 export function concludeMail(
   reply: Reply,
-  { accepted, refused, mode, hasRepairedLineEnds }: Omit<Handover, 'trace' | 'mailAt' | 'written'>,
-  { refuser, ...context }: MailContext,
+  mail: Omit<Handover, 'trace' | 'mailAt' | 'written' | 'server'>,
+  refuser: Refuser,
 ): SentMail {
-  if (reply.code >= 400) throw refusalError(refuser, reply, { phase: 'end of mail', ...context })
-  return { reply, accepted, refused, mode, bytes: context.bytes, hasRepairedLineEnds }
+  const { accepted, refused, mode, bytes, hasRepairedLineEnds } = mail
+  if (reply.code >= 400) throw refusalError(refuser, reply, { phase: 'end of mail', from: mail.from || '<>', bytes })
+  return { reply, accepted, refused, mode, bytes, hasRepairedLineEnds }
 }
 
 /** Whether it says what became of a mail; 3xx asks for more. */

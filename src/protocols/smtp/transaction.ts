@@ -63,9 +63,15 @@ export async function sendMail(
   const plan = planMail(connection, mail)
   connection.mailCount++
   const commit = new Commit(mail)
-  const facts = { mode: plan.mode, hasRepairedLineEnds: plan.mode !== 'bdat' && mail.content.facts.hasBareLineEnd }
+  const { trace, server } = connection
+  const facts = {
+    mode: plan.mode,
+    bytes: mail.content.bytes,
+    hasRepairedLineEnds: plan.mode !== 'bdat' && mail.content.facts.hasBareLineEnd,
+    from: mail.from?.text ?? '',
+  }
   const handoverOf = (envelope: Envelope, written: number): Handover | undefined =>
-    connection.trace && { trace: connection.trace, written, ...facts, ...envelope }
+    trace && { trace, written, server, ...facts, ...envelope }
   let isFollowed = false
   try {
     const leastWritten = () => connection.writtenBytes + mail.content.bytes + endBytesMin
@@ -81,8 +87,7 @@ export async function sendMail(
     const reply = await send({ connection, mail, timeouts, commit, written })
     // RFC 5321 section 4.1.1.4: the end of a mail ends its transaction, whatever the answer. Not every server knows.
     if (!isFollowed) connection.needsReset = reply.code !== 250
-    const context = { refuser: connection, from: nameOf(mail.from), bytes: mail.content.bytes }
-    return concludeMail(reply, { ...facts, ...envelope }, context)
+    return concludeMail(reply, { ...facts, ...envelope }, connection)
   } finally {
     // Whoever counts on the callback must not find it still running after the mail has ended.
     await commit.settled()
