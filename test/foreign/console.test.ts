@@ -173,6 +173,14 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByText('<b>relaying</b> denied').first().waitFor()
   })
 
+  test('letters that a subject turns around are not read the other way', async () => {
+    const id = await setAside('=?utf-8?Q?invoice_=E2=80=AEfdp.exe?=', 'Please open')
+    const page = await visitAs('anna.berg', `/messages/${id}`)
+    await page.getByRole('heading', { level: 1, name: String.raw`invoice \u202Efdp.exe` }).waitFor()
+    expect(await page.content()).not.toContain('\u202E')
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'seen' })
+  })
+
   test('a message is found by its Message-ID and replayed; what that means is said before', async () => {
     const id = await setAside('Order 4711', 'Ten pieces')
     const page = await visitAs('anna.berg', '/messages')

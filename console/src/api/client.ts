@@ -1,3 +1,4 @@
+import { readJson } from '../words/directions.ts'
 import type { Problem, Session } from './types.ts'
 
 /** What the hub refused, in its own words: code, whose turn it is, next step. */
@@ -33,7 +34,7 @@ export function useSessionForCalls(current: Session | undefined, onLost: () => v
 export async function ask<Answer>(method: Method, path: string, { body, signal }: Call = {}): Promise<Answer> {
   const response = await send(method, path, { body, signal })
   const text = await response.text()
-  return (text === '' ? undefined : JSON.parse(text)) as Answer
+  return (text === '' ? undefined : readJson(text)) as Answer
 }
 
 /** The same for bytes that are nobody's JSON. */
@@ -76,7 +77,7 @@ const unreachable = {
 
 async function problemOf(response: Response): Promise<Refusal['problem']> {
   try {
-    const problem = (await response.json()) as Problem
+    const problem = readJson(await response.text()) as Problem
     if (typeof problem.code === 'string') return problem
   } catch {
     // Something between browser and hub answered in its own way; the status is all there is.

@@ -8,6 +8,7 @@ import { Nothing } from '../parts/facts.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { To } from '../parts/rows.tsx'
 import { navigate, usePlace } from '../route.ts'
+import { readJson } from '../words/directions.ts'
 import { clockWords } from '../words/format.ts'
 import { fieldsOf, keepNewest } from '../words/log-lines.ts'
 
@@ -88,7 +89,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
     })
     source.addEventListener('line', event => {
       if (held.current) return
-      const line = JSON.parse(event.data) as LogLine
+      const line = readJson(String(event.data)) as LogLine
       count.current++
       const key = count.current
       setLines(before => keepNewest({ ...line, key }, before))

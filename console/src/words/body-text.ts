@@ -1,3 +1,5 @@
+import { showDirections } from './directions.ts'
+
 /** Bytes as text that may be edited, and how to make the same bytes of it again. */
 export interface EditableText {
   readonly text: string
@@ -17,7 +19,9 @@ const hexPerLine = 16
 /** What is shown of a body. A letter that the end of the part cuts in two is left out. */
 export function readBody(bytes: Uint8Array): ReadableBody {
   const text = decode(trimCutLetter(bytes))
-  return text === undefined ? { kind: 'hex', text: hexOf(bytes.subarray(0, hexBytesMax)) } : { kind: 'text', text }
+  return text === undefined
+    ? { kind: 'hex', text: hexOf(bytes.subarray(0, hexBytesMax)) }
+    : { kind: 'text', text: showDirections(text) }
 }
 
 /** The text of a body that a browser can edit without changing what nobody touched; undefined: it cannot. */
