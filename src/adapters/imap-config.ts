@@ -18,7 +18,7 @@ const done = z
     delete: z.literal(true).optional().meta({ description: 'Deletes them.' }),
     failed: folderName.optional().meta({
       description:
-        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged. The hub takes none from it; one whose message is delivered later, or skipped, leaves it as `move`, `delete` or `mark` says (where the server has UIDPLUS).',
+        'Folder for mails that were rejected, set aside or could not be taken in. Without it they stay, marked as read and flagged. The hub takes none from it; one whose message is delivered later, or skipped, is moved or deleted from there as `done` says, or marked as read (where the server has UIDPLUS; the latest 1,000).',
     }),
   })
   .superRefine((value, check) => {

@@ -3,7 +3,7 @@ import { asHubError, type HubError } from '../kernel/error.ts'
 import type { ImapConnection } from '../protocols/imap/connection.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { addFlags, createFolder, hasFolder } from '../protocols/imap/folder.ts'
-import { canExpunge, deleteMails, type MovedTo, moveMails } from '../protocols/imap/move.ts'
+import { type Copied, canExpunge, deleteMails, type MovedTo, moveMails } from '../protocols/imap/move.ts'
 import type { ImapConfig } from './imap-config.ts'
 import type { FailedMails } from './imap-failed.ts'
 import type { Leftovers } from './imap-leftovers.ts'
@@ -53,14 +53,14 @@ export class DonePile {
   readonly #context: ImapContext
   readonly #link: Link
   readonly #waiting = new Map<number, Ending>()
-  readonly #copied: Set<number>
+  readonly #copied: Copied
   /** Not before this time: the server refused, and asking on would not help. */
   #notBefore = 0
-  #commandsLeft = 0
+  #budget: Budget = { commandsLeft: 0 }
   #hasToldLeftovers = false
   readonly #leftovers: Leftovers
   readonly #failed: FailedMails
-  readonly #sourceKeyOf: (uid: number) => string
+  readonly #uidValidity: number
   /** Whether the server refuses now; not known before the first round. */
   #isStuck: boolean | undefined
 
@@ -71,8 +71,8 @@ export class DonePile {
     options: {
       readonly leftovers: Leftovers
       readonly failed: FailedMails
-      readonly copied: Set<number>
-      sourceKeyOf(uid: number): string
+      readonly copied: Copied
+      readonly uidValidity: number
     },
   ) {
     this.#context = context
@@ -80,7 +80,7 @@ export class DonePile {
     this.#leftovers = options.leftovers
     this.#failed = options.failed
     this.#copied = options.copied
-    this.#sourceKeyOf = uid => options.sourceKeyOf(uid)
+    this.#uidValidity = options.uidValidity
   }
 
   get count(): number {
@@ -104,7 +104,7 @@ export class DonePile {
   async flush(connection: ImapConnection): Promise<void> {
     if (this.#waiting.size === 0) return this.#settled()
     if (!this.isDue(this.#context.clock.now())) return
-    this.#commandsLeft = doneLimits.commandsPerRound
+    this.#budget = { commandsLeft: doneLimits.commandsPerRound }
     let refusal: HubError | undefined
     for (const ending of ['done', 'failed'] as const) {
       const uids = [...this.#waiting].filter(([, how]) => how === ending).map(([uid]) => uid)
@@ -131,7 +131,11 @@ export class DonePile {
   /** The refusal as people are told of it; undefined when all went well. */
   async #settle(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<HubError | undefined> {
     const refused: number[] = []
-    const refusal = await this.#applyApart(connection, uids, ending, refused)
+    const act = async (part: readonly number[]) => {
+      await this.#apply(connection, part, ending)
+      for (const uid of part) this.#waiting.delete(uid)
+    }
+    const refusal = await actApart(uids, this.#budget, act, refused)
     if (!refusal) return undefined
     return imapErrors.DONE_REFUSED(
       {
@@ -145,40 +149,13 @@ export class DonePile {
     )
   }
 
-  /** Halves a refused batch until the mails are found that the server minds; returns the last refusal. */
-  async #applyApart(
-    connection: ImapConnection,
-    uids: readonly number[],
-    ending: Ending,
-    refused: number[],
-  ): Promise<HubError | undefined> {
-    try {
-      this.#commandsLeft--
-      await this.#apply(connection, uids, ending)
-      for (const uid of uids) this.#waiting.delete(uid)
-      return undefined
-    } catch (thrown) {
-      const error = asHubError(thrown)
-      if (!refusals.has(error.code)) throw error
-      const isAboutFolder = error.code !== imapErrors.COMMAND_REFUSED.code
-      if (uids.length === 1 || isAboutFolder || this.#commandsLeft < 2) {
-        refused.push(...uids)
-        return error
-      }
-    }
-    const middle = Math.ceil(uids.length / 2)
-    const first = await this.#applyApart(connection, uids.slice(0, middle), ending, refused)
-    const second = await this.#applyApart(connection, uids.slice(middle), ending, refused)
-    return second ?? first
-  }
-
   async #apply(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
     const { done } = this.#context.config
     const folder = ending === 'done' ? done.move : done.failed
     if (folder !== undefined) {
       const moved = await moveMaking(connection, uids, folder, this.#copied)
       this.#tellLeftovers(connection, moved.left)
-      if (ending === 'failed') await this.#failed.note(moved, this.#sourceKeyOf)
+      if (ending === 'failed') await this.#failed.note(moved, this.#uidValidity)
     } else if (ending === 'failed') await addFlags(connection, uids, ['\\Seen', '\\Flagged'])
     else if (done.delete) this.#tellLeftovers(connection, await deleteMails(connection, uids))
     else await addFlags(connection, uids, ['\\Seen'])
@@ -191,12 +168,43 @@ export class DonePile {
   }
 }
 
+/** Commands that may be spent on finding the mails of a batch that the server refuses. */
+interface Budget {
+  commandsLeft: number
+}
+
+/** Halves a refused batch until the mails are found that the server minds; returns the last refusal. */
+export async function actApart(
+  uids: readonly number[],
+  budget: Budget,
+  act: (uids: readonly number[]) => Promise<void>,
+  refused: number[],
+): Promise<HubError | undefined> {
+  try {
+    budget.commandsLeft--
+    await act(uids)
+    return undefined
+  } catch (thrown) {
+    const error = asHubError(thrown)
+    if (!refusals.has(error.code)) throw error
+    const isAboutFolder = error.code !== imapErrors.COMMAND_REFUSED.code
+    if (uids.length === 1 || isAboutFolder || budget.commandsLeft < 2) {
+      refused.push(...uids)
+      return error
+    }
+  }
+  const middle = Math.ceil(uids.length / 2)
+  const first = await actApart(uids.slice(0, middle), budget, act, refused)
+  const second = await actApart(uids.slice(middle), budget, act, refused)
+  return second ?? first
+}
+
 /** Moves mails into a folder that somebody may have removed while the hub was running. */
 export async function moveMaking(
   connection: ImapConnection,
   uids: readonly number[],
   folder: string,
-  copied: Set<number>,
+  copied: Copied,
 ): Promise<MovedTo> {
   try {
     return await moveMails(connection, uids, folder, copied)

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Known } from '../flow/adapter.ts'
+import type { Json } from '../kernel/json.ts'
 import { FailedMails, failedLimits } from './imap-failed.ts'
 import { mail, SenderWorld } from './imap-sender-world.ts'
 
@@ -41,6 +43,10 @@ test('a mail leaves the failed folder when its message is delivered later, or sk
   await soon(() => subjects('Processed').toSorted()).toEqual(['b', 'c'])
   expect(subjects('Failed').toSorted()).toEqual(['a', 'd'])
   world.end('D1', 'delivered')
+  await searches()
+  // Not a log-in for each.
+  expect(subjects('Failed').toSorted()).toEqual(['a', 'd'])
+  world.aheadMs += failedLimits.everyMs
   await soon(() => subjects('Failed')).toEqual(['d'])
   expect([world.troubles, world.downs, world.accepted.length]).toEqual([[], [], 4])
 })
@@ -99,29 +105,84 @@ test('what goes wrong there is shown, keeps no mail from being read, and is trie
   expect(world.troubles).toHaveLength(1)
 })
 
-test('a folder of another name begins empty; messages that are gone and mails beyond the limit are forgotten', async () => {
-  const kept = new Map<string, unknown>()
-  const memory = {
-    get: async (name: string) => kept.get(name) as never,
-    set: async (name: string, value: unknown) => void kept.set(name, value),
+test('a mail that the server keeps does not keep the others, and is not asked for for ever', async () => {
+  await allFailed(archive, 'a', 'b', 'c')
+  world.server.when(/^UID MOVE (1|1:.*) "Processed"/, 'NO not this one')
+  for (const id of ['D1', 'D2', 'D3']) world.end(id, 'delivered')
+  await soon(() => subjects('Processed').toSorted()).toEqual(['b', 'c'])
+  for (let times = 1; times < failedLimits.attempts; times++) {
+    world.aheadMs += failedLimits.againMs
+    await soon(() => world.troubles.length).toBe(times + 1)
   }
-  const failed = await FailedMails.open(memory, 'orders@contoso.com/INBOX', 'Failed')
+  world.aheadMs += failedLimits.againMs
+  await searches()
+  expect([world.troubles.length, subjects('Failed'), world.downs]).toEqual([failedLimits.attempts, ['a'], []])
+})
+
+test('without MOVE it is copied once, however often the server refuses to remove it', async () => {
+  world.server.capabilities = world.server.capabilities.replace(' MOVE', '')
+  await allFailed(archive, 'a')
+  await searches()
+  world.server.when(/^UID STORE 1 /, 'NO not now', 2)
+  world.end('D1', 'delivered')
+  for (const times of [1, 2]) {
+    await soon(() => world.troubles.length).toBe(times)
+    world.aheadMs += failedLimits.againMs
+  }
+  await soon(() => subjects('Failed')).toEqual([])
+  expect(subjects('Processed')).toEqual(['a'])
+})
+
+test('new mails are read while the failed folder cannot be opened', async () => {
+  await allFailed(archive, 'a')
+  await searches()
+  world.server.when(/^SELECT "Failed"/, () => '')
+  world.ending = () => 'delivered'
+  world.end('D1', 'delivered')
+  await searches()
+  const begun = performance.now()
+  world.server.receive(mail('b'))
+  await soon(() => subjects('Processed')).toEqual(['b'])
+  // The server is waited for for two seconds.
+  expect(performance.now() - begun).toBeLessThan(1500)
+})
+
+test('where failed mails go to the same folder as the others nothing is moved', async () => {
+  world.ending = () => 'set-aside'
+  world.server.receive(mail('a'))
+  await world.start({ done: { move: 'Processed', failed: 'Processed' } })
+  await soon(() => subjects('Processed')).toEqual(['a'])
+  world.end('D1', 'delivered')
+  await searches()
+  expect(world.server.lines.filter(line => line.startsWith('SELECT'))).toEqual(['SELECT "INBOX"'])
+})
+
+test('another server or folder begins empty; what can never be solved, and mails beyond the limit, are forgotten', async () => {
+  const memory = {
+    get: async (name: string) => world.memory.get(name),
+    set: async (name: string, value: Json) => void world.memory.set(name, value),
+  }
+  await world.start(archive)
+  const { config } = world.context()
+  const opened = (change: object = {}) => FailedMails.open(memory, { ...config, ...change }, 'orders@contoso.com')
   const uids = new Map(Array.from({ length: failedLimits.mails + 1 }, (_unused, index) => [index + 1, index + 101]))
-  await failed.note({ left: 'gone', uidValidity: 7, uids }, uid => `key ${uid}`)
+  await (await opened()).note({ left: 'gone', uidValidity: 7, uids }, 3)
   const asked: string[] = []
-  const intake = (state: 'delivered' | undefined) => ({
+  const intake = (state: Known['state'] | undefined) => ({
     known: async (keys: readonly string[]) => {
       asked.push(...keys)
       return new Map(state ? keys.map(key => [key, { id: key, state }]) : [])
     },
   })
-  expect(
-    await (await FailedMails.open(memory, 'orders@contoso.com/INBOX', 'Errors')).solved(intake('delivered')),
-  ).toEqual([])
-  const again = await FailedMails.open(memory, 'orders@contoso.com/INBOX', 'Failed')
+  for (const change of [{ host: 'elsewhere' }, { port: 1 }, { done: { move: 'Processed', failed: 'Errors' } }])
+    expect(await (await opened(change)).solved(intake('delivered'))).toEqual([])
+  const again = await opened()
   expect((await again.solved(intake('delivered')))[0]).toBe(102)
-  expect(asked).toHaveLength(failedLimits.mails)
-  expect(await again.solved(intake(undefined))).toEqual([])
-  asked.length = 0
-  expect([await again.solved(intake('delivered')), asked]).toEqual([[], []])
+  expect([asked.length, asked[0]]).toEqual([failedLimits.mails, 'orders@contoso.com/INBOX/3/2'])
+  for (const state of ['rejected', undefined] as const) {
+    await again.note({ left: 'gone', uidValidity: 8, uids: new Map([[5, 6]]) }, 3)
+    expect(await again.solved(intake(state))).toEqual([])
+    asked.length = 0
+    expect([await again.solved(intake('delivered')), asked]).toEqual([[], []])
+  }
 })

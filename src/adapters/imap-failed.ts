@@ -2,24 +2,34 @@ import type { Intake, Link, SenderMemory } from '../flow/adapter.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import { MINUTE } from '../kernel/time.ts'
+import type { ImapConnection } from '../protocols/imap/connection.ts'
 import { addFlags, selectFolder } from '../protocols/imap/folder.ts'
-import { deleteMails, type MovedTo } from '../protocols/imap/move.ts'
-import { moveMaking } from './imap-done.ts'
+import { type Copied, deleteMails, type MovedTo } from '../protocols/imap/move.ts'
+import type { ImapConfig } from './imap-config.ts'
+import { actApart, moveMaking } from './imap-done.ts'
+import { sourceKeyOf } from './imap-message.ts'
 import { type ImapContext, openSession } from './imap-session.ts'
 
 export const failedLimits = {
   /** Mails in the failed folder of a mailbox that are remembered; of more the latest. */
   mails: 1000,
-  /** After a server that refused, or could not be reached, it is asked again so much later. */
+  /** Between two log-ins to take mails out of it, and after one that went wrong. */
+  everyMs: MINUTE,
   againMs: 10 * MINUTE,
+  /** Times a mail is asked for that the server will not let go. */
+  attempts: 3,
+  /** Commands of one log-in for mails that the server refuses. */
+  commands: 40,
 } as const
 
-/** The mails that a mailbox has in its failed folder, and which message each of them is. */
+/** A mail in the failed folder: its UID there, and where it was read. */
+type Entry = readonly [uid: number, readUnder: number, readAs: number]
+
 interface Kept {
-  readonly folder: string
+  /** host:port and folder, so that after a change of the document nothing else is taken for it. */
+  readonly place: string
   readonly uidValidity: number
-  /** UID there, and the source key. */
-  readonly mails: readonly (readonly [uid: number, sourceKey: string])[]
+  readonly mails: readonly Entry[]
 }
 
 /**
@@ -29,91 +39,131 @@ interface Kept {
 export class FailedMails {
   readonly #memory: SenderMemory
   readonly #name: string
+  readonly #keyOf: (entry: Entry) => string
   #kept: Kept
+  #writing: Promise<void> = Promise.resolve()
+  #copied: Copied = new Map()
+  readonly #attempts = new Map<number, number>()
 
-  private constructor(memory: SenderMemory, name: string, kept: Kept) {
+  private constructor(memory: SenderMemory, name: string, keyOf: (entry: Entry) => string, kept: Kept) {
     this.#memory = memory
     this.#name = name
+    this.#keyOf = keyOf
     this.#kept = kept
   }
 
-  /** `place`: mailbox and folder that are read; `folder`: where failed mails go. */
-  static async open(memory: SenderMemory, place: string, folder: string | undefined): Promise<FailedMails> {
-    const name = `failed ${place}`
+  static async open(memory: SenderMemory, config: ImapConfig, mailbox: string): Promise<FailedMails> {
+    const { folder, host, port } = config
+    const name = `failed ${mailbox}/${folder}`
+    const place = `${host}:${port ?? ''} ${config.done.failed ?? ''}`
+    const keyOf = ([, uidValidity, uid]: Entry) => sourceKeyOf({ mailbox, folder, uidValidity, uid })
     const kept = readKept(await memory.get(name))
-    const isSame = kept !== undefined && kept.folder === folder
-    return new FailedMails(memory, name, isSame ? kept : { folder: folder ?? '', uidValidity: 0, mails: [] })
+    return new FailedMails(memory, name, keyOf, kept?.place === place ? kept : { place, uidValidity: 0, mails: [] })
   }
 
-  /** These went there just now. Durable when the promise resolves. */
-  async note(moved: MovedTo, sourceKeyOf: (uid: number) => string): Promise<void> {
-    if (moved.uidValidity === undefined || moved.uids.size === 0) return
-    const before = moved.uidValidity === this.#kept.uidValidity ? this.#kept.mails : []
-    const added = [...moved.uids].map(([from, to]) => [to, sourceKeyOf(from)] as const)
-    await this.#keep({ uidValidity: moved.uidValidity, mails: [...before, ...added].slice(-failedLimits.mails) })
+  /** What a server without MOVE has copied out of the folder and not removed yet. */
+  get copied(): Copied {
+    return this.#copied
   }
 
-  /** UIDs of those whose messages are through by now. Of messages that are not kept any more nothing is remembered. */
+  /** These went there just now, out of the folder with this UIDVALIDITY. Durable when the promise resolves. */
+  async note(moved: MovedTo, readUnder: number): Promise<void> {
+    if (moved.uidValidity === undefined) return
+    await this.isStill(moved.uidValidity)
+    const added = [...moved.uids].map(([from, to]): Entry => [to, readUnder, from])
+    await this.#keep({ mails: [...this.#kept.mails, ...added].slice(-failedLimits.mails) })
+  }
+
+  /** UIDs of those whose messages are through by now. What can never be, or is not kept any more, is forgotten. */
   async solved(intake: Pick<Intake, 'known'>): Promise<readonly number[]> {
     const { mails } = this.#kept
     if (mails.length === 0) return []
-    const known = await intake.known(mails.map(([, key]) => key))
-    const left = mails.filter(([, key]) => known.has(key))
-    if (left.length < mails.length) await this.#keep({ mails: left })
-    return left.filter(([, key]) => isThrough(known.get(key)?.state)).map(([uid]) => uid)
+    const known = await intake.known(mails.map(this.#keyOf))
+    const stateOf = (entry: Entry) => known.get(this.#keyOf(entry))?.state
+    const over = mails.filter(entry => [undefined, 'rejected'].includes(stateOf(entry))).map(([uid]) => uid)
+    if (over.length > 0) await this.forget(over)
+    return mails.filter(entry => isThrough(stateOf(entry))).map(([uid]) => uid)
   }
 
-  /** False: the numbers mean other mails now. */
+  /** False: it was another folder before, whose numbers meant other mails. */
   async isStill(uidValidity: number): Promise<boolean> {
     if (this.#kept.uidValidity === uidValidity) return true
+    this.#copied = new Map()
     await this.#keep({ uidValidity, mails: [] })
     return false
   }
 
   async forget(uids: readonly number[]): Promise<void> {
-    await this.#keep({ mails: this.#kept.mails.filter(([uid]) => !uids.includes(uid)) })
+    const gone = new Set(uids)
+    for (const uid of uids) this.#attempts.delete(uid)
+    await this.#keep({ mails: this.#kept.mails.filter(([uid]) => !gone.has(uid)) })
   }
 
-  async #keep(change: Partial<Kept>): Promise<void> {
+  /** The server would not let go of these; one that it keeps for good is not asked for for ever. */
+  async noteRefused(uids: readonly number[]): Promise<void> {
+    for (const uid of uids) this.#attempts.set(uid, (this.#attempts.get(uid) ?? 0) + 1)
+    const given = uids.filter(uid => (this.#attempts.get(uid) ?? 0) >= failedLimits.attempts)
+    if (given.length > 0) await this.forget(given)
+  }
+
+  /** One write after the other, each with what is known then. */
+  #keep(change: Partial<Kept>): Promise<void> {
     this.#kept = { ...this.#kept, ...change }
-    const { folder, uidValidity, mails } = this.#kept
-    await this.#memory.set(this.#name, { folder, uidValidity, mails: mails.map(([uid, key]) => [uid, key]) })
+    const writing = this.#writing.then(() => {
+      const { place, uidValidity, mails } = this.#kept
+      return this.#memory.set(this.#name, { place, uidValidity, mails: mails.map(entry => [...entry]) })
+    })
+    this.#writing = writing.catch(() => undefined)
+    return writing
   }
 }
 
 /**
  * Takes mails out of the failed folder whose messages are through by now, over a session of its own. What goes wrong is
- * shown, and tried again; false: not for a while.
+ * shown. Resolves with the milliseconds until the next time; it never rejects.
  */
 export async function clearFailed(
   context: ImapContext,
   mailbox: string,
   failed: FailedMails,
   link: Link,
-  signal: AbortSignal,
-): Promise<boolean> {
+): Promise<number> {
   const { done } = context.config
+  // Where both are one folder nothing is to be moved.
+  if (done.failed === undefined || done.failed === done.move) return failedLimits.againMs
   try {
     const uids = await failed.solved(context.intake)
-    if (uids.length === 0 || done.failed === undefined) return true
-    const { connection } = await openSession(context, mailbox, signal)
+    if (uids.length === 0) return 0
+    const { connection } = await openSession(context, mailbox, link.signal)
     try {
       const { uidValidity } = await selectFolder(connection, done.failed)
-      if (!(await failed.isStill(uidValidity))) return true
-      if (done.move !== undefined) await moveMaking(connection, uids, done.move, new Set())
-      else if (done.delete) await deleteMails(connection, uids)
-      else await addFlags(connection, uids, ['\\Seen'])
-      await failed.forget(uids)
-      context.log.info('imap.failed-solved', { mailbox, folder: done.failed, count: uids.length })
+      if (!(await failed.isStill(uidValidity))) return failedLimits.everyMs
+      const refused: number[] = []
+      const budget = { commandsLeft: failedLimits.commands }
+      const refusal = await actApart(uids, budget, part => settle(connection, part, failed, done), refused)
+      if (refusal) link.trouble(refusal)
+      await failed.noteRefused(refused)
       await connection.logout()
-      return true
+      return refusal ? failedLimits.againMs : failedLimits.everyMs
     } finally {
       connection.close()
     }
   } catch (thrown) {
-    if (!signal.aborted) link.trouble(asHubError(thrown))
-    return false
+    if (!link.signal.aborted) link.trouble(asHubError(thrown))
+    return failedLimits.againMs
   }
+}
+
+async function settle(
+  connection: ImapConnection,
+  uids: readonly number[],
+  failed: FailedMails,
+  done: ImapConfig['done'],
+): Promise<void> {
+  if (done.move !== undefined) await moveMaking(connection, uids, done.move, failed.copied)
+  else if (done.delete) await deleteMails(connection, uids)
+  else await addFlags(connection, uids, ['\\Seen'])
+  await failed.forget(uids)
 }
 
 function isThrough(state: string | undefined): boolean {
@@ -122,13 +172,14 @@ function isThrough(state: string | undefined): boolean {
 
 function readKept(value: Json | undefined): Kept | undefined {
   if (typeof value !== 'object' || value === null || !('mails' in value)) return undefined
-  const { folder, uidValidity, mails } = value
-  if (typeof folder !== 'string' || typeof uidValidity !== 'number' || !Array.isArray(mails)) return undefined
-  return { folder, uidValidity, mails: mails.flatMap(readMail) }
+  const { place, uidValidity, mails } = value
+  if (typeof place !== 'string' || typeof uidValidity !== 'number' || !Array.isArray(mails)) return undefined
+  return { place, uidValidity, mails: mails.flatMap(readEntry) }
 }
 
-function readMail(entry: Json): [number, string][] {
+function readEntry(entry: Json): Entry[] {
   if (!Array.isArray(entry)) return []
-  const [uid, key] = entry
-  return typeof uid === 'number' && typeof key === 'string' ? [[uid, key]] : []
+  const [uid, readUnder, readAs] = entry
+  const isWhole = typeof uid === 'number' && typeof readUnder === 'number' && typeof readAs === 'number'
+  return isWhole ? [[uid, readUnder, readAs]] : []
 }

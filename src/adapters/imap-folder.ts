@@ -5,6 +5,7 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { type FetchedMail, fetchMails, fetchSizes } from '../protocols/imap/fetch.ts'
 import { type SelectedFolder, searchUids } from '../protocols/imap/folder.ts'
 import { imapLimits } from '../protocols/imap/limits.ts'
+import type { Copied } from '../protocols/imap/move.ts'
 import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/windows.ts'
 import { DonePile, leftoverCriteria } from './imap-done.ts'
 import type { FailedMails } from './imap-failed.ts'
@@ -72,7 +73,7 @@ export class FolderReader {
       readonly odd: OddMails
       readonly leftovers: Leftovers
       readonly failed: FailedMails
-      readonly copied: Set<number>
+      readonly copied: Copied
       readonly signal: AbortSignal
       onProgress(): void
     },
@@ -88,7 +89,7 @@ export class FolderReader {
     this.#signal = options.signal
     this.#leftovers = options.leftovers
     const { leftovers, failed, copied } = options
-    this.pile = new DonePile(context, link, { leftovers, failed, copied, sourceKeyOf: uid => this.#keyOf(uid) })
+    this.pile = new DonePile(context, link, { leftovers, failed, copied, uidValidity: options.selected.uidValidity })
   }
 
   /** Looks for mails that the hub has not finished; what it knows already is not fetched again. */

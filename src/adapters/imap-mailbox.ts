@@ -5,8 +5,9 @@ import { type Clock, formatDuration, MINUTE, SECOND } from '../kernel/time.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { type SelectedFolder, selectFolder } from '../protocols/imap/folder.ts'
 import { idle } from '../protocols/imap/idle.ts'
+import type { Copied } from '../protocols/imap/move.ts'
 import { prepareFolders } from './imap-done.ts'
-import { clearFailed, FailedMails, failedLimits } from './imap-failed.ts'
+import { clearFailed, FailedMails } from './imap-failed.ts'
 import { FolderReader } from './imap-folder.ts'
 import { Leftovers } from './imap-leftovers.ts'
 import { OddMails } from './imap-odd-mails.ts'
@@ -25,10 +26,12 @@ export class MailboxReader {
   readonly #mailbox: string
   readonly #odd = new OddMails()
   /** UIDs under one UIDVALIDITY that a server without MOVE has copied and not yet removed. */
-  #copied = { uidValidity: 0, uids: new Set<number>() }
+  #copied: { readonly uidValidity: number; readonly uids: Copied } = { uidValidity: 0, uids: new Map() }
   /** The token of the present session. */
   #token: string | undefined
-  /** When the failed folder may be looked after again. */
+  #failed: FailedMails | undefined
+  /** The failed folder is looked after, and when it may be again. */
+  #clearing: Promise<void> | undefined
   #clearNotBefore = 0
   /** What the server said to IDLE although it offers it; then the mailbox is polled. */
   #idleRefusal: HubError | undefined
@@ -40,6 +43,14 @@ export class MailboxReader {
 
   /** Runs until the link's signal aborts. Throws what ended a session, except for a token that came of age. */
   async run(link: Link): Promise<void> {
+    try {
+      await this.#runSessions(link)
+    } finally {
+      if (link.signal.aborted) await this.#clearing
+    }
+  }
+
+  async #runSessions(link: Link): Promise<void> {
     const { clock } = this.#context
     let oldToken: string | undefined
     while (!link.signal.aborted) {
@@ -83,8 +94,9 @@ export class MailboxReader {
     const { folder, uidValidity } = selected
     const { memory } = this.#context
     const leftovers = await Leftovers.open(memory, `${this.#mailbox}/${folder}`, uidValidity)
-    const failed = await FailedMails.open(memory, `${this.#mailbox}/${folder}`, config.done.failed)
-    if (this.#copied.uidValidity !== uidValidity) this.#copied = { uidValidity, uids: new Set() }
+    this.#failed ??= await FailedMails.open(memory, config, this.#mailbox)
+    const failed = this.#failed
+    if (this.#copied.uidValidity !== uidValidity) this.#copied = { uidValidity, uids: new Map() }
     const nap = new Nap(clock)
     const reader: FolderReader = new FolderReader(this.#context, link, session, {
       selected,
@@ -100,7 +112,7 @@ export class MailboxReader {
     const canIdle = config.idle && connection.capabilities.has('IDLE') && !this.#idleRefusal
     link.up(describe(config.host, selected, canIdle, config.every))
     try {
-      await this.#loop(link, session, reader, nap, canIdle, () => this.#clearFailed(failed, link, signal))
+      await this.#loop(link, session, reader, nap, canIdle)
     } finally {
       nap.close()
       await reader.remember().catch((thrown: unknown) => {
@@ -111,14 +123,7 @@ export class MailboxReader {
   }
 
   /** Searches, fetches, marks, waits; returns when the session should be renewed. */
-  async #loop(
-    link: Link,
-    session: ImapSession,
-    reader: FolderReader,
-    nap: Nap,
-    canIdle: boolean,
-    clear: () => Promise<void>,
-  ): Promise<void> {
+  async #loop(link: Link, session: ImapSession, reader: FolderReader, nap: Nap, canIdle: boolean): Promise<void> {
     const { config, clock } = this.#context
     const { connection } = session
     let searchAt = clock.now()
@@ -134,7 +139,7 @@ export class MailboxReader {
       if (isNews || clock.now() >= searchAt) {
         isNews = false
         await reader.search()
-        await clear()
+        this.#clearFailed(link)
         searchAt = clock.now() + config.every
       }
       while (reader.isHungry && !reader.isRenewalDue && !link.signal.aborted) await reader.takeNext()
@@ -166,11 +171,14 @@ export class MailboxReader {
     }
   }
 
-  async #clearFailed(failed: FailedMails, link: Link, signal: AbortSignal): Promise<void> {
-    const now = this.#context.clock.now()
-    if (now < this.#clearNotBefore) return
-    if (!(await clearFailed(this.#context, this.#mailbox, failed, link, signal)))
-      this.#clearNotBefore = now + failedLimits.againMs
+  /** Beside the reading of mails, so that none waits for it. */
+  #clearFailed(link: Link): void {
+    const { clock } = this.#context
+    if (!this.#failed || this.#clearing || clock.now() < this.#clearNotBefore) return
+    this.#clearing = clearFailed(this.#context, this.#mailbox, this.#failed, link).then(waitMs => {
+      this.#clearNotBefore = clock.now() + waitMs
+      this.#clearing = undefined
+    })
   }
 
   /** Notes UIDVALIDITY; mails with a UID below the result may have been taken in under another UID. */

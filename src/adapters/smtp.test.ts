@@ -20,6 +20,7 @@ import { systemClock } from '../kernel/time.ts'
 import { firstValues, readMailHeader } from '../protocols/mime/header.ts'
 import { readMailFacts } from '../protocols/mime/mail-facts.ts'
 import { makeConnect } from '../protocols/net/connect.ts'
+import { netErrors } from '../protocols/net/errors.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import { startExchangeSmtp } from '../twins/exchange-smtp/exchange-smtp.ts'
 import { type S4SmtpOptions, type S4SmtpTwin, startS4Smtp } from '../twins/s4-smtp/s4-smtp.ts'
@@ -667,6 +668,25 @@ describe('a bounce', () => {
     const isFirst = async () => Promise.reject(new Error('The disk is full.'))
     expect((await failure(receiver.deliver(message(), attempt(message(), { isFirst })))).code).toMatch(/REFUSED/)
     expect(twin.received).toEqual([])
+  })
+
+  test('changes nothing about a mail that was taken, when the mail cannot be read once more for it', async () => {
+    const twin = await s4()
+    const to = ['orders@s4.example', 'nobody@elsewhere.example']
+    const receiver = await open({ ...near, port: twin.port, to, bounce: 'sender', from: 'orders@s4.example' })
+    const bytes = Buffer.from(mailText)
+    const body: Body = {
+      bytes: bytes.length,
+      type: 'message/rfc822',
+      held: undefined,
+      async *stream() {
+        if (twin.received.length > 0) throw netErrors.CONNECT_REFUSED({ host: 'store', port: 1, reason: 'gone' })
+        yield bytes
+      },
+    }
+    const mail = message(mailText, {}, body)
+    expect((await receiver.deliver(mail, attempt(mail))).summary).toMatch(/^250 /)
+    expect(twin.received).toHaveLength(1)
   })
 
   test('is never sent for an automatic mail, nor for a refusal that is only for now', async () => {

@@ -221,19 +221,19 @@ class SmtpReceiver implements Receiver {
     const { config, clock, log } = this.#context
     const pool = this.#bouncePool
     if (!pool || sender === '' || refused.length === 0) return
-    const head = await readHead(message.body)
-    const bytes = writeBounce({
-      message,
-      sender,
-      refused,
-      server: this.#address,
-      header: head.subarray(0, readMailHeader(head).bodyAt ?? head.length),
-      reporter: config.helo,
-      from: typeof config.bounce === 'object' ? config.bounce.from : undefined,
-      now: clock.now(),
-    })
     const fields = { message: message.id, sender }
     try {
+      const head = await readHead(message.body)
+      const bytes = writeBounce({
+        message,
+        sender,
+        refused,
+        server: this.#address,
+        header: head.subarray(0, readMailHeader(head).bodyAt ?? head.length),
+        reporter: config.helo,
+        from: typeof config.bounce === 'object' ? config.bounce.from : undefined,
+        now: clock.now(),
+      })
       // Another receiver of the flow, or a crash, may make this one try again and be refused again.
       if (!(await effect.isFirst('bounce', `bounce to ${sender}; the log says what became of it`))) return
       const sent = await pool.send(

@@ -35,15 +35,21 @@ export class PassedOn {
 
   note(stream: string, ended: EndedStream): void {
     const at = this.#now()
+    this.#forget(stream)
     this.#ended.set(stream, { ...ended, at })
     this.#letters += lettersOf(ended)
     for (const [name, each] of this.#ended) {
       const isOld = each.at + passedOnLimits.keptMs <= at
       const isTooMuch = this.#ended.size > passedOnLimits.streams || this.#letters > passedOnLimits.answerLetters
       if (!isOld && !isTooMuch) break
-      this.#ended.delete(name)
-      this.#letters -= lettersOf(each)
+      this.#forget(name)
     }
+  }
+
+  #forget(stream: string): void {
+    const known = this.#ended.get(stream)
+    if (known) this.#letters -= lettersOf(known)
+    this.#ended.delete(stream)
   }
 
   /** Undefined: it knows nothing of such a stream. */

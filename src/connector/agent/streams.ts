@@ -131,7 +131,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     stream.once('close', onGone)
     count(entry, 1)
     try {
-      const { socket, target, left } = await pool.open(address, { signal: gone.signal, timeoutMs: host.timeout })
+      const { socket, target, hubLeft } = await pool.open(address, { signal: gone.signal, timeoutMs: host.timeout })
       stream.off('close', onGone)
       entry.target = target
       // The list may have changed, and the hub may have given up, while the target was opened.
@@ -146,7 +146,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
         host.protocol === 'http'
           ? gateHttp(stream, () => ({ address, paths: hostOf(address)?.allow ?? [] }), noteHttp(address, from))
           : stream
-      connectEnds(entry, stream, near, { socket, left })
+      connectEnds(entry, stream, near, { socket, hubLeft })
     } catch (thrown) {
       stream.off('close', onGone)
       count(entry, -1)
@@ -162,7 +162,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     entry: OpenStream,
     stream: ServerHttp2Stream,
     near: Duplex,
-    { socket, left }: Pick<OpenedTarget, 'socket' | 'left'>,
+    { socket, hubLeft }: Pick<OpenedTarget, 'socket' | 'hubLeft'>,
   ): void {
     const { virtualHost, target = '' } = entry
     entry.watch = entry.protocol === 'smtp' ? new MailWatch() : undefined
@@ -171,7 +171,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       below: stream,
       far: socket,
       watch: entry.watch,
-      onStay: left,
+      onStay: hubLeft,
       isReset: () => stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       resetNear: because => {
         stream.close(resetCodes[because])

@@ -44,7 +44,7 @@ export interface OpenedTarget {
   /** Internal host:port. */
   readonly target: string
   /** Tells the balancer's books that the hub's side went away, where the socket stays open for an answer after that. */
-  left?: (() => void) | undefined
+  hubLeft?: (() => void) | undefined
 }
 
 /** How a pool is made; src/connector/balance has the one that balances. */

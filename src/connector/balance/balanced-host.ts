@@ -78,7 +78,11 @@ export class BalancedHost {
         target.opened(performance.now() - since, clock.now())
         if (socket.closed) target.open--
         else socket.once('close', () => target.open--)
-        return { socket, target: target.address, ...(socket instanceof SmtpStream && { left: () => socket.left() }) }
+        return {
+          socket,
+          target: target.address,
+          ...(socket instanceof SmtpStream && { hubLeft: () => socket.hubLeft() }),
+        }
       } catch (thrown) {
         target.open--
         const error = asHubError(thrown)

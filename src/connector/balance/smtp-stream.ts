@@ -38,8 +38,8 @@ export class SmtpStream extends Duplex {
   }
 
   /** The client is gone, and this only stays for an answer. */
-  left(): void {
-    this.#watch.left()
+  hubLeft(): void {
+    this.#watch.hubLeft()
   }
 
   override _read(): void {

@@ -69,10 +69,14 @@ export class SmtpWatch {
 
   /** The hub hung up. */
   left(): void {
-    if (this.#isOver) return
+    this.hubLeft()
+    this.#isOver = true
+  }
+
+  /** The hub hung up, and the connection stays for the answer: what becomes of it still counts. */
+  hubLeft(): void {
     const waitedMs = this.#askedAt === undefined ? 0 : this.#now() - this.#askedAt
-    if (waitedMs >= silenceMs) this.#fail(`it was silent for ${Math.round(waitedMs / 1000)} s`)
-    else this.#isOver = true
+    if (!this.#isOver && waitedMs >= silenceMs) this.#fail(`it was silent for ${Math.round(waitedMs / 1000)} s`)
   }
 
   #replied(code: number): void {

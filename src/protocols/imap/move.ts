@@ -15,27 +15,30 @@ export interface MovedTo {
   readonly uids: ReadonlyMap<number, number>
 }
 
+/** Mails that were copied and not removed yet, and where to, as far as the server says. */
+export type Copied = Map<number, { readonly uidValidity: number; readonly uid: number } | undefined>
+
 /**
  * Moves mails (RFC 6851); without MOVE by COPY, \Deleted and UID EXPUNGE, never by a bare EXPUNGE, which would remove
- * what others marked. `copied` remembers, between attempts, what was copied already. Throws FOLDER_MISSING, COMMAND_REFUSED, THROTTLED.
+ * what others marked. `copied` remembers, between attempts, what was copied already. Throws FOLDER_MISSING,
+ * COMMAND_REFUSED, THROTTLED.
  */
 export async function moveMails(
   connection: ImapConnection,
   uids: readonly number[],
   folder: string,
-  copied: Set<number>,
+  copied: Copied,
 ): Promise<MovedTo> {
-  const places = new Places(uids.length)
   if (connection.capabilities.has('MOVE')) {
-    await sendThere(connection, 'UID MOVE', uids, folder, places)
-    return { left: 'gone', uidValidity: places.uidValidity, uids: places.uids }
+    return { left: 'gone', ...placesOf(uids, await sendThere(connection, 'UID MOVE', uids, folder)) }
   }
   const open = uids.filter(uid => !copied.has(uid))
-  await sendThere(connection, 'UID COPY', open, folder, places)
-  for (const uid of open) copied.add(uid)
+  const there = await sendThere(connection, 'UID COPY', open, folder)
+  for (const uid of open) copied.set(uid, there.get(uid))
   const left = await deleteMails(connection, uids)
+  const places = placesOf(uids, copied)
   for (const uid of uids) copied.delete(uid)
-  return { left, uidValidity: places.uidValidity, uids: places.uids }
+  return { left, ...places }
 }
 
 async function sendThere(
@@ -43,9 +46,13 @@ async function sendThere(
   title: 'UID MOVE' | 'UID COPY',
   uids: readonly number[],
   folder: string,
-  places: Places,
-): Promise<void> {
+): Promise<Copied> {
   const target = quoteMailbox(folder)
+  const asked = new Set(uids)
+  const there: Copied = new Map()
+  const read = (code: string) => {
+    for (const [uid, place] of readCopyUid(code, asked)) there.set(uid, place)
+  }
   for (const set of formatUidSets(uids, imapLimits.commandBytes - target.length)) {
     const line = await connection.run({
       text: `${title} ${set} ${target}`,
@@ -54,32 +61,32 @@ async function sendThere(
       isLong: true,
       onData(response) {
         // RFC 6851 section 4.3: of a move it comes before the mails are gone, and not with the end of the command.
-        if (response.name === 'OK') places.read(/\[([^\]]*)\]/.exec(textOf(response.rest))?.[1] ?? '')
+        if (response.name === 'OK') read(/\[([^\]]*)\]/.exec(textOf(response.rest))?.[1] ?? '')
         return false
       },
     })
-    places.read(line.code)
+    read(line.code)
   }
+  return there
 }
 
-/** Reads where mails went out of response codes. */
-class Places {
-  uidValidity: number | undefined
-  readonly uids = new Map<number, number>()
-  readonly #countMax: number
+/** Nothing where the server names mails that nobody asked for, or does not say where each of them went. */
+function readCopyUid(code: string, asked: ReadonlySet<number>): Copied {
+  const [, uidValidity, from = '', to = ''] = /^COPYUID (\d{1,10}) ([\d,:]+) ([\d,:]+)$/i.exec(code) ?? []
+  const before = readUidSet(from, asked.size) ?? []
+  const after = readUidSet(to, asked.size) ?? []
+  if (before.length !== after.length || before.some(uid => !asked.has(uid))) return new Map()
+  return new Map(after.map((uid, index) => [before[index] ?? 0, { uidValidity: Number(uidValidity), uid }]))
+}
 
-  constructor(countMax: number) {
-    this.#countMax = countMax
-  }
-
-  read(code: string): void {
-    const [, uidValidity, from = '', to = ''] = /^COPYUID (\d{1,10}) ([\d,:]+) ([\d,:]+)$/i.exec(code) ?? []
-    const before = readUidSet(from, this.#countMax)
-    const after = readUidSet(to, this.#countMax)
-    if (!before || before.length !== after?.length) return
-    this.uidValidity = Number(uidValidity)
-    for (const [index, uid] of after.entries()) this.uids.set(before[index] ?? 0, uid)
-  }
+function placesOf(uids: readonly number[], there: Copied): Omit<MovedTo, 'left'> {
+  const places = uids.flatMap(from => {
+    const place = there.get(from)
+    return place ? [{ from, ...place }] : []
+  })
+  const uidValidity = places.at(-1)?.uidValidity
+  const now = places.filter(place => place.uidValidity === uidValidity)
+  return { uidValidity, uids: new Map(now.map(({ from, uid }) => [from, uid])) }
 }
 
 /** Removes exactly these mails (UIDPLUS); `marked`: the server can only mark them as deleted. */

@@ -95,7 +95,7 @@ test.each<[string, RegExp, () => Promise<unknown>, string, string]>([
 })
 
 function moveOne(): Promise<unknown> {
-  return moveMails(client, [1], 'Done', new Set())
+  return moveMails(client, [1], 'Done', new Map())
 }
 
 test.each<[string, RegExp, () => Promise<unknown>]>([

@@ -32,8 +32,8 @@ test('20,000 mails that lie apart need several commands below the 10,240 bytes o
 
 test('a set is read in its own order, and no further than what was asked for', () => {
   expect(readUidSet('17:19,31,5', 5)).toEqual([17, 18, 19, 31, 5])
-  expect(readUidSet('19:17', 3)).toEqual([19, 18, 17])
   expect(readUidSet('17:19,31', 3)).toBeUndefined()
   expect(readUidSet('1:4294967295', 1000)).toBeUndefined()
-  for (const text of ['', '1,', 'x', '1:*', '1:2:3', '-1', '99999999999']) expect(readUidSet(text, 100)).toBeUndefined()
+  for (const text of ['', '1,', 'x', '19:17', '1:*', '1:2:3', '-1', '99999999999'])
+    expect(readUidSet(text, 100)).toBeUndefined()
 })

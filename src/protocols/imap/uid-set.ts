@@ -1,12 +1,11 @@
-/** The UIDs of a set in its own order; undefined where it is none, or has more than `countMax`. */
+/** The UIDs of a set in its own order, ranges rising; undefined where it is none, or has more than `countMax`. */
 export function readUidSet(text: string, countMax: number): number[] | undefined {
   const uids: number[] = []
   for (const part of text.split(',')) {
     const [, first = '', last = first] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(part) ?? []
     const [from, to] = [Number(first), Number(last)]
-    if (first === '' || Math.abs(to - from) >= countMax - uids.length) return undefined
-    const step = to < from ? -1 : 1
-    for (let uid = from; uid !== to + step; uid += step) uids.push(uid)
+    if (first === '' || to < from || to - from >= countMax - uids.length) return undefined
+    for (let uid = from; uid <= to; uid++) uids.push(uid)
   }
   return uids
 }
