@@ -94,6 +94,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
   const closing = new AbortController()
   const unset = { now: () => performance.now(), after: (ms: number, call: () => void) => clock.after(ms, call) }
   const unsetStartedAt = unset.now()
+  const cameSinceStart = new Set<string>()
   let cancelRound = () => {}
 
   await book.refresh()
@@ -128,6 +129,7 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     if (authority.isRevoked(serial)) tunnel.destroy('its certificate was revoked')
     else registry.add(tunnel)
     if (!tunnel.isAlive) return
+    cameSinceStart.add(connector)
     awaySince.delete(location)
     // Without those that it has just taken the place of.
     const others = registry.ofLocation(location).filter(other => other !== tunnel)
@@ -215,7 +217,8 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
       askFate(trace, mail, {
         registry,
         clock: unset,
-        startedAt: unsetStartedAt,
+        // One that was here already has lost nothing by the start.
+        startedAt: cameSinceStart.has(trace.connector) ? Number.NEGATIVE_INFINITY : unsetStartedAt,
         signal: AbortSignal.any([closing.signal, signal]),
       }),
     tunnel: request =>

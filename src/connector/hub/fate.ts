@@ -13,7 +13,7 @@ interface AskParts {
   readonly registry: TunnelRegistry
   /** A clock that nobody sets. */
   readonly clock: Pick<Clock, 'now' | 'after'>
-  /** By that clock: when this process of the hub began to wait for connectors. */
+  /** By that clock: since when this process of the hub waits for the connector. */
   readonly startedAt: number
   readonly signal: AbortSignal
 }

@@ -38,7 +38,7 @@ export const hubLimits = {
   recentlyMs: MINUTE,
   /** How long a connector is waited for that can say how far the bytes of a lost stream came. */
   fateMs: 20 * SECOND,
-  /** And at least so long after the hub has started: connectors come back within half a minute. */
+  /** And at least so long after the hub has started for one that has not come yet: they do within half a minute. */
   fateAfterStartMs: MINUTE,
   /** And how long the answer of a mail server that has a whole mail. */
   answerMs: 2 * MINUTE,
