@@ -11,8 +11,8 @@ const trace = { connector: 'c-1', location: 'dc-frankfurt', stream: 'one' }
 const mail = { mailAt: 4, written: 6 }
 const { signal } = new AbortController()
 
-/** A clock that jumps to whatever is waited for. */
-function jumping(): Clock & { waited: number } {
+/** A clock that jumps to whatever is waited for, and a little further. */
+function jumping(aheadMs = 0): Clock & { waited: number } {
   let now = 10 * HOUR
   return {
     ...systemClock,
@@ -20,7 +20,7 @@ function jumping(): Clock & { waited: number } {
     now: () => now,
     after(ms, callback) {
       this.waited += ms
-      now += ms
+      now += ms + aheadMs
       const timer = setImmediate(callback)
       return () => clearImmediate(timer)
     },
@@ -63,12 +63,18 @@ test('one whose tunnels are all silent is asked again until the time is over', a
 /** A connector that answers each question with the next of these, and has a tunnel all the time. */
 function answering(clock: Clock, ...answers: object[]) {
   const asked: unknown[] = []
-  const ask = async (_path: string, _schema: unknown, { body }: { readonly body: { readonly waitMs: number } }) => {
+  const times: number[] = []
+  interface Question {
+    readonly body: { readonly waitMs: number }
+    readonly timeoutMs: number
+  }
+  const ask = async (_path: string, _schema: unknown, { body, timeoutMs }: Question) => {
     asked.push(body)
+    times.push(body.waitMs, timeoutMs)
     await new Promise<void>(resolve => clock.after(body.waitMs, resolve))
     return answers[asked.length - 1] ?? answers.at(-1)
   }
-  return { registry: reaching(ask), asked }
+  return { registry: reaching(ask), asked, times }
 }
 
 test('what a mail server said comes with how far the bytes came', async () => {
@@ -88,6 +94,14 @@ test('a server that has a whole mail is waited for longer than a connector, but 
     reply: undefined,
   })
   expect(clock.waited).toBe(hubLimits.answerMs)
+})
+
+test('the time of a question is a whole number, whatever the clock says', async () => {
+  const clock = jumping(0.4)
+  const { registry, times } = answering(clock, { bytes: 6, isDue: true })
+  await askFate(trace, mail, { registry, clock, startedAt: 0, signal })
+  expect(times.length).toBeGreaterThan(40)
+  expect(times.filter(ms => !Number.isInteger(ms))).toEqual([])
 })
 
 test('what was known is told when the connector is started anew meanwhile', async () => {

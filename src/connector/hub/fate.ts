@@ -31,7 +31,8 @@ export async function askFate(
   let endsAt = Math.max(begunAt + hubLimits.fateMs, startedAt + hubLimits.fateAfterStartMs)
   let fate: Fate | undefined
   for (;;) {
-    const leftMs = endsAt - clock.now()
+    // Whole ones: node takes no others for the time of a question, nor does the connector.
+    const leftMs = Math.ceil(endsAt - clock.now())
     if (leftMs <= 0 || signal.aborted) return fate
     const tunnel = registry.bestOf(connector)
     if (!tunnel) {
