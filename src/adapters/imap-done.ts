@@ -136,17 +136,8 @@ export class DonePile {
       for (const uid of part) this.#waiting.delete(uid)
     }
     const refusal = await actApart(uids, this.#budget, act, refused)
-    if (!refusal) return undefined
-    return imapErrors.DONE_REFUSED(
-      {
-        user: connection.options.names.user,
-        count: refused.length,
-        action: describeAction(this.#context.config, ending),
-        answer: String(refusal.fields['answer'] ?? refusal.message),
-        uids: refused.slice(0, 20).join(','),
-      },
-      { cause: refusal },
-    )
+    const action = describeAction(this.#context.config, ending)
+    return refusal && doneRefused(connection, action, refused, refusal)
   }
 
   async #apply(connection: ImapConnection, uids: readonly number[], ending: Ending): Promise<void> {
@@ -166,6 +157,25 @@ export class DonePile {
     this.#hasToldLeftovers = true
     this.#link.trouble(imapErrors.NO_EXPUNGE({ user: connection.options.names.user }))
   }
+}
+
+/** The refusal as people are told of it. */
+export function doneRefused(
+  connection: ImapConnection,
+  action: string,
+  uids: readonly number[],
+  refusal: HubError,
+): HubError {
+  return imapErrors.DONE_REFUSED(
+    {
+      user: connection.options.names.user,
+      count: uids.length,
+      action,
+      answer: String(refusal.fields['answer'] ?? refusal.message),
+      uids: uids.slice(0, 20).join(','),
+    },
+    { cause: refusal },
+  )
 }
 
 /** Commands that may be spent on finding the mails of a batch that the server refuses. */
@@ -215,7 +225,8 @@ export async function moveMaking(
   }
 }
 
-function describeAction({ done }: ImapConfig, ending: Ending): string {
+/** What is done with mails, in words behind "refused to". */
+export function describeAction({ done }: ImapConfig, ending: Ending): string {
   const folder = ending === 'done' ? done.move : done.failed
   if (folder !== undefined) return `move them to "${folder}"`
   if (ending === 'failed') return 'flag them'

@@ -2,19 +2,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Known } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
 import { FailedMails, failedLimits } from './imap-failed.ts'
-import { mail, SenderWorld } from './imap-sender-world.ts'
+import { archive, mail, SenderWorld, soon } from './imap-sender-world.ts'
 
 let world: SenderWorld
-const archive = { done: { move: 'Processed', failed: 'Failed' } }
 
 beforeEach(() => {
   world = new SenderWorld()
 })
 afterEach(() => world.close())
-
-function soon(check: () => unknown) {
-  return expect.poll(check, { timeout: 5_000, interval: 10 })
-}
 
 const subjects = (folder: string) =>
   world.server.folder(folder).mails.map(({ bytes }) => /^Subject: (.*)$/m.exec(bytes.toString())?.[1]?.trim() ?? '')
@@ -99,7 +94,8 @@ test('what goes wrong there is shown, keeps no mail from being read, and is trie
   world.server.when(/^UID MOVE 1 "Processed"/, 'NO not now', 1)
   world.end('D1', 'delivered')
   await soon(() => world.troubles.length).toBe(1)
-  expect(world.troubles[0]?.message).toContain('not now')
+  expect(world.troubles[0]?.code).toBe('IMAP_DONE_REFUSED')
+  expect(world.troubles[0]?.message).toContain('refused to move them to "Processed" (in "Failed"): NO not now')
   world.ending = () => 'delivered'
   world.server.receive(mail('b'))
   await soon(() => subjects('Processed')).toEqual(['b'])

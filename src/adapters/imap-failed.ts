@@ -6,7 +6,7 @@ import type { ImapConnection } from '../protocols/imap/connection.ts'
 import { addFlags, selectFolder } from '../protocols/imap/folder.ts'
 import { type Copied, deleteMails, type MovedTo } from '../protocols/imap/move.ts'
 import type { ImapConfig } from './imap-config.ts'
-import { actApart, moveMaking } from './imap-done.ts'
+import { actApart, describeAction, doneRefused, moveMaking } from './imap-done.ts'
 import { sourceKeyOf } from './imap-message.ts'
 import { type ImapContext, openSession } from './imap-session.ts'
 
@@ -141,7 +141,8 @@ export async function clearFailed(
       const refused: number[] = []
       const budget = { commandsLeft: failedLimits.commands }
       const refusal = await actApart(uids, budget, part => settle(connection, part, failed, done), refused)
-      if (refusal) link.trouble(refusal)
+      const action = `${describeAction(context.config, 'done')} (in "${done.failed}")`
+      if (refusal) link.trouble(doneRefused(connection, action, refused, refusal))
       await failed.noteRefused(refused)
       await connection.logout()
       return refusal ? failedLimits.againMs : failedLimits.everyMs

@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import type { Incoming, Known, Link, Outcome, SenderContext } from '../flow/adapter.ts'
 import type { CredentialValue } from '../kernel/credential.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
@@ -169,6 +170,14 @@ export class SenderWorld {
       }
     }
   }
+}
+
+/** Where mails go in most tests. */
+export const archive = { done: { move: 'Processed', failed: 'Failed' } }
+
+/** Expects something of a mailbox within seconds. */
+export function soon(check: () => unknown) {
+  return expect.poll(check, { timeout: 5_000, interval: 10 })
 }
 
 /** A small mail. */

@@ -1,19 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import { imap } from './imap.ts'
-import { mail, SenderWorld } from './imap-sender-world.ts'
+import { archive, mail, SenderWorld, soon } from './imap-sender-world.ts'
 
 let world: SenderWorld
-const archive = { done: { move: 'Processed', failed: 'Failed' } }
 
 beforeEach(() => {
   world = new SenderWorld()
 })
 afterEach(() => world.close())
-
-function soon(check: () => unknown) {
-  return expect.poll(check, { timeout: 5_000, interval: 10 })
-}
 
 test('mails are handed over as they came, and moved once they were delivered', async () => {
   world.server.receive(mail('one', 'Cc: boss@customer.example'))

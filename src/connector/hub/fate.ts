@@ -20,7 +20,8 @@ interface AskParts {
 
 /**
  * Asks the connector of a lost stream, over another tunnel where its own is lost, how many of its bytes the server may have,
- * and what it answered. A connector that is away is waited for, and where the server has the whole mail its reply. Undefined: the connector does not know (it was started anew), or is not there in time.
+ * and what it answered. A connector that is away is waited for, and where the server has the whole mail its reply.
+ * Undefined: the connector does not know (it was started anew), or is not there in time.
  */
 export async function askFate(
   { location, connector, stream }: Trace,
