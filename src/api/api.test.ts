@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
 import { contoso, contosoClientId, contosoSecret } from '../twins/sign-in/contoso.ts'
 import { startSignIn } from '../twins/sign-in/sign-in.ts'
 import { type ApiWorld, type ApiWorldOptions, apiWorld } from './api-world.ts'
@@ -190,6 +191,19 @@ test('a document is linted without being started', async () => {
     ok: false,
     problems: [{ line: 3 }],
   })
+})
+
+test('settings of a credential can be sent back as they were answered, a long chain of certificates included', async () => {
+  const world = await open()
+  const { cert, key } = await makeTwinCertificate(['hub'])
+  // As openssl writes them, with words before each.
+  const chain = `${'subject=CN = hub\n'.repeat(60)}${cert}`.repeat(8)
+  expect(chain.length).toBeGreaterThan(8192)
+  const given = { kind: 'certificate', certificate: chain, about: 'to SAP' }
+  const created = await world.ask(201, 'POST', '/api/credentials/hub-tls', { ...given, privateKey: key })
+  expect(created['settings']).toEqual(given)
+  await world.ask(200, 'PUT', '/api/credentials/hub-tls', created['settings'])
+  expect(await world.credentials.lookup('hub-tls')).toMatchObject({ certificate: chain, privateKey: key })
 })
 
 test('credentials are created, changed and deleted; no answer, log or audit entry holds the secret', async () => {

@@ -56,12 +56,11 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
 
   function view(credential: CredentialView): z.output<typeof credentialView> {
     const { error, certificate, hosts, ...status } = credential.status
-    // The view holds no secrets; the mask is the second lock.
-    const settings = parts.logBook.mask.value(credential.settings)
     return {
       ...credential,
       changedAt: iso(credential.changedAt),
-      settings,
+      // The view holds no secrets; the mask is the second lock.
+      settings: mapTexts(credential.settings, text => parts.logBook.mask.text(text)),
       secrets: [...credential.secrets],
       status: {
         ...status,
@@ -191,4 +190,12 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
       return ticket
     },
   )
+}
+
+/** Every text in it changed, keys included, and nothing cut: what is shown may be sent back (a chain of certificates is long). */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value)
+  if (Array.isArray(value)) return value.map(each => mapTexts(each, change))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [change(key), mapTexts(each, change)]))
 }

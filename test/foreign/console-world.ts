@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { parse } from 'yaml'
 import { consoleFolder } from '../../src/cli/console-folder.ts'
 import { c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
@@ -120,4 +120,10 @@ export async function openPath(page: Page, path: string): Promise<void> {
     tab.history.pushState(null, '', to)
     tab.dispatchEvent(new Event('popstate'))
   }, `/console${path}`)
+}
+
+/** Chooses in a list that opens; its options lie outside of the dialog. */
+export async function choose(within: Locator, label: string, words: string): Promise<void> {
+  await within.getByRole('combobox', { name: label }).click()
+  await within.page().getByRole('option', { name: words }).click()
 }

@@ -5,6 +5,7 @@ import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { mail, orders, stopWorlds } from '../system/mail-world.ts'
 import {
   type ConsoleWorld,
+  choose,
   consoleWorld,
   mailboxCount,
   openPage,
@@ -345,6 +346,66 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await question(page).waitFor({ state: 'detached' })
     expect(await credentials.lookup('s4-client')).toMatchObject({ certificate: next.cert, privateKey: next.key })
     expect(await page.content()).not.toMatch(/Renewed2!|PRIVATE KEY/)
+  })
+
+  test('a credential is created, changed and deleted; what others changed meanwhile is not overwritten', async () => {
+    const { credentials } = world.hub
+    const page = await visitAs('anna.berg', '/credentials')
+    const create = page.getByRole('button', { name: 'Create credential' })
+    const dialog = question(page)
+    await create.first().click()
+    expect(await dialog.getByRole('button', { name: 'Create credential' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Name').fill('dataverse')
+    await choose(dialog, 'Kind', 'OAuth 2.0, client credentials')
+    await choose(dialog, 'Where tokens come from', 'Another token server')
+    await dialog.getByLabel('Token URL').fill('http://idp.example.com/token')
+    await dialog.getByLabel('Client id').fill('hub-1')
+    await dialog.getByLabel('Scopes').fill('orders.read orders.write')
+    await dialog.getByLabel('Client secret', { exact: true }).fill('Initial1!')
+    await dialog.getByText('More settings').click()
+    await dialog.getByLabel('Further fields of token requests').fill('audience=orders')
+    await dialog.getByRole('button', { name: 'Create credential' }).click()
+    await page.getByRole('alert').getByText('only https is allowed').waitFor()
+    await dialog.getByLabel('Token URL').fill('https://idp.example.com/token')
+    await dialog.getByRole('button', { name: 'Try again' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await credentials.get('dataverse')).toMatchObject({
+      settings: {
+        provider: { generic: { tokenUrl: 'https://idp.example.com/token' } },
+        scopes: ['orders.read', 'orders.write'],
+        parameters: { audience: 'orders' },
+      },
+      secrets: ['clientSecret'],
+    })
+
+    const card = page.getByRole('region', { name: 'dataverse' })
+    await card.getByRole('button', { name: 'Change', exact: true }).click()
+    expect(await dialog.getByLabel('Token URL').inputValue()).toBe('https://idp.example.com/token')
+    expect(await dialog.getByRole('button', { name: 'Change' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Scopes').fill('orders.all')
+    await credentials.update('dataverse', {
+      kind: 'oauth2-client-credentials',
+      provider: { generic: { tokenUrl: 'https://idp.example.com/token' } },
+      clientId: 'hub-2',
+    })
+    await dialog.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('alert').getByText('CREDENTIAL_CHANGED_MEANWHILE').waitFor()
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    await card.getByText('hub-2').waitFor({ state: 'attached' })
+    await card.getByRole('button', { name: 'Change', exact: true }).click()
+    await dialog.getByLabel('Scopes').fill('orders.all')
+    await dialog.getByRole('button', { name: 'Change' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await credentials.get('dataverse')).toMatchObject({
+      settings: { clientId: 'hub-2', scopes: ['orders.all'] },
+      secrets: ['clientSecret'],
+    })
+
+    await card.getByRole('button', { name: 'Delete' }).click()
+    await dialog.getByRole('button', { name: 'Delete' }).click()
+    await card.waitFor({ state: 'detached' })
+    await expect(credentials.lookup('dataverse')).rejects.toThrow('dataverse')
+    expect(await page.content()).not.toContain('Initial1!')
   })
 
   test('who may only look sees all of it, cannot act, and is told why', async () => {

@@ -3,6 +3,7 @@ import type { Credential } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
 import { Act, ReadOnlyNote } from '../parts/act.tsx'
 import { Code } from '../parts/code.tsx'
+import { ChangeCredential, CreateCredential } from '../parts/credential-editor.tsx'
 import { Facts, Nothing } from '../parts/facts.tsx'
 import { ErrorWords, Shown } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
@@ -24,6 +25,7 @@ export default function Credentials() {
     <Page
       title="Credentials"
       about="What the hub proves itself with at other systems. Secrets go in and never come out."
+      actions={<CreateCredential onChange={credentials.reload} />}
     >
       {may('CredentialsRead') ? (
         <>
@@ -33,7 +35,7 @@ export default function Credentials() {
               data.credentials.length === 0 ? (
                 <Card title="Credentials">
                   <Nothing title="There is no credential yet.">
-                    Create one with <code>isthmus credential create</code>.
+                    A flow names the credential that it signs in with; create it here under that name.
                   </Nothing>
                 </Card>
               ) : (
@@ -104,6 +106,25 @@ function CredentialCard({ credential, onChange }: { readonly credential: Credent
           />
         )}
         <RenewSecret credential={credential} onChange={onChange} />
+        <ChangeCredential credential={credential} onChange={onChange} />
+        <Act
+          words="Delete"
+          design="Transparent"
+          permission={edits}
+          confirm={{
+            title: `Delete ${name}?`,
+            consequence: (
+              <p>
+                Flows that name it can no longer sign in. <strong>Its secrets are gone for good.</strong>
+              </p>
+            ),
+          }}
+          act={async () => {
+            await ask('DELETE', pathTo`/api/credentials/${name}`)
+            onChange()
+            return `${name} is deleted.`
+          }}
+        />
       </div>
     </Card>
   )

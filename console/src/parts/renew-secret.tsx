@@ -1,8 +1,8 @@
-import { Input, Label } from '@ui5/webcomponents-react'
 import { useState } from 'react'
 import { ask, pathTo } from '../api/client.ts'
 import type { Credential } from '../api/types.ts'
 import { Act } from './act.tsx'
+import { FormField } from './form-field.tsx'
 
 const edits = 'CredentialsEdit'
 
@@ -56,9 +56,11 @@ export function RenewSecret(props: { readonly credential: Credential; onChange()
           </p>
         ),
         fields: fields.map(field => (
-          <Field
+          <FormField
             key={field.name}
-            field={field}
+            label={field.label}
+            isText={field.isText}
+            isSecret
             value={given[field.name] ?? ''}
             onValue={value => {
               setRevisionSeen(before => before ?? revision)
@@ -81,34 +83,4 @@ function fieldsOf(secrets: readonly string[]): readonly SecretField[] {
   const [only, ...others] = secrets
   if (only !== undefined && others.length === 0) return fieldsBySecret[only] ?? []
   return secrets.flatMap(secret => fieldsBySecret[secret] ?? [])
-}
-
-function Field(props: { readonly field: SecretField; readonly value: string; onValue(value: string): void }) {
-  const { field, value, onValue } = props
-  const id = `renew-${field.name}`
-  return (
-    <div className="field">
-      <Label for={id}>{field.label}</Label>
-      {field.isText ? (
-        <textarea
-          id={id}
-          className="code-edit"
-          rows={6}
-          spellCheck={false}
-          autoComplete="off"
-          aria-label={field.label}
-          value={value}
-          onChange={event => onValue(event.target.value)}
-        />
-      ) : (
-        <Input
-          id={id}
-          type="Password"
-          accessibleName={field.label}
-          value={value}
-          onInput={event => onValue(event.target.value ?? '')}
-        />
-      )}
-    </div>
-  )
 }
