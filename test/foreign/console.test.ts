@@ -408,6 +408,63 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     expect(await page.content()).not.toContain('Initial1!')
   })
 
+  test('an organization is created with a profile of its own, tested, changed and deleted', async () => {
+    const page = await visitAs('anna.berg', '/groupware')
+    const dialog = question(page)
+    await page.getByRole('button', { name: 'Create profile' }).click()
+    await dialog.getByLabel('Name').fill('night')
+    await dialog.getByText('Tasks', { exact: true }).click()
+    await choose(dialog, 'Tasks: direction', 'off')
+    await dialog.getByLabel('Tasks: not older than').fill('all')
+    await dialog.getByText('Further rules').click()
+    await dialog.getByLabel('Blocked domains and addresses').fill('gmail.com x@y.example')
+    await dialog.getByRole('button', { name: 'Create profile' }).click()
+    await dialog.waitFor({ state: 'detached' })
+
+    await page.getByRole('button', { name: 'Create organization' }).click()
+    await dialog.getByLabel('Name').fill('fabrikam')
+    expect(await dialog.getByRole('button', { name: 'Create organization' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Exchange: URL of EWS, or the root of Graph').fill('https://127.0.0.1:9/EWS/Exchange.asmx')
+    await choose(dialog, 'Exchange: credential', 'exchange-impersonation')
+    await dialog.getByLabel('Cloud for Customer: URL of its OData service').fill('https://127.0.0.1:9/c4codataapi/')
+    await choose(dialog, 'Cloud for Customer: credential', 'c4c-technical-user')
+    await choose(dialog, 'Profile', 'night')
+    await dialog.getByLabel('Mailbox to test the access with').fill('anna@fabrikam.example')
+    await dialog.getByRole('button', { name: 'Create organization' }).click()
+    await page.getByText('fabrikam is there, but its access does not work.').waitFor()
+
+    const { groupware } = world.hub
+    const directory = await groupware.load()
+    expect(directory.profile('night').rules).toEqual({
+      task: { direction: 'off', past: false },
+      blocked: ['gmail.com', 'x@y.example'],
+    })
+    expect(directory.organization('fabrikam')).toMatchObject({ access: 'ews-impersonation', profile: 'night' })
+
+    await page.getByRole('link', { name: 'fabrikam' }).click()
+    await page.getByRole('button', { name: 'Change', exact: true }).click()
+    await dialog.getByLabel('What it is for').fill('Sales of Fabrikam')
+    await dialog.getByRole('button', { name: 'Change' }).click()
+    await page.getByText('The access does not work').waitFor()
+    await page.getByText('Sales of Fabrikam').first().waitFor()
+    expect(directory.organization('fabrikam')).toMatchObject({ about: 'Sales of Fabrikam', profile: 'night' })
+
+    await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').click()
+    const night = page.getByRole('listitem', { name: 'night' })
+    await night.getByRole('button', { name: 'Delete' }).click()
+    await dialog.getByRole('button', { name: 'Delete' }).click()
+    await page.getByRole('alert').getByText('fabrikam').waitFor()
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('link', { name: 'fabrikam' }).click()
+    await page.getByRole('button', { name: 'Delete organization' }).click()
+    await dialog.getByRole('button', { name: 'Delete organization' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Groupware' }).waitFor()
+    await night.getByRole('button', { name: 'Delete' }).click()
+    await dialog.getByRole('button', { name: 'Delete' }).click()
+    await night.waitFor({ state: 'detached' })
+    expect(directory.organizations().map(({ name }) => name)).not.toContain('fabrikam')
+  })
+
   test('who may only look sees all of it, cannot act, and is told why', async () => {
     await world.administrator('rita', ['AuthGroup.ReadOnly'])
     const id = await setAside('Order 4713', 'Secret prices')

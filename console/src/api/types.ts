@@ -13,6 +13,7 @@ import type {
   mailboxView,
   organizationView,
   previewView,
+  profileView,
 } from '../../../src/api/groupware-views.ts'
 import type { healthView, hubView } from '../../../src/api/health-routes.ts'
 import type { lineView } from '../../../src/api/log-routes.ts'
@@ -52,6 +53,7 @@ export type PathCheck = z.output<typeof pathCheckView>
 export type VirtualHost = z.output<typeof virtualHostStatus>
 export type Credential = z.output<typeof credentialView>
 export type Organization = z.output<typeof organizationView>
+export type Profile = z.output<typeof profileView>
 export type Mailbox = z.output<typeof mailboxView>
 export type MailboxDetail = z.output<typeof mailboxDetailView>
 export type MailboxState = Mailbox['state']

@@ -3,7 +3,9 @@ import { useAnswer } from '../api/use-answer.ts'
 import { Nothing } from '../parts/facts.tsx'
 import { Shown } from '../parts/failure.tsx'
 import { JobProgress } from '../parts/job-progress.tsx'
+import { CreateOrganization } from '../parts/organization-editor.tsx'
 import { Card, Page } from '../parts/page.tsx'
+import { Profiles } from '../parts/profiles.tsx'
 import { type Column, Rows, To } from '../parts/rows.tsx'
 import { Pill, StateTag } from '../parts/tags.tsx'
 import { numberWords } from '../words/format.ts'
@@ -18,6 +20,7 @@ export default function GroupwarePage() {
     <Page
       title="Groupware"
       about="Calendars, contacts, tasks and mail of Exchange mailboxes, kept in step with SAP Cloud for Customer."
+      actions={<CreateOrganization onChange={organizations.reload} />}
     >
       <Card title="Organizations">
         <Shown of={organizations}>
@@ -30,8 +33,7 @@ export default function GroupwarePage() {
               toOf={organization => `/groupware/${encodeURIComponent(organization.name)}`}
               none={
                 <Nothing title="There is no organization yet.">
-                  Create one with <code>isthmus organization create</code>; the guide of the groupware sync leads
-                  through it.
+                  The guide of the groupware sync leads through its settings, also at the sides of Microsoft and SAP.
                 </Nothing>
               }
             />
@@ -49,6 +51,7 @@ export default function GroupwarePage() {
           </ul>
         </Card>
       )}
+      <Profiles />
     </Page>
   )
 }

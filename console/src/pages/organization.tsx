@@ -9,10 +9,11 @@ import { Facts, Figure } from '../parts/facts.tsx'
 import { ErrorWords, Shown } from '../parts/failure.tsx'
 import { JobProgress } from '../parts/job-progress.tsx'
 import { MailboxList } from '../parts/mailbox-list.tsx'
+import { ChangeOrganization, editsOrganizations } from '../parts/organization-editor.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { stateWord } from '../parts/tags.tsx'
 import { At } from '../parts/when.tsx'
-import { hrefOf, usePlace } from '../route.ts'
+import { hrefOf, navigate, usePlace } from '../route.ts'
 import type { PageProps } from '../shell.tsx'
 import { numberWords } from '../words/format.ts'
 import { OrganizationState } from './groupware.tsx'
@@ -51,6 +52,13 @@ export default function OrganizationPage({ name }: PageProps) {
               act={async () => {
                 setTest(await ask<AccessTest>('POST', pathTo`/api/organizations/${name}/test`, { body: {} }))
                 return undefined
+              }}
+            />
+            <ChangeOrganization
+              organization={data}
+              onChange={found => {
+                setTest(found)
+                organization.reload()
               }}
             />
             <AddMailboxes organization={name} onChange={organization.reload} />
@@ -153,6 +161,24 @@ export default function OrganizationPage({ name }: PageProps) {
                   ['Changed', <At key="changed" time={shownOrganization.changedAt} />],
                 ]}
               />
+              <div className="card-acts">
+                <Act
+                  words="Delete organization"
+                  design="Transparent"
+                  permission={editsOrganizations}
+                  unless={
+                    Object.values(shownOrganization.mailboxes).some(count => count > 0)
+                      ? 'It still has mailboxes; remove them first.'
+                      : undefined
+                  }
+                  confirm={{ title: `Delete ${name}?`, consequence: <p>Its settings are gone for good.</p> }}
+                  act={async () => {
+                    await ask('DELETE', pathTo`/api/organizations/${name}`)
+                    navigate('/groupware')
+                    return `${name} is deleted.`
+                  }}
+                />
+              </div>
             </Card>
           </>
         )}

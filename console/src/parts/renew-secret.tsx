@@ -1,52 +1,40 @@
-import { useState } from 'react'
 import { ask, pathTo } from '../api/client.ts'
 import type { Credential } from '../api/types.ts'
+import { useEdit } from '../api/use-edit.ts'
+import { type FormField, settingsOf } from '../words/form.ts'
 import { Act } from './act.tsx'
-import { FormField } from './form-field.tsx'
+import { SettingsFields } from './settings-fields.tsx'
 
 const edits = 'CredentialsEdit'
 
-interface SecretField {
-  /** Its name in the API. */
-  readonly name: string
-  readonly label: string
-  /** Of several lines, and pasted rather than typed. */
-  readonly isText?: boolean
-}
-
-const pair: readonly SecretField[] = [
-  { name: 'certificate', label: 'New certificate (PEM)', isText: true },
-  { name: 'privateKey', label: 'Its private key (PEM)', isText: true },
+const pair: readonly FormField[] = [
+  { path: 'certificate', label: 'New certificate (PEM)', type: 'text' },
+  { path: 'privateKey', label: 'Its private key (PEM)', type: 'text', isSecret: true },
 ]
-const fieldsBySecret: Readonly<Record<string, readonly SecretField[]>> = {
-  password: [{ name: 'password', label: 'New password' }],
-  secret: [{ name: 'secret', label: 'New secret' }],
-  clientSecret: [{ name: 'clientSecret', label: 'New client secret' }],
+const fieldsBySecret: Readonly<Record<string, readonly FormField[]>> = {
+  password: [{ path: 'password', label: 'New password', isSecret: true }],
+  secret: [{ path: 'secret', label: 'New secret', isSecret: true }],
+  clientSecret: [{ path: 'clientSecret', label: 'New client secret', isSecret: true }],
   privateKey: pair,
-  knownHosts: [{ name: 'knownHosts', label: 'Lines of known_hosts', isText: true }],
+  knownHosts: [{ path: 'knownHosts', label: 'Lines of known_hosts', type: 'text', isSecret: true }],
 }
 
 /** The button, and the question in which a password, client secret or certificate takes the place of the old one. */
-export function RenewSecret(props: { readonly credential: Credential; onChange(): void }) {
-  const { name, revision, secrets } = props.credential
-  const [given, setGiven] = useState<Readonly<Record<string, string>>>({})
-  /** That of when somebody began to type: a change by others meanwhile is not overwritten. */
-  const [revisionSeen, setRevisionSeen] = useState<number>()
+export function RenewSecret({ credential, onChange }: { readonly credential: Credential; onChange(): void }) {
+  const { name, secrets } = credential
+  const { typed, revision, type, forget } = useEdit(credential.revision)
   const fields = fieldsOf(secrets)
-  const filled = Object.entries(given).filter(([, value]) => value.trim() !== '')
+  const given = settingsOf(fields, typed)
   const words = fields === pair ? 'New certificate' : fields.length > 1 ? 'New secrets' : 'New secret'
 
   return (
     <Act
       words={words}
-      design={props.credential.status.state === 'refused' ? 'Emphasized' : 'Default'}
+      design={credential.status.state === 'refused' ? 'Emphasized' : 'Default'}
       permission={edits}
       unless={fields.length === 0 ? 'It keeps no secret.' : undefined}
-      missing={filled.length === 0 ? 'secret' : undefined}
-      onClose={() => {
-        setGiven({})
-        setRevisionSeen(undefined)
-      }}
+      missing={Object.keys(given).length === 0 ? 'secret' : undefined}
+      onClose={forget}
       confirm={{
         title: `${words} for ${name}`,
         consequence: (
@@ -55,31 +43,18 @@ export function RenewSecret(props: { readonly credential: Credential; onChange()
             <strong>The old one is gone from the hub.</strong>
           </p>
         ),
-        fields: fields.map(field => (
-          <FormField
-            key={field.name}
-            label={field.label}
-            isText={field.isText}
-            isSecret
-            value={given[field.name] ?? ''}
-            onValue={value => {
-              setRevisionSeen(before => before ?? revision)
-              setGiven(before => ({ ...before, [field.name]: value }))
-            }}
-          />
-        )),
+        fields: <SettingsFields fields={fields} typed={typed} onTyped={type} />,
       }}
       act={async () => {
-        const path = pathTo`/api/credentials/${name}/renew`
-        await ask('POST', `${path}?revision=${revisionSeen ?? revision}`, { body: Object.fromEntries(filled) })
-        props.onChange()
+        await ask('POST', `${pathTo`/api/credentials/${name}/renew`}?revision=${revision}`, { body: given })
+        onChange()
         return `${words} in use.`
       }}
     />
   )
 }
 
-function fieldsOf(secrets: readonly string[]): readonly SecretField[] {
+function fieldsOf(secrets: readonly string[]): readonly FormField[] {
   const [only, ...others] = secrets
   if (only !== undefined && others.length === 0) return fieldsBySecret[only] ?? []
   return secrets.flatMap(secret => fieldsBySecret[secret] ?? [])

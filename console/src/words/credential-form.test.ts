@@ -2,34 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { credentialInput, parseCredential, secretFields } from '../../../src/auth/credential-input.ts'
 import { makeTwinCertificate } from '../../../src/twins/certificate.ts'
-import {
-  type CredentialKind,
-  credentialKinds,
-  fieldsOf,
-  missingField,
-  type Provider,
-  providerOf,
-  settingsOf,
-  typedOf,
-} from './credential-form.ts'
-
-interface Schema {
-  readonly type?: string
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly anyOf?: readonly Schema[]
-  readonly oneOf?: readonly Schema[]
-  readonly const?: string
-}
-
-/** Paths of all that can be typed into the settings that a schema describes. */
-function pathsOf(schema: Schema, path: readonly string[] = []): string[] {
-  const inner = schema.anyOf ?? schema.oneOf
-  if (inner) return inner.flatMap(each => pathsOf(each, path))
-  const properties = Object.entries(schema.properties ?? {})
-  return properties.length === 0
-    ? [path.join('.')]
-    : properties.flatMap(([name, each]) => pathsOf(each, [...path, name]))
-}
+import { type CredentialKind, credentialKinds, fieldsOf, type Provider, providerOf } from './credential-form.ts'
+import { missingField, settingsOf, typedOf } from './form.ts'
+import { pathsOf, type Schema } from './form-world.ts'
 
 const schemas = (z.toJSONSchema(credentialInput, { io: 'input' }) as Schema).oneOf ?? []
 
@@ -111,12 +86,12 @@ describe('what is typed', async () => {
     const kind = kindNamed(name)
     const fields = fieldsOf(kind, provider)
     expect(missingField(fields, typed)).toBeUndefined()
-    const { settings, secrets } = parseCredential('c', settingsOf(name, fields, typed))
+    const { settings, secrets } = parseCredential('c', { kind: name, ...settingsOf(fields, typed) })
     expect(secrets).toEqual(
       Object.fromEntries(
         fields
           .filter(({ isSecret, path }) => isSecret && typed[path] !== undefined)
-          .map(({ path, type }) => [path, type === 'text' ? `${typed[path]?.trim()}\n` : typed[path]]),
+          .map(({ path }) => [path, typed[path]]),
       ),
     )
     const shown = typedOf(fields, settings)
@@ -125,14 +100,14 @@ describe('what is typed', async () => {
       else if (typed[path] !== undefined) expect(squeezed(shown[path])).toBe(squeezed(typed[path]))
     }
     // Sent back as it is shown, nothing changes but secrets, which the hub keeps.
-    const again = parseCredential('c', settingsOf(name, fields, shown), secrets)
+    const again = parseCredential('c', { kind: name, ...settingsOf(fields, shown) }, secrets)
     expect(again).toEqual({ settings, secrets })
     if (name.startsWith('oauth2')) expect(providerOf(settings)).toBe(provider)
   })
 
   test('pairs and lists reach the hub one by one', () => {
     const fields = fieldsOf(kindNamed('oauth2-client-credentials'), 'generic')
-    expect(settingsOf('oauth2-client-credentials', fields, cases[5]?.[2] ?? {})).toMatchObject({
+    expect(settingsOf(fields, cases[5]?.[2] ?? {})).toMatchObject({
       scopes: ['a.read', 'b.write'],
       parameters: { audience: 'a=b', resource: 'r' },
       provider: { generic: { tokenUrl: 'https://idp.example.com/token' } },
@@ -141,7 +116,7 @@ describe('what is typed', async () => {
 
   test('of the other provider nothing is sent', () => {
     const fields = fieldsOf(kindNamed('oauth2-client-credentials'), 'microsoft365')
-    const settings = settingsOf('oauth2-client-credentials', fields, { ...generic, ...microsoft, clientId: 'c' })
+    const settings = settingsOf(fields, { ...generic, ...microsoft, clientId: 'c' })
     expect(settings['provider']).toEqual({ microsoft365: { tenant: 'contoso.com' } })
   })
 

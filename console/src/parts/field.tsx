@@ -1,7 +1,7 @@
 import { Input, Label, Option, Select } from '@ui5/webcomponents-react'
 import { useId } from 'react'
 
-interface FormFieldProps {
+interface FieldProps {
   readonly label: string
   readonly value: string
   readonly hint?: string | undefined
@@ -15,7 +15,7 @@ interface FormFieldProps {
 }
 
 /** A label, the field it belongs to, and a hint below it. */
-export function FormField(props: FormFieldProps) {
+export function Field(props: FieldProps) {
   const { label, hint, isRequired = false } = props
   const id = useId()
   return (
@@ -33,7 +33,7 @@ export function FormField(props: FormFieldProps) {
   )
 }
 
-function Entry(props: FormFieldProps & { readonly id: string }) {
+function Entry(props: FieldProps & { readonly id: string }) {
   const { id, label, value, hint, isText, isSecret = false, isRequired = false, options, onValue } = props
   if (options) {
     const chosen = options.some(([each]) => each === value) ? value : options[0]?.[0]
