@@ -1,5 +1,6 @@
 import '@ui5/webcomponents-icons/dist/chain-link.js'
 import '@ui5/webcomponents-icons/dist/email.js'
+import '@ui5/webcomponents-icons/dist/history.js'
 import '@ui5/webcomponents-icons/dist/home.js'
 import '@ui5/webcomponents-icons/dist/key.js'
 import '@ui5/webcomponents-icons/dist/appointment-2.js'
@@ -48,6 +49,7 @@ const pages: readonly (readonly [pattern: string, page: ComponentType<PageProps>
   ['/connectors', lazy(() => import('./pages/connectors.tsx'))],
   ['/service-users', lazy(() => import('./pages/service-users.tsx'))],
   ['/log', lazy(() => import('./pages/log.tsx'))],
+  ['/audit', lazy(() => import('./pages/audit.tsx'))],
   ['/account', lazy(() => import('./pages/account.tsx'))],
 ]
 
@@ -65,6 +67,7 @@ const sections = [
   { path: '/credentials', text: 'Credentials', icon: 'key' },
   { path: '/service-users', text: 'Service users', icon: 'user-settings' },
   { path: '/log', text: 'Log', icon: 'list' },
+  { path: '/audit', text: 'Audit log', icon: 'history' },
 ] as const
 
 const avatarId = 'signed-in-person'

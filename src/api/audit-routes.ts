@@ -3,7 +3,7 @@ import type { ApiParts, App } from './parts.ts'
 import { iso } from './views.ts'
 
 const tags = ['audit']
-const entryView = z.object({
+export const auditEntryView = z.object({
   number: z.number(),
   at: z.string(),
   who: z.string(),
@@ -24,7 +24,7 @@ export function auditRoutes(app: App, { store }: ApiParts): void {
           before: z.coerce.number().int().optional(),
           limit: z.coerce.number().int().min(1).max(1000).default(100),
         }),
-        response: { 200: z.object({ entries: z.array(entryView) }) },
+        response: { 200: z.object({ entries: z.array(auditEntryView) }) },
       },
     },
     async ({ query: { before, limit } }) => {

@@ -465,6 +465,24 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     expect(directory.organizations().map(({ name }) => name)).not.toContain('fabrikam')
   })
 
+  test('the audit log names who changed what, as far back as anybody looks, and is verified', async () => {
+    const secret = { kind: 'secret', secret: 'Very secret 1' }
+    for (let count = 0; count < 60; count++) {
+      await world.ask('POST', `/api/credentials/noted-${count}`, secret)
+      await world.ask('DELETE', `/api/credentials/noted-${count}`)
+    }
+    const page = await visitAs('anna.berg', '/audit')
+    const detail = (text: string) => page.getByRole('gridcell', { name: text, exact: true })
+    await detail('credential=noted-59').waitFor()
+    expect(await detail('credential=noted-1').count()).toBe(0)
+    await page.getByRole('button', { name: 'Show older ones' }).click()
+    await detail('credential=noted-1').waitFor()
+    expect(await page.getByRole('button', { name: 'Show older ones' }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Verify' }).click()
+    await page.getByText('The chain is whole').waitFor()
+    expect(await page.content()).not.toContain('Very secret')
+  })
+
   test('who may only look sees all of it, cannot act, and is told why', async () => {
     await world.administrator('rita', ['AuthGroup.ReadOnly'])
     const id = await setAside('Order 4713', 'Secret prices')
@@ -479,6 +497,8 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     expect(await page.getByRole('button', { name: 'Stop' }).isDisabled()).toBe(true)
     await openPage(page, 'Credentials')
     await page.getByText('Your roles do not include CredentialsRead').waitFor()
+    await openPage(page, 'Audit log')
+    await page.getByText('Your roles do not include AuditLogRead').waitFor()
     // The hub itself holds it, whatever a page lets through.
     const status = await page.evaluate(async () => {
       const { csrfToken } = (await (await fetch('/api/session')).json()) as { csrfToken: string }
@@ -500,7 +520,7 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
   })
 
   test.each([
-    ['light', ['/', '/flows', '/flows/mail', '/messages', '/groupware', '/service-users', '/log']],
+    ['light', ['/', '/flows', '/flows/mail', '/messages', '/groupware', '/service-users', '/log', '/audit']],
     [
       'dark',
       ['/', '/groupware/contoso', `/mailboxes/${stranger}`, '/credentials', '/connectors', '/messages?within=own'],

@@ -1,5 +1,6 @@
 // Only types of the hub come into the console: what they describe travels as JSON.
 import type { z } from 'zod'
+import type { auditEntryView } from '../../../src/api/audit-routes.ts'
 import type { connectorView, pathCheckView } from '../../../src/api/connector-views.ts'
 import type { credentialView } from '../../../src/api/credential-routes.ts'
 import type { checkView, documentView, probeView } from '../../../src/api/flow-routes.ts'
@@ -51,6 +52,7 @@ export type Ways = z.output<typeof waysView>
 export type Connector = z.output<typeof connectorView>
 export type PathCheck = z.output<typeof pathCheckView>
 export type VirtualHost = z.output<typeof virtualHostStatus>
+export type AuditEntry = z.output<typeof auditEntryView>
 export type Credential = z.output<typeof credentialView>
 export type Organization = z.output<typeof organizationView>
 export type Profile = z.output<typeof profileView>

@@ -123,7 +123,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
               <span className="level">{line.level}</span>
               <span className="event">{line.event}</span>
               <span className="fields">
-                {fieldsOf(line).map(([name, value]) => (
+                {fieldsOf(line.fields).map(([name, value]) => (
                   <span key={name} className="field-pair">
                     <span className="quiet">{name}=</span>
                     {name === 'delivery' ? <To to={`/messages/${encodeURIComponent(value)}`}>{value}</To> : value}
@@ -139,7 +139,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
 }
 
 function textOf(line: LogLine): string {
-  return `${line.event} ${fieldsOf(line)
+  return `${line.event} ${fieldsOf(line.fields)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ')}`.toLowerCase()
 }

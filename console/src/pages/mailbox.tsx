@@ -2,7 +2,7 @@ import { Button, Input } from '@ui5/webcomponents-react'
 import { useState } from 'react'
 import { ask, pathTo, queryOf, type Refusal, refusalOf } from '../api/client.ts'
 import type { Explanation, Job, JournalLine, MailboxDetail, Preview } from '../api/types.ts'
-import { useAnswer } from '../api/use-answer.ts'
+import { useAnswer, useGrowing } from '../api/use-answer.ts'
 import { Act, ReadOnlyNote } from '../parts/act.tsx'
 import { Code } from '../parts/code.tsx'
 import { Facts, Figure, Nothing } from '../parts/facts.tsx'
@@ -249,35 +249,27 @@ function Explain({ address }: { readonly address: string }) {
 }
 
 function Journal({ address }: { readonly address: string }) {
-  const path = (before?: number) => `${pathTo`/api/mailboxes/${address}/log`}${queryOf({ limit: journalRows, before })}`
-  const first = useAnswer<{ lines: readonly JournalLine[]; next?: number }>(path(), 10_000)
-  const [older, setOlder] = useState<{ readonly lines: readonly JournalLine[]; readonly next?: number | undefined }>()
-  const [failure, setFailure] = useState<Refusal['problem']>()
-  const next = older ? older.next : first.data?.next
+  const found = useGrowing<{ lines: readonly JournalLine[]; next?: number }>(
+    limit => `${pathTo`/api/mailboxes/${address}/log`}${queryOf({ limit })}`,
+    journalRows,
+    10_000,
+  )
   return (
     <Card title="Journal" aside="newest first">
-      <Shown of={first}>
+      <Shown of={found}>
         {({ lines }) =>
-          lines.length === 0 ? (
-            <Nothing title="Nothing has happened yet." />
-          ) : (
-            <JournalLines lines={[...lines, ...(older?.lines ?? [])]} />
-          )
+          lines.length === 0 ? <Nothing title="Nothing has happened yet." /> : <JournalLines lines={lines} />
         }
       </Shown>
-      <FailureStrip failure={failure} />
-      {next !== undefined && (
+      {found.data?.next !== undefined && (
         <div className="more">
-          <Button
-            onClick={() => {
-              ask<{ lines: readonly JournalLine[]; next?: number }>('GET', path(next)).then(
-                page => setOlder(before => ({ lines: [...(before?.lines ?? []), ...page.lines], next: page.next })),
-                (thrown: unknown) => setFailure(refusalOf(thrown)),
-              )
-            }}
-          >
-            Show older ones
-          </Button>
+          {found.grow ? (
+            <Button loading={found.isGrowing} onClick={found.grow}>
+              Show older ones
+            </Button>
+          ) : (
+            <p className="note">Older lines are shown by the command line and the API.</p>
+          )}
         </div>
       )}
     </Card>

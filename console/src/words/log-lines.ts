@@ -1,10 +1,8 @@
-import type { LogLine } from '../api/types.ts'
-
 /** As many lines as a page holds; older ones go. */
 const linesMax = 500
 
-/** The fields of a line as text, in their order. */
-export function fieldsOf({ fields }: Pick<LogLine, 'fields'>): readonly (readonly [name: string, value: string])[] {
+/** The fields of a line, or of an entry of the audit log, as text in their order. */
+export function fieldsOf(fields: unknown): readonly (readonly [name: string, value: string])[] {
   if (typeof fields !== 'object' || fields === null) return []
   return Object.entries(fields).map(([name, value]) => [
     name,
