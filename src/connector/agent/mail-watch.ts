@@ -1,4 +1,5 @@
 import { KiB } from '../../kernel/size.ts'
+import { latin, PassingReplies, type PassingReply } from '../balance/passing-replies.ts'
 
 export const mailWatchLimits = {
   /** Mails of a connection whose answers are kept, and so much of each. */
@@ -52,10 +53,8 @@ export class MailWatch {
   /** Replies that are due in all, the greeting among them, and those that came. */
   #dueCount = 1
   #replyCount = 0
-  /** The last whole reply, the one that is being read, and the first letters of its present line. */
   #lastReply = ''
-  #reply = ''
-  #head = ''
+  readonly #replies = new PassingReplies(mailWatchLimits.answerLetters)
   readonly #mails: WholeMail[] = []
 
   /** The server has a whole mail and has not said what became of it. */
@@ -82,27 +81,22 @@ export class MailWatch {
 
   /** Octets of the server. */
   answered(octets: Uint8Array): void {
-    for (let from = 0; from < octets.length && this.#part !== 'hidden'; ) {
-      const end = octets.indexOf(10, from)
-      const to = end < 0 ? octets.length : end + 1
-      this.#head += latin(octets.subarray(from, Math.min(to, from + 4 - this.#head.length)))
-      this.#reply += latin(
-        octets.subarray(from, Math.min(to, from + mailWatchLimits.answerLetters - this.#reply.length)),
-      )
-      if (end < 0) return
-      const head = this.#head
-      this.#head = ''
-      from = to
-      if (head[3] !== '-') this.#takeReply(head.slice(0, 3))
+    if (this.#isHidden) return
+    for (const reply of this.#replies.read(octets)) {
+      this.#takeReply(reply)
+      if (this.#isHidden) return
     }
   }
 
-  #takeReply(code: string): void {
+  get #isHidden(): boolean {
+    return this.#part === 'hidden'
+  }
+
+  #takeReply({ code, letters }: PassingReply): void {
     this.#replyCount++
     const answered = this.#mails.find(({ replyNumber }) => replyNumber === this.#replyCount)
-    if (answered) answered.answer = this.#reply
-    this.#lastReply = this.#reply
-    this.#reply = ''
+    if (answered) answered.answer = letters
+    this.#lastReply = letters
     if (code === '354') {
       this.#part = 'data'
       this.#dataEnd = endOfData.subarray(0, 2)
@@ -170,8 +164,4 @@ export class MailWatch {
 
 function indexOfEnd(octets: Uint8Array): number {
   return Buffer.from(octets.buffer, octets.byteOffset, octets.length).indexOf(endOfData)
-}
-
-function latin(octets: Uint8Array): string {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1')
 }

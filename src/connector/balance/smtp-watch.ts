@@ -1,3 +1,4 @@
+import { latin, PassingReplies } from './passing-replies.ts'
 import type { ServiceReport } from './service.ts'
 
 /** A hub that hangs up on a server after so long a silence has waited in vain. */
@@ -12,8 +13,7 @@ export class SmtpWatch {
   readonly #now: () => number
   /** When the client last said something that the server has not answered. */
   #askedAt: number | undefined
-  /** Beginning of the line that is being read: code and separator. */
-  #head = ''
+  readonly #replies = new PassingReplies()
   #slowestMs = 0
   #isInMail = false
   #isEncrypted = false
@@ -38,19 +38,8 @@ export class SmtpWatch {
       this.#askedAt = undefined
       return
     }
-    let from = 0
-    while (from < chunk.length) {
-      const lineEnd = chunk.indexOf(10, from)
-      const to = lineEnd < 0 ? chunk.length : lineEnd
-      if (this.#head.length < 4) {
-        const missing = Math.min(to, from + 4 - this.#head.length)
-        this.#head += Buffer.from(chunk.buffer, chunk.byteOffset + from, missing - from).toString('latin1')
-      }
-      if (lineEnd < 0) return
-      const head = this.#head
-      this.#head = ''
-      from = to + 1
-      if (head[3] !== '-') this.#replied(Number(head.slice(0, 3)))
+    for (const { code } of this.#replies.read(chunk)) {
+      this.#replied(Number(code))
       if (this.#isEncrypted) return
     }
   }
@@ -115,5 +104,5 @@ export class SmtpWatch {
 
 function isQuit(chunk: Uint8Array): boolean {
   if (chunk.length < 6 || chunk.length > 8) return false
-  return /^quit\s*$/i.test(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1'))
+  return /^quit\s*$/i.test(latin(chunk))
 }
