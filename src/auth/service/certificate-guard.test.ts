@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:tls'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DAY, HOUR, MINUTE } from '../../kernel/time.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { makeAuthority, makeSerial, signCertificate } from '../certificate-signing.ts'
@@ -107,6 +107,36 @@ test('a pinned certificate counts, self-signed or not; another of the same names
   await withKey({ 'key-type': 'certificate_external', 'X.509': first.cert.replaceAll('\n', '\\n') })
   expect([await world.overTls(first), await world.overTls(same)]).toEqual([200, 401])
   expect(world.reasons).toEqual(['unknown-certificate'])
+})
+
+describe('a certificate whose key ended moves to another instance, whatever becomes of the one it left', () => {
+  const external = (pem: string, isPinned: boolean) => ({
+    'key-type': 'certificate_external',
+    'X.509': pem,
+    'pin-certificate': isPinned,
+  })
+  async function expectMoved(client: { cert: string; key: string }, isPinned: boolean, leftId: string) {
+    const { key } = await world.caller('taken', {}, external(client.cert, isPinned))
+    await world.users().updateInstance(leftId, { parameters: { 'token-validity': 7200 } })
+    expect(await world.overTls(client)).toBe(200)
+    expect(world.seen[0]?.caller).toMatchObject({ instance: 'taken', keyId: key.id })
+  }
+
+  test('pinned, and replaced by a rotation', async () => {
+    const first = await partner.sign('orders.partner', -HOUR, 30 * DAY)
+    const next = await partner.sign('orders.partner', -HOUR, 60 * DAY)
+    const { instance, key } = await withKey(external(first.cert, true))
+    await world.users().rotateKey(key.id, { overlapMs: 0, parameters: external(next.cert, true) })
+    await world.clock.advance(MINUTE)
+    await expectMoved(first, true, instance.id)
+  })
+
+  test('by subject and issuer, and expired', async () => {
+    const first = await partner.sign('orders.partner', -HOUR, HOUR)
+    const { instance } = await withKey(external(first.cert, false))
+    await world.clock.advance(2 * HOUR)
+    await expectMoved(await partner.sign('orders.partner', 0, 30 * DAY), false, instance.id)
+  })
 })
 
 test('a key for subject and issuer takes newer certificates, refuses the older one then, and trusts signatures only', async () => {

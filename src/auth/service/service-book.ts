@@ -87,10 +87,8 @@ export class ServiceBook {
       this.#byKey.set(key.id, { entry, key, proof })
       if (!key.certificate) continue
       const { thumbprint, isPinned, subject, issuer } = key.certificate
-      // Of several keys with one certificate (a rotation kept it) the youngest that was not revoked counts.
-      if (!isPinned && key.revokedAt === undefined) this.#byNames.set(namesOf(subject, issuer), key)
-      const before = this.#byThumbprint.get(thumbprint)
-      if (isPinned && (key.revokedAt === undefined || !before)) this.#byThumbprint.set(thumbprint, key)
+      if (isPinned) showYoungest(this.#byThumbprint, thumbprint, key)
+      else if (key.revokedAt === undefined) showYoungest(this.#byNames, namesOf(subject, issuer), key)
     }
   }
 
@@ -108,6 +106,16 @@ export class ServiceBook {
       if (this.#byNames.get(names)?.id === key.id) this.#byNames.delete(names)
     }
   }
+}
+
+/**
+ * Of several keys with one certificate the youngest that was not revoked counts: a certificate is free for another key,
+ * of another instance too, once the key that had it has ended.
+ */
+function showYoungest(keys: Map<string, ServiceKey>, by: string, key: ServiceKey): void {
+  const before = keys.get(by)
+  const isOlder = before !== undefined && before.revokedAt === undefined && before.createdAt > key.createdAt
+  if (!isOlder && (key.revokedAt === undefined || !before)) keys.set(by, key)
 }
 
 /** A name may hold anything but a NUL. */
