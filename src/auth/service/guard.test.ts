@@ -288,6 +288,18 @@ describe('guessing', () => {
   })
 })
 
+test('an instance that acts for users alone calls with their tokens, not with its own secret', async () => {
+  const parameters = { 'grant-types': ['password', 'refresh_token'] }
+  const { clientId, secret, key, instance } = await world.caller('portal', parameters)
+  const jti = 'j1'
+  const claims = { clientId, keyId: key.id, subject: 'anna', scope: ['ESBMessaging.send'], jti, thumbprint: undefined }
+  world.claims.set('a.b.c', { ...claims, expiresAt: world.clock.now() + MINUTE })
+  expect([await world.status(basic(clientId, secret)), await world.status('Bearer a.b.c')]).toEqual([403, 200])
+  expect(world.reasons).toEqual(['grant-not-listed'])
+  await world.users().updateInstance(instance.id, { parameters: { 'grant-types': ['client_credentials', 'password'] } })
+  expect(await world.status(basic(clientId, secret))).toBe(200)
+})
+
 test('passwords that a browser adds by itself do not count for pages of other sites', async () => {
   const { header } = await caller()
   const from = async (site: string) => (await world.post(header, { 'sec-fetch-site': site })).status

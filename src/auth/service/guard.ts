@@ -11,6 +11,7 @@ import type {
   Admission,
   Caller,
   Check,
+  GrantType,
   Guard,
   GuardedRequest,
   GuardReason,
@@ -50,6 +51,9 @@ const tokenShape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
 const basicChallenge = 'Basic realm="isthmus", charset="UTF-8"'
 const bearerChallenge = 'Bearer realm="isthmus"'
+
+/** An instance that lists none of these acts for users alone, as its tokens say. */
+const grantsForItself: ReadonlySet<GrantType> = new Set(['client_credentials', 'client_x509'])
 
 /** The one check of Basic, Bearer and client certificate; every change of keys and roles counts on the next call. */
 export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptions): Guard {
@@ -130,6 +134,9 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
     const { instance, key } = proof.check
     const named = { clientId: instance.clientId, keyId: key.id }
     if (instance.plan !== 'integration-flow') return refuse(403, 'plan-of-the-api', named, request, role)
+    // Without a token it calls for itself, and not for a user whose roles would narrow what it may.
+    const isForItself = instance.grantTypes.some(grant => grantsForItself.has(grant))
+    if (!proof.claims && !isForItself) return refuse(403, 'grant-not-listed', named, request, role)
     if (!users.effectiveRoles(instance).includes(role)) return refuse(403, 'role-missing', named, request, role)
     // A token may carry less than its instance has, and never more.
     if (proof.claims && !proof.claims.scope.includes(role)) {

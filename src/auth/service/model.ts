@@ -297,6 +297,7 @@ export type GuardReason =
   | 'token-revoked'
   | 'token-without-its-certificate'
   | 'plan-of-the-api'
+  | 'grant-not-listed'
   | 'role-missing'
   | 'role-not-in-token'
 
