@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createFlowEndpoints, type FlowEndpoints } from '../api/flow-endpoints.ts'
+import type { Caller } from '../auth/service/model.ts'
 import type { Incoming, Intake, Outcome, SenderContext } from '../flow/adapter.ts'
 import { heldBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
@@ -23,7 +24,10 @@ let stop: AbortController
 let running: Promise<void>[] = []
 
 beforeEach(async () => {
-  endpoints = createFlowEndpoints({ log: silentLog })
+  endpoints = createFlowEndpoints({
+    log: silentLog,
+    guard: { admit: ({ authorization = '' }) => callerNamed(authorization) },
+  })
   base = await endpoints.listen({ host: '127.0.0.1', port: 0 })
   accepted = []
   outcomes = new Map()
@@ -37,6 +41,10 @@ afterEach(async () => {
   await Promise.all(running)
   await endpoints.close(100)
 })
+
+function callerNamed(clientId: string): Caller {
+  return { clientId, instance: clientId, keyId: 'k', subject: clientId, by: 'basic' }
+}
 
 const intake: Intake = {
   async accept(incoming) {
@@ -141,6 +149,18 @@ describe('once-header', () => {
     expect(await (await post()).json()).toMatchObject({ id: 'M0', duplicate: true })
     expect(accepted).toHaveLength(1)
     expect(accepted[0]?.incoming.terms).toEqual(['k-1'])
+  })
+
+  test('the same key of two callers is two requests, and neither is answered with what the other got', async () => {
+    await start({ path: '/orders', 'once-header': 'Idempotency-Key', role: 'ESBMessaging.send' })
+    const post = async (authorization: string) => {
+      const headers = { authorization, 'idempotency-key': 'k-1' }
+      return (await fetch(`${base}/orders`, { method: 'POST', headers, body: authorization })).json()
+    }
+    expect(await post('anna')).toMatchObject({ id: 'M0', duplicate: false })
+    expect(await post('bert')).toMatchObject({ id: 'M1', duplicate: false })
+    expect(await post('anna')).toMatchObject({ id: 'M0', duplicate: true })
+    expect(accepted.map(({ body }) => body)).toEqual(['anna', 'bert'])
   })
 
   test.each([

@@ -87,7 +87,8 @@ const config = z
       .regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
       .optional()
       .meta({
-        description: 'Header that callers repeat with a repeated request; the second is answered like the first.',
+        description:
+          'Header that callers repeat with a repeated request; the second is answered like the first. The same value of two service instances is two requests.',
         examples: ['Idempotency-Key'],
       }),
     headers: z
@@ -195,7 +196,7 @@ class HttpsSender implements Sender {
       },
       type: request.headers['content-type'] ?? 'application/octet-stream',
       body: request.body,
-      ...(key && { sourceKey: `https/${key.value}`, terms: [key.value] }),
+      ...(key && { sourceKey: sourceKeyOf(key.value, request), terms: [key.value] }),
     })
     const link = this.#links.linkTo(id)
     if (config.answer === 'accepted') return answerAccepted(id, link, duplicate)
@@ -249,6 +250,11 @@ class HttpsSender implements Sender {
     }
     return passed
   }
+}
+
+/** Callers know nothing of each other's keys, and the answer to one is nothing for the next. */
+function sourceKeyOf(key: string, { caller }: HttpRequest): string {
+  return caller ? `https/${caller.clientId}/${key}` : `https/${key}`
 }
 
 function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {
