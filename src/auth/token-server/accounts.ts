@@ -1,4 +1,5 @@
-import type { People } from '../people/people.ts'
+import { type Clock, SECOND } from '../../kernel/time.ts'
+import type { People, Person } from '../people/people.ts'
 import type { TrustedIssuers } from './trusted-issuers.ts'
 
 // Names of people have no colon, so an account of a trusted issuer can never be taken for a person of the hub.
@@ -33,8 +34,17 @@ export function rolesOfAccount({ people, trusted }: Directory, accountId: string
   return issuer ? issuer.roles : []
 }
 
-/** The account in oidc-provider's shape; undefined when it may not sign in any more. */
-export function accountOf(directory: Directory, accountId: string) {
+/**
+ * Whether a token or session is older than the person, and so was given to somebody deleted who had the same name.
+ * `issuedAt`: seconds since 1970, as tokens have it.
+ */
+export function isOlderThan({ createdAt }: Person, issuedAt: number, clock: Clock): boolean {
+  // Somebody entered while the clock was ahead of the time would not get in until that time comes.
+  return (issuedAt + 1) * SECOND <= createdAt && createdAt <= clock.now()
+}
+
+/** The account in oidc-provider's shape; undefined when it may not sign in any more, or is another one by now. */
+export function accountOf(directory: Directory & { readonly clock: Clock }, accountId: string, issuedAt?: number) {
   const foreign = partsOf(accountId)
   if (foreign) {
     if (!directory.trusted.has(foreign.issuerName)) return undefined
@@ -42,6 +52,7 @@ export function accountOf(directory: Directory, accountId: string) {
   }
   const person = directory.people.find(accountId)
   if (!person || person.disabledAt !== undefined) return undefined
+  if (issuedAt !== undefined && isOlderThan(person, issuedAt, directory.clock)) return undefined
   const { name, displayName, email } = person
   return { accountId, claims: () => ({ sub: name, preferred_username: name, name: displayName ?? name, email }) }
 }

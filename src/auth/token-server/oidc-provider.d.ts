@@ -17,6 +17,7 @@ declare module 'oidc-provider' {
     readonly params: Record<string, string | undefined>
     readonly client: Client
     readonly account: { readonly accountId: string } | undefined
+    readonly session: { readonly loginTs?: number } | undefined
     readonly result: { readonly consent?: { readonly grantId?: string } } | undefined
     readonly requestParamScopes: ReadonlySet<string>
     entity(name: string, value: unknown): void

@@ -80,7 +80,8 @@ export function buildProvider(parts: TokenParts): BuiltProvider {
         },
       },
     },
-    findAccount: (_context: KoaContext, id: string) => accountOf(parts, id),
+    findAccount: ({ oidc }: KoaContext, id: string, source?: { readonly iat?: number }) =>
+      accountOf(parts, id, source?.iat ?? oidc.session?.loginTs),
     loadExistingGrant: (context: KoaContext) => consents.grantFor(provider, context, scopes),
     renderError: (context: KoaContext, out: { error: string; error_description?: string }) => {
       context.respond = false

@@ -2,6 +2,7 @@ import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
 import { type Clock, SECOND } from '../../kernel/time.ts'
 import type { People } from '../people/people.ts'
 import type { AccessTokenClaims } from '../service/model.ts'
+import { isOlderThan } from './accounts.ts'
 import type { DeniedTokens } from './denied-tokens.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { tokenLimits } from './token-limits.ts'
@@ -70,7 +71,7 @@ export class TokenVerifier {
 
   /** True when it no longer counts although its signature is good: revoked, or its user lost what it was given for. */
   isRevoked(claims: AccessTokenClaims): boolean {
-    const { denied, people, trusted } = this.#parts
+    const { denied, people, trusted, clock } = this.#parts
     if (denied.isDenied('jti', claims.jti)) return true
     if (!isVerified(claims)) return false
     if (claims.family !== undefined && denied.isDenied('family', claims.family)) return true
@@ -80,7 +81,8 @@ export class TokenVerifier {
     }
     if (claims.by === 'client_credentials') return false
     const person = people.find(claims.subject)
-    return !person || person.disabledAt !== undefined || !isWithin(claims.scope, person.roles)
+    if (!person || person.disabledAt !== undefined || !isWithin(claims.scope, person.roles)) return true
+    return isOlderThan(person, claims.payload.iat ?? 0, clock)
   }
 
   #keyOf(token: string) {

@@ -59,7 +59,7 @@ export async function exchangeUserToken(provider: Provider, parts: GrantParts, e
 
 /** Whom the token is for. Tokens of clients themselves, and those that count only with a certificate, are refused. */
 async function readUserToken(parts: GrantParts, token: string, clientId: string | undefined) {
-  const { verifier, users, people, trusted } = parts
+  const { verifier, users } = parts
   const claims = await verifier.verify(token)
   const check = claims && !verifier.isRevoked(claims) ? users.checkKey(claims.clientId, claims.keyId) : undefined
   if (!claims || !check?.ok || claims.thumbprint !== undefined) throw new errors.InvalidGrant()
@@ -69,6 +69,6 @@ async function readUserToken(parts: GrantParts, token: string, clientId: string 
     throw new errors.UnauthorizedClient('the client of the token may not use this grant')
   }
   const accountId = accountIdOf(claims.subject, claims.trustedIssuer)
-  if (!accountOf({ people, trusted }, accountId)) throw new errors.InvalidGrant()
+  if (!accountOf(parts, accountId)) throw new errors.InvalidGrant()
   return { accountId, roles: claims.scope }
 }
