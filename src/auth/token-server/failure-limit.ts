@@ -32,6 +32,11 @@ export class FailureLimit {
     if (eldest !== undefined) this.#failures.delete(eldest)
   }
 
+  /** Takes the last one back: it was none. */
+  takeBack(key: string): void {
+    this.#failures.set(key, this.#recent(key).slice(0, -1))
+  }
+
   forget(key: string): void {
     this.#failures.delete(key)
   }

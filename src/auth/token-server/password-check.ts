@@ -29,5 +29,7 @@ export async function checkPassword(
     return { waitMs: undefined }
   }
   passwordFailures.forget(pair)
+  // Not all of the address: who knows one password could guess others without end.
+  addressFailures.takeBack(address)
   return { person }
 }

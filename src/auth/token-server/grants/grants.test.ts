@@ -72,6 +72,15 @@ describe('user and password', () => {
     expect((await world.ask(caller, form)).status).toBe(200)
   })
 
+  test('that are right never have to wait, and make up for no wrong ones', async () => {
+    for (let count = 0; count < 25; count++) expect((await world.ask(caller, form)).status).toBe(200)
+    const wrongOf = (index: number) => ({ ...form, username: `nobody${index}`, password: 'wrong' })
+    for (let index = 0; index < 19; index++) expect((await world.ask(caller, wrongOf(index))).status).toBe(400)
+    expect((await world.ask(caller, form)).status).toBe(200)
+    expect((await world.ask(caller, wrongOf(19))).status).toBe(400)
+    expect((await world.ask(caller, wrongOf(20))).status).toBe(429)
+  })
+
   test('guessed all at once are counted all at once', async () => {
     const guesses = Array.from({ length: 12 }, (_none, index) =>
       world.ask(caller, { ...form, password: `wrong${index}` }),
