@@ -29,7 +29,7 @@ export interface AdminCallerParts {
   readonly adminToken: string
   readonly administrators: Pick<Administrators, 'find'>
   readonly sessions: Pick<Sessions, 'use'>
-  readonly tokens: AccessTokens
+  readonly tokens: Pick<AccessTokens, 'verifyAccessToken' | 'isRevoked'>
   readonly serviceUsers: Pick<ServiceUsers, 'checkKey' | 'effectiveRoles' | 'noteUse'>
   readonly publicUrl: string | undefined
   readonly signIn?: { readonly settings: Pick<OidcSettings, 'roles'> } | undefined

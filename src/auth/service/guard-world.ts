@@ -22,6 +22,7 @@ export async function guardWorld(options: GuardWorldOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-guard-'))
   const claims = new Map<string, AccessTokenClaims>()
   const revoked = new Set<string>()
+  const expired = new Set<string>()
   const verified: string[] = []
   const reasons: GuardReason[] = []
   const seen: HttpRequest[] = []
@@ -32,6 +33,7 @@ export async function guardWorld(options: GuardWorldOptions = {}) {
         verified.push(token)
         return claims.get(token)
       },
+      hasExpired: async token => expired.has(token),
       isRevoked: ({ jti }) => revoked.has(jti),
     }),
     clock: world.clock,
@@ -76,6 +78,7 @@ export async function guardWorld(options: GuardWorldOptions = {}) {
     files,
     claims,
     revoked,
+    expired,
     verified,
     reasons,
     seen,

@@ -286,6 +286,18 @@ describe('guessing', () => {
     for (let count = 0; count < 25; count++) statuses.push(await world.status(basic(`ci${count}`, 'x')))
     expect(statuses.indexOf(429)).toBe(guardLimits.failuresPerClient)
   })
+
+  // Whoever waits for 401 to ask for a new token would never ask.
+  test.each([
+    ['the guard knows', (claims: AccessTokenClaims) => world.claims.set('a.b.c', claims)],
+    ['the token server knows', () => world.expired.add('a.b.c')],
+  ])('is not what a token is whose time is over, as %s: 401 however often it comes', async (_who, put) => {
+    const { clientId, key } = await caller()
+    const times = { jti: 'j1', expiresAt: world.clock.now(), thumbprint: undefined }
+    put({ clientId, keyId: key.id, subject: clientId, scope: ['ESBMessaging.send'], ...times })
+    for (let count = 0; count < 70; count++) expect(await world.status('Bearer a.b.c')).toBe(401)
+    expect(new Set(world.reasons)).toEqual(new Set(['token-expired']))
+  })
 })
 
 test('an instance that acts for users alone calls with their tokens, not with its own secret', async () => {

@@ -52,6 +52,9 @@ const tokenShape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 const basicChallenge = 'Basic realm="isthmus", charset="UTF-8"'
 const bearerChallenge = 'Bearer realm="isthmus"'
 
+/** Answered with 401 however often: whoever waits for it to get a new token would never ask for one. */
+const noGuesses: ReadonlySet<GuardReason> = new Set(['no-credential', 'token-expired'])
+
 /** An instance that lists none of these acts for users alone, as its tokens say. */
 const grantsForItself: ReadonlySet<GrantType> = new Set(['client_credentials', 'client_x509'])
 
@@ -94,8 +97,12 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
 
   async function proveByToken(authorization: string, token: string, request: GuardedRequest): Promise<Proof> {
     const isToken = token.length <= guardLimits.tokenBytes && tokenShape.test(token)
-    const claims = isToken ? await tokens?.()?.verifyAccessToken(token) : undefined
-    if (!claims) return { ok: false, reason: isToken ? 'token-not-genuine' : 'malformed' }
+    if (!isToken) return { ok: false, reason: 'malformed' }
+    const claims = await tokens?.()?.verifyAccessToken(token)
+    if (!claims) {
+      const hasExpired = await tokens?.()?.hasExpired(token)
+      return { ok: false, reason: hasExpired ? 'token-expired' : 'token-not-genuine' }
+    }
     const until = Math.min(clock.now() + guardLimits.cacheMs, claims.expiresAt)
     remember(authorization, { by: 'bearer', claims, until })
     return proveClaims(claims, request)
@@ -155,8 +162,8 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
     role: string,
   ): Admission {
     onRefused?.(reason)
-    const tooMany =
-      status === 401 && reason !== 'no-credential' ? failures.note(request.address, named.clientId) : undefined
+    const isGuess = status === 401 && !noGuesses.has(reason)
+    const tooMany = isGuess ? failures.note(request.address, named.clientId) : undefined
     const correlationId = randomBytes(8).toString('hex')
     const { address, path } = request
     const fields = { correlation: correlationId, reason, client: named.clientId, key: named.keyId, address, path, role }

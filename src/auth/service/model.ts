@@ -262,6 +262,8 @@ export interface AccessTokens {
    * `tokenCacheMs` and never past `expiresAt`.
    */
   verifyAccessToken(token: string): Promise<AccessTokenClaims | undefined>
+  /** Whether it was genuine until its time was over: its caller needs a new one, and guesses nothing. */
+  hasExpired(token: string): Promise<boolean>
   /** Asked at every call, cached or not, so it must cost nothing. */
   isRevoked(claims: AccessTokenClaims): boolean
 }

@@ -40,6 +40,21 @@ test('the token itself is genuine, and so is one that the test signs alike', asy
   expect(await world.tokens().verifyAccessToken(await signed({}))).toMatchObject({ clientId: caller.clientId })
 })
 
+test('one whose time is over is told from one that never was genuine', async () => {
+  const past = { exp: Math.floor(world.clock.now() / 1000) - 60 }
+  const hasExpired = (token: string) => world.tokens().hasExpired(token)
+  expect(await hasExpired(await signed(past))).toBe(true)
+  const others = [await signed({ ...past, aud: 'https://elsewhere.example' }), await signed(past, { typ: 'JWT' })]
+  for (const token of [
+    genuine,
+    ...others,
+    `${parts()[0]}.${part({ ...payloadOf(), ...past })}.${parts()[2]}`,
+    'a.b.c',
+  ]) {
+    expect(await hasExpired(token)).toBe(false)
+  }
+})
+
 describe('a forged token is not genuine', () => {
   const now = () => Math.floor(world.clock.now() / 1000)
   test.each<[string, () => Promise<string> | string]>([

@@ -58,6 +58,7 @@ export function createLateTokenServer(options: LateTokenServerOptions): LateToke
       return true
     },
     verifyAccessToken: async token => (await load()).verifyAccessToken(token),
+    hasExpired: async token => (await load()).hasExpired(token),
     // Nobody has claims that it did not make.
     isRevoked: claims => server?.isRevoked(claims) ?? true,
     async close() {

@@ -87,6 +87,7 @@ export async function openTokenServer(options: TokenServerOptions): Promise<Toke
     issuer,
     handle: (request, response) => door.handle(request, response),
     verifyAccessToken: token => verifier.verify(token),
+    hasExpired: token => verifier.hasExpired(token),
     isRevoked: claims => verifier.isRevoked(claims),
     listKeys: () => keys.list(),
     rotateKeys: ({ now }) => keys.rotate(now),

@@ -46,25 +46,24 @@ export class TokenVerifier {
 
   /** Undefined for anything but a genuine access token. */
   async verify(token: string): Promise<VerifiedToken | undefined> {
-    const { issuer, audience, clock } = this.#parts
-    if (token.length > tokenLimits.accessTokenLetters || !compactForm.test(token)) return undefined
     try {
-      const signedWith = this.#keyOf(token)
-      if (!signedWith) return undefined
-      const { payload } = await jwtVerify(token, signedWith.key, {
-        algorithms: [signedWith.algorithm],
-        typ: 'at+jwt',
-        issuer,
-        requiredClaims,
-        clockTolerance: clockToleranceSeconds,
-        currentDate: new Date(clock.now()),
-      })
-      return payload.aud === audience ? readClaims(payload) : undefined
+      const payload = await this.#open(token)
+      return payload?.aud === this.#parts.audience ? readClaims(payload) : undefined
     } catch (thrown) {
-      // Whatever jose says against it: to the hub it is no token of its own. Anything else is a defect.
-      if (thrown instanceof errors.JOSEError || thrown instanceof TypeError || thrown instanceof SyntaxError) {
-        return undefined
-      }
+      if (isAgainstToken(thrown)) return undefined
+      throw thrown
+    }
+  }
+
+  /** True for a token that was genuine until its time was over. */
+  async hasExpired(token: string): Promise<boolean> {
+    try {
+      await this.#open(token)
+      return false
+    } catch (thrown) {
+      // The time is looked at when the signature and all else was found right.
+      if (thrown instanceof errors.JWTExpired) return thrown.payload.aud === this.#parts.audience
+      if (isAgainstToken(thrown)) return false
       throw thrown
     }
   }
@@ -85,11 +84,32 @@ export class TokenVerifier {
     return isOlderThan(person, claims.payload.iat ?? 0, clock)
   }
 
+  async #open(token: string): Promise<JWTPayload | undefined> {
+    const { issuer, clock } = this.#parts
+    if (token.length > tokenLimits.accessTokenLetters || !compactForm.test(token)) return undefined
+    const signedWith = this.#keyOf(token)
+    if (!signedWith) return undefined
+    const { payload } = await jwtVerify(token, signedWith.key, {
+      algorithms: [signedWith.algorithm],
+      typ: 'at+jwt',
+      issuer,
+      requiredClaims,
+      clockTolerance: clockToleranceSeconds,
+      currentDate: new Date(clock.now()),
+    })
+    return payload
+  }
+
   #keyOf(token: string) {
     const header = decodeProtectedHeader(token)
     if (Object.keys(header).some(name => !headerNames.has(name))) return undefined
     return typeof header.kid === 'string' ? this.#parts.keys.publicKey(header.kid) : undefined
   }
+}
+
+/** Whatever jose says against it: to the hub it is no token of its own. Anything else is a defect. */
+function isAgainstToken(thrown: unknown): boolean {
+  return thrown instanceof errors.JOSEError || thrown instanceof TypeError || thrown instanceof SyntaxError
 }
 
 function readClaims(payload: JWTPayload): VerifiedToken | undefined {
