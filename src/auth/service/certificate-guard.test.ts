@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -220,6 +220,16 @@ test('a rotation of a certificate key: both until the overlap is over', async ()
   expect(Math.round(((next.key.expiresAt ?? 0) - world.clock.now()) / DAY)).toBe(30)
   await world.clock.advance(HOUR)
   expect([await world.overTls(client), await world.overTls(fresh)]).toEqual([401, 200])
+})
+
+test('a successor has an RSA key of the same length, where its predecessor had one, over a restart too', async () => {
+  const parameters = { 'key-type': 'certificate', 'key-length': 3072, validity: 30 }
+  const { key } = await withKey(parameters)
+  const users = await world.reopen()
+  const next = await users.rotateKey(key.id, { overlapMs: HOUR })
+  const { publicKey } = new X509Certificate(next.document.oauth.certificate ?? '')
+  expect(publicKey.asymmetricKeyDetails?.modulusLength).toBe(3072)
+  expect(next.document.oauth.key).toContain('BEGIN RSA PRIVATE KEY')
 })
 
 const mistakes: readonly [string, (pem: string) => unknown, RegExp][] = [

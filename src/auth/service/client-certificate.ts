@@ -23,6 +23,7 @@ export function certificateFacts(x509: X509Certificate, isPinned: boolean): KeyC
     notBefore: x509.validFromDate.getTime(),
     notAfter: x509.validToDate.getTime(),
     thumbprint: thumbprintOf(x509.raw),
+    rsaBits: x509.publicKey.asymmetricKeyDetails?.modulusLength,
     isPinned,
   }
 }

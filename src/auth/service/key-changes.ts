@@ -1,6 +1,6 @@
 import { HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { type Clock, DAY } from '../../kernel/time.ts'
 import type { CertificateAuthority } from '../certificate-authority.ts'
 import { credentialDocument, type HubAddresses } from './credential-document.ts'
 import { type KeySettings, keyNamePattern, readKeyParameters } from './key-input.ts'
@@ -208,14 +208,19 @@ export function makeKeyChanges(parts: KeyChangeParts): KeyChanges {
   }
 }
 
-/** A successor is of the kind of its predecessor unless something else is asked for. */
+/** A successor is of the kind of its predecessor, and is good for as long, unless something else is asked for. */
 function settingsLike(key: ServiceKey, parameters: unknown): KeySettings {
   if (key.certificate && !key.certificate.isPinned) {
     const reason = 'a key for subject and issuer takes the next certificate of these names by itself'
     throw serviceErrors.KEY_INVALID({ key: key.id, reason })
   }
-  const settings = readKeyParameters(key.name, parameters, key.kind)
-  if (parameters !== undefined || key.kind !== 'certificate' || !key.certificate) return settings
-  const days = Math.round((key.certificate.notAfter - key.createdAt) / 86_400_000)
-  return settings['key-type'] === 'certificate' ? { ...settings, validity: days } : settings
+  return readKeyParameters(key.name, parameters ?? parametersOf(key), key.kind)
+}
+
+function parametersOf({ kind, createdAt, expiresAt, certificate }: ServiceKey): object {
+  if (kind === 'certificate_external') return {}
+  return {
+    ...(expiresAt !== undefined && { validity: Math.max(1, Math.round((expiresAt - createdAt) / DAY)) }),
+    ...(certificate?.rsaBits !== undefined && { 'key-length': certificate.rsaBits }),
+  }
 }

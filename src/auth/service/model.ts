@@ -65,6 +65,8 @@ export interface KeyCertificate {
   readonly notAfter: number
   /** base64url of the SHA-256 of the DER form (`x5t#S256`, RFC 8705 section 3.1). */
   readonly thumbprint: string
+  /** Length of its key where that is RSA. */
+  readonly rsaBits?: number | undefined
   /** True: this very certificate. False: any with the same subject and issuer that is not older. */
   readonly isPinned: boolean
 }

@@ -161,6 +161,7 @@ const storedEntry = z.object({
           notBefore: z.number(),
           notAfter: z.number(),
           thumbprint: z.string(),
+          rsaBits: optionalNumber,
           isPinned: z.boolean(),
         })
         .optional(),

@@ -259,6 +259,15 @@ describe('rotation', () => {
     expect([reasonOf(clientId, secret), reasonOf(clientId, fresh)]).toEqual(['key-expired', 'right'])
   })
 
+  test('a successor ends as late after its making as its predecessor did, unless something else is asked for', async () => {
+    const { key } = await world.caller('cpi', {}, { 'key-type': 'secret', validity: 30 })
+    await world.clock.advance(20 * DAY)
+    const next = await users.rotateKey(key.id, { overlapMs: DAY })
+    expect(next.key.expiresAt).toBe(world.clock.now() + 30 * DAY)
+    const last = await users.rotateKey(next.key.id, { overlapMs: DAY, parameters: { 'key-type': 'secret' } })
+    expect(last.key.expiresAt).toBeUndefined()
+  })
+
   test('of two rotations at once one wins, and the other names its key', async () => {
     const { key, instance } = await world.caller('cpi')
     const ended = await Promise.allSettled([0, 1].map(() => users.rotateKey(key.id, { overlapMs: DAY })))
