@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Outcome } from '../flow/adapter.ts'
 
 /** Settings that every sender has which serves an endpoint below /flows. */
 
@@ -20,7 +21,15 @@ export const endpointRole = z
     examples: ['ESBMessaging.send'],
   })
 
+/**
+ * Whether an error is for the people of the hub: what the other side said, unless the flow lets callers read it, and what
+ * is wrong with the hub itself. Callers get its code, and the id of the message to ask with.
+ */
+export function isForPeopleOfHub({ side }: NonNullable<Outcome['error']>, tellsErrors: boolean): boolean {
+  return !tellsErrors && (side === 'receiver' || side === 'hub')
+}
+
 export const tellErrors = z.boolean().default(false).meta({
   description:
-    'Callers who wait for the answer read what the receiver said where it failed, names of its hosts, columns and records among it. Without it they get the code and the id of the message, and the rest is for the people of the hub.',
+    'Callers who wait for the answer, or ask at the status address, read what the receiver said where it failed, names of its hosts, columns and records among it, and what is wrong with the hub. Without it they get the code and the id of the message, and the rest is for the people of the hub.',
 })

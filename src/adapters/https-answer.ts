@@ -1,6 +1,7 @@
 import type { Outcome } from '../flow/adapter.ts'
 import type { HubError } from '../kernel/error.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
+import { isForPeopleOfHub } from './endpoint-config.ts'
 
 const json = { 'content-type': 'application/json' }
 const problemJson = { 'content-type': 'application/problem+json' }
@@ -13,7 +14,8 @@ export function answerAccepted(id: string, link: string, duplicate: boolean): Ht
 
 /** What became of a message: its result, or a problem document (RFC 9457) that names the message. */
 export function answerEnd(outcome: Outcome, link: string, tellsErrors: boolean): HttpResponse {
-  const { id, state, summary, result } = outcome
+  const { id, state, result } = outcome
+  const { summary, error } = told(outcome, tellsErrors)
   const headers = { location: link, 'x-isthmus-message': id }
   if (state === 'delivered' && result) {
     const { body } = result
@@ -23,15 +25,9 @@ export function answerEnd(outcome: Outcome, link: string, tellsErrors: boolean):
     return { status: 200, headers: { ...headers, ...json }, body: JSON.stringify({ id, state, summary }) }
   }
   const status = statusOf(outcome)
-  const { error } = outcome
   const problem = {
     type: `urn:isthmus:error:${error?.code ?? 'REJECTED'}`,
-    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
-    // and the id to ask with.
-    title:
-      error?.side === 'receiver' && !tellsErrors
-        ? 'The message was taken in but not delivered.'
-        : (error?.message ?? summary),
+    title: error?.message ?? summary,
     status,
     code: error?.code,
     side: error?.side,
@@ -40,6 +36,22 @@ export function answerEnd(outcome: Outcome, link: string, tellsErrors: boolean):
     message: id,
   }
   return { status, headers: { ...headers, ...problemJson }, body: JSON.stringify(problem) }
+}
+
+/** What became of a message, for who asks later. */
+export function answerState(outcome: Outcome, tellsErrors: boolean): HttpResponse {
+  const { id, state } = outcome
+  const { summary, error } = told(outcome, tellsErrors)
+  const body = JSON.stringify({ id, state, summary, ...(error && { error }) })
+  return { status: 200, headers: { ...json, 'cache-control': 'no-store' }, body }
+}
+
+/** What callers read of an outcome. */
+function told({ id, summary, error }: Outcome, tellsErrors: boolean): Pick<Outcome, 'summary' | 'error'> {
+  if (!error || !isForPeopleOfHub(error, tellsErrors)) return { summary, ...(error && { error }) }
+  const message = 'The message was taken in but not delivered.'
+  const next = `Ask whoever runs the hub, and name message ${id}.`
+  return { summary: message, error: { code: error.code, side: error.side, message, next } }
 }
 
 /** A refusal before there is a message. */

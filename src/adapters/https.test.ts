@@ -200,20 +200,26 @@ describe('answer: result', () => {
     ['dropped', undefined, 200],
     ['rejected', undefined, 422],
     ['set-aside', { code: 'HTTP_REFUSED', side: 'receiver', message: 'The other side refused.', next: 'Look.' }, 502],
+    ['set-aside', { code: 'CREDENTIAL_UNKNOWN', side: 'hub', message: 'None is named S4.', next: 'Create S4.' }, 500],
     ['set-aside', { code: 'EXPRESSION_FAILED', side: 'flow', message: 'The flow failed.', next: 'Look.' }, 500],
     ['set-aside', { code: 'BODY_NOT_TEXT', side: 'sender', message: 'Not valid.', next: 'Look.' }, 422],
   ]
   test.each(ends)('%s %j', async (state, error, status) => {
     await start({ path: '/prices', answer: 'result' })
-    outcomes.set('M0', { id: 'M0', state, summary: 'as it is', ...(error && { error }) })
+    outcomes.set('M0', { id: 'M0', state, summary: error?.message ?? 'as it is', ...(error && { error }) })
     const response = await ask()
     expect(response.status).toBe(status)
     const answer = (await response.json()) as Record<string, unknown>
+    const location = response.headers.get('location') ?? ''
     if (status === 200) expect(answer).toEqual({ id: 'M0', state, summary: 'as it is' })
     else {
       // The words of the other side are for the people of the hub.
-      const title = error?.side === 'receiver' ? 'The message was taken in but not delivered.' : error?.message
+      const isKept = error?.side === 'receiver' || error?.side === 'hub'
+      const title = isKept ? 'The message was taken in but not delivered.' : error?.message
       expect(answer).toMatchObject({ status, state, message: 'M0', title: title ?? 'as it is' })
+      // Neither of the other side nor of the hub, also at the address that tells the end.
+      const told = `${JSON.stringify(answer)} ${await (await fetch(new URL(location, base))).text()}`
+      if (error) expect([told.includes(error.code), told.includes(error.message)]).toEqual([true, !isKept])
     }
   })
 

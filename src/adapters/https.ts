@@ -6,7 +6,7 @@ import { duration, size } from '../kernel/schema.ts'
 import { SECOND } from '../kernel/time.ts'
 import { callerOf } from './caller.ts'
 import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
-import { answerAccepted, answerEnd, answerProblem } from './https-answer.ts'
+import { answerAccepted, answerEnd, answerProblem, answerState } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
 
 const httpsErrors = defineErrors('HTTPS', {
@@ -228,8 +228,8 @@ class HttpsSender implements Sender {
       if (asHubError(thrown).code !== 'STORE_NOT_FOUND') throw thrown
       return answerProblem(httpsErrors.STATUS_GONE({ id }), 410)
     }
-    const { state, summary, error } = outcome ?? { state: 'working', summary: 'on its way' }
-    const body = JSON.stringify({ id, state, summary, ...(error && { error }) })
+    if (outcome) return answerState(outcome, this.#context.config['tell-errors'])
+    const body = JSON.stringify({ id, state: 'working', summary: 'on its way' })
     return { status: 200, headers: { 'content-type': 'application/json', 'cache-control': 'no-store' }, body }
   }
 

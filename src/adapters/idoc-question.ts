@@ -2,6 +2,7 @@ import type { Outcome, SenderContext } from '../flow/adapter.ts'
 import { type Body, readBody } from '../kernel/body.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
 import { formatDuration } from '../kernel/time.ts'
+import { isForPeopleOfHub } from './endpoint-config.ts'
 import { answerProblem } from './https-answer.ts'
 import { inEnvelope } from './idoc-answer.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
@@ -39,9 +40,7 @@ export async function answerQuestion(
   }
   if (state === 'delivered') return answerProblem(idocAdapterErrors.ANSWER_GONE({ id }), 410)
   if (state === 'rejected') return answerProblem(idocAdapterErrors.REJECTED({ id, summary }), 422)
-  // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code and
-  // the id to ask with.
-  const why = error?.side === 'receiver' && !tellsErrors ? error.code : (error?.message ?? summary)
+  const why = error && isForPeopleOfHub(error, tellsErrors) ? error.code : (error?.message ?? summary)
   const isOwnFault = error?.side === 'sender' || error?.side === 'caller'
   const status = isOwnFault ? 422 : error?.side === 'receiver' ? 502 : 500
   return answerProblem(idocAdapterErrors.NOT_ANSWERED({ id, why }), status)

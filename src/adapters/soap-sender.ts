@@ -15,7 +15,7 @@ import { writeSoap, writeSoapFault } from '../protocols/soap/write-soap.ts'
 import { normaliseMessageId } from '../protocols/xi/xi.ts'
 import { xmlWords } from '../protocols/xml/write-xml.ts'
 import { callerOf } from './caller.ts'
-import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
+import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endpoint-config.ts'
 import { soapSenderErrors } from './soap-errors.ts'
 import { messageTerms } from './xi-intake.ts'
 
@@ -230,9 +230,7 @@ class SoapSender implements Sender {
       return { status: 200, headers: { 'content-type': soapTypes[version] }, body: writeSoap(version, document) }
     }
     if (state === 'rejected') throw soapSenderErrors.REJECTED({ id, summary })
-    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
-    // and the id to ask with.
-    if (error?.side === 'receiver' && !config['tell-errors']) throw soapSenderErrors.FAILED({ id, code: error.code })
+    if (error && isForPeopleOfHub(error, config['tell-errors'])) throw soapSenderErrors.FAILED({ id, code: error.code })
     throw soapSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })
   }
 }

@@ -7,7 +7,7 @@ import { formatDuration } from '../kernel/time.ts'
 import { openXiMessage, type XiMessageReader } from '../protocols/xi/read-message.ts'
 import type { XiHeader, XiMessageClass } from '../protocols/xi/xi.ts'
 import { callerOf } from './caller.ts'
-import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
+import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endpoint-config.ts'
 import { acknowledge, refuse, respond } from './xi-answer.ts'
 import { xiSenderErrors } from './xi-errors.ts'
 import { acknowledgementOf, attributesOf, documentOf, messageTerms, Recording, xiAttributes } from './xi-intake.ts'
@@ -224,9 +224,7 @@ class XiSender implements Sender {
     if (state === 'delivered' && result) return respond(header, result, clock.now())
     if (state === 'delivered') throw xiSenderErrors.ANSWER_GONE({ id })
     if (state === 'rejected') throw xiSenderErrors.REJECTED({ id, summary })
-    // What the other side said is for the people of the hub, unless the flow lets callers read it too; they get the code
-    // and the id to ask with.
-    if (error?.side === 'receiver' && !config['tell-errors']) throw xiSenderErrors.FAILED({ id, code: error.code })
+    if (error && isForPeopleOfHub(error, config['tell-errors'])) throw xiSenderErrors.FAILED({ id, code: error.code })
     throw xiSenderErrors.NOT_ANSWERED({ id, summary: error?.message ?? summary })
   }
 }
