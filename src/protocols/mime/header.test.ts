@@ -35,6 +35,16 @@ test('octets that are no UTF-8 are read as Latin-1', () => {
   expect(read('Subject: Auftr\xe4ge\r\n\r\n', 'latin1')).toEqual({ subject: 'Aufträge' })
 })
 
+test('a field in Latin-1 changes nothing about the others', () => {
+  const to = Buffer.from('To: Jürgen <jürgen@müller.example>\r\nSubject: Auf\r\n träge\r\n')
+  const header = readMailHeader(Buffer.concat([to, Buffer.from('X-Spam: gr\xfcn \xff\r\n\r\n', 'latin1')]))
+  expect(firstValues(header)).toEqual({
+    to: 'Jürgen <jürgen@müller.example>',
+    subject: 'Auf träge',
+    'x-spam': 'grün ÿ',
+  })
+})
+
 test('names that JavaScript knows are plain names', () => {
   const headers = read('__proto__: a\r\nconstructor: b\r\ntoString: c\r\n\r\n')
   expect(headers).toEqual({ constructor: 'b', tostring: 'c' })

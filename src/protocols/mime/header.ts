@@ -29,21 +29,21 @@ const carriageReturn = 13
 
 /**
  * Reads the header block at the beginning of a mail (RFC 5322 section 2.2). Tolerated: bare LF, folding, 8-bit octets
- * (UTF-8 where they are, else Latin-1), an mbox `From ` line on top, lines without a colon, no header, no body.
+ * (in each field UTF-8 where they are, else Latin-1), an mbox `From ` line on top, lines without a colon, no header, no body.
  */
 export function readMailHeader(bytes: Uint8Array): MailHeader {
   const block = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, headerLimits.blockBytes))
   const bodyAt = findBody(block)
   const head = block.subarray(0, bodyAt ?? block.length)
-  const text = isAscii(head) ? head.toString('latin1') : decodeOctets(head)
+  const isPlain = isAscii(head)
   const fields: [string, string][] = []
   let isWhole = bodyAt !== undefined || bytes.length <= headerLimits.blockBytes
-  for (const line of unfoldedLines(text)) {
+  for (const line of unfoldedLines(head.toString('latin1'))) {
     if (fields.length >= headerLimits.fields) {
       isWhole = false
       break
     }
-    const field = readField(line)
+    const field = readField(isPlain ? line : decodeOctets(line))
     if (field) fields.push(field)
   }
   return { fields, bodyAt, isWhole }
@@ -81,9 +81,10 @@ export function allValues(header: MailHeader, name: string): string[] {
   return header.fields.filter(field => field[0] === name).map(field => field[1])
 }
 
-/** Octets as text: UTF-8 where they are valid UTF-8, else one letter per octet. */
-function decodeOctets(octets: Buffer): string {
-  return isUtf8(octets) ? octets.toString('utf8') : octets.toString('latin1')
+/** The octets of a field, one a letter, as text: UTF-8 where they are valid UTF-8. One field says nothing of the next. */
+function decodeOctets(latin1: string): string {
+  const octets = Buffer.from(latin1, 'latin1')
+  return isUtf8(octets) ? octets.toString('utf8') : latin1
 }
 
 /** The octet after the first empty line. */
