@@ -136,6 +136,22 @@ test('a hostile field is read in time that grows with its length only', () => {
   expect(performance.now() - startedAt).toBeLessThan(3_000)
 })
 
+test.each([
+  ['quotes that are masked', `"${'\\"'.repeat(60_000)}`],
+  ['parentheses that are masked', `(${'\\('.repeat(60_000)}`],
+  ['colons behind what is no name of a group', `${'a '.repeat(30_000)}@${':'.repeat(60_000)}`],
+])('so are 128 KiB of %s', (_what, value) => {
+  const startedAt = performance.now()
+  expect(parseAddresses(`${value}, a@b.example`).length).toBeLessThanOrEqual(1)
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
+})
+
+test('a quoted string that does not end costs its own entry only', () => {
+  expect(plain('"a \\" <x@b.example>, c@d.example')).toEqual(['c@d.example'])
+  expect(plain('"a \\" <x@b.example>\r\n "b" <c@d.example>')).toEqual([])
+  expect(plain('"a\r\n "b, c" <d@e.example>, f@g.example')).toEqual(['f@g.example'])
+})
+
 test('the short way for usual addresses finds what the grammar finds', () => {
   const part = fc.string({ unit: fc.constantFrom(...Array.from('aZ09._-\'+=? <>@,"(')), maxLength: 12 })
   const usual = fc.tuple(part, part, part).map(([name, local, domain]) => `${name} <${local}@${domain}>`)

@@ -13,7 +13,7 @@ const addressLimits = {
   domainOctets: 255,
   /** Addresses of one header field. */
   perField: 1_000,
-  /** Comments inside comments. */
+  /** Comments inside comments, and such as do not end. */
   commentDepth: 50,
 } as const
 
@@ -26,10 +26,15 @@ export function parseAddresses(value: string): MailAddress[] {
   if (usual) return [usual]
   const found: MailAddress[] = []
   let entry: Token[] = []
+  let isPhrase = true
+  const beginEntry = () => {
+    entry = []
+    isPhrase = true
+  }
   const endEntry = () => {
     const address = readEntry(entry)
     if (address && found.length < addressLimits.perField) found.push(address)
-    entry = []
+    beginEntry()
   }
   let isInAngle = false
   for (const token of tokenize(value)) {
@@ -37,11 +42,14 @@ export function parseAddresses(value: string): MailAddress[] {
     if (special === '<') isInAngle = true
     if (special === '>') isInAngle = false
     // A colon outside <…> begins a group: what stands before it is the group's name. A semicolon ends it.
-    if (!isInAngle && special === ':' && entry.every(isOfPhrase)) entry = []
+    if (!isInAngle && special === ':' && isPhrase) beginEntry()
     else if (special === ';' || (special === ',' && !isInAngle)) {
       isInAngle = false
       endEntry()
-    } else entry.push(token)
+    } else {
+      entry.push(token)
+      isPhrase &&= isOfPhrase(token)
+    }
   }
   endEntry()
   return found
@@ -84,28 +92,43 @@ const atomPattern = /[^\s()<>[\]:;@\\,."\p{Cc}]+/uy
 const quotedPattern = /"((?:[^"\\\r\n]|\\[^\r\n])*)"/y
 const domainPattern = /\[[^[\]\\\s\p{Cc}]*\]/uy
 const blankPattern = /[ \t\r\n]+/y
+const lineEndPattern = /[\r\n]|$/g
 
 function* tokenize(value: string): Generator<Token> {
   let at = 0
   let isApart = false
+  /** Quotes before this place end no more than the one that was followed so far: it would have ended there. */
+  let unendedTo = 0
+  /** Each was followed to the end of the value. */
+  let unendedComments = 0
   const match = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at
     return pattern.exec(value)
   }
   while (at < value.length) {
     const blank = match(blankPattern)
-    const commentEnd = value[at] === '(' ? skipComment(value, at) : undefined
+    const mayBeComment = value[at] === '(' && unendedComments < addressLimits.commentDepth
+    const commentEnd = mayBeComment ? skipComment(value, at) : undefined
+    if (mayBeComment && commentEnd === undefined) unendedComments++
     if (blank || commentEnd !== undefined) {
       at = blank ? at + blank[0].length : (commentEnd ?? at)
       isApart = true
       continue
     }
-    const found = match(atomPattern) ?? match(quotedPattern) ?? match(domainPattern)
+    const mayEnd = value[at] === '"' && at >= unendedTo
+    const quoted = mayEnd ? match(quotedPattern) : null
+    if (mayEnd && !quoted) unendedTo = lineEndAfter(value, at)
+    const found = quoted ?? match(atomPattern) ?? match(domainPattern)
     const raw = found?.[0] ?? value[at] ?? ''
     yield { ...nameToken(raw, found?.[1]), isApart }
     isApart = false
     at += raw.length
   }
+}
+
+function lineEndAfter(value: string, at: number): number {
+  lineEndPattern.lastIndex = at
+  return lineEndPattern.exec(value)?.index ?? value.length
 }
 
 function nameToken(raw: string, unquoted: string | undefined): Omit<Token, 'isApart'> {
