@@ -76,6 +76,28 @@ test('a single part that is a file is an attachment', async () => {
 })
 
 test.each([
+  ['a name whose quotation mark is not closed', 'filename="order list.exe', 'order list.exe'],
+  ['and behind which parameters stand', 'size=1; filename="order.exe; x=1', 'order.exe; x=1'],
+  ['a quotation mark with nothing behind it', 'filename="', ''],
+  ['a backslash at the end', 'filename="order.exe\\', 'order.exe'],
+])('%s is read to the end of its line', async (_what, parameter, name) => {
+  const text = `Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Disposition: attachment; ${parameter}\r\n\r\n\r\n--b--`
+  expect(plain(await listAttachments(heldBody(text, 'message/rfc822'), {}))).toEqual([
+    { name, type: 'text/plain', size: 0 },
+  ])
+})
+
+test.each([
+  ['is not closed', 'boundary="b', '\r\nx\r\n--b--\r\n'],
+  ['ends with a blank', 'boundary="b "', '\r\nx\r\n--b --\r\n'],
+  ['stands right behind the header of a part', 'boundary=b', '--b--\r\n'],
+  ['never comes again, nor an empty line', 'boundary=b', ''],
+])('an attachment is seen though the boundary %s', async (_what, boundary, rest) => {
+  const text = `Content-Type: multipart/mixed; ${boundary}\r\n\r\n--b\r\nContent-Disposition: attachment; filename=a.exe\r\n${rest}`
+  expect((await listAttachments(chunked(text, 7), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
+})
+
+test.each([
   ['nothing at all', ''],
   ['a header without an end', 'Content-Type: multipart/mixed; boundary=a'],
   ['a boundary that never comes', 'Content-Type: multipart/mixed; boundary=a\r\n\r\nbody'],

@@ -83,10 +83,15 @@ class PartScan {
       if (this.#header.length < partHeaderBytesMax) this.#header += line
       return
     }
-    const headers = readPartHeaders(this.#header)
+    const { boundary } = this.#endHeader(this.#header)
+    if (boundary && this.#boundaries.length < multipartDepthMax) this.#boundaries.push(`--${boundary}`.trimEnd())
+  }
+
+  #endHeader(text: string): PartHeaders {
+    const headers = readPartHeaders(text)
     this.#header = undefined
     this.#open = { headers, bytes: 0 }
-    if (headers.boundary && this.#boundaries.length < multipartDepthMax) this.#boundaries.push(`--${headers.boundary}`)
+    return headers
   }
 
   #crossBoundary(line: string): boolean {
@@ -105,6 +110,8 @@ class PartScan {
   }
 
   #closePart(): void {
+    // A part may be all header, without the empty line behind it.
+    if (this.#header) this.#endHeader(this.#header)
     const part = this.#open
     this.#open = undefined
     if (!part || this.#found.length >= attachmentsMax) return

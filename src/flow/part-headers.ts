@@ -27,10 +27,10 @@ export function readPartHeaders(header: string): PartHeaders {
 // The whole header is bounded by partHeaderBytesMax, and each pattern below is linear.
 function parameter(value: string, name: string): string | undefined {
   const parts = new Map<string, string>()
-  for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)/g)) {
-    const [, key, raw] = match
-    if (key === undefined || raw === undefined || parts.has(key.toLowerCase())) continue
-    parts.set(key.toLowerCase(), raw.startsWith('"') ? raw.slice(1, -1).replace(/\\(.)/g, '$1') : raw)
+  // A quotation mark that is not closed holds to the end, as mail programs read it.
+  for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;\s]*))/g)) {
+    const [, key = '', quoted, plain = ''] = match
+    if (!parts.has(key.toLowerCase())) parts.set(key.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? plain)
   }
   const plain = parts.get(name)
   const extended = parts.get(`${name}*`)
