@@ -1,5 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Scope, Template } from '../flow/expression.ts'
 import type { Message } from '../kernel/message.ts'
+import { headerLimits, type MailHeader } from '../protocols/mime/header.ts'
+import { readMailFacts } from '../protocols/mime/mail-facts.ts'
 import { type Address, parseAddress } from '../protocols/smtp/address.ts'
 import { smtpErrors } from '../protocols/smtp/errors.ts'
 import type { SmtpConfig } from './smtp-config.ts'
@@ -16,6 +19,17 @@ export async function readEnvelope(config: SmtpConfig, message: Message, scope: 
   const [from, to] = await Promise.all([readSender(config, message, scope), readRecipients(config, message, scope)])
   if (to.length === 0) throw smtpErrors.NO_RECIPIENT()
   return { from, to }
+}
+
+/**
+ * Throws SMTP_RECIPIENTS_UNKNOWN when the recipients are those of a header that is longer than the hub reads: the others
+ * would go without their mail.
+ */
+export function refuseUnknownRecipients(config: SmtpConfig, message: Message, header: MailHeader): void {
+  if (config.to !== undefined || header.isWhole) return
+  // A step of the flow may have named its own.
+  if (!isDeepStrictEqual(message.attributes['to'], readMailFacts(header).to)) return
+  throw smtpErrors.RECIPIENTS_UNKNOWN({ bytes: headerLimits.blockBytes, fields: headerLimits.fields })
 }
 
 async function readSender(config: SmtpConfig, message: Message, scope: Scope): Promise<Address | undefined> {

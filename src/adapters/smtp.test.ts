@@ -534,6 +534,21 @@ describe('the envelope', () => {
     })
   }
 
+  test.each([
+    ['to 1,200 people', 1_200, '', 'SMTP_TOO_MANY_RECIPIENTS'],
+    ['to 900 people with long names', 900, 'Firstname Lastname of the Department ', 'delivered'],
+    ['with a longer header than is read', 600, 'x'.repeat(250), 'SMTP_RECIPIENTS_UNKNOWN'],
+  ])('a mail %s goes to all of them or to nobody', async (_what, count, name, end) => {
+    const twin = await s4({ clients: [{ client: '100', domains: ['s4.example'] }] })
+    const receiver = await open({ ...near, to: undefined, port: twin.port })
+    const to = Array.from({ length: count }, (_unused, index) => `"${name}${index}" <user${index}@s4.example>`)
+    const mail = message(`From: a@b.example\r\nTo: ${to.join(',\r\n ')}\r\n\r\nHello\r\n`)
+    const delivery = receiver.deliver(mail, attempt(mail))
+    if (end === 'delivered') expect((await delivery).fields?.['recipients']).toHaveLength(count)
+    else expect((await failure(delivery)).code).toBe(end)
+    expect(twin.received.map(({ to: { length } }) => length)).toEqual(end === 'delivered' ? [count] : [])
+  })
+
   test('recipients come from the message where the flow names none, each once', async () => {
     const twin = await s4()
     const receiver = await open({ host: '127.0.0.1', security: 'none', port: twin.port })

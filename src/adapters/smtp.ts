@@ -16,7 +16,7 @@ import type { Mail, SentMail } from '../protocols/smtp/transaction.ts'
 import { isWorthAnother, markAboutMail } from './smtp-again.ts'
 import { isBounced, writeBounce } from './smtp-bounce.ts'
 import { type SmtpConfig, smtpConfig } from './smtp-config.ts'
-import { readEnvelope } from './smtp-envelope.ts'
+import { readEnvelope, refuseUnknownRecipients } from './smtp-envelope.ts'
 import { nameOfMail } from './smtp-facts.ts'
 import { renderAddedHeaders } from './smtp-headers.ts'
 import { refuseLoop } from './smtp-loop.ts'
@@ -85,7 +85,9 @@ class SmtpReceiver implements Receiver {
     const { config, clock } = this.#context
     const envelope = await readEnvelope(config, message, effect.scope)
     const head = await readHead(message.body)
-    refuseLoop(config, message, mailHeaderOf(message.body.held ?? head), envelope)
+    const header = mailHeaderOf(message.body.held ?? head)
+    refuseUnknownRecipients(config, message, header)
+    refuseLoop(config, message, header, envelope)
     const added = await renderAddedHeaders(config, message, effect.scope, clock.now())
     const mail = {
       name: nameOfMail(message),

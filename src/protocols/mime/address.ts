@@ -11,8 +11,8 @@ const addressLimits = {
   /** RFC 5321 section 4.5.3.1. */
   localOctets: 64,
   domainOctets: 255,
-  /** Addresses of one header field. */
-  perField: 1_000,
+  /** Addresses of one header field: more than a mail is sent to, so that none is left out without a word. */
+  perField: 2_000,
   /** Comments inside comments, and such as do not end. */
   commentDepth: 50,
 } as const

@@ -6,7 +6,7 @@ export const headerLimits = {
   blockBytes: 128 * KiB,
   /** Header fields that are read. */
   fields: 2_000,
-  /** Letters of one value that are kept. */
+  /** Letters of one value that are kept with a message. */
   valueLetters: 32 * KiB,
 } as const
 
@@ -37,8 +37,9 @@ export function readMailHeader(bytes: Uint8Array): MailHeader {
   const head = block.subarray(0, bodyAt ?? block.length)
   const isPlain = isAscii(head)
   const fields: [string, string][] = []
-  let isWhole = bodyAt !== undefined || bytes.length <= headerLimits.blockBytes
-  for (const line of unfoldedLines(head.toString('latin1'))) {
+  let isWhole = bodyAt !== undefined || bytes.length < headerLimits.blockBytes
+  const text = head.toString('latin1')
+  for (const line of unfoldedLines(isWhole ? text : cutAtWord(text))) {
     if (fields.length >= headerLimits.fields) {
       isWhole = false
       break
@@ -69,10 +70,10 @@ export function hasWholeHeader(bytes: Uint8Array): boolean {
   )
 }
 
-/** The first value of each name. `__proto__` is no field (readField); other names of JavaScript are names like any. */
+/** The first value of each name, as it is kept with a message. `__proto__` is no field (readField); other names of JavaScript are names like any. */
 export function firstValues(header: MailHeader): Record<string, string> {
   const first: Record<string, string> = {}
-  for (const [name, value] of header.fields) if (!Object.hasOwn(first, name)) first[name] = value
+  for (const [name, value] of header.fields) if (!Object.hasOwn(first, name)) first[name] = shortened(value)
   return first
 }
 
@@ -109,13 +110,15 @@ function readField(line: string): [string, string] | undefined {
   const name = line.slice(0, colonAt).trimEnd().toLowerCase()
   // An mbox line (`From x@y Mon 10:00`) and text have blanks before their colon, header names have none.
   if (!/^[!-9;-~]{1,200}$/.test(name) || name === '__proto__') return undefined
-  const value = cutAtWord(line.slice(colonAt + 1).trim())
+  const value = line.slice(colonAt + 1).trim()
   return [name, controlLetter.test(value) ? value.replaceAll(controlLetters, ' ') : value]
 }
 
-/** Cut between words: the beginning of an address is another address. */
-function cutAtWord(value: string): string {
-  if (value.length <= headerLimits.valueLetters) return value
-  const kept = value.slice(0, headerLimits.valueLetters)
-  return kept.slice(0, Math.max(kept.lastIndexOf(','), kept.lastIndexOf(' '), 0))
+function shortened(value: string): string {
+  return value.length <= headerLimits.valueLetters ? value : cutAtWord(value.slice(0, headerLimits.valueLetters))
+}
+
+/** Without its last word, which is not whole: the beginning of an address is another address. */
+function cutAtWord(text: string): string {
+  return text.slice(0, Math.max(text.lastIndexOf(','), text.lastIndexOf(' '), 0))
 }

@@ -39,6 +39,14 @@ test('a mail that says nothing', () => {
   expect(facts('From: account)@silly.test(his host)>', 'To: ;', 'Date: soon', 'Message-ID:').from).toBe('')
 })
 
+test('all recipients of a mail are known, up to more than it is ever sent to', () => {
+  const to = Array.from(
+    { length: 1_500 },
+    (_unused, index) => `"Somebody of the team ${index}" <u${index}@contoso.com>`,
+  )
+  expect(facts(`To: ${to.join(',\r\n ')}`).to).toHaveLength(1_500)
+})
+
 test('the sender stands in for a From that is none', () => {
   expect(facts('From: nobody', 'Sender: a@b.example').from).toBe('a@b.example')
 })

@@ -23,7 +23,8 @@ export interface MailFacts {
 }
 
 const subjectLettersMax = 2_000
-const addressesMax = 1_000
+/** More than a mail is sent to, so that none is left out without a word. */
+const addressesMax = 2_000
 
 /** Reads the facts of a mail from its header. */
 export function readMailFacts(header: MailHeader): MailFacts {

@@ -62,6 +62,13 @@ export const smtpErrors = defineErrors('SMTP', {
     means: 'The mail has no recipient.',
     next: 'Set to in the receiver, or see why the sender found no recipient (message.to).',
   },
+  RECIPIENTS_UNKNOWN: {
+    side: 'flow',
+    retry: 'never',
+    means:
+      'The header of the mail is longer than the hub reads ({bytes} bytes, {fields} fields), so not all of its recipients are known.',
+    next: 'Name the recipients under to in the receiver, and replay the message.',
+  },
   TOO_MANY_RECIPIENTS: {
     side: 'flow',
     retry: 'never',
