@@ -5,6 +5,7 @@ import type { Connect, ConnectRequest } from '../../kernel/socket.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { parseAddress } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
+import { smtpErrors } from './errors.ts'
 import { fateOfMail, type Handover, readHandover } from './handover.ts'
 import { openSession, type SmtpServer } from './session.ts'
 import {
@@ -400,6 +401,18 @@ describe('the point of no return', () => {
       expect([at, error.code]).toEqual([at, isUnknown ? 'SMTP_OUTCOME_UNKNOWN' : 'SMTP_CONNECTION_LOST'])
       expect(error.isOutcomeUnknown).toBe(isUnknown)
     }
+  })
+
+  test('what is said of a mail in doubt does not say that it was never handed over', async () => {
+    const server = await twin()
+    server.faults.drop({ at: 'answer' })
+    const lost = await failure(send(await session(server.port), await mail()))
+    expect(lost.message).toMatch(/no answer came: the server may have it\. The connection was lost: [^:]+$/)
+    server.faults.delay({ at: 'end', ms: 2000 })
+    const connection = await session(server.port)
+    const sending = send(connection, await mail())
+    setTimeout(() => connection.fail(smtpErrors.INTERRUPTED({ server: 'x' })), 100)
+    expect((await failure(sending)).message).toMatch(/the server may have it\. The hub stopped waiting for it\.$/)
   })
 
   test('silence before it is a timeout, silence after it is unknown', async () => {

@@ -1,4 +1,4 @@
-import type { RetryClass } from '../../kernel/error.ts'
+import { asHubError, type RetryClass } from '../../kernel/error.ts'
 import { KiB } from '../../kernel/size.ts'
 import type { Address } from './address.ts'
 import type { AwaitedReply } from './awaited-reply.ts'
@@ -186,11 +186,18 @@ async function close(
   const unknown = (text: string, cause?: unknown) =>
     smtpErrors.OUTCOME_UNKNOWN({ mail: mail.name, server: connection.server, text }, { cause, retry: mail.whenUnknown })
   const reply = await final.promise.catch(cause => {
-    throw unknown(cause instanceof Error ? cause.message : String(cause), cause)
+    throw unknown(whyNoAnswer(cause), cause)
   })
   if (isAnswer(reply)) return reply
   connection.fail(lost(connection, formatReply(reply)))
   throw unknown(`It answered ${formatReply(reply)}`)
+}
+
+/** In words of its own: those of the error say that the mail was not handed over. */
+function whyNoAnswer(cause: unknown): string {
+  const { code, fields, message } = asHubError(cause)
+  if (code === smtpErrors.CONNECTION_LOST.code) return `The connection was lost: ${String(fields['text'])}`
+  return code === smtpErrors.INTERRUPTED.code ? 'The hub stopped waiting for it.' : message
 }
 
 /** The server answered, or was lost, before the mail was complete: it does not have it. */
