@@ -9,7 +9,7 @@ import type { Copied } from '../protocols/imap/move.ts'
 import { cutWindows, type FetchWindow, windowLimits } from '../protocols/imap/windows.ts'
 import { DonePile, leftoverCriteria } from './imap-done.ts'
 import type { FailedMails } from './imap-failed.ts'
-import { refusedMail, takeIn } from './imap-intake.ts'
+import { isOfExpression, refusedMail, takeIn } from './imap-intake.ts'
 import type { Leftovers } from './imap-leftovers.ts'
 import { type MailPlace, sourceKeyOf } from './imap-message.ts'
 import type { OddMails } from './imap-odd-mails.ts'
@@ -264,6 +264,7 @@ export class FolderReader {
     switch (taken.what) {
       case 'accepted':
         this.#acceptedCount++
+        this.#odd.hasTaken = true
         this.#follow(mail.uid, taken.id)
         break
       case 'refused':
@@ -280,12 +281,12 @@ export class FolderReader {
   }
 
   /**
-   * Throws when the hub took no mail at all: then the link is down, and no mail is to blame. When it took others, it is
-   * the mail: after some attempts it must not be in the way any longer.
+   * Throws when the hub took no mail at all: then the link is down, and no mail is to blame. When it took others, or the
+   * expressions of the flow did before, it is the mail: after some attempts it must not be in the way any longer.
    */
   #judgeFailures(): void {
-    const [first] = this.#failures
-    if (first && this.#acceptedCount === 0) throw first.error
+    const ailment = this.#failures.find(({ error }) => !this.#odd.hasTaken || !isOfExpression(error))
+    if (ailment && this.#acceptedCount === 0) throw ailment.error
     for (const { place, error } of this.#failures) {
       if (this.#countAttempt(place.uid) >= folderLimits.attempts) this.#putAside(place.uid, refusedMail(place, error))
       else this.#link.trouble(error)

@@ -43,7 +43,7 @@ export async function takeIn(
     if (link.signal.aborted || error.code.startsWith('IMAP_')) return { what: 'failed', error }
     // An expression of the document that fails is the document's mistake before it is the mail's: if it fails for every
     // mail the link goes down and they all stay where they are.
-    if (error.code.startsWith('EXPRESSION_')) return { what: 'failed', error }
+    if (isOfExpression(error)) return { what: 'failed', error }
     return error.retry === 'never' ? { what: 'refused', error: refusedMail(place, error) } : { what: 'failed', error }
   }
 }
@@ -77,6 +77,11 @@ async function takeHead(
   const { id } = await context.intake.accept(describeMail(place, head, body, isRepeat, token))
   if (token !== undefined) await useProbe(context.memory, token)
   return { what: 'accepted', id }
+}
+
+/** True for an expression of the document that failed on a mail (once-by, order-by). */
+export function isOfExpression(error: HubError): boolean {
+  return error.code.startsWith('EXPRESSION_')
 }
 
 /** The error of a mail that the hub does not want. */

@@ -3,6 +3,8 @@ export class OddMails {
   readonly #attempts = new Map<string, number>()
   readonly #restsUntil = new Map<string, number>()
   readonly #suspects = new Set<string>()
+  /** A mail was taken in since the flow began, so its expressions hold for mails as they usually are. */
+  hasTaken = false
 
   attempts(key: string): number {
     return this.#attempts.get(key) ?? 0

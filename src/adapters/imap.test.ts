@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { expressionErrors } from '../flow/expression-errors.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { imap } from './imap.ts'
 import { archive, mail, SenderWorld, soon } from './imap-sender-world.ts'
@@ -374,6 +375,30 @@ test('a mail that makes the hub stumble again and again is put aside after three
   }
   expect(world.server.folder('Failed').mails.map(kept => kept.bytes.toString())).toEqual([mail('poison')])
   expect(world.troubles.at(-1)).toMatchObject({ code: 'IMAP_MAIL_REFUSED', message: expect.stringContaining('boom') })
+})
+
+test('an expression that took other mails fails for the mail: the link stays up, and the mail is put aside', async () => {
+  world.beforeAccept = ({ attributes }) => {
+    if (attributes['subject'] === 'odd')
+      throw expressionErrors.FAILED({ text: 'x[1]', why: 'no such key', hint: 'Look.' })
+  }
+  world.server.receive(mail('first'))
+  await world.start(archive)
+  await soon(() => world.subjects()).toEqual(['first'])
+  world.server.receive(mail('odd'))
+  await soon(() => world.server.folders.get('Failed')?.mails.map(kept => kept.bytes.toString())).toEqual([mail('odd')])
+  expect(world.downs).toEqual([])
+  expect(world.troubles.at(-1)).toMatchObject({ code: 'IMAP_MAIL_REFUSED', message: expect.stringContaining('x[1]') })
+})
+
+test('an expression that fails for every mail since the flow began takes the link down, and no mail is blamed', async () => {
+  world.beforeAccept = () => {
+    throw expressionErrors.FAILED({ text: 'x[1]', why: 'no such key', hint: 'Look.' })
+  }
+  for (const subject of ['a', 'b']) world.server.receive(mail(subject))
+  await world.start(archive)
+  await soon(() => world.downs.length).toBeGreaterThan(5)
+  expect(world.uids()).toEqual([1, 2])
 })
 
 test('while the hub cannot take anything the link is down, and no mail is blamed', async () => {
