@@ -22,6 +22,10 @@ test.each([
   ['=?utf-8?X?a?=', '=?utf-8?X?a?='],
   ['=?utf-8?Q?line=0D=0ABcc:_x?=', 'line Bcc: x'],
   ['=?utf-8?Q??=', ''],
+  // Blanks inside are out of order; mailers write them, and mail programs read them.
+  ['=?utf-8?Q?Gr=C3=BC=C3=9Fe aus K=C3=B6ln?= 1', 'Grüße aus Köln 1'],
+  ['=?utf-8?B?R3LD vMOfZQ==?=', 'Grüße'],
+  ['is =?this a? or =?that b?=', 'is =?this a? or =?that b?='],
   ['=?utf-8?Q?=ZZ?=', '=ZZ'],
   ['=?', '=?'],
 ])('%s reads %s', (value, text) => {

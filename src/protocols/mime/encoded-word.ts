@@ -1,6 +1,6 @@
 import { TextDecoder } from 'node:util'
 
-const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\s]*)\?=/g
+const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?]*)\?=/g
 
 /**
  * A header value as people read it (RFC 2047, with the language of RFC 2231). Words whose charset nobody knows stay as
