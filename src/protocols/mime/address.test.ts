@@ -10,6 +10,7 @@ test.each([
   ['Joe <a@b.example>', ['a@b.example']],
   ['"Doe, Joe" <a@b.example>, c@d.example', ['a@b.example', 'c@d.example']],
   ['J. R. Ewing <a@b.example>', ['a@b.example']],
+  ['Anna [Contoso] <a@b.example>, [EXT] B. <c@d.example>', ['a@b.example', 'c@d.example']],
   ['"a@evil.example" <b@c.example>', ['b@c.example']],
   ['a@evil.example <b@c.example>', ['b@c.example']],
   ['Undisclosed recipients:;', []],
@@ -73,6 +74,12 @@ test.each([
 test('names are read with their comments, quotes and encoding taken away', () => {
   expect(parseAddresses('=?utf-8?Q?J=C3=BCrgen?= "von" X (boss) <a@b.example>')).toEqual([
     { name: 'Jürgen von X', address: 'a@b.example' },
+  ])
+})
+
+test('brackets in a name stay in it', () => {
+  expect(parseAddresses('Anna Smith [Contoso] <a@b.example>')).toEqual([
+    { name: 'Anna Smith [Contoso]', address: 'a@b.example' },
   ])
 })
 

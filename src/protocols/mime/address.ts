@@ -172,8 +172,8 @@ function readEntry(tokens: readonly Token[]): MailAddress | undefined {
   }
   if (!isSpecial(tokens.at(-1), '>')) return undefined
   const phrase = tokens.slice(0, angleAt)
-  // An address as a name is out of order, and everywhere.
-  if (!phrase.every(token => isOfPhrase(token) || isSpecial(token, '@'))) return undefined
+  // An address as a name, or brackets in one, are out of order, and everywhere.
+  if (!phrase.every(token => isOfPhrase(token) || isSpecial(token, '@') || token.kind === 'domain')) return undefined
   const address = readAddressSpec(withoutRoute(tokens.slice(angleAt + 1, -1)))
   if (address === undefined) return undefined
   const name = phrase.map((token, index) => (token.isApart && index > 0 ? ' ' : '') + token.text).join('')
