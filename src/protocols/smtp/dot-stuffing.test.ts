@@ -42,6 +42,17 @@ test('a mail with proper line ends is not touched, but for the last one', () => 
   )
 })
 
+test('a mail of lines with dots alone goes in few parts', () => {
+  const lines = '.\r\n..\r\na\r\n'.repeat(20_000)
+  for (const text of [lines, `a\r\n${lines}.`, `${lines}\r\n`, '.\r\n'.repeat(65)]) {
+    const stuffer = new DotStuffer({ repairLineEnds: false })
+    const parts = stuffer.stuff(Buffer.from(text))
+    expect(parts.length).toBeLessThan(100)
+    const received = receive(Buffer.concat([...parts, stuffer.end()]).toString('latin1'))
+    expect(received === text || received === `${text}\r\n`).toBe(true)
+  }
+})
+
 test('what is said about a mail is the same whole and in chunks', async () => {
   await fc.assert(
     fc.asyncProperty(odd, fc.integer({ min: 1, max: 9 }), async (octets, size) => {

@@ -4,6 +4,9 @@ const DOT = 46
 const dot = Buffer.from('.')
 const crlf = Buffer.from('\r\n')
 
+/** Parts of one chunk that are written each for itself; where lines with dots are many, a copy costs less. */
+const partsMax = 64
+
 /**
  * Prepares a mail for DATA (RFC 5321 section 4.5.2), chunk by chunk and with native search: a dot is put before each
  * line that begins with one. `end()` closes the last line and gives the final dot.
@@ -27,10 +30,15 @@ export class DotStuffer {
     let from = 0
     if (this.#atLineStart && bytes[0] === DOT) out.push(dot)
     for (let at = bytes.indexOf('\n.'); at >= 0; at = bytes.indexOf('\n.', at + 1)) {
+      if (out.length >= partsMax) {
+        out.push(Buffer.from(bytes.toString('latin1', from).replaceAll('\n.', '\n..'), 'latin1'))
+        from = bytes.length
+        break
+      }
       out.push(bytes.subarray(from, at + 1), dot)
       from = at + 1
     }
-    out.push(bytes.subarray(from))
+    if (from < bytes.length) out.push(bytes.subarray(from))
     this.#atLineStart = bytes[bytes.length - 1] === LF
     return out
   }
