@@ -93,13 +93,25 @@ test('references, CDATA and comments are read as XML means them', () => {
 })
 
 test('an IDoc in a SOAP body, with prefixes and a namespace', () => {
-  const soap = `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header/><soap:Body>
-    <n0:MATMAS05 xmlns:n0="urn:sap-com:document:sap:idoc:soap:messages">${wrap('<E1X SEGMENT="1"><A>1</A></E1X>').slice(10, -11)}</n0:MATMAS05>
-    </soap:Body></soap:Envelope>`
-  const idoc = only(soap)
+  const idoc = only(inSoap('<soap:Header/>'))
   expect(idoc.type).toBe('MATMAS05')
   expect(idoc.data.children[0]?.fields.get('A')).toBe('1')
 })
+
+test('the header of a SOAP envelope says nothing of the IDoc, whatever stands in it', () => {
+  const security = '<w:Security><w:Token><w:Name><w:First>IDOC</w:First><IDOC>1</IDOC></w:Name></w:Token></w:Security>'
+  const header = `<soap:Header><a:MessageID>uuid:17</a:MessageID>${security}</soap:Header>`
+  expect(only(inSoap(header))).toEqual(only(inSoap('')))
+  expect(only(inSoap(header)).soapNamespace).toBe('urn:sap-com:document:sap:idoc:soap:messages')
+  // Beside the envelope it is no header.
+  expect(faultOf('<M><Header>17</Header></M>')).toMatch(/^IDOC_SHAPE .*text stands outside/)
+})
+
+function inSoap(header: string): string {
+  return `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/">${header}<soap:Body>
+    <n0:MATMAS05 xmlns:n0="urn:sap-com:document:sap:idoc:soap:messages">${wrap('<E1X SEGMENT="1"><A>1</A></E1X>').slice(10, -11)}</n0:MATMAS05>
+    </soap:Body></soap:Envelope>`
+}
 
 test.each([
   ['utf-8 with a mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(wrap('<E1X><A>ä€</A></E1X>'))])],

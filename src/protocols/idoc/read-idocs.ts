@@ -70,12 +70,18 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
   let line = 0
   let namespace = ''
   let isAnyFound = false
+  /** Elements that are open in the header of a SOAP envelope, itself among them: ids, time stamps, signatures, no IDocs. */
+  let headerDepth = 0
 
   const reader = createXmlReader(
     {
       open(name, attributes) {
         const own = localName(name)
         const above = open.at(-1)
+        if (headerDepth > 0 || (own === 'Header' && around.length === 1 && around[0] === 'Envelope')) {
+          headerDepth += 1
+          return
+        }
         if (!above && own !== idocNames.record) {
           around.push(own)
           namespace = namespaceOf(name, attributes)
@@ -96,9 +102,13 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
       text(text) {
         const segment = open.at(-1)
         if (segment) segment.text += text
-        else if (text.trim() !== '') throw wrong('text stands outside of the IDoc')
+        else if (headerDepth === 0 && text.trim() !== '') throw wrong('text stands outside of the IDoc')
       },
       close() {
+        if (headerDepth > 0) {
+          headerDepth -= 1
+          return
+        }
         const segment = open.pop()
         if (!segment) {
           around.pop()
