@@ -179,6 +179,32 @@ test('or: an empty value of the other rule empties the field, where the first sa
   expect(limitOf({})).toEqual({})
 })
 
+test('when a field is sent holds, whatever rule comes behind it', () => {
+  const isNew = field('A/MSGFN').is('005')
+  const mapping = defineMapping({
+    name: 'x',
+    source: 'xml',
+    target: { a: text(9), b: text(9), c: text(9), d: text(9), e: text(9) },
+    fields: {
+      a: field('A/F').onCreate().when(isNew),
+      b: field('A/NONE').onCreate().or(field('A/F')),
+      c: field('A/F')
+        .unlinked()
+        .to('the same', value => value),
+      d: field('A/F').unlinked().when(isNew).or(field('A/MSGFN')),
+      e: field('A/G').required().when(isNew),
+    },
+  })
+  const run = (fields: Readonly<Record<string, string>>) => mapping.run(node('root', {}, node('A', fields)))
+  expect(run({ F: '1', G: '2', MSGFN: '005' })).toMatchObject({
+    values: { e: '2' },
+    createOnly: { a: '1', b: '1' },
+    unlinked: { c: '1', d: '1' },
+  })
+  expect(run({ F: '1', MSGFN: '018' })).toMatchObject({ values: {}, createOnly: { b: '1' } })
+  expect(() => run({ F: '1', MSGFN: '005' })).toThrow(/^1 of .* e \(A\/G, required, when .*there is no value/)
+})
+
 test('a country has its name in the language that is wanted; what is no code passes, and no language is refused', () => {
   const mapping = defineMapping({
     name: 'x',
@@ -370,7 +396,7 @@ test('keys that Dataverse refuses come back from their escaped form', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), value => {
       const escaped = escapeKey(value)
-      expect(escaped).not.toMatch(/[/<>*%&:\\?+]/)
+      expect(escaped).not.toMatch(/[/<>*%&:\\?+#]/)
       expect(unescapeKey(escaped)).toBe(value)
     }),
   )

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../kernel/json.ts'
 import { mappingErrors, RuleFault } from './errors.ts'
 import { fitValue } from './fit.ts'
-import { describe, EachRecord, type Rule, type RuleScope, show, type TraceStep } from './rule.ts'
+import { describe, EachRecord, type Rule, type RuleScope, requiredWords, show, type TraceStep } from './rule.ts'
 import type { RulesFor } from './rules.ts'
 import type { SourceKind, SourceNode } from './source.ts'
 import type { TargetField, TargetTable } from './target.ts'
@@ -112,7 +112,7 @@ function readInto(into: Record<string, Json>, { name, place, rule, target, scope
   try {
     value = rule.read(scope)
     if (rule.isRequired && (value === undefined || value === null || value === '')) {
-      throw new RuleFault('there is no value, and the target needs one')
+      throw new RuleFault(requiredWords)
     }
     if (value === undefined) return
     if (target.kind === 'list') {

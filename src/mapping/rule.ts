@@ -80,10 +80,13 @@ export class Rule<T> {
 
   /** The value of another rule where this one gives none or an empty one. */
   or<U>(other: Rule<U>): Rule<T | U> {
-    const { read } = this
+    const { read, isCreateOnly, isForUnlinked, isRequired } = this
     return new Rule<T | U>({
       sources: [...this.sources, ...other.sources],
       words: [...this.words, `else ${describe(other)}`],
+      isCreateOnly,
+      isForUnlinked,
+      isRequired,
       read(scope): Outcome<T | U> {
         const own = read(scope)
         if (!isEmpty(own)) return own
@@ -93,13 +96,17 @@ export class Rule<T> {
     })
   }
 
-  /** Nothing is sent unless the condition holds. */
+  /** Nothing is sent unless the condition holds, and only then is a required value missed. */
   when(condition: Rule<boolean>): Rule<T> {
     return new Rule({
+      ...partsOf(this, `when ${describe(condition)}`),
       sources: [...this.sources, ...condition.sources],
-      words: [...this.words, `when ${describe(condition)}`],
-      ...(this.rows && { rows: this.rows }),
-      read: scope => (condition.read(scope) === true ? this.read(scope) : undefined),
+      isRequired: false,
+      read: scope => {
+        if (condition.read(scope) !== true) return undefined
+        const value = this.read(scope)
+        return this.isRequired && isEmpty(value) ? refuse(requiredWords) : value
+      },
     })
   }
 }
@@ -179,6 +186,9 @@ export function show(value: unknown): string {
 export function isDecimal(value: unknown): value is Decimal {
   return typeof value === 'object' && value !== null && 'digits' in value && typeof value.digits === 'bigint'
 }
+
+/** What is said of a required value that is not there. */
+export const requiredWords = 'there is no value, and the target needs one'
 
 /** Refuses a value: throws. */
 export function refuse(text: string): never {
