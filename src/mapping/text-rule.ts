@@ -127,7 +127,7 @@ export class TextRule extends Rule<string> {
   }
 
   /**
-   * Characters that Dataverse refuses in alternate keys (`/ < > * % & : \ ? +`, and control characters), as `_2F`; an
+   * Characters that cannot stand in alternate keys (`/ < > * % & : \ ? + #`, and control characters), as `_2F`; an
    * underscore itself becomes `_5F`, so that the way back is certain.
    */
   escaped(): TextRule {
@@ -141,7 +141,7 @@ export class TextRule extends Rule<string> {
 
 /** See TextRule.escaped. */
 export function escapeKey(value: string): string {
-  return value.replace(/[/<>*%&:\\?+_\p{Cc}]/gu, character =>
+  return value.replace(/[/<>*%&:\\?+#_\p{Cc}]/gu, character =>
     [...Buffer.from(character)].map(byte => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   )
 }
