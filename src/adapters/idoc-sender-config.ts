@@ -5,7 +5,7 @@ import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 const fieldPath = z
   .string()
   .regex(
-    /^[A-Z0-9_]+(\/[A-Z0-9_]+)+(\s*\+\s*[A-Z0-9_]+(\/[A-Z0-9_]+)+)*$/,
+    /^[A-Z0-9_-]+(\/[A-Z0-9_-]+)+(\s*\+\s*[A-Z0-9_-]+(\/[A-Z0-9_-]+)+)*$/,
     'a path of segments and a field: E1MARAM/MATNR; several are joined with +',
   )
 
@@ -36,13 +36,13 @@ export const idocSenderConfig = z
       }),
     'object-key': z
       .record(
-        z.string().regex(/^[A-Z0-9_]{1,30}$/, 'a message type: MATMAS'),
+        z.string().regex(/^[A-Z0-9_/]{1,30}$/, 'a message type: MATMAS'),
         z.union([fieldPath, z.array(fieldPath).min(1)]),
       )
       .default({})
       .meta({
         description:
-          'Where the key of the object stands, by message type; of a list the first with a value counts. MATMAS, DEBMAS, CREMAS, ADRMAS and LOISTD are known. IDocs of one type and key go in order, and an older DOCNUM never overwrites a newer one.',
+          'Where the key of the object stands, by message type; of a list the first with a value counts. MATMAS, DEBMAS, CREMAS, ADRMAS and LOISTD are known. IDocs of one type and key go in order, and an older DOCNUM never overwrites a newer one. Namespaces of segments stand there as in XML: _-ABC_-E1STOCK/MATNR.',
         examples: [{ ZSTOCK: 'Z1STOCK/MATNR + Z1STOCK/KUNNR' }],
       }),
     identity: z.array(controlName).default(['MANDT', 'SNDPOR', 'SNDPRN', 'RCVPRN']).meta({

@@ -392,6 +392,27 @@ describe('flat files', () => {
     expect(idoc?.data.children[0]?.children[0]?.fields.get('MAKTX')).toBe('Öl')
   })
 
+  test('of a namespace are as in XML from the first step on, with a key, and are answered in XML', async () => {
+    const own: FlatLayouts = {
+      '/ABC/E2STOCK001': { type: '/ABC/E1STOCK', fields: [{ name: 'MATNR', offset: 0, length: 18 }] },
+    }
+    writeFileSync(join(folder, 'layouts.json'), JSON.stringify(own))
+    await world.start({ ...config, 'object-key': { '/ABC/STOCK': '_-ABC_-E1STOCK/MATNR' } }, { folder })
+    const head = { TABNAM: 'EDI_DC40', DOCNUM: '13', IDOCTYP: '/ABC/STOCK01', MESTYP: '/ABC/STOCK' }
+    const stock = { name: '/ABC/E1STOCK', fields: new Map([['MATNR', '0004711']]), children: [] }
+    const data = { name: 'IDOC', fields: new Map(), children: [stock] }
+    const lines = [...writeFlatFile({ control: new Map(Object.entries(head)), data }, own)]
+    const answer = await world.post(lines.join('\n'), { type: 'text/plain' })
+    expect(await answer.text()).toMatch(/><_-ABC_-STOCK01\.Response>.*<\/_-ABC_-STOCK01\.Response>$/)
+    expect(world.attributes('orderKey')).toEqual(['/ABC/STOCK//4711'])
+    // Once as it was read at the door, once out of its bytes.
+    const body = world.messages[0]?.incoming.body
+    for (let times = 0; times < 2; times += 1) {
+      const [idoc] = parseIdocs(body instanceof Uint8Array ? body : Buffer.alloc(0))
+      expect(idoc?.data.children[0]?.name).toBe('_-ABC_-E1STOCK')
+    }
+  })
+
   test('with a mistake are refused with the record', async () => {
     await world.start(config, { folder })
     const broken = flat('11').replace('E2MAKTM001', 'E2NEWSEG01')

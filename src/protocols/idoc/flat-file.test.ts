@@ -78,6 +78,27 @@ test('an extension gives the type its name', async () => {
   expect((await read([first ?? '', ...rest]))[0]?.type).toBe('ZMATMAS05')
 })
 
+test('names with a namespace become those of the XML, and go back', async () => {
+  const own: FlatLayouts = {
+    '/ABC/E2STOCK001': {
+      type: '/ABC/E1STOCK',
+      fields: [
+        { name: 'MATNR', offset: 0, length: 18 },
+        { name: '/ABC/QTY', offset: 18, length: 10 },
+      ],
+    },
+  }
+  const fields = { MATNR: '4711', '_-ABC_-QTY': '5' }
+  const stock = {
+    control: control({ IDOCTYP: '/ABC/STOCK01', MESTYP: '/ABC/STOCK' }),
+    data: segment('IDOC', {}, segment('_-ABC_-E1STOCK', fields)),
+  }
+  const lines = [...writeFlatFile(stock, own)]
+  expect(lines[1]?.slice(0, 82).trimEnd()).toBe(`${'/ABC/E2STOCK001'.padEnd(49)}00000100000001${'4711'.padEnd(18)}5`)
+  const [idoc] = await Array.fromAsync(readFlatFile(lines, own))
+  expect(idoc).toEqual({ type: '_-ABC_-STOCK01', ...stock, line: 1 })
+})
+
 describe('what is wrong is told with its record', () => {
   const [head = '', maram = '', maktm = ''] = writeFlatFile(material, layouts)
   test.each([

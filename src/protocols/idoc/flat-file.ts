@@ -1,9 +1,9 @@
 import { idocErrors } from './errors.ts'
-import type { Idoc, Segment } from './idoc.ts'
+import { type Idoc, type Segment, xmlNameOf } from './idoc.ts'
 
 /** Where the fields of a segment lie in its 1,000 characters, as transaction WE60 prints it for a release. */
 export interface SegmentLayout {
-  /** Segment type (`E1MARAM`), which the XML and the mapping use. */
+  /** Segment type (`E1MARAM`), which the XML and the mapping use; `/` of a namespace is `_-` there (xmlNameOf). */
   readonly type: string
   /** Offset and length in characters, from the start of SDATA. */
   readonly fields: readonly { readonly name: string; readonly offset: number; readonly length: number }[]
@@ -128,7 +128,7 @@ export async function* readFlatFile(
     const above = wholeNumber(head.get('PSGNUM')) ?? 0
     const parent = above === 0 ? current.root : byNumber.get(above)
     if (!parent) throw wrong(`its parent ${above} does not stand before it`)
-    const segment = { name: layout.type, fields: readData(line, layout), children: [] }
+    const segment = { name: xmlNameOf(layout.type), fields: readData(line, layout), children: [] }
     parent.children.push(segment)
     byNumber.set(number, segment)
   }
@@ -140,12 +140,12 @@ export async function* readFlatFile(
 /** The lines of a flat file. Layouts name the definition (`E2MARAM009`) for each segment type. Throws IDOC_CANNOT_WRITE. */
 export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: FlatLayouts): Generator<string> {
   const definitions = new Map(
-    Object.entries(layouts).map(([definition, layout]) => [layout.type, { definition, layout }]),
+    Object.entries(layouts).map(([definition, layout]) => [xmlNameOf(layout.type), { definition, layout }]),
   )
   yield controlColumns.map(column => fitColumn(idoc.control.get(column.name) ?? '', column)).join('')
   let number = 0
   const write = function* (segment: Segment, parent: number, level: number): Generator<string> {
-    const known = definitions.get(segment.name)
+    const known = definitions.get(xmlNameOf(segment.name))
     if (!known) throw idocErrors.CANNOT_WRITE({ text: `the layout of segment ${segment.name} is not known` })
     number += 1
     const own = number
@@ -165,7 +165,7 @@ export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: Fl
 }
 
 function typeOf(control: ReadonlyMap<string, string>): string {
-  return control.get('CIMTYP') || (control.get('IDOCTYP') ?? '')
+  return xmlNameOf(control.get('CIMTYP') || (control.get('IDOCTYP') ?? ''))
 }
 
 function readColumns(line: string, columns: readonly Column[]): Map<string, string> {
@@ -184,19 +184,20 @@ function readData(line: string, layout: SegmentLayout): Map<string, string> {
   const fields = new Map<string, string>()
   for (const { name, offset, length } of layout.fields) {
     const value = line.slice(dataOffset + offset, dataOffset + offset + length).trimEnd()
-    if (value !== '') fields.set(name, value)
+    if (value !== '') fields.set(xmlNameOf(name), value)
   }
   return fields
 }
 
 function writeData(segment: Segment, layout: SegmentLayout): string {
-  const known = new Set(layout.fields.map(({ name }) => name))
-  for (const name of segment.fields.keys()) {
+  const known = new Set(layout.fields.map(({ name }) => xmlNameOf(name)))
+  const values = new Map([...segment.fields].map(([name, value]) => [xmlNameOf(name), value]))
+  for (const name of values.keys()) {
     if (!known.has(name)) throw idocErrors.CANNOT_WRITE({ text: `${segment.name} has no field ${name} in its layout` })
   }
   let data = ''
   for (const field of layout.fields.toSorted((left, right) => left.offset - right.offset)) {
-    const value = fitColumn(segment.fields.get(field.name) ?? '', {
+    const value = fitColumn(values.get(xmlNameOf(field.name)) ?? '', {
       name: `${segment.name}/${field.name}`,
       length: field.length,
     })

@@ -19,6 +19,11 @@ export interface Idoc {
   readonly soapNamespace?: string
 }
 
+/** A name of SAP as XML can have it: `/` of a namespace is written `_-`, so `/ABC/E1STOCK` is `_-ABC_-E1STOCK`. */
+export function xmlNameOf(name: string): string {
+  return name.replaceAll('/', '_-')
+}
+
 /** The control fields that name an IDoc, with blanks trimmed; undefined where they are absent or empty. */
 export function controlField(idoc: Pick<Idoc, 'control'>, name: string): string | undefined {
   return idoc.control.get(name)?.trim() || undefined
