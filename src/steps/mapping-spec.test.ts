@@ -35,9 +35,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const run = async (config: object, body: Uint8Array | string) => {
+const run = async (config: object, body: Uint8Array | string, type = 'text/xml') => {
   const world = await stepWorld([{ map: config }], { folder })
-  return world.run({ ...message({}), body: heldBody(body, 'text/xml') })
+  return world.run({ ...message({}), body: heldBody(body, type) })
 }
 
 test('a real material becomes the JSON of a product, with what only a new record takes apart', async () => {
@@ -58,6 +58,12 @@ test('any XML can be the source, attributes included', async () => {
   const xml = '<p:Root xmlns:p="urn:x"><Order><Total currencyCode="EUR">12.50-</Total><Note>x</Note></Order></p:Root>'
   const mapped = nextOf(await run({ spec: './product.ts', export: 'order' }, xml))
   expect(await bodyText(mapped)).toBe('{"total":-12.5,"currency":"EUR"}')
+})
+
+test('XML is read in the charset of its Content-Type (RFC 7303 section 3)', async () => {
+  const xml = Buffer.from('<Root><Order><Total currencyCode="ÄÖÜ">1</Total></Order></Root>', 'latin1')
+  const mapped = nextOf(await run({ spec: './product.ts', export: 'order' }, xml, 'text/xml; charset=ISO-8859-1'))
+  expect(await bodyText(mapped)).toBe('{"total":1,"currency":"ÄÖÜ"}')
 })
 
 describe('mistakes', () => {

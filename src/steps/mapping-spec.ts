@@ -38,7 +38,8 @@ export async function runMappingSpec(
   }: { settings: Readonly<Record<string, string>>; limits: Limits; warn: (text: string) => void },
 ): Promise<Message> {
   const bytes = await readBody(message.body, limits.parseBytes, 'mapping a body (parseBytes)')
-  const { values, createOnly, unlinked, warnings } = mapping.run(readSource(mapping.source, bytes), { settings })
+  const source = readSource(mapping.source, bytes, message.body.type)
+  const { values, createOnly, unlinked, warnings } = mapping.run(source, { settings })
   for (const text of warnings) warn(text)
   const body: JsonObject = {
     ...values,
