@@ -304,3 +304,12 @@ test('an older IDoc that comes after a newer one changes nothing; SAP is told wh
   expect(request).toMatchObject({ messageType: 'MATFET', direction: 'in' })
   expect(request && currentStatus(request)).toBe('53')
 })
+
+test('a service has neither weight nor volume, and no unit for them', async () => {
+  createMaterial(world.s4.data, 'SERVICE', { name: 'Inspection' })
+  world.s4.data.change('MARA', { MATNR: 'SERVICE' }, { NTGEW: '0.000', BRGEW: '0.000', GEWEI: '' })
+  world.s4.data.change('MARA', { MATNR: 'SERVICE' }, { VOLUM: '0.000', VOLEH: '' })
+  await changed()
+  const service = () => world.dynamics.records('product').find(({ productnumber }) => productnumber === 'SERVICE')
+  await expect.poll(service, { timeout: 40_000 }).toMatchObject({ name: 'Inspection', stockweight: 0, stockvolume: 0 })
+})

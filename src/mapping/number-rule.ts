@@ -55,10 +55,14 @@ export class NumberRule extends Rule<Decimal> {
     })
   }
 
-  /** To another unit of measure, both by ISO code (`KGM`). A unit that is unknown or of another dimension is refused. */
+  /**
+   * To another unit of measure, both by ISO code (`KGM`). A unit that is unknown or of another dimension is refused, and so is
+   * none, unless the value is zero: SAP writes 0.000 without a unit for a material that has no weight.
+   */
   toUnit(target: string, unit: Rule<string>): NumberRule {
     return this.#with(`from the unit in ${describe(unit)} to ${target}`, unit.sources, (value, scope) => {
-      const from = unit.read(scope) || refuse(`the unit (${describe(unit)}) is empty`)
+      const from = unit.read(scope)
+      if (!from) return value.digits === 0n ? value : refuse(`the unit (${describe(unit)}) is empty`)
       if (from === target) return value
       const factors = unitFactors(from, target) ?? refuse(`${from} cannot be converted to ${target}`)
       return divide(times(value, factors.from), factors.to, divisionScale)
@@ -67,14 +71,16 @@ export class NumberRule extends Rule<Decimal> {
 
   /**
    * An amount as SAP stores it, always with two digits, to the amount it means (`12.34` JPY is 1234 yen). `digits`: those
-   * after the point of currencies that table TCURX of the system has otherwise than SAP delivers it (`{ HUF: 2 }`).
+   * after the point of currencies that table TCURX of the system has otherwise than SAP delivers it (`{ HUF: 2 }`). Zero
+   * needs no currency.
    */
   amountIn(currency: Rule<string>, digits: Readonly<Record<string, number>> = {}): NumberRule {
     const own = new Map(Object.entries(digits))
     const others = [...own].map(([code, count]) => `, ${code} with ${count} digits`).join('')
     const words = `as stored for the currency in ${describe(currency)}${others}`
     return this.#with(words, currency.sources, (value, scope) => {
-      const code = currency.read(scope) || refuse(`the currency (${describe(currency)}) is empty`)
+      const code = currency.read(scope)
+      if (!code) return value.digits === 0n ? value : refuse(`the currency (${describe(currency)}) is empty`)
       return shiftPoint(value, currencyShift(code, own))
     })
   }
