@@ -50,7 +50,8 @@ export const idocSenderConfig = z
         'Control fields that tell, together with DOCNUM, whether an IDoc came before. After a copy of an SAP system begins its numbers anew, add CREDAT and CRETIM.',
     }),
     'invalid-characters': z.enum(['error', 'remove', 'substitute']).default('error').meta({
-      description: 'What becomes of characters that XML cannot hold; substitute puts # in their place.',
+      description:
+        'What becomes of characters that XML cannot hold, in flat files too; substitute puts # in their place.',
     }),
     'max-size': size
       .optional()

@@ -420,6 +420,10 @@ describe('flat files', () => {
     expect(answer.status).toBe(400)
     expect(await answer.json()).toMatchObject({ code: 'IDOC_FLAT_FILE', title: expect.stringContaining('record 3') })
     expect((await world.post(Buffer.from(flat('11'), 'latin1'), { type: 'text/plain' })).status).toBe(400)
+    // Nothing of it is taken, also where the mistake stands in the last of them.
+    const odd = await world.post(`${flat('12')}\r\n${flat('13').replace('Öl', 'Ö\u0001')}`, { type: 'text/plain' })
+    expect(await odd.json()).toMatchObject({ status: 400, code: 'IDOC_FLAT_FILE' })
+    expect(world.attributes('docnum').filter(docnum => docnum !== '')).toEqual([])
     expect((await world.post(Buffer.from(flat('11'), 'latin1'), { type: 'text/plain; charset=latin1' })).status).toBe(
       200,
     )

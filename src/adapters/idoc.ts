@@ -133,8 +133,11 @@ class IdocSender implements Sender {
 
   #reader(charset: string | undefined): ReadPacket {
     const { format, 'invalid-characters': invalid } = this.#context.config
-    if (format === 'flat-file') return { stream: source => readFlatFile(readLines(source, charset), this.#layouts) }
-    const options = { charset, mend: invalid === 'error' ? undefined : invalid }
+    const mend = invalid === 'error' ? undefined : invalid
+    if (format === 'flat-file') {
+      return { stream: source => readFlatFile(readLines(source, charset), this.#layouts, mend) }
+    }
+    const options = { charset, mend }
     return { stream: source => readIdocs(source, options), whole: bytes => parseIdocs(bytes, options) }
   }
 

@@ -70,6 +70,19 @@ test('several IDocs in a file, empty lines and missing blanks at the end', async
   expect(idocs.map(({ line }) => line)).toEqual([1, 6])
 })
 
+test('characters that XML cannot hold go, or # stands for them; the columns stay, and so does what looks like a reference', async () => {
+  const [head = '', maram = '', maktm = ''] = writeFlatFile(material, layouts)
+  const odd = [head.replace('S4CLNT400', 'S4\u0002CLNT40'), maram, maktm.replace('EPump  ', 'E\u0001P&#1;')]
+  for (const [mend, sender, text] of [
+    ['remove', 'S4CLNT40', 'P&#1;'],
+    ['substitute', 'S4#CLNT40', '#P&#1;'],
+  ] as const) {
+    const [idoc] = await Array.fromAsync(readFlatFile(odd, layouts, mend))
+    expect(idoc?.control.get('SNDPRN')).toBe(sender)
+    expect(idoc?.data.children[0]?.children[0]?.fields.get('MAKTX')).toBe(text)
+  }
+})
+
 test('an extension gives the type its name', async () => {
   const [first, ...rest] = writeFlatFile(
     { ...material, control: control({ IDOCTYP: 'MATMAS05', CIMTYP: 'ZMATMAS05' }) },
@@ -108,6 +121,11 @@ describe('what is wrong is told with its record', () => {
     ['an unknown segment', [head, `Z2NEW${maram.slice(5)}`], 'record 2: the layout of segment Z2NEWAM009 is not known'],
     ['a parent that comes later', [head, maktm], 'record 2: its parent 1 does not stand before it'],
     ['a number twice', [head, maram, maram], 'record 3: the segment number 1 stands twice'],
+    [
+      'a control',
+      [head, maram, maktm.replace('Pump', 'Pu\u0001p')],
+      'record 3: E1MAKTM/MAKTX has a character that XML',
+    ],
     ['a line without end', [head, maram.padEnd(9000, 'x')], 'record 2: it is longer than 8192'],
   ])('%s', async (_, lines, text) => {
     await expect(read(lines)).rejects.toThrow(text)

@@ -1,3 +1,5 @@
+import { type MendMode, mendText } from '../xml/mend-characters.ts'
+import { isXmlText } from '../xml/write-xml.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, type Segment, xmlNameOf } from './idoc.ts'
 
@@ -87,11 +89,13 @@ interface OpenSegment {
 
 /**
  * IDocs of a flat file (port type file), one after the other. Lines end with LF or CRLF; trailing blanks of a line may be
- * missing. Throws IDOC_FLAT_FILE with the number of the record.
+ * missing. `mend` takes characters out of the way that XML cannot hold; without it they are refused. Throws IDOC_FLAT_FILE
+ * with the number of the record.
  */
 export async function* readFlatFile(
   lines: AsyncIterable<string> | Iterable<string>,
   layouts: FlatLayouts,
+  mend?: MendMode,
 ): AsyncGenerator<Idoc> {
   let record = 0
   let current:
@@ -99,6 +103,15 @@ export async function* readFlatFile(
     | undefined
   let byNumber = new Map<number, OpenSegment>()
   const wrong = (text: string) => idocErrors.FLAT_FILE({ record, text })
+  const inXml = (line: string, segment: string, fields: Map<string, string>): Map<string, string> => {
+    if (isXmlText(line)) return fields
+    for (const [name, value] of fields) {
+      if (isXmlText(value)) continue
+      if (!mend) throw wrong(`${segment}/${name} has a character that XML cannot hold`)
+      fields.set(name, mendText(value, mend))
+    }
+    return fields
+  }
   const finish = (): Idoc | undefined =>
     current && { type: typeOf(current.control), control: current.control, data: current.root, line: current.line }
 
@@ -110,7 +123,7 @@ export async function* readFlatFile(
     if (line.startsWith('EDI_DC40')) {
       const idoc = finish()
       if (idoc) yield idoc
-      const control = readColumns(line, controlColumns)
+      const control = inXml(line, 'EDI_DC40', readColumns(line, controlColumns))
       if (typeOf(control) === '') throw wrong('the control record names no basic type (IDOCTYP)')
       current = { control, root: { name: 'IDOC', fields: new Map(), children: [] }, line: record }
       byNumber = new Map()
@@ -128,7 +141,11 @@ export async function* readFlatFile(
     const above = wholeNumber(head.get('PSGNUM')) ?? 0
     const parent = above === 0 ? current.root : byNumber.get(above)
     if (!parent) throw wrong(`its parent ${above} does not stand before it`)
-    const segment = { name: xmlNameOf(layout.type), fields: readData(line, layout), children: [] }
+    const segment = {
+      name: xmlNameOf(layout.type),
+      fields: inXml(line, layout.type, readData(line, layout)),
+      children: [],
+    }
     parent.children.push(segment)
     byNumber.set(number, segment)
   }

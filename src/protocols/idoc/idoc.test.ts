@@ -163,6 +163,13 @@ describe('what is no IDoc is refused with its place', () => {
     ['an external entity', `<!DOCTYPE a SYSTEM "file:///etc/passwd">${wrap('')}`, /^XML_REFUSED/],
     ['an unknown entity', wrap('<E1X><A>&nbsp;</A></E1X>'), /^XML_MALFORMED/],
     ['a control character', wrap('<E1X><A>\u0001</A></E1X>'), /^XML_MALFORMED/],
+    ['one that XML 1.1 knows', `<?xml version="1.1"?>${wrap('<E1X><A>&#1;</A></E1X>')}`, /^XML_MALFORMED/],
+    [
+      'a name that SAP cannot have',
+      wrap('<E1X SEGMENT="1">\n<ÄX>1</ÄX></E1X>'),
+      /^IDOC_SHAPE .*<ÄX> is no name.*line 2/,
+    ],
+    ['such a type', wrap('').replace(/MATMAS05/g, 'a:b:c'), /^IDOC_SHAPE .*<b:c> is no name/],
     ['an attribute twice', wrap('<E1X SEGMENT="1" SEGMENT="1"/>'), /^XML_MALFORMED/],
     ['two roots', `${wrap('')}${wrap('')}`, /^XML_MALFORMED/],
     ['nothing', '', /^XML_MALFORMED/],

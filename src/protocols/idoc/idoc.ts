@@ -24,6 +24,11 @@ export function xmlNameOf(name: string): string {
   return name.replaceAll('/', '_-')
 }
 
+/** Whether a type, a segment or a field can have this name in XML: SAP's names have no other letters. */
+export function isIdocName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)
+}
+
 /** The control fields that name an IDoc, with blanks trimmed; undefined where they are absent or empty. */
 export function controlField(idoc: Pick<Idoc, 'control'>, name: string): string | undefined {
   return idoc.control.get(name)?.trim() || undefined

@@ -2,7 +2,7 @@ import { decodeXml, decodeXmlBytes } from '../xml/decode-xml.ts'
 import { createMender, type MendMode } from '../xml/mend-characters.ts'
 import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
 import { idocErrors } from './errors.ts'
-import { type Idoc, idocNames, type Segment } from './idoc.ts'
+import { type Idoc, idocNames, isIdocName, type Segment } from './idoc.ts'
 import { readPlainIdocs } from './read-plain.ts'
 import { takeRecent } from './recent-idocs.ts'
 
@@ -82,6 +82,7 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
           headerDepth += 1
           return
         }
+        if (!isIdocName(own)) throw wrong(`<${own.slice(0, 60)}> is no name that SAP can have`)
         if (!above && own !== idocNames.record) {
           around.push(own)
           namespace = namespaceOf(name, attributes)

@@ -1,6 +1,6 @@
 import { escapeText, isXmlText } from '../xml/write-xml.ts'
 import { idocErrors } from './errors.ts'
-import { type Idoc, idocNames, type Segment, xmlNameOf } from './idoc.ts'
+import { type Idoc, idocNames, isIdocName, type Segment, xmlNameOf } from './idoc.ts'
 
 type Writable = Pick<Idoc, 'type' | 'control' | 'data'>
 
@@ -33,9 +33,8 @@ function segment({ name, fields, children }: Segment): string {
   return inside === '' ? `<${tag} SEGMENT="1"/>` : `<${tag} SEGMENT="1">${inside}</${tag}>`
 }
 
-/** SAP names: letters, digits, `_`. */
 function elementName(name: string): string {
   const written = xmlNameOf(name)
-  if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(written)) throw idocErrors.CANNOT_WRITE({ text: `"${name}" is no name` })
+  if (!isIdocName(written)) throw idocErrors.CANNOT_WRITE({ text: `"${name}" is no name` })
   return written
 }

@@ -4,6 +4,11 @@ export type MendMode = 'remove' | 'substitute'
 /** The longest reference that is looked at: `&#x10FFFF;`, with some zeros in front. */
 const referenceLengthMax = 24
 
+/** A text that stands for itself, not for XML: a reference in it is none. */
+export function mendText(text: string, mode: MendMode): string {
+  return text.replace(forbidden, mode === 'remove' ? '' : '#')
+}
+
 const forbidden = /[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu
 const reference = /&#(?:x([0-9a-fA-F]{1,20})|([0-9]{1,20}));/g
 

@@ -38,7 +38,8 @@ export function createXmlReader(listener: XmlListener, limits: Partial<XmlLimits
     nameLength,
     attributesLength,
   } = { ...xmlLimits, ...limits }
-  const parser = new SaxesParser({ xmlns: false, position: true })
+  // A document of XML 1.1 is read by the rules of 1.0: references to controls (&#1;) could not be written again.
+  const parser = new SaxesParser({ xmlns: false, position: true, defaultXMLVersion: '1.0', forceXMLVersion: true })
   let depth = 0
   let elementCount = 0
   let waiting = ''
