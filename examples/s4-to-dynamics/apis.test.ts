@@ -30,7 +30,11 @@ const authorization = () => {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
-async function post(method: MethodName, body: string, headers: Fields = { authorization: authorization() }) {
+async function post(
+  method: MethodName,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Fields = { authorization: authorization() },
+) {
   const { api, path } = methods[method]
   return fetch(`${world.endpointsUrl}/crm/${api}/${path}`, {
     method: 'POST',
@@ -264,6 +268,11 @@ test('a question may stand in the address, and what is no JSON is refused', asyn
   for (const body of ['{"UserName":', '[]', '"ada"', '{"UserName":{"a":1}}', '{"UserName":["ada"]}']) {
     expect((await post('CheckUser', body)).status, body).toBe(422)
   }
+  // Another encoding would end as question marks in the record, and half of a character has no place in an address.
+  const latin = await post('SetProduct', Buffer.from('{"Material":"4711","Name":"M\xfcller"}', 'latin1'))
+  expect([latin.status, await latin.text()]).toEqual([422, expect.stringContaining('no JSON object in UTF-8')])
+  const half = await post('CheckUser', String.raw`{"UserName":"\ud800"}`)
+  expect([half.status, await half.text()]).toEqual([500, expect.stringContaining('half of a character')])
   const read = await fetch(`${world.endpointsUrl}/crm/products/set?Material=1`, {
     headers: { authorization: authorization() },
   })

@@ -91,7 +91,7 @@ export async function newRecord({ client, within }: Job, record: RecordToWrite):
 /** Whether there is a record at the address of a reference, `/products(new_sapkey='4711')`. */
 export async function isThere(client: Job['client'], reference: string, within: Job['within']): Promise<boolean> {
   try {
-    await client.read(encodeURI(reference.replace(/^\//, '')), [], within)
+    await client.read(encodeURI(reference.replace(/^\//, '').toWellFormed()), [], within)
     return true
   } catch (thrown) {
     if (!isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown

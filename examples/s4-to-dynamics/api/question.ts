@@ -66,7 +66,7 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
     return { ...common, fields: new Map(), fault: `${found[1].title} changes something: call it with POST.` }
   }
   const given = attributes['method'] === 'GET' ? groupOf(attributes['query']) : jsonOf(bytes)
-  if (!given) return { ...common, fields: new Map(), fault: 'The body is no JSON object.' }
+  if (!given) return { ...common, fields: new Map(), fault: 'The body is no JSON object in UTF-8.' }
   const nested = Object.keys(given).find(field => typeof given[field] === 'object' && given[field] !== null)
   const fault = nested === undefined ? {} : { fault: `The field "${nested.slice(0, 60)}" is neither text nor number.` }
   return { ...common, ...fault, fields: new Map(Object.entries(given).map(([field, value]) => [field, textOf(value)])) }
@@ -125,8 +125,10 @@ function document(method: MethodName, fields: ReadonlyMap<string, string>): obje
 
 function jsonOf(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
+    // Letters of another encoding are refused: a question mark in their place would be written into the record.
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     // A number keeps its letters: an amount of 0.10 is no binary number.
-    return groupOf(JSON.parse(Buffer.from(bytes).toString('utf8'), keepNumber))
+    return groupOf(JSON.parse(text, keepNumber))
   } catch {
     // Said to the caller by whoever asked for the object.
     return undefined

@@ -182,3 +182,11 @@ describe('numbers out of JSON', () => {
     }
   })
 })
+
+test('half of a character has no place in an address, whoever names its type', () => {
+  for (const version of ['v2', 'v4'] as const) {
+    expect(() => formatLiteral(version, 'Edm.String', 'a\ud800', 'name')).toThrow(/name .* half of a character/)
+    expect(() => formatUntyped(version, '\udc00a', 'name')).toThrow(/name .* half of a character/)
+  }
+  expect(formatUntyped('v4', '\ud83d\ude00', 'name')).toBe("'😀'")
+})

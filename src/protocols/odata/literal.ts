@@ -15,14 +15,14 @@ export function formatLiteral(version: ODataVersion, type: EdmType, value: Json,
   const edm = asEdmValue(type, value, name)
   if (edm === null) return 'null'
   const text = String(edm)
-  if (type === 'Edm.String') return quoted(text)
+  if (type === 'Edm.String') return quoted(text, name)
   return version === 'v2' ? formatV2(type, text) : formatV4(type, text)
 }
 
 /** The literal of a value whose type nobody named: text is quoted, numbers and booleans stand as they are. */
 export function formatUntyped(version: ODataVersion, value: Json, name: string): string {
   if (value === null) return 'null'
-  if (typeof value === 'string') return quoted(value)
+  if (typeof value === 'string') return quoted(value, name)
   if (typeof value === 'boolean') return String(value)
   if (typeof value === 'number') {
     return formatLiteral(version, Number.isSafeInteger(value) ? 'Edm.Int32' : 'Edm.Decimal', value, name)
@@ -99,6 +99,10 @@ export function durationOfTime(text: string): string {
   return `PT${Number(hours)}H${Number(minutes)}M${seconds.replace(/^0(?=\d)/, '')}S`
 }
 
-function quoted(text: string): string {
+function quoted(text: string, name: string): string {
+  // JSON can carry half of a surrogate pair (\ud800), an address cannot.
+  if (!text.isWellFormed()) {
+    throw odataErrors.VALUE_UNFIT({ name, type: 'Edm.String', reason: 'it holds half of a character' })
+  }
   return `'${text.replaceAll("'", "''")}'`
 }
