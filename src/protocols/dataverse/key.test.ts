@@ -6,7 +6,7 @@ import { readAddress } from '../../twins/dataverse/address.ts'
 import { readFilter } from '../../twins/dataverse/filter.ts'
 import { RowStore } from '../../twins/dataverse/rows.ts'
 import { tables } from '../../twins/dataverse/tables.ts'
-import { needsFilter, recordFilter, recordPath } from './key.ts'
+import { keyText, needsFilter, recordFilter, recordPath } from './key.ts'
 
 const store = new RowStore(tables)
 const refused = ['/', '<', '>', '*', '%', '&', ':', '\\', '?', '+', '#', '\u0000', '\n', '\u007f']
@@ -83,4 +83,17 @@ describe('a key in an address', () => {
     expect(() => recordPath('accounts', { columns: { a: value } })).toThrow(expect.objectContaining({ code }))
     expect(() => recordFilter('accounts', { a: value })).toThrow(expect.objectContaining({ code }))
   })
+})
+
+test('no two keys are the same in the key map, whatever their values hold', () => {
+  const value = fc.string({ unit: fc.constantFrom('a', '|', '\\'), minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(value, value, value, value, (a, b, c, d) => {
+      const [one, other] = [keyText({ columns: { x: a, y: b } }), keyText({ columns: { y: d, x: c } })]
+      expect(one === other).toBe(a === c && b === d)
+    }),
+    { numRuns: 2000 },
+  )
+  expect(keyText({ columns: { new_sapkey: 'a|b' } })).toBe('a|b')
+  expect(keyText({ columns: { y: 'b', x: 'a' } })).toBe('a|b')
 })

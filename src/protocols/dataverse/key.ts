@@ -46,11 +46,15 @@ export function recordFilter(set: string, columns: Readonly<Record<string, Json>
     .join(' and ')
 }
 
-/** The key in one line, for people and for the key map: the values alone, by the order of the columns' names. */
+/**
+ * The key in one line, for people and for the key map: the values alone, by the order of the columns' names. No two keys of
+ * the same columns have the same, so a bar that a value brings is written `\|`.
+ */
 export function keyText(key: RecordKey): string {
   if ('id' in key) return key.id
   const names = Object.keys(key.columns).toSorted()
-  return names.map(name => String(key.columns[name])).join('|')
+  const values = names.map(name => String(key.columns[name]))
+  return values.length === 1 ? values.join() : values.map(value => value.replace(/[\\|]/g, '\\$&')).join('|')
 }
 
 function keyLiteral(set: string, column: string, value: Json): string {
