@@ -52,6 +52,47 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
   })
 
+  test.each([
+    ['an appointment', { attendees: [], organizer: null }],
+    ['a meeting', {}],
+    ['a series', { start: sampleSeries.start, end: sampleSeries.end, recurrence: { ...weekly, count: 30 } }],
+  ] as const)('%s that is cancelled in the CRM leaves the mailbox, and stays cancelled there', async (_, more) => {
+    both.scope.series = both.rules.series
+    await both.put('exchange', { ...sampleAppointment, ...more })
+    await both.settle('appointment')
+    const { store } = both.c4c.twin
+    const rows = () => store.all(store.kind('Appointment'))
+    const [head] = rows().filter(({ values }) => !String(values['GroupwareItemID']).includes('#'))
+    if (!head) throw new Error('it did not come over')
+    store.change(head, { LifeCycleStatusCode: '4' })
+    await both.settle('appointment')
+    expect(await both.itemsOf('exchange', 'appointment')).toEqual([])
+    await both.settle('appointment')
+    expect(rows().map(({ id, values }) => [id, values['LifeCycleStatusCode']])).toEqual([[head.id, '4']])
+    // Somebody takes it up again.
+    store.change(rows()[0] ?? head, { LifeCycleStatusCode: '1' })
+    await both.settle('appointment')
+    expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+  })
+
+  test('what was cancelled in the CRM by mistake is created anew on the word of a person, beside what is cancelled', async () => {
+    both.rules = { ...both.rules, brake: { freeCount: 0, share: 0 } }
+    await both.put('exchange', ofTheCrm)
+    await both.settle('appointment')
+    const { store } = both.c4c.twin
+    for (const row of store.all(store.kind('Appointment'))) store.change(row, { LifeCycleStatusCode: '4' })
+    await both.settle('appointment')
+    expect(await decideHeld(both.store, scopeOf('appointment'), 'restore', both.now())).toBe(1)
+    const states = () => store.all(store.kind('Appointment')).map(({ values }) => values['LifeCycleStatusCode'])
+    await both.settle('appointment')
+    expect(states().toSorted()).toEqual(['1', '4'])
+    expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+    await both.store.forget(scopeOf('appointment'))
+    await both.settle('appointment')
+    expect(states().toSorted()).toEqual(['1', '4'])
+    expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+  })
+
   test('a series with exceptions goes over whole, and comes back changed', async () => {
     await both.put('exchange', sampleSeries)
     await both.settle('appointment')

@@ -2,7 +2,7 @@ import type { Side, SideItem } from '../drivers.ts'
 import type { Item } from './items.ts'
 import { type Merge, mergeItems } from './merge.ts'
 import { fieldsOf, withParts } from './parts.ts'
-import { isPrivate, type KindRules, type SyncRules, winnerOf } from './rules.ts'
+import { isCancelled, isPrivate, type KindRules, type SyncRules, winnerOf } from './rules.ts'
 import type { Stamps } from './stamps.ts'
 
 /** What the plan needs to know of two items that are one. */
@@ -75,6 +75,10 @@ export function planLink(
   // Nothing of a private item leaves its side, not even that it moved.
   if (isPrivate(exchange.item) || isPrivate(crm.item)) return { do: 'leave', reason: 'private' }
   if (link.role === 'follower') return settled(link.base)
+  // Who cancels it in the CRM takes it out of the mailbox, where nobody could cancel an appointment of one's own.
+  if (kindRules.direction !== 'to-crm' && isCancelled(crm.item) && !isCancelled(exchange.item)) {
+    return planLoneHalf(link, 'exchange', kindRules)
+  }
   const isMarkedInCrm = context.crmHoldsMark && exchange.identity !== null
   const winner = winnerOf(kindRules.conflict, exchange, crm)
   const merge = mergeItems({

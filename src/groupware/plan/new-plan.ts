@@ -1,5 +1,5 @@
 import type { Side, SideItem } from '../drivers.ts'
-import type { SkipReason } from './rules.ts'
+import { isCancelled, type SkipReason } from './rules.ts'
 
 /** An item of the other side that may be the other half of a new one. */
 export interface Candidate {
@@ -38,7 +38,8 @@ export function planNew(
   const { skip, candidates, mailbox } = facts
   const orphaned = candidates.find(candidate => candidate.is === 'orphaned')
   if (orphaned?.linkKey !== undefined) return { do: 'rename', linkKey: orphaned.linkKey }
-  const free = candidates.find(candidate => candidate.is === 'free')
+  const allFree = candidates.filter(candidate => candidate.is === 'free')
+  const free = allFree.find(candidate => !isCancelled(candidate.item.item)) ?? allFree[0]
   if (free) return planLinking(side, item, free, mailbox)
   if (skip) return { do: 'skip', reason: skip }
   // In a mailbox people copy appointments, and a copy carries the mark of its original: it becomes an item of its own.

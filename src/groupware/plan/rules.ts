@@ -133,7 +133,7 @@ export function skipReason(
   if (kind.direction === (side === 'exchange' ? 'to-exchange' : 'to-crm')) return 'wrong-direction'
   if (isPrivate(item)) return 'private'
   if (item.kind === 'mail' && item.nature === 'service') return 'service-mail'
-  if (item.kind === 'appointment' && item.isCancelled) return 'cancelled'
+  if (isCancelled(item)) return 'cancelled'
   if (side === 'exchange') {
     if (isBlocked(item, rules)) return 'blocked'
     if (kind.onlyCategory !== undefined && !item.categories.includes(kind.onlyCategory)) return 'not-marked'
@@ -155,6 +155,10 @@ export function winnerOf(
 
 export function isPrivate(item: Item): boolean {
   return item.sensitivity === 'private' || item.sensitivity === 'confidential'
+}
+
+export function isCancelled(item: Item): boolean {
+  return item.kind === 'appointment' && item.isCancelled
 }
 
 /** True when nobody outside the company and its block list is on it. A letter to one free address is not blocked. */

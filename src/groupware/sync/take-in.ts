@@ -1,6 +1,6 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
-import { firmReasons, type SkipReason, skipReason } from '../plan/rules.ts'
+import { firmReasons, isCancelled, type SkipReason, skipReason } from '../plan/rules.ts'
 import { areEqualStamps, type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
@@ -45,9 +45,13 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
   const creations: SideItem[] = []
   const taken = new Set<string>()
   for (const item of open) {
-    const found = (candidates.get(item.id) ?? []).map(candidate =>
-      taken.has(candidate.item.id) ? { ...candidate, is: 'taken' as const, linkKey: undefined } : candidate,
-    )
+    // A person wants it back: what was cancelled is nothing to go back to.
+    const isWanted = waiting.get(item.id)?.isWanted === true
+    const found = (candidates.get(item.id) ?? [])
+      .filter(candidate => !(isWanted && isCancelled(candidate.item.item)))
+      .map(candidate =>
+        taken.has(candidate.item.id) ? { ...candidate, is: 'taken' as const, linkKey: undefined } : candidate,
+      )
     const plan = planNew(side, item, { skip: skips.get(item.id), candidates: found, mailbox: scope.mailbox })
     if (plan.do === 'skip') skipItem(round, side, item, plan.reason)
     if (plan.do === 'create') creations.push(item)
