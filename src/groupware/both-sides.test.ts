@@ -213,3 +213,28 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     },
   )
 })
+
+test.each([
+  ['put on', [], ['Account'], 'Contact'],
+  ['taken off', ['Account'], [], 'CorporateAccount'],
+] as const)('a contact stays what it is in the CRM when its category is %s', async (_, before, after, entity) => {
+  const both = await BothSides.start('EWS')
+  try {
+    const { surname, phones } = sampleContact
+    await both.put('exchange', { ...sampleContact, categories: before })
+    await both.settle('contact')
+    await both.edit('exchange', 'contact', surname, { categories: after })
+    await both.settle('contact')
+    await both.edit('exchange', 'contact', surname, { phones: { ...phones, mobile: '4711' } })
+    await both.settle('contact')
+    const { store } = both.c4c.twin
+    expect(store.all(store.kind(entity)).map(({ values }) => values['Mobile'])).toEqual(['4711'])
+    expect(both.decisions.map(({ what, side }) => `${what} ${side}`)).toEqual(['created crm', 'updated crm'])
+    // Without its memory the sync finds nothing that differs either.
+    await both.store.forget(scopeOf('contact'))
+    await both.settle('contact')
+    expect(both.decisions.filter(({ what }) => what === 'updated' || what === 'refused')).toHaveLength(1)
+  } finally {
+    await both.stop()
+  }
+})

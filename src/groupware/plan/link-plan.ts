@@ -83,7 +83,7 @@ export function planLink(
   const winner = winnerOf(kindRules.conflict, exchange, crm)
   const merge = mergeItems({
     base: link.base,
-    exchange: context.common(exchange.item),
+    exchange: context.common(asInCrm(exchange.item, crm.item)),
     crm: context.common(crm.item),
     pending: link.pending,
     winner,
@@ -100,6 +100,11 @@ export function planLink(
     conflicts: merge.conflicts,
     winner,
   }
+}
+
+/** A category says what a new contact becomes in the CRM; from then on it is what it became. */
+function asInCrm(item: Item, crm: Item): Item {
+  return item.kind === 'contact' && crm.kind === 'contact' ? { ...item, party: crm.party } : item
 }
 
 /** One half is gone. A deletion beats an edit of the other half. */
