@@ -9,7 +9,7 @@ import { appointment, contact, mail, series, task, wholeDays } from './ews/items
 import { schemaFaultsOf } from './ews/schema-world.ts'
 import { EwsDriver } from './ews-driver.ts'
 import { type Appointment, type Contact, type Item, type ItemKind, itemKinds, type Task } from './plan/items.ts'
-import { anyItem, samples } from './sample-items-world.ts'
+import { anyItem, samples, weekly } from './sample-items-world.ts'
 
 const mailbox = 'anna@contoso.example'
 const signal = new AbortController().signal
@@ -171,6 +171,24 @@ describe('an update', () => {
     expect(read?.item).toMatchObject({ subject: 'Serie' })
     expect(read?.item).toHaveProperty('exceptions', after.exceptions)
     expect(outcome).toEqual({ state: 'done', id: before.id, version: read?.version, identity: null })
+  })
+
+  test('of an occurrence over the night in which clocks are changed leaves its end where they say', async () => {
+    const when = { start: '2026-10-17T18:00:00Z', end: '2026-10-18T04:00:00Z', exceptions: {} }
+    const recurrence = { ...weekly, days: ['saturday'], firstDay: '2026-10-17' } as const
+    const before = await create({ ...appointment, ...when, subject: 'On call', recurrence }, 'CRM u4')
+    const exceptions = { '2026-10-24T18:00:00Z': { subject: 'On call, Ben' } }
+    const after: Appointment = { ...(before.item as Appointment), exceptions }
+    const change = { id: before.id, version: before.version, before: before.item, after, fields: ['exceptions'] }
+    await driver.update(scope('appointment'), [{ ...change, mark: undefined }], signal)
+    const { xml = '' } =
+      twin
+        .mailbox(mailbox)
+        .items('calendar')
+        .find(({ id }) => id === before.id) ?? {}
+    expect(/<t:ModifiedOccurrences>.*<t:End>(.*?)<\/t:End>/.exec(xml)?.[1]).toBe('2026-10-25T05:00:00Z')
+    const [read] = await driver.read(scope('appointment'), [before.id], signal)
+    expect(read?.item).toHaveProperty('exceptions', exceptions)
   })
 
   test('to what was changed or deleted meanwhile says so', async () => {

@@ -6,7 +6,7 @@ import { zoneOfDefinition } from '../../protocols/ews/zone-definition.ts'
 import { dayBeginningAt, instantOfLocal } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
-import { numbersOf } from '../occurrences.ts'
+import { endOf, numbersOf } from '../occurrences.ts'
 import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
 import {
   bodyField,
@@ -77,13 +77,12 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
     location: readLine(item, 'Location'),
     body: plainBody(readBody(item)),
   }
+  const when = { start: moment(startMs), end: moment(endMs), isAllDay, zone }
+  const endOfOccurrence = (original: Moment) => endOf({ ...when, recurrence: null }, original)
   return {
     kind: 'appointment',
     subject: core.subject,
-    start: moment(startMs),
-    end: moment(endMs),
-    isAllDay,
-    zone,
+    ...when,
     location: core.location,
     body: core.body,
     showAs: free === 'Free' ? 'free' : free === 'Tentative' ? 'tentative' : free === 'OOF' ? 'away' : 'busy',
@@ -96,19 +95,19 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
     attendees,
     attachments: readAttachments(item).map(({ isItem: _, ...facts }) => facts),
     recurrence: recurrence ? fromEws(recurrence) : null,
-    exceptions: recurrence ? readExceptions(item, occurrences, { ...core, moment, lengthMs: endMs - startMs }) : {},
+    exceptions: recurrence ? readExceptions(item, occurrences, { ...core, moment, endOfOccurrence }) : {},
   }
 }
 
 interface SeriesFacts extends Pick<Appointment, 'subject' | 'location' | 'body'> {
   readonly moment: (ms: number) => Moment
-  readonly lengthMs: number
+  readonly endOfOccurrence: (original: Moment) => Moment
 }
 
 function readExceptions(
   item: XmlElement,
   occurrences: ReadonlyMap<string, XmlElement>,
-  { subject, location, body, moment, lengthMs }: SeriesFacts,
+  { subject, location, body, moment, endOfOccurrence }: SeriesFacts,
 ): Appointment['exceptions'] {
   const exceptions: Record<Moment, Exception> = {}
   for (const each of childOf(item, 'DeletedOccurrences')?.children ?? []) {
@@ -116,17 +115,18 @@ function readExceptions(
     if (!Number.isNaN(at)) exceptions[moment(at)] = { isDeleted: true }
   }
   for (const each of childOf(item, 'ModifiedOccurrences')?.children ?? []) {
-    const original = millisOf(textOf(each, 'OriginalStart'))
-    if (Number.isNaN(original)) continue
+    const originalMs = millisOf(textOf(each, 'OriginalStart'))
+    if (Number.isNaN(originalMs)) continue
+    const original = moment(originalMs)
     const own = occurrences.get(childOf(each, 'ItemId')?.attributes.get('Id') ?? '')
     const start = moment(millisOf(textOf(each, 'Start')))
     const end = moment(millisOf(textOf(each, 'End')))
-    const isMoved = start !== moment(original) || end !== moment(original + lengthMs)
+    const isMoved = start !== original || end !== endOfOccurrence(original)
     const exception: Exception = {
       ...(isMoved && { start, end }),
       ...(own && differing({ subject, location, body }, own)),
     }
-    if (Object.keys(exception).length > 0) exceptions[moment(original)] = exception
+    if (Object.keys(exception).length > 0) exceptions[original] = exception
   }
   return exceptions
 }
@@ -194,14 +194,13 @@ function writeAttendees(list: string, attendees: readonly Attendee[], role: Atte
 
 /** What is written to an occurrence that differs: what it does not say is as in the series. */
 export function writeException(item: Appointment, original: Moment, exception: Exception): readonly FieldChange[] {
-  const length = momentMs(item.end, item) - momentMs(item.start, item)
-  const start = exception.start === undefined ? momentMs(original, item) : momentMs(exception.start, item)
-  const end = exception.end === undefined ? start + length : momentMs(exception.end, item)
+  const start = exception.start ?? original
+  const end = exception.end ?? endOf({ ...item, zone: canonicalZone(item.zone) }, start)
   return [
     valueField('Subject', exception.subject ?? item.subject),
     bodyField(exception.body ?? item.body),
-    valueField('Start', instantOf(start)),
-    valueField('End', instantOf(end)),
+    valueField('Start', instantOf(momentMs(start, item))),
+    valueField('End', instantOf(momentMs(end, item))),
     textElementOrGone('Location', exception.location ?? item.location),
   ]
 }

@@ -1,5 +1,5 @@
 import { type EwsRecurrence, readRecurrence, startsOfSeries } from '../../protocols/ews/recurrence.ts'
-import { localTimeAt } from '../../protocols/time-zone/local-time.ts'
+import { instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import type { XmlElement } from '../../protocols/xml/xml-element.ts'
 import { EwsError } from './soap.ts'
@@ -41,7 +41,10 @@ export function occurrencesOf(item: TwinItem): readonly Occurrence[] {
   const start = timeOf(item.fields.get('Start'))
   if (!recurrence || Number.isNaN(start)) return []
   const zone = zoneOf(item)
-  const lengthMs = timeOf(item.fields.get('End')) - start
+  const wall = (ms: number) => Date.parse(`${localTimeAt(ms, zone)}Z`)
+  // Exchange keeps begin and end of a series as times of the clock on the wall (MS-OXOCAL, AppointmentRecurrencePattern).
+  const spanMs = wall(timeOf(item.fields.get('End'))) - wall(start)
+  const endOf = (from: number) => instantOfLocal(new Date(wall(from) + spanMs).toISOString(), zone)
   const wallTime = localTimeAt(start, zone).slice(11)
   const found: Occurrence[] = []
   for (const [index, originalStart] of startsOfSeries(recurrence, wallTime, zone, horizon).entries()) {
@@ -49,7 +52,7 @@ export function occurrencesOf(item: TwinItem): readonly Occurrence[] {
     if (item.deletedOccurrences.has(instance)) continue
     const own = item.exceptions.get(instance)
     const from = own?.has('Start') ? timeOf(own.get('Start')) : originalStart
-    const to = own?.has('End') ? timeOf(own.get('End')) : from + lengthMs
+    const to = own?.has('End') ? timeOf(own.get('End')) : endOf(from)
     found.push({ instance, originalStart, start: from, end: to, isException: own !== undefined })
   }
   return found
