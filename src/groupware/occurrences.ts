@@ -19,6 +19,11 @@ export function* startsOf(series: Series, from: Day, to: Day): Generator<Moment>
   }
 }
 
+/** When the last occurrence of a series that has an end begins by its pattern. */
+export function lastStartOf(series: Series): Moment | null {
+  return [...startsOf(series, '0000-01-01', '9999-12-31')].at(-1) ?? null
+}
+
 /** The numbers, from 1, of the occurrences that begin at these moments by the pattern of a series. */
 export function numbersOf(series: Series, originals: readonly Moment[]): ReadonlyMap<Moment, number> {
   const numbers = new Map<Moment, number>()

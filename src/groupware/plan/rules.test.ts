@@ -55,6 +55,8 @@ describe('what comes over from a mailbox', () => {
     ],
     ['an old series that goes on', series(null), undefined],
     ['an old series that ended', series('2026-02-01'), 'outside-window'],
+    ['an old series whose number of occurrences is over', series(null, 4), 'outside-window'],
+    ['an old series whose number of occurrences is not over', series(null, 400), undefined],
   ])('%s', (_what, item, reason) => {
     expect(skipReason('exchange', { item, folder: null }, context)).toBe(reason)
   })
@@ -105,7 +107,7 @@ test.each([
   expect(brakesDeletions(defaultRules.brake, { deletions, links })).toBe(isBraked)
 })
 
-function series(lastDay: string | null) {
+function series(lastDay: string | null, count: number | null = null) {
   const start = now - 300 * DAY
   return appointment({
     start: new Date(start).toISOString().replace('.000', ''),
@@ -119,7 +121,7 @@ function series(lastDay: string | null) {
       month: null,
       firstDay: '2026-01-26',
       lastDay,
-      count: null,
+      count,
     },
   })
 }

@@ -1,5 +1,6 @@
 import { DAY } from '../../kernel/time.ts'
 import type { Side } from '../drivers.ts'
+import { lastStartOf } from '../occurrences.ts'
 import type { Item, ItemKind, Recurrence } from './items.ts'
 
 /** What an organization, its profile or a user wants to have synced. */
@@ -185,5 +186,5 @@ function isOutside(item: Item, { pastMs, futureMs }: KindRules, now: number): bo
   if (item.kind !== 'appointment') return false
   if (futureMs !== undefined && Date.parse(item.start) > now + futureMs) return true
   if (!item.recurrence) return isTooOld(item.end)
-  return isTooOld(item.recurrence.lastDay)
+  return isTooOld(item.recurrence.count === null ? item.recurrence.lastDay : lastStartOf(item))
 }
