@@ -118,6 +118,23 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(crm.join()).toContain('"weekStart":"sunday"')
   })
 
+  test('a task that is cancelled in the CRM is done in the mailbox, and stays cancelled in the CRM', async () => {
+    await both.put('crm', sampleTask)
+    await both.settle('task')
+    const { store } = both.c4c.twin
+    const [row] = store.all(store.kind('Tasks'))
+    if (!row) throw new Error('it was not created')
+    store.change(row, { Status: '4' })
+    for (let count = 0; count < 3; count += 1) await both.settle('task')
+    expect((await both.find('exchange', 'task', sampleTask.subject)).item).toMatchObject({ status: 'completed' })
+    await both.edit('exchange', 'task', sampleTask.subject, { subject: 'Called off', completedDay: '2026-11-20' })
+    await both.settle('task')
+    expect(store.all(store.kind('Tasks'))[0]?.values).toMatchObject({ Subject: 'Called off', Status: '4' })
+    await both.edit('exchange', 'task', 'Called off', { status: 'open', percentComplete: 0, completedDay: null })
+    await both.settle('task')
+    expect(store.all(store.kind('Tasks'))[0]?.values).toMatchObject({ Status: '1' })
+  })
+
   test('people whom Exchange names by a path stay on the meeting, and out of the CRM', async () => {
     const gone = { address: '/o=contoso/ou=exchange/cn=recipients/cn=gone', name: 'Gone' } as const
     const role = { role: 'required', response: 'none' } as const

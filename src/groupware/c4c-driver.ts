@@ -351,7 +351,7 @@ class C4CDriver implements SideDriver {
 
   #changeOf(scope: Scope, { after, before, fields }: Update, row: C4CRow | undefined, known: C4CSeries | undefined) {
     const names = new Set(fields)
-    const { values, below } = changeValues(row, after, names, this.#codes)
+    const { values, below } = changeValues(row, { before, after }, names, this.#codes)
     const isSeries =
       after.kind === 'appointment' && before.kind === 'appointment' && (after.recurrence ?? before.recurrence)
     if (!isSeries || !row || after.kind !== 'appointment') return { values, below }

@@ -103,7 +103,7 @@ export function creationValues(item: Item, owner: Employee, files: readonly Json
 /** Values of the header, and writes below it. At least one value: the condition of a change hangs on the header. */
 export function changeValues(
   row: C4CRow | undefined,
-  item: Item,
+  { before, after: item }: { readonly before: Item; readonly after: Item },
   fields: ReadonlySet<string>,
   codes: C4CCodes,
 ): { readonly values: JsonObject; readonly below: readonly C4CWrite[] } {
@@ -116,7 +116,7 @@ export function changeValues(
       return { values: mailChanges(item, new Set([...fields, 'importance'])), below: [] }
     case 'task':
       return {
-        values: taskValues(item, new Set([...fields, 'subject'])),
+        values: taskValues(item, new Set([...fields, 'subject']), before.kind === 'task' ? before : undefined),
         below: row ? taskChanges(row, item, fields, codes) : [],
       }
     case 'contact': {

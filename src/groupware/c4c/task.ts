@@ -27,7 +27,10 @@ export function readTask({ values }: C4CRow, codes: C4CCodes): Task {
   }
 }
 
-export function taskValues(item: Task, fields: ReadonlySet<string>): JsonObject {
+/** Values of the header for these fields; `before` is what stands there, undefined for a new task. */
+export function taskValues(item: Task, fields: ReadonlySet<string>, before?: Task): JsonObject {
+  // A cancelled task reads as one that is completed: who changes something else of it leaves it cancelled.
+  const isStatus = before === undefined || before.status !== heldStatus(item.status)
   const isProgress = ['status', 'percentComplete', 'completedDay'].some(field => fields.has(field))
   return {
     ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
@@ -36,7 +39,7 @@ export function taskValues(item: Task, fields: ReadonlySet<string>): JsonObject 
       DueDateTime: midnightOf(item.dueDay),
     }),
     ...(isProgress && {
-      Status: statusCode(item.status),
+      ...(isStatus && { Status: statusCode(item.status) }),
       CompletionPercent: `${Math.min(100, Math.max(0, Math.round(item.percentComplete)))}`,
       CompletionDateTime: item.status === 'completed' ? midnightOf(item.completedDay) : null,
     }),
