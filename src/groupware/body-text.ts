@@ -9,6 +9,11 @@ export function plainLines(text: string): string {
     .trimEnd()
 }
 
+/** At most so many of the units that services count, without the half of a letter that takes two. */
+export function cutText(text: string, lettersMax: number): string {
+  return text.slice(0, lettersMax).replace(/[\uD800-\uDBFF]$/, '')
+}
+
 /** A body as text: for sides that hold no other. */
 export function asText({ type, content }: Body): Body {
   return { type: 'text', content: plainLines(type === 'text' ? content : textOfHtml(content)) }

@@ -135,6 +135,16 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(store.all(store.kind('Tasks'))[0]?.values).toMatchObject({ Status: '1' })
   })
 
+  test('a text that is too long for the CRM is cut between letters, also where a letter takes two places', async () => {
+    const surname = `${'y'.repeat(39)}😀`
+    await both.put('exchange', { ...sampleContact, surname })
+    await both.settle('contact')
+    const { store } = both.c4c.twin
+    expect(store.all(store.kind('Contact'))[0]?.values).toMatchObject({ LastName: 'y'.repeat(39) })
+    const { exchange, crm } = await both.common('contact')
+    expect(crm).toEqual(exchange)
+  })
+
   test('people whom Exchange names by a path stay on the meeting, and out of the CRM', async () => {
     const gone = { address: '/o=contoso/ou=exchange/cn=recipients/cn=gone', name: 'Gone' } as const
     const role = { role: 'required', response: 'none' } as const

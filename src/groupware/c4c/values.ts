@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow } from '../../protocols/c4c/client.ts'
+import { cutText } from '../body-text.ts'
 import type { Body, Day, Instant } from '../plan/items.ts'
 
 export function textAt(values: JsonObject, name: string): string {
@@ -60,5 +61,5 @@ export function bodyOf(text: string): Body {
 
 /** One line of at most so many letters, as a field of the service holds it. */
 export function lineOf(text: string, lettersMax: number): string {
-  return text.replace(/\s+/g, ' ').trim().slice(0, lettersMax).trim()
+  return cutText(text.replace(/\s+/g, ' ').trim(), lettersMax).trim()
 }

@@ -1,4 +1,4 @@
-import { asText, plainLines } from '../body-text.ts'
+import { asText, cutText, plainLines } from '../body-text.ts'
 import type { Body } from '../plan/items.ts'
 
 // What XML 1.0 has no place for (section 2.2), half surrogates among it.
@@ -15,11 +15,7 @@ export function lineOf(text: string, lettersMax: number): string {
     .replace(/\s*\n\s*/g, ' ')
     .replaceAll('\t', ' ')
     .trim()
-  // Half of a pair of surrogates is no letter.
-  return line
-    .slice(0, lettersMax)
-    .replace(/[\uD800-\uDBFF]$/, '')
-    .trimEnd()
+  return cutText(line, lettersMax).trimEnd()
 }
 
 /**
