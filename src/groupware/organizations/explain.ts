@@ -1,12 +1,12 @@
 import type { Side, SideItem } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
-import { type SyncRules, skipReason, skipWords } from '../plan/rules.ts'
-import { titleOf } from '../sync/context.ts'
+import { isPrivate, type SyncRules, skipReason, skipWords } from '../plan/rules.ts'
+import { otherSide, titleOf } from '../sync/context.ts'
 import type { SyncStore } from '../sync/sync-store.ts'
 import type { Drivers } from './access-test.ts'
 import type { Journal, JournalLine } from './journal.ts'
 import type { Mailbox } from './model.ts'
-import { isSynced } from './preview.ts'
+import { areHeld } from './preview.ts'
 import { itemKinds } from './rules-input.ts'
 import { scopeOf } from './scopes.ts'
 
@@ -58,12 +58,15 @@ export async function explainItem(
   }
   const findings: Finding[] = []
   for (const kind of itemKinds) {
-    if (!isSynced(kind, rules, drivers)) continue
+    if (!areHeld(kind, drivers)) continue
     const scope = scopeOf(mailbox, kind, rules, now)
+    const read = async (side: Side, id: string) => {
+      const [item] = await drivers[side].read(scope, [id], signal).catch((): readonly SideItem[] => [])
+      return item
+    }
     for (const side of ['exchange', 'crm'] as const) {
       for (const id of ids[side]) {
-        const [item] = await drivers[side].read(scope, [id], signal).catch((): readonly SideItem[] => [])
-        const finding = await findingOf({ store, rules, now, kind, side, scope }, id, item)
+        const finding = await findingOf({ store, rules, now, kind, side, scope, read }, id)
         if (finding) findings.push(finding)
       }
     }
@@ -79,6 +82,7 @@ async function findingOf(
     kind,
     side,
     scope,
+    read,
   }: {
     readonly store: SyncStore
     readonly rules: SyncRules
@@ -86,10 +90,11 @@ async function findingOf(
     readonly kind: ItemKind
     readonly side: Side
     readonly scope: ReturnType<typeof scopeOf>
+    readonly read: (side: Side, id: string) => Promise<SideItem | undefined>
   },
   id: string,
-  item: SideItem | undefined,
 ): Promise<Finding | undefined> {
+  const item = await read(side, id)
   const about = { kind, side, id, title: item ? titleOf(item.item) : '' }
   const [link] = await store.findLinks(scope, side, [id])
   if (link?.held) {
@@ -98,12 +103,14 @@ async function findingOf(
   }
   if (link?.role === 'follower') return { ...about, state: 'follower', text: skipWords['other-mailbox-leads'] }
   if (link) {
-    const other = side === 'exchange' ? link.crm.id : link.exchange.id
-    return {
-      ...about,
-      state: 'linked',
-      text: `It is synced with ${other}.${link.isDirty ? ' It is compared again in the next round.' : ''}`,
-    }
+    const other = otherSide(side)
+    const { id: otherId } = link[other]
+    const isKept = [item, await read(other, otherId)].some(half => half && isPrivate(half.item))
+    const reason = rules.kinds[kind].direction === 'off' ? 'kind-off' : isKept ? 'private' : undefined
+    const text = reason
+      ? `It is linked with ${otherId}, but nothing of it is synced now. ${skipWords[reason]}`
+      : `It is synced with ${otherId}.${link.isDirty ? ' It is compared again in the next round.' : ''}`
+    return { ...about, state: 'linked', text }
   }
   const [waiting] = await store.findWaiting(scope, side, [id])
   if (waiting) {
@@ -118,7 +125,9 @@ async function findingOf(
     return { ...about, state: 'let-go', text }
   }
   if (!item) return undefined
-  const reason = skipReason(side, item, { rules, now })
+  const name = side === 'exchange' ? item.identity : item.mark
+  const [twin] = name === null ? [] : await store.findByIdentity(scope, [name])
+  const reason = skipReason(side, item, { rules, now }) ?? (twin ? 'copy' : undefined)
   if (reason) return { ...about, state: 'stays-out', text: skipWords[reason] }
   return { ...about, state: 'due', text: 'No rule keeps it out; it comes over with the next round.' }
 }

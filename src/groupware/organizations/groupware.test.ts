@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DAY, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { skipWords } from '../plan/rules.ts'
 import { appointment } from '../sync/sides-world.ts'
 import { GroupwareWorld, organizationSettings, refusal, worldErrors } from './groupware-world.ts'
 
@@ -341,6 +342,32 @@ describe('before and after', () => {
     expect(JSON.stringify(groupware.logOf({ mailbox: 'ada@contoso.com', limit: 100 }))).not.toContain('Doctor')
     expect((await groupware.explain('ada@contoso.com', 'doctor')).findings).toEqual([])
     expect((await groupware.explain('ada@contoso.com', 'never heard of')).findings).toEqual([])
+  })
+
+  test('an explanation tells of copies, and of what is linked but does not go between the two now', async () => {
+    const ada = world.addPerson('ada@contoso.com')
+    const visit = ada.mailbox.add(appointment({ subject: 'Visit' }))
+    const groupware = await contosoWith('ada@contoso.com')
+    await activateAll()
+    await world.pass(2 * MINUTE)
+    const copy = ada.mailbox.add(appointment({ subject: 'Visit' }))
+    copy.uid = visit.uid
+    await world.pass(2 * MINUTE)
+    const findingsOf = async (id: string) => {
+      const { findings } = await groupware.explain('ada@contoso.com', id)
+      return findings.map(({ side, state, text }) => `${side} ${state}: ${text}`)
+    }
+    expect(await findingsOf(copy.id)).toEqual([`exchange stays-out: ${skipWords.copy}`])
+    ada.mailbox.edit(visit.id, item => ({ ...item, sensitivity: 'private' }) as typeof item)
+    await world.pass(2 * MINUTE)
+    const [made] = ada.crm.held.keys()
+    const linked = (why: 'private' | 'kind-off') => [
+      `exchange linked: It is linked with ${made}, but nothing of it is synced now. ${skipWords[why]}`,
+      `crm linked: It is linked with ${visit.id}, but nothing of it is synced now. ${skipWords[why]}`,
+    ]
+    expect(await findingsOf(visit.id)).toEqual(linked('private'))
+    await groupware.putMailbox('contoso', { address: 'ada@contoso.com' }, { appointment: { direction: 'off' } })
+    expect(await findingsOf(visit.id)).toEqual(linked('kind-off'))
   })
 
   test('the log of a mailbox is read page by page, newest first', async () => {

@@ -69,8 +69,13 @@ export async function previewMailbox(request: {
 }
 
 /** True when a kind is on and both sides can hold it. */
-export function isSynced(kind: ItemKind, rules: SyncRules, { exchange, crm }: Drivers): boolean {
-  return rules.kinds[kind].direction !== 'off' && exchange.abilities(kind).holds && crm.abilities(kind).holds
+export function isSynced(kind: ItemKind, rules: SyncRules, drivers: Drivers): boolean {
+  return rules.kinds[kind].direction !== 'off' && areHeld(kind, drivers)
+}
+
+/** True when both sides can hold items of a kind. */
+export function areHeld(kind: ItemKind, { exchange, crm }: Drivers): boolean {
+  return exchange.abilities(kind).holds && crm.abilities(kind).holds
 }
 
 /** The same side, on which nothing is done: every write is answered as if it had been. */
