@@ -42,3 +42,9 @@ test('a series in a zone that nobody knows stays on its days', () => {
     '2027-03-30T01:00:00Z',
   ])
 })
+
+test('somebody who works elsewhere counts as free, as over Graph: a move between the two changes nothing', () => {
+  const when = '<t:Start>2027-03-16T08:00:00Z</t:Start><t:End>2027-03-16T09:00:00Z</t:End>'
+  const free = '<t:LegacyFreeBusyStatus>WorkingElsewhere</t:LegacyFreeBusyStatus>'
+  expect(read(`${when}${free}`).showAs).toBe('free')
+})

@@ -51,6 +51,13 @@ const responses: Readonly<Record<string, Attendee['response']>> = {
   Decline: 'declined',
 }
 const showAs = { free: 'Free', tentative: 'Tentative', busy: 'Busy', away: 'OOF' } as const
+const showAsOf: Readonly<Record<string, Appointment['showAs']>> = {
+  Free: 'free',
+  // Somebody who works elsewhere can be reached: no reason to take the time for taken.
+  WorkingElsewhere: 'free',
+  Tentative: 'tentative',
+  OOF: 'away',
+}
 
 /** Ids of the occurrences that have to be read for the whole of a series. */
 export function exceptionIds(item: XmlElement): readonly string[] {
@@ -68,7 +75,6 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
   const endMs = millisOf(textOf(item, 'End'))
   const recurrence = readRecurrence(childOf(item, 'Recurrence'))
   const isReminded = textOf(item, 'ReminderIsSet') === 'true'
-  const free = textOf(item, 'LegacyFreeBusyStatus')
   const attendees = lists.flatMap(([list, role]) =>
     (childOf(item, list)?.children ?? []).flatMap(each => readAttendee(each, role)),
   )
@@ -85,7 +91,7 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
     ...when,
     location: core.location,
     body: core.body,
-    showAs: free === 'Free' ? 'free' : free === 'Tentative' ? 'tentative' : free === 'OOF' ? 'away' : 'busy',
+    showAs: showAsOf[textOf(item, 'LegacyFreeBusyStatus') ?? ''] ?? 'busy',
     importance: readImportance(item),
     sensitivity: readSensitivity(item),
     categories: readCategories(item),
