@@ -83,7 +83,7 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     for (const row of store.all(store.kind('Appointment'))) store.change(row, { LifeCycleStatusCode: '4' })
     await both.settle('appointment')
     expect(await decideHeld(both.store, scopeOf('appointment'), 'restore', both.now())).toBe(1)
-    const states = () => store.all(store.kind('Appointment')).map(({ values }) => values['LifeCycleStatusCode'])
+    const states = () => store.all(store.kind('Appointment')).map(({ values }) => String(values['LifeCycleStatusCode']))
     await both.settle('appointment')
     expect(states().toSorted()).toEqual(['1', '4'])
     expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)

@@ -358,7 +358,7 @@ describe('before and after', () => {
       return findings.map(({ side, state, text }) => `${side} ${state}: ${text}`)
     }
     expect(await findingsOf(copy.id)).toEqual([`exchange stays-out: ${skipWords.copy}`])
-    ada.mailbox.edit(visit.id, item => ({ ...item, sensitivity: 'private' }) as typeof item)
+    ada.mailbox.edit(visit.id, item => ({ ...item, sensitivity: 'private' }))
     await world.pass(2 * MINUTE)
     const [made] = ada.crm.held.keys()
     const linked = (why: 'private' | 'kind-off') => [
