@@ -266,6 +266,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     endpoints.mount(groupware.handle)
     const mailSender = (channel: string) =>
       alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
+    let isReady = false
+    const storeWatch = watchStore(store, clock, error => {
+      isReady = false
+      log.error('hub.store-lost', { code: error.code, text: error.message, next: error.next })
+      options.onLost?.(error)
+    })
+    undo.push(async () => storeWatch.end())
     const monitor = createMonitor({
       engine,
       store,
@@ -280,18 +287,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       organizations: () => groupware.opened()?.watched() ?? [],
       groupwareFailure: groupware.failure,
+      storeFailure: storeWatch.failure,
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
     callers.onRefused(reason => monitor.metrics.callerRefused(reason))
 
-    let isReady = false
-    const endWatch = watchStore(store, clock, error => {
-      isReady = false
-      log.error('hub.store-lost', { code: error.code, text: error.message, next: error.next })
-      options.onLost?.(error)
-    })
-    undo.push(async () => endWatch())
     const api = createLateApi({
       engine: { ...engine, start: startFlow },
       store,

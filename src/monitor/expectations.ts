@@ -14,6 +14,7 @@ import {
   findQueueAge,
   findQuiet,
   findSetAside,
+  findStore,
 } from './findings.ts'
 import { Hearings } from './hearing.ts'
 import { findConnector, findLocation } from './location-findings.ts'
@@ -78,6 +79,8 @@ export interface ExpectationParts {
   readonly connectors?: WatchedConnectors | undefined
   readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
   readonly groupwareFailure?: (() => WatchedFailure | undefined) | undefined
+  /** Why the store takes nothing at present. */
+  readonly storeFailure?: (() => WatchedFailure | undefined) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }
@@ -96,6 +99,7 @@ export function createExpectations(parts: ExpectationParts) {
       const channels = finding.channels.length > 0 ? finding.channels : policy.channels
       await book.observe({ ...finding, channels })
     }
+    await guarded('store', () => report(findStore(parts.storeFailure?.())))
     const statuses = engine.flows()
     const running = new Set(statuses.map(({ flow }) => flow.name))
     probes.keepOnly(running)

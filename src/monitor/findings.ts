@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { DAY, formatDuration } from '../kernel/time.ts'
 import type { DeliveryRow, FlowCounts } from '../store/port.ts'
 import type { Finding } from './alerts/alert-book.ts'
-import type { ProbeEnd, WatchedCredential, WatchedError, WatchedFlow, WatchedLink } from './watched.ts'
+import type { ProbeEnd, WatchedCredential, WatchedError, WatchedFailure, WatchedFlow, WatchedLink } from './watched.ts'
 
 // From facts to findings: no clock, no store. Each function looks at one thing and says whether it is in trouble.
 
@@ -180,6 +180,22 @@ export function findFlowGone(name: string, counts: FlowCounts, since: number): F
       command: `isthmus message find --flow ${name}`,
     },
   )
+}
+
+/** The store takes nothing: no sender can hand over, and nothing that is done can be recorded. */
+export function findStore(failure: WatchedFailure | undefined): Finding {
+  return {
+    id: 'store',
+    kind: 'store',
+    channels: [],
+    trouble: failure && {
+      since: failure.since,
+      what: `The hub takes in nothing and records nothing. ${failure.error.message}`,
+      turn: turnOf('hub'),
+      next: failure.error.next,
+      command: 'isthmus health',
+    },
+  }
 }
 
 /** A credential that does not work, or whose certificate ends soon. */

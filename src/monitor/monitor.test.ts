@@ -3,7 +3,9 @@ import { afterEach, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import { silentLog } from '../kernel/log.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
+import { storeErrors } from '../store/errors.ts'
 import type { DeliveryRow, FlowCounts } from '../store/port.ts'
+import type { StoreWatch } from '../store/watch-store.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { Alert } from './alerts/alert.ts'
 import { alertErrors } from './alerts/alert-errors.ts'
@@ -34,7 +36,10 @@ function watch(startMs?: number) {
     failed: FailedFlow[]
     names: string[]
     documents: ReadonlySet<string>
+    /** While it stands, nothing can be written. */
+    storeFailure: ReturnType<StoreWatch['failure']>
   } = {
+    storeFailure: undefined,
     names: ['orders'],
     documents: new Set(['orders']),
     counts: noCounts,
@@ -43,6 +48,7 @@ function watch(startMs?: number) {
     failed: [],
   }
   const told: string[] = []
+  const warned: string[] = []
   let failSends = 0
   const channel = (name: string) => ({
     name,
@@ -53,6 +59,10 @@ function watch(startMs?: number) {
   })
   const store = {
     ...records,
+    write: async (...record: Parameters<typeof records.write>) => {
+      if (facts.storeFailure) throw facts.storeFailure.error
+      return records.write(...record)
+    },
     counts: async () => facts.counts,
     find: async () => facts.rows,
     flowNames: async () => facts.names,
@@ -64,7 +74,7 @@ function watch(startMs?: number) {
       engine: stage.engine,
       store,
       clock,
-      log: silentLog,
+      log: { ...silentLog, warn: event => void warned.push(event) },
       version: '1.2.3',
       policy: defaultAlertPolicy,
       channels: new Map([
@@ -74,6 +84,7 @@ function watch(startMs?: number) {
       credentials: async () => facts.credentials,
       failedFlows: () => facts.failed,
       documents: async () => facts.documents,
+      storeFailure: () => facts.storeFailure,
     })
   let monitor = make()
   cleanups.push(() => monitor.close())
@@ -94,6 +105,7 @@ function watch(startMs?: number) {
     clock,
     facts,
     told,
+    warned,
     lookFor,
     restart,
     failNext(count: number) {
@@ -186,6 +198,21 @@ test('silence does not begin anew with each restart of the hub, but with a start
   other.run(flow)
   await other.lookFor(HOUR)
   expect(other.told).toEqual([])
+})
+
+test('a full disk is told of once in each channel, though the alert itself cannot be kept', async () => {
+  const world = watch()
+  const what =
+    'The hub takes in nothing and records nothing. The disk of the store is full or cannot be written: ENOSPC'
+  world.facts.storeFailure = { since: world.clock.now(), error: storeErrors.FULL({ text: 'ENOSPC' }) }
+  await world.lookFor(10 * MINUTE)
+  expect([...world.told, ...world.warned]).toEqual([`log: open: ${what}`, 'alert.not-kept', 'alert.not-kept'])
+  expect(world.monitor().alerts.list()).toMatchObject([{ kind: 'store', next: expect.stringContaining('Free space') }])
+  world.facts.storeFailure = undefined
+  await world.lookFor(5 * MINUTE)
+  expect(world.told.slice(1)).toEqual([`log: resolved: ${what}`])
+  await world.restart()
+  expect(world.monitor().alerts.list()).toMatchObject([{ id: 'store', state: 'resolved' }])
 })
 
 test('a link that is down for longer than the grace time is told with the words of its error', async () => {

@@ -32,6 +32,8 @@ export interface MonitorParts {
   /** Organizations whose mailboxes are synced. */
   readonly organizations?: (() => readonly WatchedOrganization[]) | undefined
   readonly groupwareFailure?: (() => WatchedFailure | undefined) | undefined
+  /** Why the store takes nothing at present. */
+  readonly storeFailure?: (() => WatchedFailure | undefined) | undefined
   /** Names of the flows that have a document, whether they run or not. */
   readonly documents: () => Promise<ReadonlySet<string>>
 }

@@ -5,11 +5,11 @@ import { watchStore } from './watch-store.ts'
 
 const settle = () => new Promise<void>(resolve => setImmediate(resolve))
 
-test('a store that is full for a while is not lost; one that takes nothing more is told once', async () => {
+test('a store that is full for a while is known as that and not lost; one that takes nothing more is told once', async () => {
   const clock = new SimulatedClock()
   const answers = [storeErrors.FULL({ text: 'ENOSPC' }), undefined, storeErrors.NOT_DURABLE({ text: 'EIO' })]
   const lost: string[] = []
-  watchStore(
+  const watch = watchStore(
     {
       async write() {
         const error = answers.shift()
@@ -20,8 +20,11 @@ test('a store that is full for a while is not lost; one that takes nothing more 
     clock,
     error => lost.push(error.code),
   )
-  await clock.advance(10_000, settle)
-  expect(lost).toEqual([])
+  const begun = clock.now()
+  await clock.advance(5_000, settle)
+  expect(watch.failure()).toMatchObject({ since: begun + 5_000, error: { code: 'STORE_FULL' } })
+  await clock.advance(5_000, settle)
+  expect([watch.failure(), ...lost]).toEqual([undefined])
   await clock.advance(60_000, settle)
   expect(lost).toEqual(['STORE_NOT_DURABLE'])
 })

@@ -11,19 +11,28 @@ const fatal: ReadonlySet<string> = new Set([
   storeErrors.CONNECTION_LOST.code,
 ])
 
-/** Writes a little now and then, to learn soon that the store is lost. The returned function ends it. */
-export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (error: HubError) => void): () => void {
+export interface StoreWatch {
+  /** Why nothing can be written, and since when; undefined while the store takes what it is given. */
+  failure(): { readonly since: number; readonly error: HubError } | undefined
+  end(): void
+}
+
+/** Writes a little now and then, to learn soon that the store takes nothing: for a while, or any more (`onLost`). */
+export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (error: HubError) => void): StoreWatch {
   let isOver = false
   let cancel = () => {}
+  let failure: ReturnType<StoreWatch['failure']>
   const later = () => {
     cancel = clock.after(everyMs, () => {
       store.write('hub', 'alive', clock.now()).then(
         () => {
+          failure = undefined
           if (!isOver) later()
         },
         (thrown: unknown) => {
           if (isOver) return
           const error = asHubError(thrown)
+          failure = { since: failure?.since ?? clock.now(), error }
           if (fatal.has(error.code)) onLost(error)
           else later()
         },
@@ -31,8 +40,11 @@ export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (e
     })
   }
   later()
-  return () => {
-    isOver = true
-    cancel()
+  return {
+    failure: () => failure,
+    end() {
+      isOver = true
+      cancel()
+    },
   }
 }

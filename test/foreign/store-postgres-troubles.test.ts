@@ -225,9 +225,9 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
         await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CONNECTION_LOST' })
         const lost = Promise.withResolvers<string>()
         const hurried: Clock = { ...systemClock, after: (_ms, run) => systemClock.after(10, run) }
-        const endWatch = watchStore(store, hurried, error => lost.resolve(error.code))
+        const watch = watchStore(store, hurried, error => lost.resolve(error.code))
         expect(await lost.promise).toBe('STORE_CONNECTION_LOST')
-        endWatch()
+        watch.end()
       } finally {
         if (!end) process.kill(Number(owner?.['pid']), 'SIGCONT')
       }

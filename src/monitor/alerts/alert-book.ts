@@ -1,3 +1,4 @@
+import { asHubError } from '../../kernel/error.ts'
 import type { Json } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, DAY, HOUR, MINUTE } from '../../kernel/time.ts'
@@ -71,12 +72,23 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
     await store.write(area, alert.id, asJson(alert))
   }
 
+  /** A store that takes nothing must not keep anybody from being told, of that least of all. */
+  async function keepIfPossible(alert: Alert): Promise<void> {
+    try {
+      await keep(alert)
+    } catch (thrown) {
+      // Carries on: it counts here as it is, and after a restart it is found anew if its trouble is still there.
+      const error = asHubError(thrown)
+      log.warn('alert.not-kept', { alert: alert.id, code: error.code, error: error.message })
+    }
+  }
+
   async function observe(finding: Finding): Promise<void> {
     const before = alerts.get(finding.id)
     if (finding.trouble) {
       calmSince.delete(finding.id)
       if (before?.state !== 'open') await raise(finding, finding.trouble, before)
-      else if (before.what !== finding.trouble.what) await keep({ ...before, ...textOf(finding.trouble) })
+      else if (before.what !== finding.trouble.what) await keepIfPossible({ ...before, ...textOf(finding.trouble) })
       return
     }
     if (before?.state !== 'open') return
@@ -93,7 +105,7 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
     const now = clock.now()
     const raises = [...(before?.raises ?? []).filter(at => now - at < flapLimits.withinMs), now]
     const { id, kind, flow, channels } = finding
-    await keep({
+    await keepIfPossible({
       id,
       kind,
       flow,
@@ -112,7 +124,7 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
     calmSince.delete(alert.id)
     // A channel that never heard of the trouble need not hear of its end.
     const untold = alert.channels.filter(channel => !alert.untold.includes(channel))
-    await keep({ ...alert, state: 'resolved', resolvedAt: clock.now(), isFlapping: false, untold })
+    await keepIfPossible({ ...alert, state: 'resolved', resolvedAt: clock.now(), isFlapping: false, untold })
   }
 
   async function resolveOthers(observed: ReadonlySet<string>): Promise<void> {
@@ -137,7 +149,7 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
     const present = alerts.get(alert.id)
     // While it was told, the state may have changed; then there is something new to tell.
     if (present?.state !== alert.state || present.raisedAt !== alert.raisedAt) return
-    await keep({ ...present, untold: present.untold.filter(name => name !== channel) })
+    await keepIfPossible({ ...present, untold: present.untold.filter(name => name !== channel) })
   }
 
   return {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 const alertKinds = [
+  'store',
   'quiet',
   'probe',
   'link-down',
