@@ -30,6 +30,9 @@ test('an entry is written, read, listed and forgotten, and the audit log knows',
     code: 0,
     out: 'BAR303/00 ü is kept in accounts (revision 1).\n',
   })
+  await isthmus('keymap', 'set', 'accounts', 'long', '12345678901234567')
+  expect((await isthmus('keymap', 'get', 'accounts', 'long')).out).toMatch(/^Value: +12345678901234567$/m)
+  await isthmus('keymap', 'delete', 'accounts', 'long')
   await isthmus('keymap', 'set', 'accounts', '1001', 'plain text')
   expect((await isthmus('keymap', 'get', 'accounts', 'BAR303/00 ü')).out).toMatch(/^Value: +\{"id":"a"\}$/m)
   expect((await isthmus('keymap', 'list')).out).toMatch(/^accounts +2$/m)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { parseExact } from '../kernel/json.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
@@ -68,7 +69,9 @@ export function keyMapCommands(program: Command, cli: Cli): void {
 
   keymap
     .command('set <map> <key> <value>')
-    .description('writes an entry; a value that is JSON is kept as that, anything else as text')
+    .description(
+      'writes an entry; a value that is JSON is kept as that, anything else (and a number of too many digits) as text',
+    )
     .option('--expected <revision>', 'only when it still has this revision; 0: only when there is none')
     .action(async (map: string, key: string, value: string, options: { expected?: string }, command: Command) => {
       const body = {
@@ -102,7 +105,7 @@ export function keyMapCommands(program: Command, cli: Cli): void {
 
 function readValue(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown
+    return parseExact(text)
   } catch {
     // Most values are ids, which nobody wants to put into quotes.
     return text

@@ -150,7 +150,7 @@ function parseBody(bytes: Uint8Array, mediaType: string): unknown {
 function exactIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isInteger(value)) return value
   const source = context?.source
-  return source !== undefined && /^-?\d{16,19}$/.test(source) ? BigInt(source) : value
+  return source !== undefined && /^-?\d{16,100}$/.test(source) ? BigInt(source) : value
 }
 
 /** A JSON value for an expression: objects become Maps, everything else stays. */

@@ -1,5 +1,5 @@
 import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
-import type { Json, JsonObject } from '../kernel/json.ts'
+import { type Json, type JsonObject, parseExact } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 
@@ -36,7 +36,7 @@ export async function readText(body: Body, limits: Pick<Limits, 'parseBytes'>): 
   return decodeUtf8(await readBody(body, limits.parseBytes, 'reading a body into memory (parseBytes)'))
 }
 
-/** The body as JSON. Throws BODY_NOT_TEXT, BODY_TOO_LARGE. */
+/** The body as JSON, in which no digit is lost (`parseExact`). Throws BODY_NOT_TEXT, BODY_TOO_LARGE. */
 export async function readJson(body: Body, limits: Pick<Limits, 'parseBytes'>): Promise<Json> {
   return parseJson(await readText(body, limits))
 }
@@ -49,9 +49,9 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-export function parseJson(text: string): Json {
+export function parseJson(text: string, parse: (text: string) => Json = parseExact): Json {
   try {
-    return JSON.parse(text) as Json
+    return parse(text)
   } catch (cause) {
     throw bodyErrors.NOT_TEXT(
       { format: 'JSON', text: cause instanceof Error ? cause.message : String(cause) },

@@ -12,6 +12,48 @@ import { builtInSteps } from './built-in.ts'
 import { csvRecords, formatCsv, parseCsv } from './csv.ts'
 import { bodyText, message, nextOf, stepWorld } from './step-world.ts'
 
+describe('numbers that a double cannot hold', () => {
+  const id = '12345678901234567'
+  const long = '12345678901234567890'
+  const amount = '12345678901234567.25'
+  const body = heldBody(`[{"id":${id},"long":${long},"amount":${amount},"plain":1.5}]`, 'application/json')
+
+  test('go into CSV with every digit', async () => {
+    const world = await stepWorld([{ convert: { csv: 'from-json' } }])
+    expect(await bodyText(nextOf(await world.run(message({}, { body }))))).toBe(
+      `id,long,amount,plain\r\n${id},${long},${amount},1.5\r\n`,
+    )
+  })
+
+  test('come out of split and gather as text with every digit of an integer', async () => {
+    const world = await stepWorld([{ split: { each: 'message.body.map(line, [line.id, line.long])' } }, { gather: {} }])
+    expect(await bodyText(nextOf(await world.run(message({}, { body }))))).toBe(`[["${id}","${long}"]]`)
+  })
+
+  test('come as text into a module and out of an answer', async () => {
+    const { folder, remove } = await flowFolder({ 'map.ts': 'export default ([line]) => line' })
+    const mapped = await stepWorld([{ map: { module: './map.ts', json: true } }], { folder })
+    const line = { id, long, amount, plain: 1.5 }
+    expect(JSON.parse(await bodyText(nextOf(await mapped.run(message({}, { body })))))).toEqual(line)
+    await remove()
+    const answer = { headers: {}, type: 'application/json', body: body.held ?? new Uint8Array() }
+    const asked = await stepWorld(
+      [{ enrich: { from: { asking: { url: 'https://x' } }, into: 'found', take: 'answer.body[0]' } }],
+      { answer: () => ({ summary: 'ok', answer }) },
+    )
+    expect(nextOf(await asked.run(message({}))).attributes).toMatchObject({ found: line })
+  })
+
+  test('are numbers for validate, which hands nothing on', async () => {
+    const { folder, remove } = await flowFolder({
+      's.json': '{"type":"array","items":{"type":"object","properties":{"amount":{"type":"number"}}}}',
+    })
+    const world = await stepWorld([{ validate: { schema: './s.json' } }], { folder })
+    expect(await bodyText(nextOf(await world.run(message({}, { body }))))).toContain(amount)
+    await remove()
+  })
+})
+
 describe('map', () => {
   test('sets headers, attributes and body; kinds are kept', async () => {
     const set = {

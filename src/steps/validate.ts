@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { expressionSchema } from '../flow/expression-schema.ts'
 import { defineStep } from '../flow/step.ts'
 import { defineErrors } from '../kernel/error.ts'
-import { readJson } from './change-message.ts'
+import { parseJson, readText } from './change-message.ts'
 import { conditionErrors, endWay, holds, otherwise, reasonTemplate } from './condition.ts'
 
 const validateErrors = defineErrors('VALIDATE', {
@@ -84,7 +84,8 @@ export const validate = defineStep({
         const scope = run.scope(message)
         const found: string[] = []
         if (schema) {
-          const checked = schema.safeParse(await readJson(message.body, limits))
+          // To a schema a number is one however long, and nothing of what is read here goes on.
+          const checked = schema.safeParse(parseJson(await readText(message.body, limits), JSON.parse))
           if (!checked.success) found.push(...checked.error.issues.map(wordFinding))
         }
         for (const rule of config.rules ?? []) {

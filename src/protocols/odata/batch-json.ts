@@ -1,6 +1,6 @@
-import type { Json, JsonObject } from '../../kernel/json.ts'
+import { type Json, type JsonObject, parseExact } from '../../kernel/json.ts'
 import { type BatchAnswer, type BatchForm, BatchMismatch, type BatchPart, type BatchResult, isOk } from './batch.ts'
-import { isGroup, isList, parseExact } from './json.ts'
+import { isGroup, isList } from './json.ts'
 
 /** A batch as JSON (OData JSON Format 4.01 section 19), changesets as atomicity groups. */
 export function jsonBatch(parts: readonly BatchPart[]): BatchForm {
