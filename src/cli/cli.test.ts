@@ -397,6 +397,12 @@ const wrongConfigs: [string, string, string][] = [
   ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
   ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
   ['a channel that is not there', 'alerts:\n  default: [log, on-cal]\n', 'isthmus.yaml:2:18'],
+  [
+    'a mail channel whose server has an unknown key',
+    'alerts: { channels: { post: { mail: { from: a@b.example, to: [c@d.example], server: { host: mx, tls: no } } } } }\n',
+    'alerts.channels.post.mail.server: Unrecognized key: "tls"',
+  ],
+  ['a look at no interval', 'alerts:\n  look-every: 0s\n', 'isthmus.yaml:2:15'],
   ['a folder of flows that is not there', 'flows: [flows, cost]\n', 'cost, which isthmus.yaml names under flows'],
   ['a file that is not there', 'trust: [ca.pem]\n', 'ca.pem, which isthmus.yaml names under trust'],
   ['an authority that is none', 'trust: [isthmus.yaml]\n', 'it holds no certificate'],

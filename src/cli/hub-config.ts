@@ -4,6 +4,7 @@ import { signingAlgorithms } from '../auth/token-server/token-limits.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
+import { SECOND } from '../kernel/time.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
 import { adminSignIn } from './admin-section.ts'
@@ -82,7 +83,10 @@ const alerts = z
   .strictObject({
     channels: z.record(z.string(), channel).default({}).meta({ description: 'Channels by name; log is always there.' }),
     default: z.array(z.string()).default(['log']).meta({ description: 'Channels for flows that name none.' }),
-    'look-every': duration.default(defaultAlertPolicy.lookEveryMs).meta({ description: 'How often all is looked at.' }),
+    'look-every': duration
+      .refine(ms => ms >= SECOND, 'at least 1s')
+      .default(defaultAlertPolicy.lookEveryMs)
+      .meta({ description: 'How often all is looked at.' }),
     'link-down': duration
       .default(defaultAlertPolicy.linkDownMs)
       .meta({ description: 'How long a link may be down, or something stay undone on it.' }),

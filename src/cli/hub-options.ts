@@ -51,7 +51,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
       channels: alerts.default,
     },
     alertChannels: alerts.channels,
-    alertMailServers: mailServers(config),
+    alertMailServers: await mailServers(config),
     log: {
       level: log.level,
       format: log.format === 'auto' ? (isTerminal ? 'text' : 'json') : log.format,
@@ -163,12 +163,22 @@ function flowFiles(path: string, isUsual: boolean): readonly string[] {
   )
 }
 
-function mailServers({ alerts }: HubConfig): Readonly<Record<string, AlertMailServer>> {
-  const servers = Object.entries(alerts.channels).flatMap(([name, channel]) =>
-    'mail' in channel ? [[name, channel.mail.server] as const] : [],
-  )
-  // Checked by the smtp receiver itself when the first alert is sent through it.
-  return Object.fromEntries(servers) as unknown as Readonly<Record<string, AlertMailServer>>
+/** Mail servers of alert channels, as the smtp receiver has them; a mistake must not wait for the first alert. */
+async function mailServers({ alerts }: HubConfig): Promise<Readonly<Record<string, AlertMailServer>>> {
+  const servers: [string, AlertMailServer][] = []
+  for (const [name, channel] of Object.entries(alerts.channels)) {
+    if (!('mail' in channel)) continue
+    const { from, to, server } = channel.mail
+    const { smtpConfig } = await import('../adapters/smtp-config.ts')
+    const { error } = smtpConfig.safeParse({ ...server, from, to })
+    const [issue] = error?.issues ?? []
+    if (issue) {
+      const place = ['alerts.channels', name, 'mail.server', ...issue.path].join('.')
+      throw configErrors.WRONG({ text: `${place}: ${issue.message}.` })
+    }
+    servers.push([name, server as unknown as AlertMailServer])
+  }
+  return Object.fromEntries(servers)
 }
 
 /** Adapters of modules that isthmus.yaml names: whatever they export that is a sender or receiver. */

@@ -71,6 +71,7 @@ export interface ExpectationParts {
   readonly log: Log
   readonly book: AlertBook
   readonly policy: AlertPolicy
+  readonly channels: ReadonlyMap<string, unknown>
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   /** Keys of callers that have an end and were not revoked. */
   readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
@@ -96,8 +97,7 @@ export function createExpectations(parts: ExpectationParts) {
     const observed = new Set<string>()
     const report = async (finding: Finding) => {
       observed.add(finding.id)
-      const channels = finding.channels.length > 0 ? finding.channels : policy.channels
-      await book.observe({ ...finding, channels })
+      await book.observe({ ...finding, channels: channelsOf(finding) })
     }
     await guarded('store', () => report(findStore(parts.storeFailure?.())))
     const statuses = engine.flows()
@@ -127,6 +127,11 @@ export function createExpectations(parts: ExpectationParts) {
       }
     })
     await book.resolveOthers(observed)
+  }
+
+  /** Channels that the flow names. Where none of them is there, somebody has to hear of it all the same. */
+  function channelsOf({ channels }: Finding): readonly string[] {
+    return channels.some(name => parts.channels.has(name)) ? channels : [...channels, ...policy.channels]
   }
 
   async function lookAtConnectors(report: (finding: Finding) => Promise<void>): Promise<void> {

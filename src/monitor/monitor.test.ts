@@ -200,6 +200,17 @@ test('silence does not begin anew with each restart of the hub, but with a start
   expect(other.told).toEqual([])
 })
 
+test('a channel that isthmus.yaml does not know is made up for by the usual ones, so that somebody hears', async () => {
+  const world = watch()
+  world.run({ ...expecting({ quietMs: MINUTE }), alert: ['on-cal'] })
+  await world.lookFor(2 * MINUTE)
+  expect(world.told).toEqual(['log: open: Flow orders has taken in nothing for 1m.'])
+  expect(world.warned).toContain('alert.not-sent')
+  world.run({ ...expecting({ quietMs: MINUTE }), name: 'bills', alert: ['on-cal', 'ops'] })
+  await world.lookFor(2 * MINUTE)
+  expect(world.told.slice(1)).toEqual(['ops: open: Flow bills has taken in nothing for 1m.'])
+})
+
 test('a full disk is told of once in each channel, though the alert itself cannot be kept', async () => {
   const world = watch()
   const what =
