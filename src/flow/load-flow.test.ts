@@ -326,6 +326,7 @@ const mistakes: readonly [title: string, document: string, sentence: RegExp, sta
     /up-to, 1h\) is shorter/,
   ],
   ['a longest default wait below the first', `${base}delivery:\n  retry: { every: ▶2h }\n`, /up-to, 1h\) is shorter/],
+  ['a retry without a wait', `${base}delivery:\n  retry: { every: ▶0s, up-to: 0s }\n`, /longer than 0s, please/],
   ['an unknown key of retry', `${base}delivery:\n  retry: { ▶upto: 1h }\n`, /retry has no key "upto".*up-to\?/],
   [
     'a probe that overtakes itself',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../kernel/schema.ts'
+import { duration, someTime } from '../kernel/schema.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from './adapter.ts'
 import { answeredStates, defaultRetention, type ReceiverNode, type StepNode } from './document.ts'
@@ -41,7 +41,7 @@ const expectation = z.strictObject({
 })
 
 const retry = z.strictObject({
-  every: duration
+  every: someTime
     .default(MINUTE)
     .meta({ description: 'Wait before the second attempt; it doubles each time.', examples: ['1m'] }),
   'up-to': duration.default(HOUR).meta({ description: 'The longest wait between two attempts.', examples: ['1h'] }),

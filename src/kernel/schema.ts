@@ -12,6 +12,9 @@ export const duration = z
   .transform(parseDuration)
   .meta({ title: 'duration', examples: ['30s', '4h'] })
 
+/** What would end everything before it begins, or never rest, is a mistake, and not a word for `never`. */
+export const someTime = duration.refine(ms => ms > 0, 'longer than 0s, please')
+
 /** A size in words (`50MiB`); the parsed value is bytes. */
 export const size = z
   .string()

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, host, size } from '../../kernel/schema.ts'
+import { duration, host, size, someTime } from '../../kernel/schema.ts'
 import { virtualHostProtocol } from '../wire.ts'
 
 const hostPort = z
@@ -9,9 +9,6 @@ const hostPort = z
   .transform(text => text.toLowerCase())
 
 const count = z.number().int().min(1)
-
-/** What would end everything before it begins is a mistake, and not a word for `never`. */
-const someTime = duration.refine(ms => ms > 0, 'longer than 0s, please')
 
 const target = z.union([
   hostPort.transform(address => ({ address, weight: 1, 'connections-max': 100 })),
