@@ -255,6 +255,28 @@ test('the log is shown, and followed until the person ends it', async () => {
   expect(await following).toMatchObject({ code: 130, out: expect.stringMatching(/first\n.*second/) })
 })
 
+test('a log that the hub ends is told of, so that nobody watches a log without lines', async () => {
+  const world = await open()
+  const following = isthmus(['log', '--follow', '--limit', '0'], {
+    world,
+    onOutput: text => void (text.includes('last') && world.close()),
+  })
+  const write = setInterval(() => world.logBook.log.info('last'), 20)
+  const followed = await following
+  clearInterval(write)
+  expect([followed.code, followed.err]).toEqual([3, expect.stringContaining('it ended its log')])
+})
+
+test('what was to be done before a message was skipped is no next step any more', async () => {
+  const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
+  const { id } = await world.accept('broken')
+  await world.engine().idle()
+  await isthmus(['message', 'skip', id, '--reason', 'a test'], { world })
+  const shown = await isthmus(['message', 'show', id], { world })
+  expect(shown.out).toMatch(/^State: +skipped$[\s\S]*^Error: .*550/m)
+  expect(shown.out).not.toMatch(/^Next:/m)
+})
+
 test('every error is a sentence and a next step with an exit code, never a stack', async () => {
   const world = await open()
   const cwd = await temporaryFolder()
@@ -263,11 +285,25 @@ test('every error is a sentence and a next step with an exit code, never a stack
   closing.push(async () => stranger.close())
   const strangerUrl = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`
   const { tokenFile } = world
+  // A page of a proxy that wants people to sign in first, and a hub that dies in the midst of an answer.
+  const proxy = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' })
+    if (request.url?.startsWith('/api/flows')) response.end('<!doctype html>')
+    else response.write('event: line\n', () => response.destroy())
+  })
+  await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+  closing.push(async () => proxy.close())
+  const beyond = { world: { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, tokenFile } }
   const cases: [number, string, readonly string[], Setting][] = [
     [2, 'unknown command', ['floww'], {}],
     [2, 'unknown option', ['flow', 'list', '--nothing'], {}],
     [3, 'No hub answers', ['flow', 'list'], { world: { url: 'http://127.0.0.1:1', tokenFile } }],
     [4, 'is no hub', ['flow', 'list'], { world: { url: strangerUrl, tokenFile } }],
+    [4, 'is no hub', ['flow', 'list'], beyond],
+    [4, 'is no hub', ['flow', 'start', 'x'], { world: { url: `${beyond.world.url}/api/flows`, tokenFile } }],
+    [3, 'No hub answers', ['log', '--follow'], beyond],
+    [3, 'No hub answers', ['message', 'body', 'x', '--out', 'half.bin'], { ...beyond, cwd }],
+    [3, 'No hub answers', ['health'], beyond],
     [2, 'unencrypted to hub.example', ['flow', 'list'], { world: { url: 'http://hub.example:8080', tokenFile } }],
     [2, 'cannot be read', ['flow', 'list'], { world: { url: world.url, tokenFile: join(cwd, 'none') } }],
     [4, 'not the one of this hub', ['flow', 'list'], { world, env: { ISTHMUS_TOKEN: 'wrong' } }],

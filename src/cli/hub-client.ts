@@ -16,8 +16,10 @@ export interface HubAddress {
 export interface HubClient {
   get(path: string, query?: Query): Promise<unknown>
   send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
-  /** The answer as it comes. */
+  /** The answer as it comes; what goes wrong while it is read belongs to `lost`. */
   open(path: string, query?: Query): Promise<Response>
+  /** Throws what it means that an answer broke off. */
+  lost(thrown: unknown): never
 }
 
 type Query = Readonly<Record<string, string | number | undefined>>
@@ -49,20 +51,31 @@ export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | '
   }
 
   function unreachable(thrown: unknown): never {
-    if (io.signal.aborted) throw thrown
-    const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
-    const text = cause instanceof Error ? cause.message : String(cause)
-    throw cliErrors.HUB_UNREACHABLE({ url: base, text }, { cause: thrown })
+    // fetch has a TypeError for all that goes wrong on the way; whatever else comes here is not the hub's.
+    if (io.signal.aborted || !(thrown instanceof TypeError)) throw thrown
+    const { message } = thrown.cause instanceof Error ? thrown.cause : thrown
+    throw cliErrors.HUB_UNREACHABLE({ url: base, text: message }, { cause: thrown })
+  }
+
+  async function readJson(response: Response): Promise<unknown> {
+    const text = await response.text().catch(unreachable)
+    if (text === '') return undefined
+    try {
+      return JSON.parse(text) as unknown
+    } catch (cause) {
+      // Such as the page of a proxy that wants people to sign in first.
+      throw cliErrors.NOT_A_HUB({ url: base, status: `${response.status}, and no JSON` }, { cause })
+    }
   }
 
   return {
     open,
-    get: async (path, query) => (await open(path, query)).json(),
+    lost: unreachable,
+    get: async (path, query) => readJson(await open(path, query)),
     async send(method, path, body) {
       const json = { 'content-type': 'application/json' }
       const init = body === undefined ? { method } : { method, headers: json, body: JSON.stringify(body) }
-      const text = await (await open(path, {}, init)).text()
-      return text === '' ? undefined : (JSON.parse(text) as unknown)
+      return readJson(await open(path, {}, init))
     },
   }
 }

@@ -42,11 +42,18 @@ export function logCommand(program: Command, cli: Cli): void {
         for (const line of readAnswer(z.object({ lines: z.array(lineAnswer) }), answer).lines) print(line)
         return
       }
-      const response = await cli.hub(command).open('/api/log', { ...query, follow: 'true' })
-      for await (const { event, data } of readEvents(response)) {
-        if (event === 'line') print(readAnswer(lineAnswer, JSON.parse(data)))
-        else cli.io.stderr.write(`(some lines were lost: ${data})\n`)
+      const hub = cli.hub(command)
+      const response = await hub.open('/api/log', { ...query, follow: 'true' })
+      try {
+        for await (const { event, data } of readEvents(response)) {
+          if (event === 'line') print(readAnswer(lineAnswer, JSON.parse(data)))
+          else cli.io.stderr.write(`(some lines were lost: ${data})\n`)
+        }
+      } catch (thrown) {
+        hub.lost(thrown)
       }
+      // Who watches must not take the end of the log for a hub without news.
+      hub.lost(new TypeError('it ended its log'))
     })
 }
 

@@ -72,7 +72,8 @@ export function messageCommands(program: Command, cli: Cli): void {
     .option('--out <file>', 'into this file instead of standard output')
     .action(async (id: string, options: { original?: boolean; first?: string; out?: string }, command: Command) => {
       const which = options.original ? 'original' : 'current'
-      const response = await cli.hub(command).open(pathOf(id, '/body'), { first: options.first, which })
+      const hub = cli.hub(command)
+      const response = await hub.open(pathOf(id, '/body'), { first: options.first, which })
       if (options.out !== undefined) {
         const file = await openNewFile(resolve(cli.io.cwd, options.out))
         try {
@@ -80,13 +81,17 @@ export function messageCommands(program: Command, cli: Cli): void {
         } catch (thrown) {
           // Half a body looks like a whole one.
           await unlink(file.path)
-          throw thrown
+          hub.lost(thrown)
         }
         return
       }
       // A body may hold anything; on a terminal it must not act.
-      if (cli.io.stdout.isTTY) cli.io.stdout.write(`${printableLines(await response.text())}\n`)
-      else for await (const chunk of response.body ?? []) cli.io.stdout.write(chunk as Uint8Array)
+      try {
+        if (cli.io.stdout.isTTY) cli.io.stdout.write(`${printableLines(await response.text())}\n`)
+        else for await (const chunk of response.body ?? []) cli.io.stdout.write(chunk as Uint8Array)
+      } catch (thrown) {
+        hub.lost(thrown)
+      }
     })
 
   message
@@ -186,7 +191,8 @@ function describe(message: z.output<typeof messageDetailView>): string {
       ['Terms', message.terms.length > 0 ? message.terms.join(' ') : undefined],
       ['Summary', message.summary],
       ['Error', error && `${error.message} (${error.code}, side ${error.side})`],
-      ['Next', error?.next],
+      // Nobody has to do anything more for a message that somebody gave up.
+      ['Next', message.state === 'skipped' ? undefined : error?.next],
     ]),
     table(['HEADER', 'VALUE'], Object.entries(message.headers)),
   ]
