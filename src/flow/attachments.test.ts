@@ -97,6 +97,18 @@ test.each([
   expect((await listAttachments(chunked(text, 7), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
 })
 
+test('an attachment is seen inside of 100 multiparts, and a mail of nothing but boundaries costs little', async () => {
+  const nested = Array.from(
+    { length: 100 },
+    (_unused, depth) => `Content-Type: multipart/mixed; boundary=b${depth}\r\n\r\n--b${depth}\r\n`,
+  ).join('')
+  const text = `${nested}Content-Disposition: attachment; filename=a.exe\r\n\r\nx\r\n`
+  expect((await listAttachments(chunked(text, 99), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
+  const started = performance.now()
+  await listAttachments(chunked(`${text}${'--\r\n'.repeat(1_000_000)}`, 65_536), {})
+  expect(performance.now() - started).toBeLessThan(3_000)
+})
+
 test.each([
   ['nothing at all', ''],
   ['a header without an end', 'Content-Type: multipart/mixed; boundary=a'],

@@ -5,8 +5,8 @@ import { type PartHeaders, readPartHeaders } from './part-headers.ts'
 /** A part of a mail that carries a file name or is marked as an attachment. */
 export type Attachment = Map<'name' | 'type' | 'size', string | number>
 
-/** Multiparts inside each other; deeper ones are not looked into. */
-const multipartDepthMax = 20
+/** Multiparts inside each other; deeper ones are not looked into. Mail programs and servers end well before. */
+const multipartDepthMax = 100
 /** Parts of one mail that are listed. */
 const attachmentsMax = 1_000
 /** The header of one part; the rest of a longer one is passed over. */
@@ -43,6 +43,8 @@ class PartScan {
   #header: string | undefined = ''
   #open: OpenPart | undefined
   readonly #boundaries: string[] = []
+  /** The boundaries, to tell at once the many lines that are none. */
+  #known: ReadonlySet<string> = new Set()
   readonly #found: Attachment[] = []
 
   push(chunk: Uint8Array): void {
@@ -84,7 +86,9 @@ class PartScan {
       return
     }
     const { boundary } = this.#endHeader(this.#header)
-    if (boundary && this.#boundaries.length < multipartDepthMax) this.#boundaries.push(`--${boundary}`.trimEnd())
+    if (!boundary || this.#boundaries.length >= multipartDepthMax) return
+    this.#boundaries.push(`--${boundary}`.trimEnd())
+    this.#known = new Set(this.#boundaries)
   }
 
   #endHeader(text: string): PartHeaders {
@@ -95,18 +99,18 @@ class PartScan {
   }
 
   #crossBoundary(line: string): boolean {
-    for (let depth = this.#boundaries.length - 1; depth >= 0; depth--) {
-      const boundary = this.#boundaries[depth]
-      if (boundary === undefined || (line !== boundary && line !== `${boundary}--`)) continue
-      // The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
-      if (this.#open && this.#open.headers.encoding !== 'base64') this.#open.bytes = Math.max(0, this.#open.bytes - 2)
-      this.#closePart()
-      const isLast = line !== boundary
-      this.#boundaries.length = isLast ? depth : depth + 1
-      this.#header = isLast ? undefined : ''
-      return true
-    }
-    return false
+    const opened = line.endsWith('--') ? line.slice(0, -2) : line
+    if (!this.#known.has(line) && !this.#known.has(opened)) return false
+    const next = this.#boundaries.lastIndexOf(line)
+    const last = opened === line ? -1 : this.#boundaries.lastIndexOf(opened)
+    // The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1).
+    if (this.#open && this.#open.headers.encoding !== 'base64') this.#open.bytes = Math.max(0, this.#open.bytes - 2)
+    this.#closePart()
+    const isLast = last > next
+    this.#boundaries.length = isLast ? last : next + 1
+    this.#known = new Set(this.#boundaries)
+    this.#header = isLast ? undefined : ''
+    return true
   }
 
   #closePart(): void {
