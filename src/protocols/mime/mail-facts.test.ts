@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { readMailHeader } from './header.ts'
 import { readMailFacts, readMessageId } from './mail-facts.ts'
 
@@ -64,6 +64,30 @@ test.each([
   ['Content-Type: multipart/mixed', false],
 ])('%s: automatic is %s', (line, isAutomatic) => {
   expect(facts('From: a@b.example', line).isAutomatic).toBe(isAutomatic)
+})
+
+describe('a date is the same on a machine in New York', () => {
+  beforeEach(() => void vi.stubEnv('TZ', 'America/New_York'))
+  afterEach(() => void vi.unstubAllEnvs())
+
+  test.each([
+    ['Sat, 21 Nov 2026 08:00:00 +0100', '2026-11-21T07:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00:00 +0100 CET', '2026-11-21T07:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00:00 EST', '2026-11-21T13:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00:00 Z', '2026-11-21T08:00:00.000Z'],
+    ['2026-11-21T08:00:00+01:00', '2026-11-21T07:00:00.000Z'],
+    // RFC 5322 section 4.3: a zone that is missing, or that nobody knows, says nothing.
+    ['Sat, 21 Nov 2026 08:00:00', '2026-11-21T08:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00', '2026-11-21T08:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00:00 CET', '2026-11-21T08:00:00.000Z'],
+    ['Sat, 21 Nov 2026 08:00:00 PM', '2026-11-21T20:00:00.000Z'],
+    ['Sat Nov 21 08:00:00 2026', '2026-11-21T08:00:00.000Z'],
+    ['2026-11-21T08:00:00', '2026-11-21T08:00:00.000Z'],
+    ['Thu, 99 Foo 99999 25:61:61 +9999', ''],
+    ['soon', ''],
+  ])('%s', (date, expected) => {
+    expect(facts(`Date: ${date}`).date).toBe(expected)
+  })
 })
 
 test.each([
