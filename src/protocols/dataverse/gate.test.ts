@@ -74,6 +74,18 @@ test('without a time in the answer it waits longer each time, and forgets that w
   expect(it.turns[4]?.turnedAway(undefined)).toBe(2 * SECOND)
 })
 
+test('a time that is over at once is no leave to go on without end', async () => {
+  const it = world({ concurrent: 1 })
+  await it.ask(1000)
+  const since = it.clock.now()
+  for (let index = 0; index < 100; index++) await it.advance(it.turns[index]?.turnedAway(0) ?? 0)
+  // No more than a few in each second.
+  expect(it.clock.now() - since).toBeGreaterThan(20 * SECOND)
+  it.turns[100]?.end()
+  await it.settle()
+  expect(it.turns[101]?.turnedAway(0)).toBeLessThan(10)
+})
+
 test('no five minutes have more requests than the budget', async () => {
   const it = world({ requests: 20 })
   await it.ask(100, never, HOUR)

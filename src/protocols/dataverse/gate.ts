@@ -38,6 +38,9 @@ const startConcurrent = 10
 /** What is waited where the other side names no time; it doubles while nothing gets through. */
 const firstWaitMs = SECOND
 const longestWaitMs = 5 * MINUTE
+/** The same where it names a time that is over at once: Retry-After: 0, or a date of a clock that runs behind. */
+const firstShortWaitMs = 1
+const longestShortWaitMs = SECOND / 4
 /** The window is counted in slices of this length. */
 const sliceMs = SECOND
 
@@ -60,6 +63,7 @@ export class Gate {
   #turnCount = 0
   #cutAfter = 0
   #waitMs = firstWaitMs
+  #shortWaitMs = firstShortWaitMs
   #cancelTimer = () => {}
 
   constructor(options: GateOptions) {
@@ -186,6 +190,7 @@ export class Gate {
   #speedUp(turn: number): void {
     if (turn <= this.#cutAfter) return
     this.#waitMs = firstWaitMs
+    this.#shortWaitMs = firstShortWaitMs
     this.#limit = Math.min(this.#most.concurrent, this.#limit + 1 / this.#limit)
   }
 
@@ -194,8 +199,13 @@ export class Gate {
       this.#limit = Math.max(1, this.#limit / 2)
       this.#cutAfter = this.#turnCount
       if (retryAfterMs === undefined) this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
+      else if (retryAfterMs < firstWaitMs) this.#shortWaitMs = Math.min(this.#shortWaitMs * 2, longestShortWaitMs)
     }
-    this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? this.#waitMs))
+    const namedMs =
+      retryAfterMs !== undefined && retryAfterMs < firstWaitMs
+        ? Math.max(retryAfterMs, this.#shortWaitMs)
+        : retryAfterMs
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + (namedMs ?? this.#waitMs))
   }
 
   #count(now: number): void {
