@@ -88,6 +88,14 @@ describe('a date is the same on a machine in New York', () => {
   ])('%s', (date, expected) => {
     expect(facts(`Date: ${date}`).date).toBe(expected)
   })
+
+  test('one of 100,000 blanks is none, and takes no time', () => {
+    const date = `Sat, 21 Nov 2026 08:00:00${' '.repeat(100_000)}!`
+    const began = performance.now()
+    expect(facts(`Date: ${date}`).date).toBe('')
+    // Read letter by letter over and over it took 20 seconds.
+    expect(performance.now() - began).toBeLessThan(5_000)
+  })
 })
 
 test.each([

@@ -23,6 +23,8 @@ export interface MailFacts {
 }
 
 const subjectLettersMax = 2_000
+/** A date with its comments; a longer one is none, and would take its time to read. */
+const dateLettersMax = 200
 /** More than a mail is sent to, so that none is left out without a word. */
 const addressesMax = 2_000
 
@@ -69,6 +71,7 @@ function readReturnPath(value: string): string {
 }
 
 function readDate(value: string): string {
+  if (value.length > dateLettersMax) return ''
   // A comment (`(CEST)`) is allowed behind the zone; Date.parse knows the rest of RFC 5322.
   const ms = Date.parse(withZone(value.replace(/\([^()]*\)/g, ' ').trim()))
   const isUsable = Number.isFinite(ms) && ms > Date.UTC(1970, 0, 1) && ms < Date.UTC(2200, 0, 1)
