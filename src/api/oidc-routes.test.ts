@@ -40,9 +40,11 @@ const cookieOf = (answer: Response) =>
     .filter(each => !each.endsWith('='))
     .join('; ')
 
+const begin = (world: ApiWorld) => fetch(`${world.url}/api/session/sign-in`, { redirect: 'manual' })
+
 /** The browser at the provider: where it is sent back to, and the cookie it has. */
 async function goToProvider(world: ApiWorld) {
-  const started = await fetch(`${world.url}/api/session/sign-in`, { redirect: 'manual' })
+  const started = await begin(world)
   expect(started.status).toBe(303)
   const authorized = await fetch(started.headers.get('location') ?? '', { redirect: 'manual' })
   const { pathname, search } = new URL(authorized.headers.get('location') ?? '')
@@ -133,4 +135,11 @@ test('with a console the way back leads to it, with the session', async () => {
   expect(await session.json()).toMatchObject({ administrator: { name: 'oidc:anna@contoso.com', roles: ['Operator'] } })
   const ways = await fetch(`${world.url}/api/session/ways`, { headers: { cookie: cookieOf(answer) } })
   expect(await ways.json()).toEqual({ setup: true, provider: true, hasCookie: true })
+})
+
+test('log-ins that others begin and never end keep nobody out', async () => {
+  const { world } = await open()
+  const { back, cookie } = await goToProvider(world)
+  for (let count = 0; count < 300; count++) expect((await begin(world)).status).toBe(303)
+  expect((await comeBack(back, cookie)).status).toBe(200)
 })

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { OidcLogIn } from '../auth/administrators/oidc-log-in.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { consolePath } from './console-routes.ts'
@@ -18,8 +17,7 @@ export function oidcRoutes(app: App, parts: ApiParts, logIn: OidcLogIn): void {
   app.get(oidcStartPath, hidden, async (request, reply) => {
     const unreadable = findReadable(request.headers, request.ip, publicUrl)
     if (unreadable) throw unreadable
-    const browser = randomBytes(32).toString('base64url')
-    const url = await logIn.begin(browser)
+    const { url, browser } = await logIn.begin()
     // Lax, since the way back begins at another site.
     const cookie = `${signInCookie}=${browser}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax`
     return reply.header('set-cookie', cookie).redirect(url, 303)

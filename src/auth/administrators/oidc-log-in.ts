@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import {
   type AuthorizationServer,
   allowInsecureRequests,
@@ -7,7 +7,6 @@ import {
   ClientSecretBasic,
   calculatePKCECodeChallenge,
   discoveryRequest,
-  generateRandomCodeVerifier,
   getValidatedIdTokenClaims,
   None,
   processAuthorizationCodeResponse,
@@ -44,8 +43,8 @@ export interface ExternalAdministrator {
 }
 
 export interface OidcLogIn {
-  /** Where to send the browser; `browser` is a secret that only it has. Throws ADMIN_SIGN_IN_UNREACHABLE. */
-  begin(browser: string): Promise<string>
+  /** Where to send the browser, and a secret that it alone brings back. Throws ADMIN_SIGN_IN_UNREACHABLE. */
+  begin(): Promise<{ readonly url: string; readonly browser: string }>
   /** Uses a redirect up. Throws ADMIN_SIGN_IN_… errors. */
   finish(query: URLSearchParams, browser: string): Promise<ExternalAdministrator>
 }
@@ -53,18 +52,17 @@ export interface OidcLogIn {
 export const oidcLimits = {
   /** How long a person may take. */
   openForMs: 10 * MINUTE,
-  openMax: 200,
+  usedMax: 10_000,
   /** For each request to the identity provider. */
   requestMs: 10 * SECOND,
   nameLetters: 128,
   groups: 500,
 }
 
-interface Open {
+interface Begun {
+  readonly state: string
   readonly nonce: string
   readonly verifier: string
-  readonly browser: string
-  readonly until: number
 }
 
 interface OidcParts {
@@ -78,7 +76,11 @@ interface OidcParts {
 export function createOidcLogIn({ settings, credential, clock, redirectUri }: OidcParts): OidcLogIn {
   const issuer = new URL(settings.issuer)
   const client: Client = { client_id: settings.clientId }
-  const open = new Map<string, Open>()
+  // Of what is begun nothing is kept, so that nobody pushes out what others began: all of it follows from the browser's
+  // secret and this key, which nobody else has.
+  const key = randomBytes(32)
+  /** Until when a way back that was used would count. */
+  const used = new Map<string, number>()
   let known: Promise<AuthorizationServer> | undefined
   // Plain HTTP is for a provider on this very machine.
   const options = () => ({
@@ -97,16 +99,24 @@ export function createOidcLogIn({ settings, credential, clock, redirectUri }: Oi
     return known
   }
 
-  /** What belongs to a redirect; it is gone then. In another browser it stays open for the right one. */
-  function take(query: URLSearchParams, browser: string): { readonly state: string; readonly begun: Open } {
-    const state = query.get('state') ?? ''
-    const begun = open.get(state)
-    if (!begun || begun.until <= clock.now() || begun.browser !== digestOf(browser)) throw adminErrors.SIGN_IN_UNKNOWN()
-    open.delete(state)
-    return { state, begun }
+  function begunBy(browser: string): Begun {
+    const secretFor = (purpose: string) => createHmac('sha256', key).update(`${purpose} ${browser}`).digest('base64url')
+    return { state: secretFor('state'), nonce: secretFor('nonce'), verifier: secretFor('verifier') }
   }
 
-  async function exchange(query: URLSearchParams, state: string, { nonce, verifier }: Open) {
+  /** What belongs to a redirect; it is used up then. In another browser it stays open for the right one. */
+  function take(query: URLSearchParams, browser: string): Begun {
+    const begun = begunBy(browser)
+    const until = Number(browser.split('.')[0]) + oidcLimits.openForMs
+    const now = clock.now()
+    for (const [state, end] of used) if (end <= now || used.size >= oidcLimits.usedMax) used.delete(state)
+    const isOpen = now < until && query.get('state') === begun.state && !used.has(begun.state)
+    if (!isOpen) throw adminErrors.SIGN_IN_UNKNOWN()
+    used.set(begun.state, until)
+    return begun
+  }
+
+  async function exchange(query: URLSearchParams, { state, nonce, verifier }: Begun) {
     const server = await discover()
     const secret = settings.credential === undefined ? undefined : await credential(settings.credential)
     if (secret && secret.kind !== 'secret') {
@@ -132,17 +142,13 @@ export function createOidcLogIn({ settings, credential, clock, redirectUri }: Oi
   }
 
   return {
-    async begin(browser) {
+    async begin() {
       const server = await discover()
       if (server.authorization_endpoint === undefined) {
         throw adminErrors.SIGN_IN_UNREACHABLE({ issuer: settings.issuer, text: 'it names no authorization endpoint' })
       }
-      const now = clock.now()
-      for (const [state, { until }] of open) if (until <= now || open.size >= oidcLimits.openMax) open.delete(state)
-      const state = randomBytes(32).toString('base64url')
-      const nonce = randomBytes(32).toString('base64url')
-      const verifier = generateRandomCodeVerifier()
-      open.set(state, { nonce, verifier, browser: digestOf(browser), until: now + oidcLimits.openForMs })
+      const browser = `${clock.now()}.${randomBytes(32).toString('base64url')}`
+      const { state, nonce, verifier } = begunBy(browser)
       const url = new URL(server.authorization_endpoint)
       const parameters = {
         response_type: 'code',
@@ -155,11 +161,10 @@ export function createOidcLogIn({ settings, credential, clock, redirectUri }: Oi
         code_challenge_method: 'S256',
       }
       for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-      return url.href
+      return { url: url.href, browser }
     },
     async finish(query, browser) {
-      const { state, begun } = take(query, browser)
-      const claims = await exchange(query, state, begun).catch((cause: unknown) => {
+      const claims = await exchange(query, take(query, browser)).catch((cause: unknown) => {
         throw adminErrors.SIGN_IN_REFUSED({ text: textOf(cause) }, { cause })
       })
       const subject = claims?.sub ?? ''
@@ -188,10 +193,6 @@ function readGroups(claim: unknown): readonly string[] {
 /** It stands in the audit log. */
 function isPrintable(name: string): boolean {
   return name.length <= oidcLimits.nameLetters && /^[\p{L}\p{N}._@+-][\p{L}\p{N}._@+ -]*$/u.test(name)
-}
-
-function digestOf(secret: string): string {
-  return hash('sha256', secret, 'base64url')
 }
 
 function textOf(cause: unknown): string {

@@ -81,7 +81,7 @@ const ofSessions: { readonly [K in keyof typeof sessionLimits]: string } = {
 
 const ofLogIns: { readonly [K in keyof typeof oidcLimits]: string } = {
   openForMs: 'How long a log-in at an identity provider may take.',
-  openMax: 'Log-ins that are under way there; the oldest gives way.',
+  usedMax: 'Ways back from there that are remembered as used; the oldest is forgotten first.',
   requestMs: 'How long a request to the identity provider may take.',
   nameLetters: 'Length of a name that it vouches for.',
   groups: 'Groups that count.',
