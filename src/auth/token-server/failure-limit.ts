@@ -8,6 +8,8 @@ export class FailureLimit {
   readonly #windowMs: number
   readonly #clock: Clock
   readonly #failures = new Map<string, number[]>()
+  /** The last attempt of each key that has one under way. */
+  readonly #turns = new Map<string, Promise<void>>()
 
   constructor(limit: { readonly count: number; readonly windowMs: number }, clock: Clock) {
     this.#count = limit.count
@@ -32,9 +34,16 @@ export class FailureLimit {
     if (eldest !== undefined) this.#failures.delete(eldest)
   }
 
-  /** Takes the last one back: it was none. */
-  takeBack(key: string): void {
-    this.#failures.set(key, this.#recent(key).slice(0, -1))
+  /** One attempt of a key after the other, so that each knows how those before it ended. */
+  inTurn<T>(key: string, attempt: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(attempt)
+    const settled = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#turns.get(key) === settled) this.#turns.delete(key)
+      })
+    this.#turns.set(key, settled)
+    return turn
   }
 
   forget(key: string): void {

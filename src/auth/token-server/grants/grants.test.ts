@@ -81,6 +81,11 @@ describe('user and password', () => {
     expect((await world.ask(caller, wrongOf(20))).status).toBe(429)
   })
 
+  test('that are right may come all at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 12 }, () => world.ask(caller, form)))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200))
+  })
+
   test('guessed all at once are counted all at once', async () => {
     const guesses = Array.from({ length: 12 }, (_none, index) =>
       world.ask(caller, { ...form, password: `wrong${index}` }),
