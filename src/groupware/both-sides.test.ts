@@ -265,3 +265,39 @@ test.each([
     await both.stop()
   }
 })
+
+test('an appointment that the CRM gives to somebody else stands in both mailboxes, which do not quarrel over its mark', async () => {
+  const both = await BothSides.start('Graph')
+  const [ada, ben] = ['ada@contoso.com', 'ben@contoso.com'] as const
+  const settleFor = async (...people: readonly string[]) => {
+    for (const person of people) {
+      Object.assign(both.scope, { mailbox: person, owner: person })
+      await both.settle('appointment')
+    }
+  }
+  try {
+    await both.put('exchange', ofTheCrm)
+    await settleFor(ada, ben)
+    const { store } = both.c4c.twin
+    const [row] = store.all(store.kind('Appointment'))
+    const employee = store.all(store.kind('EmployeeBasicData')).find(({ values }) => values['Email'] === ben)
+    if (!row || !employee) throw new Error('it did not come over')
+    store.change(row, { OwnerPartyID: employee.values['BusinessPartnerID'] ?? null })
+    await settleFor(ben, ada, ben, ada)
+    const tag = () => store.all(store.kind('Appointment')).map(each => each.tag)
+    const before = [tag(), both.mailbox.writeCount()]
+    await settleFor(ben, ada, ben, ada)
+    expect([tag(), both.mailbox.writeCount()]).toEqual(before)
+    await both.edit('exchange', 'appointment', ofTheCrm.subject, { location: 'Berlin' })
+    await settleFor(ada, ben)
+    const { item } = await both.find('exchange', 'appointment', ofTheCrm.subject)
+    expect(item).toMatchObject({ location: 'Berlin' })
+    // Without its memory the hub finds all of them again.
+    for (const mailbox of [ada, ben]) await both.store.forget(scopeOf('appointment', { mailbox }))
+    await settleFor(ada, ben)
+    expect(tag()).toHaveLength(1)
+    expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+  } finally {
+    await both.stop()
+  }
+})

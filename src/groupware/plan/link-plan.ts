@@ -62,6 +62,8 @@ export function planLink(
   exchange: SideItem | undefined,
   crm: SideItem | undefined,
   context: PlanContext,
+  /** Another mailbox leads the item of the CRM as well, since its owner is another one now. */
+  isLedElsewhere = false,
 ): LinkPlan {
   const here = exchange ?? crm
   if (!here) return { do: 'forget' }
@@ -79,7 +81,9 @@ export function planLink(
   if (kindRules.direction !== 'to-crm' && isCancelled(crm.item) && !isCancelled(exchange.item)) {
     return planLoneHalf(link, 'exchange', kindRules)
   }
-  const isMarkedInCrm = context.crmHoldsMark && exchange.identity !== null
+  // The mark in the CRM is one: where it is another mailbox's, this one carries its own.
+  const isMarkedInCrm =
+    context.crmHoldsMark && exchange.identity !== null && !(isLedElsewhere && isMarkedOtherwise(exchange, crm))
   const winner = winnerOf(kindRules.conflict, exchange, crm)
   const merge = mergeItems({
     base: link.base,
@@ -100,6 +104,11 @@ export function planLink(
     conflicts: merge.conflicts,
     winner,
   }
+}
+
+/** Whether an item of the CRM names another item of a mailbox than this one. */
+export function isMarkedOtherwise({ identity }: SideItem, { mark }: SideItem): boolean {
+  return mark !== null && identity !== null && mark !== identity
 }
 
 /** A category says what a new contact becomes in the CRM; from then on it is what it became. */

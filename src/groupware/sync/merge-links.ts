@@ -1,5 +1,5 @@
 import type { Side, SideItem, Update, WriteOutcome } from '../drivers.ts'
-import { type LinkPlan, type PlannedWrite, planLink } from '../plan/link-plan.ts'
+import { isMarkedOtherwise, type LinkPlan, type PlannedWrite, planLink } from '../plan/link-plan.ts'
 import { absentStamp, type Stamps } from '../plan/stamps.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf } from './context.ts'
@@ -47,13 +47,14 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
     'crm',
     links.map(link => link.crm.id),
   )
+  const ledElsewhere = await findLedElsewhere(round, links, exchangeItems, crmItems)
   const waiting = await waitingOf(round, links)
   const endings: Endings = { putLinks: [], putWaiting: [], dropWaiting: [] }
   const jobs: Job[] = []
   for (const link of links) {
     const exchange = exchangeItems.get(link.exchange.id)
     const crm = crmItems.get(link.crm.id)
-    const plan = planLink(link, exchange, crm, round.plan)
+    const plan = planLink(link, exchange, crm, round.plan, ledElsewhere.has(link.crm.id))
     if (plan.do === 'merge' && exchange && crm) {
       if (!isStillRefused(round, waiting, exchange, crm)) {
         jobs.push({ link, exchange, crm, plan, failure: undefined, failedAt: 'crm' })
@@ -76,6 +77,23 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   }
   for (const job of jobs) settleJob(round, job, waiting, endings)
   await store.write(scope, endings)
+}
+
+/** Items of the CRM that carry the mark of another mailbox, which leads them, too. */
+async function findLedElsewhere(
+  { context: { store, scope }, plan }: Round,
+  links: readonly Link[],
+  exchangeItems: ReadonlyMap<string, SideItem>,
+  crmItems: ReadonlyMap<string, SideItem>,
+): Promise<ReadonlySet<string>> {
+  if (!plan.crmHoldsMark) return new Set()
+  const ids = links.flatMap(link => {
+    const exchange = exchangeItems.get(link.exchange.id)
+    const crm = crmItems.get(link.crm.id)
+    return exchange && crm && isMarkedOtherwise(exchange, crm) ? [crm.id] : []
+  })
+  const elsewhere = ids.length === 0 ? [] : await store.linksElsewhere(scope, ids)
+  return new Set(elsewhere.flatMap(({ role, crmId }) => (role === 'lead' ? [crmId] : [])))
 }
 
 async function writeHalves(round: Round, side: Side, jobs: readonly Job[]): Promise<void> {
