@@ -181,6 +181,24 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     })
   })
 
+  test('a mail stands in the CRM as it came; of its changes only the importance goes on, and the log says no more', async () => {
+    const body = { type: 'html', content: '<!-- from a phone --><b>Dear Ada,</b>' } as const
+    await both.put('exchange', { ...sampleMail, body, categories: [markCategory] })
+    await both.settle('mail')
+    await both.edit('exchange', 'mail', sampleMail.subject, { subject: 'Offer, by my own name' })
+    await both.settle('mail')
+    await both.store.forget(scopeOf('mail'))
+    await both.settle('mail')
+    expect(both.decisions.filter(({ what }) => what === 'updated' || what === 'conflict')).toEqual([])
+    const [{ item } = { item: sampleMail }] = await both.itemsOf('exchange', 'mail')
+    await both.edit('exchange', 'mail', titleOf(item), { importance: 'high' })
+    await both.settle('mail')
+    expect(both.decisions.flatMap(({ what, fields }) => (what === 'updated' ? [fields] : []))).toEqual([['importance']])
+    expect(await both.itemsOf('crm', 'mail')).toMatchObject([
+      { item: { subject: sampleMail.subject, importance: 'high' } },
+    ])
+  })
+
   test.each([
     ['answer of Cloud for Customer', 'crm', 'dropAfter'],
     ['answer of Exchange', 'exchange', 'dropAfter'],

@@ -111,9 +111,12 @@ export function isMarkedOtherwise({ identity }: SideItem, { mark }: SideItem): b
   return mark !== null && identity !== null && mark !== identity
 }
 
-/** A category says what a new contact becomes in the CRM; from then on it is what it became. */
+/** The item of a mailbox as far as it goes on with what it has become in the CRM. */
 function asInCrm(item: Item, crm: Item): Item {
-  return item.kind === 'contact' && crm.kind === 'contact' ? { ...item, party: crm.party } : item
+  // A category says what a new contact becomes; from then on it is what it became.
+  if (item.kind === 'contact' && crm.kind === 'contact') return { ...item, party: crm.party }
+  // A mail is kept as it came.
+  return item.kind === 'mail' && crm.kind === 'mail' ? { ...crm, importance: item.importance } : item
 }
 
 /** One half is gone. A deletion beats an edit of the other half. */
