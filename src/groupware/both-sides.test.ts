@@ -1,7 +1,14 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { HOUR } from '../kernel/time.ts'
+import { silentLog } from '../kernel/log.ts'
+import { MiB } from '../kernel/size.ts'
+import { HOUR, systemClock } from '../kernel/time.ts'
 import { BothSides, titleOf, ways } from './both-sides-world.ts'
+import { c4cDriverLimits } from './c4c-driver.ts'
 import { markCategory, scopeOf } from './graph-driver-world.ts'
+import type { Mailbox } from './organizations/model.ts'
+import { previewMailbox } from './organizations/preview.ts'
 import type { Item } from './plan/items.ts'
 import { sampleAppointment, sampleContact, sampleMail, sampleSeries, sampleTask, weekly } from './sample-items-world.ts'
 import { decideHeld } from './sync/held-deletions.ts'
@@ -315,6 +322,37 @@ test('an appointment that the CRM gives to somebody else stands in both mailboxe
     await settleFor(ada, ben)
     expect(tag()).toHaveLength(1)
     expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
+  } finally {
+    await both.stop()
+  }
+})
+
+test('a preview says of a mail whose files are too large that the CRM will refuse it', async () => {
+  const both = await BothSides.start('EWS')
+  try {
+    const bytes = c4cDriverLimits.attachmentBytes + MiB
+    const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes, isInline: false }]
+    const item = { ...sampleMail, categories: [markCategory], attachments }
+    const signal = new AbortController().signal
+    const openAttachment = () => Readable.from([Buffer.alloc(bytes)])
+    await both.mailbox.driver.create(scopeOf('mail'), [{ key: 'k', mark: null, item, openAttachment }], signal)
+    const address = 'ada@contoso.com'
+    const preview = await previewMailbox({
+      mailbox: { address, crmAddress: address, organization: 'contoso', state: 'active' } as Mailbox,
+      rules: both.rules,
+      drivers: { exchange: both.mailbox.driver, crm: both.c4c.driver },
+      clock: systemClock,
+      log: silentLog,
+      signal,
+      newKey: randomUUID,
+    })
+    expect(preview.items.map(({ what, error }) => [what, error?.code])).toEqual([
+      ['refused', 'C4C_ATTACHMENT_TOO_LARGE'],
+    ])
+    await both.settle('mail')
+    expect(both.decisions.map(({ what, error }) => [what, error?.code])).toEqual([
+      ['refused', 'C4C_ATTACHMENT_TOO_LARGE'],
+    ])
   } finally {
     await both.stop()
   }

@@ -7,7 +7,7 @@ import type { C4CEntity } from '../protocols/c4c/types.ts'
 import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
 import { Access, concernOf, readableMs } from './c4c/access.ts'
 import { type C4CCodes, deliveredCodes } from './c4c/codes.ts'
-import { filesOf } from './c4c/files.ts'
+import { filesOf, filesRefusal } from './c4c/files.ts'
 import {
   changeValues,
   creationValues,
@@ -70,6 +70,7 @@ export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
 
 class C4CDriver implements SideDriver {
   readonly side = 'crm'
+  readonly refusal = (item: Item) => filesRefusal(item, c4cDriverLimits.attachmentBytes)
   readonly #client: C4CClient
   readonly #codes: C4CCodes
   readonly #overlapMs: number

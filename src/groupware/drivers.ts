@@ -69,6 +69,8 @@ export interface SideDriver {
    * idempotency key (event.transactionId, CheckAppointmentByGroupwareID) `key` is it: the same for each repetition.
    */
   create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]>
+  /** Why `create` would refuse an item, as far as the item tells by itself; a preview asks, since it creates nothing. */
+  refusal?(item: Item): HubError | undefined
   /** Changes items only if they still have `version`. */
   update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
   /** Removes items; one that is gone already is `done`. `version` is a condition where the protocol has one. */

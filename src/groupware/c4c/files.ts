@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import { c4cErrors } from '../../protocols/c4c/errors.ts'
 import type { Creation } from '../drivers.ts'
+import type { Item } from '../plan/items.ts'
 import { fileCategory } from './codes.ts'
 
 /** The files of a new mail, with their bytes: they travel with it. Throws C4C_ATTACHMENT_TOO_LARGE. */
@@ -20,4 +21,15 @@ export async function filesOf({ item, openAttachment }: Creation, bytesMax: numb
     files.push({ CategoryCode: fileCategory, Name: name || 'attachment', MimeType: type, Binary })
   }
   return files
+}
+
+/** C4C_ATTACHMENT_TOO_LARGE for a mail whose files are too large by what its mailbox says of them. */
+export function filesRefusal(item: Item, bytesMax: number) {
+  if (item.kind !== 'mail') return undefined
+  let bytes = 0
+  for (const attachment of item.attachments) {
+    bytes += attachment.bytes
+    if (bytes > bytesMax) return c4cErrors.ATTACHMENT_TOO_LARGE({ name: attachment.name, bytes, bytesMax })
+  }
+  return undefined
 }

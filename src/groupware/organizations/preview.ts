@@ -91,7 +91,11 @@ function pretend(driver: SideDriver): SideDriver {
     read: (scope, ids, signal) => driver.read(scope, ids, signal),
     findByMark: (scope, marks, signal) => driver.findByMark(scope, marks, signal),
     findByIdentity: (scope, identities, signal) => driver.findByIdentity(scope, identities, signal),
-    create: async (_scope, items: readonly Creation[]) => items.map(() => done(`preview-${++count}`)),
+    create: async (_scope, items: readonly Creation[]) =>
+      items.map(({ item }): CreateOutcome => {
+        const error = driver.refusal?.(item)
+        return error ? { state: 'refused', error } : done(`preview-${++count}`)
+      }),
     update: async (_scope, changes) => changes.map(change => done(change.id)),
     remove: async (_scope, removals) => removals.map(removal => done(removal.id)),
     normalise: item => driver.normalise(item),
