@@ -264,8 +264,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     })
     undo.push(() => groupware.close())
     endpoints.mount(groupware.handle)
-    const mailSender = (channel: string) =>
-      alertMailSender(options.alertMailServers?.[channel], { connect, credentials, limits, clock, logBook })
+    const telling = new AbortController()
+    const mailParts = { connect, credentials, limits, clock, logBook, stop: telling.signal }
+    const mailSender = (channel: string) => alertMailSender(options.alertMailServers?.[channel], mailParts)
+    const channelParts = { log, clock, credential: credentials.lookup, stop: telling.signal, mailSender }
     let isReady = false
     const storeWatch = watchStore(store, clock, error => {
       isReady = false
@@ -280,7 +282,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       log,
       version,
       policy: { ...defaultAlertPolicy, ...options.alertPolicy },
-      channels: createChannels(options.alertChannels ?? {}, { log, clock, credential: credentials.lookup, mailSender }),
+      channels: createChannels(options.alertChannels ?? {}, channelParts),
       credentials: () => credentials.list(),
       serviceKeys: () => keysWithAnEnd(serviceUsers),
       failedFlows: () => failedFlows,
@@ -291,6 +293,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       documents: async () => new Set((await catalog.list()).map(({ name }) => name)),
     })
     undo.push(() => monitor.close())
+    undo.push(async () => telling.abort())
     callers.onRefused(reason => monitor.metrics.callerRefused(reason))
 
     const api = createLateApi({
@@ -399,6 +402,7 @@ interface MailParts {
   readonly limits: Limits
   readonly clock: Clock
   readonly logBook: LogBook
+  readonly stop: AbortSignal
 }
 
 /** Alert mails go out through the same SMTP receiver that flows use. */
@@ -408,14 +412,15 @@ function alertMailSender(server: AlertMailServer | undefined, parts: MailParts):
       import('./adapters/smtp.ts'),
       import('./monitor/alerts/alert-mail.ts'),
     ])
-    const stop = new AbortController()
+    const done = new AbortController()
+    const signal = AbortSignal.any([done.signal, parts.stop])
     const { log } = parts.logBook
     const config = smtp.config.parse({ ...server, from: mail.from, to: [...mail.to] })
     const receiver = await smtp.open({
       config,
       flow: 'alerts',
       log,
-      signal: stop.signal,
+      signal,
       clock: parts.clock,
       limits: parts.limits,
       connect: parts.connect,
@@ -427,13 +432,12 @@ function alertMailSender(server: AlertMailServer | undefined, parts: MailParts):
       const body = heldBody(composeMail(mail, now), 'message/rfc822')
       const message = { id: 'alert', headers: {}, attributes: {}, body, acceptedAt: now }
       const scope = { message, params: {}, flow: { name: 'alerts', stage: '' } }
-      const { signal } = stop
       const once = { intend: async () => {}, isFirst: async () => true }
       const effect = { key: 'alert', attempt: 1, isUnknown: false, scope, signal, ...once }
       return (await receiver.deliver(message, effect)).summary
     } finally {
       await receiver.close()
-      stop.abort()
+      done.abort()
     }
   }
 }

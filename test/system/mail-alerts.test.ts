@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { hurriedClock } from './hurried-clock.ts'
 import { type FlowChanges, invoices, mail, mailWorld, orders, stopWorlds, whenTestEnds } from './mail-world.ts'
+import { silentServer } from './silent-server.ts'
 import { webhookServer } from './webhook-server.ts'
 
 afterEach(stopWorlds)
@@ -66,6 +67,31 @@ describe('a link that is dead never looks like a quiet one', () => {
     expect(hook.calls[2]?.json).toMatchObject({ kind: 'quiet', state: 'resolved' })
     expect(mails()[1]?.octets?.toString()).toContain('Subject: [Isthmus] Resolved: ')
     expect(world.arrived()).toContain('order 1')
+  })
+
+  test('a hub stops at once while its channels hang, and tells them after its next start', async () => {
+    const silent = await silentServer()
+    whenTestEnds(() => silent.stop())
+    const world = await hurried(
+      { expect: { quiet: '3m' }, alert: ['duty', 'operations'] },
+      {
+        hub: () => ({
+          alertChannels: {
+            duty: { webhook: { url: `http://127.0.0.1:${silent.port}/` } },
+            operations: { mail: { from: 'hub@contoso.com', to: ['ops@s4.example'] } },
+          },
+          alertMailServers: {
+            operations: { host: '127.0.0.1', port: silent.port, security: 'none', timeouts: { greeting: '1h' } },
+          },
+        }),
+      },
+    )
+    await world.alert('quiet')
+    await world.until('both channels to hang', () => silent.callCount() >= 2)
+    const begun = performance.now()
+    await world.restart()
+    expect(performance.now() - begun).toBeLessThan(5_000)
+    await world.until('both channels to be told again', () => silent.callCount() >= 4)
   })
 
   test('a mailbox that is away for minutes raises an alert and is read again when it is back', async () => {

@@ -56,6 +56,7 @@ function channel(setting: ChannelSettings, extra: { value?: CredentialValue; mai
       log,
       clock,
       credential: async () => extra.value ?? { kind: 'secret', secret: 'webhook-secret' },
+      stop: new AbortController().signal,
       mailSender: () => async mail => {
         if (!extra.mails) throw new Error('421 try later')
         extra.mails.push(mail)

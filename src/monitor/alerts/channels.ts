@@ -26,6 +26,8 @@ export interface ChannelParts {
   readonly log: Log
   readonly clock: Clock
   readonly credential: CredentialLookup
+  /** Ends what is being sent: a channel that hangs must not keep the hub from stopping. */
+  readonly stop: AbortSignal
   /** Makes the sender of mails for one channel by its name. */
   readonly mailSender: (channel: string) => SendMail
 }

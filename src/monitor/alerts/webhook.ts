@@ -10,6 +10,12 @@ export interface WebhookSettings {
   readonly auth?: string | undefined
 }
 
+interface WebhookParts {
+  readonly clock: Clock
+  readonly credential: CredentialLookup
+  readonly stop: AbortSignal
+}
+
 const webhookLimits = {
   /** How long the other side may take to answer. */
   timeoutMs: 15 * SECOND,
@@ -23,14 +29,14 @@ export async function sendWebhook(
   channel: string,
   settings: WebhookSettings,
   alert: Alert,
-  { clock, credential }: { readonly clock: Clock; readonly credential: CredentialLookup },
+  { clock, credential, stop }: WebhookParts,
 ): Promise<void> {
   const body = JSON.stringify(webhookBody(alert))
   const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': 'isthmus' }
   if (settings.auth !== undefined) {
     headers['isthmus-signature'] = sign(body, await readSecret(channel, settings.auth, credential), clock.now())
   }
-  const status = await post(channel, settings.url, headers, body)
+  const status = await post(channel, settings.url, { headers, body, stop })
   if (status >= 200 && status < 300) return
   throw alertErrors.NOT_SENT({ channel, text: `the other side answered ${status}` })
 }
@@ -57,13 +63,19 @@ async function readSecret(channel: string, name: string, credential: CredentialL
   throw alertErrors.NOT_SENT({ channel, text: `credential ${name} is of kind ${value.kind}, not secret` })
 }
 
-async function post(channel: string, url: string, headers: Record<string, string>, body: string): Promise<number> {
+interface Post {
+  readonly headers: Record<string, string>
+  readonly body: string
+  readonly stop: AbortSignal
+}
+
+async function post(channel: string, url: string, { headers, body, stop }: Post): Promise<number> {
   try {
     // Loaded with the first alert that goes this way; most hubs never need it.
     const { request } = await import('undici')
     const { timeoutMs } = webhookLimits
     // Redirects are not followed: the address in isthmus.yaml is the one that was meant.
-    const signal = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stop])
     const response = await request(url, { method: 'POST', headers, body, headersTimeout: timeoutMs, signal })
     await response.body.dump()
     return response.statusCode
