@@ -113,7 +113,7 @@ export const apiErrors = defineErrors('API', {
     side: 'caller',
     retry: 'never',
     means: 'There is no flow document {flow}.',
-    next: 'List the flows with isthmus flow list; folders with flows are named under flows in isthmus.yaml.',
+    next: 'List the flows with isthmus flow list. A new document in one of the folders under flows in isthmus.yaml is known after the next start of the hub.',
   },
   TOO_MANY_FOLLOWERS: {
     side: 'caller',

@@ -308,6 +308,7 @@ test('every error is a sentence and a next step with an exit code, never a stack
     [2, 'cannot be read', ['flow', 'list'], { world: { url: world.url, tokenFile: join(cwd, 'none') } }],
     [4, 'not the one of this hub', ['flow', 'list'], { world, env: { ISTHMUS_TOKEN: 'wrong' } }],
     [4, 'no flow document nothing', ['flow', 'show', 'nothing'], { world }],
+    [4, 'known after the next start of the hub', ['flow', 'start', 'nothing'], { world }],
     [4, 'There is no delivery', ['message', 'show', 'nothing'], { world }],
     [2, 'not a duration', ['message', 'find', '--since', 'yesterday'], { world }],
     [2, 'It takes a whole number', ['message', 'find', '--limit', 'all'], { world }],
