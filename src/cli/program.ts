@@ -21,7 +21,10 @@ export async function runProgram(): Promise<void> {
     // A hub whose log nobody takes any more (a full disk, a reader that went away) goes on: mail is more than its log.
     if (isHub) return
     if (error.code === 'EPIPE') process.exit(0)
-    throw error
+    process.stderr.write(
+      `The output cannot be written: ${error.message}\nNext: Free space there, or write it elsewhere.\n`,
+    )
+    process.exit(exitCodes.unexpected)
   })
 
   process.exitCode = await run(process.argv.slice(2), {
