@@ -265,6 +265,7 @@ export class FolderReader {
       case 'accepted':
         this.#acceptedCount++
         this.#odd.hasTaken = true
+        this.#link.moved()
         this.#follow(mail.uid, taken.id)
         break
       case 'refused':

@@ -27,6 +27,8 @@ export class SenderWorld {
   /** What stays undone now. */
   stuck: HubError | undefined
   readonly ups: string[] = []
+  /** How often the link said that it brought something. */
+  moveCount = 0
   readonly memory = new Map<string, Json>()
   readonly known = new Map<string, Known>()
   credential: CredentialValue = { kind: 'basic', user: 'orders@contoso.com', password: 'pw' }
@@ -157,6 +159,7 @@ export class SenderWorld {
         await run({
           signal: this.#stop.signal,
           up: detail => void this.ups.push(detail),
+          moved: () => void this.moveCount++,
           trouble: error => void this.troubles.push(error),
           stuck: error => {
             if (error) this.troubles.push(error)

@@ -34,7 +34,7 @@ test('mails are handed over as they came, and moved once they were delivered', a
     },
   })
   expect(second).toMatchObject({ text: 'odd\n.\r\r\0 no header at all', terms: [], attributes: { from: '', to: [] } })
-  expect([world.troubles, world.downs]).toEqual([[], []])
+  expect([world.troubles, world.downs, world.moveCount]).toEqual([[], [], 2])
 })
 
 test('nothing is marked before the delivery has ended; then each mail goes where its end says', async () => {

@@ -92,6 +92,17 @@ test('what awaits a change is tried slowly, and at once when somebody changed so
   await it.stop()
 })
 
+test('a link that brings something each time is tried again soon, however soon it breaks', async () => {
+  const it = world(async (link, attempt) => {
+    link.up('logged in')
+    if (attempt < 4) link.moved()
+    throw hubErrors.UNEXPECTED({ text: 'reset' })
+  })
+  await it.advance(9 * SECOND)
+  expect(it.startsAt).toEqual([0, SECOND, 2 * SECOND, 3 * SECOND, 5 * SECOND, 9 * SECOND])
+  await it.stop()
+})
+
 test('a link that stood for a while begins its back-off anew', async () => {
   const it = world(async (link, attempt) => {
     if (attempt >= 4) link.up('logged in')

@@ -4,7 +4,7 @@ import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
 import type { Store } from '../store/port.ts'
 
 const backoffMs = { first: SECOND, upTo: 5 * MINUTE, awaitingChange: 5 * MINUTE }
-/** A link that stood this long begins its back-off anew. */
+/** A link that stood this long begins its back-off anew, and so does one that brought something. */
 const steadyMs = 30 * SECOND
 const leaseMs = 30 * SECOND
 
@@ -35,6 +35,7 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
   while (!signal.aborted) {
     const startedAt = clock.now()
     let upAt: number | undefined
+    let hasMoved = false
     const woken = supervision.wakeSignal()
     try {
       await withLease(supervision, linkSignal =>
@@ -43,6 +44,9 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
           up: detail => {
             upAt = clock.now()
             supervision.onUp(detail)
+          },
+          moved: () => {
+            hasMoved = true
           },
           trouble: supervision.onTrouble,
           stuck: supervision.onStuck,
@@ -56,7 +60,8 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
       if (signal.aborted) return
       const error = asHubError(thrown)
       supervision.onDown(error)
-      failures = upAt !== undefined && clock.now() - upAt >= steadyMs ? 1 : failures + 1
+      const wasSteady = upAt !== undefined && clock.now() - upAt >= steadyMs
+      failures = wasSteady || hasMoved ? 1 : failures + 1
       // A change that came while the link was still trying may be just the one it failed for want of.
       const wake = error.retry === 'after-change' ? woken : supervision.wakeSignal()
       await clock.sleep(waitMs(error, failures, supervision.random()), AbortSignal.any([signal, wake]))

@@ -83,6 +83,8 @@ export interface Link {
   readonly signal: AbortSignal
   /** The link works now; `detail` is shown in health. */
   up(detail: string): void
+  /** A message came over it: however soon it breaks again, it is worth to be tried again soon. */
+  moved(): void
   /** The link works, but this went wrong (a message that could not be read); shown and counted, not retried. */
   trouble(error: HubError): void
   /**
