@@ -33,6 +33,7 @@ import { asHubError, type HubError, hubErrors } from './kernel/error.ts'
 import { defaultLimits, type Limits } from './kernel/limit.ts'
 import type { Connect } from './kernel/socket.ts'
 import { type Clock, systemClock } from './kernel/time.ts'
+import { version } from './kernel/version.ts'
 import { type ChannelSettings, createChannels, type SendMail } from './monitor/alerts/channels.ts'
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
@@ -43,8 +44,6 @@ import { lateSteps } from './steps/late-steps.ts'
 import { openStore, type StoreSettings } from './store/open-store.ts'
 import type { Store } from './store/port.ts'
 import { watchStore } from './store/watch-store.ts'
-
-export const version = '0.1.0'
 
 /** What the hub can do: the adapters and steps that flow documents may name. */
 export const builtIn: DeclarationLoaders = { senders: lateSenders, receivers: lateReceivers, steps: lateSteps }

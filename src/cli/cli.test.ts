@@ -81,6 +81,13 @@ async function isthmus(line: readonly string[], setting: Setting = {}) {
   return { code, bytes: Buffer.concat(out), out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() }
 }
 
+test('the version is that of the package', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  expect(await isthmus(['--version'])).toMatchObject({ code: 0, out: `${version}\n` })
+})
+
 test('flows are listed, shown, checked, stopped and started', async () => {
   const world = await open()
   expect((await isthmus(['flow', 'list'], { world })).out).toMatch(/^orders +running +0\/0 up +0 +0/m)

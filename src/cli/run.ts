@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { asHubError } from '../kernel/error.ts'
+import { version } from '../kernel/version.ts'
 import { type Cli, makeCli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { commandFiles, filesFor } from './command-table.ts'
@@ -34,6 +35,7 @@ async function buildProgram(cli: Cli, files: typeof commandFiles): Promise<Comma
     .option('--url <url>', `address of the hub (ISTHMUS_URL; default ${defaultUrl})`)
     .option('--token-file <file>', 'file with the admin token (ISTHMUS_TOKEN_FILE; default data/admin.token)')
     .option('--json', 'print JSON')
+    .version(version, '--version', 'print the version of the command line')
     .showHelpAfterError('Run isthmus --help to see the commands.')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitHelp)

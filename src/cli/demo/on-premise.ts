@@ -7,7 +7,7 @@ import { createTargetPool } from '../../connector/balance/pool.ts'
 import type { Connectors } from '../../connector/hub/connectors.ts'
 import type { Log } from '../../kernel/log.ts'
 import { SECOND, systemClock } from '../../kernel/time.ts'
-import { version } from '../../main.ts'
+import { version } from '../../kernel/version.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 
 /** A network of its own with an on-premise connector, which the hub reaches in no other way. */
