@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Json } from '../../kernel/json.ts'
 import { systemClock } from '../../kernel/time.ts'
 import { MemoryRecords } from '../records-world.ts'
 import { openPeople } from './people.ts'
@@ -18,4 +19,14 @@ test('a role is taken from everybody, and who is deleted meanwhile stays deleted
   const left = [{ name: 'cleo', roles: ['Costs'] }]
   expect(people.list()).toMatchObject(left)
   expect((await openPeople({ records, clock: systemClock })).list()).toMatchObject(left)
+})
+
+test('who was kept before times of passwords were noted has the one of the beginning', async () => {
+  const records = new MemoryRecords()
+  const people = await openPeople({ records, clock: systemClock })
+  const { createdAt } = await people.create({ name: 'anna', roles: [], password })
+  const [stored] = await records.list('person')
+  const { passwordAt: _, ...older } = (stored?.value ?? {}) as Record<string, Json>
+  await records.write('person', 'anna', older)
+  expect((await openPeople({ records, clock: systemClock })).find('anna')).toMatchObject({ passwordAt: createdAt })
 })

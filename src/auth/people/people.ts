@@ -21,6 +21,8 @@ export interface Person {
   readonly roles: readonly string[]
   readonly createdAt: number
   readonly changedAt: number
+  /** When the present password was set; what was given out before it counts no more. */
+  readonly passwordAt: number
   readonly disabledAt: number | undefined
 }
 
@@ -126,6 +128,7 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
           roles: [...new Set(roles)],
           createdAt: now,
           changedAt: now,
+          passwordAt: now,
           disabledAt: undefined,
           passwordHash,
         },
@@ -151,7 +154,7 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
         roles: [...new Set(roles)],
         disabledAt,
         changedAt: clock.now(),
-        ...(passwordHash !== undefined && { passwordHash }),
+        ...(passwordHash !== undefined && { passwordHash, passwordAt: clock.now() }),
       })
     },
     async delete(name) {
@@ -209,6 +212,7 @@ function personOf({ passwordHash: _kept, ...person }: Stored): Person {
 
 // The shape that `write` puts into the record; nobody else writes this area.
 function readStored(value: Json): Stored {
-  const { displayName, email, disabledAt, ...rest } = value as unknown as Stored
-  return { ...rest, displayName, email, disabledAt }
+  const { displayName, email, disabledAt, passwordAt, ...rest } = value as unknown as Stored
+  // Those kept before it was noted count as if they had the password that they were entered with.
+  return { ...rest, displayName, email, disabledAt, passwordAt: passwordAt ?? rest.createdAt }
 }

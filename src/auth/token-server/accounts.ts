@@ -35,12 +35,12 @@ export function rolesOfAccount({ people, trusted }: Directory, accountId: string
 }
 
 /**
- * Whether a token or session is older than the person, and so was given to somebody deleted who had the same name.
- * `issuedAt`: seconds since 1970, as tokens have it.
+ * Whether a token or session is older than the password of the person: given to somebody who knew one that counts no
+ * more, or to somebody deleted who had the same name. `issuedAt`: seconds since 1970, as tokens have it.
  */
-export function isOlderThan({ createdAt }: Person, issuedAt: number, clock: Clock): boolean {
+export function isOlderThan({ passwordAt }: Person, issuedAt: number, clock: Clock): boolean {
   // Somebody entered while the clock was ahead of the time would not get in until that time comes.
-  return (issuedAt + 1) * SECOND <= createdAt && createdAt <= clock.now()
+  return (issuedAt + 1) * SECOND <= passwordAt && passwordAt <= clock.now()
 }
 
 /** The account in oidc-provider's shape; undefined when it may not sign in any more, or is another one by now. */

@@ -124,6 +124,21 @@ test('what becomes of the person counts at once', async () => {
   expect(again).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
 })
 
+test('a new password ends what was given out under the old one, and a new name does not', async () => {
+  const browser = new FormBrowser(world.issuer)
+  const { access_token: token, refresh_token: refresh } = await tokensOf(browser)
+  const claims = await world.tokens().verifyAccessToken(token)
+  if (!claims) throw new Error('The token is not genuine.')
+  await world.clock.advance(MINUTE)
+  await world.people.update('anna', { displayName: 'Anna Berg' })
+  expect(world.tokens().isRevoked(claims)).toBe(false)
+  await world.people.update('anna', { password: 'another horse, another staple' })
+  expect(world.tokens().isRevoked(claims)).toBe(true)
+  const again = await world.ask(caller, { grant_type: 'refresh_token', refresh_token: refresh })
+  expect(again).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  expect((await browser.open(authorizeUrl())).text).toContain('name="password"')
+})
+
 test('who is entered anew under the name of somebody deleted gets nothing that was given to them', async () => {
   const browser = new FormBrowser(world.issuer)
   const { access_token: token, refresh_token: refresh } = await tokensOf(browser)
