@@ -110,7 +110,7 @@ export const nothing = () => undefined
     expect([kept.id, kept.headers['x']]).toEqual(['0ABC', 'y'])
     await expect(run({ module: './map.ts', export: 'fails' })).rejects.toMatchObject({
       code: 'MAP_FAILED',
-      message: expect.stringMatching(/map\.ts:5:\d+: Cannot read properties of null/),
+      message: expect.stringMatching(/^The mapping failed at map\.ts:5:\d+: Cannot read properties of null/),
     })
     await expect(run({ module: './map.ts', export: 'nothing', json: true })).rejects.toThrow(/returned nothing/)
     await expect(run({ module: './map.ts', export: 'odd' })).rejects.toMatchObject({ code: 'MAP_NOT_A_MESSAGE' })

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Scope } from '../flow/expression.ts'
 import { isPlainObject } from '../flow/plain-object.ts'
@@ -64,14 +65,14 @@ export async function loadMapping(file: string, name: string, isJson: boolean): 
       throw mapErrors.FAILED({ place: placeOf(cause, file), text: textOf(cause) }, { cause })
     }
     if (isJson) return withJson(message, jsonResult(result, name, file))
-    if (!isMessage(result)) throw mapErrors.NOT_A_MESSAGE({ name, module: file, kind: kindOf(result) })
+    if (!isMessage(result)) throw mapErrors.NOT_A_MESSAGE({ name, module: basename(file), kind: kindOf(result) })
     // What a module makes up may not change which message this is.
     return { ...result, id: message.id, acceptedAt: message.acceptedAt }
   }
 }
 
 function jsonResult(result: unknown, name: string, file: string): Json {
-  if (result === undefined) throw mapErrors.NOT_A_MESSAGE({ name, module: file, kind: 'nothing' })
+  if (result === undefined) throw mapErrors.NOT_A_MESSAGE({ name, module: basename(file), kind: 'nothing' })
   return result as Json
 }
 
@@ -82,12 +83,12 @@ function isMessage(value: unknown): value is Message {
   return typeof body === 'object' && body !== null && 'stream' in body && typeof body.stream === 'function'
 }
 
-/** `map.ts:12:7`, out of the stack of an error. */
+/** `map.ts:12:7`, out of the stack of an error. Callers may read it: where the hub keeps its files is not for them. */
 function placeOf(cause: unknown, file: string): string {
   const stack = cause instanceof Error ? (cause.stack ?? '') : ''
   const at = stack.indexOf(file)
   const position = at < 0 ? undefined : /^:\d+:\d+/.exec(stack.slice(at + file.length))?.[0]
-  return `${file}${position ?? ''}`
+  return `${basename(file)}${position ?? ''}`
 }
 
 function textOf(cause: unknown): string {
