@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../kernel/time.ts'
 
 /** A clock that jumps over every wait at once and remembers how long they were. For tests. */
@@ -30,8 +31,8 @@ export interface TokenReply {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
-  /** Milliseconds of real time before the answer; `never` leaves the request open. */
-  readonly after?: number | 'never' | 'cut'
+  /** Milliseconds of real time before the answer, or what it waits for; `never` leaves the request open. */
+  readonly after?: number | Promise<unknown> | 'never' | 'cut'
 }
 
 /** A token endpoint on a real socket that answers as each test says. For tests. */
@@ -49,10 +50,9 @@ export class TokenServer {
         if (after === 'cut') request.socket.destroy()
         if (typeof after === 'string') return
         const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {})
-        setTimeout(
-          () =>
-            response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers }).end(text),
-          after,
+        const due = typeof after === 'number' ? sleep(after) : after
+        void due.then(() =>
+          response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers }).end(text),
         )
       })
     })

@@ -311,14 +311,16 @@ describe('refresh tokens', () => {
     await signIn()
     const other = openCredentials({ records, vault, clock, connect: makeConnect(), log: silentLog })
     const theirs = await other.lookup('m365-mail')
+    const late = Promise.withResolvers<void>()
     server.replies = [
-      { ...refusedReply('invalid_grant', 'refresh-1 was used already'), after: 80 },
+      { ...refusedReply('invalid_grant', 'refresh-1 was used already'), after: late.promise },
       granted('access-other', 'refresh-2'),
       granted('access-1', 'refresh-3'),
     ]
     const ours = tokenOf()
     await expect.poll(() => server.requests.length).toBe(2)
     expect(theirs.kind === 'oauth2' && (await theirs.token()).value).toBe('access-other')
+    late.resolve()
     expect(await ours).toBe('access-1')
     expect(server.requests.at(-1)?.form['refresh_token']).toBe('refresh-2')
     expect((await credentials.get('m365-mail')).status.state).toBe('ready')
