@@ -86,14 +86,14 @@ export const dataverseErrors = defineErrors('DATAVERSE', {
     side: 'receiver',
     retry: 'never',
     isAboutMessage: true,
-    means: '{server} has a record with the key of {path} already (412 {code}): {text}',
+    means: '{server} has a record with the key of {path} already ({status} {code}): {text}',
     next: 'Write operation: upsert to change it, or correct the key of the message.',
   },
   CHANGED_MEANWHILE: {
     side: 'receiver',
     retry: 'never',
     isAboutMessage: true,
-    means: 'Somebody else changed {path} at {server} since it was read (412 {code}): {text}',
+    means: 'Somebody else changed {path} at {server} since it was read ({status} {code}): {text}',
     next: 'Read it again and decide anew, then replay the message.',
   },
   DUPLICATE_SUSPECTED: {

@@ -71,6 +71,7 @@ describe('errors of Dataverse', () => {
     })
     expect(throttled).toMatchObject({ retryAfterMs: 37_000, isThrottling: true })
     expect(throttled.message).toContain('exceeded the limit of 6000')
+    expect(fail(409, error('0x80040237', 'Cannot insert duplicate key.')).message).toContain('(409 0x80040237)')
     expect(fail(503, '', { 'retry-after': 'Thu, 01 Jan 1970 00:01:00 GMT' }).retryAfterMs).toBe(60_000)
   })
 
