@@ -44,8 +44,18 @@ test('a data folder that cannot be used is named, also by what the store throws'
   folder = await mkdtemp(join(tmpdir(), 'isthmus-start-'))
   const file = join(folder, 'data')
   await writeFile(file, 'no folder')
-  for (const thrown of [mkdir(file), mkdir(file).catch((cause: unknown) => Promise.reject(asStoreError(cause)))]) {
-    expect(await met(thrown)).toMatchObject({ code: 'START_FILE_REFUSED', message: expect.stringContaining(file) })
+  const fromStore = async (): Promise<unknown> => {
+    try {
+      return await mkdir(file)
+    } catch (cause) {
+      throw asStoreError(cause)
+    }
+  }
+  for (const failing of [() => mkdir(file), fromStore]) {
+    expect(await met(failing())).toMatchObject({
+      code: 'START_FILE_REFUSED',
+      message: expect.stringContaining(file),
+    })
   }
 })
 

@@ -235,20 +235,22 @@ test('what a purge frees is used again', async () => {
 
 test('unfinished arrivals of bodies are cleared at the start', async () => {
   const store = await open({ limits: { inlineBytes: 10 } })
+  const released = Promise.withResolvers<void>()
   const stuck = store.bodies.write(
     (async function* () {
       yield Buffer.alloc(1000)
-      await new Promise(resolve => setTimeout(resolve, 50))
+      await released.promise
       throw new Error('connection reset')
     })(),
     { type: 'text/plain', bytesMax: 5000, hash: false },
   )
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await expect.poll(() => readdirSync(join(folder, 'bodies', 'arriving'))).toHaveLength(1)
   const copied = join(root, 'copy')
   cpSync(folder, copied, { recursive: true })
   expect(readdirSync(join(copied, 'bodies', 'arriving'))).toHaveLength(1)
   await (await openSqliteStore({ folder: copied })).close()
   expect(readdirSync(join(copied, 'bodies', 'arriving'))).toEqual([])
+  released.resolve()
   await expect(stuck).rejects.toThrow('connection reset')
 })
 
