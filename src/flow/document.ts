@@ -91,6 +91,6 @@ export interface LoadedFlow {
   /** Absolute path of the document, and the folder its modules are named from. */
   readonly file: string
   readonly folder: string
-  /** sha256 (hex, 12 letters) of document and parameters: a change of it is a change of the flow. */
+  /** sha256 (hex, 12 letters) of document, parameters and named files: a change of it is a change of the flow. */
   readonly revision: string
 }

@@ -105,6 +105,26 @@ test('a change of a parameter is a change of the flow', async () => {
   expect(revision(await load(files, { waits: '5h' }))).not.toBe(first)
 })
 
+test('so is a change of a file that it names, also inside other steps, and of what a module imports', async () => {
+  const files = {
+    'flow.yaml': step(
+      "  - choose:\n      - { when: 'true', steps: [{ map: { module: './map.ts' } }], to: { server: { host: a } } }",
+    ),
+    'map.ts': "import { rate } from './rates.ts'\nexport default () => rate",
+    'rates.ts': 'export const rate = 1',
+    'other.ts': 'export const other = 1',
+  }
+  const revision = async (changed: Readonly<Record<string, string>> = {}) => {
+    const result = await load({ ...files, ...changed })
+    return 'flow' in result ? result.flow.revision : result.problems
+  }
+  const first = await revision()
+  expect(first).toMatch(/^[0-9a-f]{12}$/)
+  expect(await revision({ 'other.ts': '' })).toBe(first)
+  expect(await revision({ 'map.ts': 'export default () => 1' })).not.toBe(first)
+  expect(await revision({ 'rates.ts': 'export const rate = 2' })).not.toBe(first)
+})
+
 const base = 'flow: f\nfrom: { schedule: { every: 1h } }\nto: { server: { host: a } }\n'
 const step = (text: string) =>
   `flow: f\nfrom: { schedule: { every: 1h } }\nsteps:\n${text}\nto: { server: { host: a } }\n`

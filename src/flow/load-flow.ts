@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { readAttributeNames } from './attribute-names.ts'
@@ -13,6 +12,7 @@ import { parseOptions } from './one-key.ts'
 import { findReferences, readDeclarations, resolveParams, substitute } from './params.ts'
 import { isPlainObject } from './plain-object.ts'
 import type { Problem } from './problem.ts'
+import { revisionOf } from './revision.ts'
 import { type Declarations, type FlowDocument, flowSchema } from './schema.ts'
 import { type Path, YamlSource } from './yaml-source.ts'
 
@@ -104,7 +104,7 @@ export async function loadFlow(request: LoadRequest): Promise<LoadResult> {
   )
   const all = sortProblems([...problems, ...lint, ...warnings, ...unfilled(document, source)])
   if (all.some(problem => problem.severity === 'error')) return { problems: all }
-  const revision = createHash('sha256').update(text).update(JSON.stringify(resolved.values)).digest('hex').slice(0, 12)
+  const revision = await revisionOf(document, folder, [text, JSON.stringify(resolved.values)])
   const origin = { stage: request.stage, params: resolved.values, file, folder, revision }
   return { flow: toFlow(document, origin), warnings: all }
 }

@@ -1,5 +1,4 @@
 import { basename } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Scope } from '../flow/expression.ts'
 import { isPlainObject } from '../flow/plain-object.ts'
 import { defineErrors, HubError } from '../kernel/error.ts'
@@ -7,6 +6,7 @@ import type { Json } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { readJson, withJson } from './change-message.ts'
+import { loadModule } from './load-module.ts'
 
 export const mapErrors = defineErrors('MAP', {
   FAILED: {
@@ -44,13 +44,13 @@ export type Mapping = (message: Message, context: MappingContext) => Message | P
 
 /** Loads a mapping function once; with `isJson` it maps the parsed body instead of the message. Throws MAP_MODULE_BROKEN; the function throws MAP_FAILED with module and line. */
 export async function loadMapping(file: string, name: string, isJson: boolean): Promise<Mapping> {
-  let loaded: unknown
+  let loaded: object
   try {
-    loaded = await import(pathToFileURL(file).href)
+    loaded = await loadModule(file)
   } catch (cause) {
     throw mapErrors.MODULE_BROKEN({ module: file, text: textOf(cause) }, { cause })
   }
-  const mapping = typeof loaded === 'object' && loaded !== null ? (Reflect.get(loaded, name) as unknown) : undefined
+  const mapping: unknown = Reflect.get(loaded, name)
   if (typeof mapping !== 'function') {
     throw mapErrors.MODULE_BROKEN({ module: file, text: `it exports no function ${name}` })
   }
@@ -87,7 +87,7 @@ function isMessage(value: unknown): value is Message {
 function placeOf(cause: unknown, file: string): string {
   const stack = cause instanceof Error ? (cause.stack ?? '') : ''
   const at = stack.indexOf(file)
-  const position = at < 0 ? undefined : /^:\d+:\d+/.exec(stack.slice(at + file.length))?.[0]
+  const position = at < 0 ? undefined : /^(?:\?revision=[\w-]*)?(:\d+:\d+)/.exec(stack.slice(at + file.length))?.[1]
   return `${basename(file)}${position ?? ''}`
 }
 

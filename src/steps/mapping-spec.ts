@@ -1,4 +1,3 @@
-import { pathToFileURL } from 'node:url'
 import { readBody } from '../kernel/body.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
@@ -6,22 +5,21 @@ import type { Message } from '../kernel/message.ts'
 import { createOnlyKey, type Mapping, unlinkedKey } from '../mapping/mapping.ts'
 import { readSource } from '../mapping/read-source.ts'
 import { withJson } from './change-message.ts'
+import { loadModule } from './load-module.ts'
 import { mapErrors } from './mapping-module.ts'
-import { offerOwnModules } from './own-modules.ts'
 
 /** Loads what defineMapping made. Throws MAP_MODULE_BROKEN. */
 export async function loadMappingSpec(file: string, name: string): Promise<Mapping> {
-  offerOwnModules()
-  let loaded: unknown
+  let loaded: object
   try {
-    loaded = await import(pathToFileURL(file).href)
+    loaded = await loadModule(file)
   } catch (cause) {
     throw mapErrors.MODULE_BROKEN(
       { module: file, text: cause instanceof Error ? cause.message : String(cause) },
       { cause },
     )
   }
-  const mapping: unknown = typeof loaded === 'object' && loaded !== null ? Reflect.get(loaded, name) : undefined
+  const mapping: unknown = Reflect.get(loaded, name)
   if (!isMapping(mapping))
     throw mapErrors.MODULE_BROKEN({ module: file, text: `its export ${name} is not made with defineMapping` })
   return mapping
