@@ -74,8 +74,8 @@ export interface HubOptions {
   /** Ends the start of a hub that stands by. */
   readonly stop?: AbortSignal
   readonly stage: string
-  /** Absolute paths of the flow documents. */
-  readonly flowFiles: readonly string[]
+  /** Absolute paths of the flow documents; a function is asked at the start and at each reload. */
+  readonly flowFiles: readonly string[] | (() => readonly string[])
   /** Values that win over the stage's, by flow. */
   readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Adapters and steps beside the built-in ones. */
@@ -229,9 +229,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       if (type === 'role.changed') wakeFlows()
     })
 
+    const { flowFiles } = options
     const catalog = createFlowCatalog({
       declarations: lateDeclarations(builtIn, options.declarations),
-      files: options.flowFiles,
+      files: typeof flowFiles === 'function' ? flowFiles : () => flowFiles,
       stage: options.stage,
       store,
       ...(options.params && { params: options.params }),

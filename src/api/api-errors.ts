@@ -109,11 +109,17 @@ export const apiErrors = defineErrors('API', {
     means: 'The body of the request is above {bytesMax} bytes.',
     next: 'Send less, or raise the limit in isthmus.yaml.',
   },
+  NOT_READY: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The hub is still starting its flows, or it stops.',
+    next: 'Call again when /readyz answers with 200.',
+  },
   FLOW_UNKNOWN: {
     side: 'caller',
     retry: 'never',
     means: 'There is no flow document {flow}.',
-    next: 'List the flows with isthmus flow list. A new document in one of the folders under flows in isthmus.yaml is known after the next start of the hub.',
+    next: 'List the flows with isthmus flow list. A new document in one of the folders under flows in isthmus.yaml is known after isthmus flow reload.',
   },
   TOO_MANY_FOLLOWERS: {
     side: 'caller',

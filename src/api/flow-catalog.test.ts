@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -23,7 +23,10 @@ function catalogWorld() {
   const kept = new Map<string, { value: { shouldRun: boolean }; revision: number }>()
   const catalog = createFlowCatalog({
     declarations: lateDeclarations(builtIn),
-    files: [join(folder, 'flow.yaml')],
+    files: () =>
+      readdirSync(folder)
+        .filter(name => name.endsWith('flow.yaml'))
+        .map(name => join(folder, name)),
     stage: 'dev',
     store: {
       read: async (_area, id) => kept.get(id),
@@ -33,7 +36,7 @@ function catalogWorld() {
       },
     },
   })
-  return { catalog, write }
+  return { catalog, write, remove: (name: string) => rmSync(join(folder, name)) }
 }
 
 test('a document that is changed is seen at once, with its mistakes', async () => {
@@ -79,6 +82,31 @@ test('a name that the text spells in another way is found all the same', async (
   write('flow.yaml', document('1h').replace('timer:', '"\\x74imer":'))
   expect(await catalog.list()).toMatchObject([{ name: 'clock', problems: [] }])
   expect((await catalog.load('clock')).from.declaration.id).toBe('timer')
+})
+
+test('a document that comes or goes is known from the next reload on, and not for a dry run', async () => {
+  const { catalog, write, remove } = catalogWorld()
+  const names = async () => (await catalog.list()).map(({ name }) => name)
+  write('night.flow.yaml', document('1h').replace('clock', 'night'))
+  expect(await names()).toEqual(['clock'])
+  expect((await catalog.loadAll({ isDryRun: true })).map(({ name }) => name)).toEqual(['clock', 'night'])
+  expect(await names()).toEqual(['clock'])
+  await catalog.loadAll()
+  expect(await names()).toEqual(['clock', 'night'])
+  remove('flow.yaml')
+  await catalog.loadAll()
+  expect(await names()).toEqual(['night'])
+  remove('night.flow.yaml')
+  await expect(catalog.loadAll()).rejects.toMatchObject({ code: 'CATALOG_ALL_GONE' })
+  expect(await names()).toHaveLength(1)
+})
+
+test('the second document of a name is never started in the place of the first', async () => {
+  const { catalog, write } = catalogWorld()
+  write('late.flow.yaml', document('2h'))
+  const [, second] = await catalog.loadAll()
+  expect(() => second?.flow()).toThrow(expect.objectContaining({ code: 'CATALOG_NAME_TAKEN' }))
+  await expect(catalog.load(second?.name ?? '')).rejects.toMatchObject({ code: 'CATALOG_NAME_TAKEN' })
 })
 
 test('a start reads all documents anew, each once, and tells of those that it cannot start', async () => {

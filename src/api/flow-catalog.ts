@@ -3,11 +3,11 @@ import type { LoadedFlow } from '../flow/document.ts'
 import type { LateDeclarations } from '../flow/late-declarations.ts'
 import { type LoadResult, loadFlow } from '../flow/load-flow.ts'
 import type { Problem } from '../flow/problem.ts'
-import { defineErrors } from '../kernel/error.ts'
+import { defineErrors, type HubError } from '../kernel/error.ts'
 import { SECOND } from '../kernel/time.ts'
 import type { Records } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
-import type { CatalogEntry, FlowCatalog } from './parts.ts'
+import type { CatalogEntry, FlowCatalog, LoadingEntry } from './parts.ts'
 
 export const catalogErrors = defineErrors('CATALOG', {
   DOES_NOT_LINT: {
@@ -15,6 +15,12 @@ export const catalogErrors = defineErrors('CATALOG', {
     retry: 'never',
     means: 'The document of flow {flow} has {count} mistakes; the first: {place} {text}',
     next: 'Run isthmus lint {file}, correct the document and start the flow again.',
+  },
+  ALL_GONE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'No flow document is there any more; there were {count}.',
+    next: 'Look at the folders under flows in isthmus.yaml, then reload again; isthmus flow stop stops one flow.',
   },
   NAME_TAKEN: {
     side: 'flow',
@@ -26,18 +32,12 @@ export const catalogErrors = defineErrors('CATALOG', {
 
 export interface CatalogOptions {
   readonly declarations: LateDeclarations
-  /** Absolute paths of the flow documents. */
-  readonly files: readonly string[]
+  /** Looks for the flow documents; their absolute paths. */
+  readonly files: () => readonly string[]
   readonly stage: string
   /** Values that win over the stage's, by flow. */
   readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly store: Pick<Records, 'read' | 'write'>
-}
-
-/** The catalog, for who starts a hub. */
-export interface StartingCatalog extends FlowCatalog {
-  /** Each document with the flow that was read from it just now; `flow` throws when it does not lint. */
-  loadAll(): Promise<readonly (CatalogEntry & { flow(): LoadedFlow })[]>
 }
 
 const area = 'flow-state'
@@ -50,8 +50,9 @@ const area = 'flow-state'
 const lintedForMs = 15 * SECOND
 
 /** The documents of the hub; a start always takes what stands on disk then. */
-export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
-  const { declarations, files, stage, store } = options
+export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
+  const { declarations, stage, store } = options
+  let known = options.files()
 
   async function loadFile(file: string, text?: string): Promise<LoadResult> {
     const written = text ?? readText(file)
@@ -89,7 +90,7 @@ export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
     return { entry: { name, file, problems, shouldRun }, result }
   }
 
-  async function listFiles(): Promise<readonly ListedFile[]> {
+  async function listFiles(files = known): Promise<readonly ListedFile[]> {
     const listed = await Promise.all(files.map(entryOf))
     return listed.map(({ entry, result }) => {
       const first = listed.find(other => other.entry.name === entry.name)?.entry
@@ -97,7 +98,7 @@ export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
       const taken = catalogErrors.NAME_TAKEN({ flow: entry.name, first: first.file, second: entry.file })
       const problem = { file: entry.file, line: 1, column: 1, message: taken.message }
       const name = `${entry.name} (${entry.file})`
-      return { entry: { ...entry, name, shouldRun: false, problems: [problem, ...entry.problems] }, result }
+      return { entry: { ...entry, name, shouldRun: false, problems: [problem, ...entry.problems] }, result, taken }
     })
   }
 
@@ -107,15 +108,19 @@ export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
     list,
 
     async load(name): Promise<LoadedFlow> {
-      const entry = (await list()).find(each => each.name === name)
-      if (!entry) throw apiErrors.FLOW_UNKNOWN({ flow: name })
-      return flowOf(entry, await loadFile(entry.file))
+      const listed = (await listFiles()).find(({ entry }) => entry.name === name)
+      if (!listed) throw apiErrors.FLOW_UNKNOWN({ flow: name })
+      return flowOf({ ...listed, result: await loadFile(listed.entry.file) })
     },
 
-    async loadAll() {
+    async loadAll({ isDryRun = false } = {}): Promise<readonly LoadingEntry[]> {
+      const files = options.files()
+      // A checkout that is under way, a share that is not mounted: nobody takes all flows away like this.
+      if (files.length === 0 && known.length > 0) throw catalogErrors.ALL_GONE({ count: known.length })
       linted.clear()
-      const listed = await listFiles()
-      return listed.map(({ entry, result }) => ({ ...entry, flow: () => flowOf(entry, result) }))
+      const listed = await listFiles(files)
+      if (!isDryRun) known = files
+      return listed.map(each => ({ ...each.entry, flow: () => flowOf(each) }))
     },
 
     async document(name) {
@@ -141,9 +146,12 @@ export function createFlowCatalog(options: CatalogOptions): StartingCatalog {
 interface ListedFile {
   readonly entry: CatalogEntry
   readonly result: LoadResult
+  /** Another document has its name. */
+  readonly taken?: HubError
 }
 
-function flowOf({ name, file }: CatalogEntry, result: LoadResult): LoadedFlow {
+function flowOf({ entry: { name, file }, result, taken }: ListedFile): LoadedFlow {
+  if (taken) throw taken
   if ('flow' in result) return result.flow
   const errors = result.problems.filter(isError)
   const [first] = errors

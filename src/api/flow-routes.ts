@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { duration } from '../kernel/schema.ts'
 import { MINUTE } from '../kernel/time.ts'
 import { apiErrors } from './api-errors.ts'
+import { reloadFlows, reloadView } from './flow-reload.ts'
 import { type ApiParts, type App, auditChange, type CatalogEntry, whoOf } from './parts.ts'
 import { countsView, errorView, type FlowView, flowView, problemView, viewCounts, viewRunning } from './views.ts'
 
@@ -94,6 +95,32 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     '/api/flows/:name',
     { schema: { tags, summary: 'One flow with its links and counts', params: named, response: { 200: flowView } } },
     request => findFlow(request.params.name),
+  )
+
+  app.post(
+    '/api/flows/reload',
+    {
+      schema: {
+        tags,
+        summary:
+          'Reads all documents anew: starts new flows, restarts changed ones, stops those whose document is gone',
+        body: z
+          .strictObject({ dryRun: z.boolean().optional().meta({ description: 'Only says what it would do.' }) })
+          .nullish(),
+        response: { 200: reloadView },
+      },
+    },
+    async request => {
+      if (!parts.isReady()) throw apiErrors.NOT_READY()
+      const isDryRun = request.body?.dryRun ?? false
+      const flows = [...(await reloadFlows(parts, { isDryRun }))]
+      if (!isDryRun) {
+        const changed = flows.filter(({ outcome }) => outcome !== 'unchanged' && outcome !== 'left-stopped')
+        const detail = Object.fromEntries(changed.map(({ name, outcome }) => [name, outcome]))
+        await auditChange(parts, request, 'flow.reload', detail)
+      }
+      return { flows }
+    },
   )
 
   app.post(

@@ -69,6 +69,8 @@ export interface Loss {
 
 /** The flow documents that the hub knows, whether they run or not. */
 export interface FlowCatalog {
+  /** Looks for the documents anew and reads each; the list is of them from then on, but for a dry run. Throws when it finds none where flows ran. */
+  loadAll(options?: { readonly isDryRun?: boolean }): Promise<readonly LoadingEntry[]>
   list(): Promise<readonly CatalogEntry[]>
   /** Reads the document now; throws API_FLOW_UNKNOWN, and errors of side `flow` when it does not lint. */
   load(name: string): Promise<LoadedFlow>
@@ -85,6 +87,11 @@ export interface CatalogEntry {
   readonly file: string
   readonly shouldRun: boolean
   readonly problems: readonly LintProblem[]
+}
+
+export interface LoadingEntry extends CatalogEntry {
+  /** What was read just now; throws what `load` throws. */
+  flow(): LoadedFlow
 }
 
 /** A mistake with its place; what the loader says of it beside that is optional. */

@@ -62,6 +62,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'POST /api/flows/:name/probe',
     'POST /api/flows/:name/start',
     'POST /api/flows/:name/stop',
+    'POST /api/flows/reload',
     'POST /api/groupware-jobs/:id/cancel',
     'POST /api/locations/:location/check',
     'POST /api/mailboxes/:address/release-brake',

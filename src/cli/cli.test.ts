@@ -100,6 +100,29 @@ test('flows are listed, shown, checked, stopped and started', async () => {
   expect((await isthmus(['flow', 'start', 'orders'], { world })).out).toBe('Flow orders is running.\n')
 })
 
+test('documents are read anew, and what comes of each is told', async () => {
+  const world = await open()
+  const reload = async (...options: string[]) => {
+    const { code, out } = await isthmus(['flow', 'reload', ...options], { world })
+    return [code, out.split('\n').map(line => line.replace(/ {2,}/g, ' | '))]
+  }
+  const mistake =
+    'The document of flow broken has 1 mistakes; the first: broken.yaml:3:5 There is no sender imapp. | Run isthmus lint broken.yaml, correct the document and start the flow again.'
+  const heading = 'FLOW | OUTCOME | DETAIL | NEXT'
+  expect(await reload()).toEqual([1, [heading, `broken | failed | ${mistake}`, '1 flow unchanged.', '']])
+  await isthmus(['flow', 'stop', 'orders'], { world })
+  expect(await reload('--dry-run')).toEqual([
+    1,
+    [
+      heading,
+      `broken | would be failed | ${mistake}`,
+      'orders | left-stopped | Somebody stopped it. | isthmus flow start orders',
+      '0 flows unchanged.',
+      '',
+    ],
+  ])
+})
+
 test('a message is found, shown, repaired with the very bytes and found delivered', async () => {
   const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
   const { id } = await world.accept('broken', { terms: ['<a@b>'], headers: { subject: 'x\u001b[2J' } })
@@ -315,7 +338,7 @@ test('every error is a sentence and a next step with an exit code, never a stack
     [2, 'cannot be read', ['flow', 'list'], { world: { url: world.url, tokenFile: join(cwd, 'none') } }],
     [4, 'not the one of this hub', ['flow', 'list'], { world, env: { ISTHMUS_TOKEN: 'wrong' } }],
     [4, 'no flow document nothing', ['flow', 'show', 'nothing'], { world }],
-    [4, 'known after the next start of the hub', ['flow', 'start', 'nothing'], { world }],
+    [4, 'known after isthmus flow reload', ['flow', 'start', 'nothing'], { world }],
     [4, 'There is no delivery', ['message', 'show', 'nothing'], { world }],
     [2, 'not a duration', ['message', 'find', '--since', 'yesterday'], { world }],
     [2, 'It takes a whole number', ['message', 'find', '--limit', 'all'], { world }],
@@ -423,7 +446,6 @@ test('a hub is served with what isthmus.yaml says, until it is told to stop', as
     {
       stage: 'prod',
       dataFolder: join(cwd, 'data'),
-      flowFiles: ['flow.yaml', 'late.flow.yaml'].map(name => join(cwd, 'flows', 'ticks', name)),
       admin: { host: '127.0.0.1', port: 9090 },
       endpoints: { host: '127.0.0.1', port: 8081 },
       limits: { messageBytes: 200 * 1024 * 1024, stepMs: 60_000 },

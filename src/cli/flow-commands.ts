@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import type { z } from 'zod'
+import { type ReloadedFlow, reloadView } from '../api/flow-reload.ts'
 import { checkAnswer, flowList, flowView, probeAnswer, readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { facts, table } from './print.ts'
 
-/** flow list, show, start, stop, check, probe */
+/** flow list, show, start, stop, reload, check, probe */
 export function flowCommands(program: Command, cli: Cli): void {
   const flow = program.command('flow').description('flows of the hub')
   const pathOf = (name: string, action = '') => `/api/flows/${encodeURIComponent(name)}${action}`
@@ -55,6 +56,19 @@ export function flowCommands(program: Command, cli: Cli): void {
   }
 
   flow
+    .command('reload')
+    .description(
+      'reads all documents anew: starts new flows, restarts changed ones, stops those whose document is gone',
+    )
+    .option('--dry-run', 'only says what it would do')
+    .action(async (options: { dryRun?: boolean }, command: Command) => {
+      const sent = await cli.hub(command).send('POST', '/api/flows/reload', { dryRun: options.dryRun ?? false })
+      const answer = readAnswer(reloadView, sent)
+      if (answer.flows.some(({ outcome }) => outcome === 'failed')) cli.exitWith(exitCodes.notInOrder)
+      cli.show(command, answer, () => describeReload(answer.flows, options.dryRun ?? false))
+    })
+
+  flow
     .command('check <name>')
     .description('proves every link now; exit code 1 when one does not work')
     .action(async (name: string, _options: object, command: Command) => {
@@ -91,6 +105,18 @@ type FlowAnswer = z.output<typeof flowView>
 function linksOf({ links }: FlowAnswer): string {
   const up = links.filter(link => link.state === 'up').length
   return `${up}/${links.length} up`
+}
+
+function describeReload(flows: readonly ReloadedFlow[], isDryRun: boolean): string {
+  const changed = flows.filter(({ outcome }) => outcome !== 'unchanged')
+  const rows = changed.map(({ name, outcome, runs, error }) => {
+    if (outcome === 'left-stopped') return [name, outcome, 'Somebody stopped it.', `isthmus flow start ${name}`]
+    const state = outcome === 'failed' && runs ? 'failed, runs on as it was' : outcome
+    return [name, isDryRun ? `would be ${state}` : state, error?.message, error?.next]
+  })
+  const unchanged = flows.length - changed.length
+  const rest = `${unchanged} ${unchanged === 1 ? 'flow' : 'flows'} unchanged.\n`
+  return rows.length > 0 ? `${table(['FLOW', 'OUTCOME', 'DETAIL', 'NEXT'], rows)}${rest}` : rest
 }
 
 function describe(flow: FlowAnswer): string {

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { TokenSettings } from '../auth/callers.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from '../flow/adapter.ts'
@@ -12,6 +12,7 @@ import { batchOutput } from '../monitor/batched-output.ts'
 import { signInSettings } from './admin-section.ts'
 import { connectorListen } from './connectors-section.ts'
 import { consoleFolder } from './console-folder.ts'
+import { flowFiles } from './flow-files.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 import { storeSettings } from './store-section.ts'
@@ -27,10 +28,13 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
   const { alerts, log } = config
   const isTerminal = io.stdout.isTTY === true
   const adapters = await adaptersOf(config, folder)
+  const findFlows = () => config.flows.flatMap(each => flowFiles(resolve(folder, each), each === 'flows'))
+  // A wrong path is told before anything is opened.
+  findFlows()
   return {
     dataFolder: resolve(folder, config.data),
     stage: config.stage,
-    flowFiles: config.flows.flatMap(each => flowFiles(resolve(folder, each), each === 'flows')),
+    flowFiles: findFlows,
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),
@@ -143,24 +147,6 @@ function readCertificate(file: string, key: string): string {
 
 function knownLimits({ limits }: HubConfig): Partial<Limits> {
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))
-}
-
-/** The documents of a folder: flow.yaml and NAME.flow.yaml, its own and those one level below. A file is taken as it is. */
-function flowFiles(path: string, isUsual: boolean): readonly string[] {
-  if (!existsSync(path)) {
-    // Nobody has to have flows from the start; a name that somebody wrote leads somewhere.
-    if (isUsual) return []
-    throw configErrors.FLOWS_MISSING({ path })
-  }
-  if (statSync(path).isFile()) return [path]
-  const inside = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory())
-  const candidates = [path, ...inside.map(entry => join(path, entry.name)).toSorted()]
-  return candidates.flatMap(folder =>
-    readdirSync(folder)
-      .filter(name => /^(.+\.)?flow\.yaml$/.test(name))
-      .toSorted()
-      .map(name => join(folder, name)),
-  )
 }
 
 /** Mail servers of alert channels, as the smtp receiver has them; a mistake must not wait for the first alert. */

@@ -47,7 +47,7 @@ export class FlowHub {
     const hub = await startHub({
       dataFolder: this.dataFolder,
       stage: 'test',
-      flowFiles: this.flowFiles,
+      flowFiles: () => [...this.flowFiles],
       admin: { host: '127.0.0.1', port: 0 },
       endpoints: { host: '127.0.0.1', port: 0 },
       log: { level: 'error', format: 'json', output: new Writable({ write: (_chunk, _encoding, done) => done() }) },

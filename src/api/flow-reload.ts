@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import type { FlowStatus } from '../engine/control.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
+import type { ApiParts } from './parts.ts'
+import { errorView } from './views.ts'
+
+export const reloadView = z.object({
+  flows: z.array(
+    z.object({
+      name: z.string(),
+      outcome: z.enum(['unchanged', 'started', 'restarted', 'stopped', 'left-stopped', 'failed']).meta({
+        description:
+          'stopped: no document names it any more; left-stopped: somebody stopped it, and starts it again; failed: see error.',
+      }),
+      runs: z.boolean().meta({ description: 'Whether it runs now: one that failed may run on as it was.' }),
+      error: errorView.optional(),
+    }),
+  ),
+})
+
+export type ReloadedFlow = z.output<typeof reloadView>['flows'][number]
+
+type Parts = Pick<ApiParts, 'engine' | 'catalog'>
+
+/** One reload after the other: the second finds what the first has done. */
+let turn: Promise<unknown> = Promise.resolve()
+
+/**
+ * Brings the flows to what the documents say now, as a restart of the hub would, without touching those that are the
+ * same. One whose new document has mistakes runs on as it was. Throws when the documents cannot be looked for.
+ */
+export function reloadFlows(parts: Parts, { isDryRun }: { isDryRun: boolean }): Promise<readonly ReloadedFlow[]> {
+  const reloaded = turn.then(() => reload(parts, isDryRun))
+  turn = reloaded.catch(() => {})
+  return reloaded
+}
+
+async function reload({ engine, catalog }: Parts, isDryRun: boolean): Promise<readonly ReloadedFlow[]> {
+  const entries = await catalog.loadAll({ isDryRun })
+  const names = new Set(entries.map(({ name }) => name))
+  const reloaded: ReloadedFlow[] = []
+  // First those that go: another one may want their mailbox or their path, also under a new name.
+  for (const { flow } of engine.flows()) {
+    if (names.has(flow.name)) continue
+    await note(flow.name, async () => {
+      if (!isDryRun) await engine.stop(flow.name)
+      return 'stopped'
+    })
+  }
+  for (const { name, shouldRun, flow: read } of entries) {
+    await note(name, async () => {
+      const flow = read()
+      if (!shouldRun) return 'left-stopped'
+      const before = running(name)
+      if (before?.flow.revision === flow.revision) return 'unchanged'
+      if (!isDryRun) await engine.start(flow)
+      return before ? 'restarted' : 'started'
+    })
+  }
+  return reloaded.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
+  function running(name: string): FlowStatus | undefined {
+    return engine.flows().find(({ flow }) => flow.name === name)
+  }
+
+  async function note(name: string, act: () => Promise<ReloadedFlow['outcome']>): Promise<void> {
+    const found = await act().then(
+      outcome => ({ outcome }),
+      (thrown: unknown) => ({ outcome: 'failed' as const, error: viewError(asHubError(thrown)) }),
+    )
+    reloaded.push({ name, ...found, runs: running(name) !== undefined })
+  }
+}
+
+function viewError({ code, side, message, next }: HubError): z.output<typeof errorView> {
+  return { code, side, message, next }
+}
