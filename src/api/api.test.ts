@@ -414,3 +414,27 @@ test('the OpenAPI document describes every route', async () => {
   )
   expect(await world.ask(200, 'GET', '/api/openapi.json')).toEqual(JSON.parse(JSON.stringify(document)))
 })
+
+test('a program that is generated from the OpenAPI document reads every answer', async () => {
+  const world = await open()
+  const document = await world.openapi()
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path = '']) => path)
+  const there = (path: string) => path.split('/').reduce<unknown>((at, key) => at?.[key as keyof typeof at], document)
+  expect(references.filter(path => there(path) === undefined)).toEqual([])
+
+  interface Operation {
+    readonly responses: Record<string, { readonly content?: Record<string, unknown> }>
+  }
+  const { paths } = document as { paths: Record<string, Record<string, Operation>> }
+  const typesOf = (path: string, method: string, status: string) =>
+    Object.keys(paths[path]?.[method]?.responses[status]?.content ?? {})
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, { responses }] of Object.entries(operations)) {
+      expect([path, method, ...typesOf(path, method, '4XX')]).toEqual([path, method, 'application/problem+json'])
+      if (responses['204']) expect([path, method, ...typesOf(path, method, '204')]).toEqual([path, method])
+    }
+  }
+  expect(typesOf('/metrics', 'get', '200')).toEqual(['text/plain'])
+  expect(typesOf('/api/messages/{id}/body', 'get', '200')).toEqual(['application/octet-stream'])
+  expect(typesOf('/api/log', 'get', '200')).toEqual(['application/json', 'text/event-stream'])
+})

@@ -102,8 +102,11 @@ export function healthRoutes(app: App, parts: ApiParts): void {
     },
   )
 
-  app.get('/metrics', { schema: { tags, summary: 'Metrics for Prometheus' } }, async (_request, reply) =>
-    reply.type(monitor.metrics.type).send(await monitor.metrics.text()),
+  const prometheus = { description: 'The metrics.', content: { 'text/plain': { schema: z.string() } } }
+  app.get(
+    '/metrics',
+    { schema: { tags, summary: 'Metrics for Prometheus', response: { 200: prometheus } } },
+    async (_request, reply) => reply.type(monitor.metrics.type).send(await monitor.metrics.text()),
   )
 
   app.get('/api/hub', { schema: { tags, summary: 'What hub this is', response: { 200: hubView } } }, () => ({

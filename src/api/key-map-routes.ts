@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Json } from '../kernel/json.ts'
 import { type KeyMapEntry, keyMapLimits } from '../kernel/key-map.ts'
 import { apiErrors } from './api-errors.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
@@ -9,11 +10,13 @@ const map = z.string().regex(/^[A-Za-z0-9_.@:-]{1,128}$/, 'letters, digits, dot,
 const key = z.string().min(1).max(keyMapLimits.keyLetters)
 const named = z.strictObject({ map })
 const ofKey = z.strictObject({ key })
+// z.json() refers to itself, and the OpenAPI document would refer to a schema that it has not.
+const anyJson = z.custom<Json>(value => value !== undefined, 'must be there').meta({ description: 'Any JSON.' })
 
 const entryView = z
   .object({
     key: z.string(),
-    value: z.json(),
+    value: anyJson,
     revision: z.number().int().meta({ description: 'Grows by one at each write.' }),
     at: z.iso.datetime().meta({ description: 'When it was written last.' }),
   })
@@ -108,7 +111,7 @@ export function keyMapRoutes(app: App, parts: ApiParts): void {
         params: named,
         querystring: ofKey,
         body: z.strictObject({
-          value: z.json(),
+          value: anyJson,
           expected: z.number().int().min(0).optional().meta({
             description: 'Refused when the revision is another; 0: there must be no entry.',
           }),
@@ -131,7 +134,7 @@ export function keyMapRoutes(app: App, parts: ApiParts): void {
   app.delete(
     '/api/key-maps/:map/entry',
     {
-      schema: { tags, summary: 'Forgets a key', params: named, querystring: ofKey, response: { 204: z.void() } },
+      schema: { tags, summary: 'Forgets a key', params: named, querystring: ofKey, response: { 204: z.null() } },
     },
     async (request, reply) => {
       const { map: name } = request.params
@@ -140,11 +143,11 @@ export function keyMapRoutes(app: App, parts: ApiParts): void {
         throw apiErrors.KEY_MAP_ENTRY_UNKNOWN({ map: name, key: request.query.key })
       }
       await auditChange(parts, request, 'key-map.delete', { map: name, key: request.query.key })
-      return reply.status(204).send()
+      return reply.status(204).send(null)
     },
   )
 }
 
 function view(name: string, { value, revision, at }: KeyMapEntry): z.output<typeof entryView> {
-  return { key: name, value: value as z.output<typeof entryView>['value'], revision, at: new Date(at).toISOString() }
+  return { key: name, value, revision, at: new Date(at).toISOString() }
 }

@@ -34,7 +34,15 @@ export function logRoutes(app: App, parts: ApiParts): void {
           level: z.enum(logLevels).default('info').meta({ description: 'This level and above.' }),
           limit: z.coerce.number().int().min(0).max(2000).default(100),
         }),
-        response: { 200: z.object({ lines: z.array(lineView) }) },
+        response: {
+          200: {
+            description: 'The lines, oldest first.',
+            content: {
+              'application/json': { schema: z.object({ lines: z.array(lineView) }) },
+              'text/event-stream': { schema: z.string().meta({ description: 'Events `line` and `lost`.' }) },
+            },
+          },
+        },
       },
     },
     async (request, reply) => {

@@ -113,6 +113,14 @@ export function messageRoutes(app: App, parts: ApiParts): void {
           first: z.coerce.number().int().min(0).optional().meta({ description: 'Only the first bytes.' }),
           which: z.enum(['current', 'original']).default('current'),
         }),
+        response: {
+          200: {
+            description: 'The bytes.',
+            content: {
+              'application/octet-stream': { schema: z.custom<Readable>().meta({ type: 'string', format: 'binary' }) },
+            },
+          },
+        },
       },
     },
     async (request, reply) => {

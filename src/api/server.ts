@@ -47,6 +47,12 @@ export const apiLimits = {
   bodyBytes: MiB,
 }
 
+/** What every call may be answered with instead. */
+const problems = {
+  description: 'What happened, whose turn it is and what to do next.',
+  content: { [problemType]: { schema: problemSchema } },
+}
+
 /** The admin API: HTTP on loopback unless told otherwise, every call by somebody who may make it. */
 export interface Api {
   /** Resolves with the address once it listens. */
@@ -108,9 +114,11 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
         ...route.schema,
         description: [route.schema.description, `Asks for ${asked}.`].filter(Boolean).join(' '),
       }
-    const response = route.schema?.response
-    if (route.schema && typeof response === 'object') {
-      route.schema = { ...route.schema, response: { ...response, '4xx': problemSchema, '5xx': problemSchema } }
+    if (route.schema && !route.schema.hide) {
+      route.schema = {
+        ...route.schema,
+        response: { ...Object(route.schema.response), '4xx': problems, '5xx': problems },
+      }
     }
   })
   app.register(async scope => {
