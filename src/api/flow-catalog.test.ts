@@ -26,6 +26,7 @@ function catalogWorld() {
     files: () =>
       readdirSync(folder)
         .filter(name => name.endsWith('flow.yaml'))
+        .toSorted()
         .map(name => join(folder, name)),
     stage: 'dev',
     store: {
@@ -101,14 +102,6 @@ test('a document that comes or goes is known from the next reload on, and not fo
   expect(await names()).toHaveLength(1)
 })
 
-test('the second document of a name is never started in the place of the first', async () => {
-  const { catalog, write } = catalogWorld()
-  write('late.flow.yaml', document('2h'))
-  const [, second] = await catalog.loadAll()
-  expect(() => second?.flow()).toThrow(expect.objectContaining({ code: 'CATALOG_NAME_TAKEN' }))
-  await expect(catalog.load(second?.name ?? '')).rejects.toMatchObject({ code: 'CATALOG_NAME_TAKEN' })
-})
-
 test('a start reads all documents anew, each once, and tells of those that it cannot start', async () => {
   const { catalog, write } = catalogWorld()
   await catalog.list()
@@ -119,4 +112,16 @@ test('a start reads all documents anew, each once, and tells of those that it ca
   write('flow.yaml', document('often'))
   const [broken] = await catalog.loadAll()
   expect(() => broken?.flow()).toThrow(expect.objectContaining({ code: 'CATALOG_DOES_NOT_LINT' }))
+})
+
+test('of two documents with one name the first runs, and neither a start nor a person puts the second in its place', async () => {
+  const { catalog, write } = catalogWorld()
+  write('late.flow.yaml', document('2h'))
+  const [first, second] = await catalog.loadAll()
+  expect([first?.name, first?.flow().name]).toEqual(['clock', 'clock'])
+  const refused = { code: 'CATALOG_NAME_TAKEN', message: expect.stringContaining('late.flow.yaml') as string }
+  expect(second?.shouldRun).toBe(true)
+  expect(() => second?.flow()).toThrow(expect.objectContaining(refused))
+  await expect(catalog.load(second?.name ?? '')).rejects.toMatchObject(refused)
+  expect((await catalog.load('clock')).file).toBe(first?.file)
 })

@@ -98,7 +98,7 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       const taken = catalogErrors.NAME_TAKEN({ flow: entry.name, first: first.file, second: entry.file })
       const problem = { file: entry.file, line: 1, column: 1, message: taken.message }
       const name = `${entry.name} (${entry.file})`
-      return { entry: { ...entry, name, shouldRun: false, problems: [problem, ...entry.problems] }, result, taken }
+      return { entry: { ...entry, name, problems: [problem, ...entry.problems] }, result, taken }
     })
   }
 

@@ -159,7 +159,8 @@ export function findFlowFailed(
       what: `Flow ${name} does not run: ${error.message}`,
       turn: turnOf(error.side),
       next: error.next,
-      command: `isthmus flow start ${name}`,
+      // One of two documents with the same name goes by its file, too.
+      command: `isthmus flow start ${name.includes(' ') ? `'${name}'` : name}`,
     },
   )
 }

@@ -41,7 +41,7 @@ function watch(startMs?: number) {
   } = {
     storeFailure: undefined,
     names: ['orders'],
-    documents: new Set(['orders']),
+    documents: new Set(['orders', 'broken']),
     counts: noCounts,
     rows: [],
     credentials: [],
@@ -392,6 +392,16 @@ test('what stays undone on a link that works raises an alert when it lasts, and 
   world.run(ordersFlow, [link])
   await world.lookFor(5 * MINUTE)
   expect(world.told.slice(1)).toEqual([`log: resolved: ${what}`])
+})
+
+test('a flow that did not start is no alert any more once its document has another name', async () => {
+  const world = watch()
+  world.facts.failed = [{ name: 'broken', since: 0, error: refused }]
+  await world.lookFor(MINUTE)
+  world.facts.documents = new Set(['orders', 'mended'])
+  await world.lookFor(12 * MINUTE)
+  const what = 'Flow broken does not run: The server refused.'
+  expect(world.told).toEqual([`log: open: ${what}`, `log: resolved: ${what}`])
 })
 
 test('a channel that fails is tried again, also after a restart, and then tells once', async () => {
