@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { constants, type ServerHttp2Stream } from 'node:http2'
+import http2, { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -8,6 +8,7 @@ import { MINUTE } from '../../kernel/time.ts'
 import { makeConnect } from '../../protocols/net/connect.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import {
+  dial,
   echo,
   enrolAt,
   type HubWorld,
@@ -31,6 +32,18 @@ afterEach(async () => {
   await Promise.all(standIns.splice(0).map(each => each.close()))
   await hub.close()
 })
+
+/** What the hub says with GOAWAY to a program that gives this name to its process. */
+async function turnedAway(socket: tls.TLSSocket, run: string): Promise<{ words: string; code: number }> {
+  const session = http2.performServerHandshake(socket)
+  session.on('error', () => {})
+  session.on('stream', stream => {
+    stream.respond({ ':status': 200 })
+    stream.end(JSON.stringify({ version: '0.1.0', mode: 'active', run, virtualHosts: [] }))
+  })
+  const [code, , words] = (await once(session, 'goaway')) as [number, number, Buffer]
+  return { words: words.toString(), code }
+}
 
 async function connector(location = 'dc-frankfurt', options: StandInOptions = {}): Promise<StandIn & { id: string }> {
   const identity = await enrolAt(hub, location)
@@ -356,6 +369,25 @@ describe('of several connectors', () => {
     const opening = open()
     standIns.push(await startStandIn(hub, identity))
     ;(await opening).destroy()
+  })
+
+  test('two programs with one identity do not cut each other: the one that was started later stays', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const original = await startStandIn(hub, identity, { run: 'run-1' })
+    const copy = await startStandIn(hub, identity, { run: 'run-2' })
+    standIns.push(original, copy)
+    await until(() => original.socket.destroyed)
+    const again = await dial(hub.port, identity)
+    const { words, code } = await turnedAway(again, 'run-1')
+    expect(code).toBe(constants.NGHTTP2_INADEQUATE_SECURITY)
+    expect(words).toContain(`Connector ${identity.connector} runs twice`)
+    expect(copy.socket.destroyed).toBe(false)
+    expect(hub.records.entries.map(({ detail }) => detail['code'])).toContain('ENROL_IDENTITY_TWICE')
+
+    await copy.close()
+    await until(() => hub.connectors.get(identity.connector).state === 'away')
+    standIns.push(await startStandIn(hub, identity, { run: 'run-1' }))
+    expect(hub.connectors.get(identity.connector).state).toBe('connected')
   })
 
   test('a connection waits a moment for one that stops and is started anew', async () => {

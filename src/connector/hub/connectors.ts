@@ -12,7 +12,7 @@ import { ConnectorBook } from './connector-book.ts'
 import { createEnrolRequests } from './enrol-requests.ts'
 import { EnrolTokens, type NewToken } from './enrol-token.ts'
 import { createEnrolment } from './enrolment.ts'
-import { locationErrors } from './errors.ts'
+import { enrolErrors, locationErrors } from './errors.ts'
 import { askFate } from './fate.ts'
 import { hubLimits } from './limits.ts'
 import { createListener, type ListenAddress } from './listener.ts'
@@ -107,15 +107,8 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     log,
     hosts: hostsOf(options.listen),
     onTunnel: takeIn,
-    onRefused: (error, address, isOurs) => {
-      log.warn('connector.refused', { address, code: error.code, text: error.message })
-      // A stranger could put another name into each certificate; he gets one entry a minute.
-      const kind = `certificate\n${isOurs ? error.message : address}`
-      refusals.note(kind, `unknown@${address}`, 'connector.certificate-refused', {
-        code: error.code,
-        text: error.message,
-      })
-    },
+    // A stranger could put another name into each certificate; he gets one entry a minute.
+    onRefused: (error, address, isOurs) => noteRefused(error, address, isOurs ? error.message : address),
   })
   const endWatch = authority.onRevoked(serial => {
     for (const tunnel of registry.all()) {
@@ -123,11 +116,22 @@ export async function createConnectors(options: ConnectorsOptions): Promise<Conn
     }
   })
 
+  function noteRefused({ code, message: text }: HubError, address: string, kind: string): void {
+    log.warn('connector.refused', { address, code, text })
+    refusals.note(`certificate\n${kind}`, `unknown@${address}`, 'connector.certificate-refused', { code, text })
+  }
+
   function takeIn(tunnel: Tunnel): void {
     const { connector, location, serial } = tunnel.owner
+    const replacement = registry.replacementOf(tunnel)
     // It may have been revoked while it said hello.
     if (authority.isRevoked(serial)) tunnel.destroy('its certificate was revoked')
-    else registry.add(tunnel)
+    else if (replacement) {
+      const error = enrolErrors.IDENTITY_TWICE({ connector, other: replacement.address })
+      noteRefused(error, tunnel.address, `${connector} twice`)
+      tunnel.turnAway(`${error.message} ${error.next}`)
+      return
+    } else registry.add(tunnel)
     if (!tunnel.isAlive) return
     cameSinceStart.add(connector)
     awaySince.delete(location)

@@ -116,6 +116,12 @@ export const enrolErrors = defineErrors('ENROL', {
     means: 'The certificate of this connector is not taken: {reason}',
     next: 'Enrol again with a new token: isthmus connector enrol LOCATION on the hub.',
   },
+  IDENTITY_TWICE: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'Connector {connector} runs twice: a second program, started later, is connected from {other}.',
+    next: 'Stop one of them, or enrol it by itself there with a new token: isthmus-connector enrol --again.',
+  },
   TOO_MANY_REQUESTS: {
     side: 'caller',
     retry: 'soon',

@@ -6,18 +6,36 @@ import type { Tunnel } from './tunnel.ts'
 /** So many waiting bytes weigh as much as one open stream. */
 const bytesPerStream = 64 * KiB
 const suspectWeight = 1_000_000
+/** Processes of one connector that are remembered as replaced. */
+const replacedMax = 16
 
 /** The tunnels to this node, and which of them takes the next stream. */
 export class TunnelRegistry {
   readonly #tunnels = new Set<Tunnel>()
   readonly #waiting = new Set<(location: string) => void>()
+  /** By connector: processes whose tunnels were cut for those of a newer one. */
+  readonly #replaced = new Map<string, readonly string[]>()
+
+  /**
+   * The tunnel of a process that has taken the place of this one's, where both live: two programs with one identity
+   * (a machine or a data folder that was copied). They would cut each other's connections for ever.
+   */
+  replacementOf({ owner: { connector }, hello: { run } }: Tunnel): Tunnel | undefined {
+    if (!this.#replaced.get(connector)?.includes(run)) return undefined
+    return this.ofConnector(connector).find(other => other.hello.run !== run)
+  }
 
   /** Takes a tunnel in; those of an earlier process of the same connector are cut, since it cannot live any more. */
   add(tunnel: Tunnel): void {
     const { connector } = tunnel.owner
     const earlier = this.ofConnector(connector)
     for (const other of earlier) {
-      if (other.hello.run !== tunnel.hello.run) other.destroy('the connector was started anew')
+      if (other.hello.run === tunnel.hello.run) continue
+      const before = this.#replaced.get(connector) ?? []
+      const runs = new Set([...before, other.hello.run])
+      runs.delete(tunnel.hello.run)
+      this.#replaced.set(connector, [...runs].slice(-replacedMax))
+      other.destroy('the connector was started anew')
     }
     if (earlier.length >= hubLimits.tunnelsPerConnector) {
       const reason = `more than ${hubLimits.tunnelsPerConnector} tunnels of one connector`

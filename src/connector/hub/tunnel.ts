@@ -180,6 +180,14 @@ export class Tunnel {
     this.#socket.destroy()
   }
 
+  /** Says why this certificate is not taken, and cuts the tunnel. */
+  turnAway(reason: string): void {
+    this.#isClosing = true
+    sayRefusal(this.#session, reason)
+    // What was just said goes out only after this turn.
+    setImmediate(() => this.destroy(reason))
+  }
+
   /** Takes no new streams; what is open goes on to its end. */
   close(): void {
     this.#isClosing = true
@@ -198,12 +206,16 @@ export function turnAway(socket: TLSSocket, reason: string): void {
   session.on('error', () => {})
   socket.on('error', () => {})
   session.once('connect', () => {
-    session.goaway(http2.constants.NGHTTP2_INADEQUATE_SECURITY, 0, Buffer.from(reason.slice(0, 500)))
+    sayRefusal(session, reason)
   })
   setTimeout(() => {
     session.destroy()
     socket.destroy()
   }, SECOND).unref()
+}
+
+function sayRefusal(session: ClientHttp2Session, reason: string): void {
+  session.goaway(http2.constants.NGHTTP2_INADEQUATE_SECURITY, 0, Buffer.from(reason.slice(0, 500)))
 }
 
 function openSession(socket: TLSSocket): ClientHttp2Session {
