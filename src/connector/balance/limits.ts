@@ -16,6 +16,8 @@ export const balanceLimits = {
   riseMs: SECOND,
   /** Without any news for so long an old slowness begins to be forgotten, so that the target is tried again. */
   silentMs: 15 * SECOND,
+  /** A hub that hangs up on a server after so long a wait for an answer has waited in vain. */
+  inVainMs: 10 * SECOND,
   /** Two targets whose cost differs by less are equally good; chance decides, by weight. */
   nearFactor: 1.25,
 

@@ -3,6 +3,7 @@ import type { Connect, ConnectRequest, TlsWish } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { VirtualHost } from '../agent/connector-config.ts'
 import { readGreeting } from './greeting.ts'
+import { balanceLimits } from './limits.ts'
 import type { ServiceReport } from './service.ts'
 import { SmtpStream } from './smtp-stream.ts'
 import { SmtpWatch } from './smtp-watch.ts'
@@ -40,26 +41,37 @@ export async function openTarget(
 ): Promise<Duplex> {
   const since = performance.now()
   const socket = await options.connect(requestFor(host, address, options))
-  if (host.protocol !== 'smtp') return watchPlain(socket, host.protocol === 'http', report)
+  if (host.protocol !== 'smtp') return watchPlain(socket, host.protocol === 'http', report, options.clock)
   const timeoutMs = Math.max(1, Math.ceil(options.timeoutMs - (performance.now() - since)))
   const { bytes } = await readGreeting(socket, { ...options, server: address, timeoutMs })
   return new SmtpStream(socket, bytes, new SmtpWatch(report, () => performance.now()))
 }
 
-/** Of other protocols only the end is seen: a reset is a failure, and for HTTP an end before any answer as well. */
-function watchPlain(socket: Duplex, needsAnswer: boolean, report: ServiceReport): Duplex {
+/**
+ * Of other protocols only the end is seen: a reset is a failure, and for HTTP an end before any answer as well, by the
+ * server or by a hub that has waited in vain.
+ */
+function watchPlain(socket: Duplex, needsAnswer: boolean, report: ServiceReport, clock: Pick<Clock, 'now'>): Duplex {
+  const since = clock.now()
   let reason: string | undefined
   let hasEnded = false
+  const hasAnswered = () => bytesOf(socket, 'bytesRead') > 0
+  const isAsked = () => bytesOf(socket, 'bytesWritten') > 0
   socket.once('end', () => {
     hasEnded = true
-    if (needsAnswer && bytesOf(socket, 'bytesRead') === 0 && bytesOf(socket, 'bytesWritten') > 0)
-      reason ??= 'it closed the connection without an answer'
+    if (needsAnswer && isAsked() && !hasAnswered()) reason ??= 'it closed the connection without an answer'
   })
   socket.on('error', (error: Error) => {
     // What is written to a server that has ended already comes back as a reset.
     if (!hasEnded) reason ??= `it broke the connection: ${error.message}`
   })
-  socket.once('close', () => (reason === undefined ? report.served() : report.failed(reason)))
+  socket.once('close', () => {
+    const waitedMs = clock.now() - since
+    const isInVain = needsAnswer && isAsked() && waitedMs >= balanceLimits.inVainMs
+    if (reason !== undefined) report.failed(reason)
+    else if (hasEnded || hasAnswered() || !needsAnswer) report.served()
+    else if (isInVain) report.failed(`it was silent for ${Math.round(waitedMs / 1000)} s`)
+  })
   return socket
 }
 

@@ -260,4 +260,26 @@ describe('other protocols', () => {
     socket.resume().write('GET /sap/ HTTP/1.1\r\n\r\n')
     await until(() => stateOf(pool, address)?.failed === 1)
   })
+
+  test('http: a server that takes requests and answers none is left out; one that was cut early is not blamed', async () => {
+    const silent = await server(() => {})
+    const good = await server(socket => socket.resume())
+    let now = Date.now()
+    const words = { protocol: 'http', allow: [{ path: '/sap/' }], targets: [silent, good], ejection: { after: 2 } }
+    const pool = poolOf(words, makeConnect(), { ...systemClock, now: () => now })
+    pool.drain(virtual, good, true)
+    const waitInVain = async (ms: number) => {
+      const { socket } = await pool.open(virtual, options())
+      socket.write('GET /sap/ HTTP/1.1\r\n\r\n')
+      now += ms
+      socket.destroy()
+      await once(socket, 'close')
+    }
+    await waitInVain(10 * SECOND)
+    await waitInVain(SECOND)
+    expect(stateOf(pool, silent)).toMatchObject({ failed: 1, state: 'unknown' })
+    await waitInVain(10 * SECOND)
+    expect(stateOf(pool, silent)).toMatchObject({ failed: 2, state: 'ejected' })
+    expect(stateOf(pool, silent)?.reason).toContain('it was silent for 10 s')
+  })
 })

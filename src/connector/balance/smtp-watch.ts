@@ -1,8 +1,6 @@
+import { balanceLimits } from './limits.ts'
 import { latin, PassingReplies } from './passing-replies.ts'
 import type { ServiceReport } from './service.ts'
-
-/** A hub that hangs up on a server after so long a silence has waited in vain. */
-const silenceMs = 10_000
 
 /**
  * Listens to a dialogue that passes by: how quickly the server answers, whether it takes mails, whether it ends in good
@@ -65,7 +63,8 @@ export class SmtpWatch {
   /** The hub hung up, and the connection stays for the answer: what becomes of it still counts. */
   hubLeft(): void {
     const waitedMs = this.#askedAt === undefined ? 0 : this.#now() - this.#askedAt
-    if (!this.#isOver && waitedMs >= silenceMs) this.#fail(`it was silent for ${Math.round(waitedMs / 1000)} s`)
+    if (!this.#isOver && waitedMs >= balanceLimits.inVainMs)
+      this.#fail(`it was silent for ${Math.round(waitedMs / 1000)} s`)
   }
 
   #replied(code: number): void {
