@@ -395,6 +395,17 @@ describe('the listener does not take', () => {
 
   test('a connector that never says hello for long', async () => {
     const socket = await dial(hub.port, await enrolAt(hub, 'dc-frankfurt'))
+  test('so many silent strangers that an enrolled connector stays outside', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    const silent = () => dial(hub.port, undefined, { ALPNProtocols: ['http/1.1'] })
+    const strangers = await Promise.all(Array.from({ length: hubLimits.unprovenConnections }, silent))
+    await over(await silent())
+    const standIn = await startStandIn(hub, identity)
+    expect(hub.connectors.get(identity.connector).state).toBe('connected')
+    for (const each of [standIn, ...strangers.map(socket => ({ close: async () => socket.destroy() }))])
+      await each.close()
+  })
+
     await over(socket)
     expect(hub.connectors.locations()).toMatchObject([{ connected: 0 }])
   }, 40_000)

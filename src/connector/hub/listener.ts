@@ -43,7 +43,7 @@ const serverDays = 90
 
 export function createListener(options: ListenerOptions): Listener {
   const { authority, enrolment, requests, clock, log } = options
-  const unproven = new Set<TLSSocket>()
+  const strangers = new Set<TLSSocket>()
   const open = new Set<TLSSocket>()
   let server: tls.Server | undefined
   let cancelRenewal = () => {}
@@ -79,12 +79,13 @@ export function createListener(options: ListenerOptions): Listener {
   function onConnection(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
     open.add(socket)
-    unproven.add(socket)
+    // One that shows a certificate of ours comes in however many strangers knock.
+    if (!socket.authorized) strangers.add(socket)
     socket.once('close', () => {
       open.delete(socket)
-      unproven.delete(socket)
+      strangers.delete(socket)
     })
-    if (unproven.size > hubLimits.unprovenConnections) {
+    if (!socket.authorized && strangers.size > hubLimits.unprovenConnections) {
       socket.destroy()
       return
     }
