@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import type { CertificateAuthority } from '../../auth/certificate-authority.ts'
-import { asHubError, type HubError } from '../../kernel/error.ts'
+import { certificateErrors } from '../../auth/certificate-errors.ts'
+import { asHubError, HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, DAY } from '../../kernel/time.ts'
 import { tunnelAlpn } from '../wire.ts'
@@ -108,15 +109,15 @@ export function createListener(options: ListenerOptions): Listener {
       log.warn('connector.not-greeted', { connector: id, location, code: error.code, text: error.message })
       return
     }
-    unproven.delete(socket)
     if (tunnel.isAlive) options.onTunnel(tunnel)
   }
 
   function refuse(socket: TLSSocket, thrown: unknown): void {
     const error = asHubError(thrown)
-    options.onRefused(error, socket.remoteAddress ?? '', socket.authorized)
+    const isOurs = socket.authorized || hasEnded(error)
+    options.onRefused(error, socket.remoteAddress ?? '', isOurs)
     // Only to one whose certificate comes from us: with others no further word is spoken.
-    if (socket.authorized && !socket.destroyed) turnAway(socket, error.message)
+    if (isOurs && !socket.destroyed) turnAway(socket, error.message)
     else socket.destroy()
   }
 
@@ -153,4 +154,9 @@ export function createListener(options: ListenerOptions): Listener {
       await closed
     },
   }
+}
+
+/** To TLS a certificate of ours that has ended is none; our own check looks at who signed it before it looks at the date. */
+function hasEnded({ cause }: HubError): boolean {
+  return cause instanceof HubError && cause.code === certificateErrors.NOT_VALID_NOW.code
 }
