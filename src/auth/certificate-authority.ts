@@ -1,6 +1,6 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { HubError } from '../kernel/error.ts'
-import { type Clock, DAY, HOUR } from '../kernel/time.ts'
+import { type Clock, DAY } from '../kernel/time.ts'
 import type { Records } from '../store/port.ts'
 import { certificateErrors } from './certificate-errors.ts'
 import {
@@ -96,8 +96,8 @@ const authorityArea = 'certificate-authority'
 const issuedArea = 'issued-certificate'
 // Apart from the certificates: this list is read every few seconds.
 const revokedArea = 'revoked-certificate'
-/** The clocks of two machines differ. */
-const startsEarlierMs = HOUR
+/** The clocks of two machines differ, by hours where one takes its local time for UTC. */
+const startsEarlierMs = DAY
 
 interface HeldAuthority extends Authority {
   readonly x509: X509Certificate

@@ -40,11 +40,11 @@ export interface HubWorld {
   close(): Promise<void>
 }
 
-/** The hub's side of connectors, listening on a free port of this machine. */
-export async function startHubSide(): Promise<HubWorld> {
+/** The hub's side of connectors, listening on a free port of this machine; its clock may be ahead. */
+export async function startHubSide(offsetMs = 0): Promise<HubWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-connectors-'))
   const records = new AuditedRecords()
-  const shift = { offsetMs: 0, timesFaster: 1 }
+  const shift = { offsetMs, timesFaster: 1 }
   const clock: Clock = {
     ...systemClock,
     now: () => Date.now() + shift.offsetMs,

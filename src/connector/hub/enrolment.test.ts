@@ -3,7 +3,7 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { DAY, MINUTE } from '../../kernel/time.ts'
+import { DAY, HOUR, MINUTE } from '../../kernel/time.ts'
 import {
   dial,
   enrolAt,
@@ -243,6 +243,14 @@ describe('a tunnel', () => {
 
   test('of a good certificate is greeted', async () => {
     expect(await refusalOf(await enrolAt(hub, 'dc-frankfurt'))).toBeUndefined()
+  })
+
+  test('of a connector whose clock is half a day behind is taken, also right after the start of the hub', async () => {
+    foreign = await startHubSide(12 * HOUR)
+    const identity = await enrolAt(foreign, 'dc-frankfurt')
+    const standIn = await startStandIn(foreign, identity)
+    expect(foreign.connectors.get(identity.connector).state).toBe('connected')
+    await standIn.close()
   })
 
   const cases: [string, () => Promise<{ certificate: string; key: string } | undefined>, RegExp][] = [
