@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { asHubError } from '../../kernel/error.ts'
+import { DAY } from '../../kernel/time.ts'
 import { type StandInHub, startStandInHub, startTarget } from './agent-world.ts'
 import { parseEnrolToken } from './enrol-token.ts'
 import { enrol } from './enrolment.ts'
@@ -40,6 +42,19 @@ test('a hub that is not the one of the token never hears the token', async () =>
   try {
     await expect(enrolNow({ token: other.token })).rejects.toMatchObject({ code: 'CONNECTOR_HUB_NOT_TRUSTED' })
     expect(hub.requests).toEqual([])
+  } finally {
+    await other.close()
+  }
+})
+
+test.each([
+  ['begins later', 2 * DAY],
+  ['has ended', -2 * DAY],
+])('a clock that is wrong is told as that: the certificate of the hub %s', async (words, aheadMs) => {
+  const other = await startStandInHub(aheadMs)
+  try {
+    const failed = await enrolNow({ node: `localhost:${other.port}`, token: other.token }).catch(asHubError)
+    expect(failed).toMatchObject({ code: 'CONNECTOR_CLOCKS_DIFFER', message: expect.stringContaining(words) })
   } finally {
     await other.close()
   }

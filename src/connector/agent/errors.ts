@@ -74,6 +74,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     means: 'What answers at {node} is not the hub: {text}',
     next: 'Check the address. A firewall that opens TLS must leave this connection alone; if the authority of the hub is new, enrol again.',
   },
+  CLOCKS_DIFFER: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The certificate of the hub at {node} {text} by the clock of this machine, which says {now}.',
+    next: 'Set the clock of this machine right, and its time zone, or the clock of the hub: it makes its certificate at each start.',
+  },
   CERTIFICATE_REFUSED: {
     side: 'hub',
     retry: 'after-change',

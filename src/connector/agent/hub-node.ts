@@ -87,9 +87,20 @@ export function explainHubFailure(thrown: unknown, node: string): HubError {
   const alert = /^ERR_SSL_(?:TLSV1_|TLSV13_|SSLV3_)ALERT_(.*)$/.exec(code)?.[1] ?? ''
   const refused = certificateAlerts[alert]
   if (refused !== undefined) return connectorErrors.CERTIFICATE_REFUSED({ node, text: refused }, { cause: thrown })
+  const untimely = untimelyCertificates[code]
+  if (untimely !== undefined) {
+    const now = new Date().toISOString()
+    return connectorErrors.CLOCKS_DIFFER({ node, text: untimely, now }, { cause: thrown })
+  }
   const tlsWords = explainTlsFailure(error, splitAddress(node).host)
   if (tlsWords) return connectorErrors.HUB_NOT_TRUSTED({ node, text: `${tlsWords.reason}.` }, { cause: thrown })
   return connectorErrors.HUB_UNREACHABLE({ node, text: code || error.message }, { cause: thrown })
+}
+
+/** The hub's own is made at its start and renewed after a third of its life: when it does not fit, a clock is wrong. */
+const untimelyCertificates: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'begins later',
+  CERT_HAS_EXPIRED: 'has ended',
 }
 
 /** Alerts of RFC 8446 section 6.2 that speak of the certificate we showed. */
