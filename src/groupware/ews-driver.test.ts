@@ -418,6 +418,29 @@ describe('watching', () => {
     }
     await patient.close()
   })
+
+  test('a mailbox that may not be opened (any more) keeps nobody else of its group from being heard', async () => {
+    const clock = { ...systemClock, sleep: (_ms: number, ending?: AbortSignal) => systemClock.sleep(20, ending) }
+    const patient = new EwsDriver({ ...ewsOptions(twin.url), clock, markCategory: 'SAP Cloud for Customer' })
+    const fail = { times: 1_000_000, code: 'ErrorImpersonateUserDenied', mailbox }
+    for (const when of ['before', 'after'] as const) {
+      if (when === 'before') twin.setFaults({ fail })
+      const { heard, done, end } = watching([mailbox, 'ben@contoso.example'], patient)
+      try {
+        await until(heard, 'connected ben@contoso.example')
+        if (when === 'after') twin.setFaults({ fail, cutStreams: true })
+        await until(heard, `lost ${mailbox} EWS_IMPERSONATION_DENIED`)
+        await expect.poll(() => heard.at(-1), { timeout: 10_000 }).toBe('connected ben@contoso.example')
+        twin.mailbox('ben@contoso.example').put('tasks', '<t:Task><t:Subject>neu</t:Subject></t:Task>')
+        await until(heard, 'ben@contoso.example task')
+      } finally {
+        twin.clearFaults()
+        end()
+        await done
+      }
+    }
+    await patient.close()
+  })
 })
 
 test('every request of all these stories follows the schema of Exchange', () => {

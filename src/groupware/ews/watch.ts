@@ -5,6 +5,7 @@ import { ewsErrors } from '../../protocols/ews/errors.ts'
 import { ewsLimits } from '../../protocols/ews/limits.ts'
 import type { WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { concernOf } from './concerns.ts'
 import { type FolderBook, kindOfFolder, type ScopeFolder } from './folder-book.ts'
 
 interface Watched {
@@ -40,20 +41,22 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
 async function watchGroup(parts: Parts, group: readonly string[], request: WatchRequest): Promise<void> {
   const { client, clock } = parts
   const { signal } = request
-  const [anchor = ''] = group
   const watched = new Map<string, Watched>()
   let waitMs = againFirstMs
   while (!signal.aborted) {
     await subscribeMissing(parts, group, watched, request)
     try {
       if (watched.size > 0) {
-        const wasHeard = await hearOnce(client, watched, request, anchor)
+        const wasHeard = await hearOnce(client, watched, request)
         if (wasHeard) waitMs = againFirstMs
         if (wasHeard && watched.size > 0) continue
       }
     } catch (thrown) {
+      const error = asHubError(thrown)
       // The subscriptions may live on: the next stream asks for them, and hears which do not.
-      for (const { mailbox } of watched.values()) lose(request, mailbox, asHubError(thrown))
+      for (const { mailbox } of watched.values()) lose(request, mailbox, error)
+      // Who may not be opened any more must not keep the others from being heard.
+      if (concernOf(error) !== 'account') watched.delete([...watched.keys()][0] ?? '')
     }
     if (signal.aborted) break
     await clock.sleep(waitMs, signal)
@@ -61,6 +64,7 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
   }
   // The server forgets them by itself after half an hour; to be told is only polite.
   const ending = AbortSignal.timeout(unsubscribeMs)
+  const anchor = anchorOf(watched)
   await Promise.all(
     [...watched].map(([id, { mailbox }]) =>
       client.unsubscribe({ mailbox, signal: ending }, id, anchor).catch(() => {}),
@@ -75,7 +79,6 @@ async function subscribeMissing(
   request: WatchRequest,
 ): Promise<void> {
   const { signal } = request
-  const [anchor = ''] = group
   const known = new Set([...watched.values()].map(({ mailbox }) => mailbox))
   for (const mailbox of group) {
     if (signal.aborted) return
@@ -84,7 +87,7 @@ async function subscribeMissing(
       const folders = new Map<ItemKind, readonly ScopeFolder[]>()
       for (const kind of request.kinds) folders.set(kind, await book.foldersOf({ mailbox, kind, folders: [] }, signal))
       const refs = [...folders.values()].flat().map(({ id }) => ({ id }))
-      const subscription = await client.subscribe({ mailbox, signal }, refs, anchor)
+      const subscription = await client.subscribe({ mailbox, signal }, refs, anchorOf(watched) ?? mailbox)
       watched.set(subscription, { mailbox, folders })
     } catch (thrown) {
       lose(request, mailbox, asHubError(thrown))
@@ -92,16 +95,18 @@ async function subscribeMissing(
   }
 }
 
+/** On whose share the stream of a group is: the first whose subscription lives. */
+function anchorOf(watched: ReadonlyMap<string, Watched>): string | undefined {
+  const [first] = watched.values()
+  return first?.mailbox
+}
+
 const unsubscribeMs = 5_000
 
 /** One stream to its end; true when it was opened. */
-async function hearOnce(
-  client: EwsClient,
-  watched: Map<string, Watched>,
-  request: WatchRequest,
-  anchor: string,
-): Promise<boolean> {
+async function hearOnce(client: EwsClient, watched: Map<string, Watched>, request: WatchRequest): Promise<boolean> {
   const { signal, onChange, onConnected } = request
+  const anchor = anchorOf(watched) ?? ''
   let isOpened = false
   const listener = {
     onConnected() {
