@@ -159,6 +159,8 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   mailboxUpToMs: 'The longest wait of a mailbox that fails, and the wait of one that a person has to look after.',
   accountFirstMs: 'The first wait of an account that is busy without saying for how long; it doubles.',
   accountUpToMs: 'The longest wait of such an account.',
+  wishFirstMs: 'The shortest wait that a server may wish (`Retry-After: 0`); it doubles up to the first waits above.',
+  wishUpToMs: 'The longest wait that a server may wish.',
   accountProbeMs: 'How often an account that was refused is tried.',
   initialEvery: 'Of so many turns of an organization one is a first sync, when one waits.',
   againAtOnce: 'Turns of a mailbox one after the other while something is left to do; then it waits.',

@@ -1,4 +1,4 @@
-import type { ScheduleLimits } from './limits.ts'
+import { type ScheduleLimits, wishedWaitMs } from './limits.ts'
 
 /**
  * How much of an organization's service account may be used now. The number of turns grows by one for each full window
@@ -51,8 +51,11 @@ export class Account {
       this.#wellDone = 0
       this.#failureCount += 1
     }
-    const waitMs = Math.min(accountFirstMs * 2 ** Math.max(0, this.#failureCount - 1), accountUpToMs)
-    this.pausedUntil = Math.max(this.pausedUntil, now + (retryAfterMs ?? waitMs))
+    const waitMs =
+      retryAfterMs === undefined
+        ? Math.min(accountFirstMs * 2 ** Math.max(0, this.#failureCount - 1), accountUpToMs)
+        : wishedWaitMs(this.#limits, retryAfterMs, this.#failureCount, accountFirstMs)
+    this.pausedUntil = Math.max(this.pausedUntil, now + waitMs)
   }
 
   /** The account itself is refused: one turn now and then finds out whether that is over. */

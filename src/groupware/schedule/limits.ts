@@ -25,6 +25,9 @@ export const scheduleLimits = {
   /** Wait of an account that is busy without saying for how long; it doubles, too. */
   accountFirstMs: 30 * SECOND,
   accountUpToMs: 30 * MINUTE,
+  /** The shortest wait that a server may wish, which doubles up to the first of those above, and the longest that is believed. */
+  wishFirstMs: SECOND,
+  wishUpToMs: 6 * HOUR,
   /** How often an account that was refused is tried with one turn until somebody changes something. */
   accountProbeMs: 15 * MINUTE,
   /** Of so many turns that an organization starts one is a first sync, when one waits. */
@@ -34,3 +37,17 @@ export const scheduleLimits = {
 } as const
 
 export type ScheduleLimits = { readonly [K in keyof typeof scheduleLimits]: number }
+
+/**
+ * The wait that a server wishes after so many failures in a row, as far as it is to be believed: Retry-After: 0, or a date
+ * of a clock that runs behind, is no leave to hammer, and a wish of years is a mistake that must not end the sync.
+ */
+export function wishedWaitMs(
+  limits: ScheduleLimits,
+  askedMs: number,
+  failureCount: number,
+  doubledUpToMs: number,
+): number {
+  const soonestMs = Math.min(limits.wishFirstMs * 2 ** Math.max(0, failureCount - 1), doubledUpToMs)
+  return Math.min(Math.max(askedMs, soonestMs), limits.wishUpToMs)
+}

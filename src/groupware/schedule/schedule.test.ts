@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import { DueHeap } from './due-heap.ts'
 import { scheduleLimits } from './limits.ts'
@@ -176,6 +176,30 @@ describe('patience', () => {
     const [first = 0, second = 0] = world.started.map(turn => turn.startedAt)
     expect(second - first).toBe(45 * MINUTE)
   })
+
+  test.each(['mailbox-failed', 'account-failed'] as const)(
+    'a wait that is over at once is no leave to hammer, and one of years is not sat out (%s)',
+    state => {
+      const world = new SimulatedSchedule()
+      world.add('x', 100, true)
+      let retryAfterMs = 0
+      world.behave = () => ({ takesMs: 100, ending: { state, retryAfterMs, needsChange: false } })
+      world.run(MINUTE)
+      // A few tries of each, or of the one that tries it for all.
+      expect(world.started.length).toBeLessThan(1000)
+      world.run(MINUTE)
+      const before = world.started.length
+      world.run(10 * MINUTE)
+      expect(world.started.length - before).toBeLessThan(100 * 25)
+      retryAfterMs = 30 * 365 * DAY
+      world.run(10 * MINUTE)
+      world.behave = quick
+      world.run(12 * HOUR)
+      expect(
+        new Set(world.done.filter(({ ending }) => ending.state === 'done').map(({ turn }) => turn.mailbox)).size,
+      ).toBe(100)
+    },
+  )
 })
 
 describe('notifications', () => {

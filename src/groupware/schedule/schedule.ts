@@ -1,7 +1,7 @@
 import type { ItemKind } from '../plan/items.ts'
 import { Account } from './account.ts'
 import { DueHeap } from './due-heap.ts'
-import type { ScheduleLimits } from './limits.ts'
+import { type ScheduleLimits, wishedWaitMs } from './limits.ts'
 
 /** Why a mailbox is due, the more urgent the earlier. */
 export type Lane = 'user' | 'push' | 'delta' | 'initial'
@@ -248,7 +248,11 @@ export class Schedule {
     const { mailboxFirstMs, mailboxUpToMs } = this.#limits
     mailbox.failureCount += 1
     const doubledMs = Math.min(mailboxFirstMs * 2 ** (mailbox.failureCount - 1), mailboxUpToMs)
-    mailbox.pausedUntil = now + (retryAfterMs ?? this.#spread(needsChange ? mailboxUpToMs : doubledMs))
+    const waitMs =
+      retryAfterMs === undefined
+        ? this.#spread(needsChange ? mailboxUpToMs : doubledMs)
+        : wishedWaitMs(this.#limits, retryAfterMs, mailbox.failureCount, mailboxFirstMs)
+    mailbox.pausedUntil = now + waitMs
     this.#planFull(mailbox, mailbox.pausedUntil)
   }
 
