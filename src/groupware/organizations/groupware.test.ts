@@ -270,6 +270,26 @@ describe('an active mailbox', () => {
   })
 })
 
+test('a clock that is set back stops nothing', async () => {
+  const ada = world.addPerson('ada@contoso.com')
+  const { id } = ada.crm.add(appointment({ subject: 'earlier' }))
+  const groupware = await contosoWith('ada@contoso.com')
+  await activateAll()
+  await world.pass(5 * MINUTE)
+  expect(subjects(ada.mailbox.held)).toEqual(['earlier'])
+  world.clock.setBack(90 * DAY)
+  ada.mailbox.add(appointment({ subject: 'later' }))
+  await world.pass(2 * MINUTE)
+  expect(subjects(ada.crm.held)).toEqual(['earlier', 'later'])
+  ada.crm.drop(id)
+  await world.pass(HOUR)
+  expect(subjects(ada.mailbox.held)).toEqual(['later'])
+  world.failure = worldErrors.BUSY({}, { retryAfterMs: 5 * MINUTE })
+  await world.pass(2 * MINUTE)
+  const { account } = groupware.statusOf('contoso')
+  expect(account.pausedUntil).toBeLessThan(world.clock.now() + 6 * MINUTE)
+})
+
 describe('notifications', () => {
   async function watchedContoso() {
     world.watches = []

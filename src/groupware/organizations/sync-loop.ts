@@ -1,5 +1,5 @@
 import { asHubError } from '../../kernel/error.ts'
-import { SECOND } from '../../kernel/time.ts'
+import { type Clock, SECOND, steadyClock } from '../../kernel/time.ts'
 import type { WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
@@ -41,6 +41,8 @@ export class SyncLoop {
   readonly #parts: GroupwareParts
   readonly #worker: Worker
   readonly #schedule: Schedule
+  /** The time of the schedule: nothing that is due waits longer because the machine sets its clock back. */
+  readonly #clock: Clock
   readonly #turns: Turns
   readonly #stop = new AbortController()
   readonly #watching = new Set<Promise<void>>()
@@ -60,7 +62,8 @@ export class SyncLoop {
     this.#parts = parts
     this.#worker = worker
     this.#schedule = new Schedule(scheduleLimits, random)
-    this.#turns = new Turns(this.#schedule, parts.clock, (turn, signal) => this.#work(turn, signal))
+    this.#clock = steadyClock(parts.clock)
+    this.#turns = new Turns(this.#schedule, this.#clock, (turn, signal) => this.#work(turn, signal))
   }
 
   start(): void {
@@ -73,16 +76,16 @@ export class SyncLoop {
   /** A mailbox is (or is no longer) one to be synced. One that is already there has its turn now. */
   follow(mailbox: Mailbox): void {
     if (!this.#isStarted) return
-    const { clock, directory, progress } = this.#parts
+    const { directory, progress } = this.#parts
     const { organization, address } = mailbox
     const now = directory.findMailbox(address)
     const name = { organization, mailbox: address }
     if (now && this.#worker.isSynced(now)) {
       const isFirst = progress.of(address).firstRoundAt === undefined
-      this.#schedule.add(name, clock.now(), isFirst, directory.organization(organization).everyMs)
-      if (this.#watched.has(address)) this.#schedule.setWatched(name, true, clock.now())
+      this.#schedule.add(name, this.#clock.now(), isFirst, directory.organization(organization).everyMs)
+      if (this.#watched.has(address)) this.#schedule.setWatched(name, true, this.#clock.now())
       // Whoever activates, resumes or resyncs wants to see what comes of it.
-      if (!isFirst && this.#isOpen) this.#schedule.request(name, 'user', clock.now())
+      if (!isFirst && this.#isOpen) this.#schedule.request(name, 'user', this.#clock.now())
     } else this.#schedule.remove(name)
     this.#watchLater(organization)
     this.#turns.wake()
@@ -90,19 +93,19 @@ export class SyncLoop {
 
   /** A person waits for it. */
   request({ organization, address }: Mailbox): void {
-    this.#schedule.request({ organization, mailbox: address }, 'user', this.#parts.clock.now())
+    this.#schedule.request({ organization, mailbox: address }, 'user', this.#clock.now())
     this.#turns.wake()
   }
 
   /** The way in was changed: what waited for that goes on. */
   resume(organization: string): void {
-    const { clock, directory } = this.#parts
+    const { directory } = this.#parts
     this.#schedule.resume(organization)
     for (const mailbox of directory.mailboxes(organization)) {
       const name = { organization, mailbox: mailbox.address }
       if (!this.#worker.isSynced(mailbox)) continue
-      this.#schedule.add(name, clock.now(), false, directory.organization(organization).everyMs)
-      if (mailbox.state === 'error') this.#schedule.request(name, 'user', clock.now())
+      this.#schedule.add(name, this.#clock.now(), false, directory.organization(organization).everyMs)
+      if (mailbox.state === 'error') this.#schedule.request(name, 'user', this.#clock.now())
     }
     this.#watchLater(organization)
     this.#turns.wake()
@@ -110,9 +113,9 @@ export class SyncLoop {
 
   /** The rules of an organization are others: its mailboxes have their turns as soon as the account allows it. */
   refresh(organization: string): void {
-    const { clock, directory } = this.#parts
+    const { directory } = this.#parts
     for (const { address: mailbox } of directory.mailboxes(organization)) {
-      this.#schedule.request({ organization, mailbox }, 'delta', clock.now())
+      this.#schedule.request({ organization, mailbox }, 'delta', this.#clock.now())
     }
     this.#turns.wake()
   }
@@ -125,9 +128,9 @@ export class SyncLoop {
   /** How the account behind the mailboxes of an organization is. */
   accountOf(organization: string): AccountStatus {
     const state = this.#schedule.accountState(organization)
-    const isPaused = state !== undefined && state.pausedUntil > this.#parts.clock.now()
+    const restMs = (state?.pausedUntil ?? 0) - this.#clock.now()
     return {
-      pausedUntil: isPaused ? state.pausedUntil : undefined,
+      pausedUntil: restMs > 0 ? this.#parts.clock.now() + restMs : undefined,
       isRefused: state?.isRefused ?? false,
       trouble: this.#troubles.get(organization),
     }
@@ -252,17 +255,16 @@ export class SyncLoop {
   }
 
   #push(organization: string, mailbox: string, kind: ItemKind, signal: AbortSignal): void {
-    const { clock } = this.#parts
     const request = () => {
       if (signal.aborted) return
-      this.#schedule.request({ organization, mailbox }, 'push', clock.now(), kind)
+      this.#schedule.request({ organization, mailbox }, 'push', this.#clock.now(), kind)
       this.#turns.wake()
     }
     request()
     // One later turn serves all changes until then; a watch may last for months.
     const name = `${organization} ${mailbox} ${kind}`
     this.#pushTimers.get(name)?.()
-    const cancel = clock.after(loopLimits.feedAgainMs, () => {
+    const cancel = this.#clock.after(loopLimits.feedAgainMs, () => {
       this.#pushTimers.delete(name)
       request()
     })
@@ -275,20 +277,20 @@ export class SyncLoop {
     { crm }: Drivers,
     signal: AbortSignal,
   ): WatchRequest {
-    const { clock, log } = this.#parts
+    const { log } = this.#parts
     return {
       mailboxes: mailboxes.map(({ address }) => address),
       kinds: itemKinds,
       signal,
       onChange: (mailbox, kind) => {
-        this.#schedule.request({ organization: name, mailbox }, 'push', clock.now(), kind)
+        this.#schedule.request({ organization: name, mailbox }, 'push', this.#clock.now(), kind)
         this.#turns.wake()
       },
       onConnected: mailbox => {
         // Without a feed nobody tells what the CRM changes: such a mailbox is asked as often as before.
         if (!crm.feed) return
         this.#watched.add(mailbox)
-        this.#schedule.setWatched({ organization: name, mailbox }, true, clock.now())
+        this.#schedule.setWatched({ organization: name, mailbox }, true, this.#clock.now())
         this.#turns.wake()
       },
       onLost: (mailbox, error) => {
@@ -300,7 +302,7 @@ export class SyncLoop {
 
   #lose(organization: string, mailbox: string): void {
     if (!this.#watched.delete(mailbox)) return
-    this.#schedule.setWatched({ organization, mailbox }, false, this.#parts.clock.now())
+    this.#schedule.setWatched({ organization, mailbox }, false, this.#clock.now())
     this.#turns.wake()
   }
 }

@@ -66,7 +66,7 @@ async function storeState(
   const seen = await findSeen(round, { exchange, crm })
   await store.write(scope, { dropUnseen: seen.gone })
   const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
-  const isFresh = state.storedAt !== undefined && now - state.storedAt < limits.tokenRestMs
+  const isFresh = state.storedAt !== undefined && !isPast(state.storedAt, limits.tokenRestMs, now)
   const wanted = admissionOf(round.context.rules, scope)
   const areRulesKept = isSameAdmission(state.admission, wanted)
   if (isQuiet && isFresh && areRulesKept && !round.report.isFull && !state.isBrakeReleased) return
@@ -135,7 +135,7 @@ async function compareKeys(
   for (const side of ['exchange', 'crm'] as const) {
     if (pulled[side].isFull) present[side] = pulled[side].touched
     const driver = drivers[side]
-    const isDue = keysComparedAt === undefined || clock.now() - keysComparedAt >= limits.keysEveryMs
+    const isDue = keysComparedAt === undefined || isPast(keysComparedAt, limits.keysEveryMs, clock.now())
     if (driver.abilities(scope.kind).tellsDeletions || !driver.keys || (!isDue && !pulled[side].isFull)) continue
     present[side] = await driver.keys(scope, signal)
     keysComparedAt = clock.now()
@@ -151,6 +151,11 @@ async function compareKeys(
     }
   }
   return keysComparedAt
+}
+
+/** True so long after a time, and where it lies ahead: then the clock was set back meanwhile, perhaps by years. */
+function isPast(at: number, afterMs: number, now: number): boolean {
+  return now < at || now - at >= afterMs
 }
 
 /** Which links have to be compared, and which items have none. */
