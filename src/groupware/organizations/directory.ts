@@ -8,6 +8,7 @@ import type { Cause, Mailbox, MailboxState, Organization, Profile } from './mode
 import { groupwareName, type MailboxInput, organizationInput, profileInput } from './organization-input.ts'
 import { type BookRecords, RecordBook } from './record-book.ts'
 import { type RulesInput, resolveRules } from './rules-input.ts'
+import { Turns } from './turns.ts'
 
 export const defaultProfile = 'default'
 
@@ -24,6 +25,8 @@ export class Directory {
   readonly #mailboxes: RecordBook<Mailbox>
   /** Addresses by organization, so that ten thousand others are not walked through. */
   readonly #members = new Map<string, Set<string>>()
+  /** Jobs, rounds and people write to the same mailbox: each begins with what the one before it wrote. */
+  readonly #turns = new Turns()
 
   private constructor(
     clock: Clock,
@@ -171,13 +174,16 @@ export class Directory {
   }
 
   /** Adds a mailbox, or changes what is said of it; its state stays. */
-  async putMailbox(
+  putMailbox(organization: string, input: MailboxInput, given: { readonly rules?: RulesInput } = {}): Promise<Mailbox> {
+    return this.#turns.alone(input.address, () => this.#putMailbox(organization, input, given))
+  }
+
+  async #putMailbox(
     organization: string,
-    input: MailboxInput,
-    given: { readonly rules?: RulesInput } = {},
+    { address, crmAddress, auth }: MailboxInput,
+    given: { readonly rules?: RulesInput },
   ): Promise<Mailbox> {
     this.organization(organization)
-    const { address, crmAddress, auth } = input
     const before = this.#mailboxes.get(address)
     if (before && before.organization !== organization) {
       throw organizationErrors.MAILBOX_ELSEWHERE({ mailbox: address, organization: before.organization })
@@ -200,18 +206,28 @@ export class Directory {
     return written
   }
 
-  async setState(address: string, state: MailboxState, cause?: Cause): Promise<Mailbox> {
-    const mailbox = this.mailbox(address)
-    const isSame = mailbox.state === state && mailbox.cause?.code === cause?.code
-    if (isSame && mailbox.cause?.message === cause?.message) return mailbox
-    const stateSince = mailbox.state === state ? mailbox.stateSince : this.#clock.now()
-    return this.#mailboxes.write(mailbox.address, { ...mailbox, state, stateSince, cause })
+  /** A mailbox that is not meant (any more) stays as it is. */
+  setState(
+    address: string,
+    state: MailboxState,
+    cause?: Cause,
+    isMeant: (mailbox: Mailbox) => boolean = () => true,
+  ): Promise<Mailbox> {
+    return this.#turns.alone(address.toLowerCase(), async () => {
+      const mailbox = this.mailbox(address)
+      const isSame = mailbox.state === state && mailbox.cause?.code === cause?.code
+      if (!isMeant(mailbox) || (isSame && mailbox.cause?.message === cause?.message)) return mailbox
+      const stateSince = mailbox.state === state ? mailbox.stateSince : this.#clock.now()
+      return this.#mailboxes.write(mailbox.address, { ...mailbox, state, stateSince, cause })
+    })
   }
 
-  async removeMailbox(address: string): Promise<void> {
-    const mailbox = this.mailbox(address)
-    await this.#mailboxes.remove(mailbox.address)
-    this.#membersOf(mailbox.organization).delete(mailbox.address)
+  removeMailbox(address: string): Promise<void> {
+    return this.#turns.alone(address.toLowerCase(), async () => {
+      const mailbox = this.mailbox(address)
+      await this.#mailboxes.remove(mailbox.address)
+      this.#membersOf(mailbox.organization).delete(mailbox.address)
+    })
   }
 
   /** The rules that count for a mailbox: its own, over its organization's profile, over what is usual. */

@@ -116,6 +116,21 @@ describe('bulk activation', () => {
     expect(groupware.mailbox('ada@contoso.com').state).toBe('not-activated')
   })
 
+  test('of the same mailboxes twice at once, and while their list is taken in again, does each once', async () => {
+    const people = Array.from({ length: 100 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    const jobs = [
+      await groupware.startJob('contoso', 'activate', 'all'),
+      await groupware.startJob('contoso', 'activate', 'all'),
+    ]
+    const lists = [1, 2, 3].map(() => groupware.addList('contoso', people.join('\n'), false))
+    await world.pass(SECOND)
+    for (const { id } of jobs) expect(await groupware.jobEnded(id)).toMatchObject({ done: 100, failures: [] })
+    expect((await Promise.all(lists)).map(({ changed }) => changed.length)).toEqual([100, 100, 100])
+    expect(groupware.statusOf('contoso').counts.active).toBe(100)
+  })
+
   test('can be cancelled; what it did stays', async () => {
     const groupware = await contosoWith(...Array.from({ length: 30 }, (_, index) => `p${index}@contoso.com`))
     const { id } = await groupware.startJob('contoso', 'activate', 'all')

@@ -104,24 +104,25 @@ export class MailboxActions {
   async #activate(address: string, signal: AbortSignal): Promise<void> {
     const { directory } = this.#parts
     const before = directory.mailbox(address)
-    if (before.state === 'active') return
-    await directory.setState(address, 'testing')
+    const { state } = await directory.setState(address, 'testing', undefined, each => each.state !== 'active')
+    if (state !== 'testing') return
     const test = this.#refused.get(signal) ?? (await this.test(before, signal))
     const isOwn = directory.organization(before.organization).access === 'ews-direct'
     if (test.isAccountRefused && !isOwn) this.#refused.set(signal, test)
     // Somebody deactivated or deleted it meanwhile: that is the later word.
-    if (directory.mailbox(address).state !== 'testing') return
+    const isMeant = ({ state }: Mailbox) => state === 'testing'
+    if (!isMeant(directory.mailbox(address))) return
     if (signal.aborted) {
-      await directory.setState(address, before.state, before.cause)
+      await directory.setState(address, before.state, before.cause, isMeant)
       throw hubErrors.STOPPING()
     }
     const cause = causeOfTest(test)
     if (cause) {
-      this.#changed(await directory.setState(address, 'error', cause))
+      this.#changed(await directory.setState(address, 'error', cause, isMeant))
       this.#note(address, `Not activated: ${cause.message}`)
       throw failureOf(cause)
     }
-    await this.#setState(address, 'active', 'Activated.')
+    await this.#setState(address, 'active', 'Activated.', isMeant)
   }
 
   async #pause(address: string): Promise<void> {
@@ -180,10 +181,15 @@ export class MailboxActions {
     this.#changed(mailbox)
   }
 
-  async #setState(address: string, state: MailboxState, text: string): Promise<void> {
+  async #setState(
+    address: string,
+    state: MailboxState,
+    text: string,
+    isMeant?: (mailbox: Mailbox) => boolean,
+  ): Promise<void> {
     const { state: before } = this.#parts.directory.mailbox(address)
-    const mailbox = await this.#parts.directory.setState(address, state)
-    if (before !== state) this.#note(mailbox.address, text)
+    const mailbox = await this.#parts.directory.setState(address, state, undefined, isMeant)
+    if (before !== mailbox.state) this.#note(mailbox.address, text)
     this.#changed(mailbox)
   }
 

@@ -137,7 +137,9 @@ export class Worker {
     const state = error && restingRetries.has(error.retry) ? 'error' : 'active'
     const cause = error && { code: error.code, side: error.side, message: error.message, next: error.next }
     try {
-      await directory.setState(now.address, state, cause)
+      // What a person says of it in this moment counts.
+      const written = await directory.setState(now.address, state, cause, each => this.isSynced(each))
+      if (written.state !== state) return
     } catch (thrown) {
       log.warn('groupware.state-not-stored', { mailbox: now.address, text: asHubError(thrown).message })
       return
