@@ -136,6 +136,8 @@ const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string
   listMistakesMax: 'Mistakes after which a list is not read on: it is none.',
   logLines: 'Lines of the log of one mailbox; the oldest go.',
   jobParallel: 'Mailboxes that one bulk action works on at the same time.',
+  busyRests:
+    'Waits in a row that a bulk activation keeps where the servers are busy; after them it goes on without asking them.',
   jobStoreMs: 'How often the progress of a bulk action is stored.',
   jobFailures: 'Failures that a bulk action tells one by one.',
   jobKeepMs: 'How long ended bulk actions are listed.',

@@ -1,6 +1,7 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Scope, ScopeCheck, SideDriver } from '../drivers.ts'
 import type { SyncRules } from '../plan/rules.ts'
+import { scheduleLimits } from '../schedule/limits.ts'
 import type { Cause, Mailbox } from './model.ts'
 import { itemKinds } from './rules-input.ts'
 import { scopeOf } from './scopes.ts'
@@ -19,6 +20,8 @@ export interface AccessTest {
   readonly steps: readonly TestStep[]
   /** The account behind all mailboxes is refused: to ask once more for another mailbox would bring the same words. */
   readonly isAccountRefused?: boolean
+  /** The servers ask the account to come back after so long. */
+  readonly busyMs?: number | undefined
 }
 
 export interface Drivers {
@@ -39,6 +42,7 @@ export async function testAccess(
 ): Promise<AccessTest> {
   const steps: TestStep[] = []
   let isAccountRefused = false
+  let busyMs: number | undefined
   const drivers = await attempt(steps, 'settings', 'the settings of the organization', open, () => 'in order')
   for (const side of ['exchange', 'crm'] as const) {
     const driver = drivers?.[side]
@@ -55,14 +59,17 @@ export async function testAccess(
         async () => (checks ? resultOf(checks[index]) : told(await firstPage(driver, scope, signal))),
         words => words,
         error => {
-          isAccountRefused ||= error.retry === 'after-change' && driver.concerns(error) === 'account'
+          if (driver.concerns(error) !== 'account') return
+          isAccountRefused ||= error.retry === 'after-change'
+          if (error.isThrottling || error.retryAfterMs !== undefined)
+            busyMs = error.retryAfterMs ?? scheduleLimits.accountFirstMs
         },
       )
       // Further kinds would only repeat the words.
       if (page === undefined) break
     }
   }
-  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps, isAccountRefused }
+  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps, isAccountRefused, busyMs }
 }
 
 function firstPage(driver: SideDriver, scope: Scope, signal: AbortSignal) {

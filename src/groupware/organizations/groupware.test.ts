@@ -102,6 +102,34 @@ describe('bulk activation', () => {
     expect(groupware.statusOf('contoso').counts).toMatchObject({ active: 200 })
   })
 
+  test('waits as long as a busy server asks, knocks a few times meanwhile, and goes on then', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    world.failure = worldErrors.BUSY({}, { retryAfterMs: 5 * MINUTE })
+    const job = await groupware.startJob('contoso', 'activate', 'all')
+    await world.pass(8 * MINUTE)
+    expect(world.listings).toBeLessThan(20)
+    expect(groupware.job(job.id)).toMatchObject({ done: 0, failedCount: 0 })
+    world.failure = undefined
+    await world.pass(5 * MINUTE)
+    expect(await groupware.jobEnded(job.id)).toMatchObject({ done: 200, failedCount: 0 })
+  })
+
+  test('of a server that is busy for good ends all the same', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    world.failure = worldErrors.BUSY({}, { retryAfterMs: 5 * MINUTE })
+    const job = await groupware.startJob('contoso', 'activate', 'all')
+    await world.pass(HOUR)
+    expect(await groupware.jobEnded(job.id)).toMatchObject({ done: 200, failedCount: 200 })
+    expect(world.listings).toBeLessThan(200)
+    world.failure = undefined
+    await world.pass(HOUR)
+    expect(groupware.statusOf('contoso').counts.active).toBe(200)
+  })
+
   test('does not bring back what a person deactivated meanwhile', async () => {
     world.addPerson('ada@contoso.com')
     const groupware = await contosoWith('ada@contoso.com')

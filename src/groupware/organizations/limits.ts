@@ -15,6 +15,8 @@ export const organizationLimits = {
   logLines: 2_000,
   /** Mailboxes that one job works on at the same time. */
   jobParallel: 6,
+  /** Rests in a row that a job keeps because the servers are busy, before it tells that as the failure of its mailboxes. */
+  busyRests: 5,
   /** How far a job came is stored at most so often; what is done twice after a crash does no harm. */
   jobStoreMs: SECOND,
   /** Failures that a job tells one by one. */

@@ -1,5 +1,7 @@
 import { asHubError, HubError, hubErrors } from '../../kernel/error.ts'
+import { type Clock, steadyClock } from '../../kernel/time.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { scheduleLimits, wishedWaitMs } from '../schedule/limits.ts'
 import { decideHeld, type HeldDecision } from '../sync/held-deletions.ts'
 import { type AccessTest, causeOfTest, testAccess } from './access-test.ts'
 import { carryLinksOver } from './carry-over.ts'
@@ -10,12 +12,23 @@ import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
 import type { Worker } from './worker.ts'
 
+interface Rest {
+  readonly since: number
+  readonly until: number
+  /** Rests in a row. */
+  readonly count: number
+}
+
 /** What administrators do to one mailbox; each of it may be repeated. */
 export class MailboxActions {
   readonly #parts: GroupwareParts
   readonly #worker: Worker
   /** Why the account of a job's organization was refused: its other mailboxes need not knock, too. */
   readonly #refused = new WeakMap<AbortSignal, AccessTest>()
+  /** While the servers ask the account of a job's organization to wait, no other mailbox of the job knocks. */
+  readonly #rests = new WeakMap<AbortSignal, Rest>()
+  /** The time of the rests, which a machine that sets its clock back does not prolong. */
+  readonly #clock: Clock
   /** Why the links of a job's first mailboxes could not go over, where that is so for all of them. */
   readonly #unmoved = new WeakMap<AbortSignal, HubError>()
   /** It is its turn now, or no longer. */
@@ -23,6 +36,7 @@ export class MailboxActions {
 
   constructor(parts: GroupwareParts, worker: Worker, changed: (mailbox: Mailbox) => void) {
     this.#parts = parts
+    this.#clock = steadyClock(parts.clock)
     this.#worker = worker
     this.#changed = changed
   }
@@ -106,9 +120,7 @@ export class MailboxActions {
     const before = directory.mailbox(address)
     const { state } = await directory.setState(address, 'testing', undefined, each => each.state !== 'active')
     if (state !== 'testing') return
-    const test = this.#refused.get(signal) ?? (await this.test(before, signal))
-    const isOwn = directory.organization(before.organization).access === 'ews-direct'
-    if (test.isAccountRefused && !isOwn) this.#refused.set(signal, test)
+    const test = await this.#testInJob(address, signal)
     // Somebody deactivated or deleted it meanwhile: that is the later word.
     const isMeant = ({ state }: Mailbox) => state === 'testing'
     if (!isMeant(directory.mailbox(address))) return
@@ -123,6 +135,39 @@ export class MailboxActions {
       throw failureOf(cause)
     }
     await this.#setState(address, 'active', 'Activated.', isMeant)
+  }
+
+  /** What the servers said of the account to other tests of a job counts for this one, too. */
+  async #testInJob(address: string, signal: AbortSignal): Promise<AccessTest> {
+    const { directory } = this.#parts
+    for (;;) {
+      const restMs = (this.#rests.get(signal)?.until ?? 0) - this.#clock.now()
+      if (restMs > 0) await this.#clock.sleep(restMs, signal)
+      const refused = this.#refused.get(signal)
+      if (refused) return refused
+      const startedAt = this.#clock.now()
+      const mailbox = directory.mailbox(address)
+      const isOwn = directory.organization(mailbox.organization).access === 'ews-direct'
+      const test = await this.test(mailbox, signal)
+      const { isAccountRefused, busyMs } = test
+      const count = busyMs === undefined ? 0 : this.#rest(signal, startedAt, busyMs)
+      const isHopeless = isAccountRefused || count > limits.busyRests
+      if (isHopeless && !isOwn) this.#refused.set(signal, test)
+      if (busyMs === undefined) this.#rests.delete(signal)
+      const isOver = signal.aborted || directory.mailbox(address).state !== 'testing'
+      if (busyMs === undefined || isHopeless || isOver) return test
+    }
+  }
+
+  /** The account is asked to wait. Tests that were under way are told so together; only the first of them counts. */
+  #rest(signal: AbortSignal, startedAt: number, busyMs: number): number {
+    const before = this.#rests.get(signal)
+    if (before && startedAt <= before.since) return before.count
+    const since = this.#clock.now()
+    const count = (before?.count ?? 0) + 1
+    const until = since + wishedWaitMs(scheduleLimits, busyMs, count, scheduleLimits.accountFirstMs)
+    this.#rests.set(signal, { since, until, count })
+    return count
   }
 
   async #pause(address: string): Promise<void> {
