@@ -214,9 +214,12 @@ export type WriteOutcome =
 
 export type CreateOutcome = Extract<WriteOutcome, { readonly state: 'done' | 'refused' }>
 
+export type WatchedScope = Pick<Scope, 'kind' | 'folders'>
+
 export interface WatchRequest {
   readonly mailboxes: readonly string[]
-  readonly kinds: readonly ItemKind[]
+  /** What of a mailbox is synced: what is not may be out of reach, and is nobody's matter. */
+  readonly scopesOf: (mailbox: string) => readonly WatchedScope[]
   readonly onChange: (mailbox: string, kind: ItemKind | undefined) => void
   /** `connected`: notifications of this mailbox come from now on; what happened before must be asked for. */
   readonly onConnected: (mailbox: string) => void

@@ -368,12 +368,15 @@ test('the test of access says what it found, or what is wrong', async () => {
 })
 
 describe('watching', () => {
-  function watching(mailboxes: readonly string[], by = driver) {
+  function watching(mailboxes: readonly string[], by = driver, folders: readonly string[] = []) {
     const heard: string[] = []
     const ending = new AbortController()
     const request: WatchRequest = {
       mailboxes,
-      kinds: ['appointment', 'task'],
+      scopesOf: () => [
+        { kind: 'appointment', folders: [] },
+        { kind: 'task', folders },
+      ],
       onChange: (of, kind) => heard.push(`${of} ${kind}`),
       onConnected: of => heard.push(`connected ${of}`),
       onLost: (of, error) => heard.push(`lost ${of} ${error.code}`),
@@ -397,6 +400,18 @@ describe('watching', () => {
       await done
     }
     expect(twin.state()).toMatchObject({ subscriptions: 0 })
+  })
+
+  test('of a folder that the rules name changes are told, too', async () => {
+    const { heard, done, end } = watching(['ben@contoso.example'], driver, ['drafts'])
+    try {
+      await until(heard, 'connected ben@contoso.example')
+      twin.mailbox('ben@contoso.example').put('drafts', '<t:Task><t:Subject>neu</t:Subject></t:Task>')
+      await until(heard, 'ben@contoso.example task')
+    } finally {
+      end()
+      await done
+    }
   })
 
   test('lost subscriptions and cut streams give their mailboxes back to be polled, until they are heard again', async () => {

@@ -41,6 +41,7 @@ export async function startGraphDriver(
     signIn,
     graph,
     driver,
+    logIn: driverOptions.logIn,
     /** Another driver on the same twin. */
     reopened: (other: Partial<GraphDriverOptions>) => makeGraphDriver({ ...driverOptions, ...other }),
     async stop() {

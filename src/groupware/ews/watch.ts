@@ -85,7 +85,10 @@ async function subscribeMissing(
     if (known.has(mailbox)) continue
     try {
       const folders = new Map<ItemKind, readonly ScopeFolder[]>()
-      for (const kind of request.kinds) folders.set(kind, await book.foldersOf({ mailbox, kind, folders: [] }, signal))
+      for (const scope of request.scopesOf(mailbox)) {
+        folders.set(scope.kind, await book.foldersOf({ ...scope, mailbox }, signal))
+      }
+      if (folders.size === 0) continue
       const refs = [...folders.values()].flat().map(({ id }) => ({ id }))
       const subscription = await client.subscribe({ mailbox, signal }, refs, anchorOf(watched) ?? mailbox)
       watched.set(subscription, { mailbox, folders })

@@ -11,7 +11,7 @@ import {
   subscribe,
   unsubscribe,
 } from '../../protocols/graph/subscription.ts'
-import type { WatchRequest } from '../drivers.ts'
+import type { WatchedScope, WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { GraphInbox } from './inbox.ts'
 import { type Places, userPath } from './places.ts'
@@ -26,8 +26,12 @@ interface Parts {
 interface Watched {
   readonly mailbox: string
   readonly kind: ItemKind
+  /** All of the same mailbox. */
+  readonly own: readonly Watched[]
   readonly clientState: string
   id: string | undefined
+  /** Graph ended its subscription: what happened until there is another one was not told. */
+  isEnded: boolean
   /** When it is renewed, or tried again. */
   dueAt: number
   forget: () => void
@@ -48,11 +52,7 @@ const renewedSoonestMs = MINUTE
 export async function watchMailboxes(parts: Parts, request: WatchRequest): Promise<void> {
   const { clock } = parts
   const { signal } = request
-  const all = request.mailboxes.flatMap(mailbox =>
-    request.kinds.map((kind): Watched => {
-      return { mailbox, kind, clientState: randomBytes(24).toString('base64url'), id: undefined, dueAt: 0, forget() {} }
-    }),
-  )
+  const all = request.mailboxes.flatMap(mailbox => watchedOf(mailbox, request.scopesOf(mailbox)))
   let alarm = new AbortController()
   const wake = () => alarm.abort()
   try {
@@ -70,6 +70,15 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
     for (const { forget } of all) forget()
     await endAll(parts, all)
   }
+}
+
+function watchedOf(mailbox: string, scopes: readonly WatchedScope[]): readonly Watched[] {
+  const own: Watched[] = []
+  for (const { kind } of scopes) {
+    const clientState = randomBytes(24).toString('base64url')
+    own.push({ mailbox, kind, own, clientState, id: undefined, isEnded: false, dueAt: 0, forget() {} })
+  }
+  return own
 }
 
 /** Renews what is subscribed to and subscribes to the rest, all in one request. */
@@ -131,6 +140,7 @@ function take(
     if (lifecycle === 'subscriptionRemoved') {
       watched.forget()
       watched.id = undefined
+      watched.isEnded = true
     }
     // Renewing authorises anew, and what was removed is subscribed to anew: both at the next turn.
     if (lifecycle === 'subscriptionRemoved' || lifecycle === 'reauthorizationRequired') {
@@ -139,7 +149,10 @@ function take(
     }
     request.onChange(mailbox, kind)
   })
-  request.onConnected(mailbox)
+  // One that is not heard of in everything must be polled.
+  if (watched.own.every(each => each.id !== undefined)) request.onConnected(mailbox)
+  if (watched.isEnded) request.onChange(mailbox, kind)
+  watched.isEnded = false
 }
 
 function lose({ clock }: Parts, request: WatchRequest, watched: Watched, error: HubError): void {

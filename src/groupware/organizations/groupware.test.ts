@@ -362,6 +362,25 @@ describe('notifications', () => {
     ])
   })
 
+  test('are asked for what is synced, and for something else when the rules are others', async () => {
+    const { groupware, watches } = await watchedContoso()
+    const asked = (mailbox: string) =>
+      watches.map(({ scopesOf }) => scopesOf(mailbox).map(({ kind, folders }) => [kind, ...folders].join(' ')))
+    const all = ['mail', 'appointment', 'contact', 'task']
+    expect(asked('ada@contoso.com')).toEqual([all])
+    await groupware.writeProfile('default', { rules: { task: { direction: 'off' }, contact: { folder: 'CRM' } } })
+    await world.pass(MINUTE)
+    const less = ['mail', 'appointment', 'contact CRM']
+    expect(asked('ada@contoso.com')).toEqual([all, less])
+    await groupware.putMailbox('contoso', { address: 'ada@contoso.com' }, { mail: { direction: 'off' } })
+    await world.pass(MINUTE)
+    expect(asked('ada@contoso.com')).toEqual([all, less, less.slice(1)])
+    expect(asked('ben@contoso.com')).toEqual([all, less, less])
+    await groupware.writeProfile('default', { rules: { task: { direction: 'off' }, contact: { folder: 'CRM' } } })
+    await world.pass(MINUTE)
+    expect(watches).toHaveLength(3)
+  })
+
   test('leave nothing behind, however many come', async () => {
     const { watches } = await watchedContoso()
     await world.pass(2 * HOUR)

@@ -6,7 +6,7 @@ import type { Mailbox } from './model.ts'
 
 /** The scope of one kind of a mailbox, with the window that its rules want listed. */
 export function scopeOf(mailbox: Mailbox, kind: ItemKind, rules: SyncRules, now: number): Scope {
-  const { onlyFolder, pastMs, futureMs } = rules.kinds[kind]
+  const { pastMs, futureMs } = rules.kinds[kind]
   const { series } = rules
   // By whole days, so that a listing asked for again a moment later is the same one.
   const today = Math.floor(now / DAY) * DAY
@@ -15,9 +15,15 @@ export function scopeOf(mailbox: Mailbox, kind: ItemKind, rules: SyncRules, now:
     mailbox: mailbox.address,
     kind,
     owner: mailbox.crmAddress,
-    folders: onlyFolder === undefined ? [] : [onlyFolder],
+    folders: foldersOf(kind, rules),
     from: pastMs === undefined ? null : new Date(today - pastMs).toISOString(),
     to: futureMs === undefined ? null : new Date(today + DAY + futureMs).toISOString(),
     ...(kind === 'appointment' && { series }),
   }
+}
+
+/** The folders that a rule asks for; none: the usual ones of the kind. */
+export function foldersOf(kind: ItemKind, { kinds }: SyncRules): readonly string[] {
+  const { onlyFolder } = kinds[kind]
+  return onlyFolder === undefined ? [] : [onlyFolder]
 }

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { asHubError } from '../../kernel/error.ts'
 import { type Clock, SECOND, steadyClock } from '../../kernel/time.ts'
-import type { WatchRequest } from '../drivers.ts'
+import type { WatchedScope, WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
+import type { SyncRules } from '../plan/rules.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
 import { type Ending, Schedule, type Turn } from '../schedule/schedule.ts'
 import { Turns } from '../schedule/turns.ts'
@@ -11,6 +13,7 @@ import { FeedWatch } from './feed-watch.ts'
 import type { Cause, Mailbox, Organization } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
+import { foldersOf } from './scopes.ts'
 import type { Worker } from './worker.ts'
 
 const loopLimits = {
@@ -36,6 +39,9 @@ export interface AccountStatus {
   readonly trouble: AccountTrouble | undefined
 }
 
+/** What of each mailbox is to be heard of, by its address. */
+type WatchedScopes = ReadonlyMap<string, readonly WatchedScope[]>
+
 /** Lets each mailbox have its turn, as the schedule says; notifications bring one forward. */
 export class SyncLoop {
   readonly #parts: GroupwareParts
@@ -51,7 +57,7 @@ export class SyncLoop {
   readonly #watched = new Set<string>()
   readonly #pushTimers = new Map<string, () => void>()
   /** Whom the notifications of an organization that run now are for, and under which settings they were asked for. */
-  readonly #watchedFor = new Map<string, { readonly revision: number; readonly addresses: ReadonlySet<string> }>()
+  readonly #watchedFor = new Map<string, { readonly revision: number; readonly scopes: WatchedScopes }>()
   /** What the account of an organization ran into, since it last did its work. */
   readonly #troubles = new Map<string, AccountTrouble>()
   #isStarted = false
@@ -94,6 +100,8 @@ export class SyncLoop {
   /** A person waits for it. */
   request({ organization, address }: Mailbox): void {
     this.#schedule.request({ organization, mailbox: address }, 'user', this.#clock.now())
+    // Its rules may be others now.
+    this.#watchLater(organization)
     this.#turns.wake()
   }
 
@@ -117,6 +125,7 @@ export class SyncLoop {
     for (const { address: mailbox } of directory.mailboxes(organization)) {
       this.#schedule.request({ organization, mailbox }, 'delta', this.#clock.now())
     }
+    this.#watchLater(organization)
     this.#turns.wake()
   }
 
@@ -195,14 +204,15 @@ export class SyncLoop {
     if (!first || organization.isPaused) return
     const stop = new AbortController()
     this.#watches.set(name, stop)
-    const wanted = { revision: organization.revision, addresses: new Set(mailboxes.map(({ address }) => address)) }
+    const scopes = this.#scopesOf(mailboxes)
+    const wanted = { revision: organization.revision, scopes }
     this.#watchedFor.set(name, wanted)
     const signal = AbortSignal.any([stop.signal, this.#stop.signal])
     await drivers
       .use(organization, first, async drivers => {
         const { exchange } = drivers
         if (!exchange.watch) return stop.abort()
-        const request = this.#requestOf(organization, mailboxes, drivers, signal)
+        const request = this.#requestOf(organization, scopes, drivers, signal)
         // The one is worth nothing without the other: both are asked for again when the mailboxes are not told of any more.
         const ended = new AbortController()
         const both = AbortSignal.any([signal, ended.signal])
@@ -225,8 +235,27 @@ export class SyncLoop {
     const organization = directory.organization(name)
     if (organization.isPaused || organization.revision !== running.revision) return false
     const active = directory.mailboxes(name).filter(({ state }) => state === 'active')
-    const isEnough = active.length * loopLimits.watchedSpare >= running.addresses.size
-    return active.length > 0 && isEnough && active.every(({ address }) => running.addresses.has(address))
+    const isEnough = active.length * loopLimits.watchedSpare >= running.scopes.size
+    if (active.length === 0 || !isEnough) return false
+    for (const [address, scopes] of this.#scopesOf(active)) {
+      if (!isDeepStrictEqual(running.scopes.get(address), scopes)) return false
+    }
+    return true
+  }
+
+  /** What of mailboxes is synced. The application may have no right to the rest, and nobody wants to hear of it. */
+  #scopesOf(mailboxes: readonly Mailbox[]): WatchedScopes {
+    const { directory } = this.#parts
+    let usual: readonly WatchedScope[] | undefined
+    return new Map(
+      mailboxes.map(mailbox => {
+        // Most of ten thousand have no rules of their own.
+        const isUsual = Object.keys(mailbox.rules).length === 0
+        const scopes = (isUsual ? usual : undefined) ?? watchedScopes(directory.rulesOf(mailbox))
+        if (isUsual) usual = scopes
+        return [mailbox.address, scopes]
+      }),
+    )
   }
 
   /** What a mailbox's own notifications do not tell: whom the changes in the CRM concern has a turn. */
@@ -271,16 +300,11 @@ export class SyncLoop {
     this.#pushTimers.set(name, cancel)
   }
 
-  #requestOf(
-    { name }: Organization,
-    mailboxes: readonly Mailbox[],
-    { crm }: Drivers,
-    signal: AbortSignal,
-  ): WatchRequest {
+  #requestOf({ name }: Organization, scopes: WatchedScopes, { crm }: Drivers, signal: AbortSignal): WatchRequest {
     const { log } = this.#parts
     return {
-      mailboxes: mailboxes.map(({ address }) => address),
-      kinds: itemKinds,
+      mailboxes: [...scopes.keys()],
+      scopesOf: mailbox => scopes.get(mailbox) ?? [],
       signal,
       onChange: (mailbox, kind) => {
         this.#schedule.request({ organization: name, mailbox }, 'push', this.#clock.now(), kind)
@@ -305,4 +329,10 @@ export class SyncLoop {
     this.#schedule.setWatched({ organization, mailbox }, false, this.#clock.now())
     this.#turns.wake()
   }
+}
+
+function watchedScopes(rules: SyncRules): readonly WatchedScope[] {
+  return itemKinds
+    .filter(kind => rules.kinds[kind].direction !== 'off')
+    .map(kind => ({ kind, folders: foldersOf(kind, rules) }))
 }
