@@ -49,6 +49,10 @@ export class GroupwareWorld {
   idPrefix = ''
   /** Requests for notifications; undefined: this Exchange has none. */
   watches: WatchRequest[] | undefined
+  /** Notifications that are ended take so long to end. */
+  watchEndsMs = 0
+  /** The CRM's feed tells nothing. */
+  isFeedQuiet = false
   groupware!: Groupware
 
   async start(dataFolder = ':memory:'): Promise<Groupware> {
@@ -97,10 +101,11 @@ export class GroupwareWorld {
     return {
       ...driver,
       ...(watches && {
-        async watch(request: WatchRequest) {
+        watch: async (request: WatchRequest) => {
           watches.push(request)
           for (const mailbox of request.mailboxes) request.onConnected(mailbox)
           await once(request.signal, 'abort')
+          if (this.watchEndsMs > 0) await this.clock.sleep(this.watchEndsMs)
         },
       }),
       translateIds: async (scope, ids) => {
@@ -129,7 +134,7 @@ export class GroupwareWorld {
       ...driver,
       feed: async () => {
         const version = String(this.clock.now())
-        const owners = [...this.crms.keys()]
+        const owners = this.isFeedQuiet ? [] : [...this.crms.keys()]
         const changes = owners.map(id => ({ id, version, isDeleted: false }))
         return { changes, owners: owners.map(owner => [owner]), token: version, hasMore: false }
       },

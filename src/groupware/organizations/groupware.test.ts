@@ -381,6 +381,19 @@ describe('notifications', () => {
     expect(watches).toHaveLength(3)
   })
 
+  test('count from when they are asked for anew, however long the former ones take to end', async () => {
+    Object.assign(world, { watchEndsMs: 20 * SECOND, isFeedQuiet: true })
+    const { groupware, watches } = await watchedContoso()
+    await groupware.writeProfile('default', { rules: { task: { direction: 'off' } } })
+    await world.pass(5 * MINUTE)
+    expect(watches).toHaveLength(2)
+    const before = world.listings
+    await world.pass(25 * MINUTE)
+    // Each is asked twice an hour, not every minute.
+    expect(world.listings - before).toBeLessThan(6)
+    world.watchEndsMs = 0
+  })
+
   test('leave nothing behind, however many come', async () => {
     const { watches } = await watchedContoso()
     await world.pass(2 * HOUR)

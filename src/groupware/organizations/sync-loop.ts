@@ -192,9 +192,7 @@ export class SyncLoop {
   async #watch(name: string): Promise<void> {
     const { directory, drivers, log } = this.#parts
     if (this.#stop.signal.aborted || this.#isWatchedAsWanted(name)) return
-    this.#watches.get(name)?.abort()
-    this.#watches.delete(name)
-    this.#watchedFor.delete(name)
+    this.#endWatch(name)
     if (!directory.hasOrganization(name)) return
     const organization = directory.organization(name)
     // Where each mailbox has its own way in, each would need its own stream: they are polled.
@@ -222,9 +220,18 @@ export class SyncLoop {
       .catch((thrown: unknown) => {
         if (!signal.aborted) log.warn('groupware.watch-ended', { organization: name, text: asHubError(thrown).message })
       })
-    if (this.#watchedFor.get(name) === wanted) this.#watchedFor.delete(name)
-    for (const { address } of mailboxes) this.#lose(name, address)
-    if (!signal.aborted) this.#watchLater(name, loopLimits.watchAgainMs)
+    const isOver = signal.aborted
+    // Others may have been asked for meanwhile, while these took their time to end.
+    if (this.#watchedFor.get(name) === wanted) this.#endWatch(name)
+    if (!isOver) this.#watchLater(name, loopLimits.watchAgainMs)
+  }
+
+  /** What the notifications of now were for is polled from now on, until others come. */
+  #endWatch(name: string): void {
+    this.#watches.get(name)?.abort()
+    this.#watches.delete(name)
+    for (const address of this.#watchedFor.get(name)?.scopes.keys() ?? []) this.#lose(name, address)
+    this.#watchedFor.delete(name)
   }
 
   /** One mailbox that pauses, or is read anew, is no reason to ask for the notifications of ten thousand others again. */
@@ -312,7 +319,7 @@ export class SyncLoop {
       },
       onConnected: mailbox => {
         // Without a feed nobody tells what the CRM changes: such a mailbox is asked as often as before.
-        if (!crm.feed) return
+        if (!crm.feed || signal.aborted) return
         this.#watched.add(mailbox)
         this.#schedule.setWatched({ organization: name, mailbox }, true, this.#clock.now())
         this.#turns.wake()
