@@ -10,7 +10,7 @@ import { flowSchema } from '../flow/schema.ts'
 import { heldBody } from '../kernel/body.ts'
 import { builtInSteps } from './built-in.ts'
 import { csvRecords, formatCsv, parseCsv } from './csv.ts'
-import { bodyText, message, nextOf, stepWorld } from './step-world.ts'
+import { bodyText, longestPauseMs, message, nextOf, stepWorld } from './step-world.ts'
 
 describe('numbers that a double cannot hold', () => {
   const id = '12345678901234567'
@@ -171,6 +171,7 @@ describe('validate', () => {
 })
 
 describe('convert', () => {
+  const wideRow = (name: string) => Array.from({ length: 2_000 }, (_, index) => name && `${name}${index}`).join(',')
   const bytes = (content: Uint8Array | string, type = 'text/csv; charset=windows-1252') =>
     message('', { body: heldBody(content, type) })
   const converted = async (config: object, incoming: ReturnType<typeof message>) =>
@@ -230,17 +231,52 @@ describe('convert', () => {
       .chain(width => fc.array(fc.array(field, { minLength: width, maxLength: width }), { minLength: 1 }))
     fc.assert(
       fc.property(table, fc.constantFrom(',', ';', '\t'), (rows, separator) => {
-        const text = formatCsv(rows, separator, false)
+        const text = [...formatCsv(rows, separator, false)].join('')
         fc.pre(!text.startsWith('\uFEFF'))
-        expect(parseCsv(text, separator)).toEqual(rows)
+        expect([...parseCsv(text, separator)]).toEqual(rows)
       }),
     )
+  })
+
+  test('columns that have a name of JavaScript are empty where a record does not have them', async () => {
+    const next = await converted({ csv: 'from-json' }, bytes('[{"constructor":"x","__proto__":1},{"a":2}]'))
+    expect(await bodyText(next)).toBe('constructor,__proto__,a\r\nx,1,\r\n,,2\r\n')
+  })
+
+  test.each<[string, object, string]>([
+    [
+      'JSON of a few rows with long names',
+      { csv: 'to-json' },
+      `${wideRow('n'.repeat(400))}\n${`${wideRow('')}\n`.repeat(400)}`,
+    ],
+    ['JSON of nothing but line ends', { csv: 'to-json' }, `a\n${'\n'.repeat(3_000_000)}`],
+    [
+      'CSV of records with other columns each',
+      { csv: 'from-json' },
+      JSON.stringify(Array.from({ length: 20_000 }, (_, index) => ({ [`k${index % 1_900}`]: index }))),
+    ],
+  ])(
+    'what becomes too large is stopped while it grows, and others have their turn: %s',
+    async (_title, config, text) => {
+      const step = await stepWorld([{ convert: config }])
+      const pauseMs = await longestPauseMs(() =>
+        expect(step.run(bytes(text))).rejects.toMatchObject({ code: 'CONVERT_UNPACKS_TOO_LARGE', retry: 'never' }),
+      )
+      expect(pauseMs).toBeLessThan(600)
+    },
+  )
+
+  test('more columns than a table has are refused at once', async () => {
+    const records = JSON.stringify(Array.from({ length: 12_000 }, (_, index) => ({ [`k${index}`]: 1 })))
+    const started = performance.now()
+    await expect(converted({ csv: 'from-json' }, bytes(records))).rejects.toMatchObject({ code: 'BODY_NOT_TEXT' })
+    expect(performance.now() - started).toBeLessThan(3_000)
   })
 
   test('a megabyte of CSV is read in a blink', () => {
     const text = `a,b\r\n${'"x ""y""",2\r\n'.repeat(80_000)}`
     const started = performance.now()
-    expect(csvRecords(parseCsv(text, ','))).toHaveLength(80_000)
+    expect([...csvRecords(parseCsv(text, ','))]).toHaveLength(80_000)
     expect(performance.now() - started).toBeLessThan(3_000)
   })
 })

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import { defineStep } from '../flow/step.ts'
 import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
 import { defineErrors } from '../kernel/error.ts'
+import type { Json } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import { KiB } from '../kernel/size.ts'
 import { decodeUtf8, parseJson, withBody } from './change-message.ts'
 import { csvRecords, formatCsv, parseCsv } from './csv.ts'
+import { createTurns } from './turns.ts'
 
 /** How many times larger than its packed form a body may become (a zip bomb is a thousand times as large). */
 const unpackRatioMax = 100
@@ -114,10 +116,12 @@ async function convertBytes(bytes: Uint8Array, body: Body, wanted: Config, limit
   const text = decodeUtf8(bytes)
   if (wanted.csv === 'to-json') {
     const rows = parseCsv(text, wanted.separator)
-    return as(JSON.stringify(wanted.header ? csvRecords(rows) : rows), 'application/json')
+    const list = jsonList(wanted.header ? csvRecords(rows) : rows)
+    return as(await joinWithin(list, limits.parseBytes), 'application/json')
   }
   if (wanted.csv === 'from-json') {
-    return as(formatCsv(parseJson(text), wanted.separator, wanted.header), 'text/csv; charset=utf-8')
+    const lines = formatCsv(parseJson(text), wanted.separator, wanted.header)
+    return as(await joinWithin(lines, limits.parseBytes), 'text/csv; charset=utf-8')
   }
   if (wanted.lines === 'to-json') {
     const lines = text.split(/\r?\n/)
@@ -125,6 +129,44 @@ async function convertBytes(bytes: Uint8Array, body: Body, wanted: Config, limit
     return as(JSON.stringify(lines), 'application/json')
   }
   return as(joinLines(text), 'text/plain; charset=utf-8')
+}
+
+function* jsonList(values: Iterable<Json>): Generator<string> {
+  let before = '['
+  for (const value of values) {
+    yield before + JSON.stringify(value)
+    before = ','
+  }
+  yield before === '[' ? '[]' : ']'
+}
+
+/** Pieces are put together in portions of this many letters. */
+const portionLetters = 64 * KiB
+
+/**
+ * All pieces together. A body may become many times as large as it was: the names of all columns stand in each record of
+ * JSON, and all columns in each line of CSV. So it is stopped while it grows, and the other flows have their turn meanwhile.
+ */
+async function joinWithin(pieces: Iterable<string>, bytesMax: number): Promise<Uint8Array> {
+  const turns = createTurns()
+  const portions: Buffer[] = []
+  let bytes = 0
+  let portion = ''
+  const take = () => {
+    portions.push(Buffer.from(portion))
+    bytes += portions.at(-1)?.length ?? 0
+    portion = ''
+    if (bytes > bytesMax) throw convertErrors.UNPACKS_TOO_LARGE({ bytesMax })
+  }
+  for (const piece of pieces) {
+    portion += piece
+    if (portion.length < portionLetters) continue
+    take()
+    const turn = turns()
+    if (turn) await turn
+  }
+  take()
+  return Buffer.concat(portions)
 }
 
 function joinLines(text: string): string {

@@ -116,3 +116,18 @@ export function nextOf(result: StepResult): Message {
   if ('next' in result) return result.next
   throw new Error(`its way ended: ${result.end} (${result.reason})`)
 }
+
+/** How long the work kept everybody else waiting in one go. */
+export async function longestPauseMs(work: () => Promise<unknown>): Promise<number> {
+  let longest = 0
+  let last = performance.now()
+  const look = () => {
+    longest = Math.max(longest, performance.now() - last)
+    last = performance.now()
+  }
+  const ticks = setInterval(look, 2)
+  await work()
+  clearInterval(ticks)
+  look()
+  return longest
+}
