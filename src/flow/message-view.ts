@@ -141,8 +141,10 @@ function parseBody(bytes: Uint8Array, mediaType: string): unknown {
     const hasLongNumber = /\d{16}/.test(text)
     return celValue(hasLongNumber ? JSON.parse(text, exactIntegers) : JSON.parse(text))
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw bodyErrors.NOT_TEXT({ format: isJson ? 'JSON' : `JSON (its type is ${mediaType})`, text: why }, { cause })
+    // Too deep for JavaScript, it may be good JSON all the same.
+    if (!(cause instanceof SyntaxError)) throw cause
+    const format = isJson ? 'JSON' : `JSON (its type is ${mediaType})`
+    throw bodyErrors.NOT_TEXT({ format, text: cause.message }, { cause })
   }
 }
 

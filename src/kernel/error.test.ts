@@ -51,6 +51,20 @@ test('what nobody foresaw becomes HUB_UNEXPECTED and keeps its cause', () => {
   expect(asHubError('text')).toBeInstanceOf(HubError)
 })
 
+test('what is too deep or too large for JavaScript itself fails for good: it would fail each time', () => {
+  const deep: unknown = JSON.parse('['.repeat(1_000_000) + ']'.repeat(1_000_000))
+  for (const work of [() => JSON.stringify(deep), () => 'x'.repeat(2 ** 29), () => Buffer.alloc(2 ** 29).toString()]) {
+    let thrown: unknown
+    try {
+      work()
+    } catch (cause) {
+      thrown = cause
+    }
+    expect(asHubError(thrown)).toMatchObject({ code: 'HUB_UNWORKABLE', retry: 'never', cause: thrown })
+  }
+  expect(asHubError(new RangeError('no such zone'))).toMatchObject({ code: 'HUB_UNEXPECTED' })
+})
+
 test('every declared code is known to the reference', () => {
   expect([...knownErrors().keys()]).toEqual(
     expect.arrayContaining(['SAMPLE_REFUSED', 'SAMPLE_PLAIN', 'HUB_UNEXPECTED']),

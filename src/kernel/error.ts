@@ -124,7 +124,17 @@ export function knownErrors(): ReadonlyMap<string, ErrorSpec> {
 export function asHubError(thrown: unknown): HubError {
   if (thrown instanceof HubError) return thrown
   const text = thrown instanceof Error ? thrown.message : String(thrown)
+  if (isBeyondEngine(thrown)) return hubErrors.UNWORKABLE({ text }, { cause: thrown })
   return hubErrors.UNEXPECTED({ text }, { cause: thrown })
+}
+
+/** What JavaScript itself cannot do with a value: it fails each time, so trying again would only cost time. */
+function isBeyondEngine(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  if ('code' in thrown && thrown.code === 'ERR_STRING_TOO_LONG') return true
+  return (
+    thrown instanceof RangeError && /^(Maximum call stack size exceeded|Invalid string length)/.test(thrown.message)
+  )
 }
 
 export const hubErrors = defineErrors('HUB', {
@@ -133,6 +143,15 @@ export const hubErrors = defineErrors('HUB', {
     retry: 'soon',
     means: 'Something happened that no rule foresaw: {text}',
     next: 'Look at the log line of the same delivery; report it with that line if it happens again.',
+  },
+  UNWORKABLE: {
+    side: 'sender',
+    retry: 'never',
+    means: 'The content is too large, or its lists and groups lie too deep inside each other, to be worked on: {text}',
+    next: 'Look at the message (isthmus message show), correct it at its source or repair it here, then replay it.',
+    // It may have come when the answer of a receiver was read.
+    isOutcomeUnknown: true,
+    isAboutMessage: true,
   },
   STOPPING: { side: 'hub', retry: 'soon', means: 'The hub is stopping.', next: 'Nothing; it goes on after the start.' },
 })

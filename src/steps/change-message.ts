@@ -53,10 +53,9 @@ export function parseJson(text: string, parse: (text: string) => Json = parseExa
   try {
     return parse(text)
   } catch (cause) {
-    throw bodyErrors.NOT_TEXT(
-      { format: 'JSON', text: cause instanceof Error ? cause.message : String(cause) },
-      { cause },
-    )
+    // Too deep for JavaScript, it may be good JSON all the same.
+    if (!(cause instanceof SyntaxError)) throw cause
+    throw bodyErrors.NOT_TEXT({ format: 'JSON', text: cause.message }, { cause })
   }
 }
 

@@ -8,6 +8,7 @@ import type { ReceiverDeclaration } from '../flow/adapter.ts'
 import { flowFolder } from '../flow/flow-world.ts'
 import { flowSchema } from '../flow/schema.ts'
 import { heldBody } from '../kernel/body.ts'
+import { asHubError } from '../kernel/error.ts'
 import { builtInSteps } from './built-in.ts'
 import { csvRecords, formatCsv, parseCsv } from './csv.ts'
 import { bodyText, longestPauseMs, message, nextOf, stepWorld } from './step-world.ts'
@@ -168,6 +169,32 @@ describe('validate', () => {
     })
     await remove()
   })
+})
+
+test('lists too deep inside each other end a message for good, whatever step meets them', async () => {
+  const { folder, remove } = await flowFolder({
+    'same.ts': 'export default body => body',
+    's.json': '{"type":"object","properties":{"a":{"$ref":"#"}}}',
+  })
+  const lists = '['.repeat(200_000) + ']'.repeat(200_000)
+  const groups = `${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}`
+  const steps: [object, string][] = [
+    [{ map: { module: './same.ts', json: true } }, lists],
+    [{ map: { set: { body: '${message.body}' } } }, lists],
+    [{ filter: { keep: 'size(message.body) > 0' } }, lists],
+    [{ convert: { csv: 'from-json' } }, `[${lists}]`],
+    [{ validate: { schema: './s.json' } }, groups],
+    [{ validate: { schema: './s.json' } }, groups.replace('1', '12345678901234567890')],
+  ]
+  for (const [step, body] of steps) {
+    const world = await stepWorld([step], { folder })
+    const { code, retry } = await world.run(message({}, { body: heldBody(body, 'application/json') })).then(
+      () => ({ code: 'none', retry: 'none' }),
+      (thrown: unknown) => asHubError(thrown),
+    )
+    expect([step, code, retry]).toEqual([step, 'HUB_UNWORKABLE', 'never'])
+  }
+  await remove()
 })
 
 describe('convert', () => {
