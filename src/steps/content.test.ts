@@ -171,6 +171,24 @@ describe('validate', () => {
   })
 })
 
+test('a large body that is wrong throughout is refused by what is wrong first, with a few words', async () => {
+  const lines = { type: 'array', items: { type: 'object', required: ['sku'], properties: { sku: { type: 'string' } } } }
+  const closed = { type: 'object', properties: { lines }, additionalProperties: false }
+  const { folder, remove } = await flowFolder({ 's.json': JSON.stringify(closed) })
+  const world = await stepWorld([{ validate: { schema: './s.json', otherwise: 'reject' } }], { folder })
+  const listed = `{"lines":[${'1,'.repeat(400_000)}1]}`
+  const named = JSON.stringify(Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`k${index}`, 1])))
+  for (const [body, words] of [
+    [listed, /^body\.lines\[0\]: /],
+    [named, /^body: .*k0/],
+  ] as const) {
+    const result = await world.run(message({}, { body: heldBody(body, 'application/json') }))
+    expect(result).toMatchObject({ end: 'rejected', reason: expect.stringMatching(words) })
+    expect('reason' in result && result.reason.length).toBeLessThan(600)
+  }
+  await remove()
+})
+
 test('lists too deep inside each other end a message for good, whatever step meets them', async () => {
   const { folder, remove } = await flowFolder({
     'same.ts': 'export default body => body',

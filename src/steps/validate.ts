@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { expressionSchema } from '../flow/expression-schema.ts'
 import { defineStep } from '../flow/step.ts'
 import { defineErrors } from '../kernel/error.ts'
+import { KiB } from '../kernel/size.ts'
 import { parseJson, readText } from './change-message.ts'
 import { conditionErrors, endWay, holds, otherwise, reasonTemplate } from './condition.ts'
 
@@ -18,6 +19,11 @@ const validateErrors = defineErrors('VALIDATE', {
 
 /** Findings that are told; a message that is wrong throughout would fill the log. */
 const findingsMax = 5
+/** Letters of one finding: it may list names that the body chose. */
+const findingLettersMax = 500
+/** Of larger bodies only the first thing that is wrong is told: a finding takes many times the memory of what is wrong. */
+const allFindingsBytesMax = 64 * KiB
+const firstFinding: z.core.ParseContextInternal<z.core.$ZodIssue> = { abortEarly: true }
 
 export const validate = defineStep({
   id: 'validate',
@@ -30,7 +36,11 @@ export const validate = defineStep({
           .string()
           .regex(/^\.{1,2}\/[^\0]+\.json$/, 'a JSON Schema is named relative to the document: ./order.schema.json')
           .optional()
-          .meta({ description: 'JSON Schema (2020-12) beside the document.', examples: ['./order.schema.json'] }),
+          .meta({
+            description:
+              'JSON Schema (2020-12) beside the document. Of bodies above 64 KiB only the first thing that is wrong is told.',
+            examples: ['./order.schema.json'],
+          }),
         rules: z
           .array(
             z.strictObject({
@@ -85,7 +95,8 @@ export const validate = defineStep({
         const found: string[] = []
         if (schema) {
           // To a schema a number is one however long, and nothing of what is read here goes on.
-          const checked = schema.safeParse(parseJson(await readText(message.body, limits), JSON.parse))
+          const body = parseJson(await readText(message.body, limits), JSON.parse)
+          const checked = schema.safeParse(body, message.body.bytes > allFindingsBytesMax ? firstFinding : undefined)
           if (!checked.success) found.push(...checked.error.issues.map(wordFinding))
         }
         for (const rule of config.rules ?? []) {
@@ -132,5 +143,5 @@ function wordFinding(issue: { readonly path: readonly PropertyKey[]; readonly me
   const place = issue.path
     .map(segment => (typeof segment === 'number' ? `[${segment}]` : `.${String(segment)}`))
     .join('')
-  return `body${place}: ${issue.message}`
+  return `body${place}: ${issue.message}`.slice(0, findingLettersMax)
 }
