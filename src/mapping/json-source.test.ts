@@ -44,6 +44,7 @@ describe('JSON that is', () => {
     ['a list', '[1, 2]'],
     ['a list of lists', '{"Order": [[{"Id": "1"}]]}'],
     ['no UTF-8', '{"Order": {"Id": "\xff"}}'],
+    ['of too many values', `{"Order": {"Line": [${'1,'.repeat(600_000)}1]}}`],
     ['too deep', `${'{"Order":'.repeat(200)}1${'}'.repeat(200)}`],
   ])('%s is refused', (_title, body) => {
     expect(() => readSource('document', Buffer.from(body, 'latin1'))).toThrow(/JSON/)

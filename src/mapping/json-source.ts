@@ -1,4 +1,6 @@
 import { bodyErrors } from '../kernel/body.ts'
+import { HubError } from '../kernel/error.ts'
+import { xmlLimits } from '../protocols/xml/xml-reader.ts'
 import type { SourceNode } from './source.ts'
 
 /** True when the first letter is one with which JSON begins, and XML does not. */
@@ -10,8 +12,8 @@ export function isJson(bytes: Uint8Array): boolean {
 const blanks = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf])
 const brace = 0x7b
 const bracket = 0x5b
-/** Groups inside each other, as many as XML may have. */
-const depthMax = 100
+/** Groups inside each other, as many as elements of XML. */
+const { depth: depthMax, elements: valuesMax } = xmlLimits
 
 /**
  * JSON as mappings read it: values are fields, groups are children, and a list is its items one after the other. Null is
@@ -19,20 +21,29 @@ const depthMax = 100
  */
 export function readJsonSource(bytes: Uint8Array): SourceNode {
   let value: unknown
+  let valueCount = 0
+  /** The source text of a number: 0.1 and 12.50 are amounts, and no binary number comes near them. */
+  const keepNumber = (_key: string, each: unknown, context?: { readonly source?: string }): unknown => {
+    valueCount += 1
+    if (valueCount > valuesMax) {
+      throw bodyErrors.NOT_TEXT({
+        format: 'JSON',
+        text: `it has more than the ${valuesMax} values that a mapping reads`,
+      })
+    }
+    return typeof each === 'number' ? (context?.source ?? String(each)) : each
+  }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     value = JSON.parse(text, keepNumber)
   } catch (cause) {
+    // Too deep for JavaScript, it may be good JSON all the same.
+    if (cause instanceof RangeError || cause instanceof HubError) throw cause
     const text = cause instanceof Error ? cause.message : String(cause)
     throw bodyErrors.NOT_TEXT({ format: 'JSON', text }, { cause })
   }
   if (!isGroup(value)) throw bodyErrors.NOT_TEXT({ format: 'JSON', text: 'a group of names and values is wanted' })
   return nodeOf('', value, 0)
-}
-
-/** The source text of a number: 0.1 and 12.50 are amounts, and no binary number comes near them. */
-function keepNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' ? (context?.source ?? String(value)) : value
 }
 
 function nodeOf(name: string, group: Readonly<Record<string, unknown>>, depth: number): SourceNode {

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { defineStep } from '../flow/step.ts'
+import type { Body } from '../kernel/body.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { readText, readValue, withBody, withJson, withText } from './change-message.ts'
-import { takeParts } from './parts-shelf.ts'
+import { type GatheredParts, takeParts } from './parts-shelf.ts'
+import { createTurns } from './turns.ts'
 
 const gatherErrors = defineErrors('GATHER', {
   NO_PARTS: {
@@ -51,12 +53,23 @@ export const gather = defineStep({
           return { next: withBody(message, first.body) }
         }
         if (config.as === 'lines') {
-          const lines = await Promise.all(parts.messages.map(part => readText(part.body, limits)))
+          const lines = await readEach(parts, body => readText(body, limits))
           return { next: withText(message, lines.map(line => `${line}\n`).join('')) }
         }
-        const list = await Promise.all(parts.messages.map(part => readValue(part.body, limits)))
+        const list = await readEach(parts, body => readValue(body, limits))
         return { next: withJson(message, list) }
       },
     }
   },
 })
+
+async function readEach<T>({ messages }: GatheredParts, read: (body: Body) => Promise<T>): Promise<readonly T[]> {
+  const turns = createTurns()
+  const values: T[] = []
+  for (const { body } of messages) {
+    values.push(await read(body))
+    const turn = turns()
+    if (turn) await turn
+  }
+  return values
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bodyText, message, nextOf, stepWorld } from './step-world.ts'
+import { bodyText, longestPauseMs, message, nextOf, stepWorld } from './step-world.ts'
 
 describe('filter', () => {
   test('lets through what fits and keeps the rest for a person, unless told otherwise', async () => {
@@ -69,6 +69,13 @@ describe('choose', () => {
 })
 
 describe('split and gather', () => {
+  test('other flows go on while a message is taken apart', async () => {
+    const map = { set: { body: { part: '${message.part}' } } }
+    const world = await stepWorld([{ split: { each: 'lines', steps: [{ map }] } }, 'gather'])
+    const pauseMs = await longestPauseMs(() => world.run(message('x\n'.repeat(60_000))))
+    expect(pauseMs).toBeLessThan(1_000)
+  })
+
   const order = {
     lines: [
       { sku: 'a', qty: 2 },

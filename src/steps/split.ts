@@ -10,6 +10,7 @@ import { valueBody, withAttributes, withBody } from './change-message.ts'
 import { attributeName, conditionErrors } from './condition.ts'
 import { addPart, type GatheredParts, putParts } from './parts-shelf.ts'
 import { readLines } from './read-lines.ts'
+import { createTurns } from './turns.ts'
 
 const splitErrors = defineErrors('SPLIT', {
   NOT_A_LIST: {
@@ -71,6 +72,7 @@ export const split = defineStep({
     return {
       async run(message, run) {
         const parts: GatheredParts = { messages: [], bytes: 0, isTooLarge: false }
+        const turns = createTurns()
         let index = 0
         for await (const values of batches(valuesOf(config.each, message, run, limits), config.batch)) {
           if (run.signal.aborted) throw run.signal.reason
@@ -79,6 +81,9 @@ export const split = defineStep({
           const stopped = await runPart(inner, partOf(message, value, index, config.as), index, run, parts, limits)
           if (stopped) return stopped
           index++
+          // Steps that wait for nothing would run through all parts in one go.
+          const turn = turns()
+          if (turn) await turn
         }
         putParts(run, parts)
         return { next: message }

@@ -95,7 +95,7 @@ const ofKeyMaps: { readonly [K in keyof typeof keyMapLimits]: string } = {
 
 const ofXml: { readonly [K in keyof typeof xmlLimits]: string } = {
   depth: 'Elements of XML inside each other.',
-  elements: 'Elements of one document, or of one IDoc in a packet.',
+  elements: 'Elements of one document, or of one IDoc in a packet; also values of JSON that a mapping reads.',
   textLength: 'Characters of one text.',
   attributes: 'Attributes of one element.',
   nameLength: 'Letters of a name.',
