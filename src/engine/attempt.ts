@@ -42,6 +42,7 @@ export interface AttemptOptions {
  */
 export class Attempt {
   readonly claimed: Claimed
+  readonly begunAt: number
   /** When the step or receiver that runs now began, and where; the engine ends it when it takes too long. */
   stepSince: number
   where = 'steps'
@@ -61,7 +62,8 @@ export class Attempt {
   constructor(options: AttemptOptions) {
     this.#options = options
     this.claimed = options.claimed
-    this.stepSince = options.clock.now()
+    this.begunAt = options.clock.now()
+    this.stepSince = this.begunAt
     this.#receipts = new Map(options.claimed.receipts.map(receipt => [receipt.effect, receipt]))
   }
 

@@ -224,11 +224,13 @@ export function createEngine(options: EngineOptions): Engine {
     }
     const attemptCount = claimed.attemptCount + 1
     const { retry } = running.flow.delivery
-    const next = planRetry(retry, { attemptCount, since: claimed.since, now, error })
+    // What waited for days behind another, or in a hub that stood still, has not had any of its tries by that.
+    const since = claimed.attemptCount === 0 ? attempt.begunAt : claimed.since
+    const next = planRetry(retry, { attemptCount, since, now, error })
     if (next) {
       // Somebody changed something while this attempt was under way: it may have failed for what is mended already.
       const dueAt = next.awaitsChange && wakesOf(claimed.flow) > wakesBefore ? now : next.dueAt
-      const due = { at: now, dueAt, error: maskedErrorOf(error), awaitsChange: next.awaitsChange }
+      const due = { at: now, dueAt, since, error: maskedErrorOf(error), awaitsChange: next.awaitsChange }
       await persist(persistence, 'retry', () => store.retry(claimed, due))
       parts.emit({
         type: 'delivery.failed',
@@ -242,7 +244,7 @@ export function createEngine(options: EngineOptions): Engine {
       })
       return
     }
-    const last = error.retry === 'never' ? error : retriesEnded(error, attemptCount, now - claimed.since)
+    const last = error.retry === 'never' ? error : retriesEnded(error, attemptCount, now - since)
     const result = messageOf(claimed, store.bodies)
     await finish(running, attempt, { state: 'set-aside', summary: last.message, error: last, result })
   }

@@ -76,7 +76,10 @@ export interface Claimed {
   /** Attempts that ended before this claim. */
   readonly attemptCount: number
   readonly acceptedAt: number
-  /** When the present series of attempts began: the acceptance, or the last requeue by a person. */
+  /**
+   * When the present series of attempts began: its first attempt, once that failed; until then the acceptance, or the last
+   * requeue by a person.
+   */
   readonly since: number
   readonly isProbe: boolean
   readonly headers: Readonly<Record<string, string>>
@@ -146,10 +149,7 @@ export interface DeliveryStore {
   receipt(claim: ClaimRef, receipt: StoredReceipt): Promise<void>
   finish(claim: ClaimRef, finish: Finish): Promise<void>
   /** Ends an attempt that failed; the delivery is due again at `dueAt`, its order key waits with it. */
-  retry(
-    claim: ClaimRef,
-    retry: { readonly at: number; readonly dueAt: number; readonly error: StoredError; readonly awaitsChange: boolean },
-  ): Promise<void>
+  retry(claim: ClaimRef, retry: Retry): Promise<void>
   /** Gives a claim back as if it had not been taken (the hub stops). */
   release(claim: ClaimRef): Promise<void>
   /** Makes deliveries that await a change due now; all flows when none is named. Returns how many. */
@@ -163,6 +163,15 @@ export interface KnownDelivery {
   readonly state: DeliveryState
   /** True while one of its order key is set aside before it: it waits until somebody decides about that one. */
   readonly isHeld: boolean
+}
+
+export interface Retry {
+  readonly at: number
+  readonly dueAt: number
+  /** When this series of attempts began. */
+  readonly since: number
+  readonly error: StoredError
+  readonly awaitsChange: boolean
 }
 
 export interface ClaimRef {

@@ -110,12 +110,13 @@ export function describeOrder(world: () => StoreWorld): void {
 
     test('due times and running claims after a crash: waiting goes on waiting, running starts again', async () => {
       const waiting = await accept(store)
-      await store.retry(await claimOne(store), retryLater())
+      await store.retry(await claimOne(store), retryLater({ since: startedAt + 3 }))
       const running = await accept(store)
       await claimOne(store)
       await world().crash()
       expect(ids(await claim(world().store))).toEqual([running])
-      expect(ids(await claim(world().store, { now: laterAt }))).toEqual([waiting])
+      const again = await claim(world().store, { now: laterAt })
+      expect(again).toMatchObject([{ id: waiting, since: startedAt + 3 }])
     })
 
     test.each(['crash', 'no crash'])(

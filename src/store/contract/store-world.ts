@@ -106,7 +106,7 @@ export function receiptOf(effect: string, changes: Partial<StoredReceipt> = {}):
 export const laterAt = startedAt + 60_000
 
 export function retryLater(changes: Partial<Parameters<Store['retry']>[1]> = {}): Parameters<Store['retry']>[1] {
-  return { at: startedAt + 5, dueAt: laterAt, error: someError, awaitsChange: false, ...changes }
+  return { at: startedAt + 5, dueAt: laterAt, since: startedAt, error: someError, awaitsChange: false, ...changes }
 }
 
 export function ids(rows: readonly { readonly id: string }[]): readonly string[] {

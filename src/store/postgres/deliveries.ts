@@ -2,7 +2,16 @@ import { formatId, parseId } from '../../kernel/id.ts'
 import { errorColumn, flagNumbers, flagsOf, headersOf, numberOf, objectOf, stateNumbers, stateOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BookedFlow } from '../flow-counts.ts'
-import type { Claimed, ClaimRef, DeliveryStore, Finish, KnownDelivery, NewDelivery, StoredReceipt } from '../port.ts'
+import type {
+  Claimed,
+  ClaimRef,
+  DeliveryStore,
+  Finish,
+  KnownDelivery,
+  NewDelivery,
+  Retry,
+  StoredReceipt,
+} from '../port.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import { bodyOf, type Content } from '../recent-contents.ts'
 import { addAttempt } from './attempts.ts'
@@ -58,7 +67,7 @@ const addTerms = {
 }
 const defer = {
   name: 'retry',
-  text: 'update delivery set at = $2, flags = $3, attempts = $4, error = $5 where seq = $1',
+  text: 'update delivery set at = $2, since = $3, flags = $4, attempts = $5, error = $6 where seq = $1',
 }
 const hasten = {
   name: 'wake',
@@ -249,7 +258,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     ]
   }
 
-  function retry(ref: ClaimRef, { at, dueAt, error, awaitsChange }: Parameters<DeliveryStore['retry']>[1]) {
+  function retry(ref: ClaimRef, { at, dueAt, since, error, awaitsChange }: Retry) {
     const entry = queue.ending(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     const attempt = entry.attemptCount + 1
@@ -257,7 +266,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       async sql => {
         const flags = flagsOf(entry, awaitsChange)
         await Promise.all([
-          sql.query(defer, [entry.seq, Math.round(dueAt), flags, attempt, errorColumn(error)]),
+          sql.query(defer, [entry.seq, Math.round(dueAt), Math.round(since), flags, attempt, errorColumn(error)]),
           ...addAttempt(sql, entry.seq, { attempt, at, error }, limits.attempts),
         ])
       },
@@ -265,6 +274,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         committed() {
           entry.attemptCount = attempt
           entry.dueAt = dueAt
+          entry.since = since
           entry.awaitsChange = awaitsChange
           entry.mayHaveReceipts = true
           queue.putBack(entry)

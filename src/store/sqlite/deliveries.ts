@@ -2,7 +2,16 @@ import { formatId, parseId } from '../../kernel/id.ts'
 import { errorColumn, flagsOf, stateNumbers, wordsColumn } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import type { BookedFlow } from '../flow-counts.ts'
-import type { Claimed, ClaimRef, DeliveryStore, Finish, KnownDelivery, NewDelivery, StoredReceipt } from '../port.ts'
+import type {
+  Claimed,
+  ClaimRef,
+  DeliveryStore,
+  Finish,
+  KnownDelivery,
+  NewDelivery,
+  Retry,
+  StoredReceipt,
+} from '../port.ts'
 import { makeFences } from '../queue/fences.ts'
 import { newEntry, type QueueEntry } from '../queue/queue.ts'
 import type { Content } from '../recent-contents.ts'
@@ -22,7 +31,9 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   const end = database.prepare(
     'update delivery set state = ?, at = ?, flags = ?, attempts = ?, summary = ?, error = ?, receipts = ? where seq = ?',
   )
-  const defer = database.prepare('update delivery set at = ?, flags = ?, attempts = ?, error = ? where seq = ?')
+  const defer = database.prepare(
+    'update delivery set at = ?, since = ?, flags = ?, attempts = ?, error = ? where seq = ?',
+  )
   const hasten = database.prepare('update delivery set at = ?, flags = ? where seq = ?')
   const begin = database.prepare('begin')
   const commit = database.prepare('commit')
@@ -197,18 +208,20 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     )
   }
 
-  function retry(ref: ClaimRef, { at, dueAt, error, awaitsChange }: Parameters<DeliveryStore['retry']>[1]) {
+  function retry(ref: ClaimRef, { at, dueAt, since, error, awaitsChange }: Retry) {
     const entry = queue.ending(ref)
     if (!entry) return Promise.reject(storeErrors.FENCED({ id: ref.id }))
     const attempt = entry.attemptCount + 1
     return committer.commit<void>(
       () => {
-        defer.run(Math.round(dueAt), flagsOf(entry, awaitsChange), attempt, errorColumn(error), entry.seq)
+        const flags = flagsOf(entry, awaitsChange)
+        defer.run(Math.round(dueAt), Math.round(since), flags, attempt, errorColumn(error), entry.seq)
         attempts.add(entry.seq, attempt, at, error)
       },
       () => {
         entry.attemptCount = attempt
         entry.dueAt = dueAt
+        entry.since = since
         entry.awaitsChange = awaitsChange
         entry.mayHaveReceipts = true
         queue.putBack(entry)
