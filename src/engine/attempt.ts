@@ -29,6 +29,8 @@ export interface AttemptOptions {
   readonly prepared: PreparedFlow
   readonly store: Pick<Store, 'receipt' | 'bodies'>
   readonly clock: Clock
+  /** How long the engine has watched steps. */
+  watchedMs(): number
   readonly limits: Limits
   /** Says why the message must not be delivered any more, where a newer one was before it. */
   overtaken?(message: Message): Promise<string | undefined>
@@ -43,8 +45,8 @@ export interface AttemptOptions {
 export class Attempt {
   readonly claimed: Claimed
   readonly begunAt: number
-  /** When the step or receiver that runs now began, and where; the engine ends it when it takes too long. */
-  stepSince: number
+  /** When (of `watchedMs`) the step or receiver that runs now began, and where; the engine ends it when it takes too long. */
+  stepSinceMs: number
   where = 'steps'
   readonly #options: AttemptOptions
   readonly #controller = new AbortController()
@@ -63,7 +65,7 @@ export class Attempt {
     this.#options = options
     this.claimed = options.claimed
     this.begunAt = options.clock.now()
-    this.stepSince = this.begunAt
+    this.stepSinceMs = options.watchedMs()
     this.#receipts = new Map(options.claimed.receipts.map(receipt => [receipt.effect, receipt]))
   }
 
@@ -299,7 +301,7 @@ export class Attempt {
   #enterStep(where: string): void {
     if (this.#isOver) throw engineErrors.OUTCOME_UNKNOWN({ where })
     if (this.#expiry) throw this.#expiry
-    this.stepSince = this.#options.clock.now()
+    this.stepSinceMs = this.#options.watchedMs()
     this.where = where
   }
 }

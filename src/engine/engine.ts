@@ -76,6 +76,8 @@ export function createEngine(options: EngineOptions): Engine {
   const dispatcher = new Dispatcher({ parts, offers, run: runDelivery })
   store.onWork(() => dispatcher.poke())
   let cancelWatch = () => {}
+  /** How long steps have been watched. A clock that is set, and a machine that stood still, take no time from them. */
+  let watchedMs = 0
   watchLater()
   const closing = new AbortController()
   const persistence = { clock, log, signal: closing.signal }
@@ -125,6 +127,7 @@ export function createEngine(options: EngineOptions): Engine {
       prepared: running.prepared,
       store,
       clock,
+      watchedMs: () => watchedMs,
       limits,
       ...(newest && { overtaken: newest.overtaken }),
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
@@ -224,8 +227,9 @@ export function createEngine(options: EngineOptions): Engine {
     }
     const attemptCount = claimed.attemptCount + 1
     const { retry } = running.flow.delivery
-    // What waited for days behind another, or in a hub that stood still, has not had any of its tries by that.
-    const since = claimed.attemptCount === 0 ? attempt.begunAt : claimed.since
+    // What waited for days behind another, or in a hub that stood still, has not had any of its tries by that; and a
+    // clock that was set back does not give it more.
+    const since = claimed.attemptCount === 0 ? attempt.begunAt : Math.min(claimed.since, attempt.begunAt)
     const next = planRetry(retry, { attemptCount, since, now, error })
     if (next) {
       // Somebody changed something while this attempt was under way: it may have failed for what is mended already.
@@ -278,9 +282,9 @@ export function createEngine(options: EngineOptions): Engine {
   /** Ends attempts whose step or receiver takes too long. */
   function watchLater(): void {
     cancelWatch = clock.after(watchEveryMs, () => {
-      const now = clock.now()
+      watchedMs += watchEveryMs
       for (const attempt of attempts.values()) {
-        if (now - attempt.stepSince < limits.stepMs) continue
+        if (watchedMs - attempt.stepSinceMs < limits.stepMs) continue
         const fields = { where: attempt.where, flow: attempt.claimed.flow, limit: formatDuration(limits.stepMs) }
         attempt.expire(engineErrors.STEP_TIMEOUT(fields))
       }
@@ -369,8 +373,8 @@ export function createEngine(options: EngineOptions): Engine {
   /** Waits for running attempts, and cuts those short that take longer than the grace time. */
   async function letEnd(isMeant: (attempt: Attempt) => boolean): Promise<void> {
     const mine = () => [...attempts.values()].filter(isMeant)
-    const until = Date.now() + graceMs
-    while (mine().length > 0 && Date.now() < until) await pause(20)
+    const until = performance.now() + graceMs
+    while (mine().length > 0 && performance.now() < until) await pause(20)
     for (const attempt of mine()) attempt.expire(hubErrors.STOPPING())
     while (mine().length > 0) await pause(5)
   }

@@ -173,3 +173,21 @@ test('a renewal that is under way when the link ends does not go on renewing', a
   await clock.advance(2 * MINUTE, settle)
   expect(asked).toBe(2)
 })
+
+test('a link that ends after the clock of its machine was set back begins again within a second', async () => {
+  let end = () => {}
+  const it = world(
+    link =>
+      new Promise(resolve => {
+        end = resolve
+        link.signal.addEventListener('abort', () => resolve())
+      }),
+  )
+  await settle()
+  it.clock.set(it.clock.now() - 60 * MINUTE)
+  end()
+  await settle()
+  await it.advance(SECOND)
+  expect(it.startsAt).toHaveLength(2)
+  await it.stop()
+})

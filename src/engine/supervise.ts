@@ -55,7 +55,9 @@ export async function superviseLink(supervision: Supervision, run: (link: Link) 
       if (signal.aborted) return
       // A run that ends by itself without an error is simply begun again, but never in a tight circle.
       failures = 0
-      await clock.sleep(Math.max(0, SECOND - (clock.now() - startedAt)), signal)
+      // Not for longer either, where the clock was set back meanwhile.
+      const tookMs = Math.max(0, clock.now() - startedAt)
+      await clock.sleep(Math.max(0, SECOND - tookMs), signal)
     } catch (thrown) {
       if (signal.aborted) return
       const error = asHubError(thrown)

@@ -1,7 +1,7 @@
 import { type Clock, sleepOn } from '../kernel/time.ts'
 
 interface Timer {
-  readonly dueAt: number
+  dueAt: number
   readonly number: number
   readonly callback: () => void
 }
@@ -39,6 +39,13 @@ export class SimulatedClock implements Clock {
   /** When the next timer is due, or undefined when none waits. */
   nextDueAt(): number | undefined {
     return this.#next()?.dueAt
+  }
+
+  /** Somebody sets the clock of the machine; what waits goes on waiting for as long as it would have. */
+  set(now: number): void {
+    const byMs = now - this.#now
+    this.#now = now
+    for (const timer of this.#timers) timer.dueAt += byMs
   }
 
   /** Moves time on, timer by timer; after each `settle` lets what the timer began come to rest. */

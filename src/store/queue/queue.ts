@@ -75,11 +75,13 @@ interface DueTime {
   readonly entry: QueueEntry
 }
 
+const makeDueHeap = () => new Heap<DueTime>((one, other) => one.at < other.at)
+
 /** Order and due times of the deliveries of one flow. */
 class FlowQueue {
   readonly lanes = new TransientMap<string, Lane>()
   readonly ready = new Heap<QueueEntry>((one, other) => one.seq < other.seq)
-  readonly due = new Heap<DueTime>((one, other) => one.at < other.at)
+  due = makeDueHeap()
 
   /** The oldest ready entry; it stays where it is. Heaps keep entries that moved on, which are dropped here. */
   peekReady(): QueueEntry | undefined {
@@ -125,6 +127,7 @@ class FlowQueue {
 export class DeliveryQueue {
   readonly #entries = new TransientMap<number, QueueEntry>()
   readonly #flows = new Map<string, FlowQueue>()
+  #seenAt = 0
 
   get(seq: number): QueueEntry | undefined {
     return this.#entries.get(seq)
@@ -221,6 +224,8 @@ export class DeliveryQueue {
     now: number,
     places: ReadonlyMap<string, number>,
   ): { readonly taken: readonly QueueEntry[]; readonly nextDueAt: number | undefined } {
+    if (now < this.#seenAt) this.#setBack(this.#seenAt - now)
+    this.#seenAt = now
     const open: { readonly flow: FlowQueue; free: number }[] = []
     let nextDueAt: number | undefined
     for (const [name, free] of places) {
@@ -268,6 +273,16 @@ export class DeliveryQueue {
     for (const entry of this.#entries.values()) {
       const isQueued = entry.place !== 'running' && entry.place !== 'held'
       if (entry.awaitsChange && isQueued && (flow === undefined || entry.flow === flow)) yield entry
+    }
+  }
+
+  /** The clock of the machine was set back: what waits goes on waiting for about as long as it would have. */
+  #setBack(ms: number): void {
+    for (const flow of this.#flows.values()) flow.due = makeDueHeap()
+    for (const entry of this.#entries.values()) {
+      if (entry.dueAt === 0) continue
+      entry.dueAt = Math.max(1, entry.dueAt - ms)
+      if (entry.place === 'waiting') this.#flow(entry.flow).due.push({ at: entry.dueAt, entry })
     }
   }
 
