@@ -157,7 +157,7 @@ export function createExpectations(parts: ExpectationParts) {
       )
     }
     for (const link of status.links) {
-      await report(findLinkDown(flow, link.link, asDown(flow.name, link), policy.linkDownMs, now))
+      await report(findLinkDown(flow, link.link, asDown(flow.name, link, now), policy.linkDownMs, now))
       await report(findLinkStuck(flow, link, policy.linkDownMs, now))
     }
     await report(findSetAside(flow, counts.setAside, newest, now))
@@ -205,11 +205,12 @@ export function createExpectations(parts: ExpectationParts) {
   }
 
   /** The link as it was when it went down; one that is trying again counts as down until it is up. */
-  function asDown(flow: string, link: WatchedLink): WatchedLink | undefined {
+  function asDown(flow: string, link: WatchedLink, now: number): WatchedLink | undefined {
     const key = JSON.stringify([flow, link.link])
     const before = linksDown.get(key)
     if (link.state === 'up') linksDown.delete(key)
-    else if (link.state === 'down') linksDown.set(key, { ...link, since: before?.since ?? link.since })
+    // Not later than now, where the clock was set back meanwhile.
+    else if (link.state === 'down') linksDown.set(key, { ...link, since: Math.min(before?.since ?? link.since, now) })
     return linksDown.get(key)
   }
 

@@ -31,9 +31,12 @@ export class Hearings {
   /** When silence of this flow began. `lastAcceptedAt` is what the store knows of. */
   async silentSince(flow: string, lastAcceptedAt: number | undefined): Promise<number> {
     const now = this.#clock.now()
-    const before = this.#hearings.get(flow) ?? (await this.#read(flow))
+    const known = this.#hearings.get(flow) ?? (await this.#read(flow))
+    // What is ahead of now was written by a clock that has been set back since, and must not pass for a voice till then.
+    const before = known && known.seenAt <= now ? known : undefined
     const isNew = !before || now - before.seenAt > restartMs
-    const heardAt = newest(before?.heardAt, lastAcceptedAt, this.#heardNow.get(flow))
+    const heard = [before?.heardAt, lastAcceptedAt, this.#heardNow.get(flow)]
+    const heardAt = newest(heard.filter(time => time !== undefined).filter(time => time <= now))
     const hearing = { since: isNew ? now : before.since, seenAt: now, ...(heardAt !== undefined && { heardAt }) }
     this.#hearings.set(flow, hearing)
     const isDue = now - (this.#writtenAt.get(flow) ?? 0) >= writeEveryMs || heardAt !== before?.heardAt
@@ -60,7 +63,6 @@ export class Hearings {
   }
 }
 
-function newest(...times: readonly (number | undefined)[]): number | undefined {
-  const known = times.filter(time => time !== undefined)
-  return known.length === 0 ? undefined : Math.max(...known)
+function newest(times: readonly number[]): number | undefined {
+  return times.length === 0 ? undefined : Math.max(...times)
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { defineErrors } from '../kernel/error.ts'
 import { silentLog } from '../kernel/log.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
@@ -26,7 +26,7 @@ afterEach(async () => {
 
 /** A monitor over stand-ins; what it tells is collected in `told`. */
 function watch(startMs?: number) {
-  const { clock, pass } = standInClock(startMs)
+  const { clock, pass, setBack } = standInClock(startMs)
   const records = standInRecords()
   const stage = standInEngine(clock)
   const facts: {
@@ -103,6 +103,7 @@ function watch(startMs?: number) {
   return {
     ...stage,
     clock,
+    setBack,
     facts,
     told,
     warned,
@@ -318,6 +319,60 @@ test('no probe is sent while the links are still starting', async () => {
   world.run(expecting({ probe: { everyMs: MINUTE, withinMs: SECOND } }), [starting])
   await world.lookFor(5 * MINUTE)
   expect(sent).toBe(0)
+})
+
+describe('a clock that is set back by a day, however wrong it was before', () => {
+  test('puts off no alert of silence', async () => {
+    const world = watch()
+    world.run(expecting({ quietMs: HOUR }))
+    world.facts.counts = { ...noCounts, lastAcceptedAt: world.clock.now() }
+    await world.lookFor(30 * MINUTE)
+    world.setBack(DAY)
+    await world.lookFor(62 * MINUTE)
+    expect(world.told).toEqual(['log: open: Flow orders has taken in nothing for 1h.'])
+    await world.restart()
+    await world.lookFor(10 * MINUTE)
+    expect(world.told).toHaveLength(1)
+  })
+
+  test('nor one of a link that is down, and its end is told as soon', async () => {
+    const world = watch()
+    const link = { link: 'to[0]', state: 'down', detail: '', since: world.clock.now(), error: refused } as const
+    world.run(ordersFlow, [link])
+    await world.lookFor(2 * MINUTE)
+    world.setBack(DAY)
+    await world.lookFor(6 * MINUTE)
+    expect(world.told).toEqual(['log: open: Link to[0] of flow orders is down: The server refused.'])
+    world.run(ordersFlow, [{ ...link, state: 'up' }])
+    await world.lookFor(MINUTE)
+    world.setBack(DAY)
+    await world.lookFor(4 * MINUTE)
+    expect(world.told).toHaveLength(2)
+  })
+
+  test('nor the next probe', async () => {
+    const world = watch()
+    let sent = 0
+    world.onProbe(async () => {
+      sent += 1
+      return { id: 'P', state: 'delivered', summary: '250 Ok' }
+    })
+    world.run(expecting({ probe: { everyMs: 15 * MINUTE, withinMs: 5 * MINUTE } }))
+    await world.lookFor(MINUTE)
+    world.setBack(DAY)
+    await world.lookFor(20 * MINUTE)
+    expect(sent).toBe(2)
+  })
+
+  test('nor a channel that is tried again', async () => {
+    const world = watch()
+    world.failNext(1)
+    world.facts.failed = [{ name: 'stock', since: 0, error: refused }]
+    await world.lookFor(MINUTE)
+    world.setBack(DAY)
+    await world.lookFor(2 * MINUTE)
+    expect(world.told).toEqual(['log: open: Flow stock does not run: The server refused.'])
+  })
 })
 
 test('set-aside deliveries, an old queue, credentials and flows that do not start are told in their words', async () => {

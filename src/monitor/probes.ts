@@ -1,5 +1,5 @@
 import { asHubError } from '../kernel/error.ts'
-import type { Clock } from '../kernel/time.ts'
+import { type Clock, steadyClock } from '../kernel/time.ts'
 import type { ProbeResult } from './findings.ts'
 import type { Watched, WatchedStatus } from './watched.ts'
 
@@ -7,6 +7,8 @@ import type { Watched, WatchedStatus } from './watched.ts'
 export class Probes {
   readonly #engine: Watched
   readonly #clock: Clock
+  /** For when the next one is due. */
+  readonly #steady: Clock
   readonly #dueAt = new Map<string, number>()
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #results = new Map<string, ProbeResult>()
@@ -14,6 +16,7 @@ export class Probes {
   constructor(engine: Watched, clock: Clock) {
     this.#engine = engine
     this.#clock = clock
+    this.#steady = steadyClock(clock)
   }
 
   /** How the last probe of the flow ended; undefined before the first has. */
@@ -25,13 +28,15 @@ export class Probes {
   sendIfDue({ flow, links, state }: WatchedStatus): void {
     const { probe } = flow.expect
     if (!probe || state !== 'running' || this.#underWay.has(flow.name)) return
-    const now = this.#clock.now()
+    const now = this.#steady.now()
     if (now < (this.#dueAt.get(flow.name) ?? 0)) return
     // The first probe waits until the sender had a chance to connect: a link that is starting is no news.
     const isFirst = !this.#dueAt.has(flow.name)
     if (isFirst && links.length > 0 && links.every(link => link.state === 'starting')) return
     this.#dueAt.set(flow.name, now + probe.everyMs)
-    const sent = this.#send(flow.name, probe.withinMs, now).finally(() => this.#underWay.delete(flow.name))
+    const sent = this.#send(flow.name, probe.withinMs, this.#clock.now()).finally(() =>
+      this.#underWay.delete(flow.name),
+    )
     this.#underWay.set(flow.name, sent)
   }
 

@@ -30,6 +30,11 @@ export function standInClock(startMs = Date.UTC(2026, 0, 5, 8)) {
       })
     },
   }
+  /** Somebody sets the clock of the machine back; what waits goes on waiting for as long as it would have. */
+  function setBack(ms: number): void {
+    now -= ms
+    timers = timers.map(timer => ({ ...timer, dueAt: timer.dueAt - ms }))
+  }
   async function pass(ms: number): Promise<void> {
     now += ms
     const due = timers.filter(timer => timer.dueAt <= now).toSorted((one, other) => one.dueAt - other.dueAt)
@@ -37,7 +42,7 @@ export function standInClock(startMs = Date.UTC(2026, 0, 5, 8)) {
     for (const timer of due) timer.call()
     await new Promise(resolve => setImmediate(resolve))
   }
-  return { clock, pass }
+  return { clock, pass, setBack }
 }
 
 /** Records in memory, with revisions as the store keeps them. */

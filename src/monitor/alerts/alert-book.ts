@@ -1,7 +1,7 @@
 import { asHubError } from '../../kernel/error.ts'
 import type { Json } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type Clock, DAY, HOUR, MINUTE } from '../../kernel/time.ts'
+import { type Clock, DAY, HOUR, MINUTE, steadyClock } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
 import { type Alert, type AlertKind, type AlertText, alertSchema } from './alert.ts'
 import { alertErrors } from './alert-errors.ts'
@@ -54,7 +54,8 @@ const area = 'alert'
 
 export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'>, clock: Clock, log: Log): AlertBook {
   const alerts = new Map<string, Alert>()
-  /** Since when an open alert's trouble is gone. */
+  const steady = steadyClock(clock)
+  /** Since when an open alert's trouble is gone, by the steady clock. */
   const calmSince = new Map<string, number>()
 
   async function load(): Promise<void> {
@@ -96,9 +97,10 @@ export function createAlertBook(store: Pick<Records, 'list' | 'write' | 'remove'
   }
 
   async function resolveAfter(alert: Alert, calmMs: number): Promise<void> {
-    const calmFrom = calmSince.get(alert.id) ?? clock.now()
+    const now = steady.now()
+    const calmFrom = calmSince.get(alert.id) ?? now
     calmSince.set(alert.id, calmFrom)
-    if (clock.now() - calmFrom >= calmMs) await resolve(alert)
+    if (now - calmFrom >= calmMs) await resolve(alert)
   }
 
   async function raise(finding: Finding, trouble: AlertText & { since: number }, before?: Alert): Promise<void> {

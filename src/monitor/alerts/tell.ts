@@ -1,6 +1,6 @@
 import { asHubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type Clock, DAY, formatDuration, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type Clock, DAY, formatDuration, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import type { Alert, AlertChannel } from './alert.ts'
 import type { AlertBook } from './alert-book.ts'
 import { alertErrors } from './alert-errors.ts'
@@ -20,7 +20,8 @@ interface Trouble {
 }
 
 /** Tells every channel of each alert once per state; a channel that fails is tried again after a growing wait. */
-export function createTeller(book: AlertBook, channels: ReadonlyMap<string, AlertChannel>, clock: Clock, log: Log) {
+export function createTeller(book: AlertBook, channels: ReadonlyMap<string, AlertChannel>, wallClock: Clock, log: Log) {
+  const clock = steadyClock(wallClock)
   const troubles = new Map<string, Trouble>()
 
   async function tell(alert: Alert, name: string): Promise<void> {
