@@ -101,13 +101,13 @@ export const apiErrors = defineErrors('API', {
     side: 'caller',
     retry: 'never',
     means: 'A body of type {type} is not read here.',
-    next: 'Send JSON with content-type: application/json.',
+    next: 'Send JSON with content-type: application/json (the body of a message alone: application/octet-stream).',
   },
   BODY_TOO_LARGE: {
     side: 'caller',
     retry: 'never',
     means: 'The body of the request is above {bytesMax} bytes.',
-    next: 'Send less, or raise the limit in isthmus.yaml.',
+    next: 'Send less: this limit is fixed. The body of a message may be larger where it comes alone (isthmus message repair --body, without --headers).',
   },
   NOT_READY: {
     side: 'hub',

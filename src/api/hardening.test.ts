@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { MiB } from '../kernel/size.ts'
 import { systemClock } from '../kernel/time.ts'
 import { standInClock } from '../monitor/stand-ins.ts'
 import { createTokenCheck, ensureAdminToken, tokenLimits } from './admin-token.ts'
@@ -230,6 +231,38 @@ test.each(bodies)('a body of %s is answered with %i', async (_what, status, type
   expect(await sent.json()).toMatchObject({ status, side: 'caller', next: expect.any(String) })
   expect(({} as Record<string, unknown>).isAdmin).toBeUndefined()
 })
+
+test.each([
+  ['above the limit', 'POST', '/api/lint', 'application/json', 413],
+  ['without a proof', 'POST', '/api/lint', 'application/json', 401],
+  ['of a repair that is above its limit', 'PUT', '/api/messages/$id/body', 'application/octet-stream', 413],
+])(
+  'whoever still sends a body %s reads the answer; the connection does not break under the rest',
+  async (what, method, path, type, status) => {
+    const world = await open({ engine: { limits: { messageBytes: MiB } } })
+    const { id } = await world.accept('a')
+    const socket = connect(world.port, '127.0.0.1')
+    const ended = once(socket, 'close')
+    const token = what === 'without a proof' ? '' : `Authorization: Bearer ${world.token}\r\n`
+    const length = 8 * MiB
+    socket.write(
+      `${method} ${path.replace('$id', id)} HTTP/1.1\r\nHost: x\r\n${token}Content-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`,
+    )
+    socket.write(Buffer.alloc(2 * MiB))
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answer.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    // Each piece would meet a closed connection.
+    for (let sent = 2 * MiB; sent < length; sent += MiB) {
+      await new Promise((resolve, reject) =>
+        socket.write(Buffer.alloc(MiB), error => (error ? reject(error) : resolve(0))),
+      )
+    }
+    socket.end('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    const [next] = (await once(socket, 'data')) as [Buffer]
+    expect(next.toString()).toMatch(/^HTTP\/1\.1 200 /)
+    await ended
+  },
+)
 
 const ids = ['..%2f..%2fetc%2fpasswd', '%00', "' OR 1=1 --", '0'.repeat(200), 'ZZZZZZZZZZZ', '%F0%9F%92%A9']
 test.each(ids)('an id like %s is not found', async id => {

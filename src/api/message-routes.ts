@@ -1,9 +1,11 @@
 import { Readable } from 'node:stream'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { parseId } from '../kernel/id.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { DeliveryDetail, DeliveryQuery, StoredBody } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
+import { readIncoming } from './incoming-body.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
 import {
   lossView,
@@ -190,6 +192,34 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       return viewDetail(id)
     },
   )
+
+  app.register(async scope => {
+    // The bytes as they come; they may be larger than what is held in memory.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null))
+    scope.withTypeProvider<ZodTypeProvider>().put(
+      '/api/messages/:id/body',
+      {
+        schema: {
+          tags,
+          summary: 'Replaces the body of a set-aside message and lets it travel; the original is kept',
+          description:
+            'Takes application/octet-stream, up to limits.messageBytes; POST …/repair changes headers, too. The type of the body stays.',
+          params: byId,
+          response: { 200: messageDetailView },
+        },
+      },
+      async (request, reply) => {
+        const { id } = await findMessage(request.params.id)
+        // Nothing at all is no body either: a message shall not become empty by mistake.
+        if (request.headers['content-type'] === undefined) throw apiErrors.TYPE_UNSUPPORTED({ type: 'nobody named' })
+        // The store holds it against limits.messageBytes while it comes.
+        const body = readIncoming(request.raw, reply.raw, Number.POSITIVE_INFINITY)
+        await engine.repair(id, { body }, whoOf(request))
+        return viewDetail(id)
+      },
+    )
+  })
 
   app.post(
     '/api/messages/:id/skip',

@@ -54,7 +54,7 @@ export interface ApiParts {
   readonly console?: string | undefined
   /** False until every flow has been started (or has failed to), and while the hub stops. */
   readonly isReady: () => boolean
-  /** The largest body that a repair may bring. */
+  /** The largest body that a repair may bring beside headers. */
   readonly repairBytesMax: number
   /** What is lost with a message that is skipped, as far as its adapter knows it; undefined: nobody knows of anything. */
   readonly lossOf?: (attributes: JsonObject, body: Uint8Array) => Promise<Loss | undefined>

@@ -45,6 +45,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'POST /api/messages/:id/replay',
     'POST /api/messages/:id/skip',
     'PUT /api/key-maps/:map/entry',
+    'PUT /api/messages/:id/body',
   ],
   WorkspacePackagesRead: ['GET /api/flows/:name/document', 'POST /api/lint'],
   WorkspacePackagesEdit: [

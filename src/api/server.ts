@@ -43,7 +43,7 @@ import { userRoutes } from './user-routes.ts'
 import { vaultRoutes } from './vault-routes.ts'
 
 export const apiLimits = {
-  /** Bodies of admin calls; a repair may bring more (repairBytesMax). */
+  /** Bodies of admin calls; a repair may bring more (repairBytesMax, and messageBytes where the body comes alone). */
   bodyBytes: MiB,
 }
 
@@ -99,7 +99,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     throw apiErrors.ROUTE_UNKNOWN({ method: request.method, path: request.url.split('?')[0] ?? '' })
   })
   app.setErrorHandler((thrown, request, reply) => {
-    const error = asApiError(thrown)
+    const error = asApiError(thrown, request.routeOptions.bodyLimit ?? apiLimits.bodyBytes)
     if (error.code === 'API_BODY_TOO_LARGE') parts.monitor.metrics.limitReached('apiBodyBytes')
     if (error.code === 'HUB_UNEXPECTED') log.error('admin.failed', { path: request.url.split('?')[0], error })
     return sendProblem(request, reply, error, mask)
@@ -205,6 +205,11 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HubErr
   const problem = problemOf(error, request.url.split('?')[0] ?? '', mask)
   const retryAfter = retryAfterOf(error)
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  if (!request.raw.complete) {
+    // Whoever still sends would find the connection broken instead of the answer (RFC 9112 section 9.6).
+    reply.removeHeader('connection')
+    request.raw.resume()
+  }
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="isthmus"')
   // Serialized here: the schemas of the routes describe their good answers.
   return reply.status(problem.status).type(problemType).serializer(JSON.stringify).send(problem)
@@ -216,7 +221,7 @@ function portOf(server: Server): number {
 }
 
 /** Errors of Fastify in the words of the hub. */
-function asApiError(thrown: unknown): HubError {
+function asApiError(thrown: unknown, bodyBytesMax: number): HubError {
   if (thrown instanceof HubError) return thrown
   if (hasZodFastifySchemaValidationErrors(thrown)) {
     const text = thrown.validation.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; ')
@@ -225,7 +230,7 @@ function asApiError(thrown: unknown): HubError {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return apiErrors.TYPE_UNSUPPORTED({ type: 'other than JSON' })
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return apiErrors.BODY_TOO_LARGE({ bytesMax: apiLimits.bodyBytes })
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return apiErrors.BODY_TOO_LARGE({ bytesMax: bodyBytesMax })
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   if (typeof status === 'number' && status < 500) return apiErrors.REQUEST_INVALID({ text })
   return asHubError(thrown)

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -11,6 +12,7 @@ import { smtp } from '../adapters/smtp.ts'
 import { timer } from '../adapters/timer.ts'
 import { type ApiWorld, apiWorld } from '../api/api-world.ts'
 import { defineErrors } from '../kernel/error.ts'
+import { MiB } from '../kernel/size.ts'
 import { lateSteps } from '../steps/late-steps.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { CliIo, HubProgram } from './io.ts'
@@ -141,6 +143,39 @@ test('a message is found, shown, repaired with the very bytes and found delivere
   expect(body.bytes.equals(bytes)).toBe(true)
   const found_ = await isthmus(['--json', 'message', 'find', '--flow', 'orders'], { world })
   expect(JSON.parse(found_.out)).toMatchObject({ messages: [{ id, state: 'delivered' }] })
+})
+
+test('a body as large as a flow takes replaces the one that was wrong', async () => {
+  const limits = { messageBytes: 40 * MiB }
+  const world = await open({
+    engine: { limits, receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] },
+  })
+  const { id } = await world.accept('broken', { headers: { subject: 'order' } })
+  await world.engine().idle()
+  const tooLarge = await isthmus(['message', 'repair', id, '--body', '-'], { world, stdin: Buffer.alloc(41 * MiB) })
+  expect([tooLarge.code, tooLarge.err]).toEqual([
+    4,
+    expect.stringMatching(/one message \(messageBytes\).*\(BODY_TOO_LARGE\)/s),
+  ])
+  world.setActs(() => ({ summary: '250 ok' }))
+  const bytes = randomBytes(20 * MiB)
+  const repaired = await isthmus(['message', 'repair', id, '--body', '-'], { world, stdin: bytes })
+  expect([repaired.code, repaired.err]).toEqual([0, ''])
+  await world.engine().idle()
+  const shown = JSON.parse((await isthmus(['--json', 'message', 'show', id], { world })).out)
+  expect(shown).toMatchObject({ state: 'delivered', headers: { subject: 'order' }, original: { body: { bytes: 6 } } })
+  expect((await isthmus(['message', 'body', id], { world })).bytes.equals(bytes)).toBe(true)
+})
+
+test('a body beside headers has the limit of calls to the API, and its refusal names it', async () => {
+  const world = await open()
+  const cwd = await temporaryFolder()
+  await writeFile(join(cwd, 'headers.json'), '{}')
+  const line = ['message', 'repair', 'X', '--body', '-', '--headers', 'headers.json']
+  expect(await isthmus(line, { world, cwd, stdin: Buffer.alloc(30 * MiB) })).toMatchObject({
+    code: 4,
+    err: expect.stringMatching(/above 5657942 bytes\..*without --headers.*API_BODY_TOO_LARGE/s),
+  })
 })
 
 test('a body on a terminal cannot act, and a file is never overwritten', async () => {

@@ -16,6 +16,8 @@ export interface HubAddress {
 export interface HubClient {
   get(path: string, query?: Query): Promise<unknown>
   send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  /** The same with bytes that are nobody's JSON. */
+  sendBytes(method: 'PUT', path: string, bytes: Uint8Array<ArrayBuffer>): Promise<unknown>
   /** The answer as it comes; what goes wrong while it is read belongs to `lost`. */
   open(path: string, query?: Query): Promise<Response>
   /** Throws what it means that an answer broke off. */
@@ -76,6 +78,11 @@ export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | '
       const json = { 'content-type': 'application/json' }
       const init = body === undefined ? { method } : { method, headers: json, body: JSON.stringify(body) }
       return readJson(await open(path, {}, init))
+    },
+    async sendBytes(method, path, bytes) {
+      return readJson(
+        await open(path, {}, { method, headers: { 'content-type': 'application/octet-stream' }, body: bytes }),
+      )
     },
   }
 }

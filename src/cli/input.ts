@@ -8,10 +8,10 @@ import type { CliIo } from './io.ts'
 const inputBytesMax = 200 * MiB
 
 /** Everything on standard input; throws when the person ends the command meanwhile. */
-export async function readInput(io: Pick<CliIo, 'stdin' | 'signal'>): Promise<Buffer> {
+export async function readInput(io: Pick<CliIo, 'stdin' | 'signal'>): Promise<Buffer<ArrayBuffer>> {
   const { signal } = io
   signal.throwIfAborted()
-  return new Promise<Buffer>((resolve, reject) => {
+  return new Promise<Buffer<ArrayBuffer>>((resolve, reject) => {
     const end = () => reject(signal.reason)
     signal.addEventListener('abort', end, { once: true })
     collect(io.stdin)
@@ -20,7 +20,7 @@ export async function readInput(io: Pick<CliIo, 'stdin' | 'signal'>): Promise<Bu
   })
 }
 
-async function collect(input: CliIo['stdin']): Promise<Buffer> {
+async function collect(input: CliIo['stdin']): Promise<Buffer<ArrayBuffer>> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of input) {

@@ -108,18 +108,24 @@ export function messageCommands(program: Command, cli: Cli): void {
   message
     .command('repair <id>')
     .description('replaces body or headers of a set-aside message and lets it travel; the original is kept')
-    .option('--body <file>', 'the new body; - reads standard input')
+    .option('--body <file>', 'the new body, alone up to limits.messageBytes; - reads standard input')
     .option('--headers <file>', 'all headers as a JSON object; - reads standard input')
     .action(async (id: string, options: { body?: string; headers?: string }, command: Command) => {
       const { body, headers } = options
       if (body === undefined && headers === undefined) {
         throw cliErrors.ARGUMENT_WRONG({ text: 'Give --body or --headers.', command: 'message repair' })
       }
-      const change = {
-        ...(body !== undefined && { body: { base64: (await readBytes(body, cli)).toString('base64') } }),
-        ...(headers !== undefined && { headers: await readHeaders(headers, cli) }),
-      }
-      const answer = readAnswer(messageDetailView, await cli.hub(command).send('POST', pathOf(id, '/repair'), change))
+      const hub = cli.hub(command)
+      const bytes = body === undefined ? undefined : await readBytes(body, cli)
+      const answer = readAnswer(
+        messageDetailView,
+        bytes && headers === undefined
+          ? await hub.sendBytes('PUT', pathOf(id, '/body'), bytes)
+          : await hub.send('POST', pathOf(id, '/repair'), {
+              ...(bytes && { body: { base64: bytes.toString('base64') } }),
+              ...(headers !== undefined && { headers: await readHeaders(headers, cli) }),
+            }),
+      )
       cli.show(command, answer, () => `Message ${answer.id} is ${answer.state}.\n`)
     })
 
@@ -151,7 +157,7 @@ function lossText(lost: z.output<typeof lossView> | undefined): string {
   return `${lost.words}\n${segments.join('')}`
 }
 
-async function readBytes(file: string, cli: Cli): Promise<Buffer> {
+async function readBytes(file: string, cli: Cli): Promise<Buffer<ArrayBuffer>> {
   if (file === '-') return readInput(cli.io)
   return readFile(resolve(cli.io.cwd, file)).catch((cause: unknown) => {
     const text = cause instanceof Error ? cause.message : String(cause)

@@ -23,7 +23,10 @@ export interface Engine {
   /** Queues a set-aside delivery with another body or headers; the original is kept. */
   repair(
     id: string,
-    change: { readonly headers?: Readonly<Record<string, string>>; readonly body?: Uint8Array },
+    change: {
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+    },
     who: string,
   ): Promise<void>
   /** Ends a delivery by hand so that its successors go on. */

@@ -14,6 +14,7 @@ export class Refusal extends Error {
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 interface Call {
+  /** Sent as JSON, but for a file, whose very bytes travel. */
   readonly body?: unknown
   readonly signal?: AbortSignal | undefined
 }
@@ -52,9 +53,11 @@ async function send(method: Method, path: string, { body, signal }: Call): Promi
       credentials: 'same-origin',
       headers: {
         ...(method !== 'GET' && session && { 'x-csrf-token': session.csrfToken }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(body !== undefined && {
+          'content-type': body instanceof Blob ? 'application/octet-stream' : 'application/json',
+        }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(body !== undefined && { body: body instanceof Blob ? body : JSON.stringify(body) }),
       signal: AbortSignal.any(signals),
     })
   } catch (thrown) {

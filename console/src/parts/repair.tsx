@@ -56,14 +56,19 @@ function RepairDialog({ message, onChange, onClose }: RepairProps & { onClose():
     setBusy(true)
     setFailure(undefined)
     try {
-      const body = file
-        ? { base64: base64Of(new Uint8Array(await file.arrayBuffer())) }
-        : hasTextChanged
-          ? { text: bodyOfText(text) }
-          : undefined
-      await ask('POST', pathTo`/api/messages/${id}/repair`, {
-        body: { ...(haveHeadersChanged && { headers: parsed }), ...(body && { body }) },
-      })
+      if (file && !haveHeadersChanged) {
+        // Alone it may be as large as a message.
+        await ask('PUT', pathTo`/api/messages/${id}/body`, { body: file })
+      } else {
+        const body = file
+          ? { base64: base64Of(new Uint8Array(await file.arrayBuffer())) }
+          : hasTextChanged
+            ? { text: bodyOfText(text) }
+            : undefined
+        await ask('POST', pathTo`/api/messages/${id}/repair`, {
+          body: { ...(haveHeadersChanged && { headers: parsed }), ...(body && { body }) },
+        })
+      }
       onClose()
       onChange()
       notify('It was repaired and travels again.')

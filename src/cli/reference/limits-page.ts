@@ -27,7 +27,8 @@ import { xmlLimits } from '../../protocols/xml/xml-reader.ts'
 const ofTheHub: { readonly [K in keyof typeof defaultLimits]: string } = {
   messageBytes: 'The largest body that a sender may hand over.',
   headerBytes: 'All headers and attributes of one message together.',
-  parseBytes: 'The largest body that an expression, a map or a validate step reads into memory; also of a repair.',
+  parseBytes:
+    'The largest body that an expression, a map or a validate step reads into memory; also of a repair of body and headers at once.',
   inlineBytes: 'Bodies above this lie in files beside the database instead of in it.',
   queuedPerFlow: 'Deliveries of one flow that wait; above it the sender is asked to come back later.',
   runningDeliveries:
@@ -261,7 +262,7 @@ Limits towards Exchange (EWS), Microsoft Graph and SAP Cloud for Customer. They 
 ${tableOf(ewsLimits, ofEws)}
 ${tableOf(graphLimits, ofGraph)}
 ${tableOf(c4cLimits, ofC4C)}
-Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}. More than ${tokenLimits.failuresMax} calls with a wrong token from one
+Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}, but for repairs of messages. More than ${tokenLimits.failuresMax} calls with a wrong token from one
 address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
 `
 }
