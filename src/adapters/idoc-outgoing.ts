@@ -1,7 +1,7 @@
 import { isPlainObject } from '../flow/plain-object.ts'
 import type { Message } from '../kernel/message.ts'
 import { type AcknowledgedStatus, aleAudit, idocStatus, systemStatus } from '../protocols/idoc/acknowledgement.ts'
-import { controlFieldNames } from '../protocols/idoc/flat-file.ts'
+import { controlFieldNames, findOverlong } from '../protocols/idoc/control-columns.ts'
 import { controlField, type Idoc, idocNames, type Segment } from '../protocols/idoc/idoc.ts'
 import { parseIdocs } from '../protocols/idoc/read-idocs.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
@@ -18,9 +18,12 @@ export function outgoingIdocs(
   mediaType: string,
   defaults: ReadonlyMap<string, string>,
 ): readonly OutgoingIdoc[] {
-  const given = /^application\/(.+\+)?json\b|^text\/json\b/i.test(mediaType) ? fromJson(bytes) : parseIdocs(bytes)
+  const isJson = /^application\/(.+\+)?json\b|^text\/json\b/i.test(mediaType)
+  const given = isJson ? fromJson(bytes) : parseIdocs(bytes)
   return given.map(idoc => {
     const control = filled(idoc.control, defaults)
+    const overlong = findOverlong(isJson ? control : defaults)
+    if (overlong !== undefined) throw idocAdapterErrors.BODY_UNFIT({ text: overlong })
     const type = idoc.type || controlField({ control }, 'CIMTYP') || (controlField({ control }, 'IDOCTYP') ?? '')
     if (type === '') throw idocAdapterErrors.BODY_UNFIT({ text: 'neither the message nor control names IDOCTYP' })
     return { type, control, data: idoc.data }

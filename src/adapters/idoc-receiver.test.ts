@@ -161,6 +161,11 @@ describe('IDocs for SAP', () => {
     ['an empty list', json([]), 'IDOC_BODY_UNFIT never'],
     ['a control record with segments', json({ control: { IDOCTYP: 'A1', E1A: {} } }), 'IDOC_BODY_UNFIT never'],
     ['a name that is none', json({ control: { IDOCTYP: 'A1' }, E1A: { 'a b': 'x' } }), 'IDOC_CANNOT_WRITE never'],
+    [
+      'a control field that is too long',
+      json({ control: { IDOCTYP: 'A1', SNDPRN: 'S4CLNT40000' } }),
+      'IDOC_BODY_UNFIT never',
+    ],
     ['a control character', json({ control: { IDOCTYP: 'A1' }, E1A: { X: '\u0001' } }), 'IDOC_CANNOT_WRITE never'],
     [
       'two types in one packet',

@@ -216,6 +216,7 @@ describe('what cannot be read', () => {
     ['a control character', materialPacket({ docnum: '1', text: 'a\u0001' }), 'XML_MALFORMED'],
     ['no IDoc', '<MATMAS05/>', 'IDOC_SHAPE'],
     ['no control record', '<MATMAS05><IDOC BEGIN="1"><E1MARAM SEGMENT="1"/></IDOC></MATMAS05>', 'IDOC_SHAPE'],
+    ['a number that is too long', materialPacket({ docnum: '12345678901234567' }), 'IDOC_SHAPE'],
     ['nothing', '', 'XML_MALFORMED'],
     ['JSON', '{"MATMAS05":{}}', 'XML_MALFORMED'],
     ['endless depth', `<M><IDOC BEGIN="1">${'<a>'.repeat(9999)}`, 'XML_TOO_LARGE'],

@@ -1,5 +1,6 @@
 import { type MendMode, mendText } from '../xml/mend-characters.ts'
 import { isXmlText } from '../xml/write-xml.ts'
+import { type Column, controlColumns } from './control-columns.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, type Segment, xmlNameOf } from './idoc.ts'
 
@@ -13,54 +14,6 @@ export interface SegmentLayout {
 
 /** Layouts by segment definition (`E2MARAM009`). */
 export type FlatLayouts = Readonly<Record<string, SegmentLayout>>
-
-interface Column {
-  readonly name: string
-  readonly length: number
-}
-
-/** The control record EDI_DC40, 524 characters. */
-const controlColumns: readonly Column[] = [
-  { name: 'TABNAM', length: 10 },
-  { name: 'MANDT', length: 3 },
-  { name: 'DOCNUM', length: 16 },
-  { name: 'DOCREL', length: 4 },
-  { name: 'STATUS', length: 2 },
-  { name: 'DIRECT', length: 1 },
-  { name: 'OUTMOD', length: 1 },
-  { name: 'EXPRSS', length: 1 },
-  { name: 'TEST', length: 1 },
-  { name: 'IDOCTYP', length: 30 },
-  { name: 'CIMTYP', length: 30 },
-  { name: 'MESTYP', length: 30 },
-  { name: 'MESCOD', length: 3 },
-  { name: 'MESFCT', length: 3 },
-  { name: 'STD', length: 1 },
-  { name: 'STDVRS', length: 6 },
-  { name: 'STDMES', length: 6 },
-  { name: 'SNDPOR', length: 10 },
-  { name: 'SNDPRT', length: 2 },
-  { name: 'SNDPFC', length: 2 },
-  { name: 'SNDPRN', length: 10 },
-  { name: 'SNDSAD', length: 21 },
-  { name: 'SNDLAD', length: 70 },
-  { name: 'RCVPOR', length: 10 },
-  { name: 'RCVPRT', length: 2 },
-  { name: 'RCVPFC', length: 2 },
-  { name: 'RCVPRN', length: 10 },
-  { name: 'RCVSAD', length: 21 },
-  { name: 'RCVLAD', length: 70 },
-  { name: 'CREDAT', length: 8 },
-  { name: 'CRETIM', length: 6 },
-  { name: 'REFINT', length: 14 },
-  { name: 'REFGRP', length: 14 },
-  { name: 'REFMES', length: 14 },
-  { name: 'ARCKEY', length: 70 },
-  { name: 'SERIAL', length: 20 },
-]
-
-/** Fields of the control record, in its order. */
-export const controlFieldNames: readonly string[] = controlColumns.map(({ name }) => name)
 
 /** What stands before the 1,000 characters of a data record EDI_DD40. */
 const dataColumns: readonly Column[] = [

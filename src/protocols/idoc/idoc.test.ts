@@ -178,6 +178,11 @@ describe('what is no IDoc is refused with its place', () => {
     ['a SOAP envelope without IDoc', '<E><B><M/></B></E>', /^IDOC_SHAPE .*there is no <IDOC>/],
     ['no control record', '<M><IDOC BEGIN="1"><E1X SEGMENT="1"/></IDOC></M>', /^IDOC_SHAPE .*control record/],
     ['an empty IDoc', '<M><IDOC BEGIN="1"/></M>', /^IDOC_SHAPE .*control record/],
+    ...['EDI_DC40', 'EDI_DC'].map((control): [string, string, RegExp] => [
+      `a control field of ${control} that is too long`,
+      `<M><IDOC BEGIN="1"><${control} SEGMENT="1"><DOCNUM>${'0'.repeat(17)}</DOCNUM></${control}></IDOC></M>`,
+      /^IDOC_SHAPE .*the control field DOCNUM takes 16 characters, not 17 \(line 1/,
+    ]),
     ['no type', '<IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"/></IDOC>', /^IDOC_SHAPE .*name of its type/],
     ['text behind the last segment', wrap('<E1X SEGMENT="1"/>oops'), /^IDOC_SHAPE .*text stands beside .* IDOC/],
     ['text beside elements', wrap('<E1X SEGMENT="1">oops<A>1</A></E1X>'), /^IDOC_SHAPE .*text stands beside/],
@@ -197,6 +202,11 @@ describe('what is no IDoc is refused with its place', () => {
   test('bytes that are no UTF-8', () => {
     expect(() => parseIdocs(Buffer.from(wrap('<E1X><A>ä</A></E1X>'), 'latin1'))).toThrow(/not valid utf-8/)
   })
+})
+
+test('blanks fill no number up, and partners may have longer names than SAP’s', () => {
+  const control = `<DOCNUM>0000000215172311${' '.repeat(40)}</DOCNUM><SNDPRN>Company_IDOC_SOA_ID</SNDPRN>`
+  expect(faultOf(wrap('').replace('"1"/>', `"1">${control}</EDI_DC40>`))).toBe('no fault')
 })
 
 test('a packet of a thousand IDocs is read one by one in flat memory', async () => {

@@ -1,6 +1,7 @@
 import { decodeXml, decodeXmlBytes } from '../xml/decode-xml.ts'
 import { createMender, type MendMode } from '../xml/mend-characters.ts'
 import { createXmlReader, localName, type XmlLimits, xmlLimits } from '../xml/xml-reader.ts'
+import { findOverlongNumber } from './control-columns.ts'
 import { idocErrors } from './errors.ts'
 import { type Idoc, idocNames, isIdocName, type Segment } from './idoc.ts'
 import { readPlainIdocs } from './read-plain.ts'
@@ -140,6 +141,8 @@ function createIdocBuilder(limits: Partial<XmlLimits> | undefined) {
     if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) {
       throw wrong('it does not begin with a control record EDI_DC40')
     }
+    const overlong = findOverlongNumber(control.fields)
+    if (overlong !== undefined) throw wrong(overlong)
     isAnyFound = true
     const type = around.at(-1) ?? ''
     finished.push({

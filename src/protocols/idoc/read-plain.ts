@@ -1,3 +1,4 @@
+import { findOverlongNumber } from './control-columns.ts'
 import { type Idoc, idocNames, type Segment } from './idoc.ts'
 import { FieldPlaces, PlainFields, resolveReferences } from './plain-fields.ts'
 
@@ -42,6 +43,7 @@ export function readPlainIdocs(text: string): readonly Idoc[] | undefined {
     if (!idoc) return undefined
     const [control, ...segments] = idoc.record.children
     if (!control || (control.name !== idocNames.control && control.name !== idocNames.control3)) return undefined
+    if (findOverlongNumber(control.fields) !== undefined) return undefined
     const data = { name: idocNames.record, fields: idoc.record.fields, children: segments }
     idocs.push({ type, control: control.fields, data, line: lines(idoc.bodyAt) })
     at = skipBlank(text, idoc.end)
