@@ -227,6 +227,23 @@ describe('a delivery that fails', () => {
     expect(count).toBe(1)
   })
 
+  test('that finds the disk full when the hub stops is told of once; the next start has it', async () => {
+    const told: unknown[] = []
+    const tell = (event: string, fields?: object) => void told.push({ event, ...fields })
+    const log: Log = { ...silentLog, info: tell, error: tell }
+    const it = await world({ receivers: [() => ok], log })
+    it.store().finish = () => Promise.reject(storeErrors.FULL({ text: 'ENOSPC' }))
+    await it.accept('order')
+    await vi.waitFor(() => expect(told).toHaveLength(1))
+    await it.engine().close()
+    await it.store().close()
+    await it.clock.advance(10 * SECOND, () => new Promise(resolve => setTimeout(resolve, 2)))
+    expect(told).toMatchObject([
+      { event: 'engine.write-delayed', what: 'finish', code: 'STORE_FULL' },
+      { event: 'delivery.not-recorded', code: 'STORE_FULL' },
+    ])
+  })
+
   test('marks its receiver as down, and as up again when it answers', async () => {
     const down = hubErrors.UNEXPECTED({ text: 'x' })
     const it = await world({ receivers: [() => Promise.reject(Object.assign(down, { side: 'receiver' }))] })

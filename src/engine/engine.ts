@@ -275,7 +275,8 @@ export function createEngine(options: EngineOptions): Engine {
         next: error.next,
       })
       // Without its record the delivery would never be claimed again in this process: give it back when the store can.
-      if (level === 'error') clock.after(SECOND, () => void store.release(claimed).catch(reportUnlessFenced(claimed)))
+      const giveBack = () => void store.release(claimed).catch(reportUnlessFenced(claimed))
+      if (level === 'error') clock.after(SECOND, () => closing.signal.aborted || giveBack())
     }
   }
 
