@@ -3,6 +3,7 @@ import { defineSender, type Incoming, type Link, type Sender, type SenderContext
 import { defineErrors } from '../kernel/error.ts'
 import { duration } from '../kernel/schema.ts'
 import { MINUTE } from '../kernel/time.ts'
+import { isTimeZone } from '../protocols/time-zone/local-time.ts'
 import { dailySchedule, periodicSchedule, type Schedule, weekdays } from './timer-schedule.ts'
 
 const timerErrors = defineErrors('TIMER', {
@@ -154,13 +155,4 @@ class TimerSender implements Sender {
 
 function iso(instant: number): string {
   return new Date(instant).toISOString()
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
-  } catch {
-    // The only way to ask whether a zone exists is to use it.
-    return false
-  }
 }

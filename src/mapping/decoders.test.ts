@@ -207,6 +207,23 @@ test('of a long rule the beginning is told, and what is wrong with the value in 
   expect(made(amount, rule, { F: 'x' })).toMatch(/^1 of .*t \(E1\/F, by table .* …\): "x" is no decimal number$/)
 })
 
+test.each([
+  ['in winter', '20240223', '143621', '2024-02-23T13:36:21Z'],
+  ['in summer', '20240723', '003621', '2024-07-22T22:36:21Z'],
+  ['in the hour that the clocks leave out', '20240331', '023000', '2024-03-31T01:30:00Z'],
+  ['in the hour that comes twice', '20241027', '023000', '2024-10-27T00:30:00Z'],
+  ['without a time', '20240223', '', '2024-02-22T23:00:00Z'],
+  ['at the end of time', '99991231', '235959', '9999-12-31T23:59:59Z'],
+])('date and time by the clock of a zone %s', (_when, F, G, expected) => {
+  const fields = { t: f.dateTime(g, { timeZone: 'Europe/Berlin' }) }
+  const mapping = defineMapping({ name: 'm', source: 'idoc', target: { t: dateTime() }, fields })
+  expect(mapping.run(node('IDOC', {}, node('E1', { F, G }))).values).toEqual({ t: expected })
+})
+
+test('a time zone that there is not is told when the mapping is read', () => {
+  expect(() => f.dateTime(g, { timeZone: 'CET+1' })).toThrow('"CET+1" is no time zone such as Europe/Berlin')
+})
+
 describe('nodes', () => {
   const texts = node('IDOC', {}, node('T', { L: 'DE' }), node('T', { L: 'FR', V: 'Pompe' }))
   const read = (rule: Rule<string>, source = texts) =>

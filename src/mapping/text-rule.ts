@@ -1,3 +1,4 @@
+import { instantOfLocal, isTimeZone } from '../protocols/time-zone/local-time.ts'
 import { parseDecimal } from './exact-decimal.ts'
 import { NumberRule } from './number-rule.ts'
 import { describe, extend, type Outcome, Rule, refuse } from './rule.ts'
@@ -95,13 +96,20 @@ export class TextRule extends Rule<string> {
     return new Rule(extend(this, 'time', readTime))
   }
 
-  /** A date of this field and a time of another, in UTC. */
-  dateTime(timeOfDay: Rule<string>): Rule<DateTimeText> {
-    const parts = extend<string, DateTimeText>(this, 'date and time', (value, scope) => {
+  /**
+   * A date of this field and a time of another. SAP mostly writes both by the clock of its server (or of a plant, a user):
+   * name its IANA zone (`Europe/Berlin`), else they are read as UTC. An hour that the clocks leave out counts as the one
+   * after it, one that comes twice as the first.
+   */
+  dateTime(timeOfDay: Rule<string>, { timeZone = 'UTC' }: { readonly timeZone?: string } = {}): Rule<DateTimeText> {
+    if (!isTimeZone(timeZone)) throw new TypeError(`"${timeZone}" is no time zone such as Europe/Berlin`)
+    const parts = extend<string, DateTimeText>(this, `date and time in ${timeZone}`, (value, scope) => {
       const day = readDate(value, false)
       if (day === null) return null
-      const at = readTime(timeOfDay.read(scope) ?? '') ?? '00:00:00'
-      return `${day}T${at}Z` as DateTimeText
+      const local = `${day}T${readTime(timeOfDay.read(scope) ?? '') ?? '00:00:00'}`
+      // SAP's end of time is the same everywhere, and west of Greenwich it would lie in the year 10000.
+      if (day === '9999-12-31') return `${local}Z` as DateTimeText
+      return `${new Date(instantOfLocal(local, timeZone)).toISOString().slice(0, 19)}Z` as DateTimeText
     })
     return new Rule({ ...parts, sources: [...parts.sources, ...timeOfDay.sources] })
   }

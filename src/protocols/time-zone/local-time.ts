@@ -32,6 +32,16 @@ export function localTimeAt(ms: number, zone: string): string {
   return `${year.padStart(4, '0')}-${month}-${day}T${hour}:${minute}:${second}`
 }
 
+/** Whether this machine knows the zone (`Europe/Berlin`, `UTC`). */
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    // The only way to ask whether a zone exists is to use it.
+    return false
+  }
+}
+
 /**
  * The day that begins at an instant by the clocks of a zone: that of the nearest midnight, since there are days that begin
  * at one o'clock, and zones that are only guessed.
