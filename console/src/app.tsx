@@ -1,8 +1,9 @@
 import { BusyIndicator, ThemeProvider } from '@ui5/webcomponents-react'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { ask, type Refusal, refusalOf, useSessionForCalls } from './api/client.ts'
 import type { Session, Ways } from './api/types.ts'
 import { Notices } from './parts/act.tsx'
+import { focusAgain } from './parts/focus.ts'
 import { goBackAfterProvider } from './session/return-place.ts'
 import { SessionContext, signedInWith } from './session/session.ts'
 import { SignIn } from './session/sign-in.tsx'
@@ -35,10 +36,16 @@ export function App() {
   }, [look])
 
   const session = 'session' in state ? state.session : undefined
-  const onLost = useCallback(
-    () => setState(before => (before.is === 'in' ? { is: 'lost', session: before.session } : before)),
-    [],
-  )
+  const left = useRef<Element>(null)
+  const onLost = useCallback(() => {
+    left.current ??= document.activeElement
+    setState(before => (before.is === 'in' ? { is: 'lost', session: before.session } : before))
+  }, [])
+  useEffect(() => {
+    if (state.is === 'lost' || left.current === null) return
+    focusAgain(left.current)
+    left.current = null
+  }, [state.is])
   // Before the pages below ask anything.
   useSessionForCalls(session, onLost)
 

@@ -8,14 +8,16 @@ import { c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { exchangeAccount, startExchangeEws } from '../../src/twins/exchange-ews/exchange-ews.ts'
 import { contoso } from '../../src/twins/sign-in/contoso.ts'
-import { mailWorld, whenTestEnds } from '../system/mail-world.ts'
-import { freePorts } from './servers/wait.ts'
+import { mail, mailWorld, orders, whenTestEnds } from '../system/mail-world.ts'
+import { freePorts, waitFor } from './servers/wait.ts'
 
 const root = join(import.meta.dirname, '../..')
 const example = join(root, 'examples/c4c-groupware')
 
 export const password = 'correct horse battery'
 export const mailboxCount = 40
+export const patienceMs = 60_000
+const refused = { refuse: [{ at: 'rcpt', code: 550, text: '5.7.1 <b>relaying</b> denied', times: 1 }] }
 /** Nobody in the CRM has this address. */
 export const stranger = 'p039@contoso.com'
 const people = Array.from({ length: mailboxCount }, (_, index) => `p${String(index).padStart(3, '0')}@contoso.com`)
@@ -74,6 +76,18 @@ export async function consoleWorld() {
       const where = { domain: '127.0.0.1', path: '/', expires: -1, httpOnly: true, secure: true }
       return { cookies: [{ name: cookie, value, sameSite: 'Strict' as const, ...where }], origins: [] }
     },
+    /** Lets one mail be refused, which is set aside then. */
+    async setAside(subject: string, body: string, header: readonly string[] = []): Promise<string> {
+      const before = (await world.find('state=set-aside')).length
+      world.s4.setFaults(refused)
+      world.exchange.deliver(orders, mail(subject, { body, header }))
+      const found = await waitFor(`${subject} to be set aside`, patienceMs, async () => {
+        const messages = await world.find('state=set-aside')
+        return messages.length > before ? messages[0] : undefined
+      })
+      world.s4.clearFaults()
+      return found.id
+    },
     /** Somebody else who may get in. */
     administrator: (name: string, roles: readonly string[]) =>
       world.ask('POST', '/api/administrators', { name, roles, password }),
@@ -84,6 +98,24 @@ export type ConsoleWorld = Awaited<ReturnType<typeof consoleWorld>>
 
 function readYaml(file: string): Readonly<Record<string, unknown>> {
   return parse(readFileSync(join(example, file), 'utf8')) as Readonly<Record<string, unknown>>
+}
+
+/** Somebody who may everything, made as the setup page makes them. */
+export async function firstAdministrator(world: ConsoleWorld, name: string): Promise<void> {
+  const answer = await fetch(`${world.url}/api/setup`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token: world.setupToken, name, password }),
+  })
+  if (!answer.ok) throw new Error(await answer.text())
+}
+
+/** The words of what the next key goes to, or its id where it has none. */
+export function focused(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const { activeElement } = (globalThis as unknown as Tab).document
+    return activeElement?.id === 'content' ? 'content' : (activeElement?.textContent ?? '').trim()
+  })
 }
 
 /** Signs in on the page that asks for it. */
@@ -108,7 +140,10 @@ export async function openPage(page: Page, name: string): Promise<void> {
 /** What functions that run in the page use of it; the types of browsers are no part of these tests. */
 export interface Tab {
   readonly history: { pushState(state: null, title: string, url: string): void }
-  readonly document: { readonly body: object }
+  readonly document: {
+    readonly body: object
+    readonly activeElement: { readonly id: string; readonly textContent: string | null } | null
+  }
   dispatchEvent(event: Event): void
   getComputedStyle(node: object): { readonly backgroundColor: string }
 }

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { totpCode } from '../../src/auth/administrators/totp.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
-import { mail, orders, stopWorlds } from '../system/mail-world.ts'
+import { stopWorlds } from '../system/mail-world.ts'
 import {
   type ConsoleWorld,
   choose,
@@ -11,6 +11,7 @@ import {
   openPage,
   openPath,
   password,
+  patienceMs,
   question,
   signIn,
   stranger,
@@ -22,9 +23,7 @@ import { waitFor } from './servers/wait.ts'
 
 // Those who are called at night, in a real browser, with a real hub between the twins.
 
-const patienceMs = 60_000
 const hostile = '<img src=x onerror=alert(1)>'
-const refused = { refuse: [{ at: 'rcpt', code: 550, text: '5.7.1 <b>relaying</b> denied', times: 1 }] }
 
 describeForeign('the web console in Chromium', ['chromium'], () => {
   let chromium: Chromium
@@ -59,18 +58,7 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     return page
   }
 
-  /** Lets one mail be refused, which is set aside then. */
-  async function setAside(subject: string, body: string, header: readonly string[] = []): Promise<string> {
-    const before = (await world.find('state=set-aside')).length
-    world.s4.setFaults(refused)
-    world.exchange.deliver(orders, mail(subject, { body, header }))
-    const found = await waitFor(`${subject} to be set aside`, patienceMs, async () => {
-      const messages = await world.find('state=set-aside')
-      return messages.length > before ? messages[0] : undefined
-    })
-    world.s4.clearFaults()
-    return found.id
-  }
+  const setAside: ConsoleWorld['setAside'] = (...mail) => world.setAside(...mail)
 
   test('the setup token makes the first administrator, who signs out, mistypes, and signs in again', async () => {
     const page = await visit(`/console/#${world.setupToken}`)

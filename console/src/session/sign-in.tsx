@@ -19,7 +19,10 @@ interface SignInProps {
 export function SignIn({ ways, failure: first, again, onBegin }: SignInProps) {
   const isSetup = ways?.setup === true
   return (
-    <div className={again === undefined ? 'sign-in' : 'sign-in over'} role={again === undefined ? undefined : 'dialog'}>
+    <div
+      className={again === undefined ? 'sign-in' : 'sign-in over'}
+      {...(again !== undefined && { role: 'dialog', 'aria-modal': true, 'aria-label': 'Your session has ended' })}
+    >
       <main className="sign-in-card" aria-label="Sign in">
         <img src={logo} alt="" width={48} height={48} />
         <Title level="H1" size="H3">
