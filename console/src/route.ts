@@ -2,6 +2,7 @@ import { useSyncExternalStore } from 'react'
 
 const base = '/console'
 const listeners = new Set<() => void>()
+let moved = false
 
 /** Where the browser is: the path below /console, and its query. */
 export interface Place {
@@ -13,7 +14,12 @@ export interface Place {
 export function navigate(to: string, how: 'push' | 'replace' = 'push'): void {
   if (how === 'push') history.pushState(null, '', base + to)
   else history.replaceState(null, '', base + to)
-  for (const tell of listeners) tell()
+  tellAll()
+}
+
+/** Somebody went from one page to another, and did not only just come. */
+export function hasMoved(): boolean {
+  return moved
 }
 
 /** The address that a link to a path of the console carries. */
@@ -63,9 +69,12 @@ export function catchLinks(): void {
     event.preventDefault()
     navigate(url.pathname.slice(base.length) + url.search)
   })
-  window.addEventListener('popstate', () => {
-    for (const tell of listeners) tell()
-  })
+  window.addEventListener('popstate', tellAll)
+}
+
+function tellAll(): void {
+  moved = true
+  for (const tell of listeners) tell()
 }
 
 function decoded(text: string): string | undefined {

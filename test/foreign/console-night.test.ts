@@ -1,7 +1,15 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { stopWorlds } from '../system/mail-world.ts'
-import { type ConsoleWorld, consoleWorld, firstAdministrator, focused, password, question } from './console-world.ts'
+import {
+  type ConsoleWorld,
+  consoleWorld,
+  firstAdministrator,
+  focused,
+  openPath,
+  password,
+  question,
+} from './console-world.ts'
 import { type Chromium, startChromium } from './servers/chromium.ts'
 import { describeForeign } from './servers/needs.ts'
 
@@ -55,5 +63,48 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await expect.poll(() => focused(page)).toBe('Repair and send on')
     await page.keyboard.press('Enter')
     await page.getByRole('region', { name: 'Journey' }).getByText('Delivered', { exact: true }).waitFor()
+  })
+
+  test('the keyboard is never lost: after a link, a question, and an action that ends what it was for', async () => {
+    const id = await world.setAside('Order 4802', 'Ten pieces')
+    const page = await visit('/flows')
+    await page.getByRole('link', { name: 'mail', exact: true }).press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'mail' }).waitFor()
+    await expect.poll(() => focused(page)).toBe('content')
+    await page.getByRole('button', { name: 'Stop' }).press('Enter')
+    await question(page).getByRole('button', { name: 'Cancel' }).press('Enter')
+    await expect.poll(() => focused(page)).toBe('Stop')
+    await page.getByRole('button', { name: 'Stop' }).press('Enter')
+    await question(page).getByRole('button', { name: 'Stop' }).press('Enter')
+    await expect.poll(() => focused(page)).toBe('Start')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Stop' }).waitFor()
+
+    await openPath(page, `/messages/${id}`)
+    await page.getByRole('button', { name: 'Skip', exact: true }).press('Enter')
+    await question(page).getByLabel('Reason').fill('ordered again')
+    await question(page).getByRole('button', { name: 'Skip' }).press('Enter')
+    await page.getByText('Skipped by a person').waitFor()
+    // Its button is disabled now.
+    await expect.poll(() => focused(page)).toBe('content')
+  })
+
+  test('Escape closes a question, but drops nothing that somebody typed', async () => {
+    const page = await visit('/credentials')
+    const create = page.getByRole('button', { name: 'Create credential' })
+    await create.press('Enter')
+    await question(page).waitFor()
+    await page.keyboard.press('Escape')
+    await question(page).waitFor({ state: 'detached' })
+    await expect.poll(() => focused(page)).toBe('Create credential')
+    await create.press('Enter')
+    await question(page).getByLabel('Name').pressSequentially('dataverse')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.getByRole('alert').getByText('What you typed is not sent').waitFor()
+    expect(await question(page).getByLabel('Name').inputValue()).toBe('dataverse')
+    await question(page).getByRole('button', { name: 'Cancel' }).click()
+    await question(page).waitFor({ state: 'detached' })
   })
 })

@@ -1,8 +1,10 @@
-import { Button, Dialog, Toast } from '@ui5/webcomponents-react'
-import { type ReactNode, useId, useState, useSyncExternalStore } from 'react'
+import { Button, Toast } from '@ui5/webcomponents-react'
+import { type ReactNode, useEffect, useId, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { type Refusal, refusalOf } from '../api/client.ts'
 import { useSession } from '../session/session.ts'
 import { FailureStrip } from './failure.tsx'
+import { focusAgain } from './focus.ts'
+import { Question } from './question.tsx'
 
 interface ActProps {
   readonly words: string
@@ -32,6 +34,19 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
   const [failure, setFailure] = useState<Refusal['problem']>()
   const id = useId()
   const why = reason(permission) ?? unless
+  const isOfUse = why === undefined
+
+  // A button that is of no use once it did its work, or goes, does not take the keyboard along.
+  const wasOfUse = useRef(isOfUse)
+  useEffect(() => {
+    const isSpent = wasOfUse.current && !isOfUse
+    wasOfUse.current = isOfUse
+    if (!isSpent) return
+    // Drawn anew, it has the focus for a moment, and loses it when its inside is disabled.
+    const timer = setTimeout(() => leave(id))
+    return () => clearTimeout(timer)
+  }, [id, isOfUse])
+  useLayoutEffect(() => () => leave(id), [id])
 
   function begin() {
     setFailure(undefined)
@@ -73,14 +88,13 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
         {words}
       </Button>
       {isAsking && (
-        <Dialog
-          open
-          headerText={confirm?.title ?? words}
+        <Question
+          title={confirm?.title ?? words}
           state={failure || design === 'Negative' ? 'Negative' : 'None'}
+          isBusy={isBusy}
           onClose={end}
-          className="dialog"
-          footer={
-            <div className="dialog-foot">
+          buttons={
+            <>
               {(confirm || failure) && (
                 <Button
                   design={design === 'Negative' ? 'Negative' : 'Emphasized'}
@@ -94,18 +108,21 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
               <Button design="Transparent" disabled={isBusy} onClick={end}>
                 Cancel
               </Button>
-            </div>
+            </>
           }
         >
-          <div className="dialog-body">
-            {confirm && <div className="consequence">{confirm.consequence}</div>}
-            {confirm?.fields}
-            <FailureStrip failure={failure} />
-          </div>
-        </Dialog>
+          {confirm && <div className="consequence">{confirm.consequence}</div>}
+          {confirm?.fields}
+          <FailureStrip failure={failure} />
+        </Question>
       )}
     </span>
   )
+}
+
+function leave(id: string): void {
+  const { activeElement, body } = document
+  if (activeElement === body || activeElement?.id === id) focusAgain(null)
 }
 
 /** Why some of the buttons of a page are disabled, in a line that screen readers reach too. */

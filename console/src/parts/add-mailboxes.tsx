@@ -1,10 +1,11 @@
-import { Button, Dialog, MessageStrip } from '@ui5/webcomponents-react'
+import { Button, MessageStrip } from '@ui5/webcomponents-react'
 import { useState } from 'react'
 import { ask, pathTo, type Refusal, refusalOf } from '../api/client.ts'
 import { useSession } from '../session/session.ts'
 import { countWords } from '../words/format.ts'
 import { notify } from './act.tsx'
 import { FailureStrip } from './failure.tsx'
+import { Question } from './question.tsx'
 
 const deploys = 'WorkspaceArtifactsDeploy'
 
@@ -53,13 +54,12 @@ export function AddMailboxes({ organization, onChange }: { readonly organization
         Add mailboxes
       </Button>
       {isOpen && (
-        <Dialog
-          open
-          headerText="Add mailboxes"
-          className="dialog"
+        <Question
+          title="Add mailboxes"
+          isBusy={isBusy}
           onClose={() => setOpen(false)}
-          footer={
-            <div className="dialog-foot">
+          buttons={
+            <>
               <Button
                 design={isFine ? 'Default' : 'Emphasized'}
                 loading={isBusy}
@@ -74,46 +74,44 @@ export function AddMailboxes({ organization, onChange }: { readonly organization
               <Button design="Transparent" onClick={() => setOpen(false)}>
                 Cancel
               </Button>
-            </div>
+            </>
           }
         >
-          <div className="dialog-body">
-            <div className="edit">
-              <label htmlFor="new-mailboxes">
-                Addresses, one in each line; or a CSV with the columns mailbox and crm-user
-              </label>
-              <textarea
-                id="new-mailboxes"
-                className="code-edit"
-                rows={10}
-                spellCheck={false}
-                placeholder={'anna@contoso.com\nben@contoso.com,benjamin.ruiz@contoso.com'}
-                value={text}
-                onChange={event => {
-                  setText(event.target.value)
-                  setOutcome(undefined)
-                }}
-              />
-            </div>
-            {outcome && (
-              <MessageStrip design={isFine ? 'Positive' : 'Negative'} hideCloseButton>
-                {isFine
-                  ? `${countWords(outcome.rows, 'line')}: ${outcome.added.length} new, ${outcome.changed.length} changed.`
-                  : `${countWords(outcome.mistakes.length, 'mistake')}; nothing is added until they are corrected.`}
-              </MessageStrip>
-            )}
-            {outcome && outcome.mistakes.length > 0 && (
-              <ul className="bare">
-                {outcome.mistakes.slice(0, 20).map(({ line, message }) => (
-                  <li key={line}>
-                    Line {line}: {message}
-                  </li>
-                ))}
-              </ul>
-            )}
-            <FailureStrip failure={failure} />
+          <div className="edit">
+            <label htmlFor="new-mailboxes">
+              Addresses, one in each line; or a CSV with the columns mailbox and crm-user
+            </label>
+            <textarea
+              id="new-mailboxes"
+              className="code-edit"
+              rows={10}
+              spellCheck={false}
+              placeholder={'anna@contoso.com\nben@contoso.com,benjamin.ruiz@contoso.com'}
+              value={text}
+              onChange={event => {
+                setText(event.target.value)
+                setOutcome(undefined)
+              }}
+            />
           </div>
-        </Dialog>
+          {outcome && (
+            <MessageStrip design={isFine ? 'Positive' : 'Negative'} hideCloseButton>
+              {isFine
+                ? `${countWords(outcome.rows, 'line')}: ${outcome.added.length} new, ${outcome.changed.length} changed.`
+                : `${countWords(outcome.mistakes.length, 'mistake')}; nothing is added until they are corrected.`}
+            </MessageStrip>
+          )}
+          {outcome && outcome.mistakes.length > 0 && (
+            <ul className="bare">
+              {outcome.mistakes.slice(0, 20).map(({ line, message }) => (
+                <li key={line}>
+                  Line {line}: {message}
+                </li>
+              ))}
+            </ul>
+          )}
+          <FailureStrip failure={failure} />
+        </Question>
       )}
     </span>
   )

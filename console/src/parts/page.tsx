@@ -1,6 +1,7 @@
 import { Title } from '@ui5/webcomponents-react'
 import { type ReactNode, useEffect } from 'react'
-import { hrefOf } from '../route.ts'
+import { hasMoved, hrefOf } from '../route.ts'
+import { focusAgain } from './focus.ts'
 
 interface PageProps {
   readonly title: string
@@ -19,8 +20,12 @@ export function Page({ title, about, state, actions, above, children }: PageProp
   useEffect(() => {
     document.title = `${title} · Isthmus`
   }, [title])
+  useEffect(() => {
+    // The link that led here is gone; who has only just come begins at the top, with the way to the content.
+    if (hasMoved() && document.activeElement === document.body) focusAgain(null)
+  }, [])
   return (
-    <main className="page" id="content" tabIndex={-1}>
+    <main className="page" id="content" tabIndex={-1} aria-label={title}>
       <header className="page-head">
         <div className="page-title">
           {above && (

@@ -1,4 +1,4 @@
-import { BusyIndicator, Button, Dialog, MessageStrip } from '@ui5/webcomponents-react'
+import { BusyIndicator, Button, MessageStrip } from '@ui5/webcomponents-react'
 import { useState } from 'react'
 import { ask, askBytes, pathTo, type Refusal, refusalOf } from '../api/client.ts'
 import type { MessageDetail } from '../api/types.ts'
@@ -7,6 +7,7 @@ import { base64Of, bodyOfText, type EditableText, editableText } from '../words/
 import { headersOfLines, linesOfHeaders } from '../words/header-lines.ts'
 import { notify } from './act.tsx'
 import { FailureStrip } from './failure.tsx'
+import { Question } from './question.tsx'
 
 const deletes = 'DataStoresAndQueuesDelete'
 /** Larger bodies are repaired by a file: no field of a browser edits them well. */
@@ -80,13 +81,14 @@ function RepairDialog({ message, onChange, onClose }: RepairProps & { onClose():
   }
 
   return (
-    <Dialog
-      open
+    <Question
       stretch
-      headerText="Repair this message"
+      title="Repair this message"
+      className="repair"
+      isBusy={isBusy}
       onClose={onClose}
-      footer={
-        <div className="dialog-foot">
+      buttons={
+        <>
           <Button
             design="Emphasized"
             loading={isBusy}
@@ -98,45 +100,43 @@ function RepairDialog({ message, onChange, onClose }: RepairProps & { onClose():
           <Button design="Transparent" onClick={onClose}>
             Cancel
           </Button>
-        </div>
+        </>
       }
     >
-      <div className="dialog-body repair">
-        <p>
-          It travels again with what you change here. How it came in is kept beside it, and your name stands in the
-          audit log.
-        </p>
-        <FailureStrip failure={failure} />
-        <div className="edit">
-          <label htmlFor="repair-headers">Headers, one in each line</label>
-          <textarea
-            id="repair-headers"
-            className="code-edit"
-            rows={Math.min(12, headers.split('\n').length + 1)}
-            spellCheck={false}
-            value={headers}
-            onChange={event => setHeaders(event.target.value)}
-          />
-        </div>
-        {wrongLine !== undefined && (
-          <MessageStrip design="Negative" hideCloseButton>
-            Line {wrongLine} of the headers is no “name: value”, or repeats a name.
-          </MessageStrip>
-        )}
-        <BodyEdit
-          message={message}
-          text={text}
-          onText={next => {
-            setText(next)
-            setFirst(before => before ?? next.text)
-          }}
+      <p>
+        It travels again with what you change here. How it came in is kept beside it, and your name stands in the audit
+        log.
+      </p>
+      <FailureStrip failure={failure} />
+      <div className="edit">
+        <label htmlFor="repair-headers">Headers, one in each line</label>
+        <textarea
+          id="repair-headers"
+          className="code-edit"
+          rows={Math.min(12, headers.split('\n').length + 1)}
+          spellCheck={false}
+          value={headers}
+          onChange={event => setHeaders(event.target.value)}
         />
-        <div className="edit">
-          <label htmlFor="repair-file">Or a file instead of the body</label>
-          <input id="repair-file" type="file" onChange={event => setFile(event.target.files?.[0])} />
-        </div>
       </div>
-    </Dialog>
+      {wrongLine !== undefined && (
+        <MessageStrip design="Negative" hideCloseButton>
+          Line {wrongLine} of the headers is no “name: value”, or repeats a name.
+        </MessageStrip>
+      )}
+      <BodyEdit
+        message={message}
+        text={text}
+        onText={next => {
+          setText(next)
+          setFirst(before => before ?? next.text)
+        }}
+      />
+      <div className="edit">
+        <label htmlFor="repair-file">Or a file instead of the body</label>
+        <input id="repair-file" type="file" onChange={event => setFile(event.target.files?.[0])} />
+      </div>
+    </Question>
   )
 }
 
