@@ -107,4 +107,49 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await question(page).getByRole('button', { name: 'Cancel' }).click()
     await question(page).waitFor({ state: 'detached' })
   })
+
+  test('who signed in anew in another tab works on in this one; another person takes it over, and it says so', async () => {
+    await world.administrator('otto', ['Operator'])
+    const page = await visit('/flows/mail')
+    const other = await page.context().newPage()
+    await other.goto(`${world.url}/console/flows`)
+    const enter = async (name: string) => {
+      await endSessions(name)
+      const status = await other.evaluate(
+        async body =>
+          (await fetch('/api/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body }))
+            .status,
+        JSON.stringify({ name, password }),
+      )
+      expect(status).toBe(201)
+    }
+    await enter('anna.berg')
+    await page.getByRole('button', { name: 'Check links' }).click()
+    await page.getByText('All were checked just now').waitFor()
+    expect(await question(page).count()).toBe(0)
+
+    await enter('otto')
+    await page.getByRole('button', { name: 'Check links' }).click()
+    await page.getByText('otto signed in in another tab').waitFor()
+    await page.getByRole('button', { name: 'otto: look and sign-out' }).waitFor()
+  })
+
+  test('a hub that cannot say who is signed in is waited for; nobody is asked to sign in meanwhile', async () => {
+    const page = await visit('/flows')
+    const broken = { code: 'STORE_DOWN', side: 'hub', status: 503, title: 'The store does not answer.', next: 'Wait.' }
+    await page.route('**/api/session', route => route.fulfill({ status: 503, json: broken }))
+    await page.reload()
+    await page.getByRole('alert').getByText('The store does not answer.').waitFor()
+    expect(await page.getByLabel('Password').count()).toBe(0)
+    await page.unroute('**/api/session')
+    await page.getByRole('heading', { level: 1, name: 'Flows' }).waitFor()
+  })
+
+  test('of an action that the hub did not answer nobody reads that it is tried again by itself', async () => {
+    const page = await visit('/flows/mail')
+    await page.route('**/check', route => route.abort())
+    await page.getByRole('button', { name: 'Check links' }).click()
+    await question(page).getByText('It may have done what you asked').waitFor()
+    expect(await question(page).getByText('by itself').count()).toBe(0)
+  })
 })

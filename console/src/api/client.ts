@@ -22,13 +22,23 @@ interface Call {
 // A page that waits for ever tells nobody anything.
 const answerMs = 60_000
 
-let session: Session | undefined
-let tellLost = () => {}
+/** How the hub refuses a change of a page whose session is not the browser's any more. */
+const otherSession = 'API_CSRF_TOKEN_MISSING'
 
-/** From now on calls are made in this session; `onLost` is called when the hub says that it is over. */
-export function useSessionForCalls(current: Session | undefined, onLost: () => void): void {
+interface Listener {
+  /** The hub says that the session is over. */
+  onLost(): void
+  /** The browser has another session by now, of the same person or not. */
+  onOther(session: Session): void
+}
+
+let session: Session | undefined
+let listener: Listener | undefined
+
+/** From now on calls are made in this session. */
+export function useSessionForCalls(current: Session | undefined, tell: Listener): void {
   session = current
-  tellLost = onLost
+  listener = tell
 }
 
 /** Asks the admin API and resolves with its JSON (or nothing); throws a Refusal. */
@@ -62,30 +72,51 @@ async function send(method: Method, path: string, { body, signal }: Call): Promi
     })
   } catch (thrown) {
     if (signal?.aborted) throw thrown
-    throw new Refusal(unreachable)
+    throw new Refusal(silence(method))
   }
   if (response.ok) return response
-  const refusal = new Refusal(await problemOf(response))
-  if (response.status === 401 && session) tellLost()
+  const refusal = new Refusal(await problemOf(method, response))
+  if (response.status === 401 && session) listener?.onLost()
+  if (refusal.problem.code === otherSession && (await hasNewSession())) return send(method, path, { body, signal })
   throw refusal
 }
 
-const unreachable = {
-  code: 'CONSOLE_HUB_SILENT',
-  side: 'hub',
-  status: 0,
-  title: 'The hub does not answer.',
-  next: 'Look whether its process runs and whether this machine reaches it; the page tries again by itself.',
-} as const
+/** All tabs share one session: true when the same person signed in anew in another tab, in which calls go on. */
+async function hasNewSession(): Promise<boolean> {
+  const before = session
+  const current = await ask<Session>('GET', '/api/session')
+  if (!before || current.csrfToken === before.csrfToken) return false
+  session = current
+  listener?.onOther(current)
+  return current.administrator.name === before.administrator.name
+}
 
-async function problemOf(response: Response): Promise<Refusal['problem']> {
+function silence(method: Method): Refusal['problem'] {
+  const look = 'Look whether its process runs and whether this machine reaches it'
+  return {
+    code: 'CONSOLE_HUB_SILENT',
+    side: 'hub',
+    status: 0,
+    title: 'The hub does not answer.',
+    next:
+      method === 'GET'
+        ? `${look}; the page tries again by itself.`
+        : `${look}. It may have done what you asked: look before you try again.`,
+  }
+}
+
+async function problemOf(method: Method, response: Response): Promise<Refusal['problem']> {
   try {
     const problem = readJson(await response.text()) as Problem
     if (typeof problem.code === 'string') return problem
   } catch {
     // Something between browser and hub answered in its own way; the status is all there is.
   }
-  return { ...unreachable, status: response.status, title: `The answer was ${response.status} instead of the hub’s.` }
+  return {
+    ...silence(method),
+    status: response.status,
+    title: `The answer was ${response.status} instead of the hub’s.`,
+  }
 }
 
 export function refusalOf(thrown: unknown): Refusal['problem'] {

@@ -8,15 +8,13 @@ import { goToProvider } from './return-place.ts'
 
 interface SignInProps {
   readonly ways?: Ways | undefined
-  /** The hub could not even be asked how one gets in. */
-  readonly failure?: Refusal['problem'] | undefined
   /** Whose session ended; the page below waits for them. */
   readonly again?: string
   onBegin(session: Session): void
 }
 
 /** The way in: the first administrator with the setup token, then name, password and code, or an identity provider. */
-export function SignIn({ ways, failure: first, again, onBegin }: SignInProps) {
+export function SignIn({ ways, again, onBegin }: SignInProps) {
   const isSetup = ways?.setup === true
   return (
     <div
@@ -41,7 +39,6 @@ export function SignIn({ ways, failure: first, again, onBegin }: SignInProps) {
           <PasswordForm
             name={again ?? ''}
             hasProvider={ways?.provider === true || again?.startsWith('oidc:') === true}
-            failure={first}
             onBegin={onBegin}
           />
         )}
@@ -51,8 +48,8 @@ export function SignIn({ ways, failure: first, again, onBegin }: SignInProps) {
 }
 
 /** State and submission that both forms share: they send their fields and begin the session that comes back. */
-function useForm(path: string, onBegin: (session: Session) => void, first?: Refusal['problem']) {
-  const [failure, setFailure] = useState(first)
+function useForm(path: string, onBegin: (session: Session) => void) {
+  const [failure, setFailure] = useState<Refusal['problem']>()
   const [isBusy, setBusy] = useState(false)
 
   async function send(event: FormEvent, fields: Readonly<Record<string, string>>) {
@@ -71,13 +68,13 @@ function useForm(path: string, onBegin: (session: Session) => void, first?: Refu
   return { failure, isBusy, send }
 }
 
-interface PasswordFormProps extends Pick<SignInProps, 'failure' | 'onBegin'> {
+interface PasswordFormProps extends Pick<SignInProps, 'onBegin'> {
   readonly name: string
   readonly hasProvider: boolean
 }
 
-function PasswordForm({ name: first, hasProvider, failure: told, onBegin }: PasswordFormProps) {
-  const { failure, isBusy, send } = useForm('/api/session', onBegin, told)
+function PasswordForm({ name: first, hasProvider, onBegin }: PasswordFormProps) {
+  const { failure, isBusy, send } = useForm('/api/session', onBegin)
   const [name, setName] = useState(first.startsWith('oidc:') ? '' : first)
   const [password, setPassword] = useState('')
   const [code, setCode] = useState('')
