@@ -86,6 +86,8 @@ export interface HubOptions {
   /** Where on-premise connectors come in; undefined: this hub takes none. */
   readonly connectors?: ConnectorListen | undefined
   readonly publicUrl?: string | undefined
+  /** Addresses and networks (CIDR) of reverse proxies whose X-Forwarded-For counts. */
+  readonly proxies?: readonly string[]
   /** Folder of the built web console; undefined: none is shown. */
   readonly console?: string | undefined
   /** Where administrators log in beside the hub itself. */
@@ -197,6 +199,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       guard: callers.guard,
       hasRole: serviceUsers.hasRole,
       isBehindTls: options.endpoints.tls === 'by-proxy',
+      proxies: options.proxies,
       tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
     })
     endpoints.mount(tokens.handle)
@@ -315,6 +318,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       version,
       stage: options.stage,
       publicUrl: options.publicUrl,
+      proxies: options.proxies,
       console: options.console,
       adminToken,
       isReady: () => isReady,

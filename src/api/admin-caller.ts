@@ -6,6 +6,7 @@ import { type OidcSettings, rolesOfGroups } from '../auth/administrators/oidc-lo
 import type { Session, Sessions } from '../auth/administrators/sessions.ts'
 import type { AccessTokens, ServiceUsers } from '../auth/service/model.ts'
 import { apiRoleNames } from '../auth/service/roles.ts'
+import { callerAddress } from '../kernel/caller-address.ts'
 import type { HubError } from '../kernel/error.ts'
 import type { Clock } from '../kernel/time.ts'
 import { createTokenCheck } from './admin-token.ts'
@@ -88,8 +89,8 @@ export function createCallerCheck(parts: AdminCallerParts) {
     const id = readCookie(cookie, sessionCookie)
     if (authorization === undefined && id !== undefined) return bySession(request, id)
     const token = /^Bearer +(\S+\.\S+\.\S+)$/i.exec(authorization ?? '')?.[1]
-    const client = token === undefined ? undefined : await byServiceToken(token, request.ip)
-    return client ?? checkToken(authorization, request.ip) ?? machine
+    const client = token === undefined ? undefined : await byServiceToken(token, callerAddress(request.raw))
+    return client ?? checkToken(authorization, callerAddress(request.raw)) ?? machine
   }
 }
 

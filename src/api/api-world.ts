@@ -91,7 +91,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     credentials: () => credentials.list(),
     serviceKeys: () => keysWithAnEnd(serviceUsers),
     failedFlows: () => failed,
-    documents: async () => new Set(['orders']),
+    documents: async () => new Set(['orders', 'broken']),
   })
   const groupware = createLateGroupware({
     records: store,

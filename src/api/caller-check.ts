@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { clientCertificateOf } from '../auth/service/client-certificate.ts'
 import type { Admission, Caller, Guard, Refusal } from '../auth/service/model.ts'
+import { callerAddress } from '../kernel/caller-address.ts'
 import type { HubError } from '../kernel/error.ts'
 import { formatDuration } from '../kernel/time.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
@@ -54,7 +55,7 @@ export function admitCaller(
     {
       authorization,
       certificate: () => clientCertificateOf(incoming),
-      address: incoming.socket.remoteAddress ?? '',
+      address: callerAddress(incoming),
       path: incoming.url?.split('?')[0] ?? '',
     },
     role,

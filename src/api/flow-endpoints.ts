@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Guard } from '../auth/service/model.ts'
+import { believeProxies, callerAddress } from '../kernel/caller-address.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } from '../kernel/http-exchange.ts'
 import type { Log } from '../kernel/log.ts'
@@ -38,6 +39,8 @@ export interface FlowEndpointOptions {
   readonly tls?: EndpointTls | undefined
   /** A proxy on another machine ends TLS: what comes over plain HTTP may carry credentials. */
   readonly isBehindTls?: boolean
+  /** Addresses and networks of proxies that are believed who their caller is. */
+  readonly proxies?: readonly string[] | undefined
 }
 
 const prefix = '/flows'
@@ -47,6 +50,7 @@ const tellShare = 0.8
 
 export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints {
   const routes = new RouteTable()
+  const believe = believeProxies(options.proxies ?? [])
   const limits = { ...httpLimits, ...options.limits }
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response).catch((thrown: unknown) => {
@@ -73,6 +77,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   const mounted: ((incoming: IncomingMessage, response: ServerResponse) => boolean)[] = []
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    believe(incoming)
     const url = incoming.url ?? ''
     try {
       const malformed = findMalformed(incoming)
@@ -197,7 +202,7 @@ function asRequest(
     query: Object.fromEntries(query.toReversed()),
     headers,
     body: readIncoming(incoming, response, route.bodyBytesMax),
-    remoteAddress: incoming.socket.remoteAddress ?? '',
+    remoteAddress: callerAddress(incoming),
     caller,
     signal,
   }

@@ -1,4 +1,5 @@
 import type { OidcLogIn } from '../auth/administrators/oidc-log-in.ts'
+import { callerAddress } from '../kernel/caller-address.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { consolePath } from './console-routes.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
@@ -30,7 +31,7 @@ export function oidcRoutes(app: App, parts: ApiParts, logIn: OidcLogIn): void {
       const { name, subject, groups } = await logIn.finish(query, browser)
       const before = readCookie(request.headers.cookie, sessionCookie)
       if (before !== undefined) await sessions.end(before)
-      const id = await sessions.begin(name, request.ip, groups)
+      const id = await sessions.begin(name, callerAddress(request.raw), groups)
       request.admin = { who: name, permissions: new Set() }
       await auditChange(parts, request, 'session.begin', { administrator: name, subject, groups: [...groups] })
       reply.header('set-cookie', [setSessionCookie(id), `${signInCookie}=; Path=/; Max-Age=0; Secure; HttpOnly`])
@@ -42,7 +43,11 @@ export function oidcRoutes(app: App, parts: ApiParts, logIn: OidcLogIn): void {
     }
 
     function showError(error: HubError) {
-      logBook.log.warn('admin.sign-in-failed', { code: error.code, error: error.message, address: request.ip })
+      logBook.log.warn('admin.sign-in-failed', {
+        code: error.code,
+        error: error.message,
+        address: callerAddress(request.raw),
+      })
       return showPage(reply, statusOf(error), 'The log-in did not succeed', [
         logBook.mask.text(error.message),
         `Next: ${logBook.mask.text(error.next)}`,

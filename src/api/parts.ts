@@ -13,6 +13,7 @@ import type { Engine } from '../engine/control.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { Problem } from '../flow/problem.ts'
 import type { LateGroupware } from '../groupware/organizations/late-groupware.ts'
+import { callerAddress } from '../kernel/caller-address.ts'
 import type { CredentialLookup } from '../kernel/credential.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { Clock } from '../kernel/time.ts'
@@ -50,6 +51,8 @@ export interface ApiParts {
   /** Where browsers reach this API (`https://hub.example`); undefined: http://localhost and the port. */
   readonly publicUrl: string | undefined
   readonly adminToken: string
+  /** Addresses and networks of proxies that are believed who their caller is. */
+  readonly proxies?: readonly string[] | undefined
   /** Folder of the built web console; undefined: this hub shows none. */
   readonly console?: string | undefined
   /** False until every flow has been started (or has failed to), and while the hub stops. */
@@ -115,7 +118,7 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 
 /** Who makes a call and from where, for the audit log. */
 export function whoOf(request: FastifyRequest): string {
-  return `${request.admin?.who ?? 'admin'}@${request.ip}`
+  return `${request.admin?.who ?? 'admin'}@${callerAddress(request.raw)}`
 }
 
 /** Writes a change of state to the audit log, without secrets. */

@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { createOidcLogIn } from '../auth/administrators/oidc-log-in.ts'
+import { believeProxies, callerAddress } from '../kernel/caller-address.ts'
 import { asHubError, HubError } from '../kernel/error.ts'
 import { MiB } from '../kernel/size.ts'
 import { type AdminCaller, createCallerCheck } from './admin-caller.ts'
@@ -72,8 +73,10 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   const findCaller = createCallerCheck(parts)
   const mask = parts.logBook.mask.text
   const { log } = parts.logBook
+  const believe = believeProxies(parts.proxies ?? [])
 
   app.addHook('onRequest', async (request, reply) => {
+    believe(request.raw)
     reply.headers({
       'cache-control': 'no-store',
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -88,7 +91,12 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     if (!refused && !(caller instanceof HubError)) request.admin = caller
     if (!refused) return
     const who = caller instanceof HubError ? {} : { who: caller.who, asked }
-    log.warn('admin.refused', { code: refused.code, address: request.ip, path: request.url.split('?')[0], ...who })
+    log.warn('admin.refused', {
+      code: refused.code,
+      address: callerAddress(request.raw),
+      path: request.url.split('?')[0],
+      ...who,
+    })
     throw refused
   })
   // While the hub works on an answer nothing moves on the socket; that is no idle caller.
@@ -161,7 +169,7 @@ function makeApp(limits: Partial<typeof httpLimits>, listening: Server | undefin
     logger: false,
     bodyLimit: apiLimits.bodyBytes,
     forceCloseConnections: true,
-    // The address of the connection itself; X-Forwarded-For may say anything.
+    // The address of the connection itself; callerAddress tells who is behind a proxy that is believed.
     trustProxy: false,
     routerOptions: { maxParamLength: 256 },
     serverFactory(handler) {

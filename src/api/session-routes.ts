@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { administratorRole, permissionsOf } from '../auth/administrators/admin-roles.ts'
 import type { Administrator, LogIn } from '../auth/administrators/administrators.ts'
+import { callerAddress } from '../kernel/caller-address.ts'
 import { csrfTokenOf } from './admin-caller.ts'
 import { newPassword, recoveryCodes, totpCode, totpView } from './administrator-routes.ts'
 import { apiErrors } from './api-errors.ts'
@@ -57,7 +58,7 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
   async function begin(request: FastifyRequest, reply: FastifyReply, administrator: Administrator) {
     const before = readCookie(request.headers.cookie, sessionCookie)
     if (before !== undefined) await sessions.end(before)
-    const id = await sessions.begin(administrator.name, request.ip)
+    const id = await sessions.begin(administrator.name, callerAddress(request.raw))
     reply.header('set-cookie', setSessionCookie(id))
     return view(administrator, id)
   }
@@ -137,7 +138,7 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     },
     async (request, reply) => {
       refuseOutsiders(request)
-      const attempt: LogIn = { ...request.body, address: request.ip }
+      const attempt: LogIn = { ...request.body, address: callerAddress(request.raw) }
       const administrator = await administrators.logIn(attempt)
       request.admin = { who: administrator.name, permissions: new Set() }
       await auditChange(parts, request, 'session.begin', { administrator: administrator.name })
@@ -179,7 +180,7 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     async (request, reply) => {
       const { administrator, id } = sessionOf(request)
       const { current, code, password: wanted } = request.body
-      await administrators.logIn({ name: administrator, password: current, code, address: request.ip })
+      await administrators.logIn({ name: administrator, password: current, code, address: callerAddress(request.raw) })
       const changed = await administrators.update(administrator, { password: wanted })
       await sessions.endAllOf(administrator, id)
       await auditChange(parts, request, 'administrator.update', { administrator, changed: ['password'] })

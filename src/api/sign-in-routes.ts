@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { callerAddress } from '../kernel/caller-address.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { apiErrors } from './api-errors.ts'
 import type { ApiParts, App } from './parts.ts'
@@ -41,7 +42,7 @@ export function signInRoutes(app: App, parts: ApiParts, tickets: SignInTickets):
       const who = user ?? 'unknown user'
       await parts.store.audit({
         at: parts.clock.now(),
-        who: `browser@${request.ip}`,
+        who: `browser@${callerAddress(request.raw)}`,
         action: 'credential.authorised',
         detail: { credential: name, user: who },
       })

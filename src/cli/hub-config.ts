@@ -200,6 +200,19 @@ export const hubConfig = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Where the endpoints of flows and the token server listen.' }),
+  proxies: z
+    .array(
+      z.union(
+        [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()],
+        'an address (10.0.0.5) or a network (10.1.0.0/16) is meant',
+      ),
+    )
+    .default([])
+    .meta({
+      description:
+        'Reverse proxies before the admin API or the endpoints; what they say in X-Forwarded-For is the caller, for wrong passwords, log and audit.',
+      examples: ['10.0.0.5'],
+    }),
   connectors: connectorsSection,
   store: storeSection,
   tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),

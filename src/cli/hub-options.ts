@@ -42,6 +42,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     store: storeSettings(config.store, io.env['ISTHMUS_POSTGRES_PASSWORD'], (file, key) =>
       readNamed(resolve(folder, file), key),
     ),
+    proxies: config.proxies,
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     console: config.admin.console ? consoleFolder : undefined,
     signIn: signInSettings(config.admin['sign-in']),

@@ -24,6 +24,7 @@ import { Outcomes } from './outcomes.ts'
 import { persist } from './persist.ts'
 import { planRetry } from './retry-plan.ts'
 import { RunningFlow } from './running-flow.ts'
+import { StepWatch } from './step-watch.ts'
 import { messageOf, storedErrorOf } from './stored-message.ts'
 
 export interface EngineOptions {
@@ -46,7 +47,6 @@ export type EngineParts = Required<EngineOptions> & { emit(event: EngineEvent): 
 
 /** How long running attempts may take to end when a flow or the hub stops. */
 const graceMs = 10 * SECOND
-const watchEveryMs = SECOND
 
 /** The engine: takes messages in, delivers them in order and once, tries again, sets aside. */
 export function createEngine(options: EngineOptions): Engine {
@@ -75,10 +75,7 @@ export function createEngine(options: EngineOptions): Engine {
   const offers = () => offerPlaces(placeTakers, limits.runningDeliveries)
   const dispatcher = new Dispatcher({ parts, offers, run: runDelivery })
   store.onWork(() => dispatcher.poke())
-  let cancelWatch = () => {}
-  /** How long steps have been watched. A clock that is set, and a machine that stood still, take no time from them. */
-  let watchedMs = 0
-  watchLater()
+  const stepWatch = new StepWatch(clock, limits, () => attempts.values())
   const closing = new AbortController()
   const persistence = { clock, log, signal: closing.signal }
   const answers = new Answers({ parts, persistence, find: name => flows.get(name), travelling })
@@ -127,7 +124,7 @@ export function createEngine(options: EngineOptions): Engine {
       prepared: running.prepared,
       store,
       clock,
-      watchedMs: () => watchedMs,
+      watchedMs: () => stepWatch.watchedMs,
       limits,
       ...(newest && { overtaken: newest.overtaken }),
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
@@ -280,19 +277,6 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** Ends attempts whose step or receiver takes too long. */
-  function watchLater(): void {
-    cancelWatch = clock.after(watchEveryMs, () => {
-      watchedMs += watchEveryMs
-      for (const attempt of attempts.values()) {
-        if (watchedMs - attempt.stepSinceMs < limits.stepMs) continue
-        const fields = { where: attempt.where, flow: attempt.claimed.flow, limit: formatDuration(limits.stepMs) }
-        attempt.expire(engineErrors.STEP_TIMEOUT(fields))
-      }
-      watchLater()
-    })
-  }
-
   function runningFlow(name: string): RunningFlow {
     const running = flows.get(name)
     if (!running) throw engineErrors.FLOW_UNKNOWN({ flow: name })
@@ -432,7 +416,7 @@ export function createEngine(options: EngineOptions): Engine {
       await letEnd(() => true)
       for (const running of flows.values()) await running.close()
       flows.clear()
-      cancelWatch()
+      stepWatch.end()
     },
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes, X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { errors, type KoaContext, Provider } from 'oidc-provider'
+import { callerAddress } from '../../kernel/caller-address.ts'
 import type { GrantType, ServiceInstance, ServiceKey } from '../service/model.ts'
 import type { TokenParts } from './token-server.ts'
 
@@ -50,7 +51,7 @@ export class ClientSource {
   isSecretOf(clientId: string, secret: string): boolean {
     const { users, secretFailures, log } = this.#parts
     const context = contextNow()
-    const address = addressOf(context.req)
+    const address = callerAddress(context.req)
     const check = users.checkSecret(clientId, secret)
     // A certificate is the only way in for an instance that asks for one.
     const isAllowed = check.ok && !check.instance.grantTypes.includes('client_x509')
@@ -80,7 +81,7 @@ export class ClientSource {
       return true
     }
     const reason = check.ok ? 'key-of-other-instance' : check.reason
-    log.info('token.client-refused', { client: clientId, address: addressOf(context.req), reason })
+    log.info('token.client-refused', { client: clientId, address: callerAddress(context.req), reason })
     return false
   }
 
@@ -105,7 +106,7 @@ export class ClientSource {
   #prove(context: KoaContext, key: ServiceKey): void {
     this.#proofs.set(context.req, key)
     dropOfflineAccess(context)
-    this.#parts.users.noteUse(key.id, addressOf(context.req))
+    this.#parts.users.noteUse(key.id, callerAddress(context.req))
   }
 
   #isByCertificate(context: KoaContext): boolean {
@@ -143,10 +144,6 @@ function grantTypesOf(instance: ServiceInstance, isByCertificate: boolean, hasRe
   if (instance.grantTypes.includes('client_x509')) return isByCertificate ? ['client_credentials'] : []
   const isUsable = (grant: GrantType) => grant !== 'authorization_code' || hasRedirects
   return instance.grantTypes.filter(isUsable)
-}
-
-export function addressOf(request: IncomingMessage): string {
-  return request.socket.remoteAddress ?? ''
 }
 
 function contextNow(): KoaContext {

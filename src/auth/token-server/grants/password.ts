@@ -1,5 +1,6 @@
 import { errors } from 'oidc-provider'
-import { addressOf, tooMany } from '../client-source.ts'
+import { callerAddress } from '../../../kernel/caller-address.ts'
+import { tooMany } from '../client-source.ts'
 import { checkPassword } from '../password-check.ts'
 import type { TokenGrant } from './grants.ts'
 import { issueForUser } from './user-grant.ts'
@@ -14,7 +15,7 @@ export const password: TokenGrant = {
   async issue(provider, parts, context) {
     const { username, password: given, scope } = context.oidc.params
     if (!username || !given) throw new errors.InvalidRequest('username and password must be given')
-    const result = await checkPassword(parts, addressOf(context.req), username, given)
+    const result = await checkPassword(parts, callerAddress(context.req), username, given)
     if (!('person' in result)) {
       throw result.waitMs === undefined ? new errors.InvalidGrant() : tooMany(context, result.waitMs)
     }

@@ -1,7 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction, type OIDCProviderError } from 'oidc-provider'
-import { addressOf } from '../client-source.ts'
+import { callerAddress } from '../../../kernel/caller-address.ts'
+
 import { isOAuthError } from '../oauth-error.ts'
 import { checkPassword } from '../password-check.ts'
 import { paths } from '../paths.ts'
@@ -75,7 +76,7 @@ export class LogIn {
 
   async #logIn(interaction: Interaction, form: URLSearchParams, request: IncomingMessage, response: ServerResponse) {
     const user = form.get('user') ?? ''
-    const result = await checkPassword(this.#parts, addressOf(request), user, form.get('password') ?? '')
+    const result = await checkPassword(this.#parts, callerAddress(request), user, form.get('password') ?? '')
     if ('person' in result) {
       await this.#finish(request, response, { login: { accountId: result.person.name, amr: ['pwd'] } })
       return
