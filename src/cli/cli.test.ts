@@ -496,6 +496,7 @@ const wrongConfigs: [string, string, string][] = [
   ['a wrong value', 'admin: { port: 99999 }\n', 'isthmus.yaml:1:16'],
   ['a size without unit', 'limits:\n  messageBytes: 100\n', 'isthmus.yaml:2:'],
   ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
+  ['an alias', 'stage: &s prod\ndata: *s\n', 'isthmus.yaml:2:7: an alias'],
   ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
   ['a channel that is not there', 'alerts:\n  default: [log, on-cal]\n', 'isthmus.yaml:2:18'],
   [

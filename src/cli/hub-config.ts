@@ -5,6 +5,7 @@ import { defineErrors } from '../kernel/error.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
 import { SECOND } from '../kernel/time.ts'
+import { aliasWords, findAlias } from '../kernel/yaml-alias.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
 import { adminSignIn } from './admin-section.ts'
@@ -239,6 +240,8 @@ export function parseHubConfig(text: string, file: string): HubConfig {
   const document = parseDocument(text, { lineCounter: lines, version: '1.2', schema: 'core', uniqueKeys: true })
   const [broken] = document.errors
   if (broken) throw configErrors.WRONG({ text: `${placeOf(broken.pos[0])}: ${broken.message.split('\n')[0]}` })
+  const alias = findAlias(document)
+  if (alias !== undefined) throw configErrors.WRONG({ text: `${placeOf(alias)}: ${aliasWords}.` })
   const parsed = hubConfig.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
   if (parsed.success) return parsed.data
   throw configErrors.WRONG({ text: parsed.error.issues.map(wordIssue).join(' ') })

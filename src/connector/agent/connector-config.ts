@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { duration, host, size, someTime } from '../../kernel/schema.ts'
 import { virtualHostProtocol } from '../wire.ts'
 
-const hostPort = z
+/** A port has one spelling, as the hub asks for it. */
+export const hostPort = z
   .string()
-  .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):\d{1,5}$/, 'write host:port')
+  .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):[1-9]\d{0,4}$/, 'write host:port')
   .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), 'a port is a number from 1 to 65535')
   .transform(text => text.toLowerCase())
 

@@ -56,6 +56,14 @@ describe('every mistake is told at its line and column', () => {
     ['', 'FILE:1:1: virtual-hosts'],
     ['virtual-hosts: [\n', 'FILE:2:1: '],
     ['virtual-hosts:\n  a:1: {}\n  a:1: {}\n', 'FILE:3:3: Map keys must be unique'],
+    [
+      'virtual-hosts:\n  a:1: &a { protocol: tcp, targets: [a:1] }\n  b:1: *a\n',
+      'FILE:3:8: an alias (*) is not taken here; write the value out.',
+    ],
+    [
+      'virtual-hosts:\n  s4:025: { protocol: tcp, targets: [a:1] }\n',
+      'FILE:2:3: virtual-hosts > s4:025: write host:port.',
+    ],
     ['virtual-hosts: {}\ntunnels: 3\n', 'FILE:2:1: tunnels: this key is not known here.'],
     ['virtual-hosts:\n  s4: { protocol: tcp, targets: [a:1] }\n', 'FILE:2:3: virtual-hosts > s4: write host:port.'],
     [

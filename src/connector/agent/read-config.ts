@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { KiB } from '../../kernel/size.ts'
+import { aliasWords, findAlias } from '../../kernel/yaml-alias.ts'
 import { type ConnectorConfig, connectorConfig, type VirtualHost } from './connector-config.ts'
 import { connectorErrors } from './errors.ts'
 
@@ -59,6 +60,8 @@ function parseSource(text: string, file: string) {
   if (broken) {
     throw connectorErrors.CONFIG_WRONG({ text: `${placeOf(broken.pos[0])}: ${broken.message.split('\n')[0] ?? ''}` })
   }
+  const alias = findAlias(document)
+  if (alias !== undefined) throw connectorErrors.CONFIG_WRONG({ text: `${placeOf(alias)}: ${aliasWords}.` })
   const plain: unknown = document.toJS({ maxAliasCount: 0 }) ?? {}
   const parsed = connectorConfig.safeParse(plain)
   if (!parsed.success) {
