@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { hostPort } from '../../connector/agent/connector-config.ts'
 import { enrol } from '../../connector/agent/enrolment.ts'
 import { readConnectorConfig } from '../../connector/agent/read-config.ts'
 import { readText } from '../input.ts'
@@ -21,7 +22,7 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
   program
     .command('enrol')
     .description('gets a certificate from the hub with the one-time token of isthmus connector enrol')
-    .requiredOption('--hub <host:port>', 'where the hub takes connectors')
+    .requiredOption('--hub <host:port>', 'where the hub takes connectors', readNode)
     .requiredOption('--token-file <file>', 'file with the token; - reads standard input')
     .addOption(
       new Option('--name <name>', 'what people call this connector').default(hostname(), 'name of the machine'),
@@ -58,4 +59,9 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
           ])}Next: isthmus-connector run\n`,
       )
     })
+}
+
+function readNode(text: string): string {
+  if (hostPort.safeParse(text).success) return text
+  throw new InvalidArgumentError('It takes host and port, for example hub.contoso.com:8443.')
 }

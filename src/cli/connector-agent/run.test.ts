@@ -1,0 +1,22 @@
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { exitCodes } from '../cli-errors.ts'
+import { run } from './run.ts'
+
+/** The exit code of a command of the connector, and what it complained of. */
+async function complaintOf(...argv: readonly string[]): Promise<readonly [number, string]> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+  stdin.end()
+  const { signal } = new AbortController()
+  const code = await run(argv, { stdin, stdout, stderr, cwd: import.meta.dirname, signal })
+  return [code, await text(stderr.end())]
+}
+
+test.each(['hub.contoso.com', 'https://hub.contoso.com:8443', 'hub.contoso.com:99999', ''])(
+  'enrol at %j, where host and port are wanted',
+  async node => {
+    const [code, words] = await complaintOf('enrol', '--hub', node, '--token-file', '-', '--data', 'data')
+    expect([code, words]).toEqual([exitCodes.usage, expect.stringContaining('for example hub.contoso.com:8443')])
+  },
+)
