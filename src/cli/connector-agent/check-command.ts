@@ -32,5 +32,6 @@ export function checkCommand(program: Command, cli: ConnectorCli): void {
 }
 
 function rowOf({ ok, what, detail, ms }: CheckLine): readonly unknown[] {
-  return [ok ? 'good' : 'BAD', what, detail, ms ?? '']
+  // A cell is one line; a probe has one for each step.
+  return [ok ? 'good' : 'BAD', what, detail.replaceAll('\n', '; '), ms ?? '']
 }
