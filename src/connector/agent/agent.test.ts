@@ -55,7 +55,7 @@ test('the hub hears who the connector is, what it lists, and how its targets are
   const drained = connectorStatus.parse((await hub.ask(wirePaths.drain, drain)).body)
   expect(drained.virtualHosts[0]?.targets[0]?.state).toBe('drained')
   expect((await openStream(await hub.session(), 'a.virtual:1')).status).toBe(503)
-  await hub.ask(wirePaths.drain, { ...drain, drained: false })
+  await hub.ask(wirePaths.drain, { ...drain, virtualHost: 'A.Virtual:1', drained: false })
   expect((await openStream(await hub.session(), 'a.virtual:1')).status).toBe(200)
 
   const checked = await hub.ask(wirePaths.check, { virtualHost: 'b.virtual:2' })

@@ -106,7 +106,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       streams.take(stream, headers, node)
       return
     }
-    const isListed = (address: string) => addressesOf(config).includes(address)
+    const isListed = (address: string) => addressesOf(config).includes(address.toLowerCase())
     answerControl(stream, headers, {
       hello,
       status: wireStatus,
