@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Clock, DAY, HOUR, systemClock } from '../../kernel/time.ts'
@@ -18,7 +19,7 @@ import {
   type Target,
   waitFor,
 } from './agent-world.ts'
-import { askStatus } from './status-socket.ts'
+import { askStatus, serveStatus } from './status-socket.ts'
 
 let hub: StandInHub
 let target: Target
@@ -289,6 +290,11 @@ test('a second connector on the same data folder does not start; its status is t
     createTargetPool: parts.createTargetPool,
   })
   await expect(second).rejects.toMatchObject({ code: 'CONNECTOR_ALREADY_RUNNING' })
+})
+
+test('a data folder whose path is too long for a socket is told as that', async () => {
+  const long = join(tmpdir(), 'x'.repeat(100))
+  await expect(serveStatus(long, () => ({}))).rejects.toMatchObject({ code: 'CONNECTOR_SOCKET_REFUSED' })
 })
 
 test('a connection dies while it is opened: nothing of it stays', async () => {

@@ -128,6 +128,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     means: 'A connector runs already with the data folder {folder}.',
     next: 'Stop it first, or give this one a data folder of its own.',
   },
+  SOCKET_REFUSED: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The status socket {path} cannot be made: {text}',
+    next: 'Let the user of the connector write to the data folder; its whole path has at most 90 letters.',
+  },
   NOT_RUNNING: {
     side: 'caller',
     retry: 'soon',

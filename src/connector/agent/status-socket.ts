@@ -20,16 +20,21 @@ export async function serveStatus(dataFolder: string, describe: () => unknown): 
     () => false,
   )
   if (isTaken) throw connectorErrors.ALREADY_RUNNING({ folder: dataFolder })
-  // Left behind by one that was killed.
-  await rm(path, { force: true })
   const server = http.createServer((_request, response) => {
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(describe()))
   })
   server.keepAliveTimeout = 1
-  server.listen(path)
-  await once(server, 'listening')
-  await chmod(path, 0o600)
+  try {
+    // Left behind by one that was killed.
+    await rm(path, { force: true })
+    server.listen(path)
+    await once(server, 'listening')
+    await chmod(path, 0o600)
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw connectorErrors.SOCKET_REFUSED({ path, text }, { cause })
+  }
   return {
     async close() {
       const closed = once(server, 'close')
