@@ -58,6 +58,34 @@ test('enrolment, tunnel, and eight MiB there and back', async () => {
   await waitFor(() => target.sockets.size === 0)
 })
 
+describe('half of a file never looks like a whole one', () => {
+  const howItEnds = (stream: Duplex) =>
+    new Promise<string>(resolve => {
+      stream.on('end', () => resolve('a quiet end')).on('error', error => resolve(error.message))
+      stream.resume()
+    })
+
+  test('when the server resets the connection', async () => {
+    await target.close()
+    target = await startTarget(socket =>
+      socket.once('data', () => socket.write('half', () => socket.resetAndDestroy())),
+    )
+    await connect()
+    const stream = await open('echo.virtual', 7)
+    stream.write('the file, please')
+    expect(await howItEnds(stream)).toContain('the server reset it')
+  })
+
+  test('when the connector stops', async () => {
+    const { world } = await connect()
+    const streams = await Promise.all(Array.from({ length: 6 }, () => open('echo.virtual', 7)))
+    for (const stream of streams) stream.write('half')
+    const ends = Promise.all(streams.map(howItEnds))
+    await world.agent.close(100)
+    expect(await ends).not.toContain('a quiet end')
+  })
+})
+
 test('a quiet connection outlives a lost packet on a long line, which is silent then for several pings', async () => {
   const relay = await startRelay(hub.port, 1200)
   const { world } = await connect(`hub: { nodes: ['127.0.0.1:${relay.port}'] }\n`)

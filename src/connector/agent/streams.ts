@@ -174,7 +174,7 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       onStay: hubLeft,
       isReset: () => stream.rstCode !== constants.NGHTTP2_NO_ERROR,
       resetNear: because => {
-        stream.close(resetCodes[because])
+        resetStream(stream, resetCodes[because])
         if (near !== stream) near.destroy()
       },
       onEnd: how => {
@@ -341,6 +341,15 @@ const resetCodes: Readonly<Record<SpliceEnd, number>> = {
   'hub reset': constants.NGHTTP2_CANCEL,
   cut: constants.NGHTTP2_CANCEL,
   shed: constants.NGHTTP2_ENHANCE_YOUR_CALM,
+}
+
+/**
+ * Not with `close(code)` alone: before the reset node sends the end of the stream, by which half of a file looks like a
+ * whole one to the hub, where the reset comes too late or not at all.
+ */
+function resetStream(stream: ServerHttp2Stream, code: number): void {
+  stream._final = done => done()
+  stream.close(code)
 }
 
 const statusByCode: Readonly<Record<string, number>> = {
