@@ -240,21 +240,25 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       store,
       ...(options.params && { params: options.params }),
     })
-    const failedFlows: { name: string; since: number; error: HubError }[] = []
-    const forgetFailure = (flow: string) => {
-      const at = failedFlows.findIndex(({ name }) => name === flow)
+    const failedFlows: { name: string; file: string; since: number; error: HubError }[] = []
+    const forgetFailure = (isOver: (failed: { name: string; file: string }) => boolean) => {
+      const at = failedFlows.findIndex(isOver)
       if (at >= 0) failedFlows.splice(at, 1)
     }
-    const noteFailure = (name: string) => (thrown: unknown) => {
+    const noteFailure = (name: string, file: string) => (thrown: unknown) => {
       const error = asHubError(thrown)
-      forgetFailure(name)
-      failedFlows.push({ name, since: clock.now(), error })
+      forgetFailure(failed => failed.name === name)
+      failedFlows.push({ name, file, since: clock.now(), error })
       log.error('flow.not-started', { flow: name, code: error.code, text: error.message, next: error.next })
       throw error
     }
-    const startFlow = (flow: LoadedFlow) => engine.start(flow).catch(noteFailure(flow.name))
-    engine.on(event => {
-      if (event.type === 'flow.started' || event.type === 'flow.stopped') forgetFailure(event.flow)
+    const startFlow = async (flow: LoadedFlow) => {
+      await engine.start(flow).catch(noteFailure(flow.name, flow.file))
+      // Its document may have had another name when it did not start.
+      forgetFailure(({ file }) => file === flow.file)
+    }
+    engine.on(({ type, flow }) => {
+      if (type === 'flow.started' || type === 'flow.stopped') forgetFailure(({ name }) => name === flow)
     })
     const groupware = createLateGroupware({
       records: store,
@@ -335,11 +339,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     log.info('hub.listening', { admin: adminUrl, endpoints: endpointsUrl, data: dataFolder, stage: options.stage })
 
     await options.beforeFlows?.({ credentials, serviceUsers, people, connectors, groupware })
-    for (const { name, shouldRun, flow } of await catalog.loadAll()) {
+    for (const { name, file, shouldRun, flow } of await catalog.loadAll()) {
       if (!shouldRun) continue
       // A flow that does not start is told of; the others run.
       await Promise.try(flow)
-        .then(startFlow, noteFailure(name))
+        .then(startFlow, noteFailure(name, file))
         .catch(() => {})
     }
     await groupware.start()

@@ -170,6 +170,12 @@ describe('flows', () => {
     world.exchange.deliver(invoices, mail('invoice 1'))
     await world.reached(2)
     expect(world.hub.failedFlows.map(({ name }) => name)).toEqual(['nowhere'])
+
+    // Under another name it is the same document all the same.
+    const renamed = world.document({ flow: 'somewhere', imap: { user: invoices } })
+    writeFileSync(world.flowFiles[2] ?? '', JSON.stringify(renamed))
+    await world.ask('POST', '/api/flows/somewhere/start')
+    expect(world.hub.failedFlows).toEqual([])
   })
 
   test('metrics count what came, what went and what stands', async () => {
