@@ -456,6 +456,8 @@ test('a hub is served with what isthmus.yaml says, until it is told to stop', as
   for (const name of ['flow.yaml', 'late.flow.yaml', 'notes.yaml']) {
     await writeFile(join(cwd, 'flows', 'ticks', name), flowText)
   }
+  await mkdir(join(cwd, 'flows', 'params.yaml'))
+  await writeFile(join(cwd, 'flows', 'prod.yaml'), 'host: s4.example\n')
   await writeFile(
     join(cwd, 'isthmus.yaml'),
     'stage: prod\nadmin: { port: 9090 }\nlimits: { messageBytes: 200MiB, stepMs: 1m }\nalerts: { channels: { ops: { webhook: { url: https://hook.example/x } } }, default: [ops], link-down: 10m }\n',
@@ -476,6 +478,9 @@ test('a hub is served with what isthmus.yaml says, until it is told to stop', as
     },
   })
   expect(served).toMatchObject({ code: 0, err: expect.stringContaining('http://127.0.0.1:9090') })
+  // A document under another name does not run, and nobody should wonder why.
+  expect(served.err).toContain(`${join(cwd, 'flows', 'ticks', 'notes.yaml')} is not looked at`)
+  expect(served.err).not.toContain('prod.yaml')
   expect(isClosed).toBe(true)
   expect(started).toMatchObject([
     {

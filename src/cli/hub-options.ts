@@ -12,7 +12,7 @@ import { batchOutput } from '../monitor/batched-output.ts'
 import { signInSettings } from './admin-section.ts'
 import { connectorListen } from './connectors-section.ts'
 import { consoleFolder } from './console-folder.ts'
-import { flowFiles } from './flow-files.ts'
+import { flowFiles, strayDocuments } from './flow-files.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
 import { storeSettings } from './store-section.ts'
@@ -22,19 +22,25 @@ export const configOption = [
   'isthmus.yaml of the hub (ISTHMUS_CONFIG; default ./isthmus.yaml where it exists)',
 ] as const
 
+export interface ReadHubOptions extends HubOptions {
+  /** Flow documents in a folder of flows that are called otherwise: they do not run. */
+  readonly strayDocuments: readonly string[]
+}
+
 /** Everything a hub needs to start, from isthmus.yaml and the environment. Throws CONFIG_… errors. */
-export async function readHubOptions(configFile: string | undefined, io: CliIo): Promise<HubOptions> {
+export async function readHubOptions(configFile: string | undefined, io: CliIo): Promise<ReadHubOptions> {
   const { config, folder } = readConfig(configFile, io)
   const { alerts, log } = config
   const isTerminal = io.stdout.isTTY === true
   const adapters = await adaptersOf(config, folder)
   const findFlows = () => config.flows.flatMap(each => flowFiles(resolve(folder, each), each === 'flows'))
-  // A wrong path is told before anything is opened.
-  findFlows()
+  // Here a wrong path is told, too, before anything is opened.
+  const strays = config.flows.flatMap(each => strayDocuments(resolve(folder, each), each === 'flows'))
   return {
     dataFolder: resolve(folder, config.data),
     stage: config.stage,
     flowFiles: findFlows,
+    strayDocuments: strays,
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: endpointsAddress(config, folder),
     tokens: tokenSettings(config, folder),

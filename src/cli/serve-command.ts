@@ -33,6 +33,9 @@ export function serveCommand(program: Command, cli: Cli): void {
       if (hub.newSetupToken !== undefined) {
         io.stderr.write(`The first administrator is made with the setup token ${hub.newSetupToken}\n`)
       }
+      for (const file of hubOptions.strayDocuments) {
+        io.stderr.write(`${file} is not looked at: call it flow.yaml or NAME.flow.yaml, or name it under flows.\n`)
+      }
       const end = AbortSignal.any([io.signal, lost.signal])
       if (!end.aborted) await once(end, 'abort')
       await hub.close().catch((thrown: unknown) => {
