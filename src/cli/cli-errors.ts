@@ -26,7 +26,7 @@ export const cliErrors = defineErrors('CLI', {
     side: 'caller',
     retry: 'after-change',
     means: 'The admin token cannot be read from {file}.',
-    next: 'Name the file admin.token in the data folder of the hub with --token-file or ISTHMUS_TOKEN_FILE.',
+    next: 'Name the file admin.token in the data folder of the hub with --token-file or ISTHMUS_TOKEN_FILE; isthmus serve makes it at its first start.',
   },
   ADDRESS_WRONG: {
     side: 'caller',
@@ -39,6 +39,12 @@ export const cliErrors = defineErrors('CLI', {
     retry: 'never',
     means: 'The admin token would travel unencrypted to {host}.',
     next: 'Use an https address, or a tunnel (ssh -L 8080:127.0.0.1:8080) and http://127.0.0.1:8080.',
+  },
+  ENDPOINTS_PORT: {
+    side: 'caller',
+    retry: 'never',
+    means: 'At {url} are the endpoints of flows, not the admin API.',
+    next: 'Name the address of the admin API with --url or ISTHMUS_URL; isthmus serve shows it when it starts.',
   },
   NOT_A_HUB: {
     side: 'caller',

@@ -11,7 +11,9 @@ import { afterEach, expect, test } from 'vitest'
 import { smtp } from '../adapters/smtp.ts'
 import { timer } from '../adapters/timer.ts'
 import { type ApiWorld, apiWorld } from '../api/api-world.ts'
+import { createFlowEndpoints } from '../api/flow-endpoints.ts'
 import { defineErrors } from '../kernel/error.ts'
+import { silentLog } from '../kernel/log.ts'
 import { MiB } from '../kernel/size.ts'
 import { lateSteps } from '../steps/late-steps.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
@@ -364,6 +366,8 @@ test('every error is a sentence and a next step with an exit code, never a stack
     [2, 'unknown option', ['flow', 'list', '--nothing'], {}],
     [3, 'No hub answers', ['flow', 'list'], { world: { url: 'http://127.0.0.1:1', tokenFile } }],
     [4, 'is no hub', ['flow', 'list'], { world: { url: strangerUrl, tokenFile } }],
+    [2, 'the endpoints of flows', ['flow', 'list'], { world: { url: await endpointsUrl(), tokenFile } }],
+    [3, 'speaks no TLS', ['flow', 'list'], { world: { url: world.url.replace('http:', 'https:'), tokenFile } }],
     [4, 'is no hub', ['flow', 'list'], beyond],
     [4, 'is no hub', ['flow', 'start', 'x'], { world: { url: `${beyond.world.url}/api/flows`, tokenFile } }],
     [3, 'No hub answers', ['log', '--follow'], beyond],
@@ -371,6 +375,7 @@ test('every error is a sentence and a next step with an exit code, never a stack
     [3, 'No hub answers', ['health'], beyond],
     [2, 'unencrypted to hub.example', ['flow', 'list'], { world: { url: 'http://hub.example:8080', tokenFile } }],
     [2, 'cannot be read', ['flow', 'list'], { world: { url: world.url, tokenFile: join(cwd, 'none') } }],
+    [2, 'makes it at its first start', ['flow', 'list'], { cwd }],
     [4, 'not the one of this hub', ['flow', 'list'], { world, env: { ISTHMUS_TOKEN: 'wrong' } }],
     [4, 'no flow document nothing', ['flow', 'show', 'nothing'], { world }],
     [4, 'known after isthmus flow reload', ['flow', 'start', 'nothing'], { world }],
@@ -397,6 +402,13 @@ test('every error is a sentence and a next step with an exit code, never a stack
   const json = await isthmus(['--json', 'flow', 'show', 'nothing'], { world })
   expect(JSON.parse(json.err)).toMatchObject({ error: { code: 'API_FLOW_UNKNOWN', next: expect.any(String) } })
 })
+
+/** The other address of a hub, which people take for that of the admin API. */
+async function endpointsUrl(): Promise<string> {
+  const endpoints = createFlowEndpoints({ log: silentLog })
+  closing.push(() => endpoints.close())
+  return endpoints.listen({ host: '127.0.0.1', port: 0 })
+}
 
 const flowText = `flow: ticks
 from:

@@ -55,8 +55,10 @@ export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | '
   function unreachable(thrown: unknown): never {
     // fetch has a TypeError for all that goes wrong on the way; whatever else comes here is not the hub's.
     if (io.signal.aborted || !(thrown instanceof TypeError)) throw thrown
-    const { message } = thrown.cause instanceof Error ? thrown.cause : thrown
-    throw cliErrors.HUB_UNREACHABLE({ url: base, text: message }, { cause: thrown })
+    const cause = thrown.cause instanceof Error ? thrown.cause : thrown
+    const isPlain = 'code' in cause && cause.code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+    const text = isPlain ? 'what listens there speaks no TLS; is it http instead of https?' : cause.message
+    throw cliErrors.HUB_UNREACHABLE({ url: base, text }, { cause: thrown })
   }
 
   async function readJson(response: Response): Promise<unknown> {
@@ -92,6 +94,7 @@ async function refusalOf(response: Response): Promise<HubError> {
   const problem: unknown = await response.json().catch(() => undefined)
   if (!isProblem(problem)) return cliErrors.NOT_A_HUB({ url: response.url, status: response.status })
   const { code, side, title, next } = problem
+  if (code === 'ENDPOINT_PATH_UNKNOWN') return cliErrors.ENDPOINTS_PORT({ url: new URL(response.url).origin })
   const spec = { side: side as HubError['side'], retry: 'never' as const, means: '{title}', next: '{next}' }
   return new HubError(code, spec, { title, next, status: response.status })
 }
