@@ -432,6 +432,27 @@ test('documents are linted with file, line and column', async () => {
   expect(JSON.parse(schema.out)).toMatchObject({ title: 'Isthmus flow document' })
 })
 
+test('documents are linted with the values of the stage that isthmus.yaml names, unless another is asked for', async () => {
+  const cwd = await temporaryFolder()
+  await mkdir(join(cwd, 'params'))
+  await writeFile(join(cwd, 'params', 'prod.yaml'), 'sap: s4.example\n')
+  const text = flowText.replace('host: s4.example', `host: '\${params.sap}'`)
+  await writeFile(join(cwd, 'flow.yaml'), `params: { sap: { type: host } }\n${text}`)
+  expect((await isthmus(['lint', 'flow.yaml'], { cwd })).out).toContain('no value for the stage dev')
+  await writeFile(join(cwd, 'isthmus.yaml'), 'stage: prod\n')
+  expect((await isthmus(['lint', 'flow.yaml'], { cwd })).out).toContain('0 errors')
+  expect((await isthmus(['lint', '--stage', 'test', 'flow.yaml'], { cwd })).out).toContain('for the stage test')
+})
+
+test('a folder is linted with the documents that a hub finds in it', async () => {
+  const cwd = await temporaryFolder()
+  await mkdir(join(cwd, 'flows', 'ticks'), { recursive: true })
+  for (const name of ['flow.yaml', 'late.flow.yaml', 'notes.yaml']) {
+    await writeFile(join(cwd, 'flows', 'ticks', name), flowText)
+  }
+  expect((await isthmus(['lint', 'flows'], { cwd })).out).toBe('2 documents, 0 errors, 0 warnings.\n')
+})
+
 test('adapters that isthmus.yaml names are known to lint, schema and reference', async () => {
   const cwd = await temporaryFolder()
   const adapter = JSON.stringify(new URL('../flow/adapter.ts', import.meta.url).href)

@@ -81,6 +81,17 @@ export async function readDeclarations(configFile: string | undefined, io: CliIo
   return lateDeclarations(builtIn, await adaptersOf(config, folder)).all()
 }
 
+/** The stage of this configuration. */
+export function readStage(configFile: string | undefined, io: CliIo): string {
+  return readConfig(configFile, io).config.stage
+}
+
+/** The flow documents of a folder; whatever else the path leads to as it is. */
+export function flowDocuments(path: string): readonly string[] {
+  const found = existsSync(path) ? filesIn(path, true).filter(({ counts }) => counts) : []
+  return found.length > 0 ? found.map(({ file }) => file) : [path]
+}
+
 /** The configuration with the folder that its paths are relative to. */
 function readConfig(
   configFile: string | undefined,

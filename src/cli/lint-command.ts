@@ -6,21 +6,25 @@ import { loadFlow } from '../flow/load-flow.ts'
 import { formatProblems, type Problem } from '../flow/problem.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
-import { configOption, readDeclarations } from './hub-options.ts'
+import { configOption, flowDocuments, readDeclarations, readStage } from './hub-options.ts'
 import { printableLines } from './print.ts'
 
 /** lint, schema: they need no hub */
 export function lintCommands(program: Command, cli: Cli): void {
   program
     .command('lint <files...>')
-    .description('says what is wrong with flow documents, with file:line:column; exit code 1 when something is')
-    .option('--stage <name>', 'values of params/<name>.yaml', 'dev')
+    .description(
+      'says what is wrong with flow documents, or all of a folder, with file:line:column; exit code 1 when something is',
+    )
+    .option('--stage <name>', 'values of params/<name>.yaml (default: the stage of isthmus.yaml, else dev)')
     .option(...configOption)
-    .action(async (files: readonly string[], options: { stage: string; config?: string }, command: Command) => {
+    .action(async (paths: readonly string[], options: { stage?: string; config?: string }, command: Command) => {
       const declarations = await readDeclarations(options.config, cli.io)
+      const stage = options.stage ?? readStage(options.config, cli.io)
+      const files = paths.flatMap(path => flowDocuments(resolve(cli.io.cwd, path)))
       const problems: Problem[] = []
       for (const file of files) {
-        const result = await loadFlow({ ...declarations, file: resolve(cli.io.cwd, file), stage: options.stage })
+        const result = await loadFlow({ ...declarations, file, stage })
         problems.push(...('problems' in result ? result.problems : result.warnings))
       }
       const errors = problems.filter(problem => problem.severity === 'error').length
