@@ -578,6 +578,10 @@ test('the reference is written from the declarations, is then up to date, and a 
   expect(await page('step-choose.md')).toContain('## Fields')
   expect(await page('errors.md')).toMatch(/^\| `STORE_NOT_FOUND` \| caller \|/m)
   expect(await page('limits.md')).toContain('| `messageBytes` | 150MiB |')
+  expect(await page('credentials.md')).toMatch(
+    /^## oauth2-saml-bearer\n[^#]+\| `assertion\.issuer` \| string \| required/m,
+  )
+  expect(await page('groupware.md')).toMatch(/^\| `exchange\.logIn` [^#]+^## Rules\n[^#]+\| `brake\.share` /m)
   expect(await page('cli.md')).toContain('## isthmus message find [term]')
   expect(await page('hub-config.md')).toMatch(/^\| `admin\.port` \|/m)
   expect(JSON.parse(await page('openapi.json'))).toMatchObject({ openapi: '3.1.0' })

@@ -1,9 +1,12 @@
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { credentialInput, secretFields } from '../../auth/credential-input.ts'
 import type { ReceiverDeclaration, SenderDeclaration } from '../../flow/adapter.ts'
 import type { ReceiverNode, StepNode } from '../../flow/document.ts'
 import { configOf, type Declarations } from '../../flow/schema.ts'
 import type { SchemaParts, StepDeclaration } from '../../flow/step.ts'
+import { organizationInput } from '../../groupware/organizations/organization-input.ts'
+import { rulesInput } from '../../groupware/organizations/rules-input.ts'
 import { type ErrorSpec, type ErrorTable, knownErrors } from '../../kernel/error.ts'
 import { hubConfig } from '../hub-config.ts'
 import { type FieldSchema, fieldTable } from './fields.ts'
@@ -21,6 +24,8 @@ export function declarationPages(declarations: Declarations): ReadonlyMap<string
   pages.set('errors.md', errorsPage())
   pages.set('limits.md', `${note}${limitsPage()}`)
   pages.set('hub-config.md', configPage())
+  pages.set('credentials.md', credentialsPage())
+  pages.set('groupware.md', groupwarePage())
   pages.set('README.md', indexPage(declarations))
   return pages
 }
@@ -91,6 +96,36 @@ function configPage(): string {
   return `${note}# isthmus.yaml\n\n${about}\n\n${fieldTable(fieldsOf(hubConfig))}`
 }
 
+function credentialsPage(): string {
+  const about = `What \`isthmus credential create NAME\` takes, by \`kind\`: as YAML or JSON (\`--from FILE\`), one by one
+(\`--set kind=basic --set user=hub\`), from a file of its own (\`--file certificate=hub.pem\`). The secrets ${secretFields.map(field => `\`${field}\``).join(', ')}
+come with \`--secret FIELD\` or \`--secret-file FIELD=FILE\`; one that an update leaves out stays.`
+  const kinds = credentialInput.options.map(option => {
+    const { kind, ...fields } = option.shape
+    const summary = option.description === undefined ? '' : `${option.description}\n\n`
+    return `## ${kind.value}\n\n${summary}${fieldTable(fieldsOf(z.strictObject(fields)))}`
+  })
+  return `${note}# Credentials\n\n${about}\n\n${kinds.join('\n')}`
+}
+
+function groupwarePage(): string {
+  return `${note}# Groupware sync
+
+What organizations and profiles are made of, as YAML or JSON; [the guide](../guides/groupware.md) explains them. Unknown keys are refused.
+
+## Organization
+
+For \`isthmus organization create\` and \`update\`.
+
+${fieldTable(fieldsOf(organizationInput))}
+## Rules
+
+A profile has them under \`rules\`, beside \`about\` (\`isthmus profile write\`); those of one mailbox stand in a file of their own
+(\`isthmus mailbox add --rules\`). What is left out is as the profile has it, and there as \`isthmus profile show default\` shows it.
+
+${fieldTable(fieldsOf(rulesInput))}`
+}
+
 function indexPage({ senders, receivers, steps }: Declarations): string {
   const list = (kind: string, things: readonly { id: string; title: string; summary: string }[]) =>
     things.map(each => `- [${each.title}](${kind}-${each.id}.md) (\`${each.id}\`): ${each.summary}`).join('\n')
@@ -108,8 +143,8 @@ Steps:
 
 ${list('step', steps)}
 
-More: [isthmus.yaml](hub-config.md), [limits](limits.md), [errors](errors.md), [commands](cli.md),
-[connector.yaml](connector-config.md), [commands of the connector](connector-cli.md), [admin API](openapi.json), [JSON Schema of flow documents](flow.schema.json).
+More: [isthmus.yaml](hub-config.md), [credentials](credentials.md), [organizations and rules of the groupware sync](groupware.md),
+[limits](limits.md), [errors](errors.md), [commands](cli.md), [connector.yaml](connector-config.md), [commands of the connector](connector-cli.md), [admin API](openapi.json), [JSON Schema of flow documents](flow.schema.json).
 `
 }
 

@@ -18,7 +18,7 @@ export const organizationErrors = defineErrors('ORGANIZATION', {
     side: 'caller',
     retry: 'never',
     means: 'The settings of "{name}" are not in order: {reason}',
-    next: 'Correct them and save again; docs/guides/groupware.md shows each setting.',
+    next: 'Correct them and save again; docs/reference/groupware.md shows each setting.',
   },
   IN_USE: {
     side: 'caller',

@@ -58,7 +58,9 @@ const fields = {
   exchange: exchangeInput.prefault({}),
   crm: crmInput,
   profile: groupwareName.default('default'),
-  every: every.default(5 * MINUTE).meta({ description: 'How often a mailbox is looked at without a notification.' }),
+  every: every
+    .default(5 * MINUTE)
+    .meta({ description: 'How often a mailbox is looked at without a notification; 5m when left out.' }),
   testMailbox: mailAddress.optional(),
 }
 
