@@ -285,6 +285,13 @@ async function signInWorld() {
   return { ...world, browse, twin }
 }
 
+test('nobody is sent to a sign-in for a credential that needs none', async () => {
+  const world = await open()
+  await world.ask(201, 'POST', '/api/credentials/sap', { kind: 'basic', user: 'hub', password: 'geheim' })
+  const refused = await world.ask(409, 'POST', '/api/credentials/sap/authorise')
+  expect(refused).toMatchObject({ code: 'CREDENTIAL_NOT_BY_SIGN_IN', title: expect.stringContaining('of kind basic') })
+})
+
 test('a person signs in through the browser, and the credential is authorised', async () => {
   const world = await signInWorld()
   const before = await world.ask(200, 'GET', '/api/credentials/m365')

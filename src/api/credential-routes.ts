@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { credentialInput, secretRenewal } from '../auth/credential-input.ts'
 import type { CredentialView } from '../auth/credentials.ts'
+import { credentialErrors } from '../auth/errors.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
 import type { SignInTickets } from './sign-in-tickets.ts'
 import { iso, isoMaybe } from './views.ts'
@@ -184,7 +185,8 @@ export function credentialRoutes(app: App, parts: ApiParts, tickets: SignInTicke
     async request => {
       const { name } = request.params
       // Says at once what speaks against it, and not only in the browser.
-      await credentials.get(name)
+      const { kind } = await credentials.get(name)
+      if (kind !== 'oauth2-authorization-code') throw credentialErrors.NOT_BY_SIGN_IN({ credential: name, kind })
       const ticket = tickets.issue(name)
       await auditChange(parts, request, 'credential.authorise', { credential: name })
       return ticket
