@@ -78,7 +78,8 @@ test('the setup token makes exactly one administrator, also when three come at o
   expect(world.administrators.list()).toHaveLength(1)
   expect(world.administrators.list()[0]?.roles).toEqual(['AuthGroup.Administrator'])
   expect(existsSync(file)).toBe(false)
-  expect((await send(world, 'POST', '/api/setup', { token, name: 'eve', password })).status).toBe(404)
+  const late = await send(world, 'POST', '/api/setup', { token, name: 'eve', password })
+  expect(await problemOf(late)).toBe('404 API_SETUP_OVER')
 })
 
 test('a start without administrators keeps the setup token, one with them takes it away', async () => {
@@ -131,6 +132,12 @@ test('each route says what it asks for, and each role gets there and nowhere els
     }
   }
 }, 60_000)
+
+test('what is for people in a session says so to a token, which no role would help', async () => {
+  const world = await open()
+  const headers = { authorization: `Bearer ${world.token}` }
+  expect(await problemOf(await send(world, 'GET', '/api/session', undefined, headers))).toBe('403 API_SESSION_ONLY')
+})
 
 test('an operator acts, and the audit log says who it was', async () => {
   const world = await open()

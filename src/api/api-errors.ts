@@ -31,6 +31,18 @@ export const apiErrors = defineErrors('API', {
     means: 'This call asks for {permission}, which {who} does not have.',
     next: 'Ask an administrator for a role that has it.',
   },
+  SESSION_ONLY: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'This call is for somebody who has logged in; {who} came with a token.',
+    next: 'Log in at the console or with POST /api/session; isthmus admin changes the accounts of others.',
+  },
+  SETUP_OVER: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is an administrator already, so no setup token counts any more.',
+    next: 'Log in; at the machine of the hub isthmus admin create makes another one.',
+  },
   GIVES_MORE: {
     side: 'caller',
     retry: 'after-change',

@@ -205,8 +205,8 @@ function makeApp(limits: Partial<typeof httpLimits>, listening: Server | undefin
 /** What a known caller lacks; undefined: they may. */
 function findMissing(caller: AdminCaller, asked: Asked, isUnknownPath: boolean): HubError | undefined {
   if (isUnknownPath) return undefined
-  const may = asked === 'signed-in' ? caller.session !== undefined : caller.permissions.has(asked)
-  return may ? undefined : apiErrors.FORBIDDEN({ permission: asked, who: caller.who })
+  if (asked === 'signed-in') return caller.session ? undefined : apiErrors.SESSION_ONLY({ who: caller.who })
+  return caller.permissions.has(asked) ? undefined : apiErrors.FORBIDDEN({ permission: asked, who: caller.who })
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HubError, mask: (text: string) => string) {

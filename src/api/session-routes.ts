@@ -92,7 +92,7 @@ export function sessionRoutes(app: App, parts: ApiParts): void {
     async (request, reply) => {
       const { token, ...person } = request.body
       refuseOutsiders(request)
-      if (setup.token === undefined) throw apiErrors.ROUTE_UNKNOWN({ method: 'POST', path: '/api/setup' })
+      if (setup.token === undefined) throw apiErrors.SETUP_OVER()
       const made = await setup.use(token, () => administrators.create({ ...person, roles: [administratorRole] }))
       if (!made) throw apiErrors.SETUP_REFUSED()
       request.admin = { who: made.name, permissions: new Set() }
