@@ -175,6 +175,21 @@ test('a change that becomes visible late is told after the token that came befor
   expect((await changesOf(scope, early.token)).ids).toEqual([made.id])
 })
 
+test.each([-1, 1])('a hub whose clock is wrong (%i h) overlooks nothing', async hours => {
+  await world.stop()
+  world = await startC4CDriver({}, { now: () => Date.now() + hours * 3_600_000 })
+  const scope = scopeOf('task')
+  const first = await changesOf(scope)
+  const made = await create(scope, sampleTask)
+  const second = await changesOf(scope, first.token)
+  expect(second.ids).toEqual([made.id])
+  const feed = await world.driver.feed?.('contoso', 'task', first.token, never)
+  expect(feed?.changes.map(({ id }) => id)).toEqual([made.id])
+  expect(Math.abs(Date.parse(feed?.token ?? '') - Date.now())).toBeLessThan(60_000)
+  const alike = await world.driver.findAlike?.(scope, sampleTask, Date.now() + hours * 3_600_000, never)
+  expect(alike?.map(({ id }) => id)).toEqual([made.id])
+})
+
 test('a window leaves out of a first listing what lies outside it', async () => {
   const made = await create(scopeOf('appointment'), sampleAppointment)
   await create(scopeOf('appointment'), {

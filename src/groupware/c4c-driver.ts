@@ -118,7 +118,8 @@ class C4CDriver implements SideDriver {
       asked.push({ entity, filter: [owner, ...more].join(' and ') })
     }
     const listed = await (since === undefined ? listAll : listChanged)(this.#client, asked, signal)
-    return { changes: listed.map(each => this.#change(each)), token: watermarkToken(askedAt), hasMore: false }
+    const changes = listed.map(each => this.#change(each))
+    return { changes, token: watermarkToken(this.#client.timeOf(askedAt)), hasMore: false }
   }
 
   async feed(
@@ -140,7 +141,7 @@ class C4CDriver implements SideDriver {
       changes.push(this.#change(listed))
       owners.push(address === undefined ? [] : [address])
     }
-    return { changes, owners, token: watermarkToken(askedAt), hasMore: false }
+    return { changes, owners, token: watermarkToken(this.#client.timeOf(askedAt)), hasMore: false }
   }
 
   check(scopes: readonly Scope[], signal: AbortSignal): Promise<readonly ScopeCheck[]> {
@@ -212,7 +213,7 @@ class C4CDriver implements SideDriver {
     const wanted = normalise(item)
     const [property, text] = titleOf(wanted)
     const owner = await this.#ownerFilter(entity, scope, signal)
-    const filter = `${owner} and ${equals(property, text)} and ${changedSince(since - this.#overlapMs)}`
+    const filter = `${owner} and ${equals(property, text)} and ${changedSince(this.#client.timeOf(since) - this.#overlapMs)}`
     const [rows = []] = await this.#client.find(entity, [{ filter, expand: partsOf(entity) }], signal)
     return rows.map(row => this.#item(entity, row)).filter(found => isAlike(normalise(found.item), wanted))
   }

@@ -19,22 +19,29 @@ const scopeOf = (owner: string): Scope => ({
 /** A CRM whose feed is asked by script. */
 function world() {
   const clock = new SimulatedClock()
+  // The CRM's own clock, by which its tokens are, stays right.
+  let aheadMs = 0
+  const setBack = (ms: number) => {
+    aheadMs += ms
+    clock.setBack(ms)
+  }
+  const now = () => new Date(clock.now() + aheadMs).toISOString()
   const pages: FeedPage[] = []
   const asked: (string | undefined)[] = []
   const crm = new WorldCrm(calm(clock.now()))
   const feed: SideDriver['feed'] = async (_organization, _kind, token) => {
     asked.push(token)
-    return pages.shift() ?? { changes: [], owners: [], token: new Date(clock.now()).toISOString(), hasMore: false }
+    return pages.shift() ?? { changes: [], owners: [], token: now(), hasMore: false }
   }
   const driver = withSharedFeed(Object.assign(crm, { feed }), clock)
   const tell = (...changes: (readonly [string, string])[]) =>
     pages.push({
       changes: changes.map(([id]): Change => ({ id, isDeleted: false, version: '2', item: itemOf(id) })),
       owners: changes.map(([, owner]) => [owner]),
-      token: new Date(clock.now()).toISOString(),
+      token: now(),
       hasMore: false,
     })
-  return { clock, crm, driver, asked, tell, now: () => new Date(clock.now()).toISOString() }
+  return { clock, crm, driver, asked, tell, now, setBack }
 }
 
 const itemOf = (id: string) => {
@@ -175,4 +182,18 @@ test('a question that fails is a failure of those who waited for it, and the nex
   expect(failures).toBe(1)
   Object.assign(crm, { feed })
   expect((await changesOf(driver, 'a@x', start)).ids).toEqual([])
+})
+
+test('is asked as often when the machine sets its clock back', async () => {
+  const { clock, driver, asked, tell, now, setBack } = world()
+  const start = now()
+  await clock.advance(MINUTE)
+  const { token } = await changesOf(driver, 'a@x', start)
+  setBack(2 * HOUR)
+  // How far, it finds out with the first one who asks.
+  await changesOf(driver, 'b@x', token)
+  await clock.advance(MINUTE)
+  tell(['B1', 'a@x'])
+  expect((await changesOf(driver, 'a@x', token)).ids).toEqual(['B1'])
+  expect(asked).toHaveLength(2)
 })

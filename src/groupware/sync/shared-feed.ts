@@ -1,4 +1,4 @@
-import { type Clock, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type Clock, HOUR, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import type { Change, ChangePage, Scope, SideDriver, SideItem } from '../drivers.ts'
 import { groupwareErrors } from '../errors.ts'
 import type { ItemKind } from '../plan/items.ts'
@@ -36,9 +36,10 @@ type FeedLimits = { readonly [K in keyof typeof feedLimits]: number }
 export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLimits = feedLimits): SideDriver {
   if (!driver.feed) return driver
   const feeds = new Map<string, KindFeed>()
+  const steady = steadyClock(clock)
   const feedOf = ({ organization, kind }: Scope): KindFeed => {
     const name = `${kind} ${organization}`
-    const feed = feeds.get(name) ?? new KindFeed(driver, organization, kind, clock, limits)
+    const feed = feeds.get(name) ?? new KindFeed(driver, organization, kind, steady, limits)
     feeds.set(name, feed)
     return feed
   }

@@ -65,16 +65,26 @@ export class C4CClient {
   readonly #odata: ODataClient
   readonly #credential: string
   readonly #now: () => number
+  /** How far the clock of the service is ahead of the hub's, as its last answer said. */
+  #aheadMs = 0
 
   constructor(options: ExchangeOptions) {
+    const onTime = (at: number) => {
+      this.#aheadMs = at - options.now()
+    }
     // No descriptions beside codes: they double the size of an answer, and nobody reads them here.
-    this.#odata = new ODataClient({ ...options, version: 'v2', headers: { 'odata-no-codedescs': 'true' } })
+    this.#odata = new ODataClient({ ...options, onTime, version: 'v2', headers: { 'odata-no-codedescs': 'true' } })
     this.#credential = options.credential
     this.#now = options.now
   }
 
   get server(): string {
     return this.#odata.naming.server
+  }
+
+  /** A moment of the hub's clock by the one of the service, whose times are compared with it. */
+  timeOf(at: number): number {
+    return at + this.#aheadMs
   }
 
   /** The service stands and knows the credential. */

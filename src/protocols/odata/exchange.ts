@@ -27,6 +27,8 @@ export interface ExchangeOptions {
   readonly credential: string
   readonly timeoutMs: number
   readonly now: () => number
+  /** Told the time of the service (milliseconds) with each answer that names it. */
+  readonly onTime?: ((at: number) => void) | undefined
   /** How an answer that is no success is told; a service with codes of its own has words of its own. */
   readonly failureOf?: ((answer: ODataAnswer, context: FailureContext) => HubError) | undefined
   /** False: cookies are thrown away. A cookie that binds to one server of many keeps its limits for the caller alone. */
@@ -168,6 +170,8 @@ export class ODataExchange {
       const isOwn = headers['x-csrf-token'] === fetchWord || headers['cookie'] === session.cookie
       if (this.#options.keepsCookies !== false && isOwn) session.keep(response.headers['set-cookie'])
       const answer = { status: response.statusCode, headers: plainHeaders(response.headers) }
+      const at = Date.parse(answer.headers['date'] ?? '')
+      if (!Number.isNaN(at)) this.#options.onTime?.(at)
       return { answer, body: this.#limited(response.body, request, timeout) }
     } catch (thrown) {
       throw this.#lost(thrown, request, timeout)

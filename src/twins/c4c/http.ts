@@ -91,6 +91,7 @@ async function respond(
   const bytes = Buffer.from(reply.body)
   response.writeHead(reply.status, {
     ...reply.headers,
+    date: new Date(parts.clock.now()).toUTCString(),
     ...(reply.status !== 204 && { 'content-length': bytes.length }),
   })
   if (strike(faults.truncate)) response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy())
