@@ -286,6 +286,15 @@ test('ids of EWS are exchanged for those of Graph, where it tells them', async (
   await expect(driver.translateIds?.(scope, ['AAMkEws='], never)).rejects.toMatchObject({ code: 'GRAPH_BUSY' })
 })
 
+test('items of a mailbox that is not there for the moment are not taken as deleted', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('contact')
+  const { id } = await create(scope, sampleContact)
+  const message = 'Resource could not be discovered.'
+  graph.setFaults({ refuse: { times: 2, status: 404, code: 'ResourceNotFound', message } })
+  await expect(driver.read(scope, [id], never)).rejects.toMatchObject({ code: 'GRAPH_NO_MAILBOX' })
+})
+
 test('whom a failure stops: the account, one mailbox, one item', async () => {
   const { driver, graph, signIn } = world
   const scope = scopeOf('contact')

@@ -82,6 +82,8 @@ test.each<[number, string, Readonly<Record<string, string>>, string]>([
   [403, '{"error":{"code":"Authorization_RequestDenied","message":"no"}}', {}, 'GRAPH_PERMISSION_MISSING'],
   [403, '{"error":{"code":"ErrorAccessDenied","message":"no"}}', {}, 'GRAPH_OUT_OF_SCOPE'],
   [404, '{"error":{"code":"MailboxNotEnabledForRESTAPI","message":"on premise"}}', {}, 'GRAPH_NO_MAILBOX'],
+  [404, '{"error":{"code":"ResourceNotFound","message":"Resource could not be discovered."}}', {}, 'GRAPH_NO_MAILBOX'],
+  [404, '{"error":{"code":"ErrorItemNotFound","message":"not in the store"}}', {}, 'GRAPH_GONE'],
   [410, '{"error":{"code":"resyncRequired","message":"again"}}', {}, 'GRAPH_DELTA_LOST'],
   [400, '{"error":{"code":"SyncStateInvalid","message":"again"}}', {}, 'GRAPH_DELTA_LOST'],
   [429, '', { 'retry-after': 'soon' }, 'GRAPH_BUSY'],

@@ -47,7 +47,7 @@ export function refusalOf(answer: GraphAnswer, { credential, path, now }: Contex
         return graphErrors.SUBSCRIPTION_LIMIT(fields)
       return outOfScopeCodes.has(code) ? graphErrors.OUT_OF_SCOPE(fields) : graphErrors.PERMISSION_MISSING(fields)
     case 404:
-      return isUser(path) ? graphErrors.NO_MAILBOX(fields) : graphErrors.GONE(fields)
+      return isUser(path) || isOfMailbox(path, code, text) ? graphErrors.NO_MAILBOX(fields) : graphErrors.GONE(fields)
     case 409:
       return graphErrors.DUPLICATE(fields)
     case 412:
@@ -85,6 +85,15 @@ const outOfScopeCodes: ReadonlySet<string> = new Set([
 /** True where the path names a user and nothing below. */
 function isUser(path: string): boolean {
   return /^users\/[^/]+$/.test(path)
+}
+
+/**
+ * True where what is missing is the mailbox or its user, not the item below: to take items for deleted because a licence
+ * is gone, or because Exchange cannot be found for an hour, would delete them on the other side.
+ */
+function isOfMailbox(path: string, code: string, text: string): boolean {
+  if (!path.startsWith('users/')) return false
+  return code === 'Request_ResourceNotFound' || (code === 'ResourceNotFound' && /could not be discovered/i.test(text))
 }
 
 /** Code and text out of the error document; the innermost code says most where Graph nests them. */
