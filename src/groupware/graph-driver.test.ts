@@ -286,6 +286,20 @@ test('ids of EWS are exchanged for those of Graph, where it tells them', async (
   await expect(driver.translateIds?.(scope, ['AAMkEws='], never)).rejects.toMatchObject({ code: 'GRAPH_BUSY' })
 })
 
+test('a folder that was deleted is looked for anew, by its name', async () => {
+  const { driver, graph } = world
+  const mailbox = graph.mailbox('ada@contoso.com')
+  const folder = mailbox.addFolder('CRM', 'message')
+  const scope = scopeOf('mail', { folders: ['CRM'] })
+  const first = await driver.changes(scope, undefined, never)
+  mailbox.folders.delete(folder.id)
+  const token = first === 'token-lost' ? undefined : first.token
+  expect(await driver.changes(scope, token, never)).toBe('token-lost')
+  await expect(driver.changes(scope, undefined, never)).rejects.toMatchObject({ code: 'GRAPH_GONE' })
+  mailbox.addFolder('CRM', 'message')
+  expect(await driver.changes(scope, undefined, never)).toMatchObject({ changes: [], hasMore: false })
+})
+
 test('items of a mailbox that is not there for the moment are not taken as deleted', async () => {
   const { driver, graph } = world
   const scope = scopeOf('contact')

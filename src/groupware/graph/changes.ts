@@ -56,8 +56,13 @@ export class DeltaReader {
         ? await this.#calendar(scope, state, signal)
         : await this.#folders(scope, state, signal)
     } catch (thrown) {
-      if (thrown instanceof HubError && thrown.code === graphErrors.DELTA_LOST.code) return 'token-lost'
-      throw thrown
+      const code = thrown instanceof HubError ? thrown.code : ''
+      if (code === graphErrors.DELTA_LOST.code) return 'token-lost'
+      if (code !== graphErrors.GONE.code) throw thrown
+      // A folder that is not there any more: perhaps there is another one of its name.
+      this.#places.forget(scope.mailbox)
+      if (Object.keys(state.links).length === 0) throw thrown
+      return 'token-lost'
     }
   }
 

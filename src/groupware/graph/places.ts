@@ -42,6 +42,13 @@ export class Places {
     return usualFolders.map(name => placeOrThrow(usual.get(name), mailbox, name))
   }
 
+  /** Folders may have been deleted and made anew: they are looked for again. */
+  forget(mailbox: string): void {
+    this.#usual.delete(mailbox)
+    this.#bins.delete(mailbox)
+    for (const key of this.#own.keys()) if (key.startsWith(`[${JSON.stringify(mailbox)},`)) this.#own.delete(key)
+  }
+
   /** Id of the folder where deleted mail lies. */
   bin(mailbox: string, signal: AbortSignal): Promise<string> {
     return remembered(this.#bins, mailbox, async () => {
