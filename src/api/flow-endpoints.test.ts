@@ -356,6 +356,17 @@ test('a caller that asks first is told to go on only when its body is wanted', a
   expect(await sendRaw(port, `${head}Content-Length: 5\r\n\r\nhello`)).toMatch(
     /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 202 /,
   )
+  // HTTP/1.0 knows of no answer before the answer.
+  const old = `${head.replace('HTTP/1.1', 'HTTP/1.0')}Content-Length: 5\r\n\r\nhello`
+  expect(await sendRaw(port, old)).toMatch(/^HTTP\/1\.1 202 /)
+})
+
+test('whoever calls with a method that is not taken reads which ones are', async () => {
+  const { url } = await open({ methods: ['GET', 'POST'] })
+  for (const method of ['HEAD', 'OPTIONS', 'DELETE']) {
+    const { status, headers } = await fetch(`${url}/orders`, { method })
+    expect([method, status, headers.get('allow')]).toEqual([method, 405, 'GET, POST'])
+  }
 })
 
 test('a caller that leaves aborts the signal, and half a body is no body', async () => {

@@ -85,7 +85,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       // Secrets and tokens go to and fro there, so nobody on the way may read along.
       if (!url.startsWith(`${prefix}/`) && !options.isBehindTls) refusePlainHttp(incoming)
       if (mounted.some(handle => handle(incoming, response))) return
-      const route = findRoute(incoming)
+      const route = findRoute(incoming, response)
       if (answerOrigin(incoming, response, route)) return
       const admitted = admit(incoming, response, route)
       const caller = admitted instanceof Promise ? await admitted : admitted
@@ -107,13 +107,16 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     }
   }
 
-  function findRoute(incoming: IncomingMessage): HttpRoute {
+  function findRoute(incoming: IncomingMessage, response: ServerResponse): HttpRoute {
     const path = pathOf(incoming.url ?? '')
     const route = path.startsWith(`${prefix}/`) ? routes.find(path.slice(prefix.length)) : undefined
     if (!route) throw flowEndpointErrors.PATH_UNKNOWN({ path })
     const method = incoming.method ?? ''
     if (route.methods.includes(method) || (route.cors && isPreflight(incoming))) return route
-    throw flowEndpointErrors.METHOD_REFUSED({ path, method, methods: route.methods.join(', ') })
+    const methods = route.methods.join(', ')
+    // RFC 9110 section 15.5.6; of an answer to HEAD there is nothing else to read.
+    response.setHeader('allow', methods)
+    throw flowEndpointErrors.METHOD_REFUSED({ path, method, methods })
   }
 
   /** Throws the refusal; what the answer says of it beside its body stands in the headers of the response by then. */

@@ -12,7 +12,8 @@ export async function* readIncoming(
   response: ServerResponse,
   bytesMax: number,
 ): AsyncGenerator<Uint8Array> {
-  if (incoming.headers.expect !== undefined) response.writeContinue()
+  // RFC 9110 section 10.1.1: whoever speaks HTTP/1.0 would take it for the answer.
+  if (incoming.headers.expect !== undefined && incoming.httpVersion !== '1.0') response.writeContinue()
   const stream = new IncomingReader(incoming)
   let bytes = 0
   try {
