@@ -98,6 +98,11 @@ test('attributes of elements, which proxies of other systems may have, are no fi
 })
 
 describe('no question is', () => {
+  const question = byIdoc('CheckProduct', { Material: '1' })
+  const doubled = text(question.body).replace(/<ZE1CRMQUERY.*<\/ZE1CRMQUERY>/s, found => found + found)
+  const twoQuestions = { ...question, body: heldBody(doubled, 'application/xml') }
+  const proxyWith = (xml: string) =>
+    message(`<n0:Q xmlns:n0="urn:x">${xml}</n0:Q>`, 'application/xml', { interface: 'CheckProduct_Out' })
   const faultOf = async (given: Message) => (await readQuestion(given, context)).attributes['crmFault']
   test.each<[string, Message, RegExp]>([
     ['a method that is not there', byIdoc('EraseProduct', {}), /no method "EraseProduct"/],
@@ -113,6 +118,22 @@ describe('no question is', () => {
     ],
     ['an IDoc without a method', byIdoc('', {}), /no method ""/],
     ['a field named twice', byIdoc('CheckProduct', { Material: '1' }, [{ NAME: 'Material', VALUE: '2' }]), /twice/],
+    ['two questions in one IDoc', twoQuestions, /about one record, and here are several/],
+    [
+      'two records in one proxy message',
+      proxyWith('<Product><Material>1</Material></Product><Product><Material>2</Material></Product>'),
+      /about one record, and here are several/,
+    ],
+    [
+      'a field named twice in a proxy message',
+      proxyWith('<Product><Material>1</Material><Material>2</Material></Product>'),
+      /"Material" is named twice/,
+    ],
+    [
+      'an address in another encoding than UTF-8, as a query has it when %FC stands for ü',
+      message('', '', { method: 'GET', path: '/crm/users/check', query: { UserName: 'm\uFFFDller@contoso.com' } }),
+      /letters that are no UTF-8/,
+    ],
     ['a field of the prototype', byIdoc('CheckProduct', { Material: '1', toString: 'x' }), /has no field "toString"/],
     ['a key of blanks', byIdoc('CheckProduct', { Material: '  ' }), /needs Material/],
     [

@@ -54,7 +54,7 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
   const bytes = await readBody(message.body, limits.parseBytes, 'reading a question (parseBytes)')
   if (isProxy) {
     const method = String(attributes['interface']).replace(/_Out$/, '')
-    return { method, fields: fieldsOf(method, parseXmlTree(bytes)), reply: 'proxy', control: {} }
+    return { method, ...recordIn(method, parseXmlTree(bytes)), reply: 'proxy', control: {} }
   }
   if (typeof attributes['docnum'] === 'string') return idocQuestion(bytes)
   const path = String(attributes['path'] ?? '').split('?')[0] ?? ''
@@ -67,6 +67,10 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
   }
   const given = attributes['method'] === 'GET' ? groupOf(attributes['query']) : jsonOf(bytes)
   if (!given) return { ...common, fields: new Map(), fault: 'The body is no JSON object in UTF-8.' }
+  // Letters in another encoding than UTF-8 came as this one, and a question about them would find nothing.
+  if (Object.values(given).some(value => attributes['method'] === 'GET' && String(value).includes('\uFFFD'))) {
+    return { ...common, fields: new Map(), fault: 'The address has letters that are no UTF-8.' }
+  }
   const nested = Object.keys(given).find(field => typeof given[field] === 'object' && given[field] !== null)
   const fault = nested === undefined ? {} : { fault: `The field "${nested.slice(0, 60)}" is neither text nor number.` }
   return { ...common, ...fault, fields: new Map(Object.entries(given).map(([field, value]) => [field, textOf(value)])) }
@@ -75,7 +79,7 @@ async function questionOf(message: Message, limits: Limits): Promise<Question> {
 /** ZCRMQUERY01: the method, and a segment for each field. */
 function idocQuestion(bytes: Uint8Array): Question {
   const [idoc] = parseIdocs(bytes)
-  const asked = idoc?.data.children.find(({ name }) => name === 'ZE1CRMQUERY')
+  const [asked, ...others] = idoc?.data.children.filter(({ name }) => name === 'ZE1CRMQUERY') ?? []
   const pairs = (asked?.children ?? []).map(
     ({ fields: pair }) => [pair.get('NAME') ?? '', pair.get('VALUE') ?? ''] as const,
   )
@@ -84,19 +88,33 @@ function idocQuestion(bytes: Uint8Array): Question {
   const type = idoc?.control.get('IDOCTYP') ?? 'no IDoc'
   const fault = !asked
     ? { fault: `Questions are IDocs of the type ${questionIdoc.type} with a segment ZE1CRMQUERY, and this is ${type}.` }
-    : fields.size < pairs.length
-      ? { fault: 'A field is named twice.' }
-      : {}
+    : others.length > 0
+      ? { fault: oneRecord }
+      : fields.size < pairs.length
+        ? { fault: 'A field is named twice.' }
+        : {}
   return { method, fields, reply: 'idoc', control: Object.fromEntries(idoc?.control ?? []), ...fault }
 }
 
-/** The fields of the record below the root of the document. */
-function fieldsOf(method: string, root: XmlNode): ReadonlyMap<string, string> {
-  if (!isMethod(method)) return new Map()
+/** The answer has room for one: what is asked beside it would be lost without a word. */
+const oneRecord = 'A call is about one record, and here are several.'
+
+/** The record below the root of the document, with each field once. */
+function recordIn(method: string, root: XmlNode): Pick<Question, 'fields' | 'fault'> {
+  if (!isMethod(method)) return { fields: new Map() }
   const { path }: RecordKind = records[methods[method].record]
   let at: XmlNode | undefined = root
-  for (const name of path) at = at?.children.find(child => child.name === name)
-  return new Map([...(at?.fields ?? [])].filter(([name]) => !name.includes('@')))
+  for (const name of path) {
+    const [first, ...others]: readonly XmlNode[] = at?.children.filter(child => child.name === name) ?? []
+    if (others.length > 0) return { fields: new Map(), fault: oneRecord }
+    at = first
+  }
+  const fields = new Map([...(at?.fields ?? [])].filter(([name]) => !name.includes('@')))
+  const more = at?.children[0]?.name.slice(0, 60)
+  return {
+    fields,
+    ...(more !== undefined && { fault: `The field "${more}" is named twice, or has fields of its own.` }),
+  }
 }
 
 function faultOf(method: string, fields: ReadonlyMap<string, string>): string {
