@@ -36,6 +36,13 @@ test.each([
   expect(formatDecimal(parse(text))).toBe(expected)
 })
 
+test('a long run of blanks costs no time', () => {
+  const started = performance.now()
+  expect(parseDecimal(`1${' '.repeat(200_000)}x`)).toBeUndefined()
+  expect(parseDecimal(`${' '.repeat(200_000)}x`)).toBeUndefined()
+  expect(performance.now() - started).toBeLessThan(1_000)
+})
+
 test.each(['', ' ', '-', '.', '1,5', '1E3', '0x10', '--1', '-1-', '1 2', 'NaN', '9'.repeat(61)])(
   '%j is no number',
   text => {

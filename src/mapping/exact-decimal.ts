@@ -9,7 +9,8 @@ const digitsMax = 60
 
 /** SAP writes `12.50`, `12.50-`, ` 1234.000 `, `1E3` never. Undefined for anything that is no such number. */
 export function parseDecimal(value: string): Decimal | undefined {
-  const match = /^\s*([+-]?)(\d*)(?:\.(\d*))?(-?)\s*$/.exec(value)
+  // Blanks go first: a pattern for them at both ends would try each split of a long run of them.
+  const match = /^([+-]?)(\d*)(?:\.(\d*))?(-?)$/.exec(value.trim())
   if (!match) return undefined
   const [, sign = '', whole = '', fraction = '', trailing = ''] = match
   if (whole.length + fraction.length === 0 || whole.length + fraction.length > digitsMax) return undefined
