@@ -12,7 +12,8 @@ export function cleanText(text: string): string {
 /** Text of one line, no longer than the property that holds it. */
 export function lineOf(text: string, lettersMax: number): string {
   const line = cleanText(text)
-    .replace(/\s*\n\s*/g, ' ')
+    // No blanks stand before a line end any more, and a pattern for them would try each place in a long run.
+    .replace(/\n\s*/g, ' ')
     .replaceAll('\t', ' ')
     .trim()
   return cutText(line, lettersMax).trimEnd()

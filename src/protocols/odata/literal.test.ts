@@ -190,3 +190,9 @@ test('half of a character has no place in an address, whoever names its type', (
   }
   expect(formatUntyped('v4', '\ud83d\ude00', 'name')).toBe("'😀'")
 })
+
+test('a text of many digits that is no number costs no time', () => {
+  const started = performance.now()
+  expect(() => asEdmValue('Edm.Double', `${'0'.repeat(100_000)}x`, 'P')).toThrow(/P/)
+  expect(performance.now() - started).toBeLessThan(1_000)
+})

@@ -35,7 +35,7 @@ export function asEdmValue(type: EdmType, value: Json, name: string): Json {
   }
   if (type === 'Edm.Double' || type === 'Edm.Single') {
     if (/^(NaN|-?INF)$/.test(text)) return text
-    if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw unfit(`${shown(value)} is no number`)
+    if (!/^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw unfit(`${shown(value)} is no number`)
     if (!Number.isFinite(Number(text))) throw unfit(`${shown(value)} is out of range`)
     return Number(text)
   }
