@@ -1,6 +1,6 @@
 import type { AccessToken } from '../kernel/credential.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
-import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
+import { type Clock, MINUTE, SECOND, steadyClock } from '../kernel/time.ts'
 
 export interface FetchedToken {
   readonly value: string
@@ -41,6 +41,8 @@ const failedPauseMs = SECOND
  * it; no token is handed out in the last tenth (at most 30 s) of its life.
  */
 export function makeTokenCache({ clock, random, fetchToken, onBackgroundFailure }: TokenCacheOptions): TokenCache {
+  // Nobody must wait for as long as the clock of the machine is set back.
+  const steady = steadyClock(clock)
   let held: Held | undefined
   let flight: Promise<Held> | undefined
   let failure: { readonly error: HubError; readonly until: number } | undefined
@@ -53,7 +55,7 @@ export function makeTokenCache({ clock, random, fetchToken, onBackgroundFailure 
   }
 
   async function fetchAndHold(): Promise<Held> {
-    if (failure && clock.now() < failure.until) throw failure.error
+    if (failure && steady.now() < failure.until) throw failure.error
     try {
       held = plan(await fetchToken(), random())
       failure = undefined
@@ -61,7 +63,7 @@ export function makeTokenCache({ clock, random, fetchToken, onBackgroundFailure 
     } catch (thrown) {
       const error = asHubError(thrown)
       const pauseMs = error.retry === 'soon' ? failedPauseMs : refusedPauseMs
-      failure = { error, until: clock.now() + pauseMs }
+      failure = { error, until: steady.now() + pauseMs }
       throw error
     }
   }
@@ -72,7 +74,7 @@ export function makeTokenCache({ clock, random, fetchToken, onBackgroundFailure 
       if (refused !== undefined && held?.value === refused) held = undefined
       const now = clock.now()
       if (!held || now >= held.unusableAt) return renew()
-      if (now >= held.renewAt && !(failure && now < failure.until)) renew().catch(onBackgroundFailure)
+      if (now >= held.renewAt && !(failure && steady.now() < failure.until)) renew().catch(onBackgroundFailure)
       return held
     },
     current: () => (held && clock.now() < held.expiresAt ? held : undefined),

@@ -44,6 +44,19 @@ test('it begins with a few, and lets one more through for each round that goes w
   expect(it.gate.running).toBe(52)
 })
 
+test('a machine whose clock is set back by an hour waits no longer than Retry-After says', async () => {
+  const it = world({ requests: 12 })
+  await it.ask(30)
+  for (const turn of it.turns) turn.turnedAway(17 * SECOND)
+  it.clock.set(it.clock.now() - HOUR)
+  await it.advance(17 * SECOND)
+  expect(it.turns).toHaveLength(12)
+  for (const turn of it.turns) turn.end()
+  await it.advance(6 * MINUTE)
+  expect(it.refused).toEqual([])
+  expect(it.turns.length).toBeGreaterThan(12)
+})
+
 test('after a 429 half as many go, and none before Retry-After is over', async () => {
   const it = world()
   await it.ask(30)

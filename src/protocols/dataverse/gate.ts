@@ -1,4 +1,4 @@
-import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type Clock, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import { dataverseErrors } from './errors.ts'
 
 /**
@@ -17,7 +17,7 @@ interface GateWish {
 
 export interface GateOptions extends GateWish {
   readonly server: string
-  readonly clock: Pick<Clock, 'now' | 'after'>
+  readonly clock: Clock
 }
 
 /** A request that may go; whoever has it says how it ended, exactly once. */
@@ -52,6 +52,8 @@ const sliceMs = SECOND
  */
 export class Gate {
   readonly #options: GateOptions
+  /** Nobody must wait for as long as the clock of the machine is set back. */
+  readonly #clock: Clock
   #most = { concurrent: gateLimits.concurrent as number, requests: gateLimits.requests as number }
   readonly #waiting = new Set<Waiter>()
   readonly #sent = new Map<number, number>()
@@ -68,6 +70,7 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options
+    this.#clock = steadyClock(options.clock)
     this.allow([options])
     this.#limit = Math.min(startConcurrent, this.#most.concurrent)
   }
@@ -101,7 +104,8 @@ export class Gate {
    * DATAVERSE_INTERRUPTED when the signal aborts.
    */
   enter(signal: AbortSignal, until: number): Promise<Turn> {
-    const { server, clock } = this.#options
+    const { server } = this.#options
+    const patienceMs = Math.max(0, until - this.#options.clock.now())
     return new Promise((resolve, reject) => {
       let cancelTimer = () => {}
       const interrupted = () => {
@@ -115,7 +119,7 @@ export class Gate {
         act()
       }
       const waiter: Waiter = {
-        until,
+        until: this.#clock.now() + patienceMs,
         go: turn => settle(() => resolve(turn)),
         giveUp: waitMs => {
           const text = `no turn for this request within the next ${Math.ceil(waitMs / SECOND)} s`
@@ -129,16 +133,15 @@ export class Gate {
       this.#waiting.add(waiter)
       this.#admit()
       if (!this.#waiting.has(waiter)) return
-      cancelTimer = clock.after(Math.max(0, until - clock.now()), () => {
+      cancelTimer = this.#clock.after(patienceMs, () => {
         if (this.#waiting.delete(waiter)) waiter.giveUp(firstWaitMs)
       })
     })
   }
 
   #admit(): void {
-    const { clock } = this.#options
     for (const waiter of this.#waiting) {
-      const now = clock.now()
+      const now = this.#clock.now()
       const readyAt = Math.max(this.#pausedUntil, this.#budgetFreeAt(now))
       if (readyAt > now) {
         this.#giveUpBefore(readyAt, now)
@@ -164,7 +167,7 @@ export class Gate {
 
   #lookAgainAt(readyAt: number, now: number): void {
     this.#cancelTimer()
-    if (this.#waiting.size > 0) this.#cancelTimer = this.#options.clock.after(readyAt - now, () => this.#admit())
+    if (this.#waiting.size > 0) this.#cancelTimer = this.#clock.after(readyAt - now, () => this.#admit())
   }
 
   #turn(number: number): Turn {
@@ -180,7 +183,7 @@ export class Gate {
     return {
       end: () => leave(() => this.#speedUp(number)),
       turnedAway: retryAfterMs => {
-        const now = this.#options.clock.now()
+        const now = this.#clock.now()
         leave(() => this.#slowDown(number, now, retryAfterMs))
         return Math.max(0, this.#pausedUntil - now)
       },
