@@ -53,7 +53,7 @@ export const storeErrors = defineErrors('STORE', {
     side: 'hub',
     retry: 'soon',
     means: 'The disk of the store is full or cannot be written: {text}',
-    next: 'Free space on the disk of the data folder; nothing is accepted meanwhile and nothing is lost.',
+    next: 'Free space on the disk of the data folder, and let the user that the hub runs as own the folder and all in it; nothing is accepted meanwhile and nothing is lost.',
   },
   NOT_DURABLE: {
     side: 'hub',

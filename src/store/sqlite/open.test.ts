@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -70,6 +70,13 @@ test('after close writes are refused, and what was asked for before is durable',
   await expect(accept(store)).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   await expect(claim(store)).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   expect((await claimOne(await open())).id).toBe(id)
+})
+
+test('nobody but its owner reads the database, also in a folder that others may look into', async () => {
+  mkdirSync(folder, { mode: 0o755 })
+  await accept(await open())
+  const modes = ['isthmus.db', 'isthmus.db-wal'].map(name => statSync(join(folder, name)).mode & 0o777)
+  expect(modes).toEqual([0o600, 0o600])
 })
 
 test('a database of a newer program is refused and left as it is', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
@@ -79,6 +79,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
+  // SQLite would let everybody read a new one, and its log has the rights of the database.
+  writeFileSync(file, '', { flag: 'a', mode: 0o600 })
   const database = new DatabaseSync(file)
   // Pages of 8 KiB hold several small messages each, which halves what a commit writes. NORMAL: SQLite flushes its log
   // before a checkpoint, and the committer flushes it before anybody is told (wal-flusher.ts), which makes FULL of it.
