@@ -94,6 +94,26 @@ test('a database of a newer program is refused and left as it is', async () => {
   await accept(await open())
 })
 
+test.each([
+  ['gone', () => rmSync(join(folder, 'isthmus.db'))],
+  ['empty', () => writeFileSync(join(folder, 'isthmus.db'), '')],
+])('a database that is %s is not begun anew over bodies, which nobody would need any more then', async (_, lose) => {
+  const store = await open()
+  const large = { bytes: 9000, type: 'text/plain', sha256: undefined, inline: Buffer.alloc(9000, 'x') }
+  await accept(store, { body: large })
+  await store.close()
+  const kept = join(root, 'kept.db')
+  cpSync(join(folder, 'isthmus.db'), kept)
+  lose()
+  await expect(openSqliteStore({ folder })).rejects.toMatchObject({
+    code: 'STORE_DAMAGED',
+    message: expect.stringContaining('isthmus.db is empty or gone'),
+  })
+  cpSync(kept, join(folder, 'isthmus.db'))
+  const [claimed] = await claim(await open())
+  expect(claimed?.body.inline).toHaveLength(9000)
+})
+
 test('a file that is no database is named as damaged', async () => {
   await (await open()).close()
   const file = join(folder, 'isthmus.db')

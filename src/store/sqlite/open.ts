@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
@@ -59,6 +59,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   try {
     mkdirSync(join(folder, 'bodies'), { recursive: true, mode: 0o700 })
     undo.push(lockFolder(folder))
+    refuseOrphanedBodies(folder)
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
     migrate(database)
@@ -76,6 +77,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     for (const step of undo.toReversed()) step()
     throw asStoreError(thrown)
   }
+}
+
+/** A new database would need none of the bodies that are there, and the next `collect` would take them all. */
+function refuseOrphanedBodies(folder: string): void {
+  const file = join(folder, databaseFile)
+  const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (bytes > 0) return
+  const hasBodies = readdirSync(join(folder, 'bodies'), { recursive: true, withFileTypes: true }).some(each =>
+    each.isFile(),
+  )
+  if (hasBodies) throw storeErrors.DAMAGED({ text: `${file} is empty or gone, and the folder bodies is not empty` })
 }
 
 function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
