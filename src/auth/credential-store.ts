@@ -117,9 +117,10 @@ export class CredentialStore {
 
   /**
    * Seals everything anew with the active master key and lets the older ones go; `resealOthers` does so for the records
-   * of other areas. Returns how many records.
+   * of other areas. Returns how many records. Throws VAULT_KEY_NOT_LOADED.
    */
   async rotateMasterKey(resealOthers: () => Promise<number>): Promise<number> {
+    await this.#vault.refuseUnlessNewest()
     let count = await resealOthers()
     for (const credential of await this.list()) {
       const { name, revision, changedAt } = credential

@@ -32,6 +32,13 @@ export const vaultErrors = defineErrors('VAULT', {
     means: 'There is no key file {file}.',
     next: 'Name the file master.key in the data folder of the hub; where ISTHMUS_MASTER_KEY is used, put a key in front there.',
   },
+  KEY_NOT_LOADED: {
+    side: 'caller',
+    retry: 'after-change',
+    means:
+      'Master key {id} stands in front in {file}, and the hub, which has run since before that, does not know it yet.',
+    next: 'Start the hub anew, then run isthmus vault rotate; take no key out of the file before.',
+  },
   UNREADABLE: {
     side: 'hub',
     retry: 'after-change',

@@ -27,6 +27,8 @@ export interface Vault {
   seal(secret: string, place: SecretPlace): Sealed
   /** Throws VAULT_UNREADABLE for anything that was not sealed at this very place. */
   open(sealed: Sealed, place: SecretPlace): string
+  /** Throws VAULT_KEY_NOT_LOADED when a new key stands in front since the hub began; call it before all is sealed anew. */
+  refuseUnlessNewest(): Promise<void>
   /** Forgets every master key but the active one; call it once every secret was sealed anew. */
   retireOldKeys(): Promise<void>
 }
@@ -83,6 +85,10 @@ async function openOnce({ records, keyFile, masterKey }: VaultOptions): Promise<
   return {
     seal: (secret, place) => seal(ring.active, secret, place),
     open: (sealed, place) => open(ring, sealed, place),
+    async refuseUnlessNewest() {
+      const { active } = (await loadKeyRing(keyFile, masterKey)) ?? ring
+      if (active.check !== ring.active.check) throw vaultErrors.KEY_NOT_LOADED({ id: active.id, file: keyFile })
+    },
     async retireOldKeys() {
       await records.write(checkArea, checkId, { v: 1, checks: { [ring.active.id]: ring.active.check } })
     },

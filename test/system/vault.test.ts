@@ -63,6 +63,8 @@ test('a new master key takes over: everything opens with it alone, and the old o
   expect(await isthmus('vault', 'new-key')).toMatchObject({ code: 0, output: expect.stringContaining('in front of 1') })
   expect(readFileSync(keyFile, 'utf8').endsWith(`\n${before}`)).toBe(true)
   expect(statSync(keyFile).mode & 0o777).toBe(0o600)
+  // Who believed that all is sealed anew would take the old key out of the file, and lose everything with the next start.
+  expect((await isthmus('vault', 'rotate')).output).toContain('VAULT_KEY_NOT_LOADED')
   const second = await start()
   expect(await isthmus('vault', 'rotate')).toMatchObject({
     code: 0,
