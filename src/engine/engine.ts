@@ -187,7 +187,7 @@ export function createEngine(options: EngineOptions): Engine {
       state: end.state,
       summary,
       error: end.error,
-      tookMs: at - claimed.acceptedAt,
+      tookMs: Math.max(0, at - claimed.acceptedAt),
       isProbe: claimed.isProbe,
     })
   }

@@ -152,7 +152,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
       state: 'skipped',
       summary: reason,
       error: undefined,
-      tookMs: now - detail.acceptedAt,
+      tookMs: Math.max(0, now - detail.acceptedAt),
       isProbe: detail.isProbe,
     })
     options.poke()
