@@ -9,6 +9,12 @@ export function flowFiles(path: string, isUsual: boolean): readonly string[] {
     .map(({ file }) => file)
 }
 
+/** The flow documents of a folder; whatever else the path leads to as it is. */
+export function flowDocuments(path: string): readonly string[] {
+  const found = flowFiles(path, true)
+  return found.length > 0 ? found : [path]
+}
+
 /** Flow documents in a folder of flows that are called otherwise: they do not run. */
 export function strayDocuments(path: string, isUsual: boolean): readonly string[] {
   return filesIn(path, isUsual)

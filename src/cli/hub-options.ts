@@ -86,12 +86,6 @@ export function readStage(configFile: string | undefined, io: CliIo): string {
   return readConfig(configFile, io).config.stage
 }
 
-/** The flow documents of a folder; whatever else the path leads to as it is. */
-export function flowDocuments(path: string): readonly string[] {
-  const found = existsSync(path) ? filesIn(path, true).filter(({ counts }) => counts) : []
-  return found.length > 0 ? found.map(({ file }) => file) : [path]
-}
-
 /** The configuration with the folder that its paths are relative to. */
 function readConfig(
   configFile: string | undefined,

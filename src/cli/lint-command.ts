@@ -6,7 +6,8 @@ import { loadFlow } from '../flow/load-flow.ts'
 import { formatProblems, type Problem } from '../flow/problem.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
-import { configOption, flowDocuments, readDeclarations, readStage } from './hub-options.ts'
+import { flowDocuments } from './flow-files.ts'
+import { configOption, readDeclarations, readStage } from './hub-options.ts'
 import { printableLines } from './print.ts'
 
 /** lint, schema: they need no hub */
