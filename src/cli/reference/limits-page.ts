@@ -105,6 +105,7 @@ const ofXml: { readonly [K in keyof typeof xmlLimits]: string } = {
 
 const ofProxies: { readonly [K in keyof (typeof xiLimits & typeof multipartLimits & typeof soapLimits)]: string } = {
   envelopeBytes: 'The envelope of an XI message, without payloads.',
+  earlyBytes: 'Payloads that stand before the envelope of an XI message.',
   payloads: 'Payloads that the manifest of an XI message names.',
   textLetters: 'Letters of one name, id or text in the header of an XI message.',
   headerLength: 'Letters of a SOAP envelope before its payload begins.',

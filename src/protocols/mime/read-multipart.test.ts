@@ -84,7 +84,12 @@ describe('refused is', () => {
     ['an end in a header', '--b\r\nContent-ID: 1', 'MULTIPART_BROKEN'],
     [
       'an encoding that is not read',
-      '--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=41\r\n--b--',
+      '--b\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n=41\r\n--b--',
+      'MULTIPART_BROKEN',
+    ],
+    [
+      'quoted-printable that is none',
+      '--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\na=4x\r\n--b--',
       'MULTIPART_BROKEN',
     ],
     ['a preamble without end', `${'x'.repeat(70_000)}\r\n--b\r\n\r\none\r\n--b--`, 'MULTIPART_BROKEN'],
@@ -144,6 +149,33 @@ test('base64 is decoded across chunks', async () => {
   const lines = bytes.toString('base64').replace(/.{1,76}/g, '$&\r\n')
   const content = `--b\r\nContent-Transfer-Encoding: BASE64\r\n\r\n${lines}--b--`
   for (const size of [1, 7, 1000]) expect((await readAll(content, 'b', size))[0]?.[1]).toBe(bytes.toString('latin1'))
+})
+
+test('quoted-printable is decoded across chunks', async () => {
+  const content = [
+    '--b',
+    'Content-Transfer-Encoding: Quoted-Printable',
+    '',
+    '<a b=3D"=C3=BC">=',
+    'one =',
+    ' line</a> \t',
+    '',
+    'a=20',
+    '=e4=   ',
+    '--b--',
+  ].join('\r\n')
+  for (const size of [1, 2, 3, 7, 1000]) {
+    expect((await readAll(content, 'b', size))[0]?.[1]).toBe('<a b="Ã¼">one  line</a>\r\n\r\na \r\nä')
+  }
+})
+
+test('quoted-printable in one line of megabytes, or with as many blanks, is decoded as quickly', async () => {
+  for (const inside of ['=41b'.repeat(500_000), `${' '.repeat(2_000_000)}x`]) {
+    const content = `--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n${inside}\r\n--b--`
+    const [part] = await readAll(content, 'b', 65_537)
+    // Without a comparison of megabytes, should it fail.
+    expect(part?.[1] === inside.replaceAll('=41', 'A')).toBe(true)
+  }
 })
 
 test.each([

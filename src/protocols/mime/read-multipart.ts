@@ -195,6 +195,7 @@ export function decodeTransfer(part: MimePart): AsyncIterable<Uint8Array> {
   const encoding = part.headers['content-transfer-encoding']?.trim().toLowerCase() ?? ''
   if (encoding === '' || encoding === '7bit' || encoding === '8bit' || encoding === 'binary') return part.body
   if (encoding === 'base64') return decodeBase64(part.body)
+  if (encoding === 'quoted-printable') return decodeQuotedPrintable(part.body)
   throw multipartErrors.BROKEN({ text: `a part is encoded as ${encoding.slice(0, 40)}, which is not read` })
 }
 
@@ -210,4 +211,40 @@ async function* decodeBase64(body: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     waiting = waiting.slice(whole)
   }
   if (waiting !== '') yield Buffer.from(waiting, 'base64')
+}
+
+/** Senders should break lines after 76 letters; some write a whole document in one, which is not held whole here. */
+const quotedLineLetters = 64 * KiB
+
+async function* decodeQuotedPrintable(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let waiting = ''
+  for await (const chunk of body) {
+    waiting += Buffer.from(chunk).toString('latin1')
+    const lines = waiting.split('\n')
+    waiting = lines.pop() ?? ''
+    if (lines.length > 0) yield unquote(lines.map(line => wholeLine(line, '\n')).join(''))
+    if (waiting.length <= quotedLineLetters) continue
+    // What begins with a sign of equality may go on in the next chunk.
+    const signAt = waiting.indexOf('=', waiting.length - 2)
+    const end = signAt < 0 ? waiting.length : signAt
+    yield unquote(waiting.slice(0, end))
+    waiting = waiting.slice(end)
+  }
+  yield unquote(wholeLine(waiting, ''))
+}
+
+/** RFC 2045 section 6.7: blanks at the end of a line are not meant, and a sign of equality there joins it with the next. */
+function wholeLine(line: string, lineEnd: string): string {
+  const isCrLf = line.endsWith('\r')
+  let length = line.length - (isCrLf ? 1 : 0)
+  while (line[length - 1] === ' ' || line[length - 1] === '\t') length -= 1
+  return line[length - 1] === '=' ? line.slice(0, length - 1) : line.slice(0, length) + (isCrLf ? '\r' : '') + lineEnd
+}
+
+function unquote(text: string): Buffer {
+  const decoded = text.replace(/=([0-9A-Fa-f]{2})?/g, (_, hex: string | undefined) => {
+    if (hex === undefined) throw multipartErrors.BROKEN({ text: 'a part says quoted-printable and holds a bare "="' })
+    return String.fromCharCode(Number.parseInt(hex, 16))
+  })
+  return Buffer.from(decoded, 'latin1')
 }

@@ -1,5 +1,5 @@
 import { parseContentType } from '../mime/content-type.ts'
-import { MultipartReader } from '../mime/read-multipart.ts'
+import { decodeTransfer, MultipartReader } from '../mime/read-multipart.ts'
 import { createXmlCopy } from '../xml/copy-xml.ts'
 import { decodeXml } from '../xml/decode-xml.ts'
 import {
@@ -44,7 +44,7 @@ async function openMultipart(source: AsyncIterable<Uint8Array>, boundary: string
   const root = await reader.next()
   if (!root) throw soapMessageErrors.SHAPE({ text: 'it has no parts' })
   const { parameters } = parseContentType(root.headers['content-type'] ?? '')
-  return openEnvelope(root.body, parameters.get('charset'), async () => {
+  return openEnvelope(decodeTransfer(root), parameters.get('charset'), async () => {
     if (await reader.next()) throw soapMessageErrors.SHAPE({ text: 'it brings attachments, which are not taken' })
   })
 }

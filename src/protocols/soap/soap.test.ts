@@ -96,6 +96,11 @@ describe('refused is', () => {
     const part = (content: string) => `--b\r\nContent-Type: text/xml\r\n\r\n${content}\r\n`
     const related = 'multipart/related; boundary=b; type="text/xml"'
     expect((await read(`${part(body('<a/>'))}--b--`, related)).document).toBe(`<a xmlns:e="${one}"/>`)
+    const inBase64 = part(Buffer.from(body('<a/>')).toString('base64')).replace(
+      '\r\n\r\n',
+      '\r\nContent-Transfer-Encoding: base64\r\n\r\n',
+    )
+    expect((await read(`${inBase64}--b--`, related)).document).toBe(`<a xmlns:e="${one}"/>`)
     expect(await refusal(`${part(body('<a/>'))}${part('x')}--b--`, related)).toMatch(/attachments/)
     const secured = `<e:Envelope xmlns:e="${two}"><e:Header><s:Security xmlns:s="urn:s" e:mustUnderstand="true"/></e:Header><e:Body/></e:Envelope>`
     const { message } = await read(secured)

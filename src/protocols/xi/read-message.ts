@@ -1,3 +1,4 @@
+import { heldBody } from '../../kernel/body.ts'
 import { parseContentType } from '../mime/content-type.ts'
 import { decodeTransfer, type MimePart, MultipartReader } from '../mime/read-multipart.ts'
 import { xiMessageErrors } from './errors.ts'
@@ -26,8 +27,8 @@ export interface XiMessageReader {
 }
 
 /**
- * Reads an XI message: multipart/related with the envelope as its first part, or the envelope alone. Throws the errors
- * of the areas XIMESSAGE, MULTIPART and XML.
+ * Reads an XI message: multipart/related with the envelope as its first part or the one that `start` names, or the envelope
+ * alone. Throws the errors of the areas XIMESSAGE, MULTIPART and XML.
  */
 export async function openXiMessage(source: AsyncIterable<Uint8Array>, contentType: string): Promise<XiMessageReader> {
   const { type, parameters } = parseContentType(contentType)
@@ -35,18 +36,29 @@ export async function openXiMessage(source: AsyncIterable<Uint8Array>, contentTy
     if (type !== 'text/xml' && type !== 'application/xml' && type !== 'application/soap+xml') {
       throw xiMessageErrors.SHAPE({ text: `its Content-Type is ${type.slice(0, 60) || 'missing'}` })
     }
-    const envelope = readXiEnvelope(await collect(source), parameters.get('charset'))
+    const envelope = readXiEnvelope(await collect(source, 'envelopeBytes'), parameters.get('charset'))
     return withParts(envelope, async () => undefined)
   }
   const reader = new MultipartReader(source, parameters.get('boundary') ?? '')
-  const root = await reader.next()
-  const start = parameters.get('start')
-  if (!root) throw xiMessageErrors.SHAPE({ text: 'it has no parts' })
-  if (start !== undefined && contentId(root) !== '' && bare(start) !== contentId(root)) {
-    throw xiMessageErrors.SHAPE({ text: 'its first part is not the one that start names' })
-  }
+  const early: MimePart[] = []
+  const root = await findRoot(reader, parameters.get('start'), early)
   const charset = parseContentType(root.headers['content-type'] ?? '').parameters.get('charset')
-  return withParts(readXiEnvelope(await collect(decodeTransfer(root)), charset), () => reader.next())
+  const bytes = await collect(decodeTransfer(root), 'envelopeBytes')
+  return withParts(readXiEnvelope(bytes, charset), async () => early.shift() ?? reader.next())
+}
+
+/** The part that `start` names, else the first (RFC 2387 section 3.2); those before it are held in `early`. */
+async function findRoot(reader: MultipartReader, start: string | undefined, early: MimePart[]): Promise<MimePart> {
+  let bytes = 0
+  for (let part = await reader.next(); part; part = await reader.next()) {
+    const id = contentId(part)
+    const isFirst = early.length === 0
+    if (start === undefined || id === bare(start) || (isFirst && id === '')) return part
+    const held = await collect(part.body, 'earlyBytes', bytes)
+    bytes += held.length
+    early.push({ headers: part.headers, body: heldBody(held, '').stream() })
+  }
+  throw xiMessageErrors.SHAPE({ text: start === undefined ? 'it has no parts' : 'no part is the one that start names' })
 }
 
 function withParts(envelope: XiEnvelope, next: () => Promise<MimePart | undefined>): XiMessageReader {
@@ -75,14 +87,16 @@ function bare(id: string): string {
   return id.trim().replace(/^<(.*)>$/, '$1')
 }
 
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function collect(
+  source: AsyncIterable<Uint8Array>,
+  limit: 'envelopeBytes' | 'earlyBytes',
+  bytesBefore = 0,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  let bytes = 0
+  let bytes = bytesBefore
   for await (const chunk of source) {
     bytes += chunk.length
-    if (bytes > xiLimits.envelopeBytes) {
-      throw xiMessageErrors.TOO_LARGE({ limit: 'envelopeBytes', max: xiLimits.envelopeBytes })
-    }
+    if (bytes > xiLimits[limit]) throw xiMessageErrors.TOO_LARGE({ limit, max: xiLimits[limit] })
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

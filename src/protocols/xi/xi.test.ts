@@ -171,6 +171,25 @@ test('errors are read from the header of S/4HANA and from faults of Process Orch
   })
 })
 
+test('the envelope may be a later part, which start names, and parts may be quoted-printable or base64', async () => {
+  const [envelope = '', payload = '', end = ''] = s4Request.split(/(?=--SAP_867dc846_END)/)
+  const quoted = payload.replace('\r\n\r\n', '\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n')
+  const inBase64 = envelope.replace(/\r\n\r\n(.*)\r\n$/s, (_, text: string) => {
+    const lines = Buffer.from(text)
+      .toString('base64')
+      .replace(/.{1,76}/g, '$&\r\n')
+    return `\r\nContent-Transfer-Encoding: base64\r\n\r\n${lines}`
+  })
+  const request = `${quoted.replace('ö', '=C3=B6').replace('ß', '=C3=9F')}${inBase64}${end}`
+  for (const size of [1, 61, 100_000]) {
+    const { header, parts } = await read(request, s4Type, size)
+    expect(header?.messageId).toBe('005056bf38e01eddb58c9b5814a5e450')
+    expect(parts).toMatchObject([{ name: 'MainDocument', content: '<Credit><Größe>1</Größe></Credit>' }])
+  }
+  const large = payload.replace('<Credit>', `<Credit>${' '.repeat(17 << 20)}`)
+  expect(await refusal(read(`${large}${envelope}${end}`, s4Type, 100_000))).toMatch(/^XIMESSAGE_TOO_LARGE .*earlyBytes/)
+})
+
 test('a message may carry an attachment alone', async () => {
   const alone = s4Request.replace('<SAP:Type>Application<', '<SAP:Type>ApplicationAttachment<')
   expect((await read(alone, s4Type)).parts).toMatchObject([{ kind: 'ApplicationAttachment' }])
@@ -194,7 +213,7 @@ describe('refused is', () => {
     ['one cut in a header', s4Request.slice(0, 60), s4Type, /^MULTIPART_BROKEN .*header/],
     ['no boundary', s4Request, 'multipart/related; type="text/xml"', /^MULTIPART_BROKEN/],
     ['another boundary', s4Request, 'multipart/related; boundary=other', /^MULTIPART_BROKEN/],
-    ['another root', s4Request, s4Type.replace('soap-8670', 'soap-1111'), /first part is not the one/],
+    ['another root', s4Request, s4Type.replace('soap-8670', 'soap-1111'), /no part is the one that start names/],
     ['JSON', '{}', 'application/json', /^XIMESSAGE_SHAPE .*application\/json/],
     ['no content', '', 'text/xml', /^XML_MALFORMED/],
     ['a DTD', `<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>${s4Request}`, 'text/xml', /^XML_REFUSED/],
