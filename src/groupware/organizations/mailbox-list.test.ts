@@ -37,6 +37,21 @@ test('a CSV names its columns, in any order and with the separator of the countr
   })
 })
 
+test.each([
+  ['sep=;', ';'],
+  ['"sep=|"', '|'],
+  ['SEP=,', ','],
+  ['sep=\t', '\t'],
+])('the line %j before a CSV, by which programs tell Excel its separator, is understood', (line, separator) => {
+  const text = `\uFEFF${line}\r\nmailbox${separator}crm-user\r\nada@x.example${separator}ada.b@crm.example\r\n`
+  const [row] = readMailboxList(text).rows
+  expect(row).toEqual({ line: 3, mailbox: { address: 'ada@x.example', crmAddress: 'ada.b@crm.example' } })
+})
+
+test('that line before a mere list says nothing', () => {
+  expect(readMailboxList('sep=;\na@x.example')).toMatchObject({ rows: [{ line: 2 }], mistakes: [] })
+})
+
 test('emptied columns of Excel, and what is not seen in a copied address, do no harm', () => {
   expect(readMailboxList('mailbox;crm-user;;\r\nada@x.example;ada@crm.example;;\r\nben@x.example;;;\r\n')).toEqual({
     rows: [

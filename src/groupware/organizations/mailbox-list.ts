@@ -39,10 +39,11 @@ export function readMailboxList(text: string): ReadList {
     else rows.push({ line, mailbox: read.data })
     seen.set(read.data.address, before ?? line)
   }
+  const separator = takeSeparator(lines)
   const first = lines.findIndex(isTelling)
-  const header = splitRow(lines[first] ?? '')
+  const header = splitRow(lines[first] ?? '', separator)
   const isCsv = header?.some(name => name.trim().toLowerCase() === 'mailbox') ?? false
-  if (isCsv && header) readCsv(lines, first, header, take, mistakes)
+  if (isCsv && header) readCsv({ lines, first, header, separator }, take, mistakes)
   else {
     for (const [at, line] of lines.entries()) {
       if (mistakes.length >= limits.listMistakesMax) break
@@ -62,14 +63,19 @@ function readPasted(line: number, text: string, take: (line: number, given: unkn
   for (const address of [...bracketed, ...bare]) take(line, { address })
 }
 
+interface Csv {
+  readonly lines: readonly string[]
+  /** Where the header stands. */
+  readonly first: number
+  readonly header: readonly string[]
+  readonly separator: string
+}
+
 function readCsv(
-  lines: readonly string[],
-  first: number,
-  header: readonly string[],
+  { lines, first, header, separator }: Csv,
   take: (line: number, given: unknown) => void,
   mistakes: { line: number; message: string }[],
 ): void {
-  const separator = separatorOf(lines[first] ?? '')
   const names = header.map(name => name.trim().toLowerCase())
   for (const [index, name] of names.entries()) {
     if (!Object.hasOwn(columns, name)) {
@@ -103,13 +109,21 @@ function isTelling(line: string): boolean {
   return text !== '' && !text.startsWith('#')
 }
 
+/** The separator of a CSV. The line `sep=;`, by which programs tell it to Excel, is taken out of the lines. */
+function takeSeparator(lines: string[]): string {
+  const first = lines.findIndex(isTelling)
+  const told = /^"?sep=(.)"?[\s,;]*$/i.exec(lines[first] ?? '')?.[1]
+  if (told !== undefined) lines[first] = ''
+  return told ?? separatorOf(lines[first] ?? '')
+}
+
 /** Excel writes semicolons where the comma is the decimal sign. */
 function separatorOf(header: string): string {
   return header.includes(';') ? ';' : header.includes('\t') ? '\t' : ','
 }
 
 /** RFC 4180 for one line; undefined when a quote stays open. */
-function splitRow(text: string, separator = separatorOf(text)): readonly string[] | undefined {
+function splitRow(text: string, separator: string): readonly string[] | undefined {
   const cells: string[] = []
   let cell = ''
   let isQuoted = false
