@@ -45,7 +45,7 @@ export class FailureLimit {
 }
 
 /** Who has one address of IPv6 has a /64 of them. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address
   const [head = ''] = address.split('::')
   return head.split(':').slice(0, 4).join(':')

@@ -146,6 +146,11 @@ function grantTypesOf(instance: ServiceInstance, isByCertificate: boolean, hasRe
   return instance.grantTypes.filter(isUsable)
 }
 
+/** Where the request that is answered now comes from. */
+export function addressNow(): string {
+  return callerAddress(contextNow().req)
+}
+
 function contextNow(): KoaContext {
   const context = Provider.ctx
   if (!context) throw new Error('oidc-provider asked outside of a request')

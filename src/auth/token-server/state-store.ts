@@ -4,7 +4,9 @@ import { HubError } from '../../kernel/error.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import { type Clock, SECOND } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
+import { networkOf } from '../service/failure-limit.ts'
 import { type DeniedTokens, familyOf } from './denied-tokens.ts'
+import { OpenLogIns } from './open-log-ins.ts'
 import { tokenLimits } from './token-limits.ts'
 
 /**
@@ -37,13 +39,18 @@ interface StateOptions {
   readonly records: Pick<Records, 'read' | 'list' | 'write' | 'remove'>
   readonly clock: Clock
   readonly denied: DeniedTokens
+  /** Of the request that is answered now. */
+  callerAddress(): string
 }
 
-export async function openStateStore({ records, clock, denied }: StateOptions): Promise<StateStore> {
-  let openInteractions = await countInteractions()
+export async function openStateStore(options: StateOptions): Promise<StateStore> {
+  const { records, clock, denied } = options
+  const openLogIns = new OpenLogIns()
+  await settleLogIns()
 
-  async function countInteractions(): Promise<number> {
-    return (await records.list(area)).filter(({ id }) => id.startsWith('Interaction.')).length
+  async function settleLogIns(): Promise<void> {
+    const ids = (await records.list(area)).map(({ id }) => id)
+    openLogIns.settle(ids.filter(id => id.startsWith('Interaction.')))
   }
 
   function shelf(model: string): StateShelf {
@@ -72,9 +79,8 @@ export async function openStateStore({ records, clock, denied }: StateOptions): 
         const until = clock.now() + expiresInSeconds * SECOND
         const key = recordId(model, id)
         if (model === 'Interaction' && !(await records.read(area, key))) {
-          // Anybody may begin a log-in; what is begun and never ended must not fill the store.
-          if (openInteractions >= tokenLimits.openInteractions) throw busy()
-          openInteractions++
+          const gone = openLogIns.begin(key, networkOf(options.callerAddress()))
+          if (gone !== undefined) await records.remove(area, gone)
         }
         await records.write(area, key, { until, sealed: encrypt(model, id, JSON.stringify(payload)) })
         if (model === 'Session' && payload.uid !== undefined) {
@@ -99,8 +105,8 @@ export async function openStateStore({ records, clock, denied }: StateOptions): 
         }
       },
       async destroy(id) {
-        const isGone = await records.remove(area, recordId(model, id))
-        if (isGone && model === 'Interaction') openInteractions--
+        openLogIns.end(recordId(model, id))
+        await records.remove(area, recordId(model, id))
       },
       revokeByGrantId: endFamily,
     }
@@ -111,16 +117,10 @@ export async function openStateStore({ records, clock, denied }: StateOptions): 
     async purge() {
       const over = (await records.list(area)).filter(({ value }) => asState(value).until <= clock.now())
       for (const { id } of over) await records.remove(area, id)
-      openInteractions = await countInteractions()
+      await settleLogIns()
       return over.length
     },
   }
-}
-
-function busy(): Error {
-  const error = new errors.CustomOIDCProviderError('temporarily_unavailable', 'too many log-ins are open')
-  error.statusCode = 503
-  return error
 }
 
 type State = JsonObject & { readonly until: number; readonly sealed: string; readonly consumedAt?: number }

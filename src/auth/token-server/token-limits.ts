@@ -16,7 +16,7 @@ export const tokenLimits = {
   /** From the first page of a log-in to its end. */
   interactionSeconds: (10 * MINUTE) / SECOND,
   sessionSeconds: HOUR / SECOND,
-  /** Log-ins that are begun and not ended, of all callers together. */
+  /** Log-ins that are begun and not ended, of all callers together; then the oldest of the address with most gives way. */
   openInteractions: 10_000,
   /** A new signing key is published this long before its first use, so that caches of the JWKS know it by then. */
   announceMs: HOUR,

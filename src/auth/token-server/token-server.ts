@@ -5,6 +5,7 @@ import type { Records } from '../../store/port.ts'
 import type { People } from '../people/people.ts'
 import type { AccessTokens, ServiceUsers } from '../service/model.ts'
 import type { Vault } from '../vault.ts'
+import { callerAddress } from './client-source.ts'
 import { DeniedTokens } from './denied-tokens.ts'
 import { FailureLimit } from './failure-limit.ts'
 import { FrontDoor } from './front-door.ts'
@@ -55,7 +56,7 @@ export async function openTokenServer(options: TokenServerOptions): Promise<Toke
   const trusted = options.trusted ?? new Map()
   const keys = await openSigningKeys({ records, vault, clock, algorithm })
   const denied = await DeniedTokens.open(records, clock)
-  const state = await openStateStore({ records, clock, denied })
+  const state = await openStateStore({ records, clock, denied, callerAddress: addressNow })
   const replays = new ReplayStore(records, clock)
   const verifier = new TokenVerifier({ issuer, audience: audienceOf(issuer), keys, denied, people, trusted, clock })
   const parts = {

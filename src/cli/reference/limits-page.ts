@@ -5,6 +5,7 @@ import { oidcLimits } from '../../auth/administrators/oidc-log-in.ts'
 import { sessionLimits } from '../../auth/administrators/sessions.ts'
 import { guardLimits } from '../../auth/service/guard-limits.ts'
 import { serviceLimits } from '../../auth/service/service-limits.ts'
+import { tokenLimits as people } from '../../auth/token-server/token-limits.ts'
 import { listingLimits } from '../../groupware/c4c/listing.ts'
 import { peopleLimits } from '../../groupware/c4c/people.ts'
 import { c4cDriverLimits } from '../../groupware/c4c-driver.ts'
@@ -264,7 +265,8 @@ ${tableOf(ewsLimits, ofEws)}
 ${tableOf(graphLimits, ofGraph)}
 ${tableOf(c4cLimits, ofC4C)}
 Bodies of calls to the admin API hold at most ${formatSize(apiLimits.bodyBytes)}, but for repairs of messages. More than ${tokenLimits.failuresMax} calls with a wrong token from one
-address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes.
+address within ${formatDuration(tokenLimits.withinMs)} are answered with 429; the right token always passes. At the token server \`openInteractions\` (${people.openInteractions}) log-ins of people may be begun and
+not ended; then the oldest of the address that began most gives way to a new one.
 `
 }
 
