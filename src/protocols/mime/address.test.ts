@@ -28,6 +28,7 @@ test.each([
   ['jürgen@müller.example', ['jürgen@müller.example']],
   ['a@localhost', ['a@localhost']],
   ["o'neil+tag=x!#$%&*/?^_`{|}~-@b.example", ["o'neil+tag=x!#$%&*/?^_`{|}~-@b.example"]],
+  ['a..b@docomo.ne.jp, X <c.@docomo.ne.jp>, <.d@e.example>', ['a..b@docomo.ne.jp', 'c.@docomo.ne.jp', '.d@e.example']],
   ['garbage, a@b.example, also garbage <>, c@d.example', ['a@b.example', 'c@d.example']],
 ])('%s', (value, addresses) => {
   expect(plain(value)).toEqual(addresses)
@@ -42,9 +43,9 @@ test.each([
   '@b.example',
   'a@',
   'a b@c.example',
-  'a..b@c.example',
-  '.a@b.example',
-  'a.@b.example',
+  'a. .b@c.example',
+  '..@b.example',
+  '"a"..b@c.example',
   'a@b..example',
   'a@-b.example',
   'a@b-.example',

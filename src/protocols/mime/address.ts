@@ -150,6 +150,10 @@ function skipComment(value: string, from: number): number | undefined {
   return undefined
 }
 
+function isAtom(token: Token): boolean {
+  return token.kind === 'atom'
+}
+
 function isBroken(token: Token): boolean {
   return token.kind === 'broken'
 }
@@ -195,7 +199,7 @@ function readAddressSpec(tokens: readonly Token[]): string | undefined {
 }
 
 function readLocalPart(tokens: readonly Token[]): string | undefined {
-  if (!isDotted(tokens, ['atom', 'quoted'])) return undefined
+  if (!isDotted(tokens, ['atom', 'quoted']) && !hasDotsAnywhere(tokens)) return undefined
   const plain = tokens.map(token => token.text).join('')
   if (plain === '' || Buffer.byteLength(plain) > addressLimits.localOctets || /\p{Cc}/u.test(plain)) return undefined
   const needsQuotes = tokens.some(token => token.kind === 'quoted') && !isDotAtom(plain)
@@ -220,6 +224,12 @@ function readDomain(tokens: readonly Token[]): string | undefined {
 function isDotted(tokens: readonly Token[], kinds: readonly Token['kind'][]): boolean {
   if (tokens.length % 2 === 0) return false
   return tokens.every((token, index) => (index % 2 === 0 ? kinds.includes(token.kind) : isSpecial(token, '.')))
+}
+
+/** `a..b`, `a.`: carriers of Japan gave out such addresses, and mails come from them. */
+function hasDotsAnywhere(tokens: readonly Token[]): boolean {
+  const isOne = tokens.every((token, index) => index === 0 || !token.isApart)
+  return isOne && tokens.some(isAtom) && tokens.every(token => isAtom(token) || isSpecial(token, '.'))
 }
 
 function isDotAtom(text: string): boolean {
