@@ -61,7 +61,9 @@ export class DonePile {
   readonly #leftovers: Leftovers
   readonly #failed: FailedMails
   readonly #uidValidity: number
-  /** Whether the server refuses now; not known before the first round. */
+  /** What else stays undone until somebody changes something: a mail that could not be taken in. */
+  undone: HubError | undefined
+  /** Whether that was told, or that the server refuses; not known before the first round. */
   #isStuck: boolean | undefined
 
   /** `copied`: mails that were copied to their folder but not removed yet, also in an earlier session. */
@@ -123,8 +125,8 @@ export class DonePile {
   }
 
   async #settled(): Promise<void> {
-    if (this.#isStuck !== false) this.#link.stuck(undefined)
-    this.#isStuck = false
+    if (this.undone || this.#isStuck !== false) this.#link.stuck(this.undone)
+    this.#isStuck = this.undone !== undefined
     if (!this.#leftovers.isEmpty) await this.#leftovers.keep(this.#waiting)
   }
 

@@ -59,6 +59,8 @@ export class FolderReader {
   #backlog: number[] = []
   #pauseUntil = 0
   #acceptedCount = 0
+  /** Mails that the hub did not take, since it last took one. */
+  readonly #unclear = new Set<number>()
   /** Mails of the present batch that the hub did not take. */
   #failures: { readonly place: MailPlace; readonly error: HubError }[] = []
 
@@ -99,6 +101,8 @@ export class FolderReader {
     const criteria = (config.select === 'all' ? 'ALL' : 'UNSEEN') + leftoverCriteria(config, connection)
     const found = await searchUids(connection, criteria)
     const open = found.filter(uid => !this.#working.has(uid) && !this.pile.has(uid))
+    // Whether it still is shows when they are fetched.
+    this.pile.undone = undefined
     this.#odd.keepOnly(new Set(found.map(uid => this.#keyOf(uid))))
     const fresh: number[] = []
     for (let at = 0; at < open.length; at += folderLimits.knownBatch) {
@@ -265,6 +269,7 @@ export class FolderReader {
       case 'accepted':
         this.#acceptedCount++
         this.#odd.hasTaken = true
+        this.#unclear.clear()
         this.#link.moved()
         this.#follow(mail.uid, taken.id)
         break
@@ -283,11 +288,17 @@ export class FolderReader {
 
   /**
    * Throws when the hub took no mail at all: then the link is down, and no mail is to blame. When it took others, or the
-   * expressions of the flow did before, it is the mail: after some attempts it must not be in the way any longer.
+   * expressions of the flow did before, it is the mail: after some attempts it must not be in the way any longer. Of an
+   * expression that failed for one mail alone nobody knows yet: it stays, and the next one that comes does not wait.
    */
   #judgeFailures(): void {
     const ailment = this.#failures.find(({ error }) => !this.#odd.hasTaken || !isOfExpression(error))
-    if (ailment && this.#acceptedCount === 0) throw ailment.error
+    if (ailment && this.#acceptedCount === 0) {
+      for (const { place } of this.#failures) this.#unclear.add(place.uid)
+      if (this.#unclear.size > 1 || !isOfExpression(ailment.error)) throw ailment.error
+      this.pile.undone = ailment.error
+      return
+    }
     for (const { place, error } of this.#failures) {
       if (this.#countAttempt(place.uid) >= folderLimits.attempts) this.#putAside(place.uid, refusedMail(place, error))
       else this.#link.trouble(error)

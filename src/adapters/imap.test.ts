@@ -391,6 +391,34 @@ test('an expression that took other mails fails for the mail: the link stays up,
   expect(world.troubles.at(-1)).toMatchObject({ code: 'IMAP_MAIL_REFUSED', message: expect.stringContaining('x[1]') })
 })
 
+test('an expression that fails for the first mail, which is alone, does not keep the next one waiting', async () => {
+  world.beforeAccept = ({ attributes }) => {
+    if (attributes['subject'] === 'odd')
+      throw expressionErrors.FAILED({ text: 'x[1]', why: 'no such key', hint: 'Look.' })
+  }
+  world.server.receive(mail('odd'))
+  await world.start({ ...archive, every: '300ms' })
+  await soon(() => world.stuck).toMatchObject({ code: 'EXPRESSION_FAILED' })
+  world.server.receive(mail('next'))
+  await soon(() => world.subjects()).toEqual(['next'])
+  expect(world.downs).toEqual([])
+  // Now it is known whose fault it is.
+  await soon(() => world.server.folders.get('Failed')?.mails.map(kept => kept.bytes.toString())).toEqual([mail('odd')])
+  await soon(() => world.stuck).toBeUndefined()
+})
+
+test('what stays undone with a mail that fails is over when it is gone', async () => {
+  world.beforeAccept = () => {
+    throw expressionErrors.FAILED({ text: 'x[1]', why: 'no such key', hint: 'Look.' })
+  }
+  world.server.receive(mail('odd'))
+  await world.start({ ...archive, every: '100ms' })
+  await soon(() => world.stuck).toMatchObject({ code: 'EXPRESSION_FAILED' })
+  world.server.folder('INBOX').mails.splice(0)
+  await soon(() => world.stuck).toBeUndefined()
+  expect(world.downs).toEqual([])
+})
+
 test('an expression that fails for every mail since the flow began takes the link down, and no mail is blamed', async () => {
   world.beforeAccept = () => {
     throw expressionErrors.FAILED({ text: 'x[1]', why: 'no such key', hint: 'Look.' })
