@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { stopWorlds } from '../system/mail-world.ts'
 import {
   type ConsoleWorld,
+  choose,
   consoleWorld,
   firstAdministrator,
   focused,
@@ -151,5 +152,17 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await page.getByRole('button', { name: 'Check links' }).click()
     await question(page).getByText('It may have done what you asked').waitFor()
     expect(await question(page).getByText('by itself').count()).toBe(0)
+  })
+
+  test('what was typed is looked for together with a filter that is chosen, and cleared with all of them', async () => {
+    const page = await visit('/messages')
+    await page.getByLabel('Id or key').fill('nowhere')
+    await choose(page.locator('search'), 'State', 'Set aside')
+    await page.getByText('No message fits.').waitFor()
+    expect(page.url()).toContain('term=nowhere&state=set-aside')
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await page.getByLabel('Id or key').fill('4711')
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await expect.poll(() => page.getByLabel('Id or key').inputValue()).toBe('')
   })
 })

@@ -42,7 +42,7 @@ export default function Messages() {
   const [term, setTerm] = useState(wanted.term)
   useEffect(() => setTerm(wanted.term), [wanted.term])
   const choose = (change: Partial<typeof wanted>) =>
-    navigate(`/messages${queryOf({ ...wanted, before: '', ...change })}`)
+    navigate(`/messages${queryOf({ ...wanted, term: term.trim(), before: '', ...change })}`)
 
   /** The id of a message leads to it; anything else is looked for among the words of the messages. */
   async function find(text: string) {
@@ -95,7 +95,13 @@ export default function Messages() {
             <Button design="Emphasized" type="Submit" icon="search">
               Find
             </Button>
-            <Button design="Transparent" onClick={() => navigate('/messages')}>
+            <Button
+              design="Transparent"
+              onClick={() => {
+                setTerm('')
+                navigate('/messages')
+              }}
+            >
               Clear
             </Button>
           </div>
