@@ -165,4 +165,26 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await page.getByRole('button', { name: 'Clear' }).click()
     await expect.poll(() => page.getByLabel('Id or key').inputValue()).toBe('')
   })
+
+  test('each figure of a flow leads to the messages that it counts', async () => {
+    const page = await visit('/flows/mail')
+    await page.locator('a.figure').first().waitFor()
+    const links = await page
+      .locator('a.figure')
+      .evaluateAll(all =>
+        (all as unknown as { textContent: string; search: string }[]).map(({ textContent, search }) => [
+          textContent.replace(/\d+/, ''),
+          new URLSearchParams(search).get('state'),
+        ]),
+      )
+    expect(links).toEqual([
+      ['accepted', null],
+      ['delivered', 'delivered'],
+      ['waiting', 'queued'],
+      ['set aside', 'set-aside'],
+      ['rejected', 'rejected'],
+      ['skipped', 'skipped'],
+      ['dropped', 'dropped'],
+    ])
+  })
 })

@@ -97,7 +97,8 @@ export function FlowFigures({ flow, counts }: { readonly flow: string; readonly 
         href={href('set-aside')}
       />
       <Figure value={numberWords(rejected)} name="rejected" href={href('rejected')} />
-      <Figure value={numberWords(skipped + dropped)} name="skipped or dropped" href={href('skipped')} />
+      <Figure value={numberWords(skipped)} name="skipped" href={href('skipped')} />
+      <Figure value={numberWords(dropped)} name="dropped" href={href('dropped')} />
     </div>
   )
 }
