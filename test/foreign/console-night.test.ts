@@ -187,4 +187,14 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
       ['dropped', 'dropped'],
     ])
   })
+
+  test('that the audit log was changed is not gone after a moment', async () => {
+    const page = await visit('/audit')
+    await page.route('**/api/audit/verify', route => route.fulfill({ json: { ok: false, firstBroken: 7 } }))
+    await page.getByRole('button', { name: 'Verify' }).click()
+    const verdict = page.getByText('The chain breaks at entry 7')
+    await verdict.waitFor()
+    await page.waitForTimeout(5_000)
+    expect(await verdict.isVisible()).toBe(true)
+  })
 })

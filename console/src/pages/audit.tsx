@@ -1,4 +1,5 @@
-import { Button } from '@ui5/webcomponents-react'
+import { Button, MessageStrip } from '@ui5/webcomponents-react'
+import { useState } from 'react'
 import { ask, queryOf } from '../api/client.ts'
 import type { AuditEntry } from '../api/types.ts'
 import { useGrowing } from '../api/use-answer.ts'
@@ -24,12 +25,14 @@ interface Entries {
 /** Who changed what, and whether anybody changed the log of it. */
 export default function Audit() {
   const { may, reason } = useSession()
+  const [chain, setChain] = useState<Chain>()
   return (
     <Page
       title="Audit log"
       about="Who changed what, newest first. Each entry is chained to the one before it by its hash."
-      actions={<Verify />}
+      actions={<Verify onVerified={setChain} />}
     >
+      <div role="status">{chain && <Verdict chain={chain} />}</div>
       {may(reads) ? (
         <EntriesCard />
       ) : (
@@ -41,18 +44,31 @@ export default function Audit() {
   )
 }
 
-function Verify() {
+interface Chain {
+  readonly ok: boolean
+  readonly firstBroken?: number
+}
+
+function Verify({ onVerified }: { onVerified(chain: Chain): void }) {
   return (
     <Act
       words="Verify"
       permission={reads}
       act={async () => {
-        const { ok, firstBroken } = await ask<{ ok: boolean; firstBroken?: number }>('POST', '/api/audit/verify')
-        return ok
-          ? 'The chain is whole: no entry was changed or taken out.'
-          : `The chain breaks at entry ${firstBroken}: it, or one before it, is not as it was written.`
+        onVerified(await ask<Chain>('POST', '/api/audit/verify'))
+        return undefined
       }}
     />
+  )
+}
+
+function Verdict({ chain: { ok, firstBroken } }: { readonly chain: Chain }) {
+  return (
+    <MessageStrip design={ok ? 'Positive' : 'Negative'} hideCloseButton>
+      {ok
+        ? 'The chain is whole: no entry was changed or taken out.'
+        : `The chain breaks at entry ${firstBroken}: it, or one before it, is not as it was written.`}
+    </MessageStrip>
   )
 }
 
