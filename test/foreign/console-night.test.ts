@@ -197,4 +197,23 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await page.waitForTimeout(5_000)
     expect(await verdict.isVisible()).toBe(true)
   })
+
+  test('a log that is held still stays, whatever the hub does, and goes on with the newest lines; missed ones are told', async () => {
+    const page = await visit('/log')
+    await page.locator('.log-line').first().waitFor()
+    await page.getByRole('button', { name: 'Hold still' }).click()
+    await world.restart()
+    await world.ask('POST', '/api/credentials/while-held', { kind: 'secret', secret: 'x' })
+    await page.waitForTimeout(6_000)
+    expect(await page.locator('.log-line').count()).toBeGreaterThan(5)
+    expect(await page.getByText('while-held').count()).toBe(0)
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByText('while-held').first().waitFor()
+    await page.route('**/api/log?*', route =>
+      route.fulfill({ contentType: 'text/event-stream', body: 'event: lost\ndata: {"lines":41}\n\n' }),
+    )
+    await choose(page.locator('search'), 'Level', 'Errors only')
+    await page.getByText('console.lines-missed').waitFor()
+    await page.getByText('41').first().waitFor()
+  })
 })

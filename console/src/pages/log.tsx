@@ -71,10 +71,14 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
   const [isOpen, setOpen] = useState<boolean>()
   const [turn, setTurn] = useState(0)
   const count = useRef(0)
-  const held = useRef(isPaused)
-  held.current = isPaused
 
   useEffect(() => {
+    if (isPaused) return
+    const add = (line: LogLine) => {
+      count.current++
+      const key = count.current
+      setLines(before => keepNewest({ ...line, key }, before))
+    }
     let again: ReturnType<typeof setTimeout> | undefined
     const source = new EventSource(`/api/log${queryOf({ follow: 'true', limit: 200, flow, level })}`)
     source.addEventListener('open', () => {
@@ -88,17 +92,18 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
       if (source.readyState === EventSource.CLOSED) again = setTimeout(() => setTurn(turn + 1), againMs)
     })
     source.addEventListener('line', event => {
-      if (held.current) return
-      const line = readJson(String(event.data)) as LogLine
-      count.current++
-      const key = count.current
-      setLines(before => keepNewest({ ...line, key }, before))
+      add(readJson(String(event.data)) as LogLine)
+    })
+    // More came than this browser could read.
+    source.addEventListener('lost', event => {
+      const at = new Date().toISOString()
+      add({ at, level: 'warn', event: 'console.lines-missed', fields: readJson(String(event.data)) })
     })
     return () => {
       clearTimeout(again)
       source.close()
     }
-  }, [flow, level, turn])
+  }, [flow, level, turn, isPaused])
 
   const wanted = contains.trim().toLowerCase()
   const shown = wanted === '' ? lines : lines.filter(line => textOf(line).includes(wanted))
@@ -107,7 +112,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
       title="Lines"
       aside={
         isPaused
-          ? 'held still; lines of meanwhile are not shown'
+          ? 'held still; the newest lines come when it goes on'
           : isOpen === false
             ? 'the hub does not answer; it is tried again'
             : 'live'
