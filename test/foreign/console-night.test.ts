@@ -154,6 +154,20 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     expect(await question(page).getByText('by itself').count()).toBe(0)
   })
 
+  test('whoever skips a message reads before what is lost with it', async () => {
+    const id = await world.setAside('Order 4804', 'Ten pieces')
+    const page = await visit(`/messages/${id}`)
+    const lost = {
+      object: 'MATMAS 4711',
+      words: 'Send it as a whole (BD10).',
+      segments: [{ segment: 'E1MARAM/E1MARCM', fields: ['WERKS'] }],
+    }
+    await page.route('**/loss', route => route.fulfill({ json: { lost } }))
+    await page.getByRole('button', { name: 'Skip', exact: true }).click()
+    await question(page).getByText('Send it as a whole (BD10).').waitFor()
+    await question(page).getByText('E1MARAM/E1MARCM').waitFor()
+  })
+
   test('what was typed is looked for together with a filter that is chosen, and cleared with all of them', async () => {
     const page = await visit('/messages')
     await page.getByLabel('Id or key').fill('nowhere')

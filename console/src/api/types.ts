@@ -28,6 +28,7 @@ import type {
   errorView,
   flowView,
   linkView,
+  lossView,
   messageDetailView,
   messageView,
 } from '../../../src/api/views.ts'
@@ -40,6 +41,7 @@ export type Flow = z.output<typeof flowView>
 export type FlowCheck = z.output<typeof checkView>
 export type FlowDocument = z.output<typeof documentView>
 export type FlowProbe = z.output<typeof probeView>
+export type Loss = z.output<typeof lossView>
 export type Link = z.output<typeof linkView>
 export type Message = z.output<typeof messageView>
 export type MessageDetail = z.output<typeof messageDetailView>

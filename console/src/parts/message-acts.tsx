@@ -4,6 +4,7 @@ import { ask, pathTo } from '../api/client.ts'
 import type { MessageDetail } from '../api/types.ts'
 import { navigate } from '../route.ts'
 import { Act } from './act.tsx'
+import { LossWords } from './loss.tsx'
 import { Repair } from './repair.tsx'
 
 const deletes = 'DataStoresAndQueuesDelete'
@@ -63,11 +64,14 @@ export function MessageActs({ message, onChange }: { readonly message: MessageDe
         confirm={{
           title: 'Skip this message?',
           consequence: (
-            <p>
-              It ends here and <strong>is not delivered</strong>
-              {orderKey === undefined ? '.' : `; those behind it with the key ${orderKey} go on.`} Its content stays
-              until its retention ends, and it can be replayed until then. Your name and the reason are kept.
-            </p>
+            <>
+              <p>
+                It ends here and <strong>is not delivered</strong>
+                {orderKey === undefined ? '.' : `; those behind it with the key ${orderKey} go on.`} Its content stays
+                until its retention ends, and it can be replayed until then. Your name and the reason are kept.
+              </p>
+              <LossWords id={id} />
+            </>
           ),
           fields: (
             <div className="field">
