@@ -139,6 +139,12 @@ export const apiErrors = defineErrors('API', {
     means: '{count} callers follow the log already.',
     next: 'End one of them, or read the newest lines without follow.',
   },
+  MESSAGE_MOVED_ON: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The message {id} is no longer {seen}; it is {state} by now.',
+    next: 'Look at it again before you decide; somebody may have replayed it already.',
+  },
   TICKET_UNKNOWN: {
     side: 'caller',
     retry: 'never',

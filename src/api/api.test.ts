@@ -133,6 +133,11 @@ test('after a replay nothing is set aside any more, and what ended otherwise nam
   expect(await world.ask(200, 'GET', '/api/flows/orders')).toMatchObject({ counts: { setAside: 0, delivered: 1 } })
   expect(await world.ask(200, 'GET', `/api/messages/${id}`)).toMatchObject({ state: 'delivered', replays: [] })
   // It has arrived; to send it once more is a message of its own.
+  // Whoever saw it set aside does not mean to send it a second time.
+  expect(await world.ask(409, 'POST', `/api/messages/${id}/replay?state=set-aside`)).toMatchObject({
+    code: 'API_MESSAGE_MOVED_ON',
+    title: `The message ${id} is no longer set-aside; it is delivered by now.`,
+  })
   const { id: again } = await world.ask(200, 'POST', `/api/messages/${id}/replay`)
   await world.engine().idle()
   expect(await world.ask(200, 'GET', `/api/messages/${id}`)).toMatchObject({

@@ -8,6 +8,7 @@ import { apiErrors } from './api-errors.ts'
 import { readIncoming } from './incoming-body.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
 import {
+  deliveryState,
   lossView,
   messageDetailView,
   messageView,
@@ -24,7 +25,7 @@ const time = z.iso.datetime({ offset: true })
 
 const findQuery = z.strictObject({
   flow: z.string().optional(),
-  state: z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']).optional(),
+  state: deliveryState.optional(),
   term: z.string().max(1000).optional().meta({
     description:
       'Message-ID, DOCNUM, queue id of either side, its beginning with a trailing *; or the id of a message.',
@@ -156,11 +157,18 @@ export function messageRoutes(app: App, parts: ApiParts): void {
         description:
           'A set-aside one travels itself, and is set aside no more; one that ended otherwise keeps its end and is repeated as a new message that names it.',
         params: byId,
+        querystring: z.strictObject({
+          state: deliveryState
+            .optional()
+            .meta({ description: 'As the caller saw it; in another one nothing is done.' }),
+        }),
         response: { 200: z.object({ id: z.string().meta({ description: 'The id that travels now.' }) }) },
       },
     },
     async request => {
-      const { id } = await findMessage(request.params.id)
+      const { id, state } = await findMessage(request.params.id)
+      const seen = request.query.state ?? state
+      if (seen !== state) throw apiErrors.MESSAGE_MOVED_ON({ id, seen, state })
       return { id: await engine.replay(id, whoOf(request)) }
     },
   )

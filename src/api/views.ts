@@ -73,7 +73,7 @@ export const flowView = z.object({
 })
 export type FlowView = z.output<typeof flowView>
 
-const deliveryState = z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped'])
+export const deliveryState = z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped'])
 
 export const messageView = z.object({
   id: z.string(),

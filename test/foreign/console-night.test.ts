@@ -154,6 +154,21 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     expect(await question(page).getByText('by itself').count()).toBe(0)
   })
 
+  test('a replay does what was read, or nothing when somebody else was quicker', async () => {
+    const id = await world.setAside('Order 4803', 'Ten pieces')
+    const page = await visit(`/messages/${id}`)
+    await page.getByRole('button', { name: 'Replay', exact: true }).click()
+    await question(page).getByText('not done a second time').waitFor()
+    await world.ask('POST', `/api/messages/${id}/replay`)
+    await page.getByRole('region', { name: 'Journey' }).getByText('Delivered', { exact: true }).waitFor()
+    // What stands in the question does not change under the hand.
+    await question(page).getByText('not done a second time').waitFor()
+    await question(page).getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('alert').getByText('API_MESSAGE_MOVED_ON').waitFor()
+    await question(page).getByRole('button', { name: 'Cancel' }).click()
+    expect(world.arrived().filter(subject => subject === 'Order 4803')).toHaveLength(1)
+  })
+
   test('whoever skips a message reads before what is lost with it', async () => {
     const id = await world.setAside('Order 4804', 'Ten pieces')
     const page = await visit(`/messages/${id}`)

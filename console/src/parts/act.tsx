@@ -23,18 +23,26 @@ interface ActProps {
   onClose?(): void
 }
 
+/** What a question says and does. */
+interface Asked extends Pick<ActProps, 'words' | 'act'> {
+  readonly confirm: ActProps['confirm'] | undefined
+}
+
 /**
  * A button that changes something: disabled, with the reason, for whom it is not; busy while it works; its refusal told
  * where it was asked. What `act` resolves with is said when it succeeded.
  */
 export function Act({ words, permission, icon, design = 'Default', unless, confirm, missing, act, onClose }: ActProps) {
   const { reason } = useSession()
-  const [isAsking, setAsking] = useState(false)
+  const [asked, setAsked] = useState<Asked>()
   const [isBusy, setBusy] = useState(false)
   const [failure, setFailure] = useState<Refusal['problem']>()
   const id = useId()
   const why = reason(permission) ?? unless
   const isOfUse = why === undefined
+  const now: Asked = { words, confirm, act }
+  // What was read is what is done, whatever the page learned meanwhile; fields go on as they are typed.
+  const question = asked && !asked.confirm?.fields ? asked : now
 
   // A button that is of no use once it did its work, or goes, does not take the keyboard along.
   const wasOfUse = useRef(isOfUse)
@@ -50,12 +58,12 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
 
   function begin() {
     setFailure(undefined)
-    if (confirm) setAsking(true)
+    if (confirm) setAsked(now)
     else void go()
   }
 
   function end() {
-    setAsking(false)
+    setAsked(undefined)
     onClose?.()
   }
 
@@ -63,12 +71,12 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
     setBusy(true)
     setFailure(undefined)
     try {
-      const said = await act()
+      const said = await question.act()
       end()
       if (said !== undefined) notify(said)
     } catch (thrown) {
       setFailure(refusalOf(thrown))
-      setAsking(true)
+      setAsked(question)
     } finally {
       setBusy(false)
     }
@@ -80,29 +88,29 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
         id={id}
         design={design}
         disabled={why !== undefined}
-        loading={isBusy && !isAsking}
+        loading={isBusy && !asked}
         {...(icon !== undefined && { icon })}
         {...(why !== undefined && { accessibleDescription: why, tooltip: why })}
         onClick={begin}
       >
         {words}
       </Button>
-      {isAsking && (
+      {asked && (
         <Question
-          title={confirm?.title ?? words}
+          title={question.confirm?.title ?? question.words}
           state={failure || design === 'Negative' ? 'Negative' : 'None'}
           isBusy={isBusy}
           onClose={end}
           buttons={
             <>
-              {(confirm || failure) && (
+              {(question.confirm || failure) && (
                 <Button
                   design={design === 'Negative' ? 'Negative' : 'Emphasized'}
                   loading={isBusy}
                   disabled={missing !== undefined}
                   onClick={() => void go()}
                 >
-                  {failure ? 'Try again' : words}
+                  {failure ? 'Try again' : question.words}
                 </Button>
               )}
               <Button design="Transparent" disabled={isBusy} onClick={end}>
@@ -111,8 +119,8 @@ export function Act({ words, permission, icon, design = 'Default', unless, confi
             </>
           }
         >
-          {confirm && <div className="consequence">{confirm.consequence}</div>}
-          {confirm?.fields}
+          {question.confirm && <div className="consequence">{question.confirm.consequence}</div>}
+          {question.confirm?.fields}
           <FailureStrip failure={failure} />
         </Question>
       )}

@@ -1,6 +1,6 @@
 import { Input, Label } from '@ui5/webcomponents-react'
 import { useState } from 'react'
-import { ask, pathTo } from '../api/client.ts'
+import { ask, pathTo, queryOf } from '../api/client.ts'
 import type { MessageDetail } from '../api/types.ts'
 import { navigate } from '../route.ts'
 import { Act } from './act.tsx'
@@ -48,7 +48,10 @@ export function MessageActs({ message, onChange }: { readonly message: MessageDe
           ),
         }}
         act={async () => {
-          const { id: travels } = await ask<{ id: string }>('POST', pathTo`/api/messages/${id}/replay`)
+          const { id: travels } = await ask<{ id: string }>(
+            'POST',
+            `${pathTo`/api/messages/${id}/replay`}${queryOf({ state })}`,
+          )
           if (travels !== id) navigate(`/messages/${travels}`)
           else onChange()
           return travels === id ? 'It travels again.' : `It travels again as ${travels}.`
