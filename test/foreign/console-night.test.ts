@@ -245,4 +245,21 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await page.getByText('console.lines-missed').waitFor()
     await page.getByText('41').first().waitFor()
   })
+
+  test.each([
+    ['two hours fast', 7_200_000],
+    ['two hours slow', -7_200_000],
+  ])('a browser whose clock is %s tells the times of the hub', async (_what, offMs) => {
+    const id = await world.setAside(`Order ${4_805 + Math.sign(offMs)}`, 'Ten pieces')
+    const page = await visit('/account')
+    await page.addInitScript(off => {
+      const real = Date.now.bind(Date)
+      Date.now = () => real() + off
+    }, offMs)
+    await page.goto(`${world.url}/console/messages?within=1h`)
+    const row = page.locator('ui5-table-row').first()
+    await row.waitFor()
+    expect(await row.locator('time').first().textContent()).toMatch(/^(now|\d+ s ago)$/)
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'seen' })
+  })
 })

@@ -1,4 +1,5 @@
 import { readJson } from '../words/directions.ts'
+import { learnHubTime } from './hub-clock.ts'
 import type { Problem, Session } from './types.ts'
 
 /** What the hub refused, in its own words: code, whose turn it is, next step. */
@@ -74,6 +75,7 @@ async function send(method: Method, path: string, { body, signal }: Call): Promi
     if (signal?.aborted) throw thrown
     throw new Refusal(silence(method))
   }
+  learnHubTime(response.headers.get('date'))
   if (response.ok) return response
   const refusal = new Refusal(await problemOf(method, response))
   if (response.status === 401 && session) listener?.onLost()

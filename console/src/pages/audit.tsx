@@ -110,7 +110,7 @@ function EntriesCard() {
 }
 
 const columns: readonly Column<AuditEntry>[] = [
-  { name: 'When', width: '15rem', minWidth: '11rem', weight: 8, show: ({ at }) => <At time={at} /> },
+  { name: 'When', width: '18rem', minWidth: '11rem', weight: 8, show: ({ at }) => <At time={at} /> },
   { name: 'Who', width: '11rem', minWidth: '8rem', weight: 9, show: ({ who }) => who },
   { name: 'Action', width: '12rem', minWidth: '10rem', weight: 10, show: ({ action }) => <code>{action}</code> },
   {

@@ -1,6 +1,7 @@
 import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useRef, useState } from 'react'
 import { queryOf } from '../api/client.ts'
+import { hubNow } from '../api/hub-clock.ts'
 import type { Flow, LogLine } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
 import { Choice } from '../parts/choice.tsx'
@@ -9,7 +10,7 @@ import { Card, Page } from '../parts/page.tsx'
 import { To } from '../parts/rows.tsx'
 import { navigate, usePlace } from '../route.ts'
 import { readJson } from '../words/directions.ts'
-import { clockWords } from '../words/format.ts'
+import { clockWords, timeWords } from '../words/format.ts'
 import { fieldsOf, keepNewest } from '../words/log-lines.ts'
 
 const againMs = 5_000
@@ -96,7 +97,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
     })
     // More came than this browser could read.
     source.addEventListener('lost', event => {
-      const at = new Date().toISOString()
+      const at = new Date(hubNow()).toISOString()
       add({ at, level: 'warn', event: 'console.lines-missed', fields: readJson(String(event.data)) })
     })
     return () => {
@@ -124,7 +125,9 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
         <ol className="log" aria-label="Log lines, newest first">
           {shown.map(line => (
             <li key={line.key} className={`log-line ${line.level}`}>
-              <time dateTime={line.at}>{clockWords(line.at)}</time>
+              <time dateTime={line.at} title={timeWords(line.at)}>
+                {clockWords(line.at)}
+              </time>
               <span className="level">{line.level}</span>
               <span className="event">{line.event}</span>
               <span className="fields">

@@ -2,6 +2,7 @@ import '@ui5/webcomponents-icons/dist/search.js'
 import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useState } from 'react'
 import { ask, pathTo, queryOf } from '../api/client.ts'
+import { hubNow } from '../api/hub-clock.ts'
 import type { Flow, Message } from '../api/types.ts'
 import { useAnswer, useGrowing } from '../api/use-answer.ts'
 import { Choice } from '../parts/choice.tsx'
@@ -117,7 +118,7 @@ type Wanted = Readonly<Record<'term' | 'flow' | 'state' | 'within' | 'from' | 't
 
 function Results({ wanted }: { readonly wanted: Wanted }) {
   const { term, flow, state, before } = wanted
-  const [bounds] = useState(() => boundsOf(wanted, Date.now()))
+  const [bounds] = useState(() => boundsOf(wanted, hubNow()))
   const found = useGrowing<Found>(
     limit => `/api/messages${queryOf({ term, flow, state, ...bounds, before, limit })}`,
     pageRows,

@@ -1,12 +1,13 @@
 import { useSyncExternalStore } from 'react'
+import { hubNow } from '../api/hub-clock.ts'
 import { agoWords, timeWords } from '../words/format.ts'
 
 const tickMs = 10_000
-let now = Date.now()
+let now = hubNow()
 const listeners = new Set<() => void>()
 let timer: ReturnType<typeof setInterval> | undefined
 
-/** The time of day as it goes on, for words like `3 min ago`. */
+/** The time at the hub as it goes on, for words like `3 min ago`. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now)
 }
@@ -17,7 +18,7 @@ export function When({ time, none = '–' }: { readonly time: string | undefined
   if (time === undefined) return <span className="quiet">{none}</span>
   return (
     <time dateTime={time} title={timeWords(time)} className="when">
-      {agoWords(time, Math.max(present, Date.now() - tickMs))}
+      {agoWords(time, Math.max(present, hubNow() - tickMs))}
     </time>
   )
 }
@@ -28,17 +29,20 @@ export function At({ time, none = '–' }: { readonly time: string | undefined; 
   if (time === undefined) return <span className="quiet">{none}</span>
   return (
     <time dateTime={time} className="when">
-      {timeWords(time)} <span className="quiet">({agoWords(time, Math.max(present, Date.now() - tickMs))})</span>
+      {timeWords(time)} <span className="quiet">({agoWords(time, Math.max(present, hubNow() - tickMs))})</span>
     </time>
   )
 }
 
 function subscribe(tell: () => void): () => void {
   listeners.add(tell)
-  timer ??= setInterval(() => {
-    now = Date.now()
-    for (const each of listeners) each()
-  }, tickMs)
+  if (timer === undefined) {
+    now = hubNow()
+    timer = setInterval(() => {
+      now = hubNow()
+      for (const each of listeners) each()
+    }, tickMs)
+  }
   return () => {
     listeners.delete(tell)
     if (listeners.size > 0) return

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { agoWords, bytesWords, countWords, durationWords } from './format.ts'
+import { agoWords, bytesWords, countWords, durationWords, timeWords } from './format.ts'
 
 test.each([
   [0, '0 s'],
@@ -35,4 +35,16 @@ test('one and many', () => {
     '1 mailbox',
     '10,000 mailboxes',
   ])
+})
+
+test('a time names its zone, so that the hour that comes twice in autumn is not one', () => {
+  const zone = process.env['TZ']
+  process.env['TZ'] = 'Europe/Berlin'
+  try {
+    expect(timeWords('2026-10-25T00:30:00.000Z')).toBe('25 Oct 2026, 02:30:00 CEST')
+    expect(timeWords('2026-10-25T01:30:00.000Z')).toBe('25 Oct 2026, 02:30:00 CET')
+  } finally {
+    if (zone === undefined) delete process.env['TZ']
+    else process.env['TZ'] = zone
+  }
 })

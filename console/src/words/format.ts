@@ -18,10 +18,10 @@ export function agoWords(time: string, now: number): string {
   return ms < 0 ? `in ${durationWords(-ms)}` : `${durationWords(ms)} ago`
 }
 
-/** A time as people at this place write it, to the second. */
+/** A time as people at this place write it, to the second, with its zone: those who are told it may be elsewhere. */
 export function timeWords(time: string): string {
   const at = new Date(time)
-  return Number.isNaN(at.getTime()) ? time : at.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+  return Number.isNaN(at.getTime()) ? time : at.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'long' })
 }
 
 /** The time of day at this place, to the millisecond. */
