@@ -90,6 +90,7 @@ export const messageView = z.object({
   error: errorView.optional(),
   isProbe: z.boolean(),
   replayOf: z.string().optional(),
+  terms: z.array(z.string()).meta({ description: 'What either side knows it by, that of the sender first.' }),
 })
 
 const bodyView = z.object({ bytes: z.number(), type: z.string(), sha256: z.string().optional() })
@@ -100,7 +101,6 @@ export const messageDetailView = messageView.extend({
   attributes: json,
   body: bodyView,
   original: z.object({ headers: headersView, body: bodyView }).optional(),
-  terms: z.array(z.string()),
   replays: z
     .array(z.object({ id: z.string(), state: deliveryState }))
     .meta({ description: 'Deliveries that repeat this one on somebody’s request, newest first.' }),
@@ -175,8 +175,8 @@ function viewExpectations({ quietMs, probe }: Expectations) {
 }
 
 export function viewMessage(row: DeliveryRow): z.output<typeof messageView> {
-  const { attemptCount, acceptedAt, at, ...rest } = row
-  return { ...rest, attempts: attemptCount, acceptedAt: iso(acceptedAt), at: iso(at) }
+  const { attemptCount, acceptedAt, at, terms, ...rest } = row
+  return { ...rest, terms: [...terms], attempts: attemptCount, acceptedAt: iso(acceptedAt), at: iso(at) }
 }
 
 /** What is lost with a message that is skipped. */
@@ -196,14 +196,13 @@ export function viewMessageDetail(
   detail: DeliveryDetail,
   replays: readonly DeliveryRow[],
 ): z.output<typeof messageDetailView> {
-  const { headers, attributes, original, terms } = detail
+  const { headers, attributes, original } = detail
   return {
     ...viewMessage(detail),
     headers,
     attributes,
     body: viewBody(detail.body),
     original: original && { headers: original.headers, body: viewBody(original.body) },
-    terms: [...terms],
     replays: replays.map(({ id, state }) => ({ id, state })),
     receipts: detail.receipts.map(({ answer, at, ...receipt }) => ({
       ...receipt,

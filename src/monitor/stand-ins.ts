@@ -127,6 +127,7 @@ export function setAsideRow(row: Partial<DeliveryRow>): DeliveryRow {
     isProbe: false,
     replayOf: undefined,
     bytes: 3,
+    terms: [],
     ...row,
   }
 }

@@ -1,5 +1,14 @@
 import { formatId } from '../kernel/id.ts'
-import { errorOf, flagNumbers, numberOf, optionalNumberOf, optionalTextOf, type Row, stateOf } from './columns.ts'
+import {
+  errorOf,
+  flagNumbers,
+  numberOf,
+  optionalNumberOf,
+  optionalTextOf,
+  type Row,
+  stateOf,
+  wordsOf,
+} from './columns.ts'
 import type { DeliveryRow } from './port.ts'
 import type { DeliveryQueue } from './queue/queue.ts'
 
@@ -30,5 +39,7 @@ export function rowOf(parts: RowParts, row: Row): DeliveryRow {
     isProbe: (flags & flagNumbers.probe) !== 0,
     replayOf: replayOf === undefined ? undefined : formatId(replayOf),
     bytes: numberOf(row['bytes']),
+    // PostgreSQL hands a list over as JSON under a name of its own.
+    terms: wordsOf(row['words'] ?? row['terms']),
   }
 }

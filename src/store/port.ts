@@ -198,6 +198,8 @@ export interface DeliveryRow {
   readonly isProbe: boolean
   readonly replayOf: string | undefined
   readonly bytes: number
+  /** What either side knows it by, that of the sender first. */
+  readonly terms: readonly string[]
 }
 
 export interface DeliveryDetail extends DeliveryRow {
@@ -206,7 +208,6 @@ export interface DeliveryDetail extends DeliveryRow {
   readonly body: StoredBody
   /** True when an operator replaced headers or body; the original is kept and shown beside it. */
   readonly original: { readonly headers: Readonly<Record<string, string>>; readonly body: StoredBody } | undefined
-  readonly terms: readonly string[]
   readonly receipts: readonly StoredReceipt[]
   /** Failed attempts, oldest first; the newest 50 are kept. */
   readonly attempts: readonly { readonly attempt: number; readonly at: number; readonly error: StoredError }[]

@@ -246,6 +246,18 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await page.getByText('41').first().waitFor()
   })
 
+  test('a list says of each message which one it is, what became of it, and nothing twice', async () => {
+    const [first, second] = [await world.setAside('Order 4807', 'Ten'), await world.setAside('Order 4808', 'Ten')]
+    await world.ask('POST', `/api/messages/${first}/skip`, { reason: 'ordered by telephone' })
+    const page = await visit('/messages')
+    const row = (id: string) => page.locator('ui5-table-row', { has: page.locator(`a[href$="/messages/${id}"]`) })
+    await row(first).getByRole('link', { name: 'Order-4807@adatum.example' }).waitFor()
+    await row(first).getByText('ordered by telephone').waitFor()
+    await row(second).getByRole('link', { name: 'Order-4808@adatum.example' }).waitFor()
+    expect(await row(second).getByText('refused the recipient').count()).toBe(1)
+    await world.ask('POST', `/api/messages/${second}/skip`, { reason: 'seen' })
+  })
+
   test.each([
     ['two hours fast', 7_200_000],
     ['two hours slow', -7_200_000],

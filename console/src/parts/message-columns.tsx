@@ -15,10 +15,10 @@ export const messageColumns: readonly Column<Message>[] = [
     show: message => (
       <div className="two-lines">
         <To to={`/messages/${message.id}`}>
-          <span className="clip">{message.summary || message.id}</span>
+          <span className="clip">{message.terms[0] ?? message.id}</span>
         </To>
-        <span className={message.error && message.state !== 'delivered' ? 'bad clip' : 'quiet clip'}>
-          {message.error && message.state !== 'delivered' ? message.error.message : whyItWaits(message)}
+        <span className={isWrong(message) ? 'bad clip' : 'quiet clip'}>
+          {isWrong(message) ? message.error?.message : whatBecameOf(message)}
         </span>
       </div>
     ),
@@ -36,7 +36,7 @@ export const messageColumns: readonly Column<Message>[] = [
     minWidth: '8rem',
     weight: 7,
     show: message =>
-      message.error && message.state !== 'delivered' ? sideWord(message.error.side) : <span className="quiet">–</span>,
+      message.error && isWrong(message) ? sideWord(message.error.side) : <span className="quiet">–</span>,
   },
   {
     name: 'Accepted',
@@ -63,16 +63,22 @@ export const messageColumns: readonly Column<Message>[] = [
   },
 ]
 
-/** Beside the id: what a message without an error waits for, and what it repeats. */
-function whyItWaits({ id, summary, heldBy, orderKey, awaitsChange, isProbe, replayOf, state }: Message): string {
+function isWrong({ error, state }: Message): boolean {
+  return error !== undefined && ['queued', 'set-aside', 'rejected'].includes(state)
+}
+
+/** Beside its id: what became of a message that is not in trouble, what it waits for, and what it repeats. */
+function whatBecameOf(message: Message): string {
+  const { id, terms, summary, heldBy, orderKey, awaitsChange, isProbe, replayOf, state } = message
   const facts = [
-    summary ? id : '',
+    terms.length > 0 ? id : '',
     isProbe ? 'a probe of the hub' : '',
     replayOf === undefined ? '' : `repeats ${replayOf}`,
     state === 'queued' && heldBy !== undefined
       ? `held by ${heldBy}, which comes first for ${orderKey ?? 'its key'}`
       : '',
     state === 'queued' && awaitsChange ? 'waits for a change' : '',
+    summary ?? '',
   ]
   return facts.filter(Boolean).join(' · ')
 }

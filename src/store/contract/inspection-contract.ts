@@ -48,6 +48,11 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await found({ term: '<A@x>' })).toEqual([])
       expect(await found({ term: 'DOCNUM 1', acceptedTo: startedAt })).toEqual([a])
       expect(await found({ term: '%' })).toEqual([])
+      // Each row says what either side knows it by, whichever way it was found.
+      for (const query of [{}, { flow: 'orders' }, { term: '<b@x>' }]) {
+        const row = (await store.find({ limit: 10, ...query })).find(({ id }) => id === b)
+        expect(row?.terms).toEqual(['<b@x>', 'DOCNUM 1'])
+      }
     })
 
     test('flows are known by name as long as the store lives, also when nothing of them is left', async () => {

@@ -4,6 +4,7 @@ import { rowOf } from '../delivery-row.ts'
 import type { DeliveryQuery, DeliveryRow } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
+const row = '*, array_to_json(terms)::text as words'
 const bounds = `
   seq < $1 and seq >= $2 and accepted_at >= $3 and seq <= $4 and accepted_at <= $5`
 
@@ -14,7 +15,7 @@ const byFlow = {
   text: `
     select found.* from unnest($6::integer[]) as asked (flow) cross join unnest($7::integer[]) as wanted (state)
     cross join lateral (
-      select * from delivery
+      select ${row} from delivery
       where (delivery.flow, delivery.state, seq) >= (asked.flow, wanted.state, $2)
         and (delivery.flow, delivery.state, seq) <= (asked.flow, wanted.state, least($1::bigint - 1, $4::bigint))
         and accepted_at >= $3 and accepted_at <= $5
@@ -23,13 +24,13 @@ const byFlow = {
 }
 const everything = {
   name: 'find-newest',
-  text: `select * from delivery where ${bounds} order by seq desc limit $6`,
+  text: `select ${row} from delivery where ${bounds} order by seq desc limit $6`,
 }
 // The greatest letter of Unicode closes the range of everything that begins with the word.
 const byTerm = {
   name: 'find-term',
   text: `
-    select * from delivery where seq in (select seq from term where word >= $8 and word <= $9)
+    select ${row} from delivery where seq in (select seq from term where word >= $8 and word <= $9)
       and flow = any ($6::integer[]) and state = any ($7::integer[]) and ${bounds}
     order by seq desc limit $10`,
 }

@@ -8,7 +8,6 @@ import {
   type Row,
   stateNumbers,
   stateOf,
-  wordsOf,
 } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
@@ -96,7 +95,6 @@ export function openInspection(parts: StoreParts): Inspection {
       attributes: objectOf(content['attributes']),
       body: bodyOf(content),
       original: original && { headers: headersOf(original['headers']), body: bodyOf(original) },
-      terms: wordsOf(row['words'] ?? null),
       receipts: receipts.get(seq) ?? [],
       attempts: await readAttempts(sql, seq),
     }

@@ -1,5 +1,5 @@
 import { parseId } from '../../kernel/id.ts'
-import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf, wordsOf } from '../columns.ts'
+import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
 import { shownCounts } from '../flow-counts.ts'
@@ -37,7 +37,6 @@ export function openInspection(parts: StoreParts): Inspection {
     // The row first and at once, so that what is shown belongs to one moment; only bytes are waited for.
     const seen = {
       ...rowOf(parts, row),
-      terms: wordsOf(row['terms']),
       receipts: receipts.read(seq, row['receipts']),
       attempts: attempts.read(seq),
     }
