@@ -58,7 +58,7 @@ export function match(pattern: string, path: string): readonly string[] | undefi
 
 /** Lets links of the console change the page without loading it anew; others, and those for a new tab, stay links. */
 export function catchLinks(): void {
-  document.addEventListener('click', event => {
+  const follow = (event: MouseEvent) => {
     if (event.defaultPrevented || event.button !== 0) return
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
     // A link inside a web component is found along the way that the event came.
@@ -68,7 +68,9 @@ export function catchLinks(): void {
     if (url.origin !== location.origin || !(url.pathname === base || url.pathname.startsWith(`${base}/`))) return
     event.preventDefault()
     navigate(url.pathname.slice(base.length) + url.search)
-  })
+  }
+  // On the way down: components tell nobody further up of a click on a link that is their own.
+  document.addEventListener('click', follow, { capture: true })
   window.addEventListener('popstate', tellAll)
 }
 

@@ -7,6 +7,7 @@ import {
   consoleWorld,
   firstAdministrator,
   focused,
+  openPage,
   openPath,
   password,
   question,
@@ -244,6 +245,23 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await choose(page.locator('search'), 'Level', 'Errors only')
     await page.getByText('console.lines-missed').waitFor()
     await page.getByText('41').first().waitFor()
+  })
+
+  test('from page to page nothing is loaded anew, so that what was found stays found', async () => {
+    const page = await visit('/account')
+    let documents = 0
+    page.on('request', request => {
+      if (request.isNavigationRequest()) documents++
+    })
+    await openPage(page, 'Flows')
+    await page.locator('ui5-side-navigation-item[text="Log"] a').press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'Log' }).waitFor()
+    await page.locator('ui5-shellbar-branding').click()
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+    await page.goBack()
+    await page.getByRole('heading', { level: 1, name: 'Log' }).waitFor()
+    expect(await page.locator('ui5-side-navigation-item[selected]').getAttribute('text')).toBe('Log')
+    expect(documents).toBe(0)
   })
 
   test('a list says of each message which one it is, what became of it, and nothing twice', async () => {
