@@ -367,11 +367,11 @@ describe('a clock that is set back by a day, however wrong it was before', () =>
   test('nor a channel that is tried again', async () => {
     const world = watch()
     world.failNext(1)
-    world.facts.failed = [{ name: 'stock', since: 0, error: refused }]
+    world.facts.failed = [{ name: 'broken', since: 0, error: refused }]
     await world.lookFor(MINUTE)
     world.setBack(DAY)
     await world.lookFor(2 * MINUTE)
-    expect(world.told).toEqual(['log: open: Flow stock does not run: The server refused.'])
+    expect(world.told).toEqual(['log: open: Flow broken does not run: The server refused.'])
   })
 })
 

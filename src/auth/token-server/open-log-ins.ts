@@ -11,7 +11,7 @@ export class OpenLogIns {
   /** What is in the store; of those that were not begun here the address is not known. */
   settle(ids: readonly string[]): void {
     const known = new Set(ids)
-    for (const id of [...this.#addresses.keys()]) if (!known.has(id)) this.end(id)
+    for (const id of this.#addresses.keys()) if (!known.has(id)) this.end(id)
     for (const id of ids) if (!this.#addresses.has(id)) this.#add(id, '')
   }
 
