@@ -22,7 +22,7 @@ async function searches(count = 3): Promise<void> {
 }
 
 /** What comes with the next tries; when one is due is counted from the end of the one before, which nothing shows. */
-function later<T>(probe: () => T) {
+function later(probe: () => unknown) {
   return soon(() => {
     world.aheadMs += failedLimits.againMs
     return probe()
