@@ -32,7 +32,7 @@ import { heldBody } from './kernel/body.ts'
 import { asHubError, type HubError, hubErrors } from './kernel/error.ts'
 import { defaultLimits, type Limits } from './kernel/limit.ts'
 import type { Connect } from './kernel/socket.ts'
-import { type Clock, systemClock } from './kernel/time.ts'
+import { type Clock, SECOND, systemClock } from './kernel/time.ts'
 import { version } from './kernel/version.ts'
 import { type ChannelSettings, createChannels, type SendMail } from './monitor/alerts/channels.ts'
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
@@ -143,6 +143,9 @@ export interface Hub {
   close(): Promise<void>
 }
 
+/** Whoever stops hubs often kills them after ten seconds, and attempts that are cut short need one more to say how far they came. */
+const stopMs = 8 * SECOND
+
 /** Puts the parts together and starts every flow that should run. A flow that cannot start does not stop the others. */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const { dataFolder, clock = systemClock } = options
@@ -214,7 +217,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       owner,
       mask: text => logBook.mask.text(text),
     })
-    undo.push(() => engine.close())
+    let stopsBy: number | undefined
+    undo.push(() => engine.close(stopsBy && stopsBy - performance.now()))
     const wakeFlows = () => {
       engine.wake().catch((thrown: unknown) => {
         // While the hub stops, nothing has to be woken: it is tried after the next start.
@@ -369,6 +373,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       failedFlows,
       async close() {
         isReady = false
+        stopsBy = performance.now() + stopMs
         await closeAll(undo)
         log.info('hub.stopped')
       },

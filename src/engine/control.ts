@@ -37,7 +37,8 @@ export interface Engine {
   on(listener: (event: EngineEvent) => void): () => void
   /** Resolves when nothing runs and nothing is due now. */
   idle(): Promise<void>
-  close(): Promise<void>
+  /** Attempts that run may take so long to end. */
+  close(graceMs?: number): Promise<void>
 }
 
 export interface LinkStatus {

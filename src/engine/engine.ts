@@ -46,7 +46,7 @@ export interface EngineOptions {
 export type EngineParts = Required<EngineOptions> & { emit(event: EngineEvent): void }
 
 /** How long running attempts may take to end when a flow or the hub stops. */
-const graceMs = 10 * SECOND
+const usualGraceMs = 10 * SECOND
 
 /** The engine: takes messages in, delivers them in order and once, tries again, sets aside. */
 export function createEngine(options: EngineOptions): Engine {
@@ -356,7 +356,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   /** Waits for running attempts, and cuts those short that take longer than the grace time. */
-  async function letEnd(isMeant: (attempt: Attempt) => boolean): Promise<void> {
+  async function letEnd(isMeant: (attempt: Attempt) => boolean, graceMs = usualGraceMs): Promise<void> {
     const mine = () => [...attempts.values()].filter(isMeant)
     const until = performance.now() + graceMs
     while (mine().length > 0 && performance.now() < until) await pause(20)
@@ -409,11 +409,11 @@ export function createEngine(options: EngineOptions): Engine {
     wake,
     on,
     idle: () => dispatcher.idle(),
-    async close() {
+    async close(graceMs) {
       await Promise.all([...flows.values()].map(running => running.stopReceiving()))
       dispatcher.close()
       closing.abort()
-      await letEnd(() => true)
+      await letEnd(() => true, graceMs)
       for (const running of flows.values()) await running.close()
       flows.clear()
       stepWatch.end()
