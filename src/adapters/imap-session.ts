@@ -4,13 +4,21 @@ import type { SenderContext } from '../flow/adapter.ts'
 import type { TokenCredential } from '../kernel/credential.ts'
 import { asHubError, hubErrors } from '../kernel/error.ts'
 import type { ConnectRequest, TlsWish } from '../kernel/socket.ts'
-import { HOUR } from '../kernel/time.ts'
+import { type Clock, HOUR, steadyClock } from '../kernel/time.ts'
 import { ImapConnection } from '../protocols/imap/connection.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { logInWithPassword, logInWithToken, readCapabilities, startTls } from '../protocols/imap/login.ts'
 import type { ImapConfig } from './imap-config.ts'
 
-export type ImapContext = SenderContext<ImapConfig>
+/** Its clock is steady: a mailbox must not rest for as long as the clock of the machine is set back. */
+export interface ImapContext extends SenderContext<ImapConfig> {
+  /** For dates, and for when tokens end. */
+  readonly calendar: Pick<Clock, 'now'>
+}
+
+export function imapContext(context: SenderContext<ImapConfig>): ImapContext {
+  return { ...context, clock: steadyClock(context.clock), calendar: context.clock }
+}
 
 /** A connection that is logged in to one mailbox. */
 export interface ImapSession {
@@ -83,12 +91,13 @@ async function logIn(
   const now = context.clock.now()
   // A credential that has no newer token yet is asked again when the server ends the session, not in a circle.
   const isRenewable = token.value !== oldToken
-  const renewAt = isRenewable ? now + (token.expiresAt - now) * sessionLimits.tokenLifePart : lifeEndsAt
+  const lifeMs = token.expiresAt - context.calendar.now()
+  const renewAt = isRenewable ? now + lifeMs * sessionLimits.tokenLifePart : lifeEndsAt
   return { connection, renewAt: Math.min(renewAt, lifeEndsAt), token: token.value }
 }
 
 async function logInWithAnyToken(
-  { clock, config }: ImapContext,
+  { calendar, config }: ImapContext,
   connection: ImapConnection,
   mailbox: string,
   credential: TokenCredential,
@@ -103,7 +112,7 @@ async function logInWithAnyToken(
     } catch (error) {
       if (asHubError(error).code !== imapErrors.AUTH_REFUSED.code) throw error
       // On a slow way, or a slow server, a token may end before it is read: that says nothing about the rights.
-      const isOfAge = clock.now() >= token.expiresAt
+      const isOfAge = calendar.now() >= token.expiresAt
       if (isOfAge && (connection.isOver || tries >= sessionLimits.logInTries)) {
         throw imapErrors.TOKEN_EXPIRED({ user: mailbox, credential: config.auth }, { cause: error })
       }

@@ -7,7 +7,7 @@ import { imapConfig } from './imap-config.ts'
 import { MailboxReader } from './imap-mailbox.ts'
 import { mailAttributes } from './imap-message.ts'
 import { composeProbe, rememberProbe } from './imap-probe.ts'
-import { type ImapContext, openSession } from './imap-session.ts'
+import { type ImapContext, imapContext, openSession } from './imap-session.ts'
 
 /**
  * Reads mails from mailboxes. A message has the headers of its mail (first value of each) and the attributes `from`,
@@ -45,7 +45,8 @@ export const imap = defineSender({
   ],
   errors: imapErrors,
   attributes: mailAttributes,
-  async open(context): Promise<Sender> {
+  async open(given): Promise<Sender> {
+    const context = imapContext(given)
     const mailboxes = [context.config.user].flat()
     const closing = new AbortController()
     const signal = AbortSignal.any([context.signal, closing.signal])
@@ -96,11 +97,11 @@ async function checkMailboxes(
 }
 
 async function sendProbe(context: ImapContext, mailbox: string, signal: AbortSignal, token: string): Promise<void> {
-  const { memory, clock, config } = context
+  const { memory, calendar, config } = context
   await rememberProbe(memory, token)
   const { connection } = await openSession(context, mailbox, signal)
   try {
-    await appendMail(connection, config.folder, composeProbe(mailbox, token, clock.now()))
+    await appendMail(connection, config.folder, composeProbe(mailbox, token, calendar.now()))
   } finally {
     await connection.logout()
   }
