@@ -123,9 +123,9 @@ function describeEnrolment({ location, token, endsAt, nodes }: z.output<typeof e
   return [
     `On the machine of the connector, until ${endsAt}:`,
     '',
-    `  isthmus-connector enrol --hub ${node}`,
+    `  isthmus-connector enrol --hub ${node} --token-file -`,
     '',
-    `and paste this token for location ${location}; it works once:`,
+    `and paste this token for location ${location}, with Enter and Ctrl-D after it; it works once:`,
     '',
     token,
     '',

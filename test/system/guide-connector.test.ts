@@ -60,6 +60,9 @@ test('every command of the guide works on both machines, up to the revoked conne
       await machine.start(text.trim(), machine === hub ? hubIsReady : connectorIsReady)
     else if (kind === 'sh') for (const line of text.trim().split('\n')) outputs.set(line, await follow(machine, line))
   }
+  // What the hub prints is a command of the connector as it is.
+  const printed = /^ +(isthmus-connector enrol .+)$/m.exec([...outputs.values()].join('\n'))?.[1] ?? ''
+  expect((await premise.try(`echo isthmus-enrol.wrong | ${printed}`)).output).toContain('This is no enrolment token')
   const said = (beginning: string) => [...outputs].find(([line]) => line.startsWith(beginning))?.[1] ?? ''
   expect(said('isthmus connector list')).toMatch(/dc-frankfurt +vm-17 +\S+ +connected +active/)
   expect(said('isthmus-connector status')).toMatch(/s4-odata\.virtual:80 +http/)
