@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -68,6 +68,13 @@ test('a token that was used is told in the words of the hub', async () => {
     message: 'The hub refused: The token was used already. (403)',
     next: 'Get a new one.',
   })
+})
+
+test('a folder in which nothing can be kept is told before the token is used', async () => {
+  await mkdir(join(folder, 'data/identity.json.new'), { recursive: true })
+  const failed = await enrolNow().catch(asHubError)
+  expect(failed).toMatchObject({ code: 'CONNECTOR_IDENTITY_UNWRITABLE', message: expect.stringContaining('EISDIR') })
+  expect(hub.requests).toEqual([])
 })
 
 test('a certificate is not replaced by accident', async () => {

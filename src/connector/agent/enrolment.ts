@@ -3,13 +3,13 @@ import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
-import { asHubError, type HubError } from '../../kernel/error.ts'
+import { asHubError, HubError } from '../../kernel/error.ts'
 import { SECOND } from '../../kernel/time.ts'
 import { type CertificateAnswer, certificateAnswer, type EnrolRequest, wirePaths } from '../wire.ts'
 import { parseEnrolToken } from './enrol-token.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub, explainHubFailure, fetchAuthority } from './hub-node.ts'
-import { type Identity, readIdentity, writeIdentity } from './identity.ts'
+import { type Identity, proveWritable, readIdentity, writeIdentity } from './identity.ts'
 import type { KeyRequest } from './key-request.ts'
 
 export const enrolmentLimits = {
@@ -38,6 +38,7 @@ export async function enrol(options: EnrolOptions): Promise<Identity> {
   if (present) {
     throw connectorErrors.ALREADY_ENROLLED({ connector: present.connector, location: present.location })
   }
+  await proveWritable(dataFolder)
   const timeoutMs = enrolmentLimits.requestMs
   const authority = await fetchAuthority(node, token.authorityHash, { timeoutMs, signal })
   const { key, csr } = await makeKeyRequest(name)
@@ -85,6 +86,7 @@ async function writeAnswer(
   try {
     return await writeIdentity(dataFolder, fields)
   } catch (cause) {
+    if (cause instanceof HubError) throw cause
     throw connectorErrors.ANSWER_WRONG({ node, text: asHubError(cause).message }, { cause })
   }
 }

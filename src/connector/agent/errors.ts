@@ -122,6 +122,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     means: 'The identity of the connector in {file} cannot be used: {text}',
     next: 'Give the user of the connector the right to read it, restore it, or enrol again.',
   },
+  IDENTITY_UNWRITABLE: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The identity of the connector cannot be kept in {file}: {text}',
+    next: 'Let the user of the connector write to this folder, and look whether the disk is full.',
+  },
   ALREADY_RUNNING: {
     side: 'caller',
     retry: 'never',

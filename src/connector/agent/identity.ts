@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type CertificateAnswer, certificateAnswer } from '../wire.ts'
@@ -36,31 +36,58 @@ export async function readIdentity(dataFolder: string): Promise<Identity | undef
   }
 }
 
-/** Keeps what the hub answered, readable by the user of the connector alone; whole or not at all. */
+/**
+ * Keeps what the hub answered, readable by the user of the connector alone; whole or not at all. Throws
+ * CONNECTOR_IDENTITY_UNWRITABLE, and what node:crypto throws where key and certificate do not belong together.
+ */
 export async function writeIdentity(
   dataFolder: string,
   fields: CertificateAnswer & { readonly key: string; readonly name: string },
 ): Promise<Identity> {
   const identity = withValidity(fields)
-  await mkdir(dataFolder, { recursive: true, mode: 0o700 })
-  const file = identityFile(dataFolder)
   const { beginsAt: _begins, endsAt: _ends, ...stored } = identity
-  const handle = await open(`${file}.new`, 'w', 0o600)
+  await writeWhole(dataFolder, `${JSON.stringify(stored, null, 2)}\n`).catch(cause => refuseToKeep(dataFolder, cause))
+  return identity
+}
+
+/** Proves, before a token is used up, that an identity can be kept. Throws CONNECTOR_IDENTITY_UNWRITABLE. */
+export async function proveWritable(dataFolder: string): Promise<void> {
+  try {
+    await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+    const handle = await open(newFile(dataFolder), 'w', 0o600)
+    await handle.close()
+    await rm(newFile(dataFolder))
+  } catch (cause) {
+    refuseToKeep(dataFolder, cause)
+  }
+}
+
+async function writeWhole(dataFolder: string, text: string): Promise<void> {
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+  const handle = await open(newFile(dataFolder), 'w', 0o600)
   try {
     await handle.chmod(0o600)
-    await handle.writeFile(`${JSON.stringify(stored, null, 2)}\n`)
+    await handle.writeFile(text)
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(`${file}.new`, file)
+  await rename(newFile(dataFolder), identityFile(dataFolder))
   const folder = await open(dataFolder, 'r')
   try {
     await folder.sync()
   } finally {
     await folder.close()
   }
-  return identity
+}
+
+function newFile(dataFolder: string): string {
+  return `${identityFile(dataFolder)}.new`
+}
+
+function refuseToKeep(dataFolder: string, cause: unknown): never {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  throw connectorErrors.IDENTITY_UNWRITABLE({ file: identityFile(dataFolder), text }, { cause })
 }
 
 /** Throws what node:crypto throws where key and certificate are none or do not belong together. */
