@@ -18,6 +18,7 @@ export class BalancedHost {
   #setting: VirtualHost
   #targets: readonly Target[] = []
   #probers = new Map<Target, Prober>()
+  #checking: Promise<CheckAnswer> | undefined
 
   constructor(setting: VirtualHost, parts: ProberParts) {
     this.#setting = setting
@@ -116,8 +117,18 @@ export class BalancedHost {
     this.#parts.log.info(isDrained ? 'target.drained' : 'target.undrained', { virtualHost, target: address })
   }
 
-  /** The way works when at least one target can be reached. */
-  async check(signal: AbortSignal): Promise<CheckAnswer> {
+  /**
+   * The way works when at least one target can be reached. Who asks while it is gone hears the same: a hub that asks in a
+   * loop must not put more connections on a server than it may have.
+   */
+  check(signal: AbortSignal): Promise<CheckAnswer> {
+    this.#checking ??= this.#checkNow(signal).finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
+  }
+
+  async #checkNow(signal: AbortSignal): Promise<CheckAnswer> {
     const { connect, clock } = this.#parts
     const options = { connect, clock, signal, timeoutMs: this.#setting.health.timeout }
     const targets = await Promise.all(

@@ -283,3 +283,15 @@ describe('other protocols', () => {
     expect(stateOf(pool, silent)?.reason).toContain('it was silent for 10 s')
   })
 })
+
+test('however often a way is checked at the same moment, each server is asked once', async () => {
+  let connections = 0
+  const silent = await server(() => connections++)
+  const pool = poolOf({ targets: [silent], health: { every: '0s', timeout: '300ms' } })
+  const { signal } = options()
+  const checkOften = () => Promise.all(Array.from({ length: 100 }, () => pool.check(virtual, signal)))
+  expect((await checkOften()).some(({ ok }) => ok)).toBe(false)
+  expect(connections).toBe(1)
+  await checkOften()
+  expect(connections).toBe(2)
+})
