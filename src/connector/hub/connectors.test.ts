@@ -328,6 +328,21 @@ describe('of several connectors', () => {
     expect(shadow.asked).toHaveLength(1)
   })
 
+  test('a connector that becomes a shadow keeps nobody out, however long its last streams stay', async () => {
+    const active = await connector()
+    const stream = await open()
+    const shadow = await connector('dc-frankfurt', { mode: 'shadow' })
+    active.session.goaway()
+    await until(() => hub.connectors.get(active.id).tunnels.length === 1)
+    // As with one that takes no new streams: asked until the hub has heard it.
+    await until(async () => {
+      ;(await open()).destroy()
+      return shadow.asked.length > 0
+    })
+    stream.end('to the end')
+    expect((await readAll(stream)).toString()).toBe('to the end')
+  })
+
   test('one that falls silent is found within seconds, and what it carried fails at once', async () => {
     const frozen = await connector()
     const stream = await open()

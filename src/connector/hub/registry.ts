@@ -94,7 +94,8 @@ export class TunnelRegistry {
    * it); the least loaded first, and of each connector its best one before the second of any.
    */
   candidates(location: string, address: string): readonly Tunnel[] {
-    const there = this.ofLocation(location)
+    // An active one that has become a shadow stays with its last streams as it was.
+    const there = this.ofLocation(location).filter(({ isEnding }) => !isEnding)
     const active = there.filter(tunnel => tunnel.hello.mode === 'active')
     const usable = (active.length > 0 ? active : there).filter(tunnel => tunnel.isUsable)
     const ranked = usable.toSorted((a, b) => weightOf(a) - weightOf(b))
