@@ -112,7 +112,7 @@ test('a certificate that comes after the file that names it puts the file in for
   await world.write(hosts('a.virtual:1') + withTls)
   await waitFor(() => world.agent.status().configError?.includes('company-ca.pem'))
   await world.agent.lookAtConfig()
-  await writeFile(join(world.folder, 'company-ca.pem'), '-----BEGIN CERTIFICATE-----\n')
+  await writeFile(join(world.folder, 'company-ca.pem'), hub.authority)
   await waitFor(() => world.agent.status().configError === undefined)
   expect(world.agent.status().virtualHosts.map(({ address }) => address)).toEqual(['a.virtual:1', 'b.virtual:2'])
   expect(world.lines.filter(({ event }) => event === 'config.refused')).toHaveLength(1)

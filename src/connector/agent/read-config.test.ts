@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { readConnectorConfig } from './read-config.ts'
 
 let folder: string
@@ -42,11 +43,12 @@ test('a short file is enough: what it does not say is what a careful person woul
 })
 
 test('the certificate of an authority is read from beside the file, and watched with it', async () => {
-  await writeFile(join(folder, 'sap.pem'), '-----BEGIN CERTIFICATE-----\nx\n')
+  const { ca } = await makeTwinCertificate(['s4.corp'])
+  await writeFile(join(folder, 'sap.pem'), `SAP root\n${ca}${ca}`)
   const { config, files } = await read(
     'virtual-hosts:\n  s4:443:\n    protocol: tcp-tls\n    targets: ["[::1]:44300"]\n    tls: { ca: sap.pem, servername: s4.corp }\n',
   )
-  expect(config.virtualHosts[0]?.tls).toEqual({ ca: '-----BEGIN CERTIFICATE-----\nx\n', servername: 's4.corp' })
+  expect(config.virtualHosts[0]?.tls).toEqual({ ca: `SAP root\n${ca}${ca}`, servername: 's4.corp' })
   expect(config.virtualHosts[0]?.targets[0]?.address).toBe('[::1]:44300')
   expect(files).toEqual([join(folder, 'connector.yaml'), join(folder, 'sap.pem')])
 })
@@ -91,6 +93,20 @@ describe('every mistake is told at its line and column', () => {
 
   test('an address that is not text at all', async () => {
     expect(await problemOf('virtual-hosts:\n  s4:1:\n    protocol: tcp\n    targets: [5]\n')).toContain('FILE:4:15: ')
+  })
+
+  test.each([
+    ['no certificate at all', 'a key, perhaps', 'holds no PEM certificate'],
+    ['half a certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n', 'holds no PEM certificate'],
+    [
+      'a broken one',
+      '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+      'holds a certificate that cannot be read',
+    ],
+  ])('an authority with %s', async (_, pem, words) => {
+    await writeFile(join(folder, 'sap.pem'), pem)
+    const yaml = 'virtual-hosts:\n  s4:1:\n    protocol: tcp-tls\n    targets: [a:1]\n    tls: { ca: sap.pem }\n'
+    expect(await problemOf(yaml)).toContain(`FILE:5:12: virtual-hosts > s4:1 > tls > ca: sap.pem ${words}`)
   })
 
   test('a file that is not there', async () => {

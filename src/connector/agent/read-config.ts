@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
@@ -137,9 +138,21 @@ function hasRange(node: unknown): node is { readonly range: readonly [number, nu
 async function readAuthority(file: string): Promise<{ readonly pem?: string; readonly because?: string }> {
   try {
     const pem = await readSmall(file)
-    return /-----BEGIN CERTIFICATE-----/.test(pem) ? { pem } : { because: 'holds no PEM certificate' }
+    const because = explainUnusable(pem)
+    return because === undefined ? { pem } : { because }
   } catch (cause) {
     return { because: `cannot be read (${wordsOf(cause)})` }
+  }
+}
+
+/** TLS passes over what it cannot read, and then says of the server that nobody knows who signed for it. */
+function explainUnusable(pem: string): string | undefined {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  try {
+    const certificates = blocks.map(each => new X509Certificate(each))
+    return certificates.length > 0 ? undefined : 'holds no PEM certificate'
+  } catch (cause) {
+    return `holds a certificate that cannot be read (${wordsOf(cause)})`
   }
 }
 
