@@ -414,6 +414,23 @@ describe('watching', () => {
     }
   })
 
+  test('a server that is busy is asked for one subscription of a group, not for each', async () => {
+    const people = Array.from({ length: 50 }, (_, number) => `p${number}@contoso.example`)
+    for (const person of people) twin.addMailbox(person)
+    twin.setFaults({ busy: { times: 10_000, backOffMs: 600_000 } })
+    const before = twin.requestCount
+    const { heard, done, end } = watching(people)
+    try {
+      await until(heard, 'lost p0@contoso.example EWS_BUSY')
+      await systemClock.sleep(300)
+      expect(twin.requestCount - before).toBeLessThan(3)
+    } finally {
+      twin.clearFaults()
+      end()
+      await done
+    }
+  })
+
   test('lost subscriptions and cut streams give their mailboxes back to be polled, until they are heard again', async () => {
     const clock = { ...systemClock, sleep: (_ms: number, ending?: AbortSignal) => systemClock.sleep(20, ending) }
     const patient = new EwsDriver({ ...ewsOptions(twin.url), clock, markCategory: 'SAP Cloud for Customer' })

@@ -44,7 +44,7 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
   const watched = new Map<string, Watched>()
   let waitMs = againFirstMs
   while (!signal.aborted) {
-    await subscribeMissing(parts, group, watched, request)
+    const trouble = await subscribeMissing(parts, group, watched, request)
     try {
       if (watched.size > 0) {
         const wasHeard = await hearOnce(client, watched, request)
@@ -59,7 +59,7 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
       if (concernOf(error) !== 'account') watched.delete([...watched.keys()][0] ?? '')
     }
     if (signal.aborted) break
-    await clock.sleep(waitMs, signal)
+    await clock.sleep(Math.max(waitMs, trouble?.retryAfterMs ?? 0), signal)
     waitMs = Math.min(waitMs * 2, againUpToMs)
   }
   // The server forgets them by itself after half an hour; to be told is only polite.
@@ -72,16 +72,17 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
   )
 }
 
+/** A server that is busy, or knows the account no more, says so to each: it is returned, and the others are asked for later. */
 async function subscribeMissing(
   { client, book }: Parts,
   group: readonly string[],
   watched: Map<string, Watched>,
   request: WatchRequest,
-): Promise<void> {
+): Promise<HubError | undefined> {
   const { signal } = request
   const known = new Set([...watched.values()].map(({ mailbox }) => mailbox))
   for (const mailbox of group) {
-    if (signal.aborted) return
+    if (signal.aborted) return undefined
     if (known.has(mailbox)) continue
     try {
       const folders = new Map<ItemKind, readonly ScopeFolder[]>()
@@ -93,9 +94,12 @@ async function subscribeMissing(
       const subscription = await client.subscribe({ mailbox, signal }, refs, anchorOf(watched) ?? mailbox)
       watched.set(subscription, { mailbox, folders })
     } catch (thrown) {
-      lose(request, mailbox, asHubError(thrown))
+      const error = asHubError(thrown)
+      lose(request, mailbox, error)
+      if (error.isThrottling || error.code === ewsErrors.LOGIN_REFUSED.code) return error
     }
   }
+  return undefined
 }
 
 /** On whose share the stream of a group is: the first whose subscription lives. */

@@ -119,6 +119,26 @@ test('an address that Graph cannot reach loses the mailbox to polling, in words'
   await vi.waitFor(() => expect(heard).toEqual(['ada@contoso.com lost GRAPH_WEBHOOK_UNREACHABLE']), patience)
 })
 
+test('what is refused for all is not asked for each mailbox', async () => {
+  const mailboxes = Array.from({ length: 100 }, (_, number) => `p${number}@contoso.com`)
+  for (const mailbox of mailboxes) world.graph.addMailbox(mailbox)
+  for (const trouble of ['unreachable', 'busy'] as const) {
+    endpoint.answerWith(trouble === 'unreachable' ? 500 : undefined)
+    if (trouble === 'busy') world.graph.setFaults({ throttle: { times: 10_000, retryAfterS: 3600 } })
+    const before = world.graph.counters.requests
+    heard.length = 0
+    ends = new AbortController()
+    watch({ mailboxes, scopesOf: scopesOf('contact') })
+    await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(20), patience)
+    await systemClock.sleep(300)
+    expect(heard.filter(line => line.includes('lost')).length).toBe(20)
+    expect(world.graph.counters.requests - before).toBeLessThan(30)
+    ends.abort()
+    await watching
+    world.graph.clearFaults()
+  }
+})
+
 test('a mailbox out of scope is lost alone', async () => {
   world.graph.mailbox('ada@contoso.com').inScope = false
   watch({ scopesOf: scopesOf('task') })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { asHubError, HubError } from '../../kernel/error.ts'
-import { type Clock, DAY, MINUTE } from '../../kernel/time.ts'
+import { type Clock, DAY, MINUTE, SECOND } from '../../kernel/time.ts'
 import type { GraphCall, GraphClient } from '../../protocols/graph/client.ts'
+import { graphErrors } from '../../protocols/graph/errors.ts'
 import { graphLimits } from '../../protocols/graph/limits.ts'
 import { isObject } from '../../protocols/graph/refusal.ts'
 import {
@@ -61,7 +62,12 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
       const now = clock.now()
       const due = all.filter(each => each.dueAt <= now)
       for (let from = 0; from < due.length && !signal.aborted; from += graphLimits.batchRequests) {
-        await keepWatching(parts, request, due.slice(from, from + graphLimits.batchRequests), wake)
+        const end = from + graphLimits.batchRequests
+        const trouble = await keepWatching(parts, request, due.slice(from, end), wake)
+        if (!trouble) continue
+        const laterAt = clock.now() + Math.max(SECOND, trouble.retryAfterMs ?? triedAgainMs)
+        for (const each of due.slice(end)) each.dueAt = laterAt
+        break
       }
       const nextAt = all.reduce((least, each) => Math.min(least, each.dueAt), now + lifeMs)
       if (!signal.aborted) await clock.sleep(Math.max(0, nextAt - clock.now()), AbortSignal.any([signal, alarm.signal]))
@@ -81,11 +87,20 @@ function watchedOf(mailbox: string, scopes: readonly WatchedScope[]): readonly W
   return own
 }
 
-/** Renews what is subscribed to and subscribes to the rest, all in one request. */
-async function keepWatching(parts: Parts, request: WatchRequest, some: readonly Watched[], wake: Wake): Promise<void> {
+/**
+ * Renews what is subscribed to and subscribes to the rest, all in one request. What concerns all mailboxes (a server that
+ * is busy, an address that Graph cannot reach) is returned: the others need not be asked for now.
+ */
+async function keepWatching(
+  parts: Parts,
+  request: WatchRequest,
+  some: readonly Watched[],
+  wake: Wake,
+): Promise<HubError | undefined> {
   const { client, clock, inbox } = parts
   const { signal } = request
   const expiresAt = clock.now() + lifeMs
+  const troubles: HubError[] = []
   const calls: { readonly watched: Watched; readonly call: GraphCall }[] = []
   for (const watched of some) {
     const { id, clientState } = watched
@@ -96,7 +111,7 @@ async function keepWatching(parts: Parts, request: WatchRequest, some: readonly 
         calls.push({ watched, call: subscribe({ resource, notificationUrl, lifecycleUrl, clientState, expiresAt }) })
       } else calls.push({ watched, call: renew(id, expiresAt) })
     } catch (thrown) {
-      if (!signal.aborted) lose(parts, request, watched, asHubError(thrown))
+      if (!signal.aborted) troubles.push(lose(parts, request, watched, asHubError(thrown)))
     }
   }
   const answers = await answersTo(
@@ -111,10 +126,16 @@ async function keepWatching(parts: Parts, request: WatchRequest, some: readonly 
       if (!answer || answer instanceof HubError) throw answer
       take(parts, request, watched, readSubscription(isObject(answer.body) ? answer.body : {}), wake)
     } catch (thrown) {
-      if (!signal.aborted) lose(parts, request, watched, asHubError(thrown))
+      if (!signal.aborted) troubles.push(lose(parts, request, watched, asHubError(thrown)))
     }
   }
+  return troubles.find(({ code }) => ofAll.has(code))
 }
+
+/** What any other subscription would hear, too. A permission that is missing is one for its kind only. */
+const ofAll: ReadonlySet<string> = new Set(
+  [graphErrors.BUSY, graphErrors.LOGIN_REFUSED, graphErrors.WEBHOOK_UNREACHABLE].map(({ code }) => code),
+)
 
 async function answersTo(client: GraphClient, calls: readonly GraphCall[], signal: AbortSignal) {
   try {
@@ -155,11 +176,12 @@ function take(
   watched.isEnded = false
 }
 
-function lose({ clock }: Parts, request: WatchRequest, watched: Watched, error: HubError): void {
+function lose({ clock }: Parts, request: WatchRequest, watched: Watched, error: HubError): HubError {
   watched.forget()
   watched.id = undefined
   watched.dueAt = clock.now() + Math.max(triedAgainMs, error.retryAfterMs ?? 0)
   request.onLost(watched.mailbox, error)
+  return error
 }
 
 function renewalAt(now: number, expiresAt: number): number {
