@@ -24,7 +24,7 @@ export const organizationErrors = defineErrors('ORGANIZATION', {
     side: 'caller',
     retry: 'never',
     means: 'Organization "{organization}" has {count} mailboxes.',
-    next: 'Deactivate and delete its mailboxes first, or move them to another organization.',
+    next: 'Delete its mailboxes first (isthmus mailbox delete).',
   },
   CHANGED_MEANWHILE: {
     side: 'caller',
