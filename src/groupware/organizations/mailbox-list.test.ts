@@ -102,3 +102,12 @@ test.each([
   expect(mistakes.length).toBeLessThan(1_100)
   expect(mistakes.at(-1)?.message).toContain('no list of mailboxes')
 })
+
+test('a list that was not saved as UTF-8 is told so; the names beside its addresses do not matter', () => {
+  const latin = (text: string) => new TextDecoder().decode(Buffer.from(text, 'latin1'))
+  const message = 'letters that are not UTF-8: save the list as UTF-8'
+  expect(readMailboxList(latin('mailbox;crm-user\nada@x.example;jörg@x.example')).mistakes).toEqual([
+    { line: 2, message },
+  ])
+  expect(readMailboxList(latin('Jörg <joerg@x.example>')).mistakes).toEqual([])
+})

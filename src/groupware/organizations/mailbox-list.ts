@@ -4,6 +4,9 @@ import { type MailboxInput, mailboxInput } from './organization-input.ts'
 /** Byte order marks, and what chats and web pages put between the letters of an address that is copied from there. */
 const invisible = /[\u200B-\u200F\u202A-\u202E\u2060\uFEFF]/gu
 
+/** What stands in the place of octets that are no UTF-8: Excel saves CSV in the code page of its machine. */
+const unreadable = '\uFFFD'
+
 /** What a list of mailboxes would do, line by line. */
 export interface ReadList {
   readonly rows: readonly { readonly line: number; readonly mailbox: MailboxInput }[]
@@ -27,6 +30,10 @@ export function readMailboxList(text: string): ReadList {
   const seen = new Map<string, number>()
   const take = (line: number, given: unknown) => {
     if (mistakes.length >= limits.listMistakesMax) return
+    if (JSON.stringify(given).includes(unreadable)) {
+      mistakes.push({ line, message: 'letters that are not UTF-8: save the list as UTF-8' })
+      return
+    }
     const read = mailboxInput.safeParse(given)
     if (!read.success) {
       const issue = read.error.issues[0]
