@@ -20,6 +20,12 @@ export const worldErrors = defineErrors('WORLD', {
     means: 'The service account is refused.',
     next: 'Enter its password anew.',
   },
+  FORBIDDEN: {
+    side: 'sender',
+    retry: 'after-change',
+    means: 'The service account may not use EWS.',
+    next: 'Look whether EWS is switched off for the mailbox or for all.',
+  },
   BUSY: { side: 'sender', retry: 'soon', means: 'The server is busy.', next: 'Nothing; it is tried again.' },
 })
 
@@ -34,6 +40,8 @@ export class GroupwareWorld {
   failure: HubError | undefined
   /** Mailboxes whose requests are answered with a failure of the account. */
   readonly odd = new Set<string>()
+  /** Mailboxes for which alone EWS is switched off, which looks as if it were so for the account. */
+  readonly forbidden = new Set<string>()
   /** Each listing of a mailbox waits for it. */
   gate: Promise<void> | undefined
   /** Which mailboxes were listed, and had their ids translated, in this order. */
@@ -92,6 +100,7 @@ export class GroupwareWorld {
   #exchange(): SideDriver {
     const driver = routed('exchange', scope => {
       if (this.failure) throw this.failure
+      if (this.forbidden.has(scope.mailbox)) throw worldErrors.FORBIDDEN()
       if (this.odd.has(scope.mailbox)) throw worldErrors.ACCOUNT_REFUSED()
       const mailbox = this.mailboxes.get(scope.mailbox)
       if (!mailbox) throw worldErrors.NO_MAILBOX({ mailbox: scope.mailbox })

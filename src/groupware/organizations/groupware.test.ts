@@ -102,6 +102,27 @@ describe('bulk activation', () => {
     expect(groupware.statusOf('contoso').counts).toMatchObject({ active: 200 })
   })
 
+  test('of mailboxes for some of which EWS is switched off tells those, and stops no other', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${String(index).padStart(3, '0')}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    for (const [index, person] of people.entries()) if (index % 20 === 0) world.forbidden.add(person)
+    const groupware = await contosoWith(...people)
+    const job = await activateAll()
+    expect(job).toMatchObject({ done: 200, failedCount: 10 })
+    expect(job.failures.map(({ mailbox }) => mailbox)).toEqual([...world.forbidden])
+    await world.pass(10 * MINUTE)
+    expect(groupware.statusOf('contoso')).toMatchObject({
+      counts: { active: 190, error: 10 },
+      account: { isRefused: false, pausedUntil: undefined },
+    })
+    expect(people.filter(person => groupware.progressOf(person).firstRoundAt !== undefined)).toHaveLength(190)
+    for (const person of people) world.forbidden.add(person)
+    await groupware.jobEnded((await groupware.startJob('contoso', 'deactivate', 'all')).id)
+    const before = world.listings
+    expect(await activateAll()).toMatchObject({ failedCount: 200 })
+    expect(world.listings - before).toBeLessThan(20)
+  })
+
   test('waits as long as a busy server asks, knocks a few times meanwhile, and goes on then', async () => {
     const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
     for (const person of people) world.addPerson(person)

@@ -12,6 +12,15 @@ import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
 import type { Worker } from './worker.ts'
 
+/** What is said of an account as well as of one mailbox: EWS may be switched off for either. */
+const perhapsOwn = /_(FORBIDDEN|SWITCHED_OFF)$/
+
+/** What the tests of a job have shown: of which mailboxes such a thing was said, and that others are well. */
+interface Shown {
+  isWell: boolean
+  readonly forbidden: Map<string, string>
+}
+
 interface Rest {
   readonly since: number
   readonly until: number
@@ -25,6 +34,7 @@ export class MailboxActions {
   readonly #worker: Worker
   /** Why the account of a job's organization was refused: its other mailboxes need not knock, too. */
   readonly #refused = new WeakMap<AbortSignal, AccessTest>()
+  readonly #shown = new WeakMap<AbortSignal, Shown>()
   /** While the servers ask the account of a job's organization to wait, no other mailbox of the job knocks. */
   readonly #rests = new WeakMap<AbortSignal, Rest>()
   /** The time of the rests, which a machine that sets its clock back does not prolong. */
@@ -149,14 +159,30 @@ export class MailboxActions {
       const mailbox = directory.mailbox(address)
       const isOwn = directory.organization(mailbox.organization).access === 'ews-direct'
       const test = await this.test(mailbox, signal)
-      const { isAccountRefused, busyMs } = test
+      const { busyMs } = test
       const count = busyMs === undefined ? 0 : this.#rest(signal, startedAt, busyMs)
-      const isHopeless = isAccountRefused || count > limits.busyRests
+      const isHopeless = this.#isRefused(test, signal) || count > limits.busyRests
       if (isHopeless && !isOwn) this.#refused.set(signal, test)
       if (busyMs === undefined) this.#rests.delete(signal)
       const isOver = signal.aborted || directory.mailbox(address).state !== 'testing'
       if (busyMs === undefined || isHopeless || isOver) return test
     }
+  }
+
+  /** Whether a test has shown that the account is refused, and not this mailbox alone. */
+  #isRefused(test: AccessTest, signal: AbortSignal): boolean {
+    const shown = this.#shown.get(signal) ?? { isWell: false, forbidden: new Map() }
+    this.#shown.set(signal, shown)
+    shown.isWell ||= test.ok
+    const code = causeOfTest(test)?.code ?? ''
+    const isPerhapsOwn = perhapsOwn.test(code)
+    if (test.isAccountRefused && isPerhapsOwn) shown.forbidden.set(test.mailbox, code)
+    if (shown.isWell) {
+      for (const [mailbox, said] of shown.forbidden) this.#worker.expectOwn(mailbox, said)
+      shown.forbidden.clear()
+    }
+    if (!test.isAccountRefused || !isPerhapsOwn) return test.isAccountRefused ?? false
+    return !shown.isWell && shown.forbidden.size >= limits.jobParallel
   }
 
   /** The account is asked to wait. Tests that were under way are told so together; only the first of them counts. */

@@ -106,6 +106,11 @@ export class Worker {
     })
   }
 
+  /** A failure that looks like one of the account is this mailbox's own: it must not stop the others even once. */
+  expectOwn(mailbox: string, code: string): void {
+    this.#suspects.set(mailbox, { code, wellDone: -1 })
+  }
+
   async #concernOf(mailbox: Mailbox, error: HubError): Promise<'mailbox' | 'account'> {
     const { directory, drivers } = this.#parts
     const both = await drivers.peek(directory.organization(mailbox.organization))
