@@ -113,9 +113,8 @@ class C4CDriver implements SideDriver {
     if (since !== undefined && Number.isNaN(since)) return 'token-lost'
     const asked: { readonly entity: C4CEntity; readonly filter: string }[] = []
     for (const entity of entitiesOf(scope.kind)) {
-      const owner = await this.#ownerFilter(entity, scope, signal)
       const more = since === undefined ? windowFilter(entity, scope) : [changedSince(since)]
-      asked.push({ entity, filter: [owner, ...more].join(' and ') })
+      asked.push({ entity, filter: [await this.#ownerFilter(entity, scope, signal), ...more].join(' and ') })
     }
     const listed = await (since === undefined ? listAll : listChanged)(this.#client, asked, signal)
     const changes = listed.map(each => this.#change(each))
