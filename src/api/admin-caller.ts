@@ -29,7 +29,7 @@ export interface AdminCaller {
 export interface AdminCallerParts {
   readonly adminToken: string
   readonly administrators: Pick<Administrators, 'find'>
-  readonly sessions: Pick<Sessions, 'use'>
+  readonly sessions: Pick<Sessions, 'use' | 'look'>
   readonly tokens: Pick<AccessTokens, 'verifyAccessToken' | 'isRevoked'>
   readonly serviceUsers: Pick<ServiceUsers, 'checkKey' | 'effectiveRoles' | 'noteUse'>
   readonly publicUrl: string | undefined
@@ -38,6 +38,9 @@ export interface AdminCallerParts {
 }
 
 const safeMethods = ['GET', 'HEAD']
+
+/** `call`: a call of its own. `look`: whether one that goes on for long would still be let in, which lets no session last. */
+export type Way = 'call' | 'look'
 
 /** Finds out who calls: by the token of the machine, a token of a service instance, or a session; or why nobody may. */
 export function createCallerCheck(parts: AdminCallerParts) {
@@ -60,10 +63,10 @@ export function createCallerCheck(parts: AdminCallerParts) {
     return { who, permissions: new Set(apiRoleNames.filter(role => has.includes(role))) }
   }
 
-  async function bySession(request: FastifyRequest, id: string): Promise<AdminCaller | HubError> {
+  async function bySession(request: FastifyRequest, id: string, way: Way): Promise<AdminCaller | HubError> {
     const crossSite = findCrossSite(request.headers, parts.publicUrl)
     if (crossSite) return crossSite
-    const session = await sessions.use(id)
+    const session = way === 'look' ? sessions.look(id) : await sessions.use(id)
     const roles = session && rolesOf(session)
     if (!roles) return apiErrors.SESSION_OVER()
     if (!safeMethods.includes(request.method) && !isCsrfTokenOf(id, request.headers['x-csrf-token'])) {
@@ -84,10 +87,10 @@ export function createCallerCheck(parts: AdminCallerParts) {
   }
 
   /** Who it is, or the error to answer with. */
-  return async (request: FastifyRequest): Promise<AdminCaller | HubError> => {
+  return async (request: FastifyRequest, way: Way = 'call'): Promise<AdminCaller | HubError> => {
     const { authorization, cookie } = request.headers
     const id = readCookie(cookie, sessionCookie)
-    if (authorization === undefined && id !== undefined) return bySession(request, id)
+    if (authorization === undefined && id !== undefined) return bySession(request, id, way)
     const token = /^Bearer +(\S+\.\S+\.\S+)$/i.exec(authorization ?? '')?.[1]
     const client = token === undefined ? undefined : await byServiceToken(token, callerAddress(request.raw))
     return client ?? checkToken(authorization, callerAddress(request.raw)) ?? machine

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { adminRoles } from '../auth/administrators/admin-roles.ts'
 import { sessionLimits } from '../auth/administrators/sessions.ts'
 import { totpCode } from '../auth/administrators/totp.ts'
@@ -372,4 +372,26 @@ test('whoever manages keys gives nobody more than they have: no instance, key or
   }
   const own = { name: 'mine', plan: 'api', parameters: { roles: ['CredentialsRead'] } }
   expect((await send(world, 'POST', '/api/service-instances', own, asBrowser(browser))).status).toBe(201)
+})
+
+test('whoever is signed out reads no further in a log that is open; an open log lets no session last', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval'] })
+  closing.push(async () => void vi.useRealTimers())
+  const world = await open()
+  const browser = await withAdministrator(world, 'rita', 'AuthGroup.ReadOnly')
+  const answer = await send(world, 'GET', '/api/log?follow=true&limit=0', undefined, asBrowser(browser))
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
+  closing.push(async () => reader?.cancel())
+  const { sessions } = world
+  const seenAt = () => sessions.listOf('rita')[0]?.seenAt
+  const before = seenAt()
+  await world.clock.advance(MINUTE)
+  vi.advanceTimersByTime(10_000)
+  expect((await reader?.read())?.value).toBe(':\n\n')
+  expect(seenAt()).toBe(before)
+
+  await sessions.endAllOf('rita')
+  vi.advanceTimersByTime(10_000)
+  const next = await Promise.race([reader?.read(), new Promise(resolve => setTimeout(resolve, 1_000, 'still open'))])
+  expect(next).toEqual({ done: true, value: undefined })
 })

@@ -161,6 +161,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
     serviceUsers,
     people,
     administrators,
+    sessions,
     setup,
     tokens,
     openapi: () => api.openapi(),

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { MiB } from '../kernel/size.ts'
 import { SECOND } from '../kernel/time.ts'
@@ -14,7 +15,7 @@ const unreadBytesMax = MiB
 export const lineView = z.object({ at: z.string(), level: z.enum(logLevels), event: z.string(), fields: z.unknown() })
 
 /** The log: the newest lines, or each as it comes (server-sent events). */
-export function logRoutes(app: App, parts: ApiParts): void {
+export function logRoutes(app: App, parts: ApiParts, mayStill: (request: FastifyRequest) => Promise<boolean>): void {
   const { logBook } = parts
   const enders = new Set<() => void>()
   app.addHook('preClose', async () => {
@@ -75,7 +76,9 @@ export function logRoutes(app: App, parts: ApiParts): void {
       }
       for (const line of newest) send(line)
       const endFollow = logBook.follow(level, line => isWanted(line) && send(line))
-      const heartbeat = setInterval(() => raw.write(':\n\n'), heartbeatMs)
+      // Whoever was signed out, or lost the right, reads no further.
+      const beat = async () => ((await mayStill(request).catch(() => false)) ? raw.write(':\n\n') : end())
+      const heartbeat = setInterval(() => void beat(), heartbeatMs)
       const end = () => {
         clearInterval(heartbeat)
         endFollow()

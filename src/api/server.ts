@@ -103,6 +103,13 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   app.addHook('preHandler', async request => void request.raw.socket.setTimeout(0))
   app.addHook('onSend', async request => void request.raw.socket.setTimeout(limits.idleMs ?? httpLimits.idleMs))
 
+  /** Whether somebody who was let in would be let in now. */
+  async function mayStill(request: FastifyRequest): Promise<boolean> {
+    const { asked = 'AdministratorsEdit' } = request.routeOptions.config
+    const caller = await findCaller(request, 'look')
+    return !(caller instanceof HubError) && findMissing(caller, asked, false) === undefined
+  }
+
   app.setNotFoundHandler(request => {
     throw apiErrors.ROUTE_UNKNOWN({ method: request.method, path: request.url.split('?')[0] ?? '' })
   })
@@ -131,8 +138,9 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   })
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
-    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, logRoutes, keyMapRoutes])
+    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, keyMapRoutes])
       add(routes, parts)
+    logRoutes(routes, parts, mayStill)
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)
     for (const add of [credentialRoutes, signInRoutes]) add(routes, parts, tickets)
     connectorRoutes(routes, parts)

@@ -264,6 +264,25 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     expect(documents).toBe(0)
   })
 
+  test('a log that is followed ends with the session, asks for a sign-in, and goes on after it', async () => {
+    const page = await visit('/log')
+    await page.locator('.log-line').first().waitFor()
+    let refusals = 0
+    page.on('response', answer => {
+      if (answer.url().includes('/api/log') && answer.status() === 401) refusals++
+    })
+    await endSessions()
+    const signIn = page.getByRole('dialog', { name: 'Your session has ended' })
+    await signIn.waitFor()
+    await page.waitForTimeout(6_000)
+    expect(refusals).toBeLessThan(3)
+    await signIn.getByLabel('Password', { exact: true }).fill(password)
+    await page.keyboard.press('Enter')
+    await signIn.waitFor({ state: 'detached' })
+    await world.ask('POST', '/api/credentials/after-sign-in', { kind: 'secret', secret: 'x' })
+    await page.getByText('after-sign-in').first().waitFor()
+  })
+
   test('a list says of each message which one it is, what became of it, and nothing twice', async () => {
     const [first, second] = [await world.setAside('Order 4807', 'Ten'), await world.setAside('Order 4808', 'Ten')]
     await world.ask('POST', `/api/messages/${first}/skip`, { reason: 'ordered by telephone' })

@@ -1,6 +1,6 @@
 import { Button, Input } from '@ui5/webcomponents-react'
 import { useEffect, useRef, useState } from 'react'
-import { queryOf } from '../api/client.ts'
+import { ask, queryOf, refusalOf } from '../api/client.ts'
 import { hubNow } from '../api/hub-clock.ts'
 import type { Flow, LogLine } from '../api/types.ts'
 import { useAnswer } from '../api/use-answer.ts'
@@ -9,6 +9,7 @@ import { Nothing } from '../parts/facts.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { To } from '../parts/rows.tsx'
 import { navigate, usePlace } from '../route.ts'
+import { useSession } from '../session/session.ts'
 import { readJson } from '../words/directions.ts'
 import { clockWords, timeWords } from '../words/format.ts'
 import { fieldsOf, keepNewest } from '../words/log-lines.ts'
@@ -72,7 +73,9 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
   const [isOpen, setOpen] = useState<boolean>()
   const [turn, setTurn] = useState(0)
   const count = useRef(0)
+  const { csrfToken } = useSession().session
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the session of before is refused
   useEffect(() => {
     if (isPaused) return
     const add = (line: LogLine) => {
@@ -81,6 +84,7 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
       setLines(before => keepNewest({ ...line, key }, before))
     }
     let again: ReturnType<typeof setTimeout> | undefined
+    let isLeft = false
     const source = new EventSource(`/api/log${queryOf({ follow: 'true', limit: 200, flow, level })}`)
     source.addEventListener('open', () => {
       setOpen(true)
@@ -89,8 +93,8 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
     })
     source.addEventListener('error', () => {
       setOpen(false)
-      // A browser tries again by itself, but not after a refusal (the session was over).
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(() => setTurn(turn + 1), againMs)
+      // A browser tries again by itself, but not after a refusal. Where the session is over, the next one goes on.
+      if (source.readyState === EventSource.CLOSED) void tryAgain()
     })
     source.addEventListener('line', event => {
       add(readJson(String(event.data)) as LogLine)
@@ -100,11 +104,19 @@ function Lines({ flow, level, contains, isPaused }: LinesProps) {
       const at = new Date(hubNow()).toISOString()
       add({ at, level: 'warn', event: 'console.lines-missed', fields: readJson(String(event.data)) })
     })
+    const tryAgain = async () => {
+      const isOver = await ask('GET', '/api/session').then(
+        () => false,
+        (thrown: unknown) => refusalOf(thrown).status === 401,
+      )
+      if (!isOver && !isLeft) again = setTimeout(() => setTurn(turn + 1), againMs)
+    }
     return () => {
+      isLeft = true
       clearTimeout(again)
       source.close()
     }
-  }, [flow, level, turn, isPaused])
+  }, [flow, level, turn, isPaused, csrfToken])
 
   const wanted = contains.trim().toLowerCase()
   const shown = wanted === '' ? lines : lines.filter(line => textOf(line).includes(wanted))

@@ -29,6 +29,8 @@ export interface Sessions {
   begin(administrator: string, address: string, groups?: readonly string[]): Promise<string>
   /** The session as long as it counts; each use makes it last. */
   use(id: string): Promise<Session | undefined>
+  /** The same, without making it last: for what goes on by itself in a browser that nobody may be at. */
+  look(id: string): Session | undefined
   end(id: string): Promise<void>
   /** Ends all of an administrator, but the one that is kept. Returns how many. */
   endAllOf(administrator: string, keptId?: string): Promise<number>
@@ -99,6 +101,10 @@ export async function openSessions({ records, clock }: SessionsOptions): Promise
       if (seen.seenAt - session.writtenAt >= sessionLimits.flushMs) await write(digest, seen)
       else sessions.set(digest, seen)
       return seen
+    },
+    look(id) {
+      const session = sessions.get(digestOf(id))
+      return session && counts(session) ? session : undefined
     },
     end: id => remove(digestOf(id)),
     async endAllOf(administrator, keptId) {
