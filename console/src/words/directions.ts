@@ -10,6 +10,13 @@ export function showDirections(text: string): string {
   )
 }
 
+/** Such a text as it was: for one that people change and send back. */
+export function keepDirections(shown: string): string {
+  return shown.replace(/\\u(202[A-E]|206[6-9])/g, (_escape, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  )
+}
+
 /** JSON of the hub, whose values may come from anybody. */
 export function readJson(text: string): unknown {
   return JSON.parse(text, (_name, value: unknown) => (typeof value === 'string' ? showDirections(value) : value))

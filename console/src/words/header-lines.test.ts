@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { readJson } from './directions.ts'
 import { headersOfLines, linesOfHeaders } from './header-lines.ts'
 
 test.each<Record<string, string>>([
@@ -8,6 +9,13 @@ test.each<Record<string, string>>([
   { empty: '' },
 ])('headers %j come back from their lines', headers => {
   expect(headersOfLines(linesOfHeaders(headers))).toEqual(headers)
+})
+
+test('characters that are shown as escapes come back as what they are', () => {
+  const headers = { subject: '\u202B\u05E9\u05DC\u05D5\u05DD\u202C order', to: '\u2068anna\u2069 <a@b.example>' }
+  const shown = readJson(JSON.stringify(headers)) as typeof headers
+  expect(shown.to).toContain(String.raw`\u2068`)
+  expect(headersOfLines(linesOfHeaders(shown))).toEqual(headers)
 })
 
 test.each([

@@ -1,3 +1,5 @@
+import { keepDirections } from './directions.ts'
+
 /** Headers as lines that people edit: `name: value`. A value of several lines goes on in lines that begin with a tab. */
 export function linesOfHeaders(headers: Readonly<Record<string, string>>): string {
   return Object.entries(headers)
@@ -21,5 +23,5 @@ export function headersOfLines(text: string): Readonly<Record<string, string>> |
     headers.set(name, line.slice(colon + 1).trim())
     last = name
   }
-  return Object.fromEntries(headers)
+  return Object.fromEntries([...headers].map(([name, value]) => [name, keepDirections(value)]))
 }
