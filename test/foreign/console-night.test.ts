@@ -295,6 +295,23 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await world.ask('POST', `/api/messages/${second}/skip`, { reason: 'seen' })
   })
 
+  test('text of a row is marked and copied without the page of the row being opened', async () => {
+    const id = await world.setAside('Order 4809', 'Ten pieces')
+    const page = await visit('/messages?state=set-aside')
+    const row = page.locator('ui5-table-row', { has: page.locator(`a[href$="/messages/${id}"]`) })
+    const { x = 0, y = 0, width = 0 } = (await row.getByText('refused the recipient').boundingBox()) ?? {}
+    await page.mouse.move(x + 2, y + 6)
+    await page.mouse.down()
+    await page.mouse.move(x + width / 2, y + 6, { steps: 5 })
+    await page.mouse.up()
+    await page.waitForTimeout(500)
+    expect(page.url()).toContain('/messages?state=set-aside')
+    // Beside what is marked.
+    await page.mouse.click(x + width / 2 + 40, y + 6)
+    await page.getByRole('heading', { level: 1, name: 'Order 4809' }).waitFor()
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'seen' })
+  })
+
   test.each([
     ['two hours fast', 7_200_000],
     ['two hours slow', -7_200_000],

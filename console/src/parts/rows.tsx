@@ -51,9 +51,9 @@ export function Rows<Row>(props: RowsProps<Row>) {
         ),
       })}
       onRowClick={event => {
-        const key = event.detail.row.rowKey
-        const row = rows.find(each => keyOf(each) === key)
-        if (row && toOf) navigate(toOf(row))
+        const { row: clicked } = event.detail
+        const row = rows.find(each => keyOf(each) === clicked.rowKey)
+        if (row && toOf && !isMarkedIn(clicked)) navigate(toOf(row))
       }}
       headerRow={
         <TableHeaderRow sticky>
@@ -82,6 +82,12 @@ export function Rows<Row>(props: RowsProps<Row>) {
       ))}
     </Table>
   )
+}
+
+/** Somebody marks text of it to copy it, an id for example, and does not mean its page. */
+function isMarkedIn(node: Node): boolean {
+  const marked = getSelection()
+  return marked !== null && !marked.isCollapsed && marked.containsNode(node, true)
 }
 
 /** A link to a page of the console. */
