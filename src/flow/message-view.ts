@@ -1,5 +1,5 @@
 import { type Body, bodyErrors, readBody } from '../kernel/body.ts'
-import type { Json } from '../kernel/json.ts'
+import { hasTooManyGroups, type Json, tooManyGroups } from '../kernel/json.ts'
 import type { Message } from '../kernel/message.ts'
 import { listAttachments } from './attachments.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -136,6 +136,8 @@ function parseBody(bytes: Uint8Array, mediaType: string): unknown {
     throw bodyErrors.NOT_TEXT({ format: 'UTF-8', text: 'a byte that cannot stand there' }, { cause })
   }
   if (isText && !isJson) return text
+  const format = isJson ? 'JSON' : `JSON (its type is ${mediaType})`
+  if (hasTooManyGroups(text)) throw bodyErrors.NOT_TEXT({ format, text: tooManyGroups })
   try {
     // A reviver is five times slower, so it is asked only where a number is long enough to need it.
     const hasLongNumber = /\d{16}/.test(text)
@@ -143,7 +145,6 @@ function parseBody(bytes: Uint8Array, mediaType: string): unknown {
   } catch (cause) {
     // Too deep for JavaScript, it may be good JSON all the same.
     if (!(cause instanceof SyntaxError)) throw cause
-    const format = isJson ? 'JSON' : `JSON (its type is ${mediaType})`
     throw bodyErrors.NOT_TEXT({ format, text: cause.message }, { cause })
   }
 }

@@ -189,6 +189,23 @@ test('a large body that is wrong throughout is refused by what is wrong first, w
   await remove()
 })
 
+test('JSON of more lists and groups than memory has room for is refused before it is read', async () => {
+  const { folder, remove } = await flowFolder({ 'same.ts': 'export default body => body' })
+  const steps = [
+    { filter: { keep: 'size(message.body) > 0' } },
+    { map: { module: './same.ts', json: true } },
+    { split: { each: 'message.body', steps: [] } },
+  ]
+  for (const step of steps) {
+    const world = await stepWorld([step], { folder, limits: { splitParts: 1_000_000 } })
+    const run = (body: string) => world.run(message({}, { body: heldBody(body, 'application/json') }))
+    await expect(run(`[${'{},'.repeat(500_000)}{}]`)).rejects.toMatchObject({ code: 'BODY_NOT_TEXT', retry: 'never' })
+    // Letters of a text are no lists.
+    expect(nextOf(await run(`["\\"${'[{'.repeat(300_000)}"]`))).toBeDefined()
+  }
+  await remove()
+})
+
 test('lists too deep inside each other end a message for good, whatever step meets them', async () => {
   const { folder, remove } = await flowFolder({
     'same.ts': 'export default body => body',

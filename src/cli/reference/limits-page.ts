@@ -11,6 +11,7 @@ import { peopleLimits } from '../../groupware/c4c/people.ts'
 import { c4cDriverLimits } from '../../groupware/c4c-driver.ts'
 import { organizationLimits } from '../../groupware/organizations/limits.ts'
 import { scheduleLimits } from '../../groupware/schedule/limits.ts'
+import { jsonLimits } from '../../kernel/json.ts'
 import { keyMapLimits } from '../../kernel/key-map.ts'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { formatSize } from '../../kernel/size.ts'
@@ -102,6 +103,10 @@ const ofXml: { readonly [K in keyof typeof xmlLimits]: string } = {
   attributes: 'Attributes of one element.',
   nameLength: 'Letters of a name.',
   attributesLength: 'Characters of all attributes of one element.',
+}
+
+const ofJson: { readonly [K in keyof typeof jsonLimits]: string } = {
+  groups: 'Lists and groups of one body that steps and expressions read.',
 }
 
 const ofProxies: { readonly [K in keyof (typeof xiLimits & typeof multipartLimits & typeof soapLimits)]: string } = {
@@ -231,6 +236,9 @@ ${tableOf(httpLimits, ofHttp)}
 Limits of XML that is read. They are fixed.
 
 ${tableOf(xmlLimits, ofXml)}
+Limits of JSON that is read. They are fixed.
+
+${tableOf(jsonLimits, ofJson)}
 Limits of proxy messages and SOAP; payloads themselves are streamed, up to \`messageBytes\`. They are fixed.
 
 ${tableOf({ ...xiLimits, ...soapLimits, ...multipartLimits }, ofProxies)}
