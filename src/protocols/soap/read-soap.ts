@@ -15,6 +15,7 @@ import { createXmlReader } from '../xml/xml-reader.ts'
 import { soapMessageErrors } from './errors.ts'
 import {
   addressingNamespaces,
+  mustBeUnderstood,
   type SoapFault,
   type SoapMessage,
   type SoapVersion,
@@ -233,10 +234,7 @@ function readFault(fault: XmlElement, version: SoapVersion): SoapFault {
 
 /** Throws SOAPMESSAGE_NOT_UNDERSTOOD for a header that must be understood and is not WS-Addressing. */
 export function refuseUnknownHeaders({ headers }: Pick<SoapMessage, 'headers'>): void {
-  const unknown = headers.find(({ namespace, attributes }) => {
-    const must = attributes.get('mustUnderstand')
-    return (must === '1' || must === 'true') && !addressingNamespaces.has(namespace)
-  })
+  const unknown = headers.find(header => mustBeUnderstood(header) && !addressingNamespaces.has(header.namespace))
   if (unknown) throw soapMessageErrors.NOT_UNDERSTOOD({ header: `{${unknown.namespace}}${unknown.name}` })
 }
 

@@ -106,6 +106,20 @@ describe('refused is', () => {
     const { message } = await read(secured)
     expect(() => refuseUnknownHeaders(message)).toThrow(/\{urn:s\}Security/)
   })
+
+  test.each([
+    [one, 'actor="http://gateway.example"', false],
+    [one, 'actor="http://schemas.xmlsoap.org/soap/actor/next"', true],
+    [one, 'actor=""', true],
+    [two, 'role="http://gateway.example"', false],
+    [two, 'role="http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver"', true],
+  ])('a header that must be understood, in %s with %s: only where it is for us', async (soap, role, isOurs) => {
+    const header = `<s:Security xmlns:s="urn:s" e:mustUnderstand="1" e:${role}/>`
+    const { message } = await read(`<e:Envelope xmlns:e="${soap}"><e:Header>${header}</e:Header><e:Body/></e:Envelope>`)
+    const refused = expect(() => refuseUnknownHeaders(message))
+    if (isOurs) refused.toThrow(/\{urn:s\}Security/)
+    else refused.not.toThrow()
+  })
 })
 
 test.each([['{"a":1}'], ['<a>'], ['<a/><b/>'], ['<!DOCTYPE a><a/>']])('%s is no payload', text => {

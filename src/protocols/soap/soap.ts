@@ -20,6 +20,21 @@ export const addressingNamespaces: ReadonlySet<string> = new Set([
   'http://schemas.xmlsoap.org/ws/2004/08/addressing',
 ])
 
+/** Those who read a header beside whoever it names: the next one on the way, and the last one. */
+const ownRoles: ReadonlySet<string> = new Set([
+  '',
+  'http://schemas.xmlsoap.org/soap/actor/next',
+  'http://www.w3.org/2003/05/soap-envelope/role/next',
+  'http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver',
+])
+
+/** A header that makes a message refused where it is not understood; one for somebody else on the way is not ours (SOAP 1.1 section 4.2.2). */
+export function mustBeUnderstood({ attributes }: Pick<XmlElement, 'attributes'>): boolean {
+  const must = attributes.get('mustUnderstand')
+  const role = attributes.get('actor') ?? attributes.get('role') ?? ''
+  return (must === '1' || must === 'true') && ownRoles.has(role.trim())
+}
+
 export const soapLimits = {
   /** Letters of an envelope before its payload begins. */
   headerLength: 1 * MiB,

@@ -1,3 +1,4 @@
+import { mustBeUnderstood } from '../soap/soap.ts'
 import { childOf, parseXmlElement, textOf, type XmlElement } from '../xml/xml-element.ts'
 import type { XmlLimits } from '../xml/xml-reader.ts'
 import { xiMessageErrors } from './errors.ts'
@@ -175,10 +176,7 @@ function isAckWanted(reliable: XmlElement | undefined, kind: XiAckKind): boolean
 
 /** SOAP 1.1 section 4.2.3: what must be understood and is not, makes the message refused. */
 function refuseUnknown(head: XmlElement): void {
-  const unknown = head.children.find(({ namespace, attributes }) => {
-    const must = attributes.get('mustUnderstand')
-    return namespace !== xiNames.xi && (must === '1' || must === 'true')
-  })
+  const unknown = head.children.find(header => header.namespace !== xiNames.xi && mustBeUnderstood(header))
   if (unknown) throw xiMessageErrors.NOT_UNDERSTOOD({ header: `{${unknown.namespace}}${unknown.name}` })
 }
 
