@@ -160,8 +160,16 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const { log } = logBook
     const owner = `${hostname()}-${process.pid}`
     const { store: storeSettings, stop } = options
-    const store = await openStore(storeSettings, { folder: dataFolder, owner, stop, limits, clock, log })
-    undo.push(() => store.close())
+    const opened = await openStore(storeSettings, { folder: dataFolder, owner, stop, limits, clock, log })
+    undo.push(() => opened.close())
+    let isReady = false
+    const storeWatch = watchStore(opened, clock, error => {
+      isReady = false
+      log.error('hub.store-lost', { code: error.code, text: error.message, next: error.next })
+      options.onLost?.(error)
+    })
+    undo.push(async () => storeWatch.end())
+    const { store } = storeWatch
     const { token: adminToken } = await ensureAdminToken(dataFolder)
     const keyFile = join(dataFolder, 'master.key')
     const vault = await openVault({ records: store, keyFile, masterKey: options.masterKey })
@@ -279,13 +287,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const mailParts = { connect, credentials, limits, clock, logBook, stop: telling.signal }
     const mailSender = (channel: string) => alertMailSender(options.alertMailServers?.[channel], mailParts)
     const channelParts = { log, clock, credential: credentials.lookup, stop: telling.signal, mailSender }
-    let isReady = false
-    const storeWatch = watchStore(store, clock, error => {
-      isReady = false
-      log.error('hub.store-lost', { code: error.code, text: error.message, next: error.next })
-      options.onLost?.(error)
-    })
-    undo.push(async () => storeWatch.end())
     const monitor = createMonitor({
       engine,
       store,
@@ -329,7 +330,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       proxies: options.proxies,
       console: options.console,
       adminToken,
-      isReady: () => isReady,
+      isReady: () => isReady && (storeWatch.failure()?.isPartial ?? true),
       repairBytesMax: limits.parseBytes,
       lossOf: async (attributes, body) => (await import('./adapters/idoc-loss.ts')).lossOfIdoc(attributes, body),
       connectors,

@@ -183,15 +183,18 @@ export function findFlowGone(name: string, counts: FlowCounts, since: number): F
   )
 }
 
-/** The store takes nothing: no sender can hand over, and nothing that is done can be recorded. */
+/** The store takes nothing: no sender can hand over, and nothing that is done can be recorded. Or it refuses messages. */
 export function findStore(failure: WatchedFailure | undefined): Finding {
+  const extent = failure?.isPartial
+    ? 'The hub refuses messages, large ones first.'
+    : 'The hub takes in nothing and records nothing.'
   return {
     id: 'store',
     kind: 'store',
     channels: [],
     trouble: failure && {
       since: failure.since,
-      what: `The hub takes in nothing and records nothing. ${failure.error.message}`,
+      what: `${extent} ${failure.error.message}`,
       turn: turnOf('hub'),
       next: failure.error.next,
       command: 'isthmus health',

@@ -60,7 +60,7 @@ function watch(startMs?: number) {
   const store = {
     ...records,
     write: async (...record: Parameters<typeof records.write>) => {
-      if (facts.storeFailure) throw facts.storeFailure.error
+      if (facts.storeFailure && !facts.storeFailure.isPartial) throw facts.storeFailure.error
       return records.write(...record)
     },
     counts: async () => facts.counts,
@@ -216,7 +216,7 @@ test('a full disk is told of once in each channel, though the alert itself canno
   const world = watch()
   const what =
     'The hub takes in nothing and records nothing. The disk of the store is full or cannot be written: ENOSPC'
-  world.facts.storeFailure = { since: world.clock.now(), error: storeErrors.FULL({ text: 'ENOSPC' }) }
+  world.facts.storeFailure = { since: world.clock.now(), error: storeErrors.FULL({ text: 'ENOSPC' }), isPartial: false }
   await world.lookFor(10 * MINUTE)
   expect([...world.told, ...world.warned]).toEqual([`log: open: ${what}`, 'alert.not-kept', 'alert.not-kept'])
   expect(world.monitor().alerts.list()).toMatchObject([{ kind: 'store', next: expect.stringContaining('Free space') }])
@@ -225,6 +225,16 @@ test('a full disk is told of once in each channel, though the alert itself canno
   expect(world.told.slice(1)).toEqual([`log: resolved: ${what}`])
   await world.restart()
   expect(world.monitor().alerts.list()).toMatchObject([{ id: 'store', state: 'resolved' }])
+})
+
+test('a disk that refuses large messages only is told of, too', async () => {
+  const world = watch()
+  const error = storeErrors.FULL({ text: 'ENOSPC' })
+  world.facts.storeFailure = { since: world.clock.now(), error, isPartial: true }
+  await world.lookFor(MINUTE)
+  expect(world.told).toEqual([
+    expect.stringContaining('log: open: The hub refuses messages, large ones first. The disk'),
+  ])
 })
 
 test('a link that is down for longer than the grace time is told with the words of its error', async () => {

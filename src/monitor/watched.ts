@@ -56,6 +56,7 @@ export interface WatchedConnectors {
 export interface WatchedFailure {
   readonly since: number
   readonly error: { readonly message: string; readonly next: string }
+  readonly isPartial?: boolean
 }
 
 /** What the monitor sees of an organization whose mailboxes are synced. */

@@ -1,5 +1,5 @@
 import { asHubError, type HubError } from '../kernel/error.ts'
-import { type Clock, SECOND } from '../kernel/time.ts'
+import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
 import { storeErrors } from './errors.ts'
 import type { Store } from './port.ts'
 
@@ -11,17 +11,36 @@ const fatal: ReadonlySet<string> = new Set([
   storeErrors.CONNECTION_LOST.code,
 ])
 
-export interface StoreWatch {
-  /** Why nothing can be written, and since when; undefined while the store takes what it is given. */
-  failure(): { readonly since: number; readonly error: HubError } | undefined
+/** After this long without a refusal messages count as taken again, where nobody brought one. */
+const refusedForMs = 10 * MINUTE
+
+export interface StoreWatch<S extends Watched = Store> {
+  /** The same store; what it refuses to take in is noticed. */
+  readonly store: S
+  /** Why nothing can be written, or not every message, and since when; undefined while the store takes what it is given. */
+  failure(): StoreFailure | undefined
   end(): void
 }
 
+export interface StoreFailure {
+  readonly since: number
+  readonly error: HubError
+  /** Small things can be written: a disk that is nearly full refuses large messages first. */
+  readonly isPartial: boolean
+}
+
+type Watched = Pick<Store, 'write' | 'accept' | 'bodies'>
+
 /** Writes a little now and then, to learn soon that the store takes nothing: for a while, or any more (`onLost`). */
-export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (error: HubError) => void): StoreWatch {
+export function watchStore<S extends Watched>(
+  store: S,
+  clock: Clock,
+  onLost: (error: HubError) => void,
+): StoreWatch<S> {
   let isOver = false
   let cancel = () => {}
-  let failure: ReturnType<StoreWatch['failure']>
+  let failure: StoreFailure | undefined
+  let refusal: (StoreFailure & { readonly until: number }) | undefined
   const later = () => {
     cancel = clock.after(everyMs, () => {
       store.write('hub', 'alive', clock.now()).then(
@@ -32,7 +51,7 @@ export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (e
         (thrown: unknown) => {
           if (isOver) return
           const error = asHubError(thrown)
-          failure = { since: failure?.since ?? clock.now(), error }
+          failure = { since: failure?.since ?? clock.now(), error, isPartial: false }
           if (fatal.has(error.code)) onLost(error)
           else later()
         },
@@ -40,8 +59,27 @@ export function watchStore(store: Pick<Store, 'write'>, clock: Clock, onLost: (e
     })
   }
   later()
+
+  function notice(thrown: unknown): never {
+    const error = asHubError(thrown)
+    if (error.code === storeErrors.FULL.code) {
+      const since = lasting()?.since ?? clock.now()
+      refusal = { since, error, isPartial: true, until: clock.now() + refusedForMs }
+    }
+    throw thrown
+  }
+
+  function lasting(): StoreFailure | undefined {
+    return refusal && clock.now() < refusal.until ? refusal : undefined
+  }
+
   return {
-    failure: () => failure,
+    store: {
+      ...store,
+      accept: (...delivery) => store.accept(...delivery).catch(notice),
+      bodies: { ...store.bodies, write: (...body) => store.bodies.write(...body).catch(notice) },
+    },
+    failure: () => failure ?? lasting(),
     end() {
       isOver = true
       cancel()
