@@ -44,7 +44,7 @@ export async function openEnvelope(
     plan.mode === 'data' || !connection.extensions.pipelining
       ? await inTurn(connection, mailFrom, mail.to, timeouts)
       : await together(connection, mailFrom, mail.to, timeouts)
-  if (replies.mail.code !== 250) throw refusalError(connection, replies.mail, { phase: 'MAIL FROM', ...context })
+  if (!isYes(replies.mail)) throw refusalError(connection, replies.mail, { phase: 'MAIL FROM', ...context })
   const envelope = { ...judge(connection, mail, replies.recipients, context), mailAt }
   onAccepted(envelope)
   if (plan.mode === 'bdat') return envelope
@@ -69,7 +69,7 @@ async function openForOne(
   connection.write(`${mailFrom}\r\nRCPT TO:<${recipient.text}>\r\nDATA\r\n`)
   let refusal: HubError | undefined
   const mailReply = await mail.promise
-  if (mailReply.code !== 250) refusal = refusalError(connection, mailReply, { phase: 'MAIL FROM', ...context })
+  if (!isYes(mailReply)) refusal = refusalError(connection, mailReply, { phase: 'MAIL FROM', ...context })
   if (refusal && mailReply.code === 421) throw refusal
   const rcptReply = await rcpt.promise
   if (!refusal && !isYes(rcptReply))
@@ -100,7 +100,7 @@ async function inTurn(
 ): Promise<EnvelopeReplies> {
   const mail = await connection.command(mailFrom, 'MAIL FROM', commandMs)
   const recipients: Reply[] = []
-  if (mail.code !== 250) return { mail, recipients }
+  if (!isYes(mail)) return { mail, recipients }
   for (const { text } of to) {
     const reply = await connection.command(`RCPT TO:<${text}>`, 'RCPT TO', commandMs)
     recipients.push(reply)
@@ -164,7 +164,7 @@ async function reset(connection: SmtpConnection, { commandMs }: SmtpTimeouts): P
   connection.needsReset = false
 }
 
-// 251: the user is elsewhere, and the server forwards.
-function isYes(reply: Reply): boolean {
-  return reply.code === 250 || reply.code === 251 || reply.code === 252
+/** The first digit tells (RFC 5321 section 4.3.2); 251 to a recipient: the server forwards. */
+function isYes({ code }: Reply): boolean {
+  return code >= 200 && code < 300
 }

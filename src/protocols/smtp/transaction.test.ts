@@ -205,6 +205,16 @@ describe('refusals', () => {
     expect([sent.mode, server.received[0]?.octets?.toString()]).toEqual(['bdat', odd])
   })
 
+  test.each([
+    ['pipelined', '250-s\r\n250 PIPELINING\r\n'],
+    ['plain', '250 s\r\n'],
+  ])('%s: another yes than 250 is one, too', async (_mode, hello) => {
+    const yes = ['251 forwarded\r\n', '259 fine\r\n', '354 go on\r\n', '250 taken\r\n']
+    const server = await scripted(['220 s\r\n', hello, ...yes])
+    const connection = await session(server.port)
+    expect((await send(connection, await mail())).reply).toMatchObject({ code: 250, lines: ['taken'] })
+  })
+
   test('a server that wants octets for nobody gets an empty mail, and has taken none', async () => {
     const server = await scripted([
       '220 s\r\n',
