@@ -76,7 +76,7 @@ test('a single part that is a file is an attachment', async () => {
 })
 
 test.each([
-  ['a name whose quotation mark is not closed', 'filename="order list.exe', 'order list.exe'],
+  ['a name whose quotation mark is not closed', 'filename="order list (1).exe', 'order list (1).exe'],
   ['and behind which parameters stand', 'size=1; filename="order.exe; x=1', 'order.exe; x=1'],
   ['a quotation mark with nothing behind it', 'filename="', ''],
   ['a backslash at the end', 'filename="order.exe\\', 'order.exe'],
@@ -85,6 +85,27 @@ test.each([
   expect(plain(await listAttachments(heldBody(text, 'message/rfc822'), {}))).toEqual([
     { name, type: 'text/plain', size: 0 },
   ])
+})
+
+test.each([
+  ['application/pdf (a bill); (its name) name="a (1).pdf" (of May)', 'attachment', 'a (1).pdf'],
+  ['application/pdf', '(x) attachment (y); filename=a(1).pdf', 'a(1).pdf'],
+  ['application/pdf (a; name=b.pdf)', 'attachment (c; filename=d.pdf); filename=a.pdf', 'a.pdf'],
+])('comments in %s and %s say nothing', async (type, disposition, name) => {
+  const head = `Content-Type: ${type}\r\nContent-Disposition: ${disposition}\r\n\r\n`
+  const text = `Content-Type: multipart/mixed (parts); boundary=b (b)\r\n\r\n--b\r\n${head}\r\n--b--`
+  expect(plain(await listAttachments(heldBody(text, 'message/rfc822'), {}))).toEqual([
+    { name, type: 'application/pdf', size: 0 },
+  ])
+})
+
+test('a field of nothing but parentheses or quotation marks costs little', async () => {
+  const started = performance.now()
+  for (const piece of ['(', ' (', '"', ' (")', ' (\\']) {
+    const text = `Content-Disposition: attachment; ${piece.repeat(20_000)}\r\n\r\n`
+    await listAttachments(heldBody(text, 'message/rfc822'), {})
+  }
+  expect(performance.now() - started).toBeLessThan(2_000)
 })
 
 test.each([

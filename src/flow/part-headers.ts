@@ -10,7 +10,7 @@ export interface PartHeaders {
 /** Reads the header of a part, given as Latin-1 text with its line ends. Never throws: odd headers give less. */
 export function readPartHeaders(header: string): PartHeaders {
   const unfolded = header.replace(/\r?\n[ \t]+/g, ' ')
-  const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'im').exec(unfolded)?.[1]?.trim() ?? ''
+  const field = (name: string) => withoutComments(new RegExp(`^${name}:(.*)$`, 'im').exec(unfolded)?.[1] ?? '').trim()
   const contentType = field('content-type')
   const disposition = field('content-disposition')
   const type = contentType.split(';')[0]?.trim().toLowerCase() || 'text/plain'
@@ -22,6 +22,17 @@ export function readPartHeaders(header: string): PartHeaders {
     isAttachment: !isMultipart && /^attachment\b/i.test(disposition),
     encoding: field('content-transfer-encoding').toLowerCase(),
   }
+}
+
+/**
+ * RFC 2045 section 5.1: `text/plain (a text)`. Only comments that stand apart: file names without quotation marks have
+ * parentheses, too.
+ */
+function withoutComments(value: string): string {
+  return value.replace(
+    /"(?:[^"\\]|\\.)*(?:"|\\?$)|(^|[\s;])\((?:[^()\\]|\\.)*\)/g,
+    (found, before: string | undefined) => (before === undefined ? found : `${before} `),
+  )
 }
 
 // The whole header is bounded by partHeaderBytesMax, and each pattern below is linear.
