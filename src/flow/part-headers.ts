@@ -1,3 +1,5 @@
+import { decodeCharset } from '../kernel/charset.ts'
+
 /** What `message.attachments` wants to know of the header of a MIME part. */
 export interface PartHeaders {
   readonly type: string
@@ -96,10 +98,6 @@ function decodeWords(text: string): string {
 }
 
 function decodeBytes(bytes: Uint8Array, charset: string): string {
-  try {
-    return new TextDecoder(charset).decode(bytes)
-  } catch {
-    // A charset nobody knows: the letters that ASCII has are still right, and a rule on `.pdf` works.
-    return Buffer.from(bytes).toString('latin1')
-  }
+  // Of a charset that nobody knows the letters that ASCII has are still right, and a rule on `.pdf` works.
+  return decodeCharset(bytes, charset) ?? Buffer.from(bytes).toString('latin1')
 }

@@ -1,4 +1,4 @@
-import { TextDecoder } from 'node:util'
+import { decodeCharset } from '../../kernel/charset.ts'
 
 const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?]*)\?=/g
 
@@ -12,7 +12,7 @@ export function decodeHeaderText(value: string): string {
   let textAt = 0
   let run: { charset: string; octets: Buffer[]; raw: string } | undefined
   const endRun = () => {
-    if (run) text += decodeRun(run.charset, Buffer.concat(run.octets)) ?? run.raw
+    if (run) text += decodeCharset(Buffer.concat(run.octets), run.charset) ?? run.raw
     run = undefined
   }
   for (const match of value.matchAll(wordPattern)) {
@@ -44,24 +44,4 @@ function decodeQ(encoded: string): Buffer {
     .replaceAll('_', ' ')
     .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   return Buffer.from(latin1, 'latin1')
-}
-
-const decoders = new Map<string, TextDecoder | undefined>()
-const decodersMax = 100
-
-function decodeRun(charset: string, octets: Buffer): string | undefined {
-  if (!decoders.has(charset)) {
-    if (decoders.size >= decodersMax) decoders.clear()
-    decoders.set(charset, makeDecoder(charset))
-  }
-  return decoders.get(charset)?.decode(octets)
-}
-
-function makeDecoder(charset: string): TextDecoder | undefined {
-  try {
-    return new TextDecoder(charset)
-  } catch {
-    // A charset that does not exist: the word is shown as it stands.
-    return undefined
-  }
 }
