@@ -36,6 +36,7 @@ import { type Clock, SECOND, systemClock } from './kernel/time.ts'
 import { version } from './kernel/version.ts'
 import { type ChannelSettings, createChannels, type SendMail } from './monitor/alerts/channels.ts'
 import { type AlertPolicy, defaultAlertPolicy } from './monitor/expectations.ts'
+import { FailedFlows } from './monitor/failed-flows.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { makeConnect } from './protocols/net/connect.ts'
@@ -252,25 +253,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       store,
       ...(options.params && { params: options.params }),
     })
-    const failedFlows: { name: string; file: string; since: number; error: HubError }[] = []
-    const forgetFailure = (isOver: (failed: { name: string; file: string }) => boolean) => {
-      const at = failedFlows.findIndex(isOver)
-      if (at >= 0) failedFlows.splice(at, 1)
-    }
-    const noteFailure = (name: string, file: string) => (thrown: unknown) => {
-      const error = asHubError(thrown)
-      forgetFailure(failed => failed.name === name)
-      failedFlows.push({ name, file, since: clock.now(), error })
-      log.error('flow.not-started', { flow: name, code: error.code, text: error.message, next: error.next })
-      throw error
-    }
+    const failedFlows = new FailedFlows(clock, log)
     const startFlow = async (flow: LoadedFlow) => {
-      await engine.start(flow).catch(noteFailure(flow.name, flow.file))
-      // Its document may have had another name when it did not start.
-      forgetFailure(({ file }) => file === flow.file)
+      await engine.start(flow).catch((thrown: unknown) => failedFlows.note(flow.name, flow.file, thrown))
+      failedFlows.forgetFile(flow.file)
     }
     engine.on(({ type, flow }) => {
-      if (type === 'flow.started' || type === 'flow.stopped') forgetFailure(({ name }) => name === flow)
+      if (type === 'flow.started' || type === 'flow.stopped') failedFlows.forget(flow)
     })
     const groupware = createLateGroupware({
       records: store,
@@ -297,7 +286,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       channels: createChannels(options.alertChannels ?? {}, channelParts),
       credentials: () => credentials.list(),
       serviceKeys: () => keysWithAnEnd(serviceUsers),
-      failedFlows: () => failedFlows,
+      failedFlows: () => failedFlows.list,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       organizations: () => groupware.opened()?.watched() ?? [],
       groupwareFailure: groupware.failure,
@@ -348,7 +337,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       if (!shouldRun) continue
       // A flow that does not start is told of; the others run.
       await Promise.try(flow)
-        .then(startFlow, noteFailure(name, file))
+        .then(startFlow, (thrown: unknown) => failedFlows.note(name, file, thrown))
         .catch(() => {})
     }
     await groupware.start()
@@ -371,7 +360,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       connectorsAddress,
       adminToken,
       newSetupToken,
-      failedFlows,
+      failedFlows: failedFlows.list,
       async close() {
         isReady = false
         stopsBy = performance.now() + stopMs
