@@ -4,13 +4,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hostPort } from '../../connector/agent/connector-config.ts'
 import { enrol } from '../../connector/agent/enrolment.ts'
 import { readConnectorConfig } from '../../connector/agent/read-config.ts'
-import { readText } from '../input.ts'
+import { readSecret, readText } from '../input.ts'
 import { facts } from '../print.ts'
 import type { ConnectorCli } from './run.ts'
 
 interface EnrolCommandOptions {
   readonly hub: string
-  readonly tokenFile: string
+  readonly tokenFile?: string
   readonly name: string
   readonly config: string
   readonly data?: string
@@ -23,7 +23,7 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
     .command('enrol')
     .description('gets a certificate from the hub with the one-time token of isthmus connector enrol')
     .requiredOption('--hub <host:port>', 'where the hub takes connectors', readNode)
-    .requiredOption('--token-file <file>', 'file with the token; - reads standard input')
+    .option('--token-file <file>', 'file with the token; left out, or -: standard input')
     .addOption(
       new Option('--name <name>', 'what people call this connector').default(hostname(), 'name of the machine'),
     )
@@ -38,7 +38,7 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
           : resolve(io.cwd, options.data)
       const identity = await enrol({
         node: options.hub,
-        token: await readText(options.tokenFile, io),
+        token: await (options.tokenFile === undefined ? readSecret('token', io) : readText(options.tokenFile, io)),
         name: options.name,
         dataFolder,
         isAgain: options.again === true,

@@ -6,8 +6,13 @@ import { run } from './run.ts'
 
 /** The exit code of a command of the connector, and what it complained of. */
 async function complaintOf(...argv: readonly string[]): Promise<readonly [number, string]> {
+  return complaintWith('', ...argv)
+}
+
+/** The same, where this is typed into it. */
+async function complaintWith(typed: string, ...argv: readonly string[]): Promise<readonly [number, string]> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
-  stdin.end()
+  stdin.end(typed)
   const { signal } = new AbortController()
   const code = await run(argv, { stdin, stdout, stderr, cwd: import.meta.dirname, signal })
   return [code, await text(stderr.end())]
@@ -20,3 +25,11 @@ test.each(['hub.contoso.com', 'https://hub.contoso.com:8443', 'hub.contoso.com:9
     expect([code, words]).toEqual([exitCodes.usage, expect.stringContaining('for example hub.contoso.com:8443')])
   },
 )
+
+test('the command that the hub prints takes the token that is pasted into it', async () => {
+  const printed = ['enrol', '--hub', 'hub.contoso.com:8443', '--data', 'data']
+  const wrong = [exitCodes.usage, expect.stringContaining('This is no enrolment token')]
+  expect(await complaintWith('no token\n', ...printed)).toEqual(wrong)
+  const none = [exitCodes.usage, expect.stringContaining('Standard input holds no token.')]
+  expect(await complaintOf(...printed)).toEqual(none)
+})

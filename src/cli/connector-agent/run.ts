@@ -50,7 +50,7 @@ export function connectorProgram(cli: ConnectorCli): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 no answer; 70 unforeseen.',
+      '\nExit codes: 0 done; 1 what was looked at is not in order; 2 wrong usage; 3 no answer; 4 the hub refused;\n70 something unforeseen.',
     )
   // Set before commands are added, since they inherit it.
   program.exitOverride().configureOutput({

@@ -54,7 +54,7 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     side: 'caller',
     retry: 'after-change',
     means: '{file} cannot be read: {text}',
-    next: 'Name the file with --config, and let the connector read it.',
+    next: 'Name the file with --config, and let the connector read it; enrol takes --data where there is none yet.',
   },
   TOKEN_WRONG: {
     side: 'caller',
