@@ -536,6 +536,11 @@ const wrongConfigs: [string, string, string][] = [
   ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
   ['an alias', 'stage: &s prod\ndata: *s\n', 'isthmus.yaml:2:7: an alias'],
   ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
+  [
+    'a line that is indented too far',
+    'admin:\n port: 9390\n  host: x\n',
+    'isthmus.yaml:3:3: The indentation does not fit the lines above. Align it',
+  ],
   ['a channel that is not there', 'alerts:\n  default: [log, on-cal]\n', 'isthmus.yaml:2:18'],
   [
     'a mail channel whose server has an unknown key',

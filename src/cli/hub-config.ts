@@ -11,6 +11,7 @@ import { logLevels } from '../monitor/log.ts'
 import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
 import { storeSection } from './store-section.ts'
+import { yamlFaults } from './yaml-input.ts'
 
 export const configErrors = defineErrors('CONFIG', {
   WRONG: {
@@ -238,8 +239,10 @@ export type HubConfig = z.output<typeof hubConfig>
 export function parseHubConfig(text: string, file: string): HubConfig {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, version: '1.2', schema: 'core', uniqueKeys: true })
-  const [broken] = document.errors
-  if (broken) throw configErrors.WRONG({ text: `${placeOf(broken.pos[0])}: ${broken.message.split('\n')[0]}` })
+  if (document.errors.length > 0) {
+    const words = yamlFaults(file, text).map(fault => `${file}:${fault}`)
+    throw configErrors.WRONG({ text: words.join(' ') })
+  }
   const alias = findAlias(document)
   if (alias !== undefined) throw configErrors.WRONG({ text: `${placeOf(alias)}: ${aliasWords}.` })
   const parsed = hubConfig.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
