@@ -88,4 +88,10 @@ export const cliErrors = defineErrors('CLI', {
     means: 'The file {file} cannot be made, so nothing was done: {text}',
     next: 'Name a file that is not there yet, in a folder where you may write.',
   },
+  DEMO_FOLDER_TAKEN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The folder {folder} holds what no demo has made, and a demo empties its folder.',
+    next: 'Name a folder that is empty, or not there yet.',
+  },
 })

@@ -1,4 +1,3 @@
-import { mkdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { SECOND, systemClock } from '../../kernel/time.ts'
@@ -9,6 +8,7 @@ import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { consoleFolder, consoleUrl } from '../console-folder.ts'
 import type { Output } from '../io.ts'
 import { costCentreScenario } from './cost-centre-scenario.ts'
+import { emptyDemoFolder } from './demo-folder.ts'
 import { groupwareScenario } from './groupware-scenario.ts'
 import { mailScenario } from './mail-scenario.ts'
 import { s4Scenario } from './s4-scenario.ts'
@@ -37,8 +37,7 @@ const settleTriesMax = 300
 export async function runDemo(options: DemoOptions): Promise<number> {
   const say = (line = '') => options.output.write(`${line}\n`)
   const folder = resolve(options.dataFolder)
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
+  emptyDemoFolder(folder)
   const { cert, key, ca } = await makeTwinCertificate(twinNames)
 
   const log = {
