@@ -23,7 +23,7 @@ import { makeConnect } from '../protocols/net/connect.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { apiErrors } from './api-errors.ts'
 import { catalogErrors } from './flow-catalog.ts'
-import type { CatalogEntry, FlowCatalog } from './parts.ts'
+import type { ApiParts, CatalogEntry, FlowCatalog } from './parts.ts'
 import type { httpLimits } from './request-guard.ts'
 import { createApi } from './server.ts'
 import { openSetup } from './setup-token.ts'
@@ -35,6 +35,7 @@ export interface ApiWorldOptions {
   readonly signIn?: OidcSettings
   /** Folder of a built console. */
   readonly console?: string
+  readonly lossOf?: Exclude<ApiParts['lossOf'], undefined>
 }
 
 /** The admin API over real HTTP, on a real engine, store and credentials; for the tests of API and CLI. */
@@ -127,6 +128,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       adminToken: token,
       isReady: () => isReady,
       repairBytesMax: 4 * MiB,
+      lossOf: options.lossOf,
     },
     options.limits,
   )

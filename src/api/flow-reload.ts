@@ -1,22 +1,8 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { FlowStatus } from '../engine/control.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { ApiParts } from './parts.ts'
-import { errorView } from './views.ts'
-
-export const reloadView = z.object({
-  flows: z.array(
-    z.object({
-      name: z.string(),
-      outcome: z.enum(['unchanged', 'started', 'restarted', 'stopped', 'left-stopped', 'failed']).meta({
-        description:
-          'stopped: no document names it any more; left-stopped: somebody stopped it, and starts it again; failed: see error.',
-      }),
-      runs: z.boolean().meta({ description: 'Whether it runs now: one that failed may run on as it was.' }),
-      error: errorView.optional(),
-    }),
-  ),
-})
+import type { errorView, reloadView } from './views.ts'
 
 export type ReloadedFlow = z.output<typeof reloadView>['flows'][number]
 

@@ -2,9 +2,18 @@ import { z } from 'zod'
 import { duration } from '../kernel/schema.ts'
 import { MINUTE } from '../kernel/time.ts'
 import { apiErrors } from './api-errors.ts'
-import { reloadFlows, reloadView } from './flow-reload.ts'
+import { reloadFlows } from './flow-reload.ts'
 import { type ApiParts, type App, auditChange, type CatalogEntry, whoOf } from './parts.ts'
-import { countsView, errorView, type FlowView, flowView, problemView, viewCounts, viewRunning } from './views.ts'
+import {
+  countsView,
+  errorView,
+  type FlowView,
+  flowView,
+  problemView,
+  reloadView,
+  viewCounts,
+  viewRunning,
+} from './views.ts'
 
 const probeWithinMs = MINUTE
 const named = z.strictObject({ name: z.string() })

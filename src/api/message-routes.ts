@@ -3,9 +3,10 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { parseId } from '../kernel/id.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { DeliveryDetail, DeliveryQuery, StoredBody } from '../store/port.ts'
+import type { DeliveryDetail, DeliveryQuery } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import { readIncoming } from './incoming-body.ts'
+import { lossOf, readStored } from './loss.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
 import {
   deliveryState,
@@ -51,8 +52,13 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     const detail = parseId(term) === undefined ? undefined : await store.get(term.toUpperCase())
     if (!detail || (query.flow ?? detail.flow) !== detail.flow || (query.state ?? detail.state) !== detail.state) return
     const { acceptedFrom = detail.acceptedAt, acceptedTo = Number.POSITIVE_INFINITY, before } = query
-    const fits = detail.acceptedAt >= acceptedFrom && detail.acceptedAt < acceptedTo
+    const fits = detail.acceptedAt >= acceptedFrom && detail.acceptedAt <= acceptedTo
     return fits && (before === undefined || detail.id < before.toUpperCase()) ? detail : undefined
+  }
+
+  async function findLoss(detail: DeliveryDetail) {
+    const lost = await lossOf(parts, detail)
+    return lost && { ...lost, segments: lost.segments.map(each => ({ ...each, fields: [...each.fields] })) }
   }
 
   async function viewDetail(id: string) {
@@ -79,7 +85,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       const { from, to, ...query } = request.query
       const { limit, term } = query
       const acceptedFrom = from === undefined ? undefined : Date.parse(from)
-      const acceptedTo = to === undefined ? undefined : Date.parse(to)
+      const acceptedTo = to === undefined ? undefined : Date.parse(to) - 1
       let rows = await store.find({ ...query, acceptedFrom, acceptedTo })
       // People paste a Message-ID with its angle brackets or without; of a mail it is kept without.
       const bare = term?.replace(/^<|>$/g, '')
@@ -139,14 +145,9 @@ export function messageRoutes(app: App, parts: ApiParts): void {
         'isthmus-body-type': printableAscii(body.type),
         'isthmus-body-bytes': body.bytes,
       })
-      return reply.send(Readable.from(firstBytes(readStored(body), bytes), { objectMode: false }))
+      return reply.send(Readable.from(firstBytes(readStored(parts, body), bytes), { objectMode: false }))
     },
   )
-
-  async function* readStored(body: StoredBody): AsyncGenerator<Uint8Array> {
-    if (body.inline) yield body.inline
-    else yield* store.bodies.read(body)
-  }
 
   app.post(
     '/api/messages/:id/replay',
@@ -243,7 +244,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
     },
     async request => {
       const detail = await findMessage(request.params.id)
-      const lost = await lossOf(detail)
+      const lost = await findLoss(detail)
       await engine.skip(detail.id, request.body.reason, whoOf(request))
       return { ...(await viewDetail(detail.id)), ...(lost && { lost }) }
     },
@@ -260,18 +261,10 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       },
     },
     async request => {
-      const lost = await lossOf(await findMessage(request.params.id))
+      const lost = await findLoss(await findMessage(request.params.id))
       return lost ? { lost } : {}
     },
   )
-
-  async function lossOf({ attributes, body }: DeliveryDetail) {
-    if (!parts.lossOf || body.bytes > parts.repairBytesMax) return undefined
-    const chunks: Uint8Array[] = []
-    for await (const chunk of readStored(body)) chunks.push(chunk)
-    const lost = await parts.lossOf(attributes, Buffer.concat(chunks))
-    return lost && { ...lost, segments: lost.segments.map(each => ({ ...each, fields: [...each.fields] })) }
-  }
 }
 
 function bytesOf(body: { readonly text: string } | { readonly base64: string }): Uint8Array {

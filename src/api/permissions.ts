@@ -41,6 +41,8 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
   DataStoresAndQueuesDelete: [
     'DELETE /api/key-maps/:map/entries',
     'DELETE /api/key-maps/:map/entry',
+    'POST /api/flows/:name/set-aside/replay',
+    'POST /api/flows/:name/set-aside/skip',
     'POST /api/messages/:id/repair',
     'POST /api/messages/:id/replay',
     'POST /api/messages/:id/skip',
@@ -61,6 +63,7 @@ const askedBy: Readonly<Record<Asked, readonly string[]>> = {
     'POST /api/connectors/:id/drain',
     'POST /api/flows/:name/check',
     'POST /api/flows/:name/probe',
+    'POST /api/flows/:name/retry',
     'POST /api/flows/:name/start',
     'POST /api/flows/:name/stop',
     'POST /api/flows/reload',

@@ -37,6 +37,7 @@ import { guarded, hardenedOptions, httpLimits } from './request-guard.ts'
 import { roleRoutes } from './role-routes.ts'
 import { sessionCookie } from './session-cookie.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { setAsideRoutes } from './set-aside-routes.ts'
 import { signInRoutes } from './sign-in-routes.ts'
 import { createSignInTickets } from './sign-in-tickets.ts'
 import { tokenRoutes } from './token-routes.ts'
@@ -138,7 +139,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
   })
   app.register(async scope => {
     const routes: App = scope.withTypeProvider<ZodTypeProvider>()
-    for (const add of [flowRoutes, messageRoutes, healthRoutes, alertRoutes, auditRoutes, keyMapRoutes])
+    for (const add of [flowRoutes, messageRoutes, setAsideRoutes, healthRoutes, alertRoutes, auditRoutes, keyMapRoutes])
       add(routes, parts)
     logRoutes(routes, parts, mayStill)
     for (const add of [instanceRoutes, keyRoutes, roleRoutes, userRoutes, tokenRoutes]) add(routes, parts)

@@ -73,6 +73,31 @@ export const flowView = z.object({
 })
 export type FlowView = z.output<typeof flowView>
 
+export const reloadView = z.object({
+  flows: z.array(
+    z.object({
+      name: z.string(),
+      outcome: z.enum(['unchanged', 'started', 'restarted', 'stopped', 'left-stopped', 'failed']).meta({
+        description:
+          'stopped: no document names it any more; left-stopped: somebody stopped it, and starts it again; failed: see error.',
+      }),
+      runs: z.boolean().meta({ description: 'Whether it runs now: one that failed may run on as it was.' }),
+      error: errorView.optional(),
+    }),
+  ),
+})
+
+export const setAsideView = z.object({
+  done: z.number().meta({ description: 'Messages that travel now, or were skipped; for a dry run: would be.' }),
+  kept: z
+    .object({ inDoubt: z.number(), lossy: z.number(), failed: z.number() })
+    .meta({ description: 'Messages that stay set aside, since each has to be looked at alone.' }),
+  examples: z.array(
+    z.object({ id: z.string(), why: z.enum(['in-doubt', 'lossy', 'failed']), error: errorView.optional() }),
+  ),
+  next: z.string().optional().meta({ description: 'There are more: call again with it as `after`.' }),
+})
+
 export const deliveryState = z.enum(['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped'])
 
 export const messageView = z.object({

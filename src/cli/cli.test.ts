@@ -12,6 +12,7 @@ import { smtp } from '../adapters/smtp.ts'
 import { timer } from '../adapters/timer.ts'
 import { type ApiWorld, apiWorld } from '../api/api-world.ts'
 import { createFlowEndpoints } from '../api/flow-endpoints.ts'
+import type { Act } from '../engine/engine-world.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { silentLog } from '../kernel/log.ts'
 import { MiB } from '../kernel/size.ts'
@@ -21,6 +22,7 @@ import type { CliIo, HubProgram } from './io.ts'
 import { run } from './run.ts'
 
 const testErrors = defineErrors('CLITEST', {
+  CUT: { side: 'receiver', retry: 'never', means: 'It was cut.', next: 'Ask.', isOutcomeUnknown: true },
   REFUSED: { side: 'receiver', retry: 'never', means: 'The server refused: {text}', next: 'Correct the recipient.' },
 })
 
@@ -122,6 +124,63 @@ test('documents are read anew, and what comes of each is told', async () => {
       `broken | would be failed | ${mistake}`,
       'orders | left-stopped | Somebody stopped it. | isthmus flow start orders',
       '0 flows unchanged.',
+      '',
+    ],
+  ])
+})
+
+test('all set-aside messages of a flow are replayed or skipped, and what waits is tried now', async () => {
+  const world = await open({ engine: { receivers: [() => Promise.reject(testErrors.REFUSED({ text: '550' }))] } })
+  const message = async (...line: string[]) => {
+    const { code, out, err } = await isthmus(['message', ...line], { world })
+    return [code, out || err]
+  }
+  for (const name of ['a', 'b', 'c']) await world.accept(name)
+  await world.engine().idle()
+  const flow = ['--flow', 'orders']
+  expect(await message('replay', ...flow, '--dry-run')).toEqual([
+    0,
+    '3 set-aside messages of orders would travel again.\n',
+  ])
+  expect(await message('replay', ...flow, '--code', 'OTHER')).toEqual([
+    0,
+    '0 set-aside messages of orders travel again.\n',
+  ])
+  expect(await message('replay', ...flow, '--since', '1h')).toEqual([
+    0,
+    '0 set-aside messages of orders travel again.\n',
+  ])
+  expect(await message('replay', ...flow)).toEqual([0, '3 set-aside messages of orders travel again.\n'])
+  await world.engine().idle()
+  expect(await message('skip', ...flow)).toEqual([2, expect.stringContaining('skip needs --reason')])
+  expect(await message('skip', ...flow, '--reason', 'trial')).toEqual([
+    0,
+    '3 set-aside messages of orders are skipped.\n',
+  ])
+  expect(await message('replay')).toEqual([2, expect.stringContaining('Give the id of a message, or --flow.')])
+  expect(await message('replay', 'X', ...flow)).toEqual([2, expect.stringContaining('not both')])
+  expect(await isthmus(['flow', 'retry', 'orders'], { world })).toMatchObject({
+    code: 0,
+    out: '0 messages are tried now.\n',
+  })
+})
+
+test('what stays set aside is told with the reason', async () => {
+  const inDoubt: Act = async (_message, effect) => {
+    await effect.intend()
+    throw testErrors.CUT()
+  }
+  const world = await open({ engine: { receivers: [inDoubt] } })
+  const { id } = await world.accept('a')
+  await world.engine().idle()
+  const { code, out } = await isthmus(['message', 'replay', '--flow', 'orders'], { world })
+  expect([code, out.replace(/ {2,}/g, ' | ').split('\n')]).toEqual([
+    1,
+    [
+      '0 set-aside messages of orders travel again.',
+      '1 set-aside message stays set aside:',
+      'MESSAGE | WHY | NEXT',
+      `${id} | it may have arrived already | ask the other side, or say --in-doubt`,
       '',
     ],
   ])

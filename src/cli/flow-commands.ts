@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import type { z } from 'zod'
-import { type ReloadedFlow, reloadView } from '../api/flow-reload.ts'
+import { z } from 'zod'
+import { reloadView } from '../api/views.ts'
 import { checkAnswer, flowList, flowView, probeAnswer, readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { facts, table } from './print.ts'
 
-/** flow list, show, start, stop, reload, check, probe */
+/** flow list, show, start, stop, reload, retry, check, probe */
 export function flowCommands(program: Command, cli: Cli): void {
   const flow = program.command('flow').description('flows of the hub')
   const pathOf = (name: string, action = '') => `/api/flows/${encodeURIComponent(name)}${action}`
@@ -65,7 +65,16 @@ export function flowCommands(program: Command, cli: Cli): void {
       const sent = await cli.hub(command).send('POST', '/api/flows/reload', { dryRun: options.dryRun ?? false })
       const answer = readAnswer(reloadView, sent)
       if (answer.flows.some(({ outcome }) => outcome === 'failed')) cli.exitWith(exitCodes.notInOrder)
-      cli.show(command, answer, () => describeReload(answer.flows, options.dryRun ?? false))
+      cli.show(command, answer, () => describeReload(answer, options.dryRun ?? false))
+    })
+
+  flow
+    .command('retry <name>')
+    .description('tries now what waits for its next try, and links that are down')
+    .action(async (name: string, _options: object, command: Command) => {
+      const sent = await cli.hub(command).send('POST', pathOf(name, '/retry'))
+      const answer = readAnswer(z.object({ due: z.number() }), sent)
+      cli.show(command, answer, () => `${answer.due} ${answer.due === 1 ? 'message is' : 'messages are'} tried now.\n`)
     })
 
   flow
@@ -107,7 +116,7 @@ function linksOf({ links }: FlowAnswer): string {
   return `${up}/${links.length} up`
 }
 
-function describeReload(flows: readonly ReloadedFlow[], isDryRun: boolean): string {
+function describeReload({ flows }: z.output<typeof reloadView>, isDryRun: boolean): string {
   const changed = flows.filter(({ outcome }) => outcome !== 'unchanged')
   const rows = changed.map(({ name, outcome, runs, error }) => {
     if (outcome === 'left-stopped') return [name, outcome, 'Somebody stopped it.', `isthmus flow start ${name}`]

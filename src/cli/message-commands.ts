@@ -9,6 +9,7 @@ import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
 import { isoInstant, openNewFile, readInput, readText, wholeNumber } from './input.ts'
 import { facts, printableLines, table } from './print.ts'
+import { actOnSetAside, ofFlow, type SetAsideOptions, withCode, within } from './set-aside-command.ts'
 
 const states = ['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']
 
@@ -95,9 +96,17 @@ export function messageCommands(program: Command, cli: Cli): void {
     })
 
   message
-    .command('replay <id>')
-    .description('lets a message travel again')
-    .action(async (id: string, _options: object, command: Command) => {
+    .command('replay [id]')
+    .description('lets a message travel again; with --flow all set-aside ones of a flow, the oldest first')
+    .addOption(ofFlow())
+    .addOption(withCode())
+    .addOption(within())
+    .option('--in-doubt', 'also what may have arrived already, and arrives twice then')
+    .option('--dry-run', 'only counts what it would do')
+    .action(async (id: string | undefined, options: SetAsideOptions, command: Command) => {
+      if (id === undefined || options.flow !== undefined) {
+        return actOnSetAside('replay', id, options, { cli, command })
+      }
       const answer = readAnswer(
         z.object({ id: z.string() }),
         await cli.hub(command).send('POST', pathOf(id, '/replay')),
@@ -130,11 +139,17 @@ export function messageCommands(program: Command, cli: Cli): void {
     })
 
   message
-    .command('skip <id>')
-    .description('ends a message by hand, so that its successors go on')
+    .command('skip [id]')
+    .description('ends a message by hand, so that its successors go on; with --flow all set-aside ones of a flow')
+    .addOption(ofFlow())
+    .addOption(withCode())
+    .addOption(within())
     .option('--reason <text>', 'why; it stands in the audit log')
-    .option('--dry-run', 'only says what would be lost')
-    .action(async (id: string, options: { reason?: string; dryRun?: true }, command: Command) => {
+    .option('--dry-run', 'only says what would be lost; with --flow how many it would end')
+    .action(async (id: string | undefined, options: SetAsideOptions, command: Command) => {
+      if (id === undefined || options.flow !== undefined) {
+        return actOnSetAside('skip', id, options, { cli, command })
+      }
       if (options.reason === undefined && !options.dryRun) {
         throw cliErrors.ARGUMENT_WRONG({ text: 'skip needs --reason: why, for the audit log', command: 'message skip' })
       }

@@ -31,8 +31,11 @@ export interface Engine {
   ): Promise<void>
   /** Ends a delivery by hand so that its successors go on. */
   skip(id: string, reason: string, who: string): Promise<void>
-  /** Tries at once what awaits a change (a credential was changed). Returns how many deliveries. */
-  wake(flow?: string): Promise<number>
+  /**
+   * Tries at once what awaits a change (a credential was changed), with `every` all that waits for its next try, and links
+   * that wait. Returns how many deliveries.
+   */
+  wake(flow?: string, every?: boolean): Promise<number>
   /** Events as they happen; the returned function ends the subscription. */
   on(listener: (event: EngineEvent) => void): () => void
   /** Resolves when nothing runs and nothing is due now. */

@@ -378,10 +378,10 @@ export function createEngine(options: EngineOptions): Engine {
     )
   }
 
-  async function wake(flow?: string): Promise<number> {
+  async function wake(flow?: string, every = false): Promise<number> {
     wakes.set(flow, (wakes.get(flow) ?? 0) + 1)
     for (const running of flows.values()) if (!flow || running.flow.name === flow) running.wake()
-    const woken = await store.wake(clock.now(), flow)
+    const woken = await store.wake(clock.now(), flow, every)
     dispatcher.poke()
     return woken
   }

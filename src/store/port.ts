@@ -152,8 +152,8 @@ export interface DeliveryStore {
   retry(claim: ClaimRef, retry: Retry): Promise<void>
   /** Gives a claim back as if it had not been taken (the hub stops). */
   release(claim: ClaimRef): Promise<void>
-  /** Makes deliveries that await a change due now; all flows when none is named. Returns how many. */
-  wake(now: number, flow?: string): Promise<number>
+  /** Makes deliveries that await a change due now, with `every` those that wait for their next try, too; all flows when none is named. Returns how many. */
+  wake(now: number, flow?: string, every?: boolean): Promise<number>
   /** Deliveries by their idempotency keys; unknown keys are left out. */
   known(flow: string, keys: readonly string[]): Promise<ReadonlyMap<string, KnownDelivery>>
 }
@@ -219,6 +219,7 @@ export interface DeliveryQuery {
   /** Exact word (Message-ID, DOCNUM, queue id), or its beginning with a trailing `*`. */
   readonly term?: string | undefined
   readonly acceptedFrom?: number | undefined
+  /** Inclusive, like `acceptedFrom`. */
   readonly acceptedTo?: number | undefined
   /** Only deliveries older than this id (for the next page). */
   readonly before?: string | undefined

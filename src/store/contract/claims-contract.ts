@@ -246,6 +246,20 @@ export function describeClaims(world: () => StoreWorld): void {
       ])
     })
 
+    test('wake makes due what only waits for its next try, where that is asked for', async () => {
+      await accept(store, { flow: 'invoices' })
+      await accept(store, { flow: 'orders' })
+      const places = { orders: 9, invoices: 9 }
+      for (const claimed of await claim(store, { places })) await store.retry(claimed, retryLater())
+      expect(await store.wake(startedAt + 7)).toBe(0)
+      expect(await store.wake(startedAt + 7, 'invoices', true)).toBe(1)
+      // It is due already, and the other flow waits on.
+      expect(await store.wake(startedAt + 8, 'invoices', true)).toBe(0)
+      await world().crash()
+      store = world().store
+      expect((await claim(store, { now: startedAt + 9, places })).map(claimed => claimed.flow)).toEqual(['invoices'])
+    })
+
     test('a failure that is being written when somebody changes the credential is woken too', async () => {
       const claimed = await claimOne(store)
       const [, woken] = await Promise.all([

@@ -308,12 +308,12 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     })
   }
 
-  async function wake(now: number, flow?: string): Promise<number> {
+  async function wake(now: number, flow?: string, every = false): Promise<number> {
     // Failures that are on their way to the disk count as waiting already.
     await committer.flush()
     const woken = await committer.commit(
       async sql => {
-        const waiting = [...queue.awaitingChange(flow)]
+        const waiting = [...queue.waiting(flow, every ? now : undefined)]
         if (waiting.length > 0) await sql.query(hasten, [waiting.map(({ seq }) => seq), Math.round(now)])
         return waiting
       },

@@ -268,11 +268,15 @@ export class DeliveryQueue {
     return entry?.place === 'behind' && entry.lane?.first?.place === 'held'
   }
 
-  /** Entries that wait for somebody to change something; of all flows when none is named. */
-  *awaitingChange(flow?: string): Generator<QueueEntry> {
+  /**
+   * Entries that wait for somebody to change something, of all flows when none is named; with a time also those that
+   * are due only later than it.
+   */
+  *waiting(flow?: string, dueAfter = Number.POSITIVE_INFINITY): Generator<QueueEntry> {
     for (const entry of this.#entries.values()) {
       const isQueued = entry.place !== 'running' && entry.place !== 'held'
-      if (entry.awaitsChange && isQueued && (flow === undefined || entry.flow === flow)) yield entry
+      const waits = entry.awaitsChange || entry.dueAt > dueAfter
+      if (waits && isQueued && (flow === undefined || entry.flow === flow)) yield entry
     }
   }
 

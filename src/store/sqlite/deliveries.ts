@@ -279,13 +279,13 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     )
   }
 
-  async function wake(now: number, flow?: string): Promise<number> {
+  async function wake(now: number, flow?: string, every = false): Promise<number> {
     // Failures that are on their way to the disk count as waiting already.
     await committer.flush()
     return committer
       .commit(
         () => {
-          const woken = [...queue.awaitingChange(flow)]
+          const woken = [...queue.waiting(flow, every ? now : undefined)]
           for (const entry of woken) hasten.run(Math.round(now), flagsOf(entry, false), entry.seq)
           return woken
         },

@@ -1,0 +1,165 @@
+import { afterEach, expect, test } from 'vitest'
+import { defineErrors } from '../kernel/error.ts'
+import { HOUR } from '../kernel/time.ts'
+import { type ApiWorld, type ApiWorldOptions, apiWorld } from './api-world.ts'
+import type { ApiParts } from './parts.ts'
+import { actOnSetAside, setAsideLimits } from './set-aside.ts'
+
+const errors = defineErrors('SET_ASIDE_TEST', {
+  REFUSED: { side: 'receiver', retry: 'never', means: '550 {text}', next: 'Correct it.' },
+  BUSY: { side: 'receiver', retry: 'soon', means: '451 {text}', next: 'Wait.' },
+  UNKNOWN: { side: 'receiver', retry: 'never', means: 'cut {text}', next: 'Ask them.', isOutcomeUnknown: true },
+})
+
+let world: ApiWorld
+afterEach(() => world.close())
+
+/** A hub whose receiver refuses everything until it is told otherwise. */
+async function open(engine: ApiWorldOptions['engine'] = {}, options: ApiWorldOptions = {}): Promise<void> {
+  const refuse = () => Promise.reject(errors.REFUSED({ text: 'no' }))
+  world = await apiWorld({ ...options, engine: { receivers: [refuse], ...engine } })
+}
+
+async function all(action: string, body: object = {}): Promise<Record<string, unknown>> {
+  const answer = await world.call('POST', `/api/flows/orders/${action}`, body)
+  return { status: answer.status, ...((await answer.json()) as object) }
+}
+
+const states = async () => {
+  const rows = await world.store().find({ flow: 'orders', limit: 1000 })
+  return rows.map(({ state }) => state).toReversed()
+}
+
+const idle = () => world.engine().idle()
+
+test('all set-aside messages of a flow travel again in their order, and a dry run only counts them', async () => {
+  await open({ orderBy: 'key', whenSetAside: 'pass' })
+  const keys = ['a', 'b', 'a', 'a', 'b']
+  for (const [index, key] of keys.entries()) await world.accept(`${key}${index}`, { headers: { key } })
+  await idle()
+  expect(await states()).toEqual(keys.map(() => 'set-aside'))
+  const seen: string[] = []
+  world.setActs(async ({ body }) => {
+    seen.push(Buffer.from(body.held ?? '').toString())
+    return { summary: '250 ok' }
+  })
+  expect(await all('set-aside/replay', { dryRun: true })).toMatchObject({ status: 200, done: 5 })
+  await idle()
+  expect(seen).toEqual([])
+  const none = { inDoubt: 0, lossy: 0, failed: 0 }
+  expect(await all('set-aside/replay')).toEqual({ status: 200, done: 5, kept: none, examples: [] })
+  await idle()
+  expect(await states()).toEqual(keys.map(() => 'delivered'))
+  expect(seen.filter(name => name.startsWith('a'))).toEqual(['a0', 'a2', 'a3'])
+  expect(seen.filter(name => name.startsWith('b'))).toEqual(['b1', 'b4'])
+  expect(await all('set-aside/replay')).toMatchObject({ done: 0 })
+})
+
+test('of those with one error, and of one time, only they', async () => {
+  await open()
+  await world.accept('refused')
+  await idle()
+  world.setActs(() => Promise.reject(errors.UNKNOWN({ text: 'x' })))
+  await world.accept('other')
+  await idle()
+  await world.clock.advance(HOUR)
+  const late = new Date(world.clock.now()).toISOString()
+  await world.accept('late')
+  await idle()
+  world.setActs(() => ({ summary: '250 ok' }))
+  expect(await all('set-aside/replay', { code: 'SET_ASIDE_TEST_REFUSED', dryRun: true })).toMatchObject({ done: 1 })
+  expect(await all('set-aside/replay', { to: late, dryRun: true })).toMatchObject({ done: 2 })
+  expect(await all('set-aside/replay', { from: late })).toMatchObject({ done: 1 })
+  await idle()
+  expect(await states()).toEqual(['set-aside', 'set-aside', 'delivered'])
+})
+
+test('what may have arrived already stays, unless somebody says that it may arrive twice', async () => {
+  await open({
+    receivers: [
+      async (_message, effect) => {
+        await effect.intend()
+        throw errors.UNKNOWN({ text: 'after the last octet' })
+      },
+    ],
+  })
+  const { id } = await world.accept('in doubt')
+  await idle()
+  world.setActs(() => Promise.reject(errors.REFUSED({ text: 'no' })))
+  await world.accept('refused')
+  await idle()
+  world.setActs(() => ({ summary: '250 ok' }))
+  expect(await all('set-aside/replay')).toMatchObject({
+    done: 1,
+    kept: { inDoubt: 1, lossy: 0, failed: 0 },
+    examples: [{ id, why: 'in-doubt' }],
+  })
+  await idle()
+  expect(await states()).toEqual(['set-aside', 'delivered'])
+  expect(await all('set-aside/replay', { inDoubt: true })).toMatchObject({ done: 1 })
+})
+
+test('all are skipped, but for those of which something would be lost', async () => {
+  const lossOf = async (_attributes: object, body: Uint8Array) =>
+    Buffer.from(body).includes('MATMAS')
+      ? { object: 'material', segments: [], words: 'The change of the material is lost.' }
+      : undefined
+  await open({}, { lossOf })
+  await world.accept('spam')
+  const { id } = await world.accept('MATMAS05')
+  await idle()
+  expect(await all('set-aside/skip', {})).toMatchObject({ status: 400 })
+  expect(await all('set-aside/skip', { reason: 'no orders', dryRun: true })).toMatchObject({ done: 1 })
+  expect(await all('set-aside/skip', { reason: 'no orders' })).toMatchObject({
+    done: 1,
+    kept: { lossy: 1 },
+    examples: [{ id, why: 'lossy' }],
+  })
+  expect(await states()).toEqual(['skipped', 'set-aside'])
+})
+
+test('a flow that does not run replays nothing', async () => {
+  await open()
+  expect(await all('set-aside/replay')).toMatchObject({ done: 0 })
+  await world.engine().stop('orders')
+  expect(await all('set-aside/replay')).toMatchObject({ status: 404, code: 'ENGINE_FLOW_UNKNOWN' })
+  expect(await all('retry')).toMatchObject({ status: 404, code: 'ENGINE_FLOW_UNKNOWN' })
+})
+
+test('what waits for its next try is tried now', async () => {
+  await open({ receivers: [() => Promise.reject(errors.BUSY({ text: 'later' }))] })
+  await world.accept('a')
+  await world.accept('b')
+  await idle()
+  expect(await states()).toEqual(['queued', 'queued'])
+  world.setActs(() => ({ summary: '250 ok' }))
+  expect(await all('retry')).toEqual({ status: 200, due: 2 })
+  await idle()
+  expect(await states()).toEqual(['delivered', 'delivered'])
+})
+
+test('more than a call takes are gone through call by call, each message once', async () => {
+  await open()
+  const ids = Array.from({ length: 2 * setAsideLimits.messages + 7 }, (_, index) => String(index).padStart(5, '0'))
+  const rows = ids.toReversed().map(id => ({ id, orderKey: undefined, isProbe: false }))
+  const store = {
+    find: async ({ before = 'x', limit }: { before?: string; limit: number }) =>
+      rows.filter(({ id }) => id < before).slice(0, limit),
+    get: async (id: string) => ({ id, state: 'set-aside' }),
+  } as unknown as ApiParts['store']
+  const acted: string[] = []
+  let after: string | undefined
+  let calls = 0
+  do {
+    const pass = await actOnSetAside(
+      store,
+      { flow: 'orders', after },
+      async () => undefined,
+      async id => acted.push(id),
+    )
+    after = pass.next
+    calls++
+  } while (after !== undefined)
+  expect(acted).toEqual(ids)
+  expect(calls).toBe(3)
+})

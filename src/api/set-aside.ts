@@ -1,0 +1,117 @@
+import { asHubError, type HubError } from '../kernel/error.ts'
+import { SECOND } from '../kernel/time.ts'
+import type { DeliveryDetail, DeliveryQuery } from '../store/port.ts'
+import type { ApiParts } from './parts.ts'
+
+export const setAsideLimits = {
+  /** Messages of one call, and how long it may take: the caller goes on with `next`, and sees how far it is. */
+  messages: 1000,
+  passMs: 10 * SECOND,
+  /** Messages that are acted on at the same time; of one order key never two. */
+  parallel: 50,
+  examples: 10,
+}
+
+/** Which set-aside messages are meant. */
+export interface SetAsideQuery extends Pick<DeliveryQuery, 'acceptedFrom' | 'acceptedTo'> {
+  readonly flow: string
+  /** Code of the error that set them aside. */
+  readonly code?: string | undefined
+  /** Only younger ones than this. */
+  readonly after?: string | undefined
+}
+
+/** Why a message stays as it is: somebody has to look at it alone. */
+export type KeptWhy = 'in-doubt' | 'lossy' | 'failed'
+
+export interface SetAsidePass {
+  done: number
+  readonly kept: { inDoubt: number; lossy: number; failed: number }
+  readonly examples: { id: string; why: KeptWhy; error?: HubError }[]
+  /** Where the next call goes on; undefined: this was all. */
+  next?: string
+}
+
+type Store = Pick<ApiParts['store'], 'find' | 'get'>
+
+/**
+ * Acts on set-aside messages of a flow, the oldest first, so that their order stays. `findReason` keeps single ones out.
+ * A message that somebody else is quicker with is passed over.
+ */
+export async function actOnSetAside(
+  store: Store,
+  query: SetAsideQuery,
+  findReason: (detail: DeliveryDetail) => Promise<KeptWhy | undefined>,
+  act: (id: string) => Promise<unknown>,
+): Promise<SetAsidePass> {
+  const pass: SetAsidePass = { done: 0, kept: { inDoubt: 0, lossy: 0, failed: 0 }, examples: [] }
+  const { rows, isAll } = await oldestOf(store, query)
+  const until = performance.now() + setAsideLimits.passMs
+  let at = 0
+  while (at < rows.length && performance.now() < until) {
+    const group = groupFrom(rows, at)
+    await Promise.all(group.map(({ id }) => one(id)))
+    at += group.length
+  }
+  if (!isAll || at < rows.length) pass.next = rows[at - 1]?.id ?? ''
+  return pass
+
+  async function one(id: string): Promise<void> {
+    const detail = await store.get(id)
+    if (detail?.state !== 'set-aside') return
+    try {
+      const why = await findReason(detail)
+      if (why) keep(id, why)
+      else {
+        await act(id)
+        pass.done++
+      }
+    } catch (thrown) {
+      keep(id, 'failed', asHubError(thrown))
+    }
+  }
+
+  function keep(id: string, why: KeptWhy, error?: HubError): void {
+    pass.kept[why === 'in-doubt' ? 'inDoubt' : why]++
+    if (pass.examples.length < setAsideLimits.examples) pass.examples.push({ id, why, ...(error && { error }) })
+  }
+}
+
+interface Row {
+  readonly id: string
+  readonly orderKey: string | undefined
+}
+
+/** The oldest that fit, oldest first. The store gives the newest first, so all are looked through, but few are held. */
+async function oldestOf(store: Store, query: SetAsideQuery): Promise<{ rows: readonly Row[]; isAll: boolean }> {
+  const { flow, code, after = '', ...accepted } = query
+  const pageRows = 1000
+  let kept: Row[] = []
+  let isAll = true
+  let before: string | undefined
+  for (;;) {
+    const page = await store.find({ flow, state: 'set-aside', ...accepted, before, limit: pageRows })
+    for (const { id, orderKey, error, isProbe } of page) {
+      if (id > after && !isProbe && (code === undefined || error?.code === code)) kept.push({ id, orderKey })
+    }
+    if (kept.length > setAsideLimits.messages) {
+      isAll = false
+      kept = kept.slice(-setAsideLimits.messages)
+    }
+    before = page.at(-1)?.id
+    if (before === undefined || page.length < pageRows || before <= after) break
+  }
+  return { rows: kept.toReversed(), isAll }
+}
+
+/** What may go at once: up to the next message of an order key that is among them already. */
+function groupFrom(rows: readonly Row[], from: number): readonly Row[] {
+  const keys = new Set<string>()
+  let to = from
+  for (; to < Math.min(rows.length, from + setAsideLimits.parallel); to++) {
+    const key = rows[to]?.orderKey
+    if (key !== undefined && keys.has(key)) break
+    if (key !== undefined) keys.add(key)
+  }
+  return rows.slice(from, to)
+}
