@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { stopWorlds } from '../system/mail-world.ts'
@@ -10,6 +11,7 @@ import {
   openPage,
   openPath,
   password,
+  patienceMs,
   question,
 } from './console-world.ts'
 import { type Chromium, startChromium } from './servers/chromium.ts'
@@ -327,5 +329,36 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await row.waitFor()
     expect(await row.locator('time').first().textContent()).toMatch(/^(now|\d+ s ago)$/)
     await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'seen' })
+  })
+
+  test('after an outage everything that was set aside is sent on by one button', async () => {
+    const ids = [await world.setAside('Order 4890', 'Ten'), await world.setAside('Order 4891', 'Twenty')]
+    const page = await visit('/flows/mail')
+    await page.getByRole('button', { name: 'Replay set-aside' }).click()
+    await question(page).getByRole('button', { name: 'Replay set-aside' }).click()
+    await question(page).waitFor({ state: 'detached' })
+    const delivered = async () => (await world.find('state=delivered')).map(({ id }) => id)
+    await expect.poll(delivered, { timeout: patienceMs }).toEqual(expect.arrayContaining(ids))
+    await expect.poll(() => page.getByRole('button', { name: 'Replay set-aside' }).isDisabled()).toBe(true)
+    expect(await page.getByRole('button', { name: 'Try now' }).isDisabled()).toBe(true)
+  })
+
+  test('documents that changed are shown before they count', async () => {
+    const [file = ''] = world.flowFiles
+    const text = readFileSync(file, 'utf8')
+    const page = await visit('/flows')
+    await page.getByRole('button', { name: 'Look for changed documents' }).click()
+    await page.getByText('No document has changed.').waitFor()
+    writeFileSync(file, `${text}\n# A remark.\n`)
+    await page.getByRole('button', { name: 'Look for changed documents' }).click()
+    const changed = page.getByRole('list', { name: 'Changed flows' })
+    await changed.getByText('mail has changed, would be started anew').waitFor()
+    await page.getByRole('button', { name: 'Apply the changes' }).click()
+    await changed.getByText('mail was started anew').waitFor()
+    writeFileSync(file, 'flow: mail\nfrom: { pigeon: {} }\n')
+    await page.getByRole('button', { name: 'Look for changed documents' }).click()
+    await changed.getByText('it runs on as it was').waitFor()
+    expect(await page.getByRole('button', { name: 'Apply the changes' }).count()).toBe(0)
+    writeFileSync(file, text)
   })
 })

@@ -31,6 +31,8 @@ import type {
   lossView,
   messageDetailView,
   messageView,
+  reloadView,
+  setAsideView,
 } from '../../../src/api/views.ts'
 import type { virtualHostStatus } from '../../../src/connector/wire.ts'
 
@@ -41,6 +43,8 @@ export type Flow = z.output<typeof flowView>
 export type FlowCheck = z.output<typeof checkView>
 export type FlowDocument = z.output<typeof documentView>
 export type FlowProbe = z.output<typeof probeView>
+export type FlowReload = z.output<typeof reloadView>
+export type SetAsidePass = z.output<typeof setAsideView>
 export type Loss = z.output<typeof lossView>
 export type Link = z.output<typeof linkView>
 export type Message = z.output<typeof messageView>

@@ -10,6 +10,7 @@ import { ErrorWords, Shown } from '../parts/failure.tsx'
 import { messageColumns } from '../parts/message-columns.tsx'
 import { Card, Page } from '../parts/page.tsx'
 import { Rows, To } from '../parts/rows.tsx'
+import { SetAsideActs } from '../parts/set-aside-acts.tsx'
 import { StateTag } from '../parts/tags.tsx'
 import { At, When } from '../parts/when.tsx'
 import { useSession } from '../session/session.ts'
@@ -18,6 +19,7 @@ import { countWords } from '../words/format.ts'
 import { planWaiting } from '../words/waiting.ts'
 
 const deploys = 'WorkspaceArtifactsDeploy'
+const deletes = 'DataStoresAndQueuesDelete'
 const lookedAtMax = 500
 
 /** One flow: how it is, its links, its document, its newest messages; start, stop, check and probe. */
@@ -100,6 +102,7 @@ export default function FlowPage({ name }: PageProps) {
           return undefined
         }}
       />
+      <SetAsideActs flow={data} onChange={() => flow.reload()} />
     </>
   )
 
@@ -111,7 +114,7 @@ export default function FlowPage({ name }: PageProps) {
       state={data && <FlowState flow={data} />}
       actions={actions}
     >
-      <ReadOnlyNote permissions={[deploys]} />
+      <ReadOnlyNote permissions={[deploys, deletes]} />
       <Shown of={flow}>
         {shown => (
           <>

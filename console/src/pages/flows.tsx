@@ -4,13 +4,20 @@ import { flowColumns } from '../parts/counts.tsx'
 import { Nothing } from '../parts/facts.tsx'
 import { Shown } from '../parts/failure.tsx'
 import { Card, Page } from '../parts/page.tsx'
+import { useReloadDocuments } from '../parts/reload-documents.tsx'
 import { Rows } from '../parts/rows.tsx'
 
 /** All flows, also those of which only messages are left. */
 export default function Flows() {
   const flows = useAnswer<{ flows: readonly Flow[] }>('/api/flows', 5_000)
+  const documents = useReloadDocuments(() => flows.reload())
   return (
-    <Page title="Flows" about="What carries messages from a sender through steps to receivers.">
+    <Page
+      title="Flows"
+      about="What carries messages from a sender through steps to receivers."
+      actions={documents.button}
+    >
+      {documents.card}
       <Card title="All flows">
         <Shown of={flows}>
           {data => (
