@@ -98,6 +98,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   await letThingsHappen(scenarios, options, say)
   for (let tries = 0; tries < settleTriesMax && options.forMs !== undefined; tries++) {
     if (scenarios.every(scenario => scenario.findings().length === 0)) break
+    if (tries === 10) say('\nWaiting for what is still on its way.')
     await pause(100)
   }
   await hub.close()
@@ -120,14 +121,16 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 async function letThingsHappen(scenarios: readonly Scenario[], options: DemoOptions, say: (line: string) => void) {
-  const quietAt = options.forMs === undefined ? Number.POSITIVE_INFINITY : Math.max(options.forMs - settleMs, SECOND)
+  const endMs = options.forMs ?? Number.POSITIVE_INFINITY
+  const quietAt = Math.max(endMs - settleMs, SECOND)
   const startedAt = performance.now()
   const stop = new AbortController()
   options.signal.addEventListener('abort', () => stop.abort(), { once: true })
   if (options.signal.aborted) stop.abort()
   const timers = scenarios.map(scenario => {
     const act = () => {
-      if (performance.now() - startedAt < quietAt) say(`\n>> ${scenario.act()}`)
+      const tookMs = performance.now() - startedAt
+      if (tookMs < quietAt) say(`\n>> ${scenario.act(endMs - tookMs)}`)
     }
     act()
     return setInterval(act, scenario.everyMs)

@@ -21,8 +21,8 @@ export interface Scenario {
   begin?(hub: Pick<Hub, 'endpointsUrl'>): void
   /** What stands between the hub and the twins, for the lines at the start. */
   tellSetting?(): readonly string[]
-  /** Lets one thing happen at the outside; returns a line for the terminal. */
-  act(): string
+  /** Lets one thing happen at the outside, with so many milliseconds left of the run; returns a line for the terminal. */
+  act(leftMs: number): string
   /** How long between two of them, milliseconds. */
   readonly everyMs: number
   /** How many things were sent into the flow so far. */
