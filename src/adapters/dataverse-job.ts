@@ -1,6 +1,7 @@
 import type { Effect, Receipt } from '../flow/adapter.ts'
 import { renderValue } from '../flow/value-template.ts'
-import { bodyErrors, readBody } from '../kernel/body.ts'
+import { bodyErrors, readBody, refuseTooManyGroups } from '../kernel/body.ts'
+import { HubError } from '../kernel/error.ts'
 import type { Json, JsonObject } from '../kernel/json.ts'
 import type { KeyMap } from '../kernel/key-map.ts'
 import type { Limits } from '../kernel/limit.ts'
@@ -34,8 +35,11 @@ export async function bodyOf({ config, message, effect, limits }: Job): Promise<
   if (config.body) return renderValue(config.body, effect.scope)
   const bytes = await readBody(message.body, limits.parseBytes, 'reading a body into memory (parseBytes)')
   try {
-    return parseKeepingDigits(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    refuseTooManyGroups(text)
+    return parseKeepingDigits(text)
   } catch (cause) {
+    if (cause instanceof HubError) throw cause
     const text = cause instanceof Error ? cause.message : String(cause)
     throw bodyErrors.NOT_TEXT({ format: 'JSON', text }, { cause })
   }

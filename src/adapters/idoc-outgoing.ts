@@ -1,4 +1,5 @@
 import { isPlainObject } from '../flow/plain-object.ts'
+import { refuseTooManyGroups } from '../kernel/body.ts'
 import type { Message } from '../kernel/message.ts'
 import { type AcknowledgedStatus, aleAudit, idocStatus, systemStatus } from '../protocols/idoc/acknowledgement.ts'
 import { controlFieldNames, findOverlong } from '../protocols/idoc/control-columns.ts'
@@ -146,8 +147,10 @@ function plainNumber(value: number): string {
 }
 
 function parseJson(bytes: Uint8Array): unknown {
+  const json = Buffer.from(bytes).toString()
+  refuseTooManyGroups(json)
   try {
-    return JSON.parse(Buffer.from(bytes).toString())
+    return JSON.parse(json)
   } catch (cause) {
     const text = `the body is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`
     throw idocAdapterErrors.BODY_UNFIT({ text }, { cause })

@@ -154,6 +154,11 @@ describe('IDocs for SAP', () => {
     ['no IDoc', xml('<a/>'), 'IDOC_SHAPE never'],
     ['broken XML', xml('<a>'), 'XML_MALFORMED never'],
     ['broken JSON', messageOf(heldBody('{', 'application/json')), 'IDOC_BODY_UNFIT never'],
+    [
+      'a list of too many groups',
+      messageOf(heldBody(`[${'{},'.repeat(500_000)}{}]`, 'application/json')),
+      'BODY_NOT_TEXT never',
+    ],
     ['no type', json({ E1A: {} }), 'IDOC_BODY_UNFIT never'],
     ['a field outside of segments', json({ control: { IDOCTYP: 'A1' }, MATNR: '1' }), 'IDOC_BODY_UNFIT never'],
     ['truth', json({ control: { IDOCTYP: 'A1' }, E1A: { X: true } }), 'IDOC_BODY_UNFIT never'],

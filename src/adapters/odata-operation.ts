@@ -1,6 +1,7 @@
 import type { Scope } from '../flow/expression.ts'
 import { renderValue, type ValueTemplate } from '../flow/value-template.ts'
-import { bodyErrors, readBody } from '../kernel/body.ts'
+import { bodyErrors, readBody, refuseTooManyGroups } from '../kernel/body.ts'
+import { HubError } from '../kernel/error.ts'
 import { type Json, type JsonObject, parseExact } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
@@ -87,8 +88,11 @@ export function withoutKey(entity: JsonObject, key: JsonObject): JsonObject {
 async function bodyOf({ message, limits }: Surroundings): Promise<Json> {
   const bytes = await readBody(message.body, limits.parseBytes, 'reading a body into memory (parseBytes)')
   try {
-    return parseExact(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    refuseTooManyGroups(text)
+    return parseExact(text)
   } catch (cause) {
+    if (cause instanceof HubError) throw cause
     const text = cause instanceof Error ? cause.message : String(cause)
     throw bodyErrors.NOT_TEXT({ format: 'JSON', text }, { cause })
   }

@@ -358,6 +358,12 @@ describe.each(['v2', 'v4'] as const)('%s', version => {
   })
 })
 
+test('JSON of more lists and groups than memory has room for is refused before it is read', async () => {
+  const body = messageOf(`[${'{},'.repeat(500_000)}{}]`)
+  const failure = await failureOf(send('v4', { create: { set: budgets.v4 } }, body))
+  expect(failure).toMatchObject({ code: 'BODY_NOT_TEXT', message: expect.stringContaining('lists and groups') })
+})
+
 describe('log-in', () => {
   const query = { query: { set: 'A_CostCenter', top: 1 } }
   const message = messageOf('{}')

@@ -1,5 +1,5 @@
-import { type Body, bodyErrors, readBody } from '../kernel/body.ts'
-import { hasTooManyGroups, type Json, tooManyGroups } from '../kernel/json.ts'
+import { type Body, bodyErrors, readBody, refuseTooManyGroups } from '../kernel/body.ts'
+import type { Json } from '../kernel/json.ts'
 import type { Message } from '../kernel/message.ts'
 import { listAttachments } from './attachments.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -137,7 +137,7 @@ function parseBody(bytes: Uint8Array, mediaType: string): unknown {
   }
   if (isText && !isJson) return text
   const format = isJson ? 'JSON' : `JSON (its type is ${mediaType})`
-  if (hasTooManyGroups(text)) throw bodyErrors.NOT_TEXT({ format, text: tooManyGroups })
+  refuseTooManyGroups(text, format)
   try {
     // A reviver is five times slower, so it is asked only where a number is long enough to need it.
     const hasLongNumber = /\d{16}/.test(text)

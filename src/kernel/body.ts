@@ -1,4 +1,5 @@
 import { defineErrors } from './error.ts'
+import { hasTooManyGroups, jsonLimits } from './json.ts'
 
 /** The bytes of a message. They may be larger than memory, so they are read as a stream, as often as needed. */
 export interface Body {
@@ -28,6 +29,13 @@ export const bodyErrors = defineErrors('BODY', {
     next: 'Look at the message (isthmus message show), correct it at its source or repair it here, then replay it.',
   },
 })
+
+/** Throws BODY_NOT_TEXT for JSON of more lists and groups than are read. */
+export function refuseTooManyGroups(text: string, format = 'JSON'): void {
+  if (hasTooManyGroups(text)) {
+    throw bodyErrors.NOT_TEXT({ format, text: `it has more than ${jsonLimits.groups} lists and groups` })
+  }
+}
 
 /** A body that lies in memory. */
 export function heldBody(content: Uint8Array | string, type: string): Body {

@@ -29,8 +29,6 @@ export function hasTooManyGroups(text: string): boolean {
   return false
 }
 
-export const tooManyGroups = `it has more than ${jsonLimits.groups} lists and groups`
-
 const letters = { quote: 0x22, backslash: 0x5c, brace: 0x7b, bracket: 0x5b }
 
 // The source of a number reaches the reviver in V8 (TC39 "JSON.parse source text access"), not yet the type of it.

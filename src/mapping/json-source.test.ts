@@ -38,6 +38,10 @@ test('a number that no computer holds is not rounded behind the back of the call
   expect(() => run('{"Order": {"Id": "1", "Total": 123456789012345678.125}}')).toThrow(/123456789012345678\.125/)
 })
 
+test('JSON of more lists and groups than memory has room for is refused before it is read', () => {
+  expect(() => run(`{"Order": [${'{},'.repeat(500_000)}{}]}`)).toThrow(/more than 500000 lists and groups/)
+})
+
 describe('JSON that is', () => {
   test.each([
     ['cut off', '{"Order": {'],

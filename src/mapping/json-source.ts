@@ -1,4 +1,4 @@
-import { bodyErrors } from '../kernel/body.ts'
+import { bodyErrors, refuseTooManyGroups } from '../kernel/body.ts'
 import { HubError } from '../kernel/error.ts'
 import { xmlLimits } from '../protocols/xml/xml-reader.ts'
 import type { SourceNode } from './source.ts'
@@ -35,6 +35,7 @@ export function readJsonSource(bytes: Uint8Array): SourceNode {
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    refuseTooManyGroups(text)
     value = JSON.parse(text, keepNumber)
   } catch (cause) {
     // Too deep for JavaScript, it may be good JSON all the same.

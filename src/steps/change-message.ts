@@ -1,5 +1,5 @@
-import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
-import { hasTooManyGroups, type Json, type JsonObject, parseExact, tooManyGroups } from '../kernel/json.ts'
+import { type Body, bodyErrors, heldBody, readBody, refuseTooManyGroups } from '../kernel/body.ts'
+import { type Json, type JsonObject, parseExact } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 
@@ -50,7 +50,7 @@ export function decodeUtf8(bytes: Uint8Array): string {
 }
 
 export function parseJson(text: string, parse: (text: string) => Json = parseExact): Json {
-  if (hasTooManyGroups(text)) throw bodyErrors.NOT_TEXT({ format: 'JSON', text: tooManyGroups })
+  refuseTooManyGroups(text)
   try {
     return parse(text)
   } catch (cause) {
