@@ -108,7 +108,12 @@ describe('upsert-many', () => {
     await expect(send(many, { accountnumber: '1' })).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
     const endless = Array.from({ length: 5001 }, () => ({ accountnumber: '1' }))
     await expect(send(many, endless)).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
-    await expect(send(many, Array.from({ length: 500_001 }, () => ({})))).rejects.toMatchObject({ code: 'BODY_NOT_TEXT', retry: 'never' })
+    await expect(
+      send(
+        many,
+        Array.from({ length: 500_001 }, () => ({})),
+      ),
+    ).rejects.toMatchObject({ code: 'BODY_NOT_TEXT', retry: 'never' })
     await expect(send(many, [1])).rejects.toMatchObject({ code: 'DATAVERSE_BODY_UNFIT' })
     await expect(send(many, [{ name: 'x' }])).rejects.toMatchObject({ code: 'DATAVERSE_KEY_EMPTY' })
     expect(twin.requests).toEqual([])
