@@ -114,6 +114,20 @@ test.each([
   expect(claimed?.body.inline).toHaveLength(9000)
 })
 
+test('a database that is gone is not begun anew beside its log either, which SQLite would empty', async () => {
+  const store = await open()
+  const id = await accept(store)
+  const copied = join(root, 'copied')
+  // As after a kill: what was committed last lies in the log alone.
+  for (const name of ['isthmus.db-wal', 'isthmus.db']) cpSync(join(folder, name), join(copied, name))
+  rmSync(join(copied, 'isthmus.db'))
+  await expect(openSqliteStore({ folder: copied })).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
+  cpSync(join(folder, 'isthmus.db'), join(copied, 'isthmus.db'))
+  const again = await openSqliteStore({ folder: copied })
+  expect((await claimOne(again)).id).toBe(id)
+  await again.close()
+})
+
 test('a file that is no database is named as damaged', async () => {
   await (await open()).close()
   const file = join(folder, 'isthmus.db')

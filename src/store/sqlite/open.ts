@@ -59,7 +59,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   try {
     mkdirSync(join(folder, 'bodies'), { recursive: true, mode: 0o700 })
     undo.push(lockFolder(folder))
-    refuseOrphanedBodies(folder)
+    refuseOrphans(folder)
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
     migrate(database)
@@ -79,15 +79,22 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   }
 }
 
-/** A new database would need none of the bodies that are there, and the next `collect` would take them all. */
-function refuseOrphanedBodies(folder: string): void {
+/**
+ * A new database would need none of the bodies that are there, and the next `collect` would take them all; and SQLite
+ * empties a log whose database it does not find, with all that was committed last.
+ */
+function refuseOrphans(folder: string): void {
   const file = join(folder, databaseFile)
-  const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  if (bytes > 0) return
+  if (bytesOf(file) > 0) return
+  if (bytesOf(`${file}-wal`) > 0) throw storeErrors.DAMAGED({ text: `${file} is empty or gone, and its log is not` })
   const hasBodies = readdirSync(join(folder, 'bodies'), { recursive: true, withFileTypes: true }).some(each =>
     each.isFile(),
   )
   if (hasBodies) throw storeErrors.DAMAGED({ text: `${file} is empty or gone, and the folder bodies is not empty` })
+}
+
+function bytesOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function openDatabase(file: string, limits: SqliteLimits): DatabaseSync {
