@@ -40,7 +40,8 @@ export function watchStore<S extends Watched>(
   let isOver = false
   let cancel = () => {}
   let failure: StoreFailure | undefined
-  let refusal: (StoreFailure & { readonly until: number }) | undefined
+  let refusal: StoreFailure | undefined
+  let cancelCalm = () => {}
   const later = () => {
     cancel = clock.after(everyMs, () => {
       store.write('hub', 'alive', clock.now()).then(
@@ -62,15 +63,15 @@ export function watchStore<S extends Watched>(
 
   function notice(thrown: unknown): never {
     const error = asHubError(thrown)
-    if (error.code === storeErrors.FULL.code) {
-      const since = lasting()?.since ?? clock.now()
-      refusal = { since, error, isPartial: true, until: clock.now() + refusedForMs }
+    if (error.code === storeErrors.FULL.code && !isOver) {
+      refusal = { since: refusal?.since ?? clock.now(), error, isPartial: true }
+      cancelCalm()
+      // A timer, and no comparison of times: the clock of the machine may be set back.
+      cancelCalm = clock.after(refusedForMs, () => {
+        refusal = undefined
+      })
     }
     throw thrown
-  }
-
-  function lasting(): StoreFailure | undefined {
-    return refusal && clock.now() < refusal.until ? refusal : undefined
   }
 
   return {
@@ -79,10 +80,11 @@ export function watchStore<S extends Watched>(
       accept: (...delivery) => store.accept(...delivery).catch(notice),
       bodies: { ...store.bodies, write: (...body) => store.bodies.write(...body).catch(notice) },
     },
-    failure: () => failure ?? lasting(),
+    failure: () => failure ?? refusal,
     end() {
       isOver = true
       cancel()
+      cancelCalm()
     },
   }
 }
