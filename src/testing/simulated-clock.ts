@@ -9,7 +9,6 @@ interface Timer {
 /** A clock that stands still until a test moves it, so that a two-day retry runs in a millisecond. */
 export class SimulatedClock implements Clock {
   #now: number
-  #backMs = 0
   #count = 0
   readonly #timers = new Set<Timer>()
 
@@ -18,12 +17,7 @@ export class SimulatedClock implements Clock {
   }
 
   now(): number {
-    return this.#now - this.#backMs
-  }
-
-  /** From now on it tells an earlier time, as a machine does whose clock is corrected; its timers run on. */
-  setBack(ms: number): void {
-    this.#backMs += ms
+    return this.#now
   }
 
   after(ms: number, callback: () => void): () => void {

@@ -341,7 +341,7 @@ test('a clock that is set back stops nothing', async () => {
   await activateAll()
   await world.pass(5 * MINUTE)
   expect(subjects(ada.mailbox.held)).toEqual(['earlier'])
-  world.clock.setBack(90 * DAY)
+  world.clock.set(world.clock.now() - 90 * DAY)
   ada.mailbox.add(appointment({ subject: 'later' }))
   await world.pass(2 * MINUTE)
   expect(subjects(ada.crm.held)).toEqual(['earlier', 'later'])

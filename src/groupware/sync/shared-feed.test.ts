@@ -23,7 +23,7 @@ function world() {
   let aheadMs = 0
   const setBack = (ms: number) => {
     aheadMs += ms
-    clock.setBack(ms)
+    clock.set(clock.now() - ms)
   }
   const now = () => new Date(clock.now() + aheadMs).toISOString()
   const pages: FeedPage[] = []
