@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { z } from 'zod'
+import { defineReceiver } from '../flow/adapter.ts'
 import { readBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
@@ -225,6 +227,35 @@ describe('a delivery that fails', () => {
     await it.clock.advance(5 * SECOND, () => new Promise(resolve => setTimeout(resolve, 2)))
     expect(await it.outcome(id)).toMatchObject({ state: 'delivered' })
     expect(count).toBe(1)
+  })
+
+  test('of many flows stops no later than one whose receivers take their time to say goodbye', async () => {
+    const it = await world()
+    let closingCount = 0
+    const allClose = Promise.withResolvers<void>()
+    const declaration = defineReceiver({
+      id: 'slow',
+      title: 'Slow',
+      summary: 'Ends when the others do.',
+      answers: false,
+      config: z.strictObject({}),
+      examples: [],
+      errors: {},
+      open: async () => ({
+        deliver: async () => ok,
+        check: async () => ({ ok: true as const, detail: '' }),
+        close() {
+          closingCount += 1
+          if (closingCount === 2) allClose.resolve()
+          return allClose.promise
+        },
+      }),
+    })
+    for (const name of ['first', 'second']) {
+      await it.engine().start({ ...it.flow, name, to: [{ declaration, config: {}, path: 'to[0]' }] })
+    }
+    await it.engine().close()
+    expect(closingCount).toBe(2)
   })
 
   test('that finds the disk full when the hub stops is told of once; the next start has it', async () => {

@@ -414,7 +414,8 @@ export function createEngine(options: EngineOptions): Engine {
       dispatcher.close()
       closing.abort()
       await letEnd(() => true, graceMs)
-      for (const running of flows.values()) await running.close()
+      // A server that hangs has two seconds to take leave, and there may be one in each flow.
+      await Promise.all([...flows.values()].map(running => running.close()))
       flows.clear()
       stepWatch.end()
     },
