@@ -170,7 +170,8 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       const { id, state } = await findMessage(request.params.id)
       const seen = request.query.state ?? state
       if (seen !== state) throw apiErrors.MESSAGE_MOVED_ON({ id, seen, state })
-      return { id: await engine.replay(id, whoOf(request)) }
+      // Only a set-aside one can still change after this look.
+      return { id: await engine.replay(id, whoOf(request), seen === 'set-aside' ? seen : undefined) }
     },
   )
 

@@ -51,7 +51,7 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
         queryOf(flow, request.body),
         async ({ receipts }) =>
           !inDoubt && receipts.some(({ state }) => state === 'intended') ? 'in-doubt' : undefined,
-        async id => dryRun || engine.replay(id, whoOf(request)),
+        async id => dryRun || engine.replay(id, whoOf(request), 'set-aside'),
       )
       if (!dryRun) await auditChange(parts, request, 'flow.replay-set-aside', { flow, count: pass.done })
       return viewPass(pass)
@@ -77,7 +77,7 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
         store,
         queryOf(flow, request.body),
         async detail => ((await lossOf(parts, detail)) ? 'lossy' : undefined),
-        async id => dryRun || engine.skip(id, reason, whoOf(request)),
+        async id => dryRun || engine.skip(id, reason, whoOf(request), 'set-aside'),
       )
       if (!dryRun) await auditChange(parts, request, 'flow.skip-set-aside', { flow, count: pass.done, reason })
       return viewPass(pass)

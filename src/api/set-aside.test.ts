@@ -163,3 +163,28 @@ test('more than a call takes are gone through call by call, each message once', 
   expect(acted).toEqual(ids)
   expect(calls).toBe(3)
 })
+
+test('what somebody has replayed since it was looked at is neither skipped nor sent twice', async () => {
+  let isQuicker = false
+  const lossOf = async () => {
+    const [row] = isQuicker ? await world.store().find({ flow: 'orders', limit: 1 }) : []
+    if (row) await world.engine().replay(row.id, 'anna')
+    return undefined
+  }
+  await open({}, { lossOf })
+  const { id } = await world.accept('wanted')
+  await idle()
+  isQuicker = true
+  world.setActs(() => Promise.reject(errors.BUSY({ text: 'later' })))
+  const none = { inDoubt: 0, lossy: 0, failed: 0 }
+  expect(await all('set-aside/skip', { reason: 'spam' })).toEqual({ status: 200, done: 0, kept: none, examples: [] })
+  await idle()
+  expect(await states()).toEqual(['queued'])
+  world.setActs(() => ({ summary: '250 ok' }))
+  await all('retry')
+  await idle()
+  const quicker = { code: 'STORE_NOT_SET_ASIDE' }
+  await expect(world.engine().replay(id, 'bert', 'set-aside')).rejects.toMatchObject(quicker)
+  await expect(world.engine().skip(id, 'spam', 'bert', 'set-aside')).rejects.toMatchObject(quicker)
+  expect(await states()).toEqual(['delivered'])
+})

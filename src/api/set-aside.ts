@@ -1,5 +1,6 @@
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { SECOND } from '../kernel/time.ts'
+import { storeErrors } from '../store/errors.ts'
 import type { DeliveryDetail, DeliveryQuery } from '../store/port.ts'
 import type { ApiParts } from './parts.ts'
 
@@ -32,11 +33,14 @@ export interface SetAsidePass {
   next?: string
 }
 
+/** What `act` meets where somebody has replayed, repaired or skipped the message since it was looked at. */
+const quickerCodes = new Set([storeErrors.NOT_SET_ASIDE.code, storeErrors.RUNNING.code])
+
 type Store = Pick<ApiParts['store'], 'find' | 'get'>
 
 /**
  * Acts on set-aside messages of a flow, the oldest first, so that their order stays. `findReason` keeps single ones out.
- * A message that somebody else is quicker with is passed over.
+ * A message that somebody else is quicker with is passed over: `act` throws STORE_NOT_SET_ASIDE then.
  */
 export async function actOnSetAside(
   store: Store,
@@ -67,7 +71,8 @@ export async function actOnSetAside(
         pass.done++
       }
     } catch (thrown) {
-      keep(id, 'failed', asHubError(thrown))
+      const error = asHubError(thrown)
+      if (!quickerCodes.has(error.code)) keep(id, 'failed', error)
     }
   }
 

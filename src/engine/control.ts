@@ -17,9 +17,10 @@ export interface Engine {
   probe(name: string, withinMs: number): Promise<Outcome | undefined>
   /**
    * A set-aside delivery is queued again in its old place and is set aside no more; one that ended otherwise keeps its
-   * end and is accepted anew, as a delivery that names it and is found by its id. Returns the id that now travels.
+   * end and is accepted anew, as a delivery that names it and is found by its id. Returns the id that now travels. `only`:
+   * throws STORE_NOT_SET_ASIDE for any other, also when somebody else was quicker.
    */
-  replay(id: string, who: string): Promise<string>
+  replay(id: string, who: string, only?: 'set-aside'): Promise<string>
   /** Queues a set-aside delivery with another body or headers; the original is kept. */
   repair(
     id: string,
@@ -29,8 +30,8 @@ export interface Engine {
     },
     who: string,
   ): Promise<void>
-  /** Ends a delivery by hand so that its successors go on. */
-  skip(id: string, reason: string, who: string): Promise<void>
+  /** Ends a delivery by hand so that its successors go on; `only` as with replay. */
+  skip(id: string, reason: string, who: string, only?: 'set-aside'): Promise<void>
   /**
    * Tries at once what awaits a change (a credential was changed), with `every` all that waits for its next try, and links
    * that wait. Returns how many deliveries.

@@ -83,12 +83,12 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     })
   }
 
-  async function replay(id: string, who: string): Promise<string> {
+  async function replay(id: string, who: string, only?: 'set-aside'): Promise<string> {
     const detail = await detailOf(id)
     const running = runningFlow(detail.flow)
     const now = clock.now()
     let travels = detail.id
-    if (detail.state === 'set-aside') {
+    if (only || detail.state === 'set-aside') {
       await store.requeue(detail.id, { now, forgetIntents: true })
     } else if (detail.state === 'queued') {
       throw storeErrors.NOT_SET_ASIDE({ id: detail.id, state: detail.state })
@@ -130,10 +130,10 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     await store.audit({ at: now, who, action: 'message.repair', detail: { delivery: detail.id, changed } })
   }
 
-  async function skip(id: string, reason: string, who: string): Promise<void> {
+  async function skip(id: string, reason: string, who: string, only?: 'set-aside'): Promise<void> {
     const detail = await detailOf(id)
     const now = clock.now()
-    await store.skip(detail.id, now, reason)
+    await store.skip(detail.id, now, reason, only)
     const running = options.find(detail.flow)
     if (running && detail.state === 'queued' && !detail.isProbe) running.queuedCount--
     travelling.delete(detail.id)

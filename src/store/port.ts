@@ -262,8 +262,11 @@ export interface Inspection {
       readonly body?: StoredBody
     },
   ): Promise<void>
-  /** Ends a queued or set-aside delivery by hand; its successors go on. Throws STORE_RUNNING, STORE_FINISHED. */
-  skip(id: string, now: number, reason: string): Promise<void>
+  /**
+   * Ends a queued or set-aside delivery by hand; its successors go on. Throws STORE_RUNNING, STORE_FINISHED; with `only`
+   * STORE_NOT_SET_ASIDE.
+   */
+  skip(id: string, now: number, reason: string, only?: 'set-aside'): Promise<void>
   /** Deletes finished deliveries that are older than kept for, in small batches. Returns how many went. */
   purge(request: {
     readonly flow: string

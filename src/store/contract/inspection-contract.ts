@@ -264,10 +264,14 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await store.get(id)).toMatchObject({ state: 'skipped', at: startedAt + 1, summary: 'sent by hand' })
       const waiting = await accept(store)
       await store.retry(await claimOne(store), retryLater())
+      await expect(store.skip(waiting, startedAt, 'no', 'set-aside')).rejects.toMatchObject({
+        code: 'STORE_NOT_SET_ASIDE',
+        fields: { state: 'queued' },
+      })
       await store.skip(waiting, startedAt, 'no')
       const aside = await accept(store)
       await store.finish(await claimOne(store), setAside())
-      await store.skip(aside, startedAt, 'no')
+      await store.skip(aside, startedAt, 'no', 'set-aside')
       expect(await claim(store, { now: laterAt })).toEqual([])
       await world().crash()
       expect(await claim(world().store, { now: laterAt })).toEqual([])

@@ -140,7 +140,7 @@ export function openInspection(parts: StoreParts): Inspection {
     if (!body.inline && body.sha256) await sql.query(useBody, [seq, body.sha256])
   }
 
-  async function skip(id: string, now: number, reason: string): Promise<void> {
+  async function skip(id: string, now: number, reason: string, only?: 'set-aside'): Promise<void> {
     const waiting = queue.get(parseId(id) ?? -1)
     if (waiting?.place === 'running') throw storeErrors.RUNNING({ id })
     const wasHeld = waiting?.place === 'held'
@@ -149,6 +149,7 @@ export function openInspection(parts: StoreParts): Inspection {
     await committer.commit(
       async sql => {
         const { seq, row, state } = await existing(sql, id)
+        if (only && state !== only) throw storeErrors.NOT_SET_ASIDE({ id, state })
         if (state !== 'queued' && state !== 'set-aside') throw storeErrors.FINISHED({ id, state })
         await sql.query(skipRow, [seq, Math.round(now), reason])
         count(row, 'skipped')

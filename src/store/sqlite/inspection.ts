@@ -96,7 +96,7 @@ export function openInspection(parts: StoreParts): Inspection {
     bodies.use(seq, body)
   }
 
-  async function skip(id: string, now: number, reason: string): Promise<void> {
+  async function skip(id: string, now: number, reason: string, only?: 'set-aside'): Promise<void> {
     const waiting = queue.get(parseId(id) ?? -1)
     if (waiting?.place === 'running') throw storeErrors.RUNNING({ id })
     const wasHeld = waiting?.place === 'held'
@@ -106,6 +106,7 @@ export function openInspection(parts: StoreParts): Inspection {
       .commit(
         () => {
           const { seq, row, state } = existing(id)
+          if (only && state !== only) throw storeErrors.NOT_SET_ASIDE({ id, state })
           if (state !== 'queued' && state !== 'set-aside') throw storeErrors.FINISHED({ id, state })
           skipRow.run(Math.round(now), reason, seq)
           count(row, 'skipped')
