@@ -229,6 +229,7 @@ function catalogOf(flow: Awaited<ReturnType<typeof engineWorld>>['flow']): FlowC
       return { file: 'orders.yaml', text: 'flow: orders # of all shops\n' }
     },
     lint: async text => (text.includes('imapp') ? [broken] : []),
+    shouldRun: async name => !stopped.has(name),
     async remember(name, shouldRun) {
       if (shouldRun) stopped.delete(name)
       else stopped.add(name)

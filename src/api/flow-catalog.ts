@@ -85,9 +85,7 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
     const result = await lintedFile(file)
     const name = 'flow' in result ? result.flow.name : (nameIn(readText(file)) ?? file)
     const problems = 'flow' in result ? [] : result.problems.filter(isError)
-    const state = await store.read(area, name)
-    const shouldRun = state ? (state.value as { shouldRun: boolean }).shouldRun : true
-    return { entry: { name, file, problems, shouldRun }, result }
+    return { entry: { name, file, problems, shouldRun: await shouldRun(name) }, result }
   }
 
   async function listFiles(files = known): Promise<readonly ListedFile[]> {
@@ -100,6 +98,11 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       const name = `${entry.name} (${entry.file})`
       return { entry: { ...entry, name, problems: [problem, ...entry.problems] }, result, taken }
     })
+  }
+
+  async function shouldRun(name: string): Promise<boolean> {
+    const state = await store.read(area, name)
+    return state ? (state.value as { shouldRun: boolean }).shouldRun : true
   }
 
   const list = async () => (await listFiles()).map(({ entry }) => entry)
@@ -136,6 +139,8 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       const result = await loadFile(file, text)
       return 'flow' in result ? [] : result.problems.filter(isError)
     },
+
+    shouldRun,
 
     async remember(name, shouldRun) {
       await store.write(area, name, { shouldRun })

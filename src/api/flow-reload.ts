@@ -33,10 +33,11 @@ async function reload({ engine, catalog }: Parts, isDryRun: boolean): Promise<re
       return 'stopped'
     })
   }
-  for (const { name, shouldRun, flow: read } of entries) {
+  for (const { name, flow: read } of entries) {
     await note(name, async () => {
       const flow = read()
-      if (!shouldRun) return 'left-stopped'
+      // The flows before it took their time, and somebody may have stopped this one meanwhile.
+      if (!(await catalog.shouldRun(name))) return 'left-stopped'
       const before = running(name)
       if (before?.flow.revision === flow.revision) return 'unchanged'
       if (!isDryRun) await engine.start(flow)

@@ -81,6 +81,8 @@ export interface FlowCatalog {
   document(name: string): Promise<{ readonly file: string; readonly text: string }>
   /** What is wrong with the text of a document; empty: it would start. */
   lint(text: string): Promise<readonly LintProblem[]>
+  /** What is remembered by now: a flow runs unless somebody stopped it. */
+  shouldRun(name: string): Promise<boolean>
   /** Remembers over restarts whether the flow shall run. */
   remember(name: string, shouldRun: boolean): Promise<void>
 }
