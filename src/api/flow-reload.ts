@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { FlowStatus } from '../engine/control.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
-import type { ApiParts } from './parts.ts'
+import type { ApiParts, LoadingEntry } from './parts.ts'
 import type { errorView, reloadView } from './views.ts'
 
 export type ReloadedFlow = z.output<typeof reloadView>['flows'][number]
@@ -22,7 +22,7 @@ export function reloadFlows(parts: Parts, { isDryRun }: { isDryRun: boolean }): 
 }
 
 async function reload({ engine, catalog }: Parts, isDryRun: boolean): Promise<readonly ReloadedFlow[]> {
-  const entries = await catalog.loadAll({ isDryRun })
+  const entries = (await catalog.loadAll({ isDryRun })).map(entry => ({ ...entry, name: nameOf(entry) }))
   const names = new Set(entries.map(({ name }) => name))
   const reloaded: ReloadedFlow[] = []
   // First those that go: another one may want their mailbox or their path, also under a new name.
@@ -45,6 +45,12 @@ async function reload({ engine, catalog }: Parts, isDryRun: boolean): Promise<re
     })
   }
   return reloaded.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+
+  /** A document that tells no name any more (half written, in a conflict) has mistakes, and is that of its flow all the same. */
+  function nameOf({ name, file }: LoadingEntry): string {
+    if (name !== file) return name
+    return engine.flows().find(({ flow }) => flow.file === file)?.flow.name ?? name
+  }
 
   function running(name: string): FlowStatus | undefined {
     return engine.flows().find(({ flow }) => flow.name === name)

@@ -98,6 +98,21 @@ test('documents that come, change and go count at once, and whoever is the same 
   )
 })
 
+test('a document that tells no name any more has a mistake; its flow runs on', async () => {
+  it.flow('same', answering('same', says('same')))
+  it.flow('torn', answering('torn', says('before')))
+  await it.start()
+  // Half written, or in the midst of a merge.
+  for (const text of ['', '<<<<<<< HEAD\n']) {
+    it.write('flows/torn.yaml', text)
+    expect(await reload()).toEqual([
+      ['same', 'unchanged'],
+      ['torn', 'CATALOG_DOES_NOT_LINT'],
+    ])
+    expect(await ask('torn')).toBe('before')
+  }
+})
+
 test('what was set aside is delivered by the corrected document', async () => {
   const noting = (field: string) =>
     `from: { https: { path: /notes } }\nsteps: [{ map: { set: { body: "\${message.body.${field}}" } } }]\nto: []\n`
