@@ -254,10 +254,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       ...(options.params && { params: options.params }),
     })
     const failedFlows = new FailedFlows(clock, log)
-    const startFlow = async (flow: LoadedFlow) => {
-      await engine.start(flow).catch((thrown: unknown) => failedFlows.note(flow.name, flow.file, thrown))
-      failedFlows.forgetFile(flow.file)
-    }
+    const startFlow = (flow: LoadedFlow) => failedFlows.start(engine, flow)
     engine.on(({ type, flow }) => {
       if (type === 'flow.started' || type === 'flow.stopped') failedFlows.forget(flow)
     })

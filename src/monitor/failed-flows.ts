@@ -1,3 +1,5 @@
+import type { Engine } from '../engine/control.ts'
+import type { LoadedFlow } from '../flow/document.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Clock } from '../kernel/time.ts'
@@ -34,9 +36,17 @@ export class FailedFlows {
     this.#remove(this.list.findIndex(failed => failed.name === name))
   }
 
-  /** The flow of this document runs; it may have had another name when it did not start. */
-  forgetFile(file: string): void {
-    this.#remove(this.list.findIndex(failed => failed.file === file))
+  /** Starts a flow, and notes it where it does not run then. */
+  async start(engine: Pick<Engine, 'start' | 'flows'>, flow: LoadedFlow): Promise<void> {
+    try {
+      await engine.start(flow)
+    } catch (thrown) {
+      // One that runs on as it was is told to who asked; no alert may say that it does not run.
+      if (engine.flows().some(running => running.flow.name === flow.name)) throw thrown
+      this.note(flow.name, flow.file, thrown)
+    }
+    // It may have had another name when it did not start.
+    this.#remove(this.list.findIndex(({ file }) => file === flow.file))
   }
 
   #remove(at: number): void {

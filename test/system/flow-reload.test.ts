@@ -113,6 +113,18 @@ test('a document that tells no name any more has a mistake; its flow runs on', a
   }
 })
 
+test('of a flow that runs on as it was nobody says that it does not run', async () => {
+  it.flow('mapped', answering('mapped', '{ module: ./map.js, json: true }'))
+  it.write('flows/map.js', 'export default () => "one"')
+  await it.start()
+  it.write('flows/map.js', 'export default 1')
+  expect(await reload()).toEqual([['mapped', 'MAP_MODULE_BROKEN']])
+  expect(await ask('mapped')).toBe('one')
+  expect(it.hub.failedFlows).toEqual([])
+  it.write('flows/map.js', 'export default () => "one"')
+  expect(await reload()).toEqual([['mapped', 'unchanged']])
+})
+
 test('what was set aside is delivered by the corrected document', async () => {
   const noting = (field: string) =>
     `from: { https: { path: /notes } }\nsteps: [{ map: { set: { body: "\${message.body.${field}}" } } }]\nto: []\n`
