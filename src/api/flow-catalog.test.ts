@@ -125,3 +125,16 @@ test('of two documents with one name the first runs, and neither a start nor a p
   await expect(catalog.load(second?.name ?? '')).rejects.toMatchObject(refused)
   expect((await catalog.load('clock')).file).toBe(first?.file)
 })
+
+test('a description of a service that has changed is a change of its flow', async () => {
+  const { catalog, write } = catalogWorld()
+  write(
+    'prices.flow.yaml',
+    'flow: prices\nparams: { url: { type: url } }\nfrom: { soap: { path: /prices, wsdl: ./prices.wsdl } }\nto: []\n',
+  )
+  write('prices.wsdl', '<definitions/>')
+  await catalog.loadAll()
+  const { revision } = await catalog.load('prices')
+  write('prices.wsdl', '<definitions name="new"/>')
+  expect((await catalog.load('prices')).revision).not.toBe(revision)
+})

@@ -3,8 +3,8 @@ import path from 'node:path'
 import { readModuleFiles } from './module-files.ts'
 import type { FlowDocument } from './schema.ts'
 
-/** Under these keys steps and adapters name files beside the document: modules, JSON Schemas, layouts, certificates. */
-const fileKeys = new Set(['ca', 'layouts', 'module', 'schema', 'spec'])
+/** Under these keys steps and adapters name files beside the document: modules, JSON Schemas, layouts, certificates, descriptions of services. */
+const fileKeys = new Set(['ca', 'layouts', 'module', 'schema', 'spec', 'wsdl'])
 
 /** sha256 (hex, 12 letters) of these texts and of the files beside the document that it names, with what those import. */
 export async function revisionOf(document: FlowDocument, folder: string, texts: readonly string[]): Promise<string> {
