@@ -138,3 +138,10 @@ test('a description of a service that has changed is a change of its flow', asyn
   write('prices.wsdl', '<definitions name="new"/>')
   expect((await catalog.load('prices')).revision).not.toBe(revision)
 })
+
+test('a document of nothing but line ends is judged as fast as any other', async () => {
+  const { catalog } = catalogWorld()
+  const from = performance.now()
+  expect(await catalog.lint('\n'.repeat(100_000))).toHaveLength(1)
+  expect(performance.now() - from).toBeLessThan(3000)
+})

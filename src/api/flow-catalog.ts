@@ -176,7 +176,7 @@ function isError(problem: Problem): boolean {
 
 /** The name of a document that may be too broken to parse; in YAML, or in JSON, which is YAML too. */
 function nameIn(text: string): string | undefined {
-  return /(?:^|^\s*\{\s*)["']?flow["']?:\s*["']?([A-Za-z0-9._-]+)/m.exec(text)?.[1]
+  return /(?:^|^[ \t]*\{\s*)["']?flow["']?:\s*["']?([A-Za-z0-9._-]+)/m.exec(text)?.[1]
 }
 
 function readText(file: string): string {
