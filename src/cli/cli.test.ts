@@ -159,6 +159,14 @@ test('all set-aside messages of a flow are replayed or skipped, and what waits i
   ])
   expect(await message('replay')).toEqual([2, expect.stringContaining('Give the id of a message, or --flow.')])
   expect(await message('replay', 'X', ...flow)).toEqual([2, expect.stringContaining('not both')])
+  // Nothing travels for somebody who asks for a trial, or for some of them.
+  for (const option of [['--dry-run'], ['--code', 'OTHER'], ['--since', '1h'], ['--in-doubt']]) {
+    expect(await message('replay', 'X', ...option)).toEqual([2, expect.stringContaining('go with --flow')])
+  }
+  expect(await message('skip', 'X', '--code', 'OTHER', '--reason', 'trial')).toEqual([
+    2,
+    expect.stringContaining('go with --flow'),
+  ])
   expect(await isthmus(['flow', 'retry', 'orders'], { world })).toMatchObject({
     code: 0,
     out: '0 messages are tried now.\n',

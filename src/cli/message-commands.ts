@@ -9,7 +9,7 @@ import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
 import { isoInstant, openNewFile, readInput, readText, wholeNumber } from './input.ts'
 import { facts, printableLines, table } from './print.ts'
-import { actOnSetAside, ofFlow, type SetAsideOptions, withCode, within } from './set-aside-command.ts'
+import { actOnSetAside, ofFlow, refuseForOne, type SetAsideOptions, withCode, within } from './set-aside-command.ts'
 
 const states = ['queued', 'delivered', 'dropped', 'rejected', 'set-aside', 'skipped']
 
@@ -102,11 +102,12 @@ export function messageCommands(program: Command, cli: Cli): void {
     .addOption(withCode())
     .addOption(within())
     .option('--in-doubt', 'also what may have arrived already, and arrives twice then')
-    .option('--dry-run', 'only counts what it would do')
+    .option('--dry-run', 'with --flow: only counts what it would do')
     .action(async (id: string | undefined, options: SetAsideOptions, command: Command) => {
       if (id === undefined || options.flow !== undefined) {
         return actOnSetAside('replay', id, options, { cli, command })
       }
+      refuseForOne('replay', options)
       const answer = readAnswer(
         z.object({ id: z.string() }),
         await cli.hub(command).send('POST', pathOf(id, '/replay')),
@@ -150,6 +151,7 @@ export function messageCommands(program: Command, cli: Cli): void {
       if (id === undefined || options.flow !== undefined) {
         return actOnSetAside('skip', id, options, { cli, command })
       }
+      refuseForOne('skip', options)
       if (options.reason === undefined && !options.dryRun) {
         throw cliErrors.ARGUMENT_WRONG({ text: 'skip needs --reason: why, for the audit log', command: 'message skip' })
       }

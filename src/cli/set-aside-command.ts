@@ -30,6 +30,14 @@ const reasons = {
   failed: [],
 }
 
+/** What chooses among many says nothing of a single message; nobody may replay one who asked for a trial. */
+export function refuseForOne(action: 'replay' | 'skip', { code, since, inDoubt, dryRun }: SetAsideOptions): void {
+  const isTrial = action === 'replay' && dryRun
+  if (code === undefined && since === undefined && !inDoubt && !isTrial) return
+  const options = action === 'replay' ? '--code, --since, --in-doubt and --dry-run' : '--code and --since'
+  throw cliErrors.ARGUMENT_WRONG({ text: `${options} go with --flow, not with an id.`, command: `message ${action}` })
+}
+
 /** Replays or skips set-aside messages of a flow, call after call, and says what stays. Exit code 1 when something does. */
 export async function actOnSetAside(
   action: 'replay' | 'skip',
