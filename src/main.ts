@@ -307,7 +307,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       signIn: options.signIn && { settings: options.signIn, credential: credentials.lookup },
       tokens,
       groupware,
-      catalog,
+      catalog: {
+        ...catalog,
+        async remember(name, shouldRun) {
+          await catalog.remember(name, shouldRun)
+          if (!shouldRun) failedFlows.forget(name)
+        },
+      },
       logBook,
       clock,
       version,

@@ -125,6 +125,19 @@ test('of a flow that runs on as it was nobody says that it does not run', async 
   expect(await reload()).toEqual([['mapped', 'unchanged']])
 })
 
+test('a flow that could not be started and that somebody stops is missed by nobody', async () => {
+  it.flow('mapped', answering('mapped', '{ module: ./map.js, json: true }'))
+  it.write('flows/map.js', 'export default 1')
+  await expect(it.start()).rejects.toMatchObject({ code: 'MAP_MODULE_BROKEN' })
+  const { adminUrl, adminToken, failedFlows } = it.hub
+  expect(failedFlows).toHaveLength(1)
+  await fetch(`${adminUrl}/api/flows/mapped/stop`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminToken}` },
+  })
+  expect(failedFlows).toEqual([])
+})
+
 test('what was set aside is delivered by the corrected document', async () => {
   const noting = (field: string) =>
     `from: { https: { path: /notes } }\nsteps: [{ map: { set: { body: "\${message.body.${field}}" } } }]\nto: []\n`
