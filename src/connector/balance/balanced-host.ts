@@ -12,13 +12,20 @@ import type { ServiceReport } from './service.ts'
 import { SmtpStream } from './smtp-stream.ts'
 import { Target, type TargetSetting } from './target.ts'
 
+/** A check that several may wait for: it ends when the last of them has gone. */
+interface Look {
+  readonly answer: Promise<CheckAnswer>
+  readonly askers: Set<AbortSignal>
+  readonly stop: AbortController
+}
+
 /** One virtual host: its targets, their probes, and the way to one of them. */
 export class BalancedHost {
   readonly #parts: ProberParts
   #setting: VirtualHost
   #targets: readonly Target[] = []
   #probers = new Map<Target, Prober>()
-  #checking: Promise<CheckAnswer> | undefined
+  #look: Look | undefined
 
   constructor(setting: VirtualHost, parts: ProberParts) {
     this.#setting = setting
@@ -121,11 +128,36 @@ export class BalancedHost {
    * The way works when at least one target can be reached. Who asks while it is gone hears the same: a hub that asks in a
    * loop must not put more connections on a server than it may have.
    */
-  check(signal: AbortSignal): Promise<CheckAnswer> {
-    this.#checking ??= this.#checkNow(signal).finally(() => {
-      this.#checking = undefined
-    })
-    return this.#checking
+  async check(signal: AbortSignal): Promise<CheckAnswer> {
+    const look = this.#look ?? this.#beginLook()
+    look.askers.add(signal)
+    const leave = () => {
+      look.askers.delete(signal)
+      if (look.askers.size > 0) return
+      this.#forget(look)
+      look.stop.abort()
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      return await look.answer
+    } finally {
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  #beginLook(): Look {
+    const stop = new AbortController()
+    const look: Look = {
+      askers: new Set(),
+      stop,
+      answer: this.#checkNow(stop.signal).finally(() => this.#forget(look)),
+    }
+    this.#look = look
+    return look
+  }
+
+  #forget(look: Look): void {
+    if (this.#look === look) this.#look = undefined
   }
 
   async #checkNow(signal: AbortSignal): Promise<CheckAnswer> {

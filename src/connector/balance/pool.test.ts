@@ -295,3 +295,31 @@ test('however often a way is checked at the same moment, each server is asked on
   await checkOften()
   expect(connections).toBe(2)
 })
+
+test('who asks for a check does not lose the answer when another one goes who asked first', async () => {
+  const { address } = await smtpTwin()
+  const pool = poolOf({ targets: [address] })
+  const [first, second] = [new AbortController(), new AbortController()]
+  const answers = [pool.check(virtual, first.signal), pool.check(virtual, second.signal)]
+  first.abort()
+  expect((await Promise.all(answers)).at(-1)).toMatchObject({ ok: true })
+})
+
+test('a check that nobody waits for any more ends, and the next one asks anew', async () => {
+  let open = 0
+  const silent = await server(socket => {
+    open++
+    socket.once('close', () => open--)
+  })
+  const pool = poolOf({ targets: [silent], health: { every: '0s', timeout: '5s' } })
+  const gone = new AbortController()
+  const left = pool.check(virtual, gone.signal)
+  await until(() => open === 1)
+  gone.abort()
+  const next = new AbortController()
+  const asked = pool.check(virtual, next.signal)
+  expect((await left).ok).toBe(false)
+  await until(() => open === 1)
+  next.abort()
+  await asked
+})
