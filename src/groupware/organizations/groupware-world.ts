@@ -42,6 +42,8 @@ export class GroupwareWorld {
   readonly odd = new Set<string>()
   /** Mailboxes for which alone EWS is switched off, which looks as if it were so for the account. */
   readonly forbidden = new Set<string>()
+  /** Mailboxes whose requests fail so. */
+  readonly busy = new Map<string, HubError>()
   /** Each listing of a mailbox waits for it. */
   gate: Promise<void> | undefined
   /** Which mailboxes were listed, and had their ids translated, in this order. */
@@ -100,6 +102,8 @@ export class GroupwareWorld {
   #exchange(): SideDriver {
     const driver = routed('exchange', scope => {
       if (this.failure) throw this.failure
+      const busy = this.busy.get(scope.mailbox)
+      if (busy) throw busy
       if (this.forbidden.has(scope.mailbox)) throw worldErrors.FORBIDDEN()
       if (this.odd.has(scope.mailbox)) throw worldErrors.ACCOUNT_REFUSED()
       const mailbox = this.mailboxes.get(scope.mailbox)

@@ -137,6 +137,24 @@ describe('bulk activation', () => {
     expect(await groupware.jobEnded(job.id)).toMatchObject({ done: 200, failedCount: 0 })
   })
 
+  test('waits also when tests that were under way as the server asked it to wait go well', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${String(index).padStart(3, '0')}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    const [first = ''] = people
+    world.busy.set(first, worldErrors.BUSY({}, { retryAfterMs: 5 * MINUTE }))
+    const gate = Promise.withResolvers<void>()
+    world.gate = gate.promise
+    const job = await groupware.startJob('contoso', 'activate', 'all')
+    await world.pass(SECOND)
+    gate.resolve()
+    await world.pass(4 * MINUTE)
+    expect(groupware.statusOf('contoso').counts.active).toBeLessThan(20)
+    world.busy.clear()
+    await world.pass(5 * MINUTE)
+    expect(await groupware.jobEnded(job.id)).toMatchObject({ done: 200, failedCount: 0 })
+  })
+
   test('of a server that is busy for good ends all the same', async () => {
     const people = Array.from({ length: 200 }, (_, index) => `p${index}@contoso.com`)
     for (const person of people) world.addPerson(person)

@@ -160,10 +160,9 @@ export class MailboxActions {
       const isOwn = directory.organization(mailbox.organization).access === 'ews-direct'
       const test = await this.test(mailbox, signal)
       const { busyMs } = test
-      const count = busyMs === undefined ? 0 : this.#rest(signal, startedAt, busyMs)
-      const isHopeless = this.#isRefused(test, signal) || count > limits.busyRests
+      const restCount = this.#rest(signal, startedAt, busyMs)
+      const isHopeless = this.#isRefused(test, signal) || (busyMs !== undefined && restCount > limits.busyRests)
       if (isHopeless && !isOwn) this.#refused.set(signal, test)
-      if (busyMs === undefined) this.#rests.delete(signal)
       const isOver = signal.aborted || directory.mailbox(address).state !== 'testing'
       if (busyMs === undefined || isHopeless || isOver) return test
     }
@@ -185,10 +184,17 @@ export class MailboxActions {
     return !shown.isWell && shown.forbidden.size >= limits.jobParallel
   }
 
-  /** The account is asked to wait. Tests that were under way are told so together; only the first of them counts. */
-  #rest(signal: AbortSignal, startedAt: number, busyMs: number): number {
+  /**
+   * Returns how many rests in a row a job keeps. Of tests that were under way together the first that is asked to wait
+   * counts for all; that another one went well does not end the wait.
+   */
+  #rest(signal: AbortSignal, startedAt: number, busyMs: number | undefined): number {
     const before = this.#rests.get(signal)
     if (before && startedAt <= before.since) return before.count
+    if (busyMs === undefined) {
+      this.#rests.delete(signal)
+      return 0
+    }
     const since = this.#clock.now()
     const count = (before?.count ?? 0) + 1
     const until = since + wishedWaitMs(scheduleLimits, busyMs, count, scheduleLimits.accountFirstMs)
