@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../kernel/time.ts'
+import { HOUR, systemClock } from '../kernel/time.ts'
 import { ewsOptions } from '../protocols/ews/ews-world.ts'
 import { childOf, parseXmlElement } from '../protocols/xml/xml-element.ts'
 import { type ExchangeEwsTwin, startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
@@ -429,6 +429,27 @@ describe('watching', () => {
       end()
       await done
     }
+  })
+
+  test('a wait of years, which no server means, does not end the notifications', async () => {
+    let longestMs = 0
+    const sleep = (ms: number, ending?: AbortSignal) => {
+      longestMs = Math.max(longestMs, ms)
+      return systemClock.sleep(20, ending)
+    }
+    const clock = { ...systemClock, sleep }
+    const patient = new EwsDriver({ ...ewsOptions(twin.url), clock, markCategory: 'SAP Cloud for Customer' })
+    twin.setFaults({ busy: { times: 1, backOffMs: 999_999_999_000 } })
+    const { heard, done, end } = watching([mailbox], patient)
+    try {
+      await until(heard, `connected ${mailbox}`)
+      expect(longestMs).toBe(6 * HOUR)
+    } finally {
+      twin.clearFaults()
+      end()
+      await done
+    }
+    await patient.close()
   })
 
   test('lost subscriptions and cut streams give their mailboxes back to be polled, until they are heard again', async () => {

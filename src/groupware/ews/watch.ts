@@ -5,6 +5,7 @@ import { ewsErrors } from '../../protocols/ews/errors.ts'
 import { ewsLimits } from '../../protocols/ews/limits.ts'
 import type { WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { scheduleLimits } from '../schedule/limits.ts'
 import { concernOf } from './concerns.ts'
 import { type FolderBook, kindOfFolder, type ScopeFolder } from './folder-book.ts'
 
@@ -59,7 +60,8 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
       if (concernOf(error) !== 'account') watched.delete([...watched.keys()][0] ?? '')
     }
     if (signal.aborted) break
-    await clock.sleep(Math.max(waitMs, trouble?.retryAfterMs ?? 0), signal)
+    const wishMs = Math.min(trouble?.retryAfterMs ?? 0, scheduleLimits.wishUpToMs)
+    await clock.sleep(Math.max(waitMs, wishMs), signal)
     waitMs = Math.min(waitMs * 2, againUpToMs)
   }
   // The server forgets them by itself after half an hour; to be told is only polite.

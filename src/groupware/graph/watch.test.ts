@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { type Clock, HOUR, systemClock } from '../../kernel/time.ts'
+import { DAY, HOUR, systemClock } from '../../kernel/time.ts'
 import type { WatchRequest } from '../drivers.ts'
 import { scopeOf, startGraphDriver } from '../graph-driver-world.ts'
 import type { ItemKind } from '../plan/items.ts'
@@ -139,6 +139,55 @@ test('what is refused for all is not asked for each mailbox', async () => {
   }
 })
 
+/** A clock of which a test says how far it is from the one of the machine, and that sleeps but a moment. */
+function movedClock(aheadMs: number) {
+  const clock = {
+    ...systemClock,
+    aheadMs,
+    now: () => systemClock.now() + clock.aheadMs,
+    sleep: (_ms: number, ending?: AbortSignal) => systemClock.sleep(20, ending),
+  }
+  return clock
+}
+
+test('neither a wait of years that a proxy wishes nor a clock that is set back ends the notifications', async () => {
+  for (const [aheadMs, retryAfterS, laterMs] of [
+    [0, 999_999_999, 7 * HOUR],
+    [365 * DAY, 5, HOUR],
+  ] as const) {
+    heard.length = 0
+    ends = new AbortController()
+    const clock = movedClock(aheadMs)
+    world.graph.setFaults({ throttle: { times: 10_000, retryAfterS } })
+    watch({ mailboxes: ['ada@contoso.com'], scopesOf: scopesOf('contact') }, world.reopened({ clock }))
+    await vi.waitFor(() => expect(heard).toEqual(['ada@contoso.com lost GRAPH_BUSY']), patience)
+    world.graph.clearFaults()
+    clock.aheadMs = 0
+    await systemClock.sleep(100)
+    clock.aheadMs = laterMs
+    await vi.waitFor(() => expect(connected()).toBe(1), patience)
+    ends.abort()
+    await watching
+  }
+})
+
+test('mailboxes whose subscriptions Graph has ended are polled while it is too busy for new ones', async () => {
+  const mailboxes = Array.from({ length: 40 }, (_, number) => `p${number}@contoso.com`)
+  for (const mailbox of mailboxes) world.graph.addMailbox(mailbox)
+  let awayMs = 0
+  const logIn = async () => {
+    await systemClock.sleep(awayMs)
+    return world.logIn()
+  }
+  watch({ mailboxes, scopesOf: scopesOf('contact') }, world.reopened({ logIn }))
+  await vi.waitFor(() => expect(connected()).toBe(40), patience)
+  // All of them are told of while the first is asked for anew.
+  awayMs = 300
+  world.graph.setFaults({ throttle: { times: 10_000, retryAfterS: 3600 }, endSubscriptions: true })
+  const lost = () => new Set(heard.filter(line => line.includes('lost')))
+  await vi.waitFor(() => expect(lost().size).toBe(40), patience)
+})
+
 test('a mailbox out of scope is lost alone', async () => {
   world.graph.mailbox('ada@contoso.com').inScope = false
   watch({ scopesOf: scopesOf('task') })
@@ -152,19 +201,14 @@ test('a mailbox that is not heard of in everything is lost, until it is', async 
   // Without the permission for mail, which comes before that for appointments.
   const issue = (...roles: string[]) => world.signIn.issue({ scope: 'https://graph.microsoft.com/.default', roles })
   let token = issue('Calendars.ReadWrite')
-  let laterMs = 0
-  const clock: Clock = {
-    ...systemClock,
-    now: () => systemClock.now() + laterMs,
-    sleep: (_ms, ending) => systemClock.sleep(20, ending),
-  }
+  const clock = movedClock(0)
   const driver = world.reopened({ logIn: async () => ({ ...(await world.logIn()), token }), clock })
   watch({ mailboxes: ['ada@contoso.com'], scopesOf: scopesOf('mail', 'appointment') }, driver)
   await vi.waitFor(() => expect(heard).toEqual(['ada@contoso.com lost GRAPH_OUT_OF_SCOPE']), patience)
   await vi.waitFor(() => expect(world.graph.subscriptions.count).toBe(1), patience)
   expect(connected()).toBe(0)
   token = issue('Calendars.ReadWrite', 'Mail.ReadWrite')
-  laterMs = HOUR
+  clock.aheadMs = HOUR
   await vi.waitFor(() => expect(connected()).toBe(1), patience)
 })
 

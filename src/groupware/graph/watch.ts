@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { asHubError, HubError } from '../../kernel/error.ts'
-import { type Clock, DAY, MINUTE, SECOND } from '../../kernel/time.ts'
+import { type Clock, DAY, MINUTE, steadyClock } from '../../kernel/time.ts'
 import type { GraphCall, GraphClient } from '../../protocols/graph/client.ts'
 import { graphErrors } from '../../protocols/graph/errors.ts'
 import { graphLimits } from '../../protocols/graph/limits.ts'
@@ -14,6 +14,7 @@ import {
 } from '../../protocols/graph/subscription.ts'
 import type { WatchedScope, WatchRequest } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { scheduleLimits, wishedWaitMs } from '../schedule/limits.ts'
 import type { GraphInbox } from './inbox.ts'
 import { type Places, userPath } from './places.ts'
 
@@ -22,6 +23,11 @@ interface Parts {
   readonly places: Places
   readonly inbox: GraphInbox
   readonly clock: Clock
+}
+
+interface TimedParts extends Parts {
+  /** The time of what is due. `clock` has that of Graph, by which subscriptions end. */
+  readonly steady: Pick<Clock, 'now'>
 }
 
 interface Watched {
@@ -50,8 +56,10 @@ const triedAgainMs = 10 * MINUTE
 const renewedSoonestMs = MINUTE
 
 /** Subscribes to each kind of each mailbox, renews in time, and tells what was heard; until the signal ends it. */
-export async function watchMailboxes(parts: Parts, request: WatchRequest): Promise<void> {
-  const { clock } = parts
+export async function watchMailboxes(given: Parts, request: WatchRequest): Promise<void> {
+  const { clock } = given
+  const steady = steadyClock(clock)
+  const parts = { ...given, steady }
   const { signal } = request
   const all = request.mailboxes.flatMap(mailbox => watchedOf(mailbox, request.scopesOf(mailbox)))
   let alarm = new AbortController()
@@ -59,18 +67,23 @@ export async function watchMailboxes(parts: Parts, request: WatchRequest): Promi
   try {
     while (!signal.aborted) {
       alarm = new AbortController()
-      const now = clock.now()
+      const now = steady.now()
       const due = all.filter(each => each.dueAt <= now)
       for (let from = 0; from < due.length && !signal.aborted; from += graphLimits.batchRequests) {
         const end = from + graphLimits.batchRequests
         const trouble = await keepWatching(parts, request, due.slice(from, end), wake)
         if (!trouble) continue
-        const laterAt = clock.now() + Math.max(SECOND, trouble.retryAfterMs ?? triedAgainMs)
-        for (const each of due.slice(end)) each.dueAt = laterAt
+        const laterAt = steady.now() + (wishOf(trouble) ?? triedAgainMs)
+        for (const each of due.slice(end)) {
+          each.dueAt = laterAt
+          // It counts as heard of, and is not.
+          if (each.isEnded) request.onLost(each.mailbox, trouble)
+        }
         break
       }
       const nextAt = all.reduce((least, each) => Math.min(least, each.dueAt), now + lifeMs)
-      if (!signal.aborted) await clock.sleep(Math.max(0, nextAt - clock.now()), AbortSignal.any([signal, alarm.signal]))
+      if (!signal.aborted)
+        await clock.sleep(Math.max(0, nextAt - steady.now()), AbortSignal.any([signal, alarm.signal]))
     }
   } finally {
     for (const { forget } of all) forget()
@@ -92,7 +105,7 @@ function watchedOf(mailbox: string, scopes: readonly WatchedScope[]): readonly W
  * is busy, an address that Graph cannot reach) is returned: the others need not be asked for now.
  */
 async function keepWatching(
-  parts: Parts,
+  parts: TimedParts,
   request: WatchRequest,
   some: readonly Watched[],
   wake: Wake,
@@ -147,14 +160,14 @@ async function answersTo(client: GraphClient, calls: readonly GraphCall[], signa
 }
 
 function take(
-  { inbox, clock }: Parts,
+  { inbox, clock, steady }: TimedParts,
   request: WatchRequest,
   watched: Watched,
   { id, expiresAt }: Subscription,
   wake: Wake,
 ): void {
   const { mailbox, kind, clientState } = watched
-  watched.dueAt = renewalAt(clock.now(), expiresAt)
+  watched.dueAt = steady.now() + Math.max(renewedSoonestMs, (expiresAt - clock.now()) * renewedAfter)
   if (watched.id === id) return
   watched.id = id
   watched.forget = inbox.listen(id, clientState, ({ lifecycle }) => {
@@ -176,16 +189,19 @@ function take(
   watched.isEnded = false
 }
 
-function lose({ clock }: Parts, request: WatchRequest, watched: Watched, error: HubError): HubError {
+function lose({ steady }: TimedParts, request: WatchRequest, watched: Watched, error: HubError): HubError {
   watched.forget()
   watched.id = undefined
-  watched.dueAt = clock.now() + Math.max(triedAgainMs, error.retryAfterMs ?? 0)
+  watched.dueAt = steady.now() + Math.max(triedAgainMs, wishOf(error) ?? 0)
   request.onLost(watched.mailbox, error)
   return error
 }
 
-function renewalAt(now: number, expiresAt: number): number {
-  return now + Math.max(renewedSoonestMs, (expiresAt - now) * renewedAfter)
+/** The wait that a server wishes, as far as it is to be believed. */
+function wishOf({ retryAfterMs }: HubError): number | undefined {
+  return retryAfterMs === undefined
+    ? undefined
+    : wishedWaitMs(scheduleLimits, retryAfterMs, 1, scheduleLimits.accountFirstMs)
 }
 
 async function resourceOf(places: Places, mailbox: string, kind: ItemKind, signal: AbortSignal): Promise<string> {

@@ -8,7 +8,7 @@ export const ewsFaults = z.strictObject({
     .strictObject({
       times,
       as: z.enum(['fault', 'row', 'inside', '503', 'concurrency']).default('fault'),
-      backOffMs: z.int().min(0).max(600_000).default(1000),
+      backOffMs: z.int().min(0).max(999_999_999_000).default(1000),
     })
     .optional()
     .meta({

@@ -5,7 +5,7 @@ import { times } from '../twin.ts'
 /** The faults of the Graph twin; `mailbox` narrows one to the requests of a mailbox. */
 export const graphFaults = z.strictObject({
   throttle: z
-    .strictObject({ times, retryAfterS: z.int().min(0).max(3600).default(10), mailbox: z.string().optional() })
+    .strictObject({ times, retryAfterS: z.int().min(0).max(999_999_999).default(10), mailbox: z.string().optional() })
     .optional()
     .meta({ description: 'Requests answered with 429 and Retry-After.' }),
   unavailable: z
