@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
+import { DAY, HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import type { Change, FeedPage, Scope, SideDriver } from '../drivers.ts'
 import { feedLimits, withSharedFeed } from './shared-feed.ts'
@@ -196,4 +196,25 @@ test('is asked as often when the machine sets its clock back', async () => {
   tell(['B1', 'a@x'])
   expect((await changesOf(driver, 'a@x', token)).ids).toEqual(['B1'])
   expect(asked).toHaveLength(2)
+})
+
+test('serves all mailboxes also where the clock of the hub is ahead of that of the CRM, or was set back', async () => {
+  for (const [backMs, laterBackMs] of [
+    [2 * DAY, 0],
+    [0, 2 * DAY],
+  ] as const) {
+    const { clock, crm, driver, asked, now, setBack } = world()
+    // The CRM's clock is behind the hub's.
+    setBack(-backMs)
+    const first = await changesOf(driver, 'a@x', now())
+    setBack(laterBackMs)
+    for (let minute = 0; minute < 30; minute += 1) {
+      await clock.advance(MINUTE)
+      await changesOf(driver, 'b@x', now())
+    }
+    const before = asked.length
+    await changesOf(driver, 'a@x', first.token)
+    expect(asked).toHaveLength(before)
+    expect(crm.requests.get('changes')).toBeUndefined()
+  }
 })

@@ -89,7 +89,9 @@ function bound(driver: SideDriver): SideDriver {
 /** One answer of the feed: everything that became visible between the question before and this one, or was told twice. */
 interface Answer {
   readonly number: number
-  /** Token that the question began from, and the one that it ended with. */
+  /** When it was asked for, by the clock of the hub. */
+  readonly at: number
+  /** Token that the question began from, and the one that it ended with, by the clock of the CRM. */
   readonly from: number
   readonly upTo: number
   readonly byOwner: ReadonlyMap<string, readonly Change[]>
@@ -131,7 +133,7 @@ class KindFeed {
     if (this.#clock.now() - this.#askedAt > this.#freshMs) await this.#ask(since, signal)
     // Somebody else's question may have been under way, which began later.
     for (let tries = 0; tries < 2 && !this.#reaches(since); tries += 1) {
-      if (this.#clock.now() - since > this.#limits.reachMs) return undefined
+      if (this.#tokenTime() - since > this.#limits.reachMs) return undefined
       await this.#ask(since, signal)
     }
     const last = this.#answers.at(-1)
@@ -184,6 +186,12 @@ class KindFeed {
   #reaches(since: number): boolean {
     const [first] = this.#answers
     return first !== undefined && since >= first.from
+  }
+
+  /** Now, by the clock of the tokens: it is the one of the CRM, which may be far from the hub's. */
+  #tokenTime(): number {
+    const last = this.#answers.at(-1)
+    return last ? last.upTo + this.#clock.now() - last.at : this.#clock.now()
   }
 
   keys(signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -240,7 +248,8 @@ class KindFeed {
     }
     this.#answerCount += 1
     if (!isOn) this.#answers = []
-    this.#answers.push({ number: this.#answerCount, from: Date.parse(start), upTo: Date.parse(token), byOwner, count })
+    const [from, upTo] = [Date.parse(start), Date.parse(token)]
+    this.#answers.push({ number: this.#answerCount, at: askedAt, from, upTo, byOwner, count })
     this.#askedAt = askedAt
     const { freshMs, freshUpToMs, changesAtOnce } = this.#limits
     this.#freshMs = Math.max(freshMs, Math.min(freshUpToMs, (freshMs * count) / changesAtOnce))
@@ -266,7 +275,7 @@ class KindFeed {
     let kept = this.#answers.reduce((sum, answer) => sum + answer.count, 0)
     while (this.#answers.length > 1) {
       const [oldest] = this.#answers
-      if (!oldest || (now - oldest.upTo <= keptMs && kept <= keptChanges)) return
+      if (!oldest || (now - oldest.at <= keptMs && kept <= keptChanges)) return
       kept -= oldest.count
       this.#answers.shift()
     }
