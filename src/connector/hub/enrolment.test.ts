@@ -414,6 +414,17 @@ describe('the listener does not take', () => {
       await each.close()
   })
 
+  test('more connections of one whose certificate is revoked than of strangers', async () => {
+    const identity = await enrolAt(hub, 'dc-frankfurt')
+    await hub.connectors.revoke(identity.connector, 'laptop lost', 'admin')
+    const silent = () => dial(hub.port, identity, { ALPNProtocols: ['http/1.1'] })
+    const sockets = await Promise.all(Array.from({ length: hubLimits.unprovenConnections }, silent))
+    const at = performance.now()
+    await over(await silent())
+    expect(performance.now() - at).toBeLessThan(hubLimits.requestMs / 2)
+    for (const socket of sockets) socket.destroy()
+  })
+
   test('a connector that never says hello for long', async () => {
     const socket = await dial(hub.port, await enrolAt(hub, 'dc-frankfurt'))
     await over(socket)

@@ -19,7 +19,7 @@ export const hubLimits = {
   headerBytes: 8 * KiB,
   /** Enrolments and renewals of one address within a minute; more are answered with 429. */
   requestsPerMinute: 30,
-  /** Connections of strangers (they show no certificate of ours), and all together. */
+  /** Connections of strangers (they show no certificate of ours, or a revoked one), and all together. */
   unprovenConnections: 256,
   connections: 8000,
   /** Tunnels of one connector to this node. */

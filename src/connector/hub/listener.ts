@@ -80,13 +80,13 @@ export function createListener(options: ListenerOptions): Listener {
   function onConnection(socket: TLSSocket): void {
     socket.on('error', () => socket.destroy())
     open.add(socket)
-    // One that shows a certificate of ours comes in however many strangers knock.
-    if (!socket.authorized) strangers.add(socket)
+    const isKnown = showsOurs(socket)
+    if (!isKnown) strangers.add(socket)
     socket.once('close', () => {
       open.delete(socket)
       strangers.delete(socket)
     })
-    if (!socket.authorized && strangers.size > hubLimits.unprovenConnections) {
+    if (!isKnown && strangers.size > hubLimits.unprovenConnections) {
       socket.destroy()
       return
     }
@@ -94,6 +94,12 @@ export function createListener(options: ListenerOptions): Listener {
     if (socket.alpnProtocol === 'http/1.1') requests.take(socket)
     else if (socket.alpnProtocol === tunnelAlpn) takeTunnel(socket).catch((thrown: unknown) => refuse(socket, thrown))
     else socket.destroy()
+  }
+
+  /** One that shows a certificate of ours, which still counts, comes in however many strangers knock. */
+  function showsOurs(socket: TLSSocket): boolean {
+    const shown = socket.getPeerX509Certificate()
+    return socket.authorized && shown !== undefined && !authority.isRevoked(shown.serialNumber)
   }
 
   async function takeTunnel(socket: TLSSocket): Promise<void> {
