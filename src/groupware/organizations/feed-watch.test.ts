@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { MINUTE } from '../../kernel/time.ts'
+import { DAY, MINUTE } from '../../kernel/time.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
 import type { FeedPage, SideDriver } from '../drivers.ts'
 import { FeedWatch } from './feed-watch.ts'
@@ -63,6 +63,18 @@ test('tells each owner once, and asks on from where it was; what the overlap tel
 
 test('a change is known as told only while the watermark can overlap it', async () => {
   pages = [pageOf('t1', [['1', 'a', 'ada']])]
+  await watch.ask('task', signal)
+  await clock.advance(12 * MINUTE)
+  await watch.ask('task', signal)
+  pages = [pageOf('t2', [['1', 'a', 'ada']])]
+  await watch.ask('task', signal)
+  expect(told).toEqual(['ada task', 'ada task'])
+})
+
+test('a clock that is set back does not make it remember all for so much longer', async () => {
+  pages = [pageOf('t1', [['1', 'a', 'ada']])]
+  await watch.ask('task', signal)
+  clock.setBack(DAY)
   await watch.ask('task', signal)
   await clock.advance(12 * MINUTE)
   await watch.ask('task', signal)

@@ -1,4 +1,4 @@
-import { type Clock, MINUTE } from '../../kernel/time.ts'
+import { type Clock, MINUTE, steadyClock } from '../../kernel/time.ts'
 import type { SideDriver } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { watermarkLimits, watermarkToken } from '../sync/watermark.ts'
@@ -28,7 +28,7 @@ export class FeedWatch {
   constructor(crm: SideDriver, organization: string, clock: Clock, onChange: (owner: string, kind: ItemKind) => void) {
     this.#crm = crm
     this.#organization = organization
-    this.#clock = clock
+    this.#clock = steadyClock(clock)
     this.#onChange = onChange
     this.#since = clock.now()
   }
