@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -60,6 +60,20 @@ test('so does what it imports late, and CommonJS', async () => {
     'base.js': 'exports.base = 1',
   }
   expect(await rates(modules, { 'base.js': 'exports.base = 2' })).toEqual([2, 3])
+})
+
+test('so does CommonJS that is required without its ending, as most of it is, also behind a link', async () => {
+  mkdirSync(join(folder, 'real/lib'), { recursive: true })
+  mkdirSync(join(folder, 'linked'))
+  for (const name of ['map.cjs', 'base.js', 'lib'])
+    symlinkSync(join(folder, 'real', name), join(folder, 'linked', name))
+  const modules = {
+    'linked/map.cjs': "exports.rate = require('./base').base + require('./lib').more",
+    'linked/base.js': 'exports.base = 1',
+    'linked/lib/index.js': 'exports.more = 10',
+  }
+  const corrected = [{ 'linked/base.js': 'exports.base = 2' }, { 'linked/lib/index.js': 'exports.more = 20' }]
+  expect(await rates(modules, ...corrected)).toEqual([11, 12, 22])
 })
 
 test('a module that cannot be loaded is tried again when it is corrected, and when what it lacked has come', async () => {
