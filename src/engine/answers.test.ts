@@ -177,6 +177,32 @@ test('a crash before the end is recorded neither loses the answer nor gives it t
   expect(outcomes()).toEqual(['delivered'])
 })
 
+test('nor where the next attempt fails first, with which its tries begin', async () => {
+  let isBusy = false
+  it = await engineWorld({
+    steps: [
+      next => {
+        if (isBusy) throw hubErrors.UNEXPECTED({ text: 'busy' })
+        return { next }
+      },
+    ],
+    answer: { to: 'acks', on: ['delivered'], afterMs: 0 },
+  })
+  const store = it.store()
+  store.finish = () => Promise.reject(hubErrors.STOPPING())
+  await it.accept('x')
+  await expect.poll(async () => (await store.find({ flow: 'acks', limit: 5 })).length).toBe(1)
+  isBusy = true
+  it.clock.set(it.clock.now() + 7000)
+  await it.crash()
+  await expect.poll(() => it.failed().length).toBe(1)
+  isBusy = false
+  await it.engine().start({ ...acks(), steps: [] })
+  await it.advance(DAY / 24)
+  expect(it.ended()).toContainEqual(expect.objectContaining({ flow: 'orders', state: 'delivered' }))
+  expect(outcomes()).toEqual(['delivered'])
+})
+
 test('what its sender could not read is set aside with the reason, passes no step and is not answered', async () => {
   await world(() => ({ summary: 'ok' }), ['accepted', 'set-aside', 'delivered'])
   await it.engine().start(acks())

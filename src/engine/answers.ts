@@ -28,7 +28,7 @@ export interface AnswerFacts {
   readonly receipt: JsonObject | undefined
   /** Attributes that the sender gave the message. */
   readonly attributes: JsonObject
-  /** Tells the ends of one message apart that was replayed: when the series of attempts began. */
+  /** When its attempts began: tells the times apart that one message was set aside, since it was replayed. */
   readonly since: number
 }
 
@@ -115,7 +115,8 @@ function answerDelivery(flow: string, { to, afterMs }: AnswerPolicy, facts: Answ
   const inline = Buffer.from(JSON.stringify(body))
   return {
     flow: to,
-    keys: [`answer ${flow} ${message} ${state} ${since}`],
+    // Every other end comes once, and attempts after a crash may count from another time.
+    keys: [`answer ${flow} ${message} ${state} ${state === 'set-aside' ? since : 0}`],
     remember: [],
     orderKey: `answer ${message}`,
     // A later answer about the same message says more than an earlier one that could not be told.
