@@ -188,3 +188,26 @@ test('what somebody has replayed since it was looked at is neither skipped nor s
   await expect(world.engine().skip(id, 'spam', 'bert', 'set-aside')).rejects.toMatchObject(quicker)
   expect(await states()).toEqual(['delivered'])
 })
+
+test('two messages of one order key are never acted on at the same time', async () => {
+  await open()
+  const rows = ['a', 'b', 'a', 'c', 'c', 'a'].map((orderKey, index) => ({ id: `${index}`, orderKey, isProbe: false }))
+  const store = {
+    find: async () => rows.toReversed(),
+    get: async (id: string) => ({ id, state: 'set-aside' }),
+  } as unknown as ApiParts['store']
+  const running: (string | undefined)[] = []
+  const ended: string[] = []
+  const act = async (id: string) => {
+    const key = rows[Number(id)]?.orderKey
+    expect(running).not.toContain(key)
+    running.push(key)
+    // The earlier ones take longer.
+    await new Promise(resolve => setTimeout(resolve, 20 - 3 * Number(id)))
+    running.splice(running.indexOf(key), 1)
+    ended.push(id)
+  }
+  const pass = await actOnSetAside(store, { flow: 'orders' }, async () => undefined, act)
+  expect([pass.done, pass.kept.failed]).toEqual([6, 0])
+  expect(ended.filter(id => rows[Number(id)]?.orderKey === 'a')).toEqual(['0', '2', '5'])
+})

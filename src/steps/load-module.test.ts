@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
@@ -88,10 +88,19 @@ test('a module that cannot be loaded is tried again when it is corrected, and wh
   ])
 })
 
+test('what failed by the state of the machine is tried again, though the module is the same', async () => {
+  const module =
+    "import { existsSync } from 'node:fs'\nif (!existsSync('ready')) throw new Error('not yet')\nexport const rate = 7"
+  expect(await rates({ 'map.ts': module }, {}, { ready: '' })).toEqual(['not yet', 'not yet', 7])
+})
+
 test('modules of the hub are there once, whatever their importers are', async () => {
   const same = 'export const rate = () => (globalThis.made ??= defineMapping) === defineMapping'
   const first = `import { defineMapping } from 'isthmus/mapping'\n${same}`
   expect(await rates({ 'map.ts': first }, { 'map.ts': `${first}\n` })).toEqual([true, true])
+  const near = relative(folder, join(import.meta.dirname, '../mapping/define.ts'))
+  const byPath = `import { defineMapping } from '${near}'\n${same}`
+  expect(await rates({ 'map.ts': byPath }, { 'map.ts': `${byPath}\n` })).toEqual([true, true])
 })
 
 test('two that import each other are loaded', async () => {

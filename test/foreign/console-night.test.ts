@@ -339,7 +339,9 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     await question(page).waitFor({ state: 'detached' })
     const delivered = async () => (await world.find('state=delivered')).map(({ id }) => id)
     await expect.poll(delivered, { timeout: patienceMs }).toEqual(expect.arrayContaining(ids))
-    await expect.poll(() => page.getByRole('button', { name: 'Replay set-aside' }).isDisabled()).toBe(true)
+    // The page asks for the counts every few seconds.
+    const isSpent = () => page.getByRole('button', { name: 'Replay set-aside' }).isDisabled()
+    await expect.poll(isSpent, { timeout: patienceMs }).toBe(true)
     expect(await page.getByRole('button', { name: 'Try now' }).isDisabled()).toBe(true)
   })
 
