@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { engineErrors } from '../engine/errors.ts'
+import { apiErrors } from './api-errors.ts'
 import { lossOf } from './loss.ts'
 import { type ApiParts, type App, auditChange, whoOf } from './parts.ts'
 import { actOnSetAside, type SetAsidePass, type SetAsideQuery } from './set-aside.ts'
@@ -73,6 +74,8 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
     async request => {
       const { name: flow } = request.params
       const { reason, dryRun = false } = request.body
+      // It need not run for this, but a slip in its name is none that has nothing set aside.
+      if (!(await store.flowNames()).includes(flow)) throw apiErrors.FLOW_UNKNOWN({ flow })
       const pass = await actOnSetAside(
         store,
         queryOf(flow, request.body),

@@ -126,6 +126,12 @@ test('a flow that does not run replays nothing', async () => {
   expect(await all('retry')).toMatchObject({ status: 404, code: 'ENGINE_FLOW_UNKNOWN' })
 })
 
+test('a slip in the name of a flow is told, not taken for one that has nothing set aside', async () => {
+  await open()
+  const answer = await world.call('POST', '/api/flows/oders/set-aside/skip', { reason: 'no orders' })
+  expect([answer.status, await answer.json()]).toEqual([404, expect.objectContaining({ code: 'API_FLOW_UNKNOWN' })])
+})
+
 test('what waits for its next try is tried now', async () => {
   await open({ receivers: [() => Promise.reject(errors.BUSY({ text: 'later' }))] })
   await world.accept('a')
