@@ -2,6 +2,7 @@ import { asHubError } from '../kernel/error.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
 import { TransientMap } from '../kernel/transient-map.ts'
 import type { Claimed } from '../store/port.ts'
+import type { CrashWatch } from './crash-watch.ts'
 import type { EngineParts } from './engine.ts'
 import type { PlaceOffer } from './fair-places.ts'
 
@@ -10,6 +11,7 @@ const claimFailedWaitMs = SECOND
 
 export interface DispatcherOptions {
   readonly parts: EngineParts
+  readonly crashWatch: CrashWatch
   /** Places that flows may take now; the next offer counts what the last one began. */
   offers(): Iterable<PlaceOffer>
   /** Runs one delivery to the end of its attempt; must not throw. */
@@ -77,15 +79,19 @@ export class Dispatcher {
 
   async #claim(): Promise<void> {
     if (this.#isClosed) return
-    const { store, clock, owner } = this.#options.parts
+    const { crashWatch, offers, parts } = this.#options
+    const { store, clock, owner } = parts
     this.#isClaiming = true
     const pokesBefore = this.#pokes
     try {
       let dueAt = Number.POSITIVE_INFINITY
       let hasLooked = false
-      for (const { max, places } of this.#options.offers()) {
+      await crashWatch.open()
+      for (const { max: free, places } of offers()) {
+        const max = crashWatch.room(free)
         if (max <= 0 || places.size === 0) continue
         const { deliveries, nextDueAt } = await store.claim({ owner, max, now: clock.now(), leaseMs, places })
+        await crashWatch.begin(deliveries.map(({ id }) => id))
         for (const claimed of deliveries) this.#start(claimed)
         dueAt = Math.min(dueAt, nextDueAt ?? dueAt)
         hasLooked = true
@@ -98,7 +104,7 @@ export class Dispatcher {
       }
     } catch (thrown) {
       const error = asHubError(thrown)
-      this.#options.parts.log.error('engine.claim-failed', { code: error.code, text: error.message, next: error.next })
+      parts.log.error('engine.claim-failed', { code: error.code, text: error.message, next: error.next })
       this.#cancelTimer()
       this.#cancelTimer = clock.after(claimFailedWaitMs, () => this.poke())
     } finally {
@@ -112,6 +118,7 @@ export class Dispatcher {
     this.#running.set(claimed.id, claimed)
     void this.#options.run(claimed).then(() => {
       this.#running.delete(claimed.id)
+      this.#options.crashWatch.ended(claimed.id)
       this.poke()
     })
   }

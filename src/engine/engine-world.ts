@@ -27,7 +27,7 @@ import type { Engine, EngineEvent } from './control.ts'
 import { createEngine } from './engine.ts'
 
 export type Act = (message: Message, effect: Effect) => Receipt | Promise<Receipt>
-type Step = (message: Message) => StepResult
+type Step = (message: Message) => StepResult | Promise<StepResult>
 
 export interface WorldOptions {
   /** One receiver for each; the default answers `250 ok`. */

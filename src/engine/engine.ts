@@ -13,6 +13,7 @@ import type { Claimed, FinishedState, Store, StoredError, StoredReceipt } from '
 import { Answers } from './answers.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
+import { CrashWatch, crashLimits } from './crash-watch.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { engineErrors } from './errors.ts'
 import { offerPlaces, type PlaceTaker } from './fair-places.ts'
@@ -73,7 +74,8 @@ export function createEngine(options: EngineOptions): Engine {
   /** Deliveries accepted here whose end has not come yet. */
   const travelling = new Set<string>()
   const offers = () => offerPlaces(placeTakers, limits.runningDeliveries)
-  const dispatcher = new Dispatcher({ parts, offers, run: runDelivery })
+  const crashWatch = new CrashWatch({ store, clock, log, onRoom: () => dispatcher.poke() })
+  const dispatcher = new Dispatcher({ parts, offers, crashWatch, run: runDelivery })
   store.onWork(() => dispatcher.poke())
   const stepWatch = new StepWatch(clock, limits, () => attempts.values())
   const closing = new AbortController()
@@ -133,7 +135,8 @@ export function createEngine(options: EngineOptions): Engine {
     running.runningCount++
     attempts.set(claimed.id, attempt)
     try {
-      const end = await attempt.run()
+      const deaths = crashWatch.deathsOf(claimed.id)
+      const end = deaths >= crashLimits.deaths ? endsTheHub(deaths) : await attempt.run()
       if (end.state === 'failed') await afterFailure(running, attempt, end, wakesBefore)
       else await finish(running, attempt, withReason(end, attempt.where), newest)
     } catch (thrown) {
@@ -418,6 +421,7 @@ export function createEngine(options: EngineOptions): Engine {
       await Promise.all([...flows.values()].map(running => running.close()))
       flows.clear()
       stepWatch.end()
+      await crashWatch.close()
     },
   }
 }
@@ -426,6 +430,10 @@ export function createEngine(options: EngineOptions): Engine {
 function withReason(end: Exclude<AttemptEnd, { state: 'failed' }>, where: string): typeof end & { error?: HubError } {
   if (end.state !== 'set-aside' && end.state !== 'rejected') return end
   return { ...end, error: engineErrors.ENDED_BY_STEP({ where, reason: end.summary }) }
+}
+
+function endsTheHub(deaths: number): AttemptEnd {
+  return { state: 'failed', error: engineErrors.ENDS_THE_HUB({ deaths }), expiry: undefined }
 }
 
 /** The same error, which now also says that the delivery has had its chances. */

@@ -19,6 +19,12 @@ export const engineErrors = defineErrors('ENGINE', {
     means: '{where} of flow {flow} took longer than {limit} (stepMs).',
     next: 'See what the other side does; raise limits.stepMs in isthmus.yaml if so much time is normal.',
   },
+  ENDS_THE_HUB: {
+    side: 'flow',
+    retry: 'never',
+    means: 'The hub died {deaths} times in a row while this message was under way; it is not begun again by itself.',
+    next: 'See in the log of the system what ended the hub (most often its memory) and mend the step that does so with this message; then isthmus message replay. What the other side may have of it stands in the receipts.',
+  },
   FLOW_UNKNOWN: {
     side: 'caller',
     retry: 'never',
