@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { exitCodes } from './cli-errors.ts'
@@ -27,3 +29,25 @@ test.each(['isthmus', 'isthmus-connector'])(
     expect(stderr).toMatch(/^Isthmus needs Node 24\.7 or later; .*\nNext: .*\/node_modules\/\.bin:\$PATH"\n$/)
   },
 )
+
+test('a hub that is told to stop twice at the same moment, as npm and timeout do it, stops in good order', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-stop-'))
+  writeFileSync(join(folder, 'isthmus.yaml'), 'flows: []\nadmin: { port: 0 }\nendpoints: { port: 0 }\n')
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'isthmus.js'), 'serve'], { cwd: folder })
+  try {
+    let output = ''
+    child.stdout.on('data', chunk => {
+      output += chunk
+    })
+    const ended = once(child, 'exit')
+    await expect.poll(() => output, { timeout: 60_000 }).toContain('hub.listening')
+    // Two of one kind at the same moment may arrive as one.
+    child.kill('SIGTERM')
+    child.kill('SIGINT')
+    expect(await ended).toEqual([exitCodes.done, null])
+    expect(output).toContain('hub.stopped')
+  } finally {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+}, 90_000)

@@ -2,19 +2,11 @@ import { exitCodes } from './cli-errors.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import type { HubProgram } from './io.ts'
 import { run } from './run.ts'
+import { stopSignal } from './stop-signals.ts'
 
 /** Runs the command line of this process: its arguments, its terminal, its signals. */
 export async function runProgram(): Promise<void> {
-  const stopping = new AbortController()
-  let signals = 0
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      signals++
-      // A second signal means now: nothing that was accepted is lost by it.
-      if (signals > 1) process.exit(signal === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted)
-      stopping.abort(signal)
-    })
-  }
+  const signal = stopSignal()
   // Whoever reads may stop reading (head, a closed terminal); that is no failure of the command.
   const isHub = process.argv.includes('serve')
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -33,10 +25,10 @@ export async function runProgram(): Promise<void> {
     stderr: process.stderr,
     env: process.env,
     cwd: process.cwd(),
-    signal: stopping.signal,
+    signal,
     program: (): Promise<HubProgram> => import('../main.ts'),
     moreCommands: [demoCommand],
   })
   // A read of standard input that nobody waits for any more would keep the process alive.
-  if (stopping.signal.aborted) process.stdin.destroy()
+  if (signal.aborted) process.stdin.destroy()
 }

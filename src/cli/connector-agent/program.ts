@@ -1,16 +1,8 @@
+import { stopSignal } from '../stop-signals.ts'
 import { run } from './run.ts'
 
 /** Runs the command line of this process: its arguments, its terminal, its signals. */
 export async function runProgram(): Promise<void> {
-  const stopping = new AbortController()
-  let signals = 0
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      signals++
-      if (signals > 1) process.exit(130)
-      stopping.abort()
-    })
-  }
   const isRunning = process.argv.includes('run')
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // A connector whose log nobody takes any more goes on: the way of the mails is more than its log.
@@ -23,6 +15,6 @@ export async function runProgram(): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     cwd: process.cwd(),
-    signal: stopping.signal,
+    signal: stopSignal(),
   })
 }
