@@ -4,8 +4,7 @@ import { isLoopback } from '../api/request-guard.ts'
 import { HubError } from '../kernel/error.ts'
 import { cliErrors } from './cli-errors.ts'
 import type { CliIo } from './io.ts'
-
-export const defaultUrl = 'http://127.0.0.1:8080'
+import { ownHub } from './own-hub.ts'
 
 export interface HubAddress {
   readonly url?: string | undefined
@@ -28,7 +27,7 @@ type Query = Readonly<Record<string, string | number | undefined>>
 
 export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | 'signal'>): HubClient {
   // A variable that is set to nothing is one that is not set.
-  const base = (address.url ?? (io.env.ISTHMUS_URL || defaultUrl)).replace(/\/+$/, '')
+  const base = (address.url ?? (io.env.ISTHMUS_URL || ownHub(io).url)).replace(/\/+$/, '')
 
   async function open(path: string, query: Query = {}, init: RequestInit = {}): Promise<Response> {
     if (!/^https?:$/.test(URL.parse(base)?.protocol ?? '')) throw cliErrors.ADDRESS_WRONG({ url: base })
@@ -43,7 +42,7 @@ export function hubClient(address: HubAddress, io: Pick<CliIo, 'env' | 'cwd' | '
   async function readToken(): Promise<string> {
     const token = io.env.ISTHMUS_TOKEN?.trim()
     if (token) return token
-    const file = resolve(io.cwd, address.tokenFile ?? io.env.ISTHMUS_TOKEN_FILE ?? 'data/admin.token')
+    const file = resolve(io.cwd, address.tokenFile ?? (io.env.ISTHMUS_TOKEN_FILE || ownHub(io).tokenFile))
     try {
       return await readAdminToken(file)
     } catch (cause) {

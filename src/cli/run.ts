@@ -4,8 +4,8 @@ import { version } from '../kernel/version.ts'
 import { type Cli, makeCli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { commandFiles, filesFor } from './command-table.ts'
-import { defaultUrl } from './hub-client.ts'
 import type { CliIo } from './io.ts'
+import { defaultUrl } from './own-hub.ts'
 import { printableLines } from './print.ts'
 
 /** Runs one command line (without node and script) and resolves with its exit code. Never throws. */
@@ -32,8 +32,11 @@ function signalCode({ reason }: AbortSignal): number {
 async function buildProgram(cli: Cli, files: typeof commandFiles): Promise<Command> {
   const program = new Command('isthmus')
     .description('Integration hub between Microsoft 365 and SAP.')
-    .option('--url <url>', `address of the hub (ISTHMUS_URL; default ${defaultUrl})`)
-    .option('--token-file <file>', 'file with the admin token (ISTHMUS_TOKEN_FILE; default data/admin.token)')
+    .option('--url <url>', `address of the hub (ISTHMUS_URL; default: what isthmus.yaml says, or ${defaultUrl})`)
+    .option(
+      '--token-file <file>',
+      'file with the admin token (ISTHMUS_TOKEN_FILE; default: in the data folder of isthmus.yaml)',
+    )
     .option('--json', 'print JSON')
     .version(version, '--version', 'print the version of the command line')
     .showHelpAfterError('Run isthmus --help to see the commands.')

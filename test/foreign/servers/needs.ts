@@ -33,6 +33,7 @@ const proofs = {
   stunnel: { files: ['/usr/bin/stunnel'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
   postgresql: { files: [`${postgresqlPrograms}/postgres`], asRoot: true },
+  systemd: { files: ['/usr/bin/systemd-analyze'], asRoot: false },
   chromium: { files: ['/usr/bin/chromium'], asRoot: false },
 } as const
 
