@@ -56,6 +56,7 @@ const intake: Intake = {
     accepted.push({ incoming, body: Buffer.concat(chunks).toString() })
     return { id: `M${accepted.length - 1}`, duplicate: false }
   },
+  acceptAll: all => Promise.all(all.map(incoming => intake.accept(incoming))),
   known: async () => new Map(),
   outcome: async (id, signal) => {
     if (purged.has(id)) throw storeErrors.NOT_FOUND({ id })

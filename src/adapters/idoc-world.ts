@@ -81,7 +81,7 @@ export class IdocWorld {
   }
 
   #intake(): Intake {
-    return {
+    const intake: Intake = {
       accept: async incoming => {
         const index = this.#asked
         this.#asked += 1
@@ -96,6 +96,17 @@ export class IdocWorld {
         this.messages.push({ incoming, body: Buffer.concat(chunks).toString() })
         return { id: `M${this.messages.length - 1}`, duplicate: false }
       },
+      acceptAll: async all => {
+        const { length } = this.messages
+        const accepted = []
+        try {
+          for (const incoming of all) accepted.push(await intake.accept(incoming))
+        } catch (thrown) {
+          this.messages.length = length
+          throw thrown
+        }
+        return accepted
+      },
       known: async () => new Map(),
       outcome: async (id, signal) => {
         const known = this.outcomes.get(id)
@@ -103,6 +114,7 @@ export class IdocWorld {
         return new Promise(resolve => signal?.addEventListener('abort', () => resolve(undefined)))
       },
     }
+    return intake
   }
 }
 

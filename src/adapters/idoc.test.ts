@@ -155,14 +155,9 @@ describe('an IDoc that comes again', () => {
 })
 
 test('of a packet that fails half way no newer IDoc of an object is in without the older one', async () => {
-  const refused = new Promise<void>(resolve => {
-    world.onAccept = async ({ attributes }, index) => {
-      if (index > 0 && attributes['objectKey'] === '1') return
-      if (attributes['objectKey'] === '2') return resolve()
-      await refused
-      throw hubErrors.STOPPING()
-    }
-  })
+  world.onAccept = (_, index) => {
+    if (index === 0) throw hubErrors.STOPPING()
+  }
   await world.start()
   const packet = materialPacket(
     { docnum: '1', matnr: '1' },
@@ -171,10 +166,9 @@ test('of a packet that fails half way no newer IDoc of an object is in without t
     { docnum: '4', matnr: '3' },
   )
   expect((await world.post(packet)).status).toBe(503)
-  expect(world.attributes('objectKey')).toEqual(['2'])
-  world.onAccept = () => {}
+  expect(world.messages).toEqual([])
   expect((await world.post(packet)).status).toBe(200)
-  expect(world.attributes('docnum')).toEqual([2, 1, 3, 4].map(number => String(number).padStart(16, '0')))
+  expect(world.attributes('docnum')).toEqual([1, 2, 3, 4].map(number => String(number).padStart(16, '0')))
 })
 
 describe('the key of the object', () => {

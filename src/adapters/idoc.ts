@@ -48,7 +48,7 @@ export const idocSender = defineSender({
   },
 })
 
-/** IDocs of one packet that are being made durable at the same time. */
+/** IDocs of one packet that become durable together. */
 const acceptedAtOnce = 32
 
 const oneIdocType = 'application/x-sap.idoc'
@@ -146,46 +146,33 @@ class IdocSender implements Sender {
     const { intake, limits } = this.#context
     const caller = request.caller && callerOf(request.caller)
     const messageId = messageIdOf(request.query)
-    const results: Promise<TakenIdoc>[] = []
-    let waiting = new Set<Promise<unknown>>()
+    const taken: TakenIdoc[] = []
+    let group: Incoming[] = []
     let type = ''
-    let hasFailed = false
-    /** Order keys of those that are being made durable. */
-    const underWay = new Set<unknown>()
-    const calm = async () => {
-      await Promise.allSettled(waiting)
-      waiting = new Set()
-      underWay.clear()
-    }
-    try {
-      for await (const idoc of packet.idocs()) {
-        if (hasFailed) break
-        type = idoc.type
-        const incoming = this.#incoming(idoc, caller, this.#bytesOf(idoc, packet, charset))
-        if (incoming.sourceKey === undefined && messageId !== undefined) {
-          incoming.sourceKey = `idoc-message/${messageId}/${results.length}`
-        }
-        // What does not fit into the database takes longer, and must neither overtake nor be overtaken.
-        const isLarge = incoming.body.length > limits.inlineBytes
-        // Nor may a newer one of an object be in when the older one is not: that would be too old when it comes again.
-        const { orderKey } = incoming.attributes
-        const isNext = underWay.has(orderKey)
-        if (isLarge || isNext || waiting.size >= acceptedAtOnce) await calm()
-        if (hasFailed) break
-        if (orderKey !== '') underWay.add(orderKey)
-        const docnum = String(incoming.attributes['docnum'])
-        const accepted = intake.accept(incoming).then(({ id }) => ({ docnum, id }))
-        accepted.catch(() => {
-          hasFailed = true
-        })
-        results.push(accepted)
-        waiting.add(accepted)
-        if (isLarge) await calm()
+    // Together or not at all: a newer one of an object must not be in when the older one is not, which would be too old
+    // when it comes again.
+    const acceptGroup = async () => {
+      if (group.length === 0) return
+      const accepted = await intake.acceptAll(group)
+      for (const [index, { id }] of accepted.entries()) {
+        taken.push({ docnum: String(group[index]?.attributes['docnum']), id })
       }
-    } finally {
-      await calm()
+      group = []
     }
-    return { type, taken: await Promise.all(results) }
+    for await (const idoc of packet.idocs()) {
+      type = idoc.type
+      const incoming = this.#incoming(idoc, caller, this.#bytesOf(idoc, packet, charset))
+      if (incoming.sourceKey === undefined && messageId !== undefined) {
+        incoming.sourceKey = `idoc-message/${messageId}/${taken.length + group.length}`
+      }
+      // Large ones are not held beside others.
+      const isLarge = incoming.body.length > limits.inlineBytes
+      if (isLarge || group.length >= acceptedAtOnce) await acceptGroup()
+      group.push(incoming)
+      if (isLarge) await acceptGroup()
+    }
+    await acceptGroup()
+    return { type, taken }
   }
 
   #incoming(idoc: Idoc, caller: Json | undefined, body: Uint8Array) {

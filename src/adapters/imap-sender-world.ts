@@ -90,6 +90,7 @@ export class SenderWorld {
       },
       intake: {
         accept: incoming => this.#accept(incoming),
+        acceptAll: all => Promise.all(all.map(incoming => this.#accept(incoming))),
         known: async keys => new Map(keys.flatMap(key => (this.known.has(key) ? [[key, this.#entry(key)]] : []))),
         outcome: (id, signal) => this.#outcome(id, signal),
       },

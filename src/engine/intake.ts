@@ -8,7 +8,7 @@ import type { Message } from '../kernel/message.ts'
 import { KiB } from '../kernel/size.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { KnownDelivery, Store, StoredBody } from '../store/port.ts'
+import type { KnownDelivery, NewDelivery, Store, StoredBody } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import { keptResult } from './kept-result.ts'
 import type { Outcomes } from './outcomes.ts'
@@ -19,7 +19,7 @@ const fingerprintHeadBytes = 4 * KiB
 
 export interface IntakeOptions {
   readonly flow: LoadedFlow
-  readonly store: Pick<Store, 'accept' | 'known' | 'get' | 'bodies'>
+  readonly store: Pick<Store, 'accept' | 'acceptAll' | 'known' | 'get' | 'bodies'>
   readonly clock: Clock
   readonly limits: Limits
   readonly outcomes: Outcomes
@@ -42,19 +42,45 @@ export function makeIntake(options: IntakeOptions): Intake {
   async function accept(incoming: Incoming): Promise<Accepted> {
     // Our own probes take no place: they say whether the way works, also while much waits.
     if (incoming.probe !== undefined) return takeIn(incoming)
+    return withPlaces(1, () => takeIn(incoming))
+  }
+
+  function acceptAll(all: readonly Incoming[]): Promise<readonly Accepted[]> {
+    return withPlaces(all.length, async () => {
+      const group = await Promise.all(all.map(async incoming => ({ incoming, delivery: await deliveryOf(incoming) })))
+      const deliveries = group.map(({ delivery }) => delivery)
+      const accepted = await store.acceptAll(flow.name, deliveries)
+      const settled = accepted.map(async (each, index) => {
+        const own = group[index]
+        if (own) await settle(each, own.incoming, own.delivery)
+      })
+      await Promise.all(settled)
+      return accepted
+    })
+  }
+
+  /** A group may fill more than the last place, so that one of more messages than there are places comes in at all. */
+  async function withPlaces<T>(count: number, take: () => Promise<T>): Promise<T> {
     const queued = options.queued() + entering
     if (queued >= limits.queuedPerFlow) {
       throw engineErrors.QUEUE_FULL({ flow: flow.name, queued }, { retryAfterMs: queueFullWaitMs })
     }
-    entering++
+    entering += count
     try {
-      return await takeIn(incoming)
+      return await take()
     } finally {
-      entering--
+      entering -= count
     }
   }
 
   async function takeIn(incoming: Incoming): Promise<Accepted> {
+    const delivery = await deliveryOf(incoming)
+    const accepted = await store.accept(delivery)
+    await settle(accepted, incoming, delivery)
+    return accepted
+  }
+
+  async function deliveryOf(incoming: Incoming): Promise<NewDelivery> {
     checkHeaders(incoming, limits.headerBytes)
     const body = await store.bodies.write(incoming.body, {
       type: incoming.type,
@@ -78,7 +104,7 @@ export function makeIntake(options: IntakeOptions): Intake {
       if (once !== undefined) keys.push(`once ${once}`)
       orderKey = await keyOf(orderBy, message)
     }
-    const accepted = await store.accept({
+    return {
       flow: flow.name,
       keys,
       remember,
@@ -91,11 +117,13 @@ export function makeIntake(options: IntakeOptions): Intake {
       acceptedAt,
       isProbe: incoming.probe !== undefined,
       replayOf: undefined,
-    })
-    options.onAccepted(accepted, body.bytes, incoming.probe !== undefined)
+    }
+  }
+
+  async function settle(accepted: Accepted, incoming: Incoming, { body, isProbe }: NewDelivery): Promise<void> {
+    options.onAccepted(accepted, body.bytes, isProbe)
     // Also for a duplicate: the process may have ended between its acceptance and the answer.
     await options.answer(accepted.id, incoming)
-    return accepted
   }
 
   function messageBefore(incoming: Incoming, body: StoredBody, acceptedAt: number): Message {
@@ -112,6 +140,7 @@ export function makeIntake(options: IntakeOptions): Intake {
 
   return {
     accept,
+    acceptAll,
 
     async known(sourceKeys) {
       const found = await store.known(flow.name, sourceKeys.map(sourceKeyOf))

@@ -162,6 +162,8 @@ export interface Intake {
    * ENGINE_HEADERS_TOO_LARGE; a body stream that throws leaves nothing behind.
    */
   accept(incoming: Incoming): Promise<Accepted>
+  /** The same for several, one after the other: all of them are taken in, or none. */
+  acceptAll(incoming: readonly Incoming[]): Promise<readonly Accepted[]>
   /** What the hub knows of these source keys; keys it never saw are left out. */
   known(sourceKeys: readonly string[]): Promise<ReadonlyMap<string, Known>>
   /**

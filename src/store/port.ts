@@ -131,6 +131,11 @@ export interface Finish {
 
 export interface DeliveryStore {
   accept(delivery: NewDelivery): Promise<{ readonly id: string; readonly duplicate: boolean }>
+  /** Takes in deliveries of one flow as by `accept` one after the other, all of them or none. */
+  acceptAll(
+    flow: string,
+    deliveries: readonly NewDelivery[],
+  ): Promise<readonly { readonly id: string; readonly duplicate: boolean }[]>
   /** Calls back when there may be something to claim (after an accept, a release, a wake); never too rarely. */
   onWork(callback: () => void): void
   /**

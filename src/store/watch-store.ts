@@ -29,7 +29,7 @@ export interface StoreFailure {
   readonly isPartial: boolean
 }
 
-type Watched = Pick<Store, 'write' | 'accept' | 'bodies'>
+type Watched = Pick<Store, 'write' | 'accept' | 'acceptAll' | 'bodies'>
 
 /** Writes a little now and then, to learn soon that the store takes nothing: for a while, or any more (`onLost`). */
 export function watchStore<S extends Watched>(
@@ -78,6 +78,7 @@ export function watchStore<S extends Watched>(
     store: {
       ...store,
       accept: (...delivery) => store.accept(...delivery).catch(notice),
+      acceptAll: (...deliveries) => store.acceptAll(...deliveries).catch(notice),
       bodies: { ...store.bodies, write: (...body) => store.bodies.write(...body).catch(notice) },
     },
     failure: () => failure ?? refusal,

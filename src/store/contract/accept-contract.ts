@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Store } from '../port.ts'
+import type { Claimed, Store } from '../port.ts'
 import {
   accept,
   claim,
@@ -89,6 +89,42 @@ export function describeAccept(world: () => StoreWorld): void {
       const both = await Promise.all([1, 2].map(() => store.accept(newDelivery({ keys: ['<1@x>'] }))))
       expect(both.map(one => one.duplicate)).toEqual([false, true])
       expect(new Set(ids(both)).size).toBe(1)
+    })
+
+    test('several that are taken in together have the order of the list, each once, and are there after a crash', async () => {
+      const known = await accept(store, { keys: ['a'] })
+      await store.finish(await claimOne(store), delivered())
+      const sizes = [20_000, 5, 5, 100_000, 5]
+      const keys = ['b', 'a', 'b', 'c', 'd']
+      const group = keys.map((key, index) =>
+        newDelivery({ keys: [key], orderKey: 'k', body: textBody('x'.repeat(sizes[index] ?? 0)) }),
+      )
+      const accepted = await store.acceptAll('orders', group)
+      expect(accepted.map(({ duplicate }) => duplicate)).toEqual([false, true, true, false, false])
+      expect([accepted[1]?.id, accepted[2]?.id]).toEqual([known, accepted[0]?.id])
+      expect(await store.acceptAll('orders', [])).toEqual([])
+      await world().crash()
+      const claimed: Claimed[] = []
+      for (let count = 0; count < 3; count++) {
+        const next = await claimOne(world().store)
+        claimed.push(next)
+        await world().store.finish(next, delivered())
+      }
+      expect(ids(claimed)).toEqual([accepted[0]?.id, accepted[3]?.id, accepted[4]?.id])
+      expect(claimed.map(({ body }) => body.inline?.length)).toEqual([20_000, 100_000, 5])
+    })
+
+    test('one that cannot be written keeps out all that are taken in together with it, and no other', async () => {
+      const unwritable = { attributes: { number: 1n as unknown as number } }
+      const group = [{}, { body: textBody('x'.repeat(20_000)) }, unwritable, {}].map(newDelivery)
+      const ends = await Promise.allSettled([
+        store.accept(newDelivery()),
+        store.acceptAll('orders', group),
+        store.accept(newDelivery()),
+      ])
+      expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect((await store.counts('orders')).accepted).toBe(2)
+      expect(await claim(store, { max: 9, places: { orders: 9 } })).toHaveLength(2)
     })
 
     test('one known key of several refuses, and the others are not remembered', async () => {

@@ -97,34 +97,42 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     ...new Set(words.storedTerms(terms).map(term => storableText(term.toWellFormed()))),
   ]
 
-  function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
-    const flow = flows.find(delivery.flow)
-    if (flow) return acceptInto(flow, delivery)
-    return flows.add(delivery.flow, committer).then(added => acceptInto(added, delivery))
+  async function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
+    const flow = flows.find(delivery.flow) ?? (await flows.add(delivery.flow, committer))
+    const { write, committed } = acceptance(flow, delivery)
+    return committer.commit(write, { committed })
   }
 
-  function acceptInto(flow: BookedFlow, delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
+  async function acceptAll(flow: string, deliveries: readonly NewDelivery[]): ReturnType<DeliveryStore['acceptAll']> {
+    const booked = flows.find(flow) ?? (await flows.add(flow, committer))
+    const all = deliveries.map(delivery => acceptance(booked, delivery))
+    return committer.commit(sql => Promise.all(all.map(({ write }) => write(sql))), {
+      committed(accepted) {
+        for (const [index, { committed }] of all.entries()) committed(accepted[index])
+      },
+    })
+  }
+
+  function acceptance(flow: BookedFlow, delivery: NewDelivery) {
     let seq = 0
-    return committer.commit(
-      async sql => {
+    return {
+      async write(sql: Sql) {
         seq = sequence.next(delivery.acceptedAt)
         const [earlier] = await sql.query(insert, valuesOf(seq, flow.number, delivery))
         if (earlier) return { id: formatId(numberOf(earlier['seq'])), duplicate: true }
         if (!delivery.isProbe) flows.accepted(flow, Math.round(delivery.acceptedAt))
         return { id: formatId(seq), duplicate: false }
       },
-      {
-        committed({ duplicate }) {
-          bodies.settle(delivery.body)
-          if (duplicate) return
-          recent.remember(seq, delivery)
-          const entry = newEntry(seq, delivery)
-          entry.dueAt = delivery.dueAt ?? 0
-          queue.add(entry)
-          parts.announceWork()
-        },
+      committed(accepted: { readonly duplicate: boolean } | undefined) {
+        bodies.settle(delivery.body)
+        if (accepted?.duplicate) return
+        recent.remember(seq, delivery)
+        const entry = newEntry(seq, delivery)
+        entry.dueAt = delivery.dueAt ?? 0
+        queue.add(entry)
+        parts.announceWork()
       },
-    )
+    }
   }
 
   function valuesOf(seq: number, flow: number, delivery: NewDelivery) {
@@ -348,5 +356,5 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     return queue.lost(claims)
   }
 
-  return { accept, claim, renew, receipt, finish, retry, release, wake, known }
+  return { accept, acceptAll, claim, renew, receipt, finish, retry, release, wake, known }
 }

@@ -10,6 +10,7 @@ import type {
   KnownDelivery,
   NewDelivery,
   Retry,
+  StoredBody,
   StoredReceipt,
 } from '../port.ts'
 import { makeFences } from '../queue/fences.ts'
@@ -39,22 +40,35 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   const commit = database.prepare('commit')
   const nextFence = makeFences(parts.facts)
 
-  function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
-    if (isDamaged(delivery.body)) return Promise.reject(storeErrors.BODY_DAMAGED({ bytes: delivery.body.bytes }))
-    return placing.inOrder(delivery.flow, delivery.body, piece => acceptPlaced(delivery, piece))
+  async function accept(delivery: NewDelivery): ReturnType<DeliveryStore['accept']> {
+    refuseDamaged(delivery.body)
+    return placing.inOrder(delivery.flow, [delivery.body], async ([piece]) => {
+      const { write, committed } = acceptance(delivery, piece)
+      return committer.commit(write, committed)
+    })
+  }
+
+  async function acceptAll(flow: string, deliveries: readonly NewDelivery[]): ReturnType<DeliveryStore['acceptAll']> {
+    const bodiesOfAll = deliveries.map(({ body }) => body)
+    for (const body of bodiesOfAll) refuseDamaged(body)
+    return placing.inOrder(flow, bodiesOfAll, async pieces => {
+      const all = deliveries.map((delivery, index) => acceptance(delivery, pieces[index]))
+      const written = await committer.commit(
+        () => all.map(({ write, committed }) => ({ accepted: write(), committed })),
+        each => {
+          for (const { accepted, committed } of each) committed(accepted)
+        },
+      )
+      return written.map(({ accepted }) => accepted)
+    })
   }
 
   /** The bytes of the body are durable already, or small enough for the row. */
-  function acceptPlaced(delivery: NewDelivery, piece: Piece | undefined): ReturnType<DeliveryStore['accept']> {
-    let flow: BookedFlow
-    try {
-      flow = flows.named(delivery.flow)
-    } catch (thrown) {
-      return Promise.reject(asStoreError(thrown))
-    }
+  function acceptance(delivery: NewDelivery, piece: Piece | undefined) {
+    const flow = bookedFlow(delivery.flow)
     let seq = 0
-    return committer.commit(
-      () => {
+    return {
+      write() {
         const keys = delivery.keys.length === 0 ? delivery.keys : delivery.keys.map(key => words.storedKey(key))
         seq = sequence.next(delivery.acceptedAt)
         const earlier = words.takeKeys(flow.number, keys, seq)
@@ -63,7 +77,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         if (!delivery.isProbe) flows.accepted(flow, Math.round(delivery.acceptedAt))
         return { id: formatId(seq), duplicate: false }
       },
-      ({ duplicate }) => {
+      committed({ duplicate }: { readonly duplicate: boolean }) {
         bodies.settle(delivery.body)
         if (duplicate) return
         contents.remember(seq, delivery)
@@ -72,7 +86,15 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         queue.add(entry)
         parts.announceWork()
       },
-    )
+    }
+  }
+
+  function bookedFlow(name: string): BookedFlow {
+    try {
+      return flows.named(name)
+    } catch (thrown) {
+      throw asStoreError(thrown)
+    }
   }
 
   function insertRows(
@@ -325,5 +347,9 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     return queue.lost(claims)
   }
 
-  return { accept, claim, renew, receipt, finish, retry, release, wake, known }
+  return { accept, acceptAll, claim, renew, receipt, finish, retry, release, wake, known }
+}
+
+function refuseDamaged(body: StoredBody): void {
+  if (isDamaged(body)) throw storeErrors.BODY_DAMAGED({ bytes: body.bytes })
 }

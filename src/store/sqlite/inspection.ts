@@ -60,7 +60,7 @@ export function openInspection(parts: StoreParts): Inspection {
   async function requeue(id: string, change: Requeue): Promise<void> {
     if (!change.body) return requeuePlaced(id, change, undefined)
     if (isDamaged(change.body)) throw storeErrors.BODY_DAMAGED({ bytes: change.body.bytes })
-    return placing.atOnce(change.body, piece => requeuePlaced(id, change, piece))
+    return placing.atOnce(change.body, ([piece]) => requeuePlaced(id, change, piece))
   }
 
   function requeuePlaced(id: string, change: Requeue, piece: Piece | undefined): Promise<void> {

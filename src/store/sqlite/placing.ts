@@ -11,10 +11,12 @@ export interface BodyPlacingOptions {
   readonly rowBodyBytes: number
 }
 
-type WriteRows<T> = (piece: Piece | undefined) => Promise<T>
+/** By body; empty where all of them go into rows. */
+type Pieces = readonly (Piece | undefined)[]
+type WriteRows<T> = (pieces: Pieces) => Promise<T>
 
 /**
- * Brings the bytes of a body to the disk before the rows that name them are written. The rows of one flow are asked for
+ * Brings the bytes of bodies to the disk before the rows that name them are written. The rows of one flow are asked for
  * in the order of the calls, although some bodies take longer: who comes later waits, also with a small body.
  */
 export class BodyPlacing {
@@ -31,12 +33,12 @@ export class BodyPlacing {
     return this.#isClosed
   }
 
-  /** For a new delivery. The fast way for a small body with nobody before it waits for nothing. */
-  inOrder<T>(flow: string, body: StoredBody, write: WriteRows<T>): Promise<T> {
+  /** For new deliveries. The fast way for small bodies with nobody before them waits for nothing. */
+  inOrder<T>(flow: string, bodies: readonly StoredBody[], write: WriteRows<T>): Promise<T> {
     if (this.#isClosed) return Promise.reject(storeErrors.CLOSED())
     const before = this.#lastOfFlow.get(flow)
-    const placed = this.#place(body)
-    if (!before && !placed) return write(undefined)
+    const placed = this.#place(bodies)
+    if (!before && !placed) return write([])
     // Wrapped, so that the next one goes on when this write is asked for; that it is durable comes later.
     const asked = Promise.allSettled([placed, before]).then(([own]) => {
       if (own.status === 'rejected') throw own.reason
@@ -53,8 +55,8 @@ export class BodyPlacing {
   /** For a delivery that is there already: its place does not depend on when this is written. */
   async atOnce<T>(body: StoredBody, write: WriteRows<T>): Promise<T> {
     if (this.#isClosed) throw storeErrors.CLOSED()
-    const placed = this.#place(body)
-    if (!placed) return write(undefined)
+    const placed = this.#place([body])
+    if (!placed) return write([])
     this.#outOfOrder.add(placed)
     try {
       return await this.#writeRows(await placed, write)
@@ -69,16 +71,34 @@ export class BodyPlacing {
     await Promise.allSettled([...this.#lastOfFlow.values(), ...this.#outOfOrder])
   }
 
-  #place({ inline }: StoredBody): Promise<Piece> | undefined {
-    return inline && inline.length > this.#options.rowBodyBytes ? this.#options.writer.append(inline) : undefined
+  #place(bodies: readonly StoredBody[]): Promise<Pieces> | undefined {
+    const { writer, rowBodyBytes } = this.#options
+    const isLarge = ({ inline }: StoredBody) => inline !== undefined && inline.length > rowBodyBytes
+    if (!bodies.some(isLarge)) return undefined
+    return this.#allOrNone(
+      bodies.map(async body => (body.inline && isLarge(body) ? writer.append(body.inline) : undefined)),
+    )
   }
 
-  async #writeRows<T>(piece: Piece | undefined, write: WriteRows<T>): Promise<T> {
+  async #allOrNone(placing: readonly Promise<Piece | undefined>[]): Promise<Pieces> {
+    const ends = await Promise.allSettled(placing)
+    const pieces = ends.map(end => (end.status === 'fulfilled' ? end.value : undefined))
+    const failure = ends.find(end => end.status === 'rejected')
+    if (!failure) return pieces
+    this.#letGo(pieces)
+    throw failure.reason
+  }
+
+  async #writeRows<T>(pieces: Pieces | undefined, write: WriteRows<T>): Promise<T> {
     try {
-      return await write(piece)
+      return await write(pieces ?? [])
     } finally {
-      // Rows name it now, or the write was refused and nobody ever will.
-      if (piece) this.#options.book.letGo(piece.segment)
+      // Rows name them now, or the write was refused and nobody ever will.
+      this.#letGo(pieces ?? [])
     }
+  }
+
+  #letGo(pieces: Pieces): void {
+    for (const piece of pieces) if (piece) this.#options.book.letGo(piece.segment)
   }
 }
