@@ -203,6 +203,35 @@ test('nor where the next attempt fails first, with which its tries begin', async
   expect(outcomes()).toEqual(['delivered'])
 })
 
+test('nor that it was set aside, each time that it was', async () => {
+  let fails: 'for good' | 'for now' = 'for good'
+  it = await engineWorld({
+    steps: [
+      () => {
+        throw fails === 'for now' ? hubErrors.UNEXPECTED({ text: 'busy' }) : crm.REFUSED()
+      },
+    ],
+    answer: { to: 'acks', on: ['set-aside'], afterMs: 0 },
+  })
+  const crashAtEnd = async (answered: number) => {
+    it.store().finish = () => Promise.reject(hubErrors.STOPPING())
+    await expect.poll(async () => (await it.store().find({ flow: 'acks', limit: 5 })).length).toBe(answered)
+    fails = 'for now'
+    it.clock.set(it.clock.now() + 7000)
+    await it.crash()
+    await expect.poll(() => it.failed().length).toBe(answered)
+    fails = 'for good'
+    await it.advance(DAY / 24)
+  }
+  const accepting = it.accept('x')
+  await crashAtEnd(1)
+  const { id } = await accepting
+  expect(await it.store().find({ flow: 'acks', limit: 5 })).toHaveLength(1)
+  await it.engine().replay(id, 'operator')
+  await crashAtEnd(2)
+  expect(await it.store().find({ flow: 'acks', limit: 5 })).toHaveLength(2)
+})
+
 test('what its sender could not read is set aside with the reason, passes no step and is not answered', async () => {
   await world(() => ({ summary: 'ok' }), ['accepted', 'set-aside', 'delivered'])
   await it.engine().start(acks())

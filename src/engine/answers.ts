@@ -28,8 +28,8 @@ export interface AnswerFacts {
   readonly receipt: JsonObject | undefined
   /** Attributes that the sender gave the message. */
   readonly attributes: JsonObject
-  /** When its attempts began: tells the times apart that one message was set aside, since it was replayed. */
-  readonly since: number
+  /** Tells the times apart that one message was set aside, since it was replayed. */
+  readonly requeueCount: number
 }
 
 /** Tells the flow that another one names under `answer` what became of its messages: durably, and once. */
@@ -93,7 +93,7 @@ function asAccepted({ message, attributes, at }: Pick<AnswerFacts, 'message' | '
     summary: 'accepted',
     error: undefined,
     receipt: undefined,
-    since: 0,
+    requeueCount: 0,
   }
 }
 
@@ -102,7 +102,7 @@ function asAccepted({ message, attributes, at }: Pick<AnswerFacts, 'message' | '
  * rest. Its key makes that it is told once; answers about one message go one after the other.
  */
 function answerDelivery(flow: string, { to, afterMs }: AnswerPolicy, facts: AnswerFacts): NewDelivery {
-  const { message, state, at, summary, error, receipt, attributes, since } = facts
+  const { message, state, at, summary, error, receipt, attributes, requeueCount } = facts
   const body: JsonObject = {
     flow,
     message,
@@ -115,8 +115,8 @@ function answerDelivery(flow: string, { to, afterMs }: AnswerPolicy, facts: Answ
   const inline = Buffer.from(JSON.stringify(body))
   return {
     flow: to,
-    // Every other end comes once, and attempts after a crash may count from another time.
-    keys: [`answer ${flow} ${message} ${state} ${state === 'set-aside' ? since : 0}`],
+    // Every other end comes once.
+    keys: [`answer ${flow} ${message} ${state} ${state === 'set-aside' ? requeueCount : 0}`],
     remember: [],
     orderKey: `answer ${message}`,
     // A later answer about the same message says more than an earlier one that could not be told.

@@ -165,8 +165,9 @@ export function createEngine(options: EngineOptions): Engine {
     if (answers.isAsked(running, claimed, end.state) && !(end.state === 'skipped' && (await isReplay(claimed)))) {
       // The answer must not speak of what a crash could still undo, nor be forgotten by one: so it stands between.
       await saveReceipts(claimed, receipts)
-      const facts = { state: end.state, at, summary, error, receipt: attempt.lastFields, since: claimed.since }
-      await answers.give(running, { ...facts, message: claimed.id, attributes: claimed.attributes })
+      const { id: message, attributes, requeueCount } = claimed
+      const facts = { message, attributes, requeueCount, state: end.state, at, summary, error }
+      await answers.give(running, { ...facts, receipt: attempt.lastFields })
     }
     const all = { state: end.state, at, summary, error, receipts: kept ? [...receipts, kept] : receipts, terms }
     await Promise.all([

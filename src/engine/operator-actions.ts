@@ -140,7 +140,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
     // A replay that is let go takes nothing back of what was told when the message first ended.
     if (running && detail.replayOf === undefined && answers.isAsked(running, detail, 'skipped')) {
-      const facts = { message: detail.id, state: 'skipped', at: now, summary: reason, since: 0 } as const
+      const facts = { message: detail.id, state: 'skipped', at: now, summary: reason, requeueCount: 0 } as const
       await answers.give(running, { ...facts, error: undefined, receipt: undefined, attributes: detail.attributes })
     }
     await store.audit({ at: now, who, action: 'message.skip', detail: { delivery: detail.id, reason } })

@@ -19,13 +19,18 @@ export const stateColumns: readonly (readonly [DeliveryState, string])[] = [
   ['skipped', 'skipped'],
 ]
 
-export const flagNumbers = { holds: 1, probe: 2, awaitsChange: 4 } as const
+/** `requeued`, and all above it, count how often. */
+export const flagNumbers = { holds: 1, probe: 2, awaitsChange: 4, requeued: 8 } as const
 
-export function flagsOf(of: { readonly holds: boolean; readonly isProbe: boolean }, awaitsChange: boolean): number {
+export function flagsOf(
+  of: { readonly holds: boolean; readonly isProbe: boolean; readonly requeueCount?: number },
+  awaitsChange: boolean,
+): number {
   return (
     (of.holds ? flagNumbers.holds : 0) |
     (of.isProbe ? flagNumbers.probe : 0) |
-    (awaitsChange ? flagNumbers.awaitsChange : 0)
+    (awaitsChange ? flagNumbers.awaitsChange : 0) |
+    ((of.requeueCount ?? 0) * flagNumbers.requeued)
   )
 }
 

@@ -75,6 +75,8 @@ export interface Claimed {
   readonly orderKey: string | undefined
   /** Attempts that ended before this claim. */
   readonly attemptCount: number
+  /** How often a person sent it off again. */
+  readonly requeueCount: number
   readonly acceptedAt: number
   /**
    * When the present series of attempts began: its first attempt, once that failed; until then the acceptance, or the last

@@ -37,6 +37,7 @@ export function describeAccept(world: () => StoreWorld): void {
         flow: 'orders',
         orderKey: 'customer 7',
         attemptCount: 0,
+        requeueCount: 0,
         acceptedAt: startedAt - 1000,
         since: startedAt - 1000,
         isProbe: true,

@@ -214,6 +214,17 @@ export function describeInspection(world: () => StoreWorld): void {
       expect((await world().store.get(id))?.receipts[1]?.summary).toBe('newer')
     })
 
+    test('how often it was requeued is known to each attempt, and stays known over failures and a crash', async () => {
+      for (const times of [0, 1, 2]) {
+        await world().store.retry(await claimOne(world().store), retryLater({ dueAt: startedAt }))
+        await world().crash()
+        const claimed = await claimOne(world().store)
+        expect(claimed.requeueCount).toBe(times)
+        await world().store.finish(claimed, setAside())
+        await world().store.requeue(id, { now: startedAt, forgetIntents: false })
+      }
+    })
+
     test('forgetting intents leaves only what is certain', async () => {
       const claimed = await claimOne(store)
       await store.receipt(claimed, receiptOf('to[0]', { state: 'intended' }))

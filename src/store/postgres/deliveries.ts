@@ -185,13 +185,13 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     )
     const claims = await Promise.all(
       taken.map(async (entry): Promise<Claimed | undefined> => {
-        const { seq, fence, flow, orderKey, attemptCount, acceptedAt, since, isProbe } = entry
+        const { seq, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe } = entry
         const content = contents.get(seq)
         // One that cannot be read must not keep the others from going.
         if (!content) return setAsideUnread(entry, now)
         const { headers, attributes, body } = content
         const id = formatId(seq)
-        const facts = { id, fence, flow, orderKey, attemptCount, acceptedAt, since, isProbe }
+        const facts = { id, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe }
         return { ...facts, headers, attributes, body, receipts: receipts.get(seq) ?? [] }
       }),
     )

@@ -48,7 +48,7 @@ const queueAgain = {
   name: 'requeue',
   text: `
     update delivery set state = ${stateNumbers.queued}, at = $2, since = $2, attempts = 0, summary = null, error = null,
-      flags = flags & ~${flagNumbers.awaitsChange} where seq = $1 returning *`,
+      flags = (flags & ~${flagNumbers.awaitsChange}) + ${flagNumbers.requeued} where seq = $1 returning *`,
 }
 const keepOriginal = {
   name: 'keep-original',

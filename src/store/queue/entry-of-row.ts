@@ -14,6 +14,7 @@ export function entryOfRow(row: Row, flow: string): QueueEntry {
   })
   entry.since = numberOf(row['since'])
   entry.attemptCount = attemptCount
+  entry.requeueCount = Math.floor(flags / flagNumbers.requeued)
   // Before its first attempt a delivery is due, whatever the clock says now.
   entry.dueAt = attemptCount === 0 ? 0 : numberOf(row['at'])
   entry.awaitsChange = (flags & flagNumbers.awaitsChange) !== 0

@@ -13,6 +13,7 @@ export interface QueueEntry {
   readonly acceptedAt: number
   since: number
   attemptCount: number
+  requeueCount: number
   /** Due at once when it is 0. */
   dueAt: number
   awaitsChange: boolean
@@ -57,6 +58,7 @@ export function newEntry(
     acceptedAt,
     since: acceptedAt,
     attemptCount: 0,
+    requeueCount: 0,
     dueAt: 0,
     awaitsChange: false,
     mayHaveReceipts: false,

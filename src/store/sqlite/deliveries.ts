@@ -174,7 +174,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function claimed(entry: QueueEntry, content: Content | undefined): Claimed {
-    const { seq, flow, orderKey, attemptCount, acceptedAt, since, isProbe } = entry
+    const { seq, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe } = entry
     if (!content) throw storeErrors.NOT_FOUND({ id: formatId(seq) })
     return {
       id: formatId(seq),
@@ -182,6 +182,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       flow,
       orderKey,
       attemptCount,
+      requeueCount,
       acceptedAt,
       since,
       isProbe,

@@ -22,7 +22,7 @@ export function openInspection(parts: StoreParts): Inspection {
     where flow = ? and state = ${stateNumbers.queued} and flags & ${flagNumbers.probe} = 0 order by seq limit 1`)
   const queueAgain = database.prepare(`
     update delivery set state = ${stateNumbers.queued}, at = ?, since = ?, attempts = 0, summary = null, error = null,
-      receipts = null, flags = flags & ~${flagNumbers.awaitsChange} where seq = ?`)
+      receipts = null, flags = (flags & ~${flagNumbers.awaitsChange}) + ${flagNumbers.requeued} where seq = ?`)
   const describeBody = database.prepare('update delivery set bytes = ?, type = ?, sha256 = ? where seq = ?')
   const skipRow = database.prepare(`
     update delivery set state = ${stateNumbers.skipped}, at = ?, summary = ?,
