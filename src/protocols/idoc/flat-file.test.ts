@@ -126,6 +126,9 @@ describe('what is wrong is told with its record', () => {
       [head, maram, maktm.replace('Pump', 'Pu\u0001p')],
       'record 3: E1MAKTM/MAKTX has a character that XML',
     ],
+    ['records without line ends', [head + maram + maktm], 'record 1: it goes on behind its 524 characters'],
+    ['two data records in a line', [head, maram + maktm], 'record 2: it goes on behind its 1063 characters'],
+    ['lines that end with CR alone', [`${head.trimEnd()}\r${maram.trimEnd()}`], 'record 1: a CR stands in it'],
     ['a line without end', [head, maram.padEnd(9000, 'x')], 'record 2: it is longer than 8192'],
   ])('%s', async (_, lines, text) => {
     await expect(read(lines)).rejects.toThrow(text)

@@ -24,7 +24,7 @@ const dataColumns: readonly Column[] = [
   { name: 'PSGNUM', length: 6 },
   { name: 'HLEVEL', length: 2 },
 ]
-const dataOffset = dataColumns.reduce((sum, { length }) => sum + length, 0)
+const dataOffset = lengthOf(dataColumns)
 const dataLength = 1000
 
 export const flatFileLimits = {
@@ -65,6 +65,10 @@ export async function* readFlatFile(
     }
     return fields
   }
+  const refuseMore = (line: string, length: number): void => {
+    if (line.slice(length).trim() === '') return
+    throw wrong(`it goes on behind its ${length} characters; each record is a line of its own`)
+  }
   const finish = (): Idoc | undefined =>
     current && { type: typeOf(current.control), control: current.control, data: current.root, line: current.line }
 
@@ -76,6 +80,8 @@ export async function* readFlatFile(
     if (line.startsWith('EDI_DC40')) {
       const idoc = finish()
       if (idoc) yield idoc
+      if (line.includes('\r')) throw wrong('a CR stands in it; lines end with LF or CRLF')
+      refuseMore(line, lengthOf(controlColumns))
       const control = inXml(line, 'EDI_DC40', readColumns(line, controlColumns))
       if (typeOf(control) === '') throw wrong('the control record names no basic type (IDOCTYP)')
       current = { control, root: { name: 'IDOC', fields: new Map(), children: [] }, line: record }
@@ -87,6 +93,7 @@ export async function* readFlatFile(
     const definition = head.get('SEGNAM') ?? ''
     const layout = layouts[definition]
     if (!layout) throw wrong(`the layout of segment ${definition.slice(0, 30)} is not known`)
+    refuseMore(line, dataOffset + dataLength)
     const number = wholeNumber(head.get('SEGNUM')) ?? byNumber.size + 1
     if (byNumber.has(number)) throw wrong(`the segment number ${number} stands twice`)
     if (byNumber.size >= flatFileLimits.segments)
@@ -132,6 +139,10 @@ export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: Fl
     for (const child of segment.children) yield* write(child, own, level + 1)
   }
   for (const segment of idoc.data.children) yield* write(segment, 0, 1)
+}
+
+function lengthOf(columns: readonly Column[]): number {
+  return columns.reduce((sum, { length }) => sum + length, 0)
 }
 
 function typeOf(control: ReadonlyMap<string, string>): string {
