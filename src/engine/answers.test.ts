@@ -14,10 +14,13 @@ const crm = defineErrors('CRM', {
 })
 
 let it: EngineWorld
+/** The outcome that the listener does not want to hear of. */
+let refused: string | undefined
 let told: { readonly outcome: unknown; readonly docnum: unknown; readonly body: JsonObject }[] = []
 afterEach(async () => {
   await it.close()
   told = []
+  refused = undefined
 })
 
 async function world(receiver: Act, on: readonly AnsweredState[], afterMs = 0): Promise<void> {
@@ -36,6 +39,7 @@ const listener = defineReceiver({
     async deliver({ attributes, body }) {
       const text = Buffer.from(await readBody(body, 1e6, 'test')).toString()
       const { outcome, docnum } = attributes
+      if (outcome === refused) throw crm.REFUSED()
       told.push({ outcome, docnum, body: JSON.parse(text) as JsonObject })
       return { summary: 'told' }
     },
@@ -230,6 +234,26 @@ test('nor that it was set aside, each time that it was', async () => {
   await it.engine().replay(id, 'operator')
   await crashAtEnd(2)
   expect(await it.store().find({ flow: 'acks', limit: 5 })).toHaveLength(2)
+})
+
+test('an answer that could not be told is not told behind a later one of the same message, when all are replayed', async () => {
+  await world(() => ({ summary: 'ok' }), ['accepted', 'delivered'])
+  await it.engine().start(acks())
+  refused = 'accepted'
+  await it.accept('first')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered'])
+  refused = undefined
+  const [untold] = await it.store().find({ flow: 'acks', state: 'set-aside', limit: 5 })
+  const id = untold?.id ?? ''
+  await it.engine().replay(id, 'operator')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered'])
+  expect(await it.store().get(id)).toMatchObject({ state: 'skipped', summary: expect.stringMatching(/^superseded: /) })
+  // Whoever wants it all the same says so once more.
+  await it.engine().replay(id, 'operator')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered', 'accepted'])
 })
 
 test('what its sender could not read is set aside with the reason, passes no step and is not answered', async () => {

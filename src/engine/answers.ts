@@ -1,7 +1,8 @@
 import type { Incoming } from '../flow/adapter.ts'
 import type { AnsweredState, AnswerPolicy } from '../flow/document.ts'
+import { parseId } from '../kernel/id.ts'
 import type { JsonObject } from '../kernel/json.ts'
-import type { NewDelivery, StoredError } from '../store/port.ts'
+import type { Claimed, NewDelivery, StoredError } from '../store/port.ts'
 import type { EngineParts } from './engine.ts'
 import { engineErrors } from './errors.ts'
 import { type Persistence, persist } from './persist.ts'
@@ -75,6 +76,21 @@ export class Answers {
     await this.give(running, asAccepted({ message, attributes, at: this.#options.parts.clock.now() }))
   }
 
+  /**
+   * For an answer that somebody sends off again: words where a later one about the same message has been told, which would
+   * be taken back by it (SAP shows the last status that it got). Undefined for all other deliveries.
+   */
+  overtaken({ id, flow, orderKey = '', requeueCount }: Claimed): (() => Promise<string | undefined>) | undefined {
+    const message = orderKey.startsWith(orderPrefix) ? orderKey.slice(orderPrefix.length) : ''
+    if (requeueCount === 0 || parseId(message) === undefined) return undefined
+    return async () => {
+      const query = { flow, term: message, state: 'delivered', limit: toldMax } as const
+      const told = await this.#options.parts.store.find(query)
+      const later = told.find(row => row.id > id && row.replayOf === undefined)
+      return later && `superseded: ${later.id} told of message ${message} what came later`
+    }
+  }
+
   /** A flow started or stopped: those that waited for it may find it. */
   recheck(flows: Iterable<RunningFlow>): void {
     for (const running of flows) {
@@ -83,6 +99,10 @@ export class Answers {
     }
   }
 }
+
+const orderPrefix = 'answer '
+/** Answers about one message that are looked at; it has a handful, and each may have been replayed. */
+const toldMax = 100
 
 function asAccepted({ message, attributes, at }: Pick<AnswerFacts, 'message' | 'attributes' | 'at'>): AnswerFacts {
   return {
@@ -118,7 +138,7 @@ function answerDelivery(flow: string, { to, afterMs }: AnswerPolicy, facts: Answ
     // Every other end comes once.
     keys: [`answer ${flow} ${message} ${state} ${state === 'set-aside' ? requeueCount : 0}`],
     remember: [],
-    orderKey: `answer ${message}`,
+    orderKey: `${orderPrefix}${message}`,
     // A later answer about the same message says more than an earlier one that could not be told.
     holds: false,
     headers: {},

@@ -121,6 +121,7 @@ export function createEngine(options: EngineOptions): Engine {
       return
     }
     const newest = newestDelivered({ claimed, flow: running.flow, store, limits })
+    const overtaken = newest?.overtaken ?? answers.overtaken(claimed)
     const attempt = new Attempt({
       claimed,
       prepared: running.prepared,
@@ -128,7 +129,7 @@ export function createEngine(options: EngineOptions): Engine {
       clock,
       watchedMs: () => stepWatch.watchedMs,
       limits,
-      ...(newest && { overtaken: newest.overtaken }),
+      ...(overtaken && { overtaken }),
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
     })
     const wakesBefore = wakesOf(claimed.flow)
