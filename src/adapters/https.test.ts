@@ -58,6 +58,7 @@ const intake: Intake = {
   },
   acceptAll: all => Promise.all(all.map(incoming => intake.accept(incoming))),
   known: async () => new Map(),
+  attributes: async () => undefined,
   outcome: async (id, signal) => {
     if (purged.has(id)) throw storeErrors.NOT_FOUND({ id })
     const known = outcomes.get(id)

@@ -17,6 +17,7 @@ export interface TakenMessage {
 /** The idoc sender behind a real endpoint, with an intake that remembers what it was given. For tests. */
 export class IdocWorld {
   readonly messages: TakenMessage[] = []
+  readonly warnings: object[] = []
   /** Called before each acceptance; may throw or wait. */
   onAccept: (incoming: Incoming, index: number) => void | Promise<void> = () => {}
   /** How messages ended; one that is not here goes on. */
@@ -41,7 +42,7 @@ export class IdocWorld {
       config: parsed,
       flow: 'materials',
       folder,
-      log: silentLog,
+      log: { ...silentLog, warn: (event, fields) => void this.warnings.push({ event, ...fields }) },
       signal: this.#stop.signal,
       clock: systemClock,
       limits: { ...defaultLimits, ...limits },
@@ -108,6 +109,7 @@ export class IdocWorld {
         return accepted
       },
       known: async () => new Map(),
+      attributes: async id => this.messages[Number(id.slice(1))]?.incoming.attributes,
       outcome: async (id, signal) => {
         const known = this.outcomes.get(id)
         if (known || signal?.aborted) return known

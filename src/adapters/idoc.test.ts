@@ -119,6 +119,22 @@ describe('an IDoc that comes again', () => {
     expect(world.messages).toHaveLength(2)
   })
 
+  test('a number that another IDoc had before is told in the log: the new one passes for a repeat', async () => {
+    await world.start()
+    const created = (day: string) => ({ docnum: '17', control: `<CREDAT>${day}</CREDAT><CRETIM>101500</CRETIM>` })
+    for (const day of ['20250101', '20250101', '20260101']) await world.post(materialPacket(created(day)))
+    expect(world.messages).toHaveLength(1)
+    expect(world.warnings).toMatchObject([
+      {
+        event: 'idoc.number-reused',
+        docnum: '0000000000000017',
+        delivery: 'M0',
+        created: '20260101 101500',
+        createdBefore: '20250101 101500',
+      },
+    ])
+  })
+
   test('after a packet that was taken in part, all of it again brings what was missing', async () => {
     await world.start()
     const packet = materialPacket(...Array.from({ length: 60 }, (_, index) => ({ docnum: String(index + 1) })))

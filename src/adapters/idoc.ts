@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { defineSender, type Incoming, type Sender, type SenderContext } from '../flow/adapter.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import type { Json } from '../kernel/json.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
 import { idocErrors } from '../protocols/idoc/errors.ts'
 import { type FlatLayouts, readFlatFile } from '../protocols/idoc/flat-file.ts'
 import { readLines } from '../protocols/idoc/flat-lines.ts'
@@ -154,8 +154,10 @@ class IdocSender implements Sender {
     const acceptGroup = async () => {
       if (group.length === 0) return
       const accepted = await intake.acceptAll(group)
-      for (const [index, { id }] of accepted.entries()) {
-        taken.push({ docnum: String(group[index]?.attributes['docnum']), id })
+      for (const [index, { id, duplicate }] of accepted.entries()) {
+        const { attributes = {} } = group[index] ?? {}
+        if (duplicate) await this.#tellReuse(id, attributes)
+        taken.push({ docnum: String(attributes['docnum']), id })
       }
       group = []
     }
@@ -173,6 +175,20 @@ class IdocSender implements Sender {
     }
     await acceptGroup()
     return { type, taken }
+  }
+
+  /** An IDoc that comes again was created when it was; another time tells that its number begins anew. */
+  async #tellReuse(id: string, attributes: JsonObject): Promise<void> {
+    const { intake, log } = this.#context
+    const earlier = await intake.attributes(id)
+    if (!earlier || createdAt(earlier) === createdAt(attributes)) return
+    log.warn('idoc.number-reused', {
+      docnum: attributes['docnum'],
+      delivery: id,
+      created: createdAt(attributes),
+      createdBefore: createdAt(earlier),
+      next: 'It passes for a repeat of that message, and is not delivered. Where numbers begin anew, put CREDAT and CRETIM into identity.',
+    })
   }
 
   #incoming(idoc: Idoc, caller: Json | undefined, body: Uint8Array) {
@@ -213,6 +229,10 @@ class IdocSender implements Sender {
     })
     return id
   }
+}
+
+function createdAt({ credat, cretim }: JsonObject): string {
+  return `${String(credat)} ${String(cretim)}`
 }
 
 function contentTypeOf(header: string): { readonly type: string; readonly charset: string | undefined } {

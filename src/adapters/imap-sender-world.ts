@@ -92,6 +92,7 @@ export class SenderWorld {
         accept: incoming => this.#accept(incoming),
         acceptAll: all => Promise.all(all.map(incoming => this.#accept(incoming))),
         known: async keys => new Map(keys.flatMap(key => (this.known.has(key) ? [[key, this.#entry(key)]] : []))),
+        attributes: async () => undefined,
         outcome: (id, signal) => this.#outcome(id, signal),
       },
       supervise: (name, run) => this.#supervise(name, run),

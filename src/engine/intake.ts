@@ -152,6 +152,10 @@ export function makeIntake(options: IntakeOptions): Intake {
       return known
     },
 
+    async attributes(id) {
+      return (await store.get(id))?.attributes
+    },
+
     async outcome(id, signal): Promise<Outcome | undefined> {
       const recent = outcomes.recent(id)
       // A large result is not held in memory, but it may be kept in the store.

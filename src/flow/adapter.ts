@@ -166,6 +166,8 @@ export interface Intake {
   acceptAll(incoming: readonly Incoming[]): Promise<readonly Accepted[]>
   /** What the hub knows of these source keys; keys it never saw are left out. */
   known(sourceKeys: readonly string[]): Promise<ReadonlyMap<string, Known>>
+  /** Attributes of a message that was accepted; undefined for one that the hub does not keep any more. */
+  attributes(id: string): Promise<JsonObject | undefined>
   /**
    * Waits for the end of a delivery; undefined when the signal aborts first. Throws STORE_NOT_FOUND for one that the hub
    * does not keep any more.
