@@ -29,7 +29,8 @@ const config = z
         'sap-rm: the url carries a MessageId that stays the same over all attempts, so that the other side takes the message once; and QueueId.',
     }),
     queue: templateSchema.optional().meta({
-      description: 'QueueId, for messages that keep their order (sap-rm).',
+      description:
+        'QueueId, for messages that keep their order (sap-rm); delivery.order-by keeps them in order until they are sent.',
       examples: ['INVOICE'],
     }),
     body: z.enum(['document', 'envelope']).default('document').meta({
@@ -77,6 +78,7 @@ export const soapReceiver = defineReceiver({
     },
   ],
   errors: soapReceiverErrors,
+  orderedBy: ({ queue }) => (queue === undefined ? undefined : 'queue'),
   open: async context => new SoapReceiver(context, await Post.open(context)),
 })
 

@@ -50,7 +50,8 @@ const config = z
         'EO: once. EOIO: once and in the order of its queue. BE: a query, whose answer a call or enrich step can use.',
     }),
     queue: templateSchema.optional().meta({
-      description: 'Queue of EOIO: capital letters, digits and underscore, 16 at most.',
+      description:
+        'Queue of EOIO: capital letters, digits and underscore, 16 at most. It keeps the order in which messages come; delivery.order-by keeps them in order until then.',
       examples: ['CREDIT_${message.customer}'],
     }),
     'ref-to': templateSchema.optional().meta({
@@ -148,6 +149,7 @@ export const xiReceiver = defineReceiver({
     },
   ],
   errors: xiReceiverErrors,
+  orderedBy: ({ queue }) => (queue === undefined ? undefined : 'queue'),
   open: async context => new XiReceiver(context, await Post.open(context)),
 })
 

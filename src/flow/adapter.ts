@@ -187,6 +187,8 @@ export interface ReceiverDeclaration<C extends z.ZodType = z.ZodType, Id extends
   readonly kind: 'receiver'
   /** True when its receipt carries an answer that a `call` or `enrich` step can use. */
   readonly answers: boolean
+  /** The setting by which the other side keeps messages in order; it can only keep the order in which they come. */
+  orderedBy?(config: z.output<C>): string | undefined
   open(context: ReceiverContext<z.output<C>>): Promise<Receiver>
 }
 

@@ -110,11 +110,8 @@ function contradictions(document: FlowDocument, source: YamlSource): readonly Pr
 }
 
 /** What is right, but most likely not meant. */
-export function doubts(
-  { delivery, expect, keep }: FlowDocument,
-  source: YamlSource,
-  unused: readonly string[],
-): readonly Problem[] {
+export function doubts(document: FlowDocument, source: YamlSource, unused: readonly string[]): readonly Problem[] {
+  const { delivery, expect, keep } = document
   const found: Problem[] = []
   for (const name of unused) {
     found.push(
@@ -127,7 +124,16 @@ export function doubts(
     )
   }
   const orderBy = delivery['order-by']
-  if (orderBy && !orderBy.dependsOnMessage) {
+  const queues = [...queuesIn(document.steps, ['steps']), ...queuesIn(document.to, ['to'])]
+  const { delivery: unsaid } = (document.from as LoadedFlow['from']).declaration
+  if (!orderBy && unsaid?.['order-by'] === undefined) {
+    for (const queue of queues) {
+      const message = 'Messages of one queue can overtake each other before they are sent: the flow keeps no order.'
+      const next = 'Say with delivery.order-by what the messages of a queue have in common.'
+      found.push(source.atKey(queue, 'FLOW_DOUBTFUL', message, next))
+    }
+  }
+  if (orderBy && !orderBy.dependsOnMessage && queues.length === 0) {
     const message = 'order-by is the same for every message, so they are delivered one after the other.'
     found.push(
       source.atValue(
@@ -157,6 +163,20 @@ export function doubts(
     )
   }
   return found.map(problem => ({ ...problem, severity: 'warning' }))
+}
+
+/** The settings of receivers by which the other side keeps an order. */
+function* queuesIn(value: unknown, path: Path): Generator<Path> {
+  if (Array.isArray(value)) for (const [index, item] of value.entries()) yield* queuesIn(item, [...path, index])
+  else if (isNode(value)) {
+    const { declaration, config } = value
+    const own = [...path, declaration.id]
+    const name = 'orderedBy' in declaration ? declaration.orderedBy?.(config) : undefined
+    if (name !== undefined) yield [...own, name]
+    yield* queuesIn(config, own)
+  } else if (isPlainObject(value)) {
+    for (const [name, inner] of Object.entries(value)) yield* queuesIn(inner, [...path, name])
+  }
 }
 
 /** Texts with \${…} that nothing fills in: the schema took them as they stand. */

@@ -53,9 +53,11 @@ const server = defineReceiver({
     port: port.default(25),
     via: location.optional(),
     recipients: z.union([templateSchema, z.array(templateSchema).min(1)]).optional(),
+    queue: z.string().optional(),
   }),
   examples: [],
   errors: {},
+  orderedBy: ({ queue }) => (queue === undefined ? undefined : 'queue'),
   open: async () => ({ ...closed, deliver: async () => ({ summary: 'ok' }) }),
 })
 

@@ -448,6 +448,11 @@ test.each<[string, string, RegExp]>([
     /user takes plain text/,
   ],
   ['an order that is one queue', `${base}delivery: { order-by: ▶"'all'" }\n`, /one after the other/],
+  [
+    'a queue at the other side that nothing keeps in order here',
+    'flow: f\nfrom: { mailbox: { host: h, user: u, auth: a } }\nsteps:\n  - choose:\n      - { when: "true", to: { server: { host: a, ▶queue: Q } } }\n      - otherwise: { drop: b }\n',
+    /can overtake each other/,
+  ],
   ['a probe every few seconds', `${base}expect: { probe: ▶10s }\n`, /load of its own/],
   [
     'keys that are forgotten at once',
