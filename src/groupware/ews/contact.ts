@@ -93,8 +93,9 @@ export function readContact(item: XmlElement): Contact {
 
 /** Outlook shows `Anna Schmidt (anna@x.example)` where the address book gave the address. */
 function mailAddress(text: string): string {
-  const plain = /<?([^\s<>()]+@[^\s<>()]+)>?/.exec(text)?.[1]
-  return plain?.toLowerCase() ?? ''
+  // Word by word: one pattern for the whole text would try each place of a long one.
+  const address = text.split(/[\s<>()]+/).find(word => /.@./.test(word))
+  return address?.toLowerCase() ?? ''
 }
 
 function partyOf(property: string | undefined, categories: readonly string[]): Contact['party'] {
