@@ -233,7 +233,7 @@ export class EwsExchange {
       }
     }
     const said = `${status} ${text
-      .replace(/<[^>]*>/g, ' ')
+      .replace(/<[^<>]*>/g, ' ')
       .replace(/\s+/g, ' ')
       .trim()
       .slice(0, 200)}`.trim()

@@ -212,6 +212,13 @@ describe('a server that answers oddly', () => {
     `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>${body}</s:Body></s:Envelope>`
   const rows = (content: string) => soap(`<r><ResponseMessages>${content}</ResponseMessages></r>`)
 
+  test('an error page of brackets without end costs no time', async () => {
+    says(500, { 'content-type': 'text/html' }, '<'.repeat(100_000))
+    const started = performance.now()
+    expect((await failureOf(client.getFolders(at, folders))).code).toBe('EWS_SERVER_FAILED')
+    expect(performance.now() - started).toBeLessThan(2_000)
+  })
+
   test.each([
     ['a log-in page', 200, { 'content-type': 'text/html' }, '<html>', 'EWS_ANSWER_ODD'],
     ['nothing', 200, xml, '', 'EWS_ANSWER_ODD'],
