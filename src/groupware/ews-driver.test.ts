@@ -431,6 +431,27 @@ describe('watching', () => {
     }
   })
 
+  test('one who was asked to come back later is heard after that wait, not when the stream of the others ends', async () => {
+    // A minute of the server takes 600 ms, so a whole stream longer than this test.
+    const clock = { ...systemClock, after: (ms: number, then: () => void) => systemClock.after(ms / 100, then) }
+    const people = [mailbox, 'ben@contoso.example', 'carla@contoso.example']
+    const server = await startExchangeEws({ clock, mailboxes: people.map(address => ({ address })) })
+    const own = new EwsDriver({ ...ewsOptions(server.url), markCategory: 'SAP Cloud for Customer' })
+    server.setFaults({ fail: { times: 1, code: 'ErrorServerBusy', mailbox: 'ben@contoso.example' } })
+    const { heard, done, end } = watching(people, own)
+    try {
+      await until(heard, 'lost ben@contoso.example EWS_BUSY')
+      await until(heard, `connected ${mailbox}`)
+      await until(heard, 'connected ben@contoso.example')
+      await until(heard, 'connected carla@contoso.example')
+    } finally {
+      end()
+      await done
+      await own.close()
+      await server.stop()
+    }
+  })
+
   test('a wait of years, which no server means, does not end the notifications', async () => {
     let longestMs = 0
     const sleep = (ms: number, ending?: AbortSignal) => {

@@ -46,12 +46,12 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
   let waitMs = againFirstMs
   while (!signal.aborted) {
     const trouble = await subscribeMissing(parts, group, watched, request)
+    const wishMs = Math.min(trouble?.retryAfterMs ?? 0, scheduleLimits.wishUpToMs)
+    // Who was told to come back later is subscribed to when the stream ends: then it ends after that wait.
+    const minutes = trouble && Math.ceil(Math.max(waitMs, wishMs) / MINUTE)
+    let wasHeard = false
     try {
-      if (watched.size > 0) {
-        const wasHeard = await hearOnce(client, watched, request)
-        if (wasHeard) waitMs = againFirstMs
-        if (wasHeard && watched.size > 0) continue
-      }
+      wasHeard = watched.size > 0 && (await hearOnce(client, watched, request, minutes))
     } catch (thrown) {
       const error = asHubError(thrown)
       // The subscriptions may live on: the next stream asks for them, and hears which do not.
@@ -60,9 +60,10 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
       if (concernOf(error) !== 'account') watched.delete([...watched.keys()][0] ?? '')
     }
     if (signal.aborted) break
-    const wishMs = Math.min(trouble?.retryAfterMs ?? 0, scheduleLimits.wishUpToMs)
-    await clock.sleep(Math.max(waitMs, wishMs), signal)
-    waitMs = Math.min(waitMs * 2, againUpToMs)
+    const isWell = wasHeard && trouble === undefined
+    if (isWell) waitMs = againFirstMs
+    if (!wasHeard || watched.size === 0) await clock.sleep(Math.max(waitMs, wishMs), signal)
+    if (!isWell) waitMs = Math.min(waitMs * 2, againUpToMs)
   }
   // The server forgets them by itself after half an hour; to be told is only polite.
   const ending = AbortSignal.timeout(unsubscribeMs)
@@ -113,7 +114,12 @@ function anchorOf(watched: ReadonlyMap<string, Watched>): string | undefined {
 const unsubscribeMs = 5_000
 
 /** One stream to its end; true when it was opened. */
-async function hearOnce(client: EwsClient, watched: Map<string, Watched>, request: WatchRequest): Promise<boolean> {
+async function hearOnce(
+  client: EwsClient,
+  watched: Map<string, Watched>,
+  request: WatchRequest,
+  minutesWished: number | undefined,
+): Promise<boolean> {
   const { signal, onChange, onConnected } = request
   const anchor = anchorOf(watched) ?? ''
   let isOpened = false
@@ -135,7 +141,8 @@ async function hearOnce(client: EwsClient, watched: Map<string, Watched>, reques
       }
     },
   }
-  await client.streamEvents({ mailbox: anchor, signal }, [...watched.keys()], listener, { anchor })
+  const minutes = Math.min(minutesWished ?? ewsLimits.streamMinutes, ewsLimits.streamMinutes)
+  await client.streamEvents({ mailbox: anchor, signal }, [...watched.keys()], listener, { anchor, minutes })
   return isOpened
 }
 
