@@ -432,11 +432,15 @@ describe('watching', () => {
   })
 
   test('one who was asked to come back later is heard after that wait, not when the stream of the others ends', async () => {
-    // A minute of the server takes 600 ms, so a whole stream longer than this test.
-    const clock = { ...systemClock, after: (ms: number, then: () => void) => systemClock.after(ms / 100, then) }
+    // A minute takes 600 ms, so a whole stream longer than this test.
+    const clock = {
+      ...systemClock,
+      now: () => Date.now() * 100,
+      after: (ms: number, then: () => void) => systemClock.after(ms / 100, then),
+    }
     const people = [mailbox, 'ben@contoso.example', 'carla@contoso.example']
     const server = await startExchangeEws({ clock, mailboxes: people.map(address => ({ address })) })
-    const own = new EwsDriver({ ...ewsOptions(server.url), markCategory: 'SAP Cloud for Customer' })
+    const own = new EwsDriver({ ...ewsOptions(server.url), clock, markCategory: 'SAP Cloud for Customer' })
     server.setFaults({ fail: { times: 1, code: 'ErrorServerBusy', mailbox: 'ben@contoso.example' } })
     const { heard, done, end } = watching(people, own)
     try {
@@ -444,6 +448,23 @@ describe('watching', () => {
       await until(heard, `connected ${mailbox}`)
       await until(heard, 'connected ben@contoso.example')
       await until(heard, 'connected carla@contoso.example')
+    } finally {
+      end()
+      await done
+      await own.close()
+      await server.stop()
+    }
+  })
+
+  test('a server that ends each stream at once is not asked for the next one at once', async () => {
+    const clock = { ...systemClock, after: (_ms: number, then: () => void) => systemClock.after(0, then) }
+    const server = await startExchangeEws({ clock, mailboxes: [{ address: mailbox }] })
+    const own = new EwsDriver({ ...ewsOptions(server.url), markCategory: 'SAP Cloud for Customer' })
+    const { heard, done, end } = watching([mailbox], own)
+    try {
+      await until(heard, `connected ${mailbox}`)
+      await systemClock.sleep(500)
+      expect(server.requestCount).toBeLessThan(10)
     } finally {
       end()
       await done

@@ -1,5 +1,5 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
-import { type Clock, MINUTE } from '../../kernel/time.ts'
+import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
 import type { EwsClient } from '../../protocols/ews/client.ts'
 import { ewsErrors } from '../../protocols/ews/errors.ts'
 import { ewsLimits } from '../../protocols/ews/limits.ts'
@@ -23,6 +23,8 @@ interface Parts {
 /** After a stream that broke, and while nothing can be subscribed to: from the first wait to the longest, doubling. */
 const againFirstMs = MINUTE
 const againUpToMs = 30 * MINUTE
+/** No server ends a stream sooner that means to tell something by it: they are asked for by the minute. */
+const streamSoonestMs = 30 * SECOND
 
 /**
  * Hears streams of notifications: one for each group of up to 200 mailboxes, on the share of its first one, until the
@@ -49,9 +51,16 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
     const wishMs = Math.min(trouble?.retryAfterMs ?? 0, scheduleLimits.wishUpToMs)
     // Who was told to come back later is subscribed to when the stream ends: then it ends after that wait.
     const minutes = trouble && Math.ceil(Math.max(waitMs, wishMs) / MINUTE)
+    const openedAt = clock.now()
+    const { size } = watched
     let wasHeard = false
     try {
-      wasHeard = watched.size > 0 && (await hearOnce(client, watched, request, minutes))
+      wasHeard = size > 0 && (await hearOnce(client, watched, request, minutes))
+      // A proxy that ends answers which come over time would be asked for the next one at once, without end.
+      if (wasHeard && watched.size === size && clock.now() - openedAt < streamSoonestMs) {
+        wasHeard = false
+        throw ewsErrors.ANSWER_ODD({ server: client.server, reason: 'it ends the notifications at once' })
+      }
     } catch (thrown) {
       const error = asHubError(thrown)
       // The subscriptions may live on: the next stream asks for them, and hears which do not.
