@@ -333,7 +333,7 @@ class C4CDriver implements SideDriver {
     yield Buffer.from(textAt(file.values, 'Binary'), 'base64')
   }
 
-  concerns(error: HubError): 'item' | 'mailbox' | 'account' {
+  concerns(error: HubError) {
     return concernOf(error)
   }
 

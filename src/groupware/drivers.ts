@@ -85,8 +85,7 @@ export interface SideDriver {
    * only in a form that both can hold, so nothing is written for a difference that cannot be written.
    */
   normalise(item: Item): Item
-  /** Whom a thrown failure stops: this item, this mailbox, or the account behind all mailboxes of the organization. */
-  concerns(error: HubError): 'item' | 'mailbox' | 'account'
+  concerns(error: HubError): Concern
   /**
    * Tells which mailboxes have changes, until the signal ends it; the sync then asks `changes`. Must call `onLost` for a
    * mailbox whose notifications cannot be relied on (any more): it is polled instead, and asked for again later.
@@ -98,6 +97,12 @@ export interface SideDriver {
 }
 
 export type Side = 'exchange' | 'crm'
+
+/**
+ * Whom a thrown failure stops: this item, this mailbox, the account behind all mailboxes of the organization, or either of
+ * the last two: then only what the other mailboxes meet tells whom.
+ */
+export type Concern = 'item' | 'mailbox' | 'account' | 'either'
 
 export type ScopeCheck = { readonly itemCount: number | undefined } | { readonly error: HubError }
 

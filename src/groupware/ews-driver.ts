@@ -12,6 +12,7 @@ import type {
   Abilities,
   Change,
   ChangePage,
+  Concern,
   CreateOutcome,
   Creation,
   Removal,
@@ -51,9 +52,11 @@ export class EwsDriver implements SideDriver {
   readonly #book: FolderBook
   readonly #writer: EwsWriter
   readonly #clock: Clock
+  readonly #access: EwsOptions['access']
 
   constructor(options: EwsDriverOptions) {
     this.#clock = options.clock
+    this.#access = options.access
     this.client = new EwsClient(options)
     this.#book = new FolderBook(this.client)
     this.#writer = new EwsWriter(this.client, options.markCategory)
@@ -254,8 +257,8 @@ export class EwsDriver implements SideDriver {
     return normaliseItem(item)
   }
 
-  concerns(error: HubError): 'item' | 'mailbox' | 'account' {
-    return concernOf(error)
+  concerns(error: HubError): Concern {
+    return concernOf(error, this.#access)
   }
 
   watch(request: WatchRequest): Promise<void> {

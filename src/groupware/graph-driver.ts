@@ -10,6 +10,7 @@ import { crmMark } from './crm-mark.ts'
 import type {
   Abilities,
   ChangePage,
+  Concern,
   CreateOutcome,
   Creation,
   Removal,
@@ -240,8 +241,10 @@ class GraphDriver implements SideDriver {
     return this.#client.bytes(`${path}/attachments/${encodeURIComponent(attachment.id)}/$value`, signal)
   }
 
-  concerns(error: HubError): 'item' | 'mailbox' | 'account' {
+  concerns(error: HubError): Concern {
     if (error.isAboutMessage) return 'item'
+    // Where Graph does not say what it refuses, it may be this mailbox alone.
+    if (error.code === graphErrors.PERMISSION_MISSING.code) return 'either'
     return ofAccount.has(error.code) || error.code.startsWith('NET_') ? 'account' : 'mailbox'
   }
 
@@ -401,7 +404,6 @@ class GraphDriver implements SideDriver {
 
 const ofAccount: ReadonlySet<string> = new Set([
   graphErrors.LOGIN_REFUSED.code,
-  graphErrors.PERMISSION_MISSING.code,
   graphErrors.REDIRECTED.code,
   graphErrors.LINK_FOREIGN.code,
   graphErrors.WEBHOOK_UNREACHABLE.code,

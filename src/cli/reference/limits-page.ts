@@ -144,6 +144,8 @@ const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string
   listMistakesMax: 'Mistakes after which a list is not read on: it is none.',
   logLines: 'Lines of the log of one mailbox; the oldest go.',
   jobParallel: 'Mailboxes that one bulk action works on at the same time.',
+  refusedInARow:
+    'Mailboxes in a row that are refused in words that fit them as well as the account (403), before the account rests.',
   busyRests:
     'Waits in a row that a bulk activation keeps where the servers are busy; after them it goes on without asking them.',
   jobStoreMs: 'How often the progress of a bulk action is stored.',
@@ -172,6 +174,8 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   wishFirstMs: 'The shortest wait that a server may wish (`Retry-After: 0`); it doubles up to the first waits above.',
   wishUpToMs: 'The longest wait that a server may wish.',
   accountProbeMs: 'How often an account that was refused is tried.',
+  accountDoubtMs:
+    'The first wait where it may as well be its mailboxes that are refused; it doubles up to the one above.',
   initialEvery: 'Of so many turns of an organization one is a first sync, when one waits.',
   againAtOnce: 'Turns of a mailbox one after the other while something is left to do; then it waits.',
   againFirstMs: 'The first wait after those; it doubles.',

@@ -2,7 +2,7 @@ import { asHubError, type HubError } from '../../kernel/error.ts'
 import { MINUTE } from '../../kernel/time.ts'
 import type { C4CClient } from '../../protocols/c4c/client.ts'
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
-import type { Scope, ScopeCheck } from '../drivers.ts'
+import type { Concern, Scope, ScopeCheck } from '../drivers.ts'
 import { entitiesOf } from './kinds.ts'
 import type { People } from './people.ts'
 
@@ -13,7 +13,7 @@ export const readableMs = 10 * MINUTE
 const ofAccount = /^(?:C4C_(?!EMPLOYEE_)|ODATA_|NET_|CREDENTIAL_|BODY_)/
 
 /** Whom a failure stops: an employee that is not known only itself, a refused log-in everybody. */
-export function concernOf(error: HubError): 'item' | 'mailbox' | 'account' {
+export function concernOf(error: HubError): Concern {
   if (error.isAboutMessage) return 'item'
   return ofAccount.test(error.code) ? 'account' : 'mailbox'
 }

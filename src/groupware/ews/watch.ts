@@ -57,7 +57,8 @@ async function watchGroup(parts: Parts, group: readonly string[], request: Watch
     try {
       wasHeard = size > 0 && (await hearOnce(client, watched, request, minutes))
       // A proxy that ends answers which come over time would be asked for the next one at once, without end.
-      if (wasHeard && watched.size === size && clock.now() - openedAt < streamSoonestMs) {
+      const isSoon = clock.now() - openedAt < streamSoonestMs && !signal.aborted
+      if (wasHeard && isSoon && watched.size === size) {
         wasHeard = false
         throw ewsErrors.ANSWER_ODD({ server: client.server, reason: 'it ends the notifications at once' })
       }

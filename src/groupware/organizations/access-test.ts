@@ -1,5 +1,5 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
-import type { Scope, ScopeCheck, SideDriver } from '../drivers.ts'
+import type { Concern, Scope, ScopeCheck, SideDriver } from '../drivers.ts'
 import type { SyncRules } from '../plan/rules.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
 import type { Cause, Mailbox } from './model.ts'
@@ -20,6 +20,8 @@ export interface AccessTest {
   readonly steps: readonly TestStep[]
   /** The account behind all mailboxes is refused: to ask once more for another mailbox would bring the same words. */
   readonly isAccountRefused?: boolean
+  /** What was refused may as well be this mailbox alone. */
+  readonly isPerhapsOwn?: boolean
   /** The servers ask the account to come back after so long. */
   readonly busyMs?: number | undefined
 }
@@ -41,7 +43,7 @@ export async function testAccess(
   { mailbox, rules, now, signal }: { mailbox: Mailbox; rules: SyncRules; now: number; signal: AbortSignal },
 ): Promise<AccessTest> {
   const steps: TestStep[] = []
-  let isAccountRefused = false
+  const refused = new Set<Concern>()
   let busyMs: number | undefined
   const drivers = await attempt(steps, 'settings', 'the settings of the organization', open, () => 'in order')
   for (const side of ['exchange', 'crm'] as const) {
@@ -59,8 +61,9 @@ export async function testAccess(
         async () => (checks ? resultOf(checks[index]) : told(await firstPage(driver, scope, signal))),
         words => words,
         error => {
-          if (driver.concerns(error) !== 'account') return
-          isAccountRefused ||= error.retry === 'after-change'
+          const concern = driver.concerns(error)
+          if (concern !== 'account' && concern !== 'either') return
+          if (error.retry === 'after-change') refused.add(concern)
           if (error.isThrottling || error.retryAfterMs !== undefined)
             busyMs = error.retryAfterMs ?? scheduleLimits.accountFirstMs
         },
@@ -69,7 +72,9 @@ export async function testAccess(
       if (page === undefined) break
     }
   }
-  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps, isAccountRefused, busyMs }
+  const isAccountRefused = refused.size > 0
+  const isPerhapsOwn = !refused.has('account')
+  return { mailbox: mailbox.address, ok: steps.every(({ ok }) => ok), steps, isAccountRefused, isPerhapsOwn, busyMs }
 }
 
 function firstPage(driver: SideDriver, scope: Scope, signal: AbortSignal) {

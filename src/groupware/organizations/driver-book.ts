@@ -32,7 +32,7 @@ export class DriverBook {
   /** Works with the drivers of now; those of older settings are closed when nobody works with them any more. */
   async use<T>(organization: Organization, mailbox: Mailbox, work: (drivers: Drivers) => Promise<T>): Promise<T> {
     const own = organization.access === 'ews-direct' ? mailbox : undefined
-    const key = own ? `${organization.name}/${own.address}` : organization.name
+    const key = keyOf(organization, mailbox)
     // The way in and how it is used, nothing else: an organization that was paused goes on with what it has open.
     const { access, exchange, crm } = organization
     const revision = JSON.stringify([access, exchange, crm, own?.auth, this.#settingsOf(organization)])
@@ -68,9 +68,9 @@ export class DriverBook {
     }
   }
 
-  /** The drivers of an organization that stand open, for notifications. */
-  async peek(organization: Organization): Promise<Drivers | undefined> {
-    return this.#opened.get(organization.name)?.drivers.catch(() => undefined)
+  /** The drivers of a mailbox that stand open. */
+  async peek(organization: Organization, mailbox: Mailbox): Promise<Drivers | undefined> {
+    return this.#opened.get(keyOf(organization, mailbox))?.drivers.catch(() => undefined)
   }
 
   drop(key: string): void {
@@ -92,6 +92,10 @@ export class DriverBook {
     this.#opened.clear()
     await Promise.all(all.map(closeBoth))
   }
+}
+
+function keyOf({ name, access }: Organization, { address }: Mailbox): string {
+  return access === 'ews-direct' ? `${name}/${address}` : name
 }
 
 /** Never rejects: there is nothing to do about a side that cannot be closed. */

@@ -3,7 +3,7 @@ import { MemoryRecords } from '../../auth/records-world.ts'
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
-import type { Scope, SideDriver, WatchRequest } from '../drivers.ts'
+import type { Concern, Scope, SideDriver, WatchRequest } from '../drivers.ts'
 import { calm, type Surroundings, WorldCrm, WorldMailbox } from '../sync/sides-world.ts'
 import { Groupware } from './groupware.ts'
 
@@ -72,10 +72,13 @@ export class GroupwareWorld {
       log: silentLog,
       dataFolder,
       random: () => 0.5,
-      openDrivers: async ({ access }) => {
+      openDrivers: async ({ access }, { own }) => {
         this.opened++
         const idSpace = access === 'graph' ? 'graph' : 'ews'
-        return { exchange: { ...this.#exchange(), idSpace }, crm: this.#crm() }
+        const exchange = this.#exchange()
+        // Who logs in for itself is refused for itself.
+        const concerns: SideDriver['concerns'] = error => (own ? 'mailbox' : exchange.concerns(error))
+        return { exchange: { ...exchange, idSpace, concerns }, crm: this.#crm() }
       },
     })
     await this.groupware.start()
@@ -170,9 +173,14 @@ function routed(side: 'exchange' | 'crm', of: (scope: Scope) => WorldMailbox | W
     update: async (scope, items) => of(scope).update(scope, items),
     remove: async (scope, items) => of(scope).remove(scope, items),
     normalise: item => sample.normalise(item),
-    concerns: error => (error.code === worldErrors.NO_MAILBOX.code ? 'mailbox' : 'account'),
+    concerns: ({ code }) => (side === 'crm' ? 'mailbox' : (concerns.get(code) ?? 'account')),
   }
 }
+
+const concerns = new Map<string, Concern>([
+  [worldErrors.NO_MAILBOX.code, 'mailbox'],
+  [worldErrors.FORBIDDEN.code, 'either'],
+])
 
 export const organizationSettings = {
   access: 'ews-impersonation',

@@ -334,6 +334,74 @@ describe('an active mailbox', () => {
     expect(groupware.mailbox('ada@contoso.com').state).toBe('active')
   })
 
+  test.each([
+    ['a tenth', 1],
+    ['half', 5],
+    ['nine in ten', 9],
+  ])('from which EWS is taken is in error alone, also when it is %s of them', async (_share, ofTen) => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${String(index).padStart(3, '0')}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    await activateAll()
+    await world.pass(3 * MINUTE)
+    const taken = people.filter((_, index) => index % 10 < ofTen)
+    const kept = people.filter(person => !taken.includes(person))
+    for (const person of taken) world.forbidden.add(person)
+    await world.pass(30 * MINUTE)
+    expect(groupware.statusOf('contoso')).toMatchObject({
+      counts: { active: kept.length, error: taken.length },
+      account: { isRefused: false, pausedUntil: undefined, trouble: undefined },
+    })
+    expect(groupware.mailbox(taken[0] ?? '').cause).toMatchObject({ code: 'WORLD_FORBIDDEN' })
+    const before = world.clock.now()
+    await world.pass(2 * MINUTE)
+    expect(kept.filter(person => (groupware.progressOf(person).lastRoundAt ?? 0) <= before)).toEqual([])
+  })
+
+  test('from which EWS is taken as from all others is not to blame, and all go on by themselves when it is back', async () => {
+    const people = Array.from({ length: 200 }, (_, index) => `p${String(index).padStart(3, '0')}@contoso.com`)
+    for (const person of people) world.addPerson(person)
+    const groupware = await contosoWith(...people)
+    await activateAll()
+    await world.pass(3 * MINUTE)
+    for (const person of people) world.forbidden.add(person)
+    const before = world.listings
+    await world.pass(2 * HOUR)
+    expect(world.listings - before).toBeLessThan(60)
+    expect(groupware.statusOf('contoso')).toMatchObject({
+      counts: { active: 200 },
+      account: { isRefused: true, trouble: { code: 'WORLD_FORBIDDEN' } },
+    })
+    world.forbidden.clear()
+    const healedAt = world.clock.now()
+    await world.pass(20 * MINUTE)
+    expect(
+      people.filter(
+        person =>
+          (groupware.progressOf(person).lastRoundAt ?? 0) < healedAt || groupware.progressOf(person).failedRounds > 0,
+      ),
+    ).toEqual([])
+    expect(groupware.statusOf('contoso')).toMatchObject({ counts: { active: 200 }, account: { isRefused: false } })
+    expect(people.filter(person => groupware.mailbox(person).cause !== undefined)).toEqual([])
+  })
+
+  test('with a log-in of its own that is refused stops no other', async () => {
+    const people = ['ada@contoso.com', 'ben@contoso.com', 'carla@contoso.com']
+    for (const person of people) world.addPerson(person)
+    const groupware = await world.start()
+    await groupware.createOrganization('contoso', { ...organizationSettings, access: 'ews-direct' })
+    for (const address of people) await groupware.putMailbox('contoso', { address, auth: 'own' })
+    await activateAll()
+    await world.pass(3 * MINUTE)
+    world.odd.add('ada@contoso.com')
+    await world.pass(10 * MINUTE)
+    expect(groupware.mailbox('ada@contoso.com')).toMatchObject({ state: 'error' })
+    expect(groupware.statusOf('contoso').account).toMatchObject({ isRefused: false, trouble: undefined })
+    const before = world.clock.now()
+    await world.pass(2 * MINUTE)
+    expect(groupware.progressOf('ben@contoso.com').lastRoundAt).toBeGreaterThan(before)
+  })
+
   test('holds a mass deletion back until a person lets it pass', async () => {
     const ada = world.addPerson('ada@contoso.com')
     const held = Array.from({ length: 30 }, (_, index) => ada.mailbox.add(appointment({ subject: `item ${index}` })))

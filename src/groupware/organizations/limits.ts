@@ -15,6 +15,8 @@ export const organizationLimits = {
   logLines: 2_000,
   /** Mailboxes that one job works on at the same time. */
   jobParallel: 6,
+  /** Mailboxes in a row that are refused, and none goes well, before that is believed of the account behind them. */
+  refusedInARow: 6,
   /** Rests in a row that a job keeps because the servers are busy, before it tells that as the failure of its mailboxes. */
   busyRests: 5,
   /** How far a job came is stored at most so often; what is done twice after a crash does no harm. */

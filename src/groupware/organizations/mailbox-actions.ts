@@ -12,10 +12,7 @@ import type { GroupwareParts } from './parts.ts'
 import { itemKinds } from './rules-input.ts'
 import type { Worker } from './worker.ts'
 
-/** What is said of an account as well as of one mailbox: EWS may be switched off for either. */
-const perhapsOwn = /_(FORBIDDEN|SWITCHED_OFF)$/
-
-/** What the tests of a job have shown: of which mailboxes such a thing was said, and that others are well. */
+/** What the tests of a job have shown: of which mailboxes was said what fits the account as well, and that others are well. */
 interface Shown {
   isWell: boolean
   readonly forbidden: Map<string, string>
@@ -161,7 +158,8 @@ export class MailboxActions {
       const test = await this.test(mailbox, signal)
       const { busyMs } = test
       const restCount = this.#rest(signal, startedAt, busyMs)
-      const isHopeless = this.#isRefused(test, signal) || (busyMs !== undefined && restCount > limits.busyRests)
+      const isHopeless =
+        this.#isRefused(test, mailbox, signal) || (busyMs !== undefined && restCount > limits.busyRests)
       if (isHopeless && !isOwn) this.#refused.set(signal, test)
       const isOver = signal.aborted || directory.mailbox(address).state !== 'testing'
       if (busyMs === undefined || isHopeless || isOver) return test
@@ -169,19 +167,23 @@ export class MailboxActions {
   }
 
   /** Whether a test has shown that the account is refused, and not this mailbox alone. */
-  #isRefused(test: AccessTest, signal: AbortSignal): boolean {
+  #isRefused(test: AccessTest, mailbox: Mailbox, signal: AbortSignal): boolean {
     const shown = this.#shown.get(signal) ?? { isWell: false, forbidden: new Map() }
     this.#shown.set(signal, shown)
     shown.isWell ||= test.ok
     const code = causeOfTest(test)?.code ?? ''
-    const isPerhapsOwn = perhapsOwn.test(code)
-    if (test.isAccountRefused && isPerhapsOwn) shown.forbidden.set(test.mailbox, code)
+    const { isPerhapsOwn } = test
+    const { suspects } = this.#worker
+    if (test.isAccountRefused && isPerhapsOwn) {
+      shown.forbidden.set(mailbox.address, code)
+      suspects.note(mailbox)
+    }
     if (shown.isWell) {
-      for (const [mailbox, said] of shown.forbidden) this.#worker.expectOwn(mailbox, said)
+      for (const [address, said] of shown.forbidden) suspects.expectOwn({ ...mailbox, address }, said)
       shown.forbidden.clear()
     }
     if (!test.isAccountRefused || !isPerhapsOwn) return test.isAccountRefused ?? false
-    return !shown.isWell && shown.forbidden.size >= limits.jobParallel
+    return !shown.isWell && shown.forbidden.size >= limits.refusedInARow
   }
 
   /**
@@ -250,7 +252,7 @@ export class MailboxActions {
       )
     } catch (thrown) {
       const error = asHubError(thrown)
-      const exchange = (await drivers.peek(organization))?.exchange
+      const exchange = (await drivers.peek(organization, mailbox))?.exchange
       // To ask once more for another mailbox would bring the same words; its rounds try it again when the account works.
       if (error.retry === 'after-change' && exchange?.concerns(error) !== 'mailbox') this.#unmoved.set(signal, error)
       throw error

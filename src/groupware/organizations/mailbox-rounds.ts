@@ -1,6 +1,7 @@
 import { HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/time.ts'
+import type { Concern } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { SyncRules } from '../plan/rules.ts'
 import { type Decision, type SyncLimits, syncLimits } from '../sync/context.ts'
@@ -81,7 +82,8 @@ function addTo(total: RoundReport, more: RoundReport): void {
 }
 
 /** Whom a failure of a mailbox's rounds stops; what is no failure of a side concerns the mailbox. */
-export function concernOf(error: unknown, { exchange, crm }: Drivers): 'mailbox' | 'account' {
+export function concernOf(error: unknown, { exchange, crm }: Drivers): Concern {
   if (!(error instanceof HubError)) return 'mailbox'
-  return exchange.concerns(error) === 'account' || crm.concerns(error) === 'account' ? 'account' : 'mailbox'
+  const concerns = [exchange.concerns(error), crm.concerns(error)]
+  return concerns.find(each => each === 'either') ?? concerns.find(each => each === 'account') ?? 'mailbox'
 }

@@ -163,12 +163,15 @@ export class SyncLoop {
       return { state: 'done', again: end.isUnfinished }
     }
     const { code, side, message, next, retry, retryAfterMs } = end.error
-    if (end.concerns === 'account') {
+    const { verdict } = end
+    const isAccount = verdict === 'account' || verdict === 'perhaps-account'
+    if (isAccount) {
       const since = this.#troubles.get(organization)?.since ?? this.#parts.clock.now()
       this.#troubles.set(organization, { code, side, message, next, since })
     }
-    const state = end.concerns === 'account' ? ('account-failed' as const) : ('mailbox-failed' as const)
-    return { state, needsChange: retry !== 'soon', ...(retryAfterMs !== undefined && { retryAfterMs }) }
+    const state = isAccount ? ('account-failed' as const) : ('mailbox-failed' as const)
+    const isInDoubt = verdict === 'perhaps-account' || verdict === 'perhaps-mailbox'
+    return { state, needsChange: retry !== 'soon', isInDoubt, ...(retryAfterMs !== undefined && { retryAfterMs }) }
   }
 
   // ---- notifications ----

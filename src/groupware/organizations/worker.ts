@@ -6,12 +6,13 @@ import { carryLinksOver } from './carry-over.ts'
 import { concernOf, type RoundsSummary, syncMailbox } from './mailbox-rounds.ts'
 import type { Mailbox } from './model.ts'
 import type { GroupwareParts } from './parts.ts'
+import { Suspects, type Verdict } from './suspects.ts'
 import { Turns } from './turns.ts'
 
 /** How the rounds of a mailbox ended, for whoever decides when it is its turn again. */
 export type WorkEnd =
   | { readonly state: 'done'; readonly isUnfinished: boolean; readonly itemCount: number }
-  | { readonly state: 'failed'; readonly error: HubError; readonly concerns: 'mailbox' | 'account' }
+  | { readonly state: 'failed'; readonly error: HubError; readonly verdict: Verdict }
   /** It is not synced (any more), or is being worked on. */
   | { readonly state: 'left' }
 
@@ -22,10 +23,8 @@ const restingRetries: ReadonlySet<string> = new Set(['after-change', 'never'])
 export class Worker {
   readonly #parts: GroupwareParts
   readonly #turns = new Turns()
-  /** Turns that went well, by organization. */
-  readonly #wellDone = new Map<string, number>()
-  /** Mailboxes that met a failure of their account, and how many turns had gone well by then. */
-  readonly #suspects = new Map<string, { readonly code: string; readonly wellDone: number }>()
+  /** Who met what may be a failure of the account. */
+  readonly suspects = new Suspects()
 
   constructor(parts: GroupwareParts) {
     this.#parts = parts
@@ -36,7 +35,7 @@ export class Worker {
     const { directory, journal, progress, clock, log } = this.#parts
     const mailbox = directory.findMailbox(address)
     if (!mailbox || !this.isSynced(mailbox)) {
-      this.#suspects.delete(address)
+      this.suspects.forget(address)
       return { state: 'left' }
     }
     const since = clock.now()
@@ -47,8 +46,7 @@ export class Worker {
         return now && this.isSynced(now) ? this.#sync(now, kinds, signal) : undefined
       })
       if (!summary) return { state: 'left' }
-      this.#suspects.delete(address)
-      this.#wellDone.set(mailbox.organization, this.#wellDoneOf(mailbox) + 1)
+      this.suspects.clear(mailbox)
       progress.note(address, summary, kinds)
       const itemCount = countOf(summary)
       if (itemCount > 0) {
@@ -64,9 +62,9 @@ export class Worker {
       const { code, message: text, next } = error
       journal.append(address, { about: 'mailbox', at: clock.now(), what: 'round-failed', text, code, next })
       log.warn('groupware.round-failed', { mailbox: address, organization: mailbox.organization, code, text, next })
-      const concerns = await this.#concernOf(mailbox, error)
-      if (concerns === 'mailbox') await this.#settle(mailbox, error)
-      return { state: 'failed', error, concerns }
+      const verdict = await this.#judge(mailbox, error)
+      if (verdict === 'mailbox' || verdict === 'perhaps-mailbox') await this.#settle(mailbox, error, verdict)
+      return { state: 'failed', error, verdict }
     }
   }
 
@@ -106,40 +104,23 @@ export class Worker {
     })
   }
 
-  /** A failure that looks like one of the account is this mailbox's own: it must not stop the others even once. */
-  expectOwn(mailbox: string, code: string): void {
-    this.#suspects.set(mailbox, { code, wellDone: -1 })
-  }
-
-  async #concernOf(mailbox: Mailbox, error: HubError): Promise<'mailbox' | 'account'> {
+  async #judge(mailbox: Mailbox, error: HubError): Promise<Verdict> {
     const { directory, drivers } = this.#parts
-    const both = await drivers.peek(directory.organization(mailbox.organization))
-    const concerns = both ? concernOf(error, both) : 'account'
-    return concerns === 'account' && this.#isItsOwn(mailbox, error) ? 'mailbox' : concerns
-  }
-
-  /**
-   * A failure of the account which the same mailbox meets again while others do well is its own (an answer that nobody
-   * understands, say): it must not stop them each time. A server that is busy means the account, whoever hears it.
-   */
-  #isItsOwn(mailbox: Mailbox, { code, retryAfterMs }: HubError): boolean {
-    if (retryAfterMs !== undefined || /_(BUSY|TOO_MUCH_AT_ONCE)$/.test(code)) return false
-    const before = this.#suspects.get(mailbox.address)
-    const wellDone = this.#wellDoneOf(mailbox)
-    this.#suspects.set(mailbox.address, { code, wellDone })
-    return before !== undefined && before.code === code && wellDone > before.wellDone
-  }
-
-  #wellDoneOf({ organization }: Mailbox): number {
-    return this.#wellDone.get(organization) ?? 0
+    const { organization: name } = mailbox
+    const both = await drivers.peek(directory.organization(name), mailbox)
+    // What could not be opened by a mailbox may be opened by the next one, by which the servers are looked for then.
+    const concern = both ? concernOf(error, both) : 'either'
+    return this.suspects.judge(mailbox, error, concern, () => {
+      return directory.mailboxes(name).filter(each => this.isSynced(each)).length
+    })
   }
 
   /** A mailbox that a person has to look after is shown in error; other troubles only say what they are. */
-  async #settle(mailbox: Mailbox, error: HubError | undefined): Promise<void> {
+  async #settle(mailbox: Mailbox, error: HubError | undefined, verdict?: Verdict): Promise<void> {
     const { directory, journal, clock, log } = this.#parts
     const now = directory.findMailbox(mailbox.address)
     if (!now || !this.isSynced(now)) return
-    const state = error && restingRetries.has(error.retry) ? 'error' : 'active'
+    const state = verdict === 'perhaps-mailbox' ? now.state : stateAfter(error)
     const cause = error && { code: error.code, side: error.side, message: error.message, next: error.next }
     try {
       // What a person says of it in this moment counts.
@@ -153,6 +134,10 @@ export class Worker {
     const text = error ? `In error: ${error.message}` : 'Active again.'
     journal.append(now.address, { about: 'mailbox', at: clock.now(), what: 'state', text })
   }
+}
+
+function stateAfter(error: HubError | undefined): 'error' | 'active' {
+  return error && restingRetries.has(error.retry) ? 'error' : 'active'
 }
 
 function countOf({ reports }: RoundsSummary): number {

@@ -14,8 +14,10 @@ export class Account {
   #pausedAt = Number.NEGATIVE_INFINITY
   /** Nothing starts before. */
   pausedUntil = Number.NEGATIVE_INFINITY
-  /** Refused: one turn at a time tries whether that is over. */
+  /** Refused beyond doubt. */
   isRefused = false
+  /** One turn at a time tries whether it is still refused. */
+  #isTried = false
   runningCount = 0
 
   constructor(limits: ScheduleLimits) {
@@ -25,7 +27,7 @@ export class Account {
 
   /** Turns that may run at the same time. */
   get window(): number {
-    return this.isRefused ? 1 : Math.max(1, Math.floor(this.#window))
+    return this.#isTried ? 1 : Math.max(1, Math.floor(this.#window))
   }
 
   canStart(now: number): boolean {
@@ -34,6 +36,7 @@ export class Account {
 
   succeed(): void {
     this.isRefused = false
+    this.#isTried = false
     this.#failureCount = 0
     this.#wellDone += 1
     if (this.#wellDone < this.#window) return
@@ -58,15 +61,28 @@ export class Account {
     this.pausedUntil = Math.max(this.pausedUntil, now + waitMs)
   }
 
-  /** The account itself is refused: one turn now and then finds out whether that is over. */
-  refuse(now: number): void {
-    this.isRefused = true
-    this.pausedUntil = Math.max(this.pausedUntil, now + this.#limits.accountProbeMs)
+  /**
+   * The account itself is refused: one turn now and then finds out whether that is over. In doubt the next one is tried
+   * soon, and the later the more have failed: many mailboxes that are refused must not stop the few that are not.
+   */
+  refuse(now: number, startedAt: number, isInDoubt = false): void {
+    const { accountDoubtMs, accountProbeMs } = this.#limits
+    // Of turns that were under way together the first one counts.
+    if (startedAt > this.#pausedAt) {
+      this.#pausedAt = now
+      this.#failureCount += 1
+    }
+    this.#isTried = true
+    const doubledMs = accountDoubtMs * 2 ** Math.max(0, this.#failureCount - 1)
+    const waitMs = isInDoubt ? Math.min(doubledMs, accountProbeMs) : accountProbeMs
+    this.isRefused = waitMs === accountProbeMs
+    this.pausedUntil = Math.max(this.pausedUntil, now + waitMs)
   }
 
   /** Somebody changed something: everything may start again. */
   resume(): void {
     this.isRefused = false
+    this.#isTried = false
     this.#failureCount = 0
     this.pausedUntil = Number.NEGATIVE_INFINITY
   }

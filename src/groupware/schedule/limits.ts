@@ -30,6 +30,8 @@ export const scheduleLimits = {
   wishUpToMs: 6 * HOUR,
   /** How often an account that was refused is tried with one turn until somebody changes something. */
   accountProbeMs: 15 * MINUTE,
+  /** While it may as well be its mailboxes that are refused, one by one: from this wait to that one, doubling. */
+  accountDoubtMs: SECOND,
   /** Of so many turns that an organization starts one is a first sync, when one waits. */
   initialEvery: 8,
   /** Charge of a turn before it is known how long it takes. */

@@ -134,6 +134,24 @@ describe('patience', () => {
     ).toBe(500)
   })
 
+  test('an account that is perhaps not the one that is refused is tried soon, then later each time, by one turn', () => {
+    const world = new SimulatedSchedule()
+    world.add('x', 500, true)
+    world.behave = () => ({ takesMs: 50, ending: { state: 'account-failed', needsChange: true, isInDoubt: true } })
+    world.run(2 * HOUR)
+    const waits = world.started.slice(1).map((turn, index) => turn.startedAt - (world.started[index]?.startedAt ?? 0))
+    const rests = waits.filter(ms => ms > 100)
+    expect(rests.slice(0, 4).map(ms => Math.round(ms / SECOND))).toEqual([1, 2, 4, 8])
+    expect(rests.at(-1)).toBeGreaterThanOrEqual(scheduleLimits.accountProbeMs)
+    expect(world.schedule.accountState('x')).toMatchObject({ isRefused: true, window: 1 })
+    world.behave = quick
+    world.run(20 * MINUTE)
+    expect(world.schedule.accountState('x')).toMatchObject({ isRefused: false })
+    expect(
+      new Set(world.done.filter(({ ending }) => ending.state === 'done').map(({ turn }) => turn.mailbox)).size,
+    ).toBe(500)
+  })
+
   test('a mailbox that fails waits longer each time, alone; a person ends its wait', () => {
     const world = new SimulatedSchedule({ jitter: 0 })
     world.add('x', 2)

@@ -24,12 +24,20 @@ export interface Turn extends MailboxName {
 export type Ending =
   /** `again`: something is left that can be done at once. `laterMs`: look again after that time at the latest. */
   | { readonly state: 'done'; readonly again: boolean; readonly laterMs?: number }
-  /** The mailbox failed; `needsChange`: until somebody changes something. */
-  | { readonly state: 'mailbox-failed'; readonly retryAfterMs?: number; readonly needsChange: boolean }
-  /** The account behind all mailboxes of the organization failed: busy, or refused until somebody changes something. */
-  | { readonly state: 'account-failed'; readonly retryAfterMs?: number; readonly needsChange: boolean }
+  /** The mailbox failed. */
+  | ({ readonly state: 'mailbox-failed' } & Failure)
+  /** The account behind all mailboxes of the organization failed: it is busy or refused. */
+  | ({ readonly state: 'account-failed' } & Failure)
   /** It was not synced (any more), or the hub stops. */
   | { readonly state: 'left' }
+
+interface Failure {
+  readonly retryAfterMs?: number
+  /** Until somebody changes something. */
+  readonly needsChange: boolean
+  /** Whether it is the mailbox or the account is not known for sure: both are tried sooner again. */
+  readonly isInDoubt?: boolean
+}
 
 interface Mailbox extends MailboxName {
   /** How often it is asked without notifications. */
@@ -204,7 +212,7 @@ export class Schedule {
         this.#planAfterFailure(mailbox, ending, now)
         break
       case 'account-failed':
-        if (ending.needsChange) account.refuse(now)
+        if (ending.needsChange) account.refuse(now, turn.startedAt, ending.isInDoubt)
         else account.backOff(now, turn.startedAt, ending.retryAfterMs)
         // It was not this mailbox's fault. They all come back together, so they are spread a little.
         this.#planFull(mailbox, account.pausedUntil + this.#random() * accountFirstMs)
@@ -240,17 +248,13 @@ export class Schedule {
     this.#due.set(mailbox, Math.min(again ? now + nextMs : mailbox.fullAt, now + laterMs))
   }
 
-  #planAfterFailure(
-    mailbox: Mailbox,
-    { retryAfterMs, needsChange }: Extract<Ending, { state: 'mailbox-failed' }>,
-    now: number,
-  ): void {
+  #planAfterFailure(mailbox: Mailbox, { retryAfterMs, needsChange, isInDoubt = false }: Failure, now: number): void {
     const { mailboxFirstMs, mailboxUpToMs } = this.#limits
     mailbox.failureCount += 1
     const doubledMs = Math.min(mailboxFirstMs * 2 ** (mailbox.failureCount - 1), mailboxUpToMs)
     const waitMs =
       retryAfterMs === undefined
-        ? this.#spread(needsChange ? mailboxUpToMs : doubledMs)
+        ? this.#spread(needsChange && !isInDoubt ? mailboxUpToMs : doubledMs)
         : wishedWaitMs(this.#limits, retryAfterMs, mailbox.failureCount, mailboxFirstMs)
     mailbox.pausedUntil = now + waitMs
     this.#planFull(mailbox, mailbox.pausedUntil)
