@@ -184,8 +184,12 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(others).toEqual([])
     expect(mail).toMatchObject({
       mark: '<m1@x.example>',
-      item: { subject: 'Offer 4711', attachments: [{ name: 'offer.txt', bytes: 4 }] },
+      item: { subject: 'Offer 4711', attachments: [{ name: 'offer.txt' }] },
     })
+    const { store } = both.c4c.twin
+    expect(store.all(store.kind('EMailAttachments')).map(({ values }) => values['Binary'])).toEqual([
+      Buffer.from('file').toString('base64'),
+    ])
   })
 
   test('a mail stands in the CRM as it came; of its changes only the importance goes on, and the log says no more', async () => {
@@ -353,6 +357,21 @@ test('a preview says of a mail whose files are too large that the CRM will refus
     expect(both.decisions.map(({ what, error }) => [what, error?.code])).toEqual([
       ['refused', 'C4C_ATTACHMENT_TOO_LARGE'],
     ])
+  } finally {
+    await both.stop()
+  }
+})
+
+test.each(ways)('a mail that is saved in the CRM comes to the mailbox with its files, over %s', async way => {
+  const both = await BothSides.start(way)
+  try {
+    both.rule('mail', { direction: 'both' })
+    await both.settle('mail')
+    const attachments = [{ id: 'x', name: 'offer.txt', type: 'text/plain', bytes: 5, isInline: false }]
+    await both.put('crm', { ...sampleMail, direction: 'out', attachments })
+    await both.settle('mail')
+    const { item } = await both.find('exchange', 'mail', sampleMail.subject)
+    expect(item).toMatchObject({ attachments: [{ name: 'offer.txt', type: 'text/plain' }] })
   } finally {
     await both.stop()
   }

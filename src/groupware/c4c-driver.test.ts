@@ -1,5 +1,7 @@
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MiB } from '../kernel/size.ts'
 import { systemClock } from '../kernel/time.ts'
 import { startC4CDriver } from './c4c-driver-world.ts'
 import type { Creation, Scope, SideItem, Update } from './drivers.ts'
@@ -139,10 +141,11 @@ test('changes are told by time, with an overlap, to whom they belong; keys tell 
     const other = await create(ben, samples[kind])
     const first = await changesOf(scope)
     expect(first.ids).toEqual(made.map(each => each.id))
-    // The overlap tells them once more, whole this time.
+    // The overlap tells them once more, whole this time: but for mails, which are read with their files.
     const second = await changesOf(scope, first.token)
     expect(second.ids).toEqual(first.ids)
-    expect(second.changes[0]).toMatchObject({ version: made[0]?.version, item: { id: made[0]?.id } })
+    const whole = kind === 'mail' ? {} : { item: { id: made[0]?.id } }
+    expect(second.changes[0]).toMatchObject({ version: made[0]?.version, ...whole })
     const later = new Date(Date.now() + 3_600_000).toISOString()
     expect((await changesOf(scope, later)).ids).toEqual([])
     expect(await driver.keys?.(scope, never)).toEqual(new Set(first.ids))
@@ -227,7 +230,7 @@ test('a mail carries its files, and belongs to the contact that it came from', a
   const made = await create(scope, { ...sampleMail, attachments }, '<m1@x.example>')
   expect(made.item).toMatchObject({
     messageId: '<m1@x.example>',
-    attachments: [{ name: 'offer.txt', type: 'text/plain', bytes: 5 }],
+    attachments: [{ name: 'offer.txt', type: 'text/plain' }],
   })
   const [attachment] = made.item.kind === 'mail' ? made.item.attachments : []
   if (!attachment || !driver.openAttachment) throw new Error('there is none')
@@ -236,6 +239,41 @@ test('a mail carries its files, and belongs to the contact that it came from', a
   const number = (entity: string, id: string, field: string) =>
     twin.store.all(twin.store.kind(entity)).find(row => row.id === id.replace(/^.*:/, ''))?.values[field]
   expect(number('EMail', made.id, 'MainContactPartyID')).toBe(number('Contact', contact.id, 'ContactID'))
+})
+
+test('mails with large files go and come one after the other, however many there are of them', async () => {
+  const { driver } = world
+  const scope = scopeOf('mail')
+  const bytes = 9 * MiB
+  const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes, isInline: false }]
+  const marks = Array.from({ length: 5 }, (_, number) => `<m${number}@x.example>`)
+  const openAttachment = () => Readable.from([Buffer.alloc(bytes)])
+  const wishes = marks.map(mark => ({ ...creation({ ...sampleMail, attachments }, mark), openAttachment }))
+  const outcomes = await driver.create(scope, wishes, never)
+  expect(outcomes.map(({ state }) => state)).toEqual(marks.map(() => 'done'))
+  expect((await driver.findByMark(scope, marks, never)).map(found => found.length)).toEqual(marks.map(() => 1))
+  const ids = outcomes.map(outcome => (outcome.state === 'done' ? outcome.id : ''))
+  const items = await driver.read(scope, [...ids, 'nothing'], never)
+  for (const item of items.slice(0, -1)) expect(item?.item).toMatchObject({ attachments: [{ name: 'film.mp4' }] })
+  expect(items.at(-1)).toBeUndefined()
+  const [first] = items
+  const [attachment] = first?.item.kind === 'mail' ? first.item.attachments : []
+  if (!first || !attachment || !driver.openAttachment) throw new Error('there is none')
+  const chunks = await Array.fromAsync(driver.openAttachment(scope, first.id, attachment, never))
+  expect(Buffer.concat(chunks)).toHaveLength(bytes)
+})
+
+test('files that are too large by what the mailbox says are not fetched', async () => {
+  const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes: 100 * MiB, isInline: false }]
+  let openCount = 0
+  const openAttachment = () => {
+    openCount += 1
+    return filesOf('x')
+  }
+  const wish = { ...creation({ ...sampleMail, attachments }), openAttachment }
+  const [outcome] = await world.driver.create(scopeOf('mail'), [wish], never)
+  expect(outcome).toMatchObject({ state: 'refused', error: { code: 'C4C_ATTACHMENT_TOO_LARGE' } })
+  expect(openCount).toBe(0)
 })
 
 test('somebody who changes an appointment between our change and its reading is not overlooked', async () => {

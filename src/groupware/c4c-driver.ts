@@ -7,7 +7,7 @@ import type { C4CEntity } from '../protocols/c4c/types.ts'
 import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
 import { Access, concernOf, readableMs } from './c4c/access.ts'
 import { type C4CCodes, deliveredCodes } from './c4c/codes.ts'
-import { filesOf, filesRefusal } from './c4c/files.ts'
+import { fileBytes, filesOf, filesRefusal, withFiles } from './c4c/files.ts'
 import {
   changeValues,
   creationValues,
@@ -20,13 +20,12 @@ import {
   readItem,
 } from './c4c/kinds.ts'
 import { type Listed, listAll, listChanged } from './c4c/listing.ts'
-import { mailFiles } from './c4c/mail.ts'
 import { People } from './c4c/people.ts'
 import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { ContactBook } from './c4c/relations.ts'
 import { type C4CSeries, etagOf, headIdOf, isOfSeries, isSeries, seriesLimits, seriesOf } from './c4c/series.ts'
 import { SeriesBook } from './c4c/series-book.ts'
-import { msAt, partAt, textAt } from './c4c/values.ts'
+import { msAt, textAt } from './c4c/values.ts'
 import type {
   Abilities,
   Change,
@@ -61,6 +60,8 @@ export const c4cDriverLimits = {
   occurrences: seriesLimits.occurrences,
   /** Files of one mail together; they travel in one request. */
   attachmentBytes: 10 * MiB,
+  /** With so many bytes of files a request is full; the mail that fills it goes along whole. */
+  requestBytes: 8 * MiB,
 } as const
 
 /** Makes the CRM side over the OData service of SAP Cloud for Customer, with a technical user: one for all employees. */
@@ -166,13 +167,14 @@ class C4CDriver implements SideDriver {
 
   async read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]> {
     const places = ids.map(id => placeOf(scope.kind, id))
-    const steps = places.map(({ entity, id }): C4CStep => ({ read: { entity, id, expand: this.#parts(entity) } }))
+    const steps = places.map(({ entity, id }): C4CStep => ({ read: { entity, id, expand: partsOf(entity) } }))
     const rows = (await this.#client.run(steps, signal)).map(row => {
       if (row instanceof HubError) throw row
       return row
     })
     const entities = places.map(({ entity }) => entity)
-    return this.#items(scope, entities, rows, signal)
+    const whole = scope.kind === 'mail' ? await withFiles(this.#client, rows, signal) : rows
+    return this.#items(scope, entities, whole, signal)
   }
 
   async findByMark(
@@ -184,7 +186,7 @@ class C4CDriver implements SideDriver {
     const [entity] = entitiesOf(scope.kind)
     if (entity === undefined || !this.abilities(scope.kind).holdsMark) return marks.map(() => [])
     const byMark = marks.map(mark => {
-      const query = { filter: equals('GroupwareItemID', mark), expand: this.#parts(entity) }
+      const query = { filter: equals('GroupwareItemID', mark), expand: partsOf(entity) }
       return { entity, query }
     })
     // Whom new ones are about is asked along: their creation needs it next.
@@ -226,6 +228,23 @@ class C4CDriver implements SideDriver {
     )
     const outcomes: CreateOutcome[] = []
     const steps: { readonly step: C4CStep; readonly index: number; readonly entity: C4CEntity }[] = []
+    let bytes = 0
+    const send = async () => {
+      const sent = steps.splice(0)
+      bytes = 0
+      const rows = await this.#client.run(
+        sent.map(({ step }) => step),
+        signal,
+      )
+      for (const [at, { index, entity }] of sent.entries()) {
+        const row = rows[at]
+        if (row instanceof HubError) {
+          if (this.concerns(row) !== 'item') throw row
+          outcomes[index] = { state: 'refused', error: row }
+        } else if (row) outcomes[index] = this.#made(scope, entity, row, items[index]?.item)
+        else throw c4cErrors.OUTCOME_UNKNOWN({ path: entity, reason: 'what was created did not come back' })
+      }
+    }
     for (const [index, creation] of items.entries()) {
       const { item, mark } = creation
       const entity = entityOf(item)
@@ -234,23 +253,15 @@ class C4CDriver implements SideDriver {
         const marked = mark !== null && this.abilities(item.kind).holdsMark ? { GroupwareItemID: mark } : {}
         const body = { ...creationValues(item, owner, files, this.#codes), ...relations[index], ...marked }
         steps.push({ step: { write: [{ kind: 'create', entity, body }] }, index, entity })
+        for (const { Binary } of files) bytes += String(Binary).length
       } catch (thrown) {
         if (!(thrown instanceof HubError) || this.concerns(thrown) !== 'item') throw thrown
         outcomes[index] = { state: 'refused', error: thrown }
       }
+      // Files of many mails in one request are more than memory and the service take.
+      if (bytes >= c4cDriverLimits.requestBytes) await send()
     }
-    const rows = await this.#client.run(
-      steps.map(({ step }) => step),
-      signal,
-    )
-    for (const [at, { index, entity }] of steps.entries()) {
-      const row = rows[at]
-      if (row instanceof HubError) {
-        if (this.concerns(row) !== 'item') throw row
-        outcomes[index] = { state: 'refused', error: row }
-      } else if (row) outcomes[index] = this.#made(scope, entity, row, items[index]?.item)
-      else throw c4cErrors.OUTCOME_UNKNOWN({ path: entity, reason: 'what was created did not come back' })
-    }
+    await send()
     return outcomes
   }
 
@@ -275,7 +286,7 @@ class C4CDriver implements SideDriver {
         const body = { ...values, ...(isMarked && { GroupwareItemID: change.mark ?? '' }) }
         const { entity, id } = place
         steps.push({ write: [{ kind: 'update', entity, id, etag: etagOf(change.version), body }, ...below] })
-        steps.push({ read: { entity, id, expand: this.#parts(entity) } })
+        steps.push({ read: { entity, id, expand: partsOf(entity) } })
         written.push(index)
       }
     }
@@ -320,17 +331,8 @@ class C4CDriver implements SideDriver {
     await this.#client.run(steps, signal)
   }
 
-  async *openAttachment(
-    _scope: Scope,
-    id: string,
-    attachment: Attachment,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    const [row] = await this.#client.read('EMail', [id], [mailFiles], signal)
-    const file = row && partAt(row.values, mailFiles).find(each => each.id === attachment.id)
-    if (!file)
-      throw c4cErrors.GONE({ server: this.#client.server, path: `EMail/${mailFiles}`, text: 'the file is not there' })
-    yield Buffer.from(textAt(file.values, 'Binary'), 'base64')
+  async *openAttachment(_scope: Scope, _id: string, attachment: Attachment, signal: AbortSignal) {
+    yield await fileBytes(this.#client, attachment, signal)
   }
 
   concerns(error: HubError) {
@@ -397,11 +399,6 @@ class C4CDriver implements SideDriver {
   async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
     const [property, number] = ownerField(entity)
     return equals(property, (await this.#people.employee(scope.owner, signal))[number])
-  }
-
-  /** Read one by one a mail brings its files with it; a list would carry the bytes of all of them. */
-  #parts(entity: C4CEntity): readonly string[] {
-    return entity === 'EMail' ? [...partsOf(entity), mailFiles] : partsOf(entity)
   }
 
   #change({ entity, row, isWhole }: Listed): Change {

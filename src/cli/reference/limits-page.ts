@@ -218,6 +218,7 @@ const c4cLimits = { ...c4cDriverLimits, ...listingLimits, ...peopleLimits }
 const ofC4C: { readonly [K in keyof typeof c4cLimits]: string } = {
   batch: 'Entities of Cloud for Customer that one request reads or writes.',
   attachmentBytes: 'The attachments of one mail that is saved.',
+  requestBytes: 'Attachments with which a request is full; the mail that fills it goes along whole.',
   readableMs: 'For how long it is remembered that the technical user may read a set.',
   occurrences: 'Occurrences of one series that stand in Cloud for Customer; further ones follow as days go by.',
   listedWhole: 'Items of each set that the first listing of a mailbox brings whole.',

@@ -63,14 +63,16 @@ export async function listChanged(
 ): Promise<Listed[]> {
   const { changedAtOnce } = listingLimits
   const listed: Listed[] = []
-  const isWhole = !isBrief
   const queries = asked.map(({ entity, filter }) => {
     const [owner] = ownerField(entity)
-    return { entity, query: { filter, ...(isBrief ? { select: [...keyAndTag, owner] } : { expand: partsOf(entity) }) } }
+    // A mail is read with its files.
+    const isWhole = !isBrief && entity !== 'EMail'
+    const query = { filter, ...(isWhole ? { expand: partsOf(entity) } : { select: [...keyAndTag, owner] }) }
+    return { entity, query, isWhole }
   })
   const along = queries.map(({ entity, query }) => ({ entity, query: { ...query, top: changedAtOnce + 1 } }))
   const pages = along.length > 1 ? await client.findEach(along, signal) : []
-  for (const [index, { entity, query }] of queries.entries()) {
+  for (const [index, { entity, query, isWhole }] of queries.entries()) {
     const rows = pages[index]
     if (rows && rows.length <= changedAtOnce) listed.push(...rows.map(row => ({ entity, row, isWhole })))
     else for await (const row of client.list(entity, query, signal)) listed.push({ entity, row, isWhole })

@@ -37,9 +37,9 @@ function personOf(address: string, name: string): Person | undefined {
   return address === '' ? undefined : { address: address.toLowerCase(), name }
 }
 
+/** How large it is the CRM does not say. */
 function readFile({ id, values }: C4CRow): Attachment {
-  const bytes = Buffer.byteLength(textAt(values, 'Binary'), 'base64')
-  return { id, name: textAt(values, 'Name'), type: textAt(values, 'MimeType'), bytes, isInline: false }
+  return { id, name: textAt(values, 'Name'), type: textAt(values, 'MimeType'), bytes: 0, isInline: false }
 }
 
 /** A mail with everything below it, so that it is there whole or not at all. */

@@ -27,24 +27,16 @@ const either = codesOf([
   ewsErrors.SERVER_FAILED,
   ewsErrors.ANSWER_ODD,
 ])
-const item = codesOf([
-  ewsErrors.CHANGED_MEANWHILE,
-  ewsErrors.ITEM_GONE,
-  ewsErrors.BATCH_STOPPED,
-  ewsErrors.ITEM_REFUSED,
-  ewsErrors.ITEM_UNFIT,
-  ewsErrors.ACCESS_DENIED,
-])
 
 /** Whom a failure stops: a busy server means the service account, a missing mailbox only itself. */
-export function concernOf({ code }: HubError, access: EwsOptions['access'] = 'impersonation'): Concern {
+export function concernOf({ code, isAboutMessage }: HubError, access: EwsOptions['access'] = 'impersonation'): Concern {
   const isDirect = access === 'direct'
   // The log-in at the CRM may have failed as well.
   if (code.startsWith('CREDENTIAL_')) return isDirect ? 'either' : 'account'
   if (logIn.has(code)) return isDirect ? 'mailbox' : 'account'
   if (account.has(code)) return 'account'
   if (either.has(code)) return 'either'
-  return item.has(code) ? 'item' : 'mailbox'
+  return isAboutMessage ? 'item' : 'mailbox'
 }
 
 function codesOf(errors: readonly { readonly code: string }[]): ReadonlySet<string> {

@@ -15,12 +15,16 @@ import { categoriesField, field, markProperty, property, unfinishedProperty, val
 
 /** Bytes of all attachments of one new item; Exchange takes requests of 35 MB, and base64 grows by a third. */
 const attachmentBytesMax = 20 * MiB
+/** With so many bytes of files a request is full; the mail that fills it goes along whole. */
+const requestBytes = 8 * MiB
 
 /** A new item on its way, and what it will be known by in every mailbox. */
 interface Fresh {
   readonly index: number
   readonly item: NewItem
   readonly identity: string | null
+  /** Of its files. */
+  readonly bytes: number
 }
 
 /** Writes items. Nobody else hears of it: edits made for the CRM send no invitations. */
@@ -43,27 +47,37 @@ export class EwsWriter {
     const outcomes: (CreateOutcome | undefined)[] = items.map(() => undefined)
     for (const { folderId, indexes } of byFolder(items, folders)) {
       const fresh: Fresh[] = []
+      let bytes = 0
+      const send = async () => {
+        const sent = fresh.splice(0)
+        bytes = 0
+        if (sent.length === 0) return
+        const answers = await this.#client.createItems(
+          at,
+          { id: folderId },
+          sent.map(each => each.item),
+        )
+        for (const [row, answer] of answers.entries()) {
+          const index = sent[row]?.index ?? 0
+          const creation = items[index]
+          if (answer instanceof HubError) outcomes[index] = { state: 'refused', error: itemErrorOrThrow(answer) }
+          else if (creation) outcomes[index] = await this.#finish(at, creation, answer, sent[row]?.identity ?? null)
+        }
+      }
       for (const index of indexes) {
         const creation = items[index]
         if (!creation) continue
         try {
-          fresh.push({ index, ...(await this.#newItem(creation)) })
+          const made = await this.#newItem(creation)
+          fresh.push({ index, ...made })
+          bytes += made.bytes
         } catch (thrown) {
           outcomes[index] = { state: 'refused', error: itemErrorOrThrow(thrown) }
         }
+        // Files of many mails in one request are more than memory and the server take.
+        if (bytes >= requestBytes) await send()
       }
-      if (fresh.length === 0) continue
-      const answers = await this.#client.createItems(
-        at,
-        { id: folderId },
-        fresh.map(each => each.item),
-      )
-      for (const [row, answer] of answers.entries()) {
-        const index = fresh[row]?.index ?? 0
-        const creation = items[index]
-        if (answer instanceof HubError) outcomes[index] = { state: 'refused', error: itemErrorOrThrow(answer) }
-        else if (creation) outcomes[index] = await this.#finish(at, creation, answer, fresh[row]?.identity ?? null)
-      }
+      await send()
     }
     return outcomes.map(
       outcome => outcome ?? { state: 'refused', error: ewsErrors.ITEM_UNFIT({ reason: 'it has no folder' }) },
@@ -93,7 +107,7 @@ export class EwsWriter {
     }
     if (files.length > 0) parts.push(field('Attachments', writeAttachments(files)))
     const identity = uid ?? (item.kind === 'mail' && item.messageId !== '' ? item.messageId : null)
-    return { item: { itemClass: kindFacts[item.kind].itemClass, parts }, identity }
+    return { item: { itemClass: kindFacts[item.kind].itemClass, parts }, identity, bytes }
   }
 
   /** What a series has beside its pattern is written to its occurrences, then the series counts as whole. */

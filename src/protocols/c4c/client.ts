@@ -1,5 +1,4 @@
-import type { HubError } from '../../kernel/error.ts'
-import { asHubError } from '../../kernel/error.ts'
+import { asHubError, HubError } from '../../kernel/error.ts'
 import { type Json, type JsonObject, parseExact } from '../../kernel/json.ts'
 import type { BatchAnswer, BatchPart, BatchRequest, BatchResult } from '../odata/batch.ts'
 import { ODataClient } from '../odata/client.ts'
@@ -47,9 +46,15 @@ export type C4CWrite =
   | { readonly kind: 'remove'; readonly entity: C4CEntity; readonly id: string; readonly etag?: string | undefined }
   | { readonly kind: 'remove-below'; readonly part: string; readonly id: string }
 
-export type C4CStep =
-  | { readonly read: { readonly entity: C4CEntity; readonly id: string; readonly expand: readonly string[] } }
-  | { readonly write: readonly C4CWrite[] }
+export interface C4CRead {
+  readonly entity: C4CEntity
+  readonly id: string
+  readonly expand: readonly string[]
+  /** Where it is one below an entity: its set, as its parent's navigation names it. */
+  readonly part?: string
+}
+
+export type C4CStep = { readonly read: C4CRead } | { readonly write: readonly C4CWrite[] }
 
 export interface C4CQuery {
   /** With literals already; `and` of comparisons, as the service knows it. */
@@ -141,19 +146,49 @@ export class C4CClient {
     asked: readonly { readonly entity: C4CEntity; readonly query: C4CQuery }[],
     signal: AbortSignal,
   ): Promise<readonly (readonly C4CRow[])[]> {
-    const [first] = asked
-    if (!first) return []
-    const requests = asked.map(({ entity, query }): BatchPart => {
-      return { request: { method: 'GET', path: listPath(entity, query), headers: { accept: 'application/json' } } }
-    })
-    const results = await this.#batch(requests, setOf(first.entity), signal, true)
-    return results.map((result, index) => {
-      const { entity } = asked[index] ?? first
-      const answer = answerOf(result)
-      if (answer.status >= 300) throw this.#refusal(answer, setOf(entity))
-      const list = this.#document(answer, setOf(entity))
-      if (!isList(list)) throw odd(setOf(entity), 'a list was asked for, and it is none')
-      return list.map(each => rowOf(c4cTypes[entity], each, setOf(entity)))
+    return this.#lists(
+      asked.map(({ entity, query }) => ({
+        path: listPath(entity, query),
+        type: c4cTypes[entity],
+        name: setOf(entity),
+      })),
+      signal,
+    )
+  }
+
+  /** What stands below each of these entities, only with the properties that are named; nothing below one that is gone. */
+  findBelow(
+    entity: C4CEntity,
+    ids: readonly string[],
+    part: string,
+    select: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly C4CRow[])[]> {
+    const type = c4cTypes[entity].navigation.get(part)
+    return this.#lists(
+      ids.map(id => {
+        const path = withJson(`${entityUrl(entity, id)}/${part}${queryString('v2', { select })}`)
+        return { path, type, name: part, mayBeGone: true }
+      }),
+      signal,
+    )
+  }
+
+  #lists(asked: readonly AskedList[], signal: AbortSignal): Promise<readonly (readonly C4CRow[])[]> {
+    return inPortions(asked, async some => {
+      const requests = some.map(({ path }): BatchPart => {
+        return { request: { method: 'GET', path, headers: { accept: 'application/json' } } }
+      })
+      const results = await this.#batch(requests, some[0]?.name ?? '', signal, true)
+      return results.map((result, index) => {
+        const { type, name = '', mayBeGone = false } = some[index] ?? {}
+        const answer = answerOf(result)
+        if (mayBeGone && answer.status === 404) return []
+        if (answer.status >= 300) throw this.#refusal(answer, name)
+        const list = this.#document(answer, name)
+        if (!isList(list)) throw odd(name, 'a list was asked for, and it is none')
+        return list.map(each => rowOf(type, each, name))
+      })
     })
   }
 
@@ -163,14 +198,21 @@ export class C4CClient {
    * says nothing about what of the writes was done.
    */
   async run(steps: readonly C4CStep[], signal: AbortSignal): Promise<readonly (C4CRow | undefined | HubError)[]> {
-    if (steps.length === 0) return []
+    const isRead = steps.every(step => 'read' in step)
+    return isRead ? inPortions(steps, some => this.#run(some, signal, true)) : this.#run(steps, signal, false)
+  }
+
+  async #run(
+    steps: readonly C4CStep[],
+    signal: AbortSignal,
+    isRead: boolean,
+  ): Promise<readonly (C4CRow | undefined | HubError)[]> {
     const parts = steps.map((step): BatchPart => {
       if ('write' in step) return { changeset: step.write.map(requestOf) }
-      const { entity, id, expand } = step.read
-      const path = withJson(`${entityUrl(entity, id)}${queryString('v2', { expand })}`)
+      const { entity, id, expand, part = entity } = step.read
+      const path = withJson(`${entityUrl(part, id)}${queryString('v2', { expand })}`)
       return { request: { method: 'GET', path, headers: { accept: 'application/json' } } }
     })
-    const isRead = steps.every(step => 'read' in step)
     const results = await this.#batch(parts, isRead ? (steps[0] ? nameOf(steps[0]) : '') : '$batch', signal, isRead)
     return results.map((result, index) => {
       const step = steps[index]
@@ -179,7 +221,7 @@ export class C4CClient {
       if (step && 'read' in step && answer.status === 404) return undefined
       if (answer.status >= 300) return this.#refusal(answer, path)
       if (answer.status === 204 || answer.body.length === 0 || !step) return undefined
-      const type = 'read' in step ? c4cTypes[step.read.entity] : step.write[0] && typeOf(step.write[0])
+      const type = 'read' in step ? typeOfRead(step.read) : step.write[0] && typeOf(step.write[0])
       return rowOf(type, this.#document(answer, path), path, answer.headers['etag'])
     })
   }
@@ -243,6 +285,30 @@ export class C4CClient {
   }
 }
 
+interface AskedList {
+  readonly path: string
+  readonly type: EntityType | undefined
+  /** For people. */
+  readonly name: string
+  readonly mayBeGone?: boolean
+}
+
+/** What would be too large as one answer is asked for in halves. */
+async function inPortions<T, R>(
+  all: readonly T[],
+  ask: (some: readonly T[]) => Promise<readonly R[]>,
+): Promise<readonly R[]> {
+  if (all.length === 0) return []
+  try {
+    return await ask(all)
+  } catch (thrown) {
+    const isTooLarge = thrown instanceof HubError && thrown.code === c4cErrors.ANSWER_TOO_LARGE.code
+    if (!isTooLarge || all.length === 1) throw thrown
+  }
+  const half = Math.ceil(all.length / 2)
+  return [...(await inPortions(all.slice(0, half), ask)), ...(await inPortions(all.slice(half), ask))]
+}
+
 /** `EntityLastChangedOn ge datetimeoffset'…'` */
 export function changedSince(ms: number): string {
   const moment = new Date(ms).toISOString()
@@ -271,6 +337,10 @@ function withJson(path: string): string {
 function typeOf(write: C4CWrite): EntityType | undefined {
   if (write.kind === 'create' || write.kind === 'update' || write.kind === 'remove') return c4cTypes[write.entity]
   return 'entity' in write ? c4cTypes[write.entity].navigation.get(write.part) : undefined
+}
+
+function typeOfRead({ entity, part }: C4CRead): EntityType | undefined {
+  return part === undefined ? c4cTypes[entity] : c4cTypes[entity].navigation.get(part)
 }
 
 function requestOf(write: C4CWrite): BatchRequest {

@@ -79,6 +79,13 @@ export const c4cErrors = defineErrors('C4C', {
     means: 'Cloud for Customer answered at {path} with something that does not fit: {reason}.',
     next: 'Check the address of the service: it ends with /sap/c4c/odata/v1/c4codataapi/.',
   },
+  ANSWER_TOO_LARGE: {
+    side: 'receiver',
+    retry: 'never',
+    isAboutMessage: true,
+    means: 'What Cloud for Customer has at {path} is more than the hub takes: {text}',
+    next: 'Leave large attachments out of the sync.',
+  },
   ATTACHMENT_TOO_LARGE: {
     side: 'receiver',
     retry: 'never',

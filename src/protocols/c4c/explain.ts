@@ -24,6 +24,8 @@ export function explain(thrown: unknown, path: string): unknown {
       return c4cErrors.SERVER_FAILED(given, options)
     case odataErrors.REFUSED.code:
       return c4cErrors.REFUSED(given, options)
+    case odataErrors.ANSWER_TOO_LARGE.code:
+      return c4cErrors.ANSWER_TOO_LARGE(given, options)
     case odataErrors.OUTCOME_UNKNOWN.code:
     case odataErrors.BATCH_BROKEN.code:
       return c4cErrors.OUTCOME_UNKNOWN(given, options)
