@@ -22,8 +22,9 @@ export function readAttachments(item: XmlElement): readonly AttachmentFacts[] {
   const facts: AttachmentFacts[] = []
   for (const child of childOf(item, 'Attachments')?.children ?? []) {
     const id = childOf(child, 'AttachmentId')?.attributes.get('Id')
-    if (id === undefined) continue
     const isItem = child.name === 'ItemAttachment'
+    // A ReferenceAttachment is a link: the server has no bytes of it.
+    if (id === undefined || !(isItem || child.name === 'FileAttachment')) continue
     const type = textOf(child, 'ContentType') ?? (isItem ? 'message/rfc822' : 'application/octet-stream')
     facts.push({
       id,
