@@ -345,3 +345,19 @@ test.each(Object.keys(apis))('the three ways to %s do the same: their steps are 
   expect(steps).toContain('question.ts')
   expect([stepsOf('idoc'), stepsOf('proxy')]).toEqual([steps, steps])
 })
+
+// The last one: nothing goes to Dynamics 365 after it for as long as it asked for.
+test('while Dynamics 365 asks to wait for longer than a caller does, each caller is told at once', async () => {
+  world.dynamics.setFaults({ throttle: { times: 1, retryAfterS: 300 } })
+  const began = Date.now()
+  const key = { UserName: 'ada@contoso.com' }
+  for (const asked of [post('CheckUser', JSON.stringify(key)), post('CheckUser', JSON.stringify(key))]) {
+    const answer = await asked
+    expect([answer.status, await answer.json()]).toEqual([202, expect.objectContaining({ state: 'accepted' })])
+  }
+  await expect(byIdoc('CheckUser', key)).rejects.toThrow(/504|no answer to message/)
+  await expect(byProxy('CheckUser', key)).rejects.toThrow(/no answer to message/i)
+  expect(Date.now() - began).toBeLessThan(15_000)
+  // One request was enough to know it.
+  expect(world.dynamics.requests.filter(({ status }) => status === 429)).toHaveLength(1)
+})

@@ -283,6 +283,19 @@ describe('an answer that is none', () => {
   })
 
   test.each(['accountid', undefined])(
+    'a message whose caller has not the time that Dynamics 365 asks for is put back at once (id: %s)',
+    async id => {
+      twin.setFaults({ throttle: { times: 1, retryAfterS: 300 } })
+      const to = await receiver({ ...accounts, ...(id && { id }), auth: `awaited-${id}` })
+      const awaitedUntil = Date.now() + 30_000
+      const put = { code: 'DATAVERSE_THROTTLED', isThrottling: true, retryAfterMs: expect.closeTo(300_000, -5) }
+      await expect(deliver(to, body, { awaitedUntil })).rejects.toMatchObject(put)
+      await expect(deliver(to, body, { awaitedUntil })).rejects.toMatchObject(put)
+      expect(twin.requests).toHaveLength(1)
+    },
+  )
+
+  test.each(['accountid', undefined])(
     'an attempt that is ended while it waits says that nothing was asked (id: %s)',
     async id => {
       twin.setFaults({ throttle: { times: 100, retryAfterS: 60 } })

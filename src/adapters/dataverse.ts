@@ -122,7 +122,9 @@ class DataverseReceiver implements Receiver {
 
   async deliver(message: Message, effect: Effect): Promise<Receipt> {
     const { config, clock, limits, keyMap } = this.#context
-    const within = { signal: effect.signal, until: clock.now() + patienceMs }
+    // A message that cannot go in the time of its caller is put back, and the caller hears of it.
+    const until = Math.min(clock.now() + patienceMs, effect.awaitedUntil ?? Number.POSITIVE_INFINITY)
+    const within = { signal: effect.signal, until }
     const job: Job = { client: this.#client, config, message, effect, limits, keyMap, within }
     switch (config.operation) {
       case 'check':
@@ -147,9 +149,10 @@ class DataverseReceiver implements Receiver {
     const signal = AbortSignal.any([this.#context.signal, AbortSignal.timeout(config.timeout)])
     try {
       const { set, key } = config
-      const user = await this.#client.whoAmI({ signal, until: clock.now() + config.timeout })
+      const within = { signal, until: clock.now() + config.timeout }
+      const user = await this.#client.whoAmI(within)
       if (set === undefined) return { ok: true, detail: `${this.#client.server} knows this hub as user ${user}` }
-      const { keys, idColumn } = await this.#client.facts(set, { signal })
+      const { keys, idColumn } = await this.#client.facts(set, within)
       const columns = Array.isArray(key) ? key : typeof key === 'object' && !('render' in key) ? Object.keys(key) : []
       if (columns.length > 0 && config.operation !== 'check-then-write') this.#requireKey(set, columns, keys, idColumn)
       return { ok: true, detail: `${this.#client.server} knows this hub as user ${user} and has ${set}` }

@@ -78,7 +78,8 @@ const config = z
         'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
     }),
     within: duration.prefault('30s').meta({
-      description: 'How long `result` waits; then the answer is 202 as with accepted, and the message goes on.',
+      description:
+        'How long `result` waits; then the answer is 202 as with accepted, and the message goes on. It comes at once where the message is not tried again in that time.',
     }),
     'tell-errors': tellErrors,
     'max-size': size.optional().meta({ description: 'The largest body that is taken. Default: the limit of the hub.' }),
@@ -211,7 +212,7 @@ class HttpsSender implements Sender {
     const late = new AbortController()
     const cancel = clock.after(config.within, () => late.abort())
     try {
-      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]))
+      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]), clock.now() + config.within)
     } finally {
       cancel()
     }

@@ -27,7 +27,7 @@ export async function answerQuestion(
   const cancel = clock.after(withinMs, () => late.abort())
   let outcome: Outcome | undefined
   try {
-    outcome = await intake.outcome(id, AbortSignal.any([signal, late.signal]))
+    outcome = await intake.outcome(id, AbortSignal.any([signal, late.signal]), clock.now() + withinMs)
   } finally {
     cancel()
   }

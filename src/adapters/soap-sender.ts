@@ -215,7 +215,7 @@ class SoapSender implements Sender {
     const late = new AbortController()
     const cancel = clock.after(config.within, () => late.abort())
     try {
-      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]))
+      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]), clock.now() + config.within)
     } finally {
       cancel()
     }

@@ -32,6 +32,8 @@ export interface AttemptOptions {
   /** How long the engine has watched steps. */
   watchedMs(): number
   readonly limits: Limits
+  /** Until when a caller waits for the end of this delivery. */
+  awaitedUntil(id: string): number | undefined
   /** Says why the message must not be delivered any more, where a newer one was before it. */
   overtaken?(message: Message): Promise<string | undefined>
   /** A receiver answered or failed; for its state in health. */
@@ -192,6 +194,7 @@ export class Attempt {
       note: recorded?.fields,
       scope: this.#scope(message),
       signal: this.#controller.signal,
+      awaitedUntil: this.#options.awaitedUntil(this.claimed.id),
       intend: note => this.#intend(path, note),
       isFirst: (name, summary) => this.#isFirst(`${path} ${name}`, summary),
     }

@@ -129,6 +129,7 @@ export function createEngine(options: EngineOptions): Engine {
       clock,
       watchedMs: () => stepWatch.watchedMs,
       limits,
+      awaitedUntil: id => outcomes.awaitedUntil(id),
       ...(overtaken && { overtaken }),
       onReceiver: (receiver, error) => running.onReceiver(receiver.link, error),
     })
@@ -238,6 +239,7 @@ export function createEngine(options: EngineOptions): Engine {
       const dueAt = next.awaitsChange && wakesOf(claimed.flow) > wakesBefore ? now : next.dueAt
       const due = { at: now, dueAt, since, error: maskedErrorOf(error), awaitsChange: next.awaitsChange }
       await persist(persistence, 'retry', () => store.retry(claimed, due))
+      outcomes.postpone(claimed.id, dueAt)
       parts.emit({
         type: 'delivery.failed',
         at: now,

@@ -156,15 +156,15 @@ export function makeIntake(options: IntakeOptions): Intake {
       return (await store.get(id))?.attributes
     },
 
-    async outcome(id, signal): Promise<Outcome | undefined> {
+    async outcome(id, signal, until): Promise<Outcome | undefined> {
       const recent = outcomes.recent(id)
       // A large result is not held in memory, but it may be kept in the store.
       const isElsewhere = recent?.state === 'delivered' && !recent.result && flow.from.declaration.keepsResult
       if (recent && !isElsewhere) return recent
-      if (options.isTravelling(id)) return outcomes.wait(id, signal)
+      if (options.isTravelling(id)) return outcomes.wait(id, signal, until)
       // Asked for before the store is, so that an end in between is not missed; given up when it is known already.
       const known = new AbortController()
-      const settled = outcomes.wait(id, signal ? AbortSignal.any([signal, known.signal]) : known.signal)
+      const settled = outcomes.wait(id, signal ? AbortSignal.any([signal, known.signal]) : known.signal, until)
       const row = await store.get(id)
       if (row?.state === 'queued') return settled
       known.abort()

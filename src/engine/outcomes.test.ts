@@ -38,3 +38,20 @@ test('a result that is large, or a small part of something large, is left out of
   outcomes.settle({ ...ended('view', 1), result: { ...ended('view', 1).result, body: view } })
   for (const id of ['large', 'view']) expect(outcomes.recent(id)).toEqual({ id, state: 'delivered', summary: '250 ok' })
 })
+
+test('who waits for what is put off until later is told at once; who has the time waits on', async () => {
+  const outcomes = new Outcomes()
+  const [soon, late, ever] = [
+    outcomes.wait('one', undefined, 30),
+    outcomes.wait('one', undefined, 300),
+    outcomes.wait('one'),
+  ]
+  expect([outcomes.awaitedUntil('one'), outcomes.awaitedUntil('other')]).toEqual([300, undefined])
+  outcomes.postpone('one', 100)
+  expect(await soon).toBeUndefined()
+  // Whoever asks again meanwhile has no more time than the first.
+  expect(await outcomes.wait('one', undefined, 60)).toBeUndefined()
+  outcomes.settle(ended('one', 1))
+  expect(await Promise.all([late, ever])).toMatchObject([{ state: 'delivered' }, { state: 'delivered' }])
+  expect(outcomes.awaitedUntil('one')).toBeUndefined()
+})

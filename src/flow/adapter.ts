@@ -169,10 +169,10 @@ export interface Intake {
   /** Attributes of a message that was accepted; undefined for one that the hub does not keep any more. */
   attributes(id: string): Promise<JsonObject | undefined>
   /**
-   * Waits for the end of a delivery; undefined when the signal aborts first. Throws STORE_NOT_FOUND for one that the hub
-   * does not keep any more.
+   * Waits for the end of a delivery; undefined when the signal aborts first, or as soon as it is known that the end cannot
+   * come until `until` (milliseconds since 1970). Throws STORE_NOT_FOUND for one that the hub does not keep any more.
    */
-  outcome(id: string, signal?: AbortSignal): Promise<Outcome | undefined>
+  outcome(id: string, signal?: AbortSignal, until?: number): Promise<Outcome | undefined>
 }
 
 export interface SenderMemory {
@@ -218,6 +218,8 @@ export interface Effect {
   readonly scope: Scope
   /** Aborts when the step's time is over or the hub stops. */
   readonly signal: AbortSignal
+  /** Until then a caller waits for the answer, milliseconds since 1970; undefined: nobody does. */
+  readonly awaitedUntil?: number | undefined
   /**
    * Records, durably, that the other side may accept from now on. Await it before the point of no return. The note says
    * how a later attempt can learn what became of it, and takes the place of an earlier one.

@@ -1,6 +1,6 @@
 import { HubError } from '../../kernel/error.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
-import { HOUR, MINUTE } from '../../kernel/time.ts'
+import { HOUR } from '../../kernel/time.ts'
 import type { BatchAnswer, BatchPart, BatchResult } from '../odata/batch.ts'
 import { ODataClient, type Reply } from '../odata/client.ts'
 import type { ExchangeOptions } from '../odata/exchange.ts'
@@ -64,7 +64,6 @@ interface FactsReading {
   known: TableFacts | undefined
 }
 
-const factsPatienceMs = 5 * MINUTE
 const factsLifeMs = HOUR
 /** If-None-Match that keeps proxies from answering out of a cache (Microsoft, "Compose HTTP requests"). */
 const noCache = 'null'
@@ -155,9 +154,12 @@ export class DataverseClient {
   }
 
   /** What the table behind an entity set says of itself; asked once an hour, and once for callers at the same time. */
-  async facts(set: string, { signal }: Pick<Within, 'signal'>): Promise<TableFacts> {
-    const reading = this.#sharedFacts(set)
+  async facts(set: string, within: Within): Promise<TableFacts> {
+    const { signal, until } = within
+    const reading = this.#sharedFacts(set, until)
     if (reading.known) return reading.known
+    // Who asked first may have more time than who asks now.
+    this.#options.gate.requireOpen(until)
     let refuse = () => {}
     const interrupted = new Promise<never>((_resolve, reject) => {
       refuse = () => reject(dataverseErrors.INTERRUPTED({ server: this.server }))
@@ -171,11 +173,11 @@ export class DataverseClient {
     }
   }
 
-  #sharedFacts(set: string): FactsReading {
+  #sharedFacts(set: string, until: number): FactsReading {
     const now = this.#options.now()
     const last = this.#facts.get(set)
     if (last && now - last.readAt < factsLifeMs) return last
-    const reading: FactsReading = { facts: this.#readFacts(set, now), readAt: now, known: undefined }
+    const reading: FactsReading = { facts: this.#readFacts(set, until), readAt: now, known: undefined }
     this.#facts.set(set, reading)
     reading.facts.then(
       facts => {
@@ -196,9 +198,9 @@ export class DataverseClient {
     return typeof user === 'string' ? user : 'an unnamed user'
   }
 
-  async #readFacts(set: string, now: number): Promise<TableFacts> {
+  async #readFacts(set: string, until: number): Promise<TableFacts> {
     // Asked for all that wait for it, so the end of one attempt does not end it.
-    const within = { signal: new AbortController().signal, until: now + factsPatienceMs }
+    const within = { signal: new AbortController().signal, until }
     const [definition] = await this.query(
       'EntityDefinitions',
       [

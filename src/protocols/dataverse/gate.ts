@@ -1,3 +1,4 @@
+import type { HubError } from '../../kernel/error.ts'
 import { type Clock, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import { dataverseErrors } from './errors.ts'
 
@@ -121,12 +122,7 @@ export class Gate {
       const waiter: Waiter = {
         until: this.#clock.now() + patienceMs,
         go: turn => settle(() => resolve(turn)),
-        giveUp: waitMs => {
-          const text = `no turn for this request within the next ${Math.ceil(waitMs / SECOND)} s`
-          settle(() =>
-            reject(dataverseErrors.THROTTLED({ server, code: 'kept back here', text }, { retryAfterMs: waitMs })),
-          )
-        },
+        giveUp: waitMs => settle(() => reject(this.#notYet(waitMs))),
       }
       if (signal.aborted) return interrupted()
       signal.addEventListener('abort', interrupted, { once: true })
@@ -139,10 +135,29 @@ export class Gate {
     })
   }
 
+  /** Throws DATAVERSE_THROTTLED when nothing goes before `until`. */
+  requireOpen(until: number): void {
+    const now = this.#clock.now()
+    const waitMs = this.#readyAt(now) - now
+    if (waitMs > until - this.#options.clock.now()) throw this.#notYet(waitMs)
+  }
+
+  #readyAt(now: number): number {
+    return Math.max(this.#pausedUntil, this.#budgetFreeAt(now))
+  }
+
+  #notYet(waitMs: number): HubError {
+    const text = `no turn for this request within the next ${Math.ceil(waitMs / SECOND)} s`
+    return dataverseErrors.THROTTLED(
+      { server: this.#options.server, code: 'kept back here', text },
+      { retryAfterMs: waitMs },
+    )
+  }
+
   #admit(): void {
     for (const waiter of this.#waiting) {
       const now = this.#clock.now()
-      const readyAt = Math.max(this.#pausedUntil, this.#budgetFreeAt(now))
+      const readyAt = this.#readyAt(now)
       if (readyAt > now) {
         this.#giveUpBefore(readyAt, now)
         this.#lookAgainAt(readyAt, now)
