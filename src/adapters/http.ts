@@ -9,6 +9,7 @@ import { SECOND } from '../kernel/time.ts'
 import { guardConnect } from '../protocols/net/address-guard.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
 import type { CredentialProof } from '../protocols/net/credential-proof.ts'
+import { mayOtherServer, serversPerRequest } from '../protocols/net/other-server.ts'
 import { readAuthority } from './authority-file.ts'
 import { ask, failureOf, type HttpAnswer, isSuccess } from './http-answer.ts'
 import { type HttpConfig, httpConfig } from './http-config.ts'
@@ -196,18 +197,23 @@ class HttpReceiver implements Receiver {
     }
   }
 
-  #send(agent: Dispatcher, { url, method, headers, body }: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
+  /** Where a connector has another server for what this one cannot do, that one is asked, if twice does no harm. */
+  async #send(agent: Dispatcher, { url, method, headers, body }: Exchange, signal: AbortSignal): Promise<HttpAnswer> {
     const { config } = this.#context
-    return ask(agent, {
-      url,
-      method,
-      headers: body ? { ...headers, 'content-length': String(body.bytes) } : headers,
-      body: body && bodyOf(body),
-      signal,
-      timeoutMs: config.timeout,
-      answerBytesMax: config['max-answer'],
-      onUnknown: this.#onUnknown === 'send-again' ? 'soon' : 'never',
-    })
+    const isRepeatable = this.#onUnknown === 'send-again'
+    for (let left = isRepeatable ? serversPerRequest : 1; ; left -= 1) {
+      const answer = await ask(agent, {
+        url,
+        method,
+        headers: body ? { ...headers, 'content-length': String(body.bytes) } : headers,
+        body: body && bodyOf(body),
+        signal,
+        timeoutMs: config.timeout,
+        answerBytesMax: config['max-answer'],
+        onUnknown: isRepeatable ? 'soon' : 'never',
+      })
+      if (left <= 1 || !mayOtherServer(answer)) return answer
+    }
   }
 }
 

@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Hub, startHub } from '../../src/main.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
+import { listenOnLoopback } from '../../src/twins/listen.ts'
 import { type S4ODataTwin, s4User, startS4OData } from '../../src/twins/s4-odata/s4-odata.ts'
 import { waitFor } from '../foreign/servers/wait.ts'
 import { ConnectorUnderTest } from '../hub/connector-process.ts'
@@ -39,6 +41,32 @@ delivery:
   retry: { every: 100ms, up-to: 100ms, for: 1s }
 `
 
+/** Two web servers behind one name; one of them is in maintenance. */
+const twoServers = (name: string, receiver: string) => `
+flow: ${name}
+from:
+  https: { path: /${name}, methods: [POST], answer: result, within: 20s }
+steps:
+  - call: { to: { ${receiver} } }
+to: []
+delivery:
+  retry: { every: 100ms, up-to: 100ms, for: 10s }
+`
+const servers = { away: 0, good: 0 }
+
+async function startWebServer(name: keyof typeof servers): Promise<string> {
+  const server = http.createServer((request, response) => {
+    servers[name] += 1
+    request.resume()
+    // Who waits as long as it asks for waits in vain, while the other one is there.
+    if (name === 'away') response.writeHead(503, request.method === 'POST' ? {} : { 'retry-after': '600' }).end()
+    else response.writeHead(200, { 'content-type': 'application/json', connection: 'close' }).end('{"value":[]}')
+  })
+  const listener = await listenOnLoopback(server)
+  closing.push(() => listener.stop())
+  return `127.0.0.1:${listener.port}`
+}
+
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-via-'))
   closing.push(async () => rmSync(folder, { recursive: true, force: true }))
@@ -62,6 +90,23 @@ beforeAll(async () => {
       return file
     }),
   )
+  const at = (name: string) => `url: http://${name}.virtual, via: dc-frankfurt`
+  const two = {
+    'two-put': `http: { ${at('two-put')}, method: PUT }`,
+    'two-post': `http: { ${at('two-post')} }`,
+    'two-query': `odata: { ${at('two-query')}, version: v4, metadata: none, query: { set: Orders } }`,
+  }
+  const web = {
+    protocol: 'http',
+    // By its weight it is asked first, also where the other one takes connections a little faster.
+    targets: [{ address: await startWebServer('away'), weight: 4 }, await startWebServer('good')],
+    allow: [{ path: '/' }],
+  }
+  for (const [name, receiver] of Object.entries(two)) {
+    const file = join(folder, `${name}.flow.yaml`)
+    writeFileSync(file, twoServers(name, receiver))
+    flowFiles.push(file)
+  }
   hub = await startHub({
     dataFolder: join(folder, 'data'),
     stage: 'test',
@@ -84,6 +129,7 @@ beforeAll(async () => {
         tls: { ca: '../ca.pem', servername: 's4-odata.virtual' },
         allow: [{ path: `${root}/`, methods: ['GET'] }],
       },
+      ...Object.fromEntries(Object.keys(two).map(name => [`${name}.virtual:80`, structuredClone(web)])),
       's4-odata.virtual:44300': { protocol: 'tcp', targets: [`127.0.0.1:${s4.port}`] },
     },
   })
@@ -130,3 +176,18 @@ test('a change passes where TLS goes end to end; the list of the connector lets 
   await waitFor('the entry of the connector', waitMs, () => audit().includes('CONNECTOR_HTTP_REFUSED'))
   expect(audit()).toMatch(/CONNECTOR_HTTP_REFUSED[^\n]*PATCH/)
 })
+
+test.each(['two-put', 'two-query', 'two-post'])(
+  'one of two servers that answers 503 keeps nobody waiting: %s goes to the other one',
+  async path => {
+    const { away } = servers
+    const began = Date.now()
+    for (let count = 0; count < 40 && servers.away === away; count++) {
+      const answer = await fetch(`${hub.endpointsUrl}/${path}`, { method: 'POST', body: `number ${count}` })
+      expect([path, answer.status]).toEqual([path, 200])
+    }
+    expect(servers.away - away).toBeGreaterThan(0)
+    expect(servers.away - away).toBeLessThanOrEqual(3)
+    expect(Date.now() - began).toBeLessThan(15_000)
+  },
+)

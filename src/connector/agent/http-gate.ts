@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { isAway, otherServerHeader } from '../../protocols/net/other-server.ts'
 import { wireHeaders } from '../wire.ts'
 import { type AllowList, readAsk, refuseAsk } from './http-allow.ts'
 import { type Framing, framingOf, type HttpHead, HttpWrong, readHttp } from './http-reader.ts'
@@ -6,15 +7,23 @@ import { type Framing, framingOf, type HttpHead, HttpWrong, readHttp } from './h
 /**
  * Stands between a stream of the hub and an HTTP/1.1 server: its readable side gives the requests that the list lets
  * through, byte for byte; what the server answers is written to it. A request that is refused is answered with 403 (or
- * 400) after the answers that are still due, and ends the connection; not a byte of it reaches the server.
+ * 400) after the answers that are still due, and ends the connection; not a byte of it reaches the server. `noteAnswer`
+ * hears the status of each answer, and says whether another server may do what this one cannot.
  */
-export function gateHttp(stream: Duplex, allow: () => AllowList, noteRefusal: (what: string) => void): Duplex {
+export function gateHttp(
+  stream: Duplex,
+  allow: () => AllowList,
+  noteRefusal: (what: string) => void,
+  noteAnswer: (status: number) => boolean = () => false,
+): Duplex {
   /** Methods of requests whose answers are due, oldest first. */
   const due: string[] = []
   let refusal: { readonly status: 400 | 403; readonly because: string } | undefined
   let isAnswered = false
   let isInRequest = false
   let isInterim = false
+  /** What the head of the answer that is being read gets at its end. */
+  let farewell: string | undefined
 
   const readRequests = readHttp({
     head(head) {
@@ -41,7 +50,9 @@ export function gateHttp(stream: Duplex, allow: () => AllowList, noteRefusal: (w
   const readAnswers = readHttp({
     head: head => framingOfAnswer(head, due[0]),
     bytes: piece => {
-      if (!stream.destroyed && !isAnswered) stream.write(piece)
+      const bytes = farewell === undefined ? piece : withFarewell(piece, farewell)
+      farewell = undefined
+      if (!stream.destroyed && !isAnswered) stream.write(bytes)
     },
     end() {
       // An interim answer (1xx) is followed by the one that counts.
@@ -55,6 +66,12 @@ export function gateHttp(stream: Duplex, allow: () => AllowList, noteRefusal: (w
     const status = Number(/^HTTP\/1\.[01] ([1-5]\d\d)(?: |$)/.exec(start)?.[1])
     if (!(status >= 100) || method === undefined || status === 101) throw new HttpWrong('the answer is none')
     isInterim = status < 200
+    if (!isInterim) {
+      const hasOther = noteAnswer(status)
+      // The next request shall find another server, and a connection that is kept leads to this one.
+      if (isAway(status) && due.length === 1)
+        farewell = `connection: close\r\n${hasOther ? `${otherServerHeader}: yes\r\n` : ''}`
+    }
     if (isInterim || status === 204 || status === 304 || method === 'HEAD') return { kind: 'none' }
     return framingOf(headers) ?? { kind: 'until-close' }
   }
@@ -114,4 +131,12 @@ export function gateHttp(stream: Duplex, allow: () => AllowList, noteRefusal: (w
     if (!gate.readableEnded || !gate.writableFinished) gate.destroy()
   })
   return gate
+}
+
+/** The head of an answer, which says that the connection ends with it. */
+function withFarewell(head: Buffer, farewell: string): Buffer {
+  const lines = head
+    .toString('latin1', 0, head.length - 2)
+    .replace(/(?<=\r\n)(?:keep-alive|connection):[^\r]*\r\n/gi, '')
+  return Buffer.from(`${lines}${farewell}\r\n`, 'latin1')
 }

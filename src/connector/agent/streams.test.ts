@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { MiB } from '../../kernel/size.ts'
+import { otherServerHeader } from '../../protocols/net/other-server.ts'
 import { wireHeaders, wirePaths } from '../wire.ts'
 import {
   auditOf,
@@ -451,6 +452,56 @@ function* slices(bytes: Buffer): Generator<Buffer> {
 function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
+
+describe('an HTTP server that answers 503, 502 or 504', () => {
+  const answering = (head: string) => (socket: net.Socket) =>
+    socket.on(
+      'data',
+      () => void socket.write(`HTTP/1.1 ${head}\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi`),
+    )
+
+  async function getThrough(path = '/') {
+    const { stream, headers } = await openStream(await hub.session(), 's4.virtual:80')
+    stream.write(`GET ${path} HTTP/1.1\r\nHost: s4.virtual\r\n\r\n`)
+    let text = ''
+    for await (const chunk of stream) {
+      text += String(chunk)
+      if (text.endsWith('hi')) break
+    }
+    stream.close()
+    return { text, target: String(headers[wireHeaders.target]) }
+  }
+
+  test.each(['503 Service Unavailable', '502 Bad Gateway', '504 Gateway Timeout'])(
+    'is left out for a while (%s), and its connection is not used again',
+    async head => {
+      const [away, good] = [await target(answering(head)), await target(answering('200 OK'))]
+      const targets = `targets: [{ address: '${away.address}', weight: 4 }, '${good.address}']`
+      await connectorWith(
+        `  s4.virtual:80:\n    protocol: http\n    ${targets}\n    health: { every: 0s }\n    allow: [{ path: / }]\n`,
+      )
+      const answers: Awaited<ReturnType<typeof getThrough>>[] = []
+      for (let count = 0; count < 40; count++) answers.push(await getThrough())
+      const refused = answers.filter(({ target: each }) => each === away.address)
+      expect(refused.length).toBeGreaterThan(0)
+      expect(refused.length).toBeLessThanOrEqual(3)
+      for (const { text } of refused) {
+        expect(text).toMatch(/\r\nconnection: close\r\n/)
+        expect(text).not.toContain('keep-alive')
+        expect(text).toContain(`\r\n${otherServerHeader}: yes\r\n`)
+      }
+      for (const { text } of answers.filter(each => !refused.includes(each))) expect(text).toContain('keep-alive')
+    },
+  )
+
+  test('that is the only one is asked on, and nobody is told of another', async () => {
+    const away = await target(answering('503 Service Unavailable'))
+    await connectorWith(
+      `  s4.virtual:80:\n    protocol: http\n    targets: ['${away.address}']\n    health: { every: 0s }\n    allow: [{ path: / }]\n`,
+    )
+    for (let count = 0; count < 5; count++) expect((await getThrough()).text).not.toContain(otherServerHeader)
+  })
+})
 
 test('over a distance of 100 ms the windows carry it, in both directions', async () => {
   const relay = await startRelay(hub.port, 50)

@@ -131,7 +131,10 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
     stream.once('close', onGone)
     count(entry, 1)
     try {
-      const { socket, target, hubLeft } = await pool.open(address, { signal: gone.signal, timeoutMs: host.timeout })
+      const { socket, target, hubLeft, answered } = await pool.open(address, {
+        signal: gone.signal,
+        timeoutMs: host.timeout,
+      })
       stream.off('close', onGone)
       entry.target = target
       // The list may have changed, and the hub may have given up, while the target was opened.
@@ -144,7 +147,12 @@ export function createStreams({ pool, audit, clock, log, config }: StreamParts):
       stream.respond({ ':status': 200, [wireHeaders.target]: target })
       const near =
         host.protocol === 'http'
-          ? gateHttp(stream, () => ({ address, paths: hostOf(address)?.allow ?? [] }), noteHttp(address, from))
+          ? gateHttp(
+              stream,
+              () => ({ address, paths: hostOf(address)?.allow ?? [] }),
+              noteHttp(address, from),
+              answered,
+            )
           : stream
       connectEnds(entry, stream, near, { socket, hubLeft })
     } catch (thrown) {

@@ -43,6 +43,8 @@ export interface OpenedTarget {
   readonly socket: Duplex
   /** Internal host:port. */
   readonly target: string
+  /** Tells the balancer's books what an HTTP server answered. True when it could not do it, and another one may. */
+  answered(status: number): boolean
   /** Tells the balancer's books that the hub's side went away, where the socket stays open for an answer after that. */
   hubLeft?: (() => void) | undefined
 }

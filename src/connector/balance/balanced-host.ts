@@ -1,4 +1,5 @@
 import { asHubError, type HubError } from '../../kernel/error.ts'
+import { isAway } from '../../protocols/net/other-server.ts'
 import type { VirtualHost } from '../agent/connector-config.ts'
 import { connectorErrors } from '../agent/errors.ts'
 import type { OpenedTarget, OpenOptions } from '../agent/targets.ts'
@@ -89,6 +90,7 @@ export class BalancedHost {
         return {
           socket,
           target: target.address,
+          answered: status => this.#answered(target, report, status),
           ...(socket instanceof SmtpStream && { hubLeft: () => socket.hubLeft() }),
         }
       } catch (thrown) {
@@ -183,11 +185,25 @@ export class BalancedHost {
 
   #reportOn(target: Target): ServiceReport {
     const { clock } = this.#parts
+    let hasFailed = false
     return {
       answered: ms => target.answered(ms, clock.now()),
       served: () => target.served(clock.now()),
-      failed: reason => this.#failed(target, reason),
+      failed: reason => {
+        if (!hasFailed) this.#failed(target, reason)
+        hasFailed = true
+      },
     }
+  }
+
+  #answered(target: Target, report: ServiceReport, status: number): boolean {
+    if (!isAway(status)) {
+      report.served()
+      return false
+    }
+    report.failed(`it answered ${status}`)
+    const now = this.#parts.clock.now()
+    return this.#targets.some(other => other !== target && other.isUsable(now) && !other.isFull)
   }
 
   #failed(target: Target, reason: string): void {

@@ -49,7 +49,7 @@ export async function openTarget(
 
 /**
  * Of other protocols only the end is seen: a reset is a failure, and for HTTP an end before any answer as well, by the
- * server or by a hub that has waited in vain.
+ * server or by a hub that has waited in vain. What its answers say of an HTTP server, who reads them tells.
  */
 function watchPlain(socket: Duplex, needsAnswer: boolean, report: ServiceReport, clock: Pick<Clock, 'now'>): Duplex {
   const since = clock.now()
@@ -69,8 +69,8 @@ function watchPlain(socket: Duplex, needsAnswer: boolean, report: ServiceReport,
     const waitedMs = clock.now() - since
     const isInVain = needsAnswer && isAsked() && waitedMs >= balanceLimits.inVainMs
     if (reason !== undefined) report.failed(reason)
-    else if (hasEnded || hasAnswered() || !needsAnswer) report.served()
-    else if (isInVain) report.failed(`it was silent for ${Math.round(waitedMs / 1000)} s`)
+    else if (!needsAnswer) report.served()
+    else if (isInVain && !hasAnswered()) report.failed(`it was silent for ${Math.round(waitedMs / 1000)} s`)
   })
   return socket
 }

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { HubError } from '../../kernel/error.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
+import { mayOtherServer, serversPerRequest } from '../net/other-server.ts'
 import { odataErrors } from './errors.ts'
 import { odataLimits } from './limits.ts'
 import { type FailureContext, failureOf, type ODataAnswer, serviceErrorOf } from './service-error.ts'
@@ -79,7 +80,7 @@ export class ODataExchange {
     let session = this.#sessionOf(login)
     // Kept from before: by the time of the answer another request may have renewed it.
     let used = session.token
-    let streamed = await this.#once(request, login, session, used)
+    let streamed = await this.#onServers(request, login, session, used)
     if (streamed.answer.status === 401 && login.token !== undefined) {
       const renewed = await logIn(login.token)
       if (renewed.token !== login.token) {
@@ -87,13 +88,13 @@ export class ODataExchange {
         login = renewed
         session = this.#sessionOf(login)
         used = session.token
-        streamed = await this.#once(request, login, session, used)
+        streamed = await this.#onServers(request, login, session, used)
       }
     }
     if (!request.isRead && asksForToken(streamed)) {
       await drain(streamed)
       const token = await session.renewToken(used, () => this.#fetchToken(request, login, session))
-      streamed = await this.#once(request, login, session, token)
+      streamed = await this.#onServers(request, login, session, token)
       if (asksForToken(streamed)) {
         const { text } = serviceErrorOf(await this.#whole(streamed))
         throw odataErrors.CSRF_REFUSED({ server: this.server, text })
@@ -135,11 +136,26 @@ export class ODataExchange {
       bytesMax: odataLimits.answerBytes,
       limit: 'answerBytes',
     }
-    const streamed = await this.#once(fetching, login, session, undefined)
+    const streamed = await this.#onServers(fetching, login, session, undefined)
     const whole = await this.#whole(streamed)
     if (whole.status >= 400) throw this.failure(whole, url)
     const token = whole.headers['x-csrf-token']
     return token === undefined || /^(fetch|required)$/i.test(token) ? undefined : token
+  }
+
+  /** Where a connector has another server for what this one cannot do, that one is asked, if twice does no harm. */
+  async #onServers(
+    request: ODataRequest,
+    login: ODataLogIn,
+    session: ODataSession,
+    token: string | undefined,
+  ): Promise<Streamed> {
+    const isHarmless = request.isRead || request.isRepeatable
+    for (let left = isHarmless ? serversPerRequest : 1; ; left -= 1) {
+      const streamed = await this.#once(request, login, session, token)
+      if (left <= 1 || !mayOtherServer(streamed.answer)) return streamed
+      await drain(streamed)
+    }
   }
 
   async #once(
