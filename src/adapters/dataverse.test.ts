@@ -222,6 +222,15 @@ describe('when the connection is lost after the change', () => {
     })
     expect(twin.records('account')).toHaveLength(1)
   })
+
+  test('or a gateway waited in vain (504), a create without a key is a case for a person, and all else is sent again', async () => {
+    const fail = { times: 1, status: 504, code: '', message: 'The operation timed out.' }
+    twin.setFaults({ fail: { ...fail, method: 'POST' } })
+    const create = await receiver({ set: 'accounts', operation: 'create' })
+    await expect(deliver(create, { name: 'ACME' })).rejects.toMatchObject({ retry: 'never', isOutcomeUnknown: true })
+    twin.setFaults({ fail: { ...fail, method: 'PATCH' } })
+    await expect(send(accounts, { accountnumber: '1' })).rejects.toMatchObject({ code: 'DATAVERSE_SERVER_FAILED' })
+  })
 })
 
 test('a 429 costs no attempt: the request goes again after Retry-After', async () => {

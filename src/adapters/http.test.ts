@@ -321,6 +321,15 @@ describe('a connection that is lost', () => {
     expect(error.message).toContain('no answer within 80 ms')
   })
 
+  test.each([
+    ['POST', {}, { code: 'HTTP_OUTCOME_UNKNOWN', isOutcomeUnknown: true, retry: 'never' }],
+    ['POST', { 'idempotency-key': 'Idempotency-Key' }, { code: 'HTTP_SERVER_FAILED', retry: 'soon' }],
+    ['PUT', {}, { code: 'HTTP_SERVER_FAILED', retry: 'soon' }],
+  ])('a gateway that has waited in vain knows no more (504), with %s and %j', async (method, config, expected) => {
+    service.replies = [{ status: 504, body: 'upstream timed out' }]
+    expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
+  })
+
   test('an attempt after an unknown one is only made where doing it twice does no harm', async () => {
     const unknown = { isUnknown: true }
     const error = await failureOf(send({ url: service.url }, messageOf('x'), unknown))

@@ -17,5 +17,8 @@ export function mayOtherServer({
 
 /** What says of a server, or of what stands behind it, that it cannot answer now (RFC 9110 sections 15.6.3 to 15.6.5). */
 export function isAway(status: number): boolean {
-  return status === 502 || status === 503 || status === 504
+  return status === 502 || status === 503 || status === gatewayTimeout
 }
+
+/** The server behind a gateway has the request, and did not answer in time: nobody knows whether it did it. */
+export const gatewayTimeout = 504
