@@ -97,7 +97,9 @@ export async function upsert(job: Job, record: RecordToWrite): Promise<Written> 
   const { set = '' } = job.config
   const path = recordPath(set, record.key ?? { id: '' })
   const patch = { ...(await changeOf(job, true)), method: 'PATCH' as const, path }
-  if (isPlainRecord(record)) return writtenOf(await orParent(job.client.change({ ...patch, body: record.values })))
+  if (isPlainRecord(record)) {
+    return writtenOf(await orParent(orAgain(() => job.client.change({ ...patch, body: record.values }))))
+  }
   const columns = columnsOf(record.key)
   const make = (whole: JsonObject) =>
     job.client.change({ ...patch, body: withoutColumns(whole, columns), ifNoneMatch: '*' })
@@ -216,6 +218,16 @@ async function orUnlinked(record: RecordToWrite, make: (whole: JsonObject) => Pr
   } catch (thrown) {
     if (!record.unlinked || !isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
     return await make(record.unlinked)
+  }
+}
+
+/** Of two that make the same record at the same moment one is refused, and finds it there the next time. */
+async function orAgain(upsertOnce: () => Promise<Changed>): Promise<Changed> {
+  try {
+    return await upsertOnce()
+  } catch (thrown) {
+    if (!isFailure(thrown, dataverseErrors.EXISTS_ALREADY)) throw thrown
+    return await upsertOnce()
   }
 }
 

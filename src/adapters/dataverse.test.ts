@@ -95,6 +95,18 @@ describe('upsert', () => {
     ])
   })
 
+  test('who makes the same record at the same moment as somebody else changes it then; a key that another record has is told', async () => {
+    const fail = { status: 412, code: '0x80060892', message: 'A record with matching key values already exists.' }
+    twin.setFaults({ fail: { ...fail, times: 1, method: 'PATCH' } })
+    expect((await send(accounts, { accountnumber: '1001', name: 'ACME' })).fields).toMatchObject({
+      operation: 'created',
+    })
+    twin.setFaults({ fail: { ...fail, times: 2, method: 'PATCH' } })
+    await expect(send(accounts, { accountnumber: '1001', name: 'B' })).rejects.toMatchObject({
+      code: 'DATAVERSE_EXISTS_ALREADY',
+    })
+  })
+
   test('a record that refers to one that is not there yet waits for it', async () => {
     const invoice = { new_sapkey: '1', name: 'I', 'customerid_account@odata.bind': "/accounts(accountnumber='7')" }
     const config = { set: 'invoices', key: ['new_sapkey'] }
