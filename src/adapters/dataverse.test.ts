@@ -283,6 +283,15 @@ test('the check proves token, application user and alternate key', async () => {
 describe('an answer that is none', () => {
   const body = { accountnumber: '1001', name: 'ACME' }
 
+  test('to a changeset that may be sent twice is asked for again', async () => {
+    const to = await receiver({ ...accounts, id: 'accountid', operation: 'upsert-many', by: 'changeset' })
+    twin.setFaults({ html: { times: 1 } })
+    await expect(deliver(to, [body])).rejects.toMatchObject({ code: 'ODATA_BATCH_BROKEN', retry: 'soon' })
+    const create = await receiver({ set: 'accounts', operation: 'create-many', id: 'accountid' })
+    twin.setFaults({ html: { times: 1 } })
+    await expect(deliver(create, [body])).rejects.toMatchObject({ code: 'ODATA_BATCH_BROKEN', retry: 'never' })
+  })
+
   test.each<[string, Parameters<DataverseTwin['setFaults']>[0]]>([
     ['a log-in page', { html: { times: 1 } }],
     ['half an answer', { truncate: { times: 1 } }],

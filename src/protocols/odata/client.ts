@@ -182,7 +182,7 @@ export class ODataClient {
       return form.read(answer.headers['content-type'] ?? '', answer.body)
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : String(thrown)
-      throw odataErrors.BATCH_BROKEN({ server, reason }, { cause: thrown })
+      throw odataErrors.BATCH_BROKEN({ server, reason }, { cause: thrown, retry: how.isRepeatable ? 'soon' : 'never' })
     }
   }
 
