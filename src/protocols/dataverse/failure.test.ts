@@ -25,6 +25,13 @@ describe('errors of Dataverse', () => {
       'COLUMN_UNKNOWN',
       'after-change',
     ],
+    [
+      400,
+      '',
+      'The specified key attributes are not a defined key for the account entity',
+      'KEY_NOT_THERE',
+      'after-change',
+    ],
     [400, '0x80040265', 'An error occurred in the plug-in.', 'PLUGIN_REFUSED', 'never'],
     [400, '0x80040216', 'An unexpected error occurred.', 'REFUSED', 'never'],
     [400, '', 'Bad request', 'REFUSED', 'never'],

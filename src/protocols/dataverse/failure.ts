@@ -19,6 +19,9 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
   }
   switch (status) {
     case 400:
+      if (isKeyUndefined(text)) {
+        return errors.KEY_NOT_THERE({ ...fields, set: path, columns: 'these columns', state: ` (${text})` })
+      }
       return isReadOnly(text) ? errors.READ_ONLY(fields) : badRequest(code)(fields)
     case 401:
       return errors.LOGIN_REFUSED(fields, options)
@@ -62,6 +65,11 @@ function badRequest(code: string) {
 /** Quotes, orders and invoices that are closed, and their lines; the code of this refusal says nothing. */
 function isReadOnly(text: string): boolean {
   return /read-only entity|parent is not editable/i.test(text)
+}
+
+/** Also while the index of a key is being made; the code of this refusal says nothing. */
+function isKeyUndefined(text: string): boolean {
+  return /key attributes are not a defined key/i.test(text)
 }
 
 function isSegmentUnknown(code: string, text: string): boolean {
