@@ -105,6 +105,7 @@ class DataverseReceiver implements Receiver {
       environment,
       version: config.version,
       gate,
+      flow: context.flow,
       answerBytesMax: config['max-answer'],
       logIn: refused => this.#logIn(refused),
       credential: config.auth ?? 'the receiver (it has none)',

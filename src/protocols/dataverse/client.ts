@@ -17,6 +17,8 @@ export interface DataverseClientOptions extends Omit<ExchangeOptions, 'root' | '
   /** `v9.2` */
   readonly version: string
   readonly gate: Gate
+  /** Whose requests these are: flows take turns at the gate. */
+  readonly flow: string
   readonly answerBytesMax: number
   /** Hears of each time that the environment asked to slow down. */
   readonly onThrottled?: (wait: { readonly waitMs: number; readonly concurrent: number; readonly code: string }) => void
@@ -229,9 +231,9 @@ export class DataverseClient {
 
   /** Sends when it is its turn, and again when it was turned away: that was no attempt. */
   async #through<T>(within: Within, send: () => Promise<T>): Promise<T> {
-    const { gate, now, onThrottled } = this.#options
+    const { gate, flow, now, onThrottled } = this.#options
     for (;;) {
-      const turn = await gate.enter(within.signal, within.until)
+      const turn = await gate.enter(flow, within.signal, within.until)
       try {
         const result = await send()
         turn.end()

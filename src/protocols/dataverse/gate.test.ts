@@ -19,9 +19,9 @@ function world(options: { readonly concurrent?: number; readonly requests?: numb
     turns,
     refused,
     settle,
-    async ask(count: number, signal = never, patienceMs = 10 * MINUTE) {
+    async ask(count: number, signal = never, patienceMs = 10 * MINUTE, flow = 'materials') {
       for (let index = 0; index < count; index++) {
-        gate.enter(signal, clock.now() + patienceMs).then(
+        gate.enter(flow, signal, clock.now() + patienceMs).then(
           turn => turns.push(turn),
           (error: unknown) => refused.push(error),
         )
@@ -135,6 +135,28 @@ test('who waits for others longer than it may is told too', async () => {
   await it.ask(2, never, MINUTE)
   await it.advance(MINUTE)
   expect(it.refused).toMatchObject([{ code: 'DATAVERSE_THROTTLED', isThrottling: true }])
+})
+
+test('a flow with a long row does not keep the others waiting: flows take turns', async () => {
+  const it = world({ concurrent: 1 })
+  await it.ask(200)
+  const order: string[] = []
+  for (const flow of ['crm-products', 'crm-users', 'crm-products']) {
+    void it.gate.enter(flow, never, it.clock.now() + MINUTE).then(turn => {
+      order.push(flow)
+      it.turns.push(turn)
+    })
+  }
+  for (let done = 0; done < 10; done++) {
+    it.turns[done]?.end()
+    await it.settle()
+  }
+  expect(order).toEqual(['crm-products', 'crm-users', 'crm-products'])
+  for (let done = 10; done < 203; done++) {
+    it.turns[done]?.end()
+    await it.settle()
+  }
+  expect([it.turns.length, it.gate.waiting, it.gate.running]).toEqual([203, 0, 0])
 })
 
 test('who is stopped leaves the row, before and after', async () => {

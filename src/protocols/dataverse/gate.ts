@@ -1,6 +1,7 @@
 import type { HubError } from '../../kernel/error.ts'
 import { type Clock, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import { dataverseErrors } from './errors.ts'
+import { type InRow, TurnRow } from './turn-row.ts'
 
 /**
  * Service protection limits of Dataverse (Microsoft, "Service protection API limits"): per user and web server 6,000
@@ -29,7 +30,7 @@ export interface Turn {
   turnedAway(retryAfterMs: number | undefined): number
 }
 
-interface Waiter {
+interface Waiter extends InRow {
   readonly go: (turn: Turn) => void
   readonly until: number
   readonly giveUp: (waitMs: number) => void
@@ -56,7 +57,7 @@ export class Gate {
   /** Nobody must wait for as long as the clock of the machine is set back. */
   readonly #clock: Clock
   #most = { concurrent: gateLimits.concurrent as number, requests: gateLimits.requests as number }
-  readonly #waiting = new Set<Waiter>()
+  readonly #waiting = new TurnRow<Waiter>()
   readonly #sent = new Map<number, number>()
   #sentCount = 0
   #limit = startConcurrent
@@ -101,10 +102,10 @@ export class Gate {
   }
 
   /**
-   * Waits for a turn, first come, first served. Throws DATAVERSE_THROTTLED when it would not come before `until`, and
-   * DATAVERSE_INTERRUPTED when the signal aborts.
+   * Waits for a turn: the flows take turns, and within one it is first come, first served. Throws DATAVERSE_THROTTLED when
+   * it would not come before `until`, and DATAVERSE_INTERRUPTED when the signal aborts.
    */
-  enter(signal: AbortSignal, until: number): Promise<Turn> {
+  enter(flow: string, signal: AbortSignal, until: number): Promise<Turn> {
     const { server } = this.#options
     const patienceMs = Math.max(0, until - this.#options.clock.now())
     return new Promise((resolve, reject) => {
@@ -120,6 +121,7 @@ export class Gate {
         act()
       }
       const waiter: Waiter = {
+        of: flow,
         until: this.#clock.now() + patienceMs,
         go: turn => settle(() => resolve(turn)),
         giveUp: waitMs => settle(() => reject(this.#notYet(waitMs))),
@@ -155,7 +157,7 @@ export class Gate {
   }
 
   #admit(): void {
-    for (const waiter of this.#waiting) {
+    while (this.#waiting.size > 0) {
       const now = this.#clock.now()
       const readyAt = this.#readyAt(now)
       if (readyAt > now) {
@@ -164,16 +166,16 @@ export class Gate {
         return
       }
       if (this.#running >= this.concurrent) return
-      this.#waiting.delete(waiter)
+      const waiter = this.#waiting.take()
       this.#running += 1
       this.#count(now)
       this.#turnCount += 1
-      waiter.go(this.#turn(this.#turnCount))
+      waiter?.go(this.#turn(this.#turnCount))
     }
   }
 
   #giveUpBefore(readyAt: number, now: number): void {
-    for (const waiter of this.#waiting) {
+    for (const waiter of this.#waiting.all()) {
       if (waiter.until >= readyAt) continue
       this.#waiting.delete(waiter)
       waiter.giveUp(readyAt - now)
