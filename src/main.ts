@@ -23,9 +23,9 @@ import type { ConnectorListen, Connectors } from './connector/hub/connectors.ts'
 import type { TunnelRequest } from './connector/hub/open-stream.ts'
 import type { Engine } from './engine/control.ts'
 import { createEngine } from './engine/engine.ts'
+import { flowsAskingFor, flowsByLocation } from './engine/flow-uses.ts'
 import type { LoadedFlow } from './flow/document.ts'
 import { type DeclarationLoaders, lateDeclarations } from './flow/late-declarations.ts'
-import { locationsOf } from './flow/locations.ts'
 import type { Declarations } from './flow/schema.ts'
 import { createLateGroupware, type LateGroupware } from './groupware/organizations/late-groupware.ts'
 import { heldBody } from './kernel/body.ts'
@@ -77,6 +77,8 @@ export interface HubOptions {
   readonly stage: string
   /** Absolute paths of the flow documents; a function is asked at the start and at each reload. */
   readonly flowFiles: readonly string[] | (() => readonly string[])
+  /** Absolute paths of the folders where they are looked for: a reload stops nothing since one is empty all at once. */
+  readonly flowFolders?: readonly string[]
   /** Values that win over the stage's, by flow. */
   readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Adapters and steps beside the built-in ones. */
@@ -249,6 +251,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const catalog = createFlowCatalog({
       declarations: lateDeclarations(builtIn, options.declarations),
       files: typeof flowFiles === 'function' ? flowFiles : () => flowFiles,
+      folders: options.flowFolders,
       stage: options.stage,
       store,
       ...(options.params && { params: options.params }),
@@ -377,29 +380,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   }
 }
 
-/** Names of the running flows that go through each location. */
-function flowsByLocation(engine: Pick<Engine, 'flows'>): ReadonlyMap<string, readonly string[]> {
-  const used = new Map<string, string[]>()
-  for (const { flow } of engine.flows()) {
-    for (const location of locationsOf(flow)) used.set(location, [...(used.get(location) ?? []), flow.name])
-  }
-  return used
-}
-
 /** Last opened, first closed; one that fails does not keep the others open. */
 async function closeAll(undo: (() => Promise<unknown>)[]): Promise<void> {
   const failures: unknown[] = []
   for (const close of undo.splice(0).toReversed()) await close().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
-}
-
-/** Flows that run and let in only callers with this role. */
-function flowsAskingFor(engine: Engine, role: string): readonly string[] {
-  return engine.flows().flatMap(({ flow }) => {
-    const { config } = flow.from
-    const isAsking = typeof config === 'object' && config !== null && 'role' in config && config.role === role
-    return isAsking ? [flow.name] : []
-  })
 }
 
 interface MailParts {

@@ -23,8 +23,9 @@ function catalogWorld() {
   const kept = new Map<string, { value: { shouldRun: boolean }; revision: number }>()
   const catalog = createFlowCatalog({
     declarations: lateDeclarations(builtIn),
+    folders: [folder, join(folder, 'team')],
     files: () =>
-      readdirSync(folder)
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .filter(name => name.endsWith('flow.yaml'))
         .toSorted()
         .map(name => join(folder, name)),
@@ -37,7 +38,12 @@ function catalogWorld() {
       },
     },
   })
-  return { catalog, write, remove: (name: string) => rmSync(join(folder, name)) }
+  return {
+    catalog,
+    write,
+    makeFolder: (name: string) => mkdirSync(join(folder, name)),
+    remove: (name: string) => rmSync(join(folder, name), { recursive: true }),
+  }
 }
 
 test('a document that is changed is seen at once, with its mistakes', async () => {
@@ -98,8 +104,40 @@ test('a document that comes or goes is known from the next reload on, and not fo
   await catalog.loadAll()
   expect(await names()).toEqual(['night'])
   remove('night.flow.yaml')
-  await expect(catalog.loadAll()).rejects.toMatchObject({ code: 'CATALOG_ALL_GONE' })
+  await expect(catalog.loadAll()).rejects.toMatchObject({ code: 'CATALOG_FOLDER_EMPTY' })
   expect(await names()).toHaveLength(1)
+})
+
+test.each([
+  ['a folder that isthmus.yaml names holds none any more', 'team', 'team/flow.yaml'],
+  ['a folder that isthmus.yaml names is gone', 'team', 'team'],
+  ['a folder below one stands there bare', 'orders', 'orders/flow.yaml'],
+])('%s, beside others: nothing is taken for gone, unless somebody allows it', async (_case, inside, goes) => {
+  const { catalog, write, makeFolder, remove } = catalogWorld()
+  makeFolder(inside)
+  write(`${inside}/flow.yaml`, document('1h').replace('clock', 'night'))
+  const names = async () => (await catalog.list()).map(({ name }) => name)
+  await catalog.loadAll()
+  remove(goes)
+  for (const isDryRun of [true, false]) {
+    await expect(catalog.loadAll({ isDryRun })).rejects.toMatchObject({
+      code: 'CATALOG_FOLDER_EMPTY',
+      message: expect.stringMatching(new RegExp(`/${inside}; there were 1\\.$`)),
+    })
+  }
+  expect(await names()).toHaveLength(2)
+  await catalog.loadAll({ allowsEmpty: true })
+  expect(await names()).toEqual(['clock'])
+  await catalog.loadAll()
+})
+
+test('a folder below one that is taken away with its flow is no loss', async () => {
+  const { catalog, write, makeFolder, remove } = catalogWorld()
+  makeFolder('orders')
+  write('orders/flow.yaml', document('1h').replace('clock', 'night'))
+  await catalog.loadAll()
+  remove('orders')
+  expect(await catalog.loadAll()).toHaveLength(1)
 })
 
 test('a start reads all documents anew, each once, and tells of those that it cannot start', async () => {

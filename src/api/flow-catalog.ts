@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, sep } from 'node:path'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { LateDeclarations } from '../flow/late-declarations.ts'
 import { type LoadResult, loadFlow } from '../flow/load-flow.ts'
@@ -16,11 +17,11 @@ export const catalogErrors = defineErrors('CATALOG', {
     means: 'The document of flow {flow} has {count} mistakes; the first: {place} {text}',
     next: 'Run isthmus lint {file}, correct the document and start the flow again.',
   },
-  ALL_GONE: {
+  FOLDER_EMPTY: {
     side: 'flow',
     retry: 'after-change',
-    means: 'No flow document is there any more; there were {count}.',
-    next: 'Look at the folders under flows in isthmus.yaml, then reload again; isthmus flow stop stops one flow.',
+    means: 'No flow document is left in {folder}; there were {count}.',
+    next: 'Look whether it is mounted and checked out, then reload again; isthmus flow reload --allow-empty stops its flows.',
   },
   NAME_TAKEN: {
     side: 'flow',
@@ -34,6 +35,8 @@ export interface CatalogOptions {
   readonly declarations: LateDeclarations
   /** Looks for the flow documents; their absolute paths. */
   readonly files: () => readonly string[]
+  /** Folders that lie above them: one that holds none any more is told, and not taken for a wish. */
+  readonly folders?: readonly string[] | undefined
   readonly stage: string
   /** Values that win over the stage's, by flow. */
   readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -116,10 +119,10 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
       return flowOf({ ...listed, result: await loadFile(listed.entry.file) })
     },
 
-    async loadAll({ isDryRun = false } = {}): Promise<readonly LoadingEntry[]> {
+    async loadAll({ isDryRun = false, allowsEmpty = false } = {}): Promise<readonly LoadingEntry[]> {
       const files = options.files()
-      // A checkout that is under way, a share that is not mounted: nobody takes all flows away like this.
-      if (files.length === 0 && known.length > 0) throw catalogErrors.ALL_GONE({ count: known.length })
+      const emptied = allowsEmpty ? undefined : findEmptied(options.folders ?? [], known, files)
+      if (emptied) throw catalogErrors.FOLDER_EMPTY(emptied)
       linted.clear()
       const listed = await listFiles(files)
       if (!isDryRun) known = files
@@ -145,6 +148,33 @@ export function createFlowCatalog(options: CatalogOptions): FlowCatalog {
     async remember(name, shouldRun) {
       await store.write(area, name, { shouldRun })
     },
+  }
+}
+
+/**
+ * The first folder that held documents and holds none. A checkout that failed, a share that is not mounted: nobody takes
+ * flows away like this. Of the folders below it (often one for each flow) only one that stands there bare is such.
+ */
+function findEmptied(
+  folders: readonly string[],
+  before: readonly string[],
+  now: readonly string[],
+): { readonly folder: string; readonly count: number } | undefined {
+  const below = before.map(file => dirname(file)).filter(isBare)
+  for (const folder of new Set([...folders, ...below])) {
+    const isInside = (file: string) => file.startsWith(`${folder}${sep}`)
+    const count = before.filter(isInside).length
+    if (count > 0 && !now.some(isInside)) return { folder, count }
+  }
+  return undefined
+}
+
+function isBare(folder: string): boolean {
+  try {
+    return readdirSync(folder).length === 0
+  } catch {
+    // One that is gone was taken away with its flow.
+    return false
   }
 }
 

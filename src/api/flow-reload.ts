@@ -8,6 +8,12 @@ export type ReloadedFlow = z.output<typeof reloadView>['flows'][number]
 
 type Parts = Pick<ApiParts, 'engine' | 'catalog'>
 
+export interface ReloadHow {
+  readonly isDryRun: boolean
+  /** The flows of a folder without any document are stopped, too. */
+  readonly allowsEmpty?: boolean
+}
+
 /** One reload after the other: the second finds what the first has done. */
 let turn: Promise<unknown> = Promise.resolve()
 
@@ -15,14 +21,15 @@ let turn: Promise<unknown> = Promise.resolve()
  * Brings the flows to what the documents say now, as a restart of the hub would, without touching those that are the
  * same. One whose new document has mistakes runs on as it was. Throws when the documents cannot be looked for.
  */
-export function reloadFlows(parts: Parts, { isDryRun }: { isDryRun: boolean }): Promise<readonly ReloadedFlow[]> {
-  const reloaded = turn.then(() => reload(parts, isDryRun))
+export function reloadFlows(parts: Parts, how: ReloadHow): Promise<readonly ReloadedFlow[]> {
+  const reloaded = turn.then(() => reload(parts, how))
   turn = reloaded.catch(() => {})
   return reloaded
 }
 
-async function reload({ engine, catalog }: Parts, isDryRun: boolean): Promise<readonly ReloadedFlow[]> {
-  const entries = (await catalog.loadAll({ isDryRun })).map(entry => ({ ...entry, name: nameOf(entry) }))
+async function reload({ engine, catalog }: Parts, how: ReloadHow): Promise<readonly ReloadedFlow[]> {
+  const { isDryRun } = how
+  const entries = (await catalog.loadAll(how)).map(entry => ({ ...entry, name: nameOf(entry) }))
   const names = new Set(entries.map(({ name }) => name))
   const reloaded: ReloadedFlow[] = []
   // First those that go: another one may want their mailbox or their path, also under a new name.

@@ -114,7 +114,13 @@ export function flowRoutes(app: App, parts: ApiParts): void {
         summary:
           'Reads all documents anew: starts new flows, restarts changed ones, stops those whose document is gone',
         body: z
-          .strictObject({ dryRun: z.boolean().optional().meta({ description: 'Only says what it would do.' }) })
+          .strictObject({
+            dryRun: z.boolean().optional().meta({ description: 'Only says what it would do.' }),
+            allowEmpty: z
+              .boolean()
+              .optional()
+              .meta({ description: 'Stops the flows of a folder that has no document left; refused otherwise.' }),
+          })
           .nullish(),
         response: { 200: reloadView },
       },
@@ -122,7 +128,7 @@ export function flowRoutes(app: App, parts: ApiParts): void {
     async request => {
       if (!parts.isReady()) throw apiErrors.NOT_READY()
       const isDryRun = request.body?.dryRun ?? false
-      const flows = [...(await reloadFlows(parts, { isDryRun }))]
+      const flows = [...(await reloadFlows(parts, { isDryRun, allowsEmpty: request.body?.allowEmpty ?? false }))]
       if (!isDryRun) {
         const changed = flows.filter(({ outcome }) => outcome !== 'unchanged' && outcome !== 'left-stopped')
         const detail = Object.fromEntries(changed.map(({ name, outcome }) => [name, outcome]))

@@ -72,8 +72,8 @@ export interface Loss {
 
 /** The flow documents that the hub knows, whether they run or not. */
 export interface FlowCatalog {
-  /** Looks for the documents anew and reads each; the list is of them from then on, but for a dry run. Throws when it finds none where flows ran. */
-  loadAll(options?: { readonly isDryRun?: boolean }): Promise<readonly LoadingEntry[]>
+  /** Looks for the documents anew and reads each; the list is of them from then on, but for a dry run. Throws when a folder has lost all of its own and nobody allows that. */
+  loadAll(options?: { readonly isDryRun?: boolean; readonly allowsEmpty?: boolean }): Promise<readonly LoadingEntry[]>
   list(): Promise<readonly CatalogEntry[]>
   /** Reads the document now; throws API_FLOW_UNKNOWN, and errors of side `flow` when it does not lint. */
   load(name: string): Promise<LoadedFlow>

@@ -61,11 +61,13 @@ export function flowCommands(program: Command, cli: Cli): void {
       'reads all documents anew: starts new flows, restarts changed ones, stops those whose document is gone',
     )
     .option('--dry-run', 'only says what it would do')
-    .action(async (options: { dryRun?: boolean }, command: Command) => {
-      const sent = await cli.hub(command).send('POST', '/api/flows/reload', { dryRun: options.dryRun ?? false })
+    .option('--allow-empty', 'stops also the flows of a folder that has no document left')
+    .action(async (options: { dryRun?: boolean; allowEmpty?: boolean }, command: Command) => {
+      const { dryRun = false, allowEmpty } = options
+      const sent = await cli.hub(command).send('POST', '/api/flows/reload', { dryRun, allowEmpty })
       const answer = readAnswer(reloadView, sent)
       if (answer.flows.some(({ outcome }) => outcome === 'failed')) cli.exitWith(exitCodes.notInOrder)
-      cli.show(command, answer, () => describeReload(answer, options.dryRun ?? false))
+      cli.show(command, answer, () => describeReload(answer, dryRun))
     })
 
   flow

@@ -40,6 +40,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     dataFolder: resolve(folder, config.data),
     stage: config.stage,
     flowFiles: findFlows,
+    flowFolders: config.flows.map(each => resolve(folder, each)),
     strayDocuments: strays,
     admin: { host: config.admin.host, port: config.admin.port },
     endpoints: endpointsAddress(config, folder),

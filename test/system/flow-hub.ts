@@ -48,6 +48,7 @@ export class FlowHub {
       dataFolder: this.dataFolder,
       stage: 'test',
       flowFiles: () => [...this.flowFiles],
+      flowFolders: [join(this.folder, 'flows')],
       admin: { host: '127.0.0.1', port: 0 },
       endpoints: { host: '127.0.0.1', port: 0 },
       log: { level: 'error', format: 'json', output: new Writable({ write: (_chunk, _encoding, done) => done() }) },

@@ -159,7 +159,7 @@ test('no document at all is more likely a folder that is not there: nothing is s
   it.flow('same', answering('same', says('same')))
   await it.start()
   const files = it.flowFiles.splice(0)
-  expect(await reload()).toBe('CATALOG_ALL_GONE')
+  expect(await reload()).toBe('CATALOG_FOLDER_EMPTY')
   expect(await ask('same')).toBe('same')
   it.flowFiles.push(...files)
   expect(await reload()).toEqual([['same', 'unchanged']])
