@@ -312,6 +312,7 @@ describe('convert', () => {
       `${wideRow('n'.repeat(400))}\n${`${wideRow('')}\n`.repeat(400)}`,
     ],
     ['JSON of nothing but line ends', { csv: 'to-json' }, `a\n${'\n'.repeat(3_000_000)}`],
+    ['a list of nothing but line ends', { lines: 'to-json' }, '\n'.repeat(15_000_000)],
     [
       'CSV of records with other columns each',
       { csv: 'from-json' },

@@ -1,4 +1,5 @@
-import { createGunzip, gzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { createGunzip, gzip } from 'node:zlib'
 import { z } from 'zod'
 import { defineStep } from '../flow/step.ts'
 import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
@@ -112,7 +113,7 @@ async function convertBytes(bytes: Uint8Array, body: Body, wanted: Config, limit
   if (wanted.decode === 'base64') return as(decodeBase64(bytes), 'application/octet-stream')
   if (wanted.decode === 'gzip') return as(await unpack(bytes, limits.parseBytes), 'application/octet-stream')
   if (wanted.encode === 'base64') return as(Buffer.from(bytes).toString('base64'), 'text/plain; charset=us-ascii')
-  if (wanted.encode === 'gzip') return as(gzipSync(bytes), 'application/gzip')
+  if (wanted.encode === 'gzip') return as(await promisify(gzip)(bytes), 'application/gzip')
   const text = decodeUtf8(bytes)
   if (wanted.csv === 'to-json') {
     const rows = parseCsv(text, wanted.separator)
@@ -124,11 +125,9 @@ async function convertBytes(bytes: Uint8Array, body: Body, wanted: Config, limit
     return as(await joinWithin(lines, limits.parseBytes), 'text/csv; charset=utf-8')
   }
   if (wanted.lines === 'to-json') {
-    const lines = text.split(/\r?\n/)
-    if (lines.at(-1) === '') lines.pop()
-    return as(JSON.stringify(lines), 'application/json')
+    return as(await joinWithin(jsonList(linesOf(text)), limits.parseBytes), 'application/json')
   }
-  return as(joinLines(text), 'text/plain; charset=utf-8')
+  return as(await joinWithin(formatLines(parseJson(text)), limits.parseBytes), 'text/plain; charset=utf-8')
 }
 
 function* jsonList(values: Iterable<Json>): Generator<string> {
@@ -169,15 +168,25 @@ async function joinWithin(pieces: Iterable<string>, bytesMax: number): Promise<U
   return Buffer.concat(portions)
 }
 
-function joinLines(text: string): string {
-  const list = parseJson(text)
-  if (!Array.isArray(list)) throw convertErrors.NOT_POSSIBLE({ how: 'lines', text: 'it is not a list' })
-  return list
-    .map((item, index) => {
-      if (typeof item === 'string' && !/[\r\n]/.test(item)) return `${item}\n`
+/** Lines without their ends (LF or CRLF); an empty last one is none. */
+function* linesOf(text: string): Generator<string> {
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at)
+    if (end < 0) return yield text.slice(at)
+    yield text.slice(at, end > at && text[end - 1] === '\r' ? end - 1 : end)
+    at = end + 1
+  }
+}
+
+function* formatLines(value: Json): Generator<string> {
+  if (!Array.isArray(value)) throw convertErrors.NOT_POSSIBLE({ how: 'lines', text: 'it is not a list' })
+  const list: readonly Json[] = value
+  for (const [index, item] of list.entries()) {
+    if (typeof item !== 'string' || /[\r\n]/.test(item)) {
       throw convertErrors.NOT_POSSIBLE({ how: 'lines', text: `entry ${index + 1} is not one line of text` })
-    })
-    .join('')
+    }
+    yield `${item}\n`
+  }
 }
 
 function isCharset(name: string): boolean {
