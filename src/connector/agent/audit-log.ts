@@ -1,6 +1,20 @@
-import { createHash } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import type { HubError } from '../../kernel/error.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, MINUTE } from '../../kernel/time.ts'
@@ -71,7 +85,7 @@ export function openAuditLog({ dataFolder, clock, log, limits }: AuditOptions): 
       endFile()
       if (failedAt !== undefined && clock.now() - failedAt < complainEveryMs) return
       failedAt = clock.now()
-      const error = connectorErrors.AUDIT_UNWRITABLE({ text: cause instanceof Error ? cause.message : String(cause) })
+      const error = unwritable(cause)
       log.error('audit.failed', { code: error.code, text: error.message, next: error.next })
     }
   }
@@ -105,9 +119,49 @@ export function openAuditLog({ dataFolder, clock, log, limits }: AuditOptions): 
   }
 }
 
-/** Number of the first entry that does not fit the one before it, or undefined where the chain holds. */
-export function findAuditBreak(dataFolder: string): { readonly entries: number; readonly brokenAt?: number } {
+/** Throws CONNECTOR_AUDIT_UNWRITABLE where this user could add no line now. */
+export function proveAuditWritable(dataFolder: string): void {
   const folder = auditFolder(dataFolder)
+  try {
+    if (!existsSync(folder)) {
+      // Made here, it might belong to somebody else than the connector.
+      accessSync(dataFolder, constants.W_OK | constants.X_OK)
+      return
+    }
+    const file = join(folder, `check-${randomUUID()}`)
+    try {
+      writeFileSync(file, '\n', { flag: 'wx', mode: 0o600 })
+    } finally {
+      rmSync(file, { force: true })
+    }
+  } catch (cause) {
+    throw unwritable(cause)
+  }
+}
+
+function unwritable(cause: unknown): HubError {
+  return connectorErrors.AUDIT_UNWRITABLE({ text: textOf(cause) }, { cause })
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/** Number of the first entry that does not fit the one before it, or undefined where the chain holds. Throws CONNECTOR_AUDIT_UNREADABLE. */
+export function findAuditBreak(dataFolder: string): AuditFound {
+  try {
+    return readChain(auditFolder(dataFolder))
+  } catch (cause) {
+    throw connectorErrors.AUDIT_UNREADABLE({ text: textOf(cause) }, { cause })
+  }
+}
+
+interface AuditFound {
+  readonly entries: number
+  readonly brokenAt?: number
+}
+
+function readChain(folder: string): AuditFound {
   let entries = 0
   let before: Place | undefined
   for (const name of auditFiles(folder)) {
@@ -136,9 +190,10 @@ function auditFiles(folder: string): readonly string[] {
     return readdirSync(folder)
       .filter(name => /^audit-\d{12}\.jsonl$/.test(name))
       .toSorted()
-  } catch {
-    // Nothing was audited yet.
-    return []
+  } catch (thrown) {
+    // Nothing was audited yet. A folder that nobody may read is another matter.
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw thrown
   }
 }
 

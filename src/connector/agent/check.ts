@@ -2,7 +2,7 @@ import { asHubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import type { Connect } from '../../kernel/socket.ts'
 import { type Clock, DAY, formatDuration, SECOND } from '../../kernel/time.ts'
-import { findAuditBreak } from './audit-log.ts'
+import { findAuditBreak, proveAuditWritable } from './audit-log.ts'
 import type { ConnectorConfig } from './connector-config.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub } from './hub-node.ts'
@@ -81,10 +81,15 @@ async function checkNode(node: string, identity: Identity, signal: AbortSignal):
 }
 
 function checkAudit(dataFolder: string): CheckLine {
-  const { entries, brokenAt } = findAuditBreak(dataFolder)
-  return brokenAt === undefined
-    ? { what: 'audit log', ok: true, detail: `${entries} entries, the chain holds` }
-    : { what: 'audit log', ok: false, detail: `entry ${brokenAt} does not fit the one before it` }
+  const what = 'audit log'
+  try {
+    const { entries, brokenAt } = findAuditBreak(dataFolder)
+    if (brokenAt !== undefined) return { what, ok: false, detail: `entry ${brokenAt} does not fit the one before it` }
+    proveAuditWritable(dataFolder)
+    return { what, ok: true, detail: `${entries} entries, the chain holds` }
+  } catch (thrown) {
+    return failed(what, thrown)
+  }
 }
 
 async function checkTargets(options: CheckOptions): Promise<readonly CheckLine[]> {

@@ -152,6 +152,12 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     means: 'The audit log of the connector cannot be written: {text}',
     next: 'Look whether the disk is full and whether the folder audit belongs to the user of the connector.',
   },
+  AUDIT_UNREADABLE: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The audit log of the connector cannot be read: {text}',
+    next: 'Look whether the folder audit and its files belong to the user of the connector.',
+  },
   TUNNEL_LOST: {
     side: 'hub',
     retry: 'soon',
