@@ -146,8 +146,11 @@ export interface Hub {
   close(): Promise<void>
 }
 
-/** Whoever stops hubs often kills them after ten seconds, and attempts that are cut short need one more to say how far they came. */
-const stopMs = 8 * SECOND
+/**
+ * Whoever stops hubs often kills them after ten seconds. Attempts that are cut short need one more to say how far they
+ * came, and receivers one to take leave of servers that hang.
+ */
+const stopMs = 7 * SECOND
 
 /** Puts the parts together and starts every flow that should run. A flow that cannot start does not stop the others. */
 export async function startHub(options: HubOptions): Promise<Hub> {

@@ -421,7 +421,7 @@ export function createEngine(options: EngineOptions): Engine {
       dispatcher.close()
       closing.abort()
       await letEnd(() => true, graceMs)
-      // A server that hangs has two seconds to take leave, and there may be one in each flow.
+      // A server that hangs keeps each waiting for a while, and there may be one in each flow.
       await Promise.all([...flows.values()].map(running => running.close()))
       flows.clear()
       stepWatch.end()

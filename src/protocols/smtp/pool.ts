@@ -37,6 +37,8 @@ interface Waiter {
 }
 
 const poolLimits = {
+  /** How long a server has to answer when the receiver ends: a hub that stops has little time. */
+  leaveMs: SECOND,
   /** After a failed opening the connections that stand are used for a while, before another one is tried. */
   openAgainMs: 5 * SECOND,
   /** How long a mail stays behind another one whose answer is due, before it looks for another connection. */
@@ -116,7 +118,7 @@ export class SmtpPool {
     for (const waiter of this.#waiting.splice(0))
       waiter.refuse(smtpErrors.INTERRUPTED({ server: this.#options.server }))
     for (const connection of this.#busy) connection.fail(smtpErrors.INTERRUPTED({ server: this.#options.server }))
-    await Promise.all(this.#takeIdle().map(connection => connection.quit()))
+    await Promise.all(this.#takeIdle().map(connection => connection.quit(poolLimits.leaveMs)))
   }
 
   async #acquire(signal: AbortSignal | undefined, mayFollow: boolean): Promise<Turn> {
