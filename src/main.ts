@@ -99,6 +99,8 @@ export interface HubOptions {
   readonly trustedCertificates?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly alertPolicy?: Partial<AlertPolicy>
+  /** How long the audit log goes back. */
+  readonly auditKeepMs?: number
   readonly alertChannels?: Readonly<Record<string, ChannelSettings>>
   readonly alertMailServers?: Readonly<Record<string, AlertMailServer>>
   readonly log: Pick<LogOptions, 'level' | 'format' | 'output' | 'colours'>
@@ -286,6 +288,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       log,
       version,
       policy: { ...defaultAlertPolicy, ...options.alertPolicy },
+      auditKeepMs: options.auditKeepMs,
       channels: createChannels(options.alertChannels ?? {}, channelParts),
       credentials: () => credentials.list(),
       serviceKeys: () => keysWithAnEnd(serviceUsers),

@@ -4,10 +4,11 @@ import { signingAlgorithms } from '../auth/token-server/token-limits.ts'
 import { defineErrors } from '../kernel/error.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
-import { SECOND } from '../kernel/time.ts'
+import { DAY, SECOND } from '../kernel/time.ts'
 import { aliasWords, findAlias } from '../kernel/yaml-alias.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
+import { defaultAuditKeepMs } from '../monitor/retention.ts'
 import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
 import { storeSection } from './store-section.ts'
@@ -230,6 +231,18 @@ export const hubConfig = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'What is written to standard output.' }),
+  audit: z
+    .strictObject({
+      keep: duration
+        .refine(ms => ms >= 30 * DAY, 'at least 30d')
+        .default(defaultAuditKeepMs)
+        .meta({
+          description: 'How long entries are kept: a year when left out. The newest one always is.',
+          examples: ['3650d'],
+        }),
+    })
+    .prefault({})
+    .meta({ description: 'The audit log of the hub (isthmus audit list).' }),
   alerts: alerts.prefault({}).meta({ description: 'When trouble becomes an alert, and who is told.' }),
 })
 

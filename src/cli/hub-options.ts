@@ -55,6 +55,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
     signIn: signInSettings(config.admin['sign-in']),
     trustedCertificates: config.trust.map(each => readCertificate(resolve(folder, each), 'trust')),
     limits: knownLimits(config),
+    auditKeepMs: config.audit.keep,
     alertPolicy: {
       lookEveryMs: alerts['look-every'],
       linkDownMs: alerts['link-down'],

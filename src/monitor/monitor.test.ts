@@ -67,6 +67,7 @@ function watch(startMs?: number) {
     find: async () => facts.rows,
     flowNames: async () => facts.names,
     purge: async () => 0,
+    purgeAudit: async () => 0,
     bodies: { collect: async () => 0, read: () => neverRead(), write: () => neverRead() },
   }
   const make = () =>

@@ -16,12 +16,14 @@ export interface MonitorParts {
   readonly engine: Watched
   readonly store: Pick<
     Store,
-    'counts' | 'find' | 'flowNames' | 'purge' | 'read' | 'write' | 'list' | 'remove' | 'bodies'
+    'counts' | 'find' | 'flowNames' | 'purge' | 'purgeAudit' | 'read' | 'write' | 'list' | 'remove' | 'bodies'
   >
   readonly clock: Clock
   readonly log: Log
   readonly version: string
   readonly policy: AlertPolicy
+  /** How long the audit log goes back; a year when left out. */
+  readonly auditKeepMs?: number | undefined
   readonly channels: ReadonlyMap<string, AlertChannel>
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   /** Keys of callers that have an end and were not revoked. */

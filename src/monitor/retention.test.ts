@@ -18,6 +18,7 @@ function world(rows: number) {
     with: () => log,
   }
   let left = rows
+  const audits = { left: 0, asked: [] as { before: number; max: number }[] }
   const parts = {
     engine: stage.engine,
     clock,
@@ -29,6 +30,12 @@ function world(rows: number) {
         asked.push(request)
         const count = Math.min(left, request.max)
         left -= count
+        return count
+      },
+      async purgeAudit(request: { before: number; max: number }) {
+        audits.asked.push(request)
+        const count = Math.min(audits.left, request.max)
+        audits.left -= count
         return count
       },
       bodies: { collect: async () => 7 },
@@ -44,7 +51,7 @@ function world(rows: number) {
     for (let count = 0; count < 1000; count++) if (await Promise.race([isOver, passOne()])) break
     return round
   }
-  return { parts, asked, lines, finish, clock, stage }
+  return { parts, asked, audits, lines, finish, clock, stage }
 }
 
 test('a round deletes in small batches with pauses between, by the times of the flow, and collects bodies', async () => {
@@ -89,4 +96,17 @@ test('a flow that does not run keeps as long as it said last, and one that never
     { flow: 'orders', deliveredBefore: now - 1000, setAsideBefore: now - 5000, max: 200 },
     { flow: 'vanished', deliveredBefore: now - 30 * DAY, setAsideBefore: now - 90 * DAY, max: 200 },
   ])
+})
+
+test('the audit log goes in slices, too, after a year or what isthmus.yaml says', async () => {
+  const { parts, audits, lines, finish, clock } = world(0)
+  audits.left = retentionLimits.batch + 1
+  const slice = { before: clock.now() - 365 * DAY, max: retentionLimits.batch }
+  await finish(purgeAll(parts, new AbortController().signal))
+  expect(audits.asked).toEqual([slice, slice])
+  expect(lines[0]).toEqual(['retention.audit-purged', { count: 201 }])
+  audits.asked.splice(0)
+  const shorter = { before: clock.now() - 30 * DAY, max: retentionLimits.batch }
+  await finish(purgeAll({ ...parts, auditKeepMs: 30 * DAY }, new AbortController().signal))
+  expect(audits.asked).toEqual([shorter])
 })

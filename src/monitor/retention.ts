@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defaultRetention, type Retention } from '../flow/document.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { Log } from '../kernel/log.ts'
-import { type Clock, MINUTE } from '../kernel/time.ts'
+import { type Clock, DAY, MINUTE } from '../kernel/time.ts'
 import type { BodyStore, Inspection, Records } from '../store/port.ts'
 import type { Watched } from './watched.ts'
 
@@ -11,16 +11,20 @@ export const retentionLimits = {
   /** Deliveries that go in one piece; the store is free for others between two pieces. */
   batch: 200,
   pauseMs: 20,
-  /** Batches of one flow before the next one has its turn. */
+  /** Batches of one flow, or of the audit log, before the next one has its turn. */
   batchesPerRound: 500,
 }
+
+/** How long the audit log goes back where isthmus.yaml says nothing of it: what is commonly asked for. */
+export const defaultAuditKeepMs = 365 * DAY
 
 export interface RetentionParts {
   readonly engine: Pick<Watched, 'flows'>
   readonly store: Pick<Inspection, 'purge' | 'flowNames'> &
-    Pick<Records, 'read' | 'write'> & { readonly bodies: Pick<BodyStore, 'collect'> }
+    Pick<Records, 'read' | 'write' | 'purgeAudit'> & { readonly bodies: Pick<BodyStore, 'collect'> }
   readonly clock: Clock
   readonly log: Log
+  readonly auditKeepMs?: number | undefined
 }
 
 /** Under which the store remembers how long each flow keeps, for when it does not run any more. */
@@ -53,6 +57,8 @@ export async function purgeAll(parts: RetentionParts, signal: AbortSignal): Prom
       if (count > 0) log.info('retention.purged', { flow, count })
       purged += count
     }
+    const audited = await purgeAudit(now, parts, signal)
+    if (audited > 0) log.info('retention.audit-purged', { count: audited })
     const bodies = await store.bodies.collect()
     if (bodies > 0) log.info('retention.collected', { bodies })
     return purged
@@ -80,15 +86,25 @@ async function purgeFlow(
   { store, clock }: RetentionParts,
   signal: AbortSignal,
 ): Promise<number> {
-  const request = {
-    flow,
-    deliveredBefore: now - keep.deliveredMs,
-    setAsideBefore: now - keep.setAsideMs,
-    max: retentionLimits.batch,
-  }
+  const { deliveredMs, setAsideMs } = keep
+  const { batch: max } = retentionLimits
+  const request = { flow, deliveredBefore: now - deliveredMs, setAsideBefore: now - setAsideMs, max }
+  return purgeInSlices(() => store.purge(request), clock, signal)
+}
+
+function purgeAudit(
+  now: number,
+  { store, clock, auditKeepMs = defaultAuditKeepMs }: RetentionParts,
+  signal: AbortSignal,
+): Promise<number> {
+  const request = { before: now - auditKeepMs, max: retentionLimits.batch }
+  return purgeInSlices(() => store.purgeAudit(request), clock, signal)
+}
+
+async function purgeInSlices(purge: () => Promise<number>, clock: Clock, signal: AbortSignal): Promise<number> {
   let purged = 0
   for (let round = 0; round < retentionLimits.batchesPerRound && !signal.aborted; round++) {
-    const count = await store.purge(request)
+    const count = await purge()
     purged += count
     if (count < retentionLimits.batch) break
     await clock.sleep(retentionLimits.pauseMs, signal)

@@ -7,7 +7,7 @@ interface Link {
   readonly hash: string
 }
 
-export const noEntry: Link = { number: 0, hash: '' }
+const noEntry: Link = { number: 0, hash: '' }
 
 /** Follows the chain from `last` on; the number of the first entry that does not fit, else the last one. */
 export function followChain(last: Link, rows: readonly Row[]): { readonly breakAt: number } | { readonly last: Link } {
@@ -21,9 +21,23 @@ export function followChain(last: Link, rows: readonly Row[]): { readonly breakA
   return { last }
 }
 
-/** What is remembered of the last entry, so that one that is cut off shows. */
+/** What is remembered of the last entry, so that one that is cut off shows, and of the last one that was purged. */
 export function headOf(number: number, hash: string): string {
   return `${number} ${hash}`
+}
+
+/** What `headOf` remembered; nothing was purged yet. */
+export function linkOf(remembered: string | undefined): Link {
+  const [number, hash = ''] = remembered?.split(' ') ?? []
+  return number === undefined ? noEntry : { number: Number(number), hash }
+}
+
+/** The last one of the oldest entries that lie before this moment; a younger one keeps those behind it. */
+export function lastBefore(before: number, oldest: readonly Row[]): { readonly count: number; readonly last: Link } {
+  const younger = oldest.findIndex(row => numberOf(row['at']) >= before)
+  const count = younger < 0 ? oldest.length : younger
+  const row = oldest[count - 1]
+  return { count, last: row ? { number: numberOf(row['number']), hash: textOf(row['hash']) } : noEntry }
 }
 
 export function hashOf(previous: string, row: Row): string {

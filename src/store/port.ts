@@ -303,6 +303,8 @@ export interface Records {
     readonly detail: JsonObject
   }): Promise<void>
   auditLog(request: { readonly before?: number; readonly limit: number }): Promise<readonly AuditEntry[]>
+  /** Deletes the oldest entries that lie before a moment, never the newest one; how many went. The chain goes on from there. */
+  purgeAudit(request: { readonly before: number; readonly max: number }): Promise<number>
   /** Walks the chain; the number of the first entry that does not fit, or undefined when all do. */
   auditBreak(): Promise<number | undefined>
   /** Takes or prolongs a lease for one poller; its fencing number, or undefined while another owner has it. */

@@ -94,6 +94,23 @@ export function describeRecords(world: () => StoreWorld): void {
       expect(await world().store.auditBreak()).toBeUndefined()
     })
 
+    test('the audit log is purged from its beginning, and hangs together from there', async () => {
+      for (const at of [1, 2, 9, 3, 4, 5]) await store.audit({ at, who: 'ada', action: 'look', detail: { at } })
+      expect(await store.purgeAudit({ before: 4, max: 1 })).toBe(1)
+      // What a clock that was set forward wrote keeps what stands behind it.
+      expect(await store.purgeAudit({ before: 4, max: 10 })).toBe(1)
+      expect(await store.purgeAudit({ before: 4, max: 10 })).toBe(0)
+      expect((await store.auditLog({ limit: 9 })).map(({ number }) => number)).toEqual([6, 5, 4, 3])
+      expect(await store.auditBreak()).toBeUndefined()
+      // The newest one stays, whatever its age: its number and hash are those of the next one.
+      expect(await store.purgeAudit({ before: 100, max: 10 })).toBe(3)
+      await world().crash()
+      const again = world().store
+      await again.audit({ at: 6, who: 'ada', action: 'look', detail: {} })
+      expect((await again.auditLog({ limit: 9 })).map(({ number }) => number)).toEqual([7, 6])
+      expect(await again.auditBreak()).toBeUndefined()
+    })
+
     test('a lease has one owner until it runs out or is given back', async () => {
       const first = await store.lease('poll orders', 'node 1', 1000, startedAt)
       expect(first).toBeTypeOf('number')

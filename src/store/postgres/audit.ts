@@ -1,4 +1,4 @@
-import { entryOf, followChain, hashOf, headOf, noEntry } from '../audit-chain.ts'
+import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../audit-chain.ts'
 import { optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
 import type { Committer } from './committer.ts'
@@ -7,15 +7,22 @@ import { writeFact } from './facts.ts'
 
 const entriesPerPage = 1000
 const headFact = 'audit.head'
+/** The last entry that was purged: there the chain begins. */
+const tailFact = 'audit.tail'
 
 const insert = { name: 'audit-write', text: 'insert into audit values ($1, $2, $3, $4, $5, $6)' }
 const selectLast = { name: 'audit-last', text: 'select number, hash from audit order by number desc limit 1' }
 const selectPage = { name: 'audit-page', text: 'select * from audit where number > $1 order by number limit $2' }
-const selectHead = { name: 'audit-head', text: 'select value from fact where name = $1' }
+const selectFact = { name: 'audit-fact', text: 'select value from fact where name = $1' }
 const selectNewest = {
   name: 'audit-newest',
   text: 'select * from audit where number < $1 order by number desc limit $2',
 }
+const selectOldest = {
+  name: 'audit-oldest',
+  text: 'select number, at, hash from audit where number < (select max(number) from audit) order by number limit $1',
+}
+const removeUpTo = { name: 'audit-purge', text: 'delete from audit where number <= $1' }
 
 /**
  * The audit log. Each entry carries the sha256 of its content and of the entry before it, and the store remembers the
@@ -24,7 +31,7 @@ const selectNewest = {
 export function openAudit(
   reads: ReadConnections,
   committer: Committer,
-): Pick<Records, 'audit' | 'auditLog' | 'auditBreak'> {
+): Pick<Records, 'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'> {
   return {
     audit: ({ at, who, action, detail }) =>
       committer.commit(
@@ -45,7 +52,8 @@ export function openAudit(
     },
     auditBreak: () =>
       reads.snapshot(async sql => {
-        let last = noEntry
+        const [tail] = await sql.query(selectFact, [tailFact])
+        let last = linkOf(optionalTextOf(tail?.['value']))
         for (;;) {
           const page = await sql.query(selectPage, [last.number, entriesPerPage])
           const followed = followChain(last, page)
@@ -53,9 +61,20 @@ export function openAudit(
           last = followed.last
           if (page.length < entriesPerPage) break
         }
-        const [head] = await sql.query(selectHead, [headFact])
+        const [head] = await sql.query(selectFact, [headFact])
         const known = optionalTextOf(head?.['value']) ?? headOf(0, '')
         return known === headOf(last.number, last.hash) ? undefined : last.number + 1
       }),
+    purgeAudit: ({ before, max }) =>
+      committer.commit(
+        async sql => {
+          const { count, last } = lastBefore(before, await sql.query(selectOldest, [max]))
+          if (count === 0) return 0
+          await sql.query(removeUpTo, [last.number])
+          await sql.query(writeFact, [tailFact, headOf(last.number, last.hash)])
+          return count
+        },
+        { isAlone: true },
+      ),
   }
 }

@@ -1,11 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { entryOf, followChain, hashOf, headOf, noEntry } from '../audit-chain.ts'
+import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../audit-chain.ts'
 import { optionalNumberOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
 const entriesPerPage = 1000
 const headFact = 'audit.head'
+/** The last entry that was purged: there the chain begins. */
+const tailFact = 'audit.tail'
 
 /**
  * The audit log. Each entry carries the sha256 of its content and of the entry before it, and the store remembers the
@@ -15,14 +17,21 @@ export function openAudit({
   database,
   committer,
   facts,
-}: Pick<StoreParts, 'database' | 'committer' | 'facts'>): Pick<Records, 'audit' | 'auditLog' | 'auditBreak'> {
+}: Pick<StoreParts, 'database' | 'committer' | 'facts'>): Pick<
+  Records,
+  'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'
+> {
   const insert = database.prepare('insert into audit values (?, ?, ?, ?, ?, ?)')
   const selectLast = database.prepare('select number, hash from audit order by number desc limit 1')
   const selectPage = database.prepare('select * from audit where number > ? order by number limit ?')
   const selectNewest = database.prepare('select * from audit where number < ? order by number desc limit ?')
 
+  const selectOldest = database.prepare(`
+    select number, at, hash from audit where number < (select max(number) from audit) order by number limit ?`)
+  const removeUpTo = database.prepare('delete from audit where number <= ?')
+
   async function auditBreak(): Promise<number | undefined> {
-    let last = noEntry
+    let last = linkOf(facts.readText(tailFact))
     for (;;) {
       const page = selectPage.all(last.number, entriesPerPage)
       const followed = followChain(last, page)
@@ -49,5 +58,13 @@ export function openAudit({
       return rows.map(entryOf)
     },
     auditBreak,
+    purgeAudit: ({ before, max }) =>
+      committer.commit(() => {
+        const { count, last } = lastBefore(before, selectOldest.all(max))
+        if (count === 0) return 0
+        removeUpTo.run(last.number)
+        facts.write(tailFact, headOf(last.number, last.hash))
+        return count
+      }),
   }
 }

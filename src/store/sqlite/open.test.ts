@@ -218,6 +218,10 @@ test('a changed, a removed and a cut-off audit entry show', async () => {
   expect(await tampered('delete from audit where number = 5')).toBe(5)
   expect(await tampered('delete from audit')).toBe(1)
   expect(await store.auditBreak()).toBeUndefined()
+  await store.purgeAudit({ before: startedAt + 1, max: 2 })
+  expect(await store.auditBreak()).toBeUndefined()
+  expect(await tampered('delete from audit where number = 3')).toBe(3)
+  expect(await tampered('delete from audit')).toBe(3)
 })
 
 test('copies of the files, taken while the store is at work, open whole', async () => {
