@@ -101,7 +101,7 @@ export const apiErrors = defineErrors('API', {
     side: 'caller',
     retry: 'never',
     means: 'The request does not fit: {text}',
-    next: 'Compare it with /api/openapi.json.',
+    next: 'Correct what is named: --help lists what a command of isthmus takes, /api/openapi.json what a request may hold.',
   },
   ROUTE_UNKNOWN: {
     side: 'caller',

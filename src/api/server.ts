@@ -241,8 +241,11 @@ function portOf(server: Server): number {
 function asApiError(thrown: unknown, bodyBytesMax: number): HubError {
   if (thrown instanceof HubError) return thrown
   if (hasZodFastifySchemaValidationErrors(thrown)) {
-    const text = thrown.validation.map(({ instancePath, message }) => `${instancePath || '/'} ${message}`).join('; ')
-    return apiErrors.REQUEST_INVALID({ text: `${thrown.validationContext ?? 'request'} ${text}` })
+    const whole = thrown.validationContext ?? 'request'
+    const words = thrown.validation.map(({ instancePath, message }) => {
+      return `${instancePath.slice(1).replaceAll('/', '.') || whole}: ${message}`
+    })
+    return apiErrors.REQUEST_INVALID({ text: `${words.join('; ')}.` })
   }
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined

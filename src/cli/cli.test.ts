@@ -106,6 +106,12 @@ test('flows are listed, shown, checked, stopped and started', async () => {
   expect((await isthmus(['flow', 'start', 'orders'], { world })).out).toBe('Flow orders is running.\n')
 })
 
+test('a value that the hub does not take is named, and where a terminal says what it may be', async () => {
+  const refused = await isthmus(['message', 'find', '--limit', '5000'], { world: await open() })
+  expect(refused.err).toMatch(/The request does not fit: limit: Too big: .*\d\.\n/)
+  expect(refused.err).toContain('--help lists what a command of isthmus takes')
+})
+
 test('documents are read anew, and what comes of each is told', async () => {
   const world = await open()
   const reload = async (...options: string[]) => {
