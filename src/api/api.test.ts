@@ -72,7 +72,7 @@ test('the body comes as the very bytes, as an attachment of no type that a brows
   expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true)
   expect(Object.fromEntries(response.headers)).toMatchObject({
     'content-type': 'application/octet-stream',
-    'content-disposition': `attachment; filename="${id}.bin"`,
+    'content-disposition': expect.stringMatching(/^attachment; filename="orders-\d{4}-[-T\d.]+Z\.bin"$/),
     'x-content-type-options': 'nosniff',
     'isthmus-body-type': 'text/html?',
   })

@@ -5,6 +5,7 @@ import { parseId } from '../kernel/id.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { DeliveryDetail, DeliveryQuery } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
+import { nameBody } from './body-name.ts'
 import { readIncoming } from './incoming-body.ts'
 import { lossOf, readStored } from './loss.ts'
 import { type ApiParts, type App, whoOf } from './parts.ts'
@@ -140,7 +141,7 @@ export function messageRoutes(app: App, parts: ApiParts): void {
       reply.headers({
         'content-type': 'application/octet-stream',
         'content-length': bytes,
-        'content-disposition': `attachment; filename="${detail.id}.bin"`,
+        'content-disposition': `attachment; filename="${nameBody(detail, body.type)}"`,
         'content-security-policy': "sandbox; default-src 'none'",
         'isthmus-body-type': printableAscii(body.type),
         'isthmus-body-bytes': body.bytes,

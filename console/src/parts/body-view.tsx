@@ -53,7 +53,7 @@ export function BodyView({ id, which, body }: BodyViewProps) {
             Show content
           </Button>
         )}
-        <a className="go" href={path} download={`${id}.bin`}>
+        <a className="go" href={path} download>
           Download
         </a>
       </div>
