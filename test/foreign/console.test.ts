@@ -143,6 +143,9 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByRole('button', { name: 'Show content' }).click()
     await page.getByText('<script>alert(2)</script>').waitFor()
     await page.getByText(`filename="${hostile}.pdf"`).waitFor()
+    const downloaded = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'Download' }).click()
+    expect((await downloaded).suggestedFilename()).toMatch(/^mail-\d{4}-[-T\d.]+Z\.eml$/)
 
     await page.getByRole('button', { name: 'Repair', exact: true }).click()
     const body = question(page).getByLabel('Body', { exact: true })
@@ -288,6 +291,11 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await card.getByRole('button', { name: 'Sign in' }).click()
     await question(page).getByText('not as yourself').waitFor()
     const opened = page.context().waitForEvent('page')
+    // A browser that blocks tabs lets one be opened by a click, not by an answer that comes later.
+    await page.route('**/authorise', async route => {
+      await opened
+      await route.continue()
+    })
     await question(page).getByRole('button', { name: 'Sign in' }).click()
     const tab = await opened
     await tab.getByRole('heading', { name: 'Signed in' }).waitFor()

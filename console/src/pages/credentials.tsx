@@ -98,11 +98,7 @@ function CredentialCard({ credential, onChange }: { readonly credential: Credent
                 </>
               ),
             }}
-            act={async () => {
-              const { url } = await ask<{ url: string }>('POST', pathTo`/api/credentials/${name}/authorise`)
-              window.open(url, '_blank', 'noopener')
-              return 'Sign in in the other tab; this page shows when it worked.'
-            }}
+            act={() => signInElsewhere(name)}
           />
         )}
         <RenewSecret credential={credential} onChange={onChange} />
@@ -133,4 +129,20 @@ function CredentialCard({ credential, onChange }: { readonly credential: Credent
 function worstFirst(credentials: readonly Credential[]): readonly Credential[] {
   const rank = ({ status }: Credential) => (status.state === 'ready' ? 1 : 0)
   return credentials.toSorted((one, other) => rank(one) - rank(other) || one.name.localeCompare(other.name))
+}
+
+/** In another tab, which is opened at once: browsers let nobody open one who comes back from the hub first. */
+async function signInElsewhere(name: string): Promise<string> {
+  const tab = window.open('about:blank', '_blank')
+  if (!tab) return 'The browser opened no other tab. Allow this page to do so, and try again.'
+  // The sign-in server is to know nothing of this page.
+  tab.opener = null
+  try {
+    const { url } = await ask<{ url: string }>('POST', pathTo`/api/credentials/${name}/authorise`)
+    tab.location.replace(url)
+  } catch (thrown) {
+    tab.close()
+    throw thrown
+  }
+  return 'Sign in in the other tab; this page shows when it worked.'
 }
