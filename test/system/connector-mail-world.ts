@@ -45,23 +45,25 @@ delivery:
 export interface ConnectorMailOptions {
   /** Where connectors reach the hub, when not at its own port. */
   line?(hubPort: number): Promise<{ readonly port: number; close(): Promise<void> }>
+  /** host:port of the proxy that connectors go through. */
+  readonly proxy?: string
 }
 
 /** Two connectors of one location, three mail servers behind them, a hub before them: each a process of its own. */
-export async function startConnectorMail({ line }: ConnectorMailOptions = {}) {
+export async function startConnectorMail(options: ConnectorMailOptions = {}) {
   const closing: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const each of closing.splice(0).toReversed()) await each()
   }
   try {
-    return { ...(await start(closing, line)), close }
+    return { ...(await start(closing, options)), close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function start(closing: (() => Promise<unknown>)[], line: ConnectorMailOptions['line']) {
+async function start(closing: (() => Promise<unknown>)[], { line, proxy }: ConnectorMailOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-load-'))
   closing.push(async () => rmSync(folder, { recursive: true, force: true }))
   const signIn = await startSignIn({ tenants: [contoso()] })
@@ -104,6 +106,7 @@ async function start(closing: (() => Promise<unknown>)[], line: ConnectorMailOpt
   async function startConnector(name: string): Promise<ConnectorUnderTest> {
     const targets = servers.map(({ port }) => `127.0.0.1:${port}`)
     const connector = new ConnectorUnderTest(join(folder, name), {
+      ...(proxy !== undefined && { hub: { proxy } }),
       'virtual-hosts': {
         's4-smtp.virtual:25': {
           protocol: 'smtp',

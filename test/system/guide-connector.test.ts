@@ -89,7 +89,7 @@ test('the unit of the guide runs what there is to run, as a user of its own', ()
 
 test('what the guide says of metrics and error codes exists', () => {
   const errors = readFileSync(join(root, 'docs/reference/errors.md'), 'utf8')
-  const codes = [...guide.text.matchAll(/`((?:CONNECTOR|LOCATION)_[A-Z_]+)`/g)].map(([, code = '']) => code)
+  const codes = [...guide.text.matchAll(/`((?:CONNECTOR|LOCATION|NET)_[A-Z_]+)`/g)].map(([, code = '']) => code)
   expect(codes.length).toBeGreaterThan(5)
   expect(codes.filter(code => !errors.includes(`\`${code}\``))).toEqual([])
   const meters = readFileSync(join(root, 'src/monitor/connector-meters.ts'), 'utf8')

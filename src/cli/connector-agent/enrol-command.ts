@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hostPort } from '../../connector/agent/connector-config.ts'
 import { enrol } from '../../connector/agent/enrolment.ts'
-import { readConnectorConfig } from '../../connector/agent/read-config.ts'
+import { proxyAt, readConnectorConfig } from '../../connector/agent/read-config.ts'
 import { readSecret, readText } from '../input.ts'
 import { facts } from '../print.ts'
 import type { ConnectorCli } from './run.ts'
@@ -15,6 +15,7 @@ interface EnrolCommandOptions {
   readonly config: string
   readonly data?: string
   readonly again?: boolean
+  readonly proxy?: string
 }
 
 /** enrol: the token comes from a file or standard input, never as an argument that everybody on the machine can see. */
@@ -29,19 +30,24 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
     )
     .option('--config <file>', 'connector.yaml; says where the data folder is', 'connector.yaml')
     .option('--data <folder>', 'data folder, where there is no connector.yaml yet')
+    .option('--proxy <host:port>', 'HTTP proxy that leads out, in the place of hub.proxy in connector.yaml', readNode)
     .option('--again', 'replace the certificate that is there')
     .action(async (options: EnrolCommandOptions, command: Command) => {
       const { io } = cli
-      const dataFolder =
-        options.data === undefined
-          ? (await readConnectorConfig(resolve(io.cwd, options.config))).config.dataFolder
-          : resolve(io.cwd, options.data)
+      const file = resolve(io.cwd, options.config)
+      const config = options.data === undefined ? (await readConnectorConfig(file)).config : undefined
+      const dataFolder = config?.dataFolder ?? resolve(io.cwd, options.data ?? '')
+      const proxy =
+        options.proxy === undefined
+          ? config?.hub.proxy
+          : proxyAt(options.proxy, undefined, 'hub.proxy in connector.yaml, or --proxy')
       const identity = await enrol({
         node: options.hub,
         token: await (options.tokenFile === undefined ? readSecret('token', io) : readText(options.tokenFile, io)),
         name: options.name,
         dataFolder,
         isAgain: options.again === true,
+        proxy,
         signal: io.signal,
       })
       const { connector, location, name, nodes, endsAt } = identity
@@ -56,7 +62,7 @@ export function enrolCommand(program: Command, cli: ConnectorCli): void {
             ['Name', name],
             ['Hub', nodes.join(' ')],
             ['Certificate', `until ${result.certificateEndsAt}, renewed by itself`],
-          ])}Next: isthmus-connector run\n`,
+          ])}Next: ${proxy && !config?.hub.proxy ? 'name the proxy under hub.proxy in connector.yaml, then ' : ''}isthmus-connector run\n`,
       )
     })
 }

@@ -67,6 +67,7 @@ function complain(thrown: unknown, argv: readonly string[], io: ConnectorIo): nu
   if (argv.includes('--json')) io.stderr.write(`${JSON.stringify({ error: { code, side, message, next } })}\n`)
   else io.stderr.write(`${printableLines(message)}\nNext: ${printableLines(next)}\n(${code})\n`)
   if (code === 'HUB_UNEXPECTED') return exitCodes.unexpected
-  if (code === 'CONNECTOR_HUB_UNREACHABLE' || code === 'CONNECTOR_NOT_RUNNING') return exitCodes.unreachable
+  const isNoAnswer = code === 'CONNECTOR_HUB_UNREACHABLE' || code === 'CONNECTOR_NOT_RUNNING'
+  if (isNoAnswer || code.startsWith('NET_PROXY_')) return exitCodes.unreachable
   return code === 'CONNECTOR_HUB_REFUSED' ? exitCodes.refused : exitCodes.usage
 }

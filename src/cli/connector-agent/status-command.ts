@@ -45,6 +45,7 @@ function describe(status: AgentStatus): string {
       ['Running since', new Date(status.startedAt).toISOString()],
       ['Certificate until', new Date(status.certificateEndsAt).toISOString()],
       ['Renewed at', new Date(status.renewsAt).toISOString()],
+      ['Proxy', status.proxy],
       ['Open streams', status.streams],
       ['Audit log', status.isAuditing ? undefined : 'cannot be written; see the log'],
       ['Configuration', status.configError && `not in force: ${status.configError}`],

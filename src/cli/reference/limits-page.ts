@@ -21,6 +21,7 @@ import { ewsLimits } from '../../protocols/ews/limits.ts'
 import { graphLimits } from '../../protocols/graph/limits.ts'
 import { patienceLimits } from '../../protocols/imap/limits.ts'
 import { multipartLimits } from '../../protocols/mime/read-multipart.ts'
+import { proxyLimits } from '../../protocols/net/http-proxy.ts'
 import { soapLimits } from '../../protocols/soap/soap.ts'
 import { xiLimits } from '../../protocols/xi/limits.ts'
 import { xmlLimits } from '../../protocols/xml/xml-reader.ts'
@@ -119,6 +120,10 @@ const ofProxies: { readonly [K in keyof (typeof xiLimits & typeof multipartLimit
   partHeaderBytes: 'The header of one part.',
   preambleBytes: 'What may stand before the first boundary.',
   boundaryLetters: 'Letters of a boundary.',
+}
+
+const ofHttpProxies: { readonly [K in keyof typeof proxyLimits]: string } = {
+  answerBytes: 'Status and headers of its answer to CONNECT.',
 }
 
 const ofMailServers: { readonly [K in keyof typeof patienceLimits]: string } = {
@@ -251,6 +256,9 @@ How long an IMAP server may go on sending without ending a command; one that is 
 fixed. For SMTP all times are those under \`timeouts\` of the receiver, however many bytes come or go meanwhile, and \`stepMs\`.
 
 ${tableOf(patienceLimits, ofMailServers)}
+Limits towards an HTTP proxy. They are fixed; the time for its answer is part of that for the connection.
+
+${tableOf(proxyLimits, ofHttpProxies)}
 Limits of the check of callers. They are fixed.
 
 ${tableOf(guardLimits, ofTheGuard)}

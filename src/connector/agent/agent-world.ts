@@ -17,6 +17,7 @@ import { createTargetPool } from '../balance/pool.ts'
 import { type CertificateAnswer, tunnelAlpn, wireLimits, wirePaths } from '../wire.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { enrol } from './enrolment.ts'
+import { readConnectorConfig } from './read-config.ts'
 
 /** A hub in miniature: real TLS, real certificates, and the HTTP/2 client that a hub is on a tunnel. */
 export interface StandInHub {
@@ -212,7 +213,8 @@ export async function startConnector(
     })
   const begin = async () => {
     await writeFile(configFile, yaml)
-    await enrol({ node: `127.0.0.1:${hub.port}`, token: hub.token, name: 'test', dataFolder: join(folder, 'data') })
+    const { dataFolder, hub: way } = (await readConnectorConfig(configFile)).config
+    await enrol({ node: `127.0.0.1:${hub.port}`, token: hub.token, name: 'test', dataFolder, proxy: way.proxy })
     return start()
   }
   let agent = await begin().catch(async (error: unknown) => {

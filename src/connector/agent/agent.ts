@@ -43,6 +43,8 @@ export interface AgentStatus extends ConnectorStatus {
   readonly name: string
   readonly renewsAt: number
   readonly isAuditing: boolean
+  /** host:port of the proxy that leads to the hub. */
+  readonly proxy?: string
   readonly streams: number
   readonly tunnels: readonly TunnelStatus[]
   /** Why the present file is not in force. */
@@ -77,6 +79,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     clock,
     log,
     identity: reloadIdentity,
+    proxy: () => config.hub.proxy,
     onStream,
     ...(options.random && { random: options.random }),
   })
@@ -138,6 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       name,
       renewsAt: renewalDueAt(identity),
       isAuditing: audit.isWriting(),
+      ...(config.hub.proxy && { proxy: `${config.hub.proxy.host}:${config.hub.proxy.port}` }),
       streams: streams.openCount(),
       tunnels: tunnels.statuses(),
       ...(configError && { configError: configError.message }),
@@ -164,7 +168,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   }
 
   async function renew(signal: AbortSignal): Promise<void> {
-    takeIdentity(await renewIdentity(identity, nodesNow(), { dataFolder, signal }))
+    takeIdentity(await renewIdentity(identity, nodesNow(), { dataFolder, proxy: config.hub.proxy, signal }))
     // The tunnels that stand were opened with the old certificate.
     tunnels.replace()
   }
@@ -190,7 +194,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     streams.enforce()
     tunnels.apply(nodesNow(), next.hub.tunnels)
     // The hub asks for the list when a tunnel begins.
-    if (added.length + removed.length > 0 || next.mode !== before.mode) tunnels.replace()
+    const isAnotherWay = JSON.stringify(next.hub.proxy) !== JSON.stringify(before.hub.proxy)
+    if (added.length + removed.length > 0 || next.mode !== before.mode || isAnotherWay) tunnels.replace()
   }
 
   function keepConfig(error: HubError): void {

@@ -2,10 +2,11 @@ import { asHubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import type { Connect } from '../../kernel/socket.ts'
 import { type Clock, DAY, formatDuration, SECOND } from '../../kernel/time.ts'
+import { connectThroughProxy, type HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { findAuditBreak, proveAuditWritable } from './audit-log.ts'
 import type { ConnectorConfig } from './connector-config.ts'
 import { connectorErrors } from './errors.ts'
-import { dialHub } from './hub-node.ts'
+import { dialHub, splitAddress } from './hub-node.ts'
 import { type Identity, identityFile, readIdentity } from './identity.ts'
 import type { CreateTargetPool } from './targets.ts'
 
@@ -60,16 +61,47 @@ async function checkHub({ config, clock, signal }: CheckOptions): Promise<readon
         }
       : { what: 'certificate', ok: false, detail: 'it has ended; enrol again with a new token' }
   const nodes = config.hub.nodes ?? identity.nodes
-  return [certificate, ...(await Promise.all(nodes.map(node => checkNode(node, identity, signal))))]
+  const ofNodes = await Promise.all(nodes.map(node => checkNode(node, identity, config.hub.proxy, signal)))
+  return [certificate, ...ofNodes.flat()]
 }
 
-/** The way, the hub's certificate and ours; whether the hub has revoked ours shows only in the status of a tunnel. */
-async function checkNode(node: string, identity: Identity, signal: AbortSignal): Promise<CheckLine> {
+async function checkNode(
+  node: string,
+  identity: Identity,
+  proxy: HttpProxy | undefined,
+  signal: AbortSignal,
+): Promise<readonly CheckLine[]> {
+  const opened = proxy && (await checkProxy(proxy, node, signal))
+  if (opened?.ok === false) return [opened]
+  const dialled = await checkDial(node, identity, proxy, signal)
+  return opened ? [opened, dialled] : [dialled]
+}
+
+async function checkProxy(proxy: HttpProxy, node: string, signal: AbortSignal): Promise<CheckLine> {
+  const what = `proxy ${proxy.host}:${proxy.port}`
+  const begun = performance.now()
+  try {
+    const socket = await connectThroughProxy(proxy, { ...splitAddress(node), timeoutMs: dialMs, signal })
+    socket.destroy()
+    const who = proxy.logIn ? ` for user ${proxy.logIn.user}` : ''
+    return { what, ok: true, detail: `it opens the way to ${node}${who}`, ms: msSince(begun) }
+  } catch (thrown) {
+    return { ...failed(what, thrown), ms: msSince(begun) }
+  }
+}
+
+/** The hub's certificate and ours; whether the hub has revoked ours shows only in the status of a tunnel. */
+async function checkDial(
+  node: string,
+  identity: Identity,
+  proxy: HttpProxy | undefined,
+  signal: AbortSignal,
+): Promise<CheckLine> {
   const what = `hub ${node}`
   const begun = performance.now()
   const { authorities } = identity
   try {
-    const socket = await dialHub(node, { alpn: 'http/1.1', authorities, identity, timeoutMs: dialMs, signal })
+    const socket = await dialHub(node, { alpn: 'http/1.1', authorities, identity, proxy, timeoutMs: dialMs, signal })
     const ends = new Date(socket.getPeerCertificate().valid_to).toISOString()
     const protocol = socket.getProtocol() ?? 'TLS'
     socket.destroy()

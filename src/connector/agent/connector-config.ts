@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { duration, host, size, someTime } from '../../kernel/schema.ts'
+import type { HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { virtualHostProtocol } from '../wire.ts'
 
 /** A port has one spelling, as the hub asks for it. */
@@ -8,6 +9,9 @@ export const hostPort = z
   .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):[1-9]\d{0,4}$/, 'write host:port')
   .refine(text => isPort(Number(text.slice(text.lastIndexOf(':') + 1))), 'a port is a number from 1 to 65535')
   .transform(text => text.toLowerCase())
+
+/** A colon would end it (RFC 7617 section 2). */
+const proxyUser = z.string().regex(/^[^:\p{Cc}]{1,256}$/u, 'a name without a colon')
 
 const count = z.number().int().min(1)
 
@@ -86,6 +90,20 @@ const virtualHost = z
     message: 'a target stands here twice',
   })
 
+const proxy = z.union([
+  hostPort.transform(address => ({ address, user: undefined, 'password-file': undefined })),
+  z
+    .strictObject({
+      address: hostPort.meta({ description: 'host:port of the proxy.', examples: ['proxy.contoso.com:8080'] }),
+      user: proxyUser.optional().meta({ description: 'Shown with the password as Basic, where the proxy wants that.' }),
+      'password-file': z.string().optional().meta({ description: 'File with the password.' }),
+    })
+    .refine(each => (each.user === undefined) === (each['password-file'] === undefined), {
+      path: ['user'],
+      message: 'user and password-file belong together',
+    }),
+])
+
 /** connector.yaml: what this connector lets the hub reach, and how it reaches the hub. Paths are relative to the file. */
 export const connectorConfig = z.strictObject({
   data: z.string().default('data').meta({ description: 'Folder of key, certificate, audit log and status socket.' }),
@@ -98,6 +116,11 @@ export const connectorConfig = z.strictObject({
         .optional()
         .meta({ description: 'host:port of each node, where the list of the hub is not to be used.' }),
       tunnels: count.max(8).default(2).meta({ description: 'Tunnels to each node.' }),
+      proxy: proxy.optional().meta({
+        description:
+          'HTTP proxy that leads out of this network, by CONNECT; targets are never reached through it. HTTPS_PROXY of the environment does not count.',
+        examples: ['proxy.contoso.com:8080'],
+      }),
     })
     .prefault({})
     .meta({ description: 'How the hub is reached; what was learned at enrolment by default.' }),
@@ -140,9 +163,10 @@ export interface VirtualHost extends Omit<WrittenHost, 'tls'> {
 }
 
 /** connector.yaml as it is in force. */
-export interface ConnectorConfig extends Omit<Written, 'virtual-hosts' | 'data'> {
+export interface ConnectorConfig extends Omit<Written, 'virtual-hosts' | 'data' | 'hub'> {
   /** Absolute. */
   readonly dataFolder: string
+  readonly hub: Omit<Written['hub'], 'proxy'> & { readonly proxy?: HttpProxy }
   readonly virtualHosts: readonly VirtualHost[]
 }
 

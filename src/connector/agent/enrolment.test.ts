@@ -86,7 +86,7 @@ test('a certificate is not replaced by accident', async () => {
 
 test('something takes the connection and stays silent: it is not said that nothing answers', async () => {
   const silent = await startTarget(() => {})
-  const dialled = dialHub(silent.address, { alpn: 'http/1.1', authorities: [], timeoutMs: 300 })
+  const dialled = dialHub(silent.address, { alpn: 'http/1.1', proxy: undefined, authorities: [], timeoutMs: 300 })
   await expect(dialled).rejects.toThrow(/it takes the connection and does not end the TLS handshake within 300 ms/)
   await silent.close()
 })

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { z } from 'zod'
 import { asHubError, HubError } from '../../kernel/error.ts'
 import { SECOND } from '../../kernel/time.ts'
+import type { HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { type CertificateAnswer, certificateAnswer, type EnrolRequest, wirePaths } from '../wire.ts'
 import { parseEnrolToken } from './enrol-token.ts'
 import { connectorErrors } from './errors.ts'
@@ -27,12 +28,14 @@ export interface EnrolOptions {
   readonly dataFolder: string
   /** Replaces an identity that is there. */
   readonly isAgain?: boolean
+  /** Leads out of the network of the connector. */
+  readonly proxy?: HttpProxy | undefined
   readonly signal?: AbortSignal
 }
 
 /** Makes a key, has the hub certify it, and keeps the result. The token is sent only to the hub that it names. */
 export async function enrol(options: EnrolOptions): Promise<Identity> {
-  const { node, name, dataFolder, signal } = options
+  const { node, name, dataFolder, proxy, signal } = options
   const token = parseEnrolToken(options.token)
   const present = options.isAgain ? undefined : await readIdentity(dataFolder)
   if (present) {
@@ -40,9 +43,9 @@ export async function enrol(options: EnrolOptions): Promise<Identity> {
   }
   await proveWritable(dataFolder)
   const timeoutMs = enrolmentLimits.requestMs
-  const authority = await fetchAuthority(node, token.authorityHash, { timeoutMs, signal })
+  const authority = await fetchAuthority(node, token.authorityHash, { proxy, timeoutMs, signal })
   const { key, csr } = await makeKeyRequest(name)
-  const socket = await dialHub(node, { alpn: 'http/1.1', authorities: [authority], timeoutMs, signal })
+  const socket = await dialHub(node, { alpn: 'http/1.1', authorities: [authority], proxy, timeoutMs, signal })
   const body: EnrolRequest = { token: token.text, csr, name }
   const answer = await post(socket, node, wirePaths.enrol, body, signal)
   return writeAnswer(dataFolder, node, { ...answer, key, name })
@@ -52,16 +55,16 @@ export async function enrol(options: EnrolOptions): Promise<Identity> {
 export async function renewIdentity(
   identity: Identity,
   nodes: readonly string[],
-  options: { readonly dataFolder: string; readonly signal?: AbortSignal },
+  options: Pick<EnrolOptions, 'dataFolder' | 'proxy' | 'signal'>,
 ): Promise<Identity> {
-  const { dataFolder, signal } = options
+  const { dataFolder, proxy, signal } = options
   const { key, csr } = await makeKeyRequest(identity.name)
   let failure: HubError | undefined
   for (const node of nodes) {
     try {
       const { authorities } = identity
       const timeoutMs = enrolmentLimits.requestMs
-      const socket = await dialHub(node, { alpn: 'http/1.1', authorities, identity, timeoutMs, signal })
+      const socket = await dialHub(node, { alpn: 'http/1.1', authorities, identity, proxy, timeoutMs, signal })
       const answer = await post(socket, node, wirePaths.renew, { csr }, signal)
       return await writeAnswer(dataFolder, node, { ...answer, key, name: identity.name })
     } catch (thrown) {

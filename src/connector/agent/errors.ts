@@ -66,13 +66,13 @@ export const connectorErrors = defineErrors('CONNECTOR', {
     side: 'hub',
     retry: 'soon',
     means: 'The hub at {node} does not answer: {text}',
-    next: 'Check the address, that the hub runs, and that the firewall lets this machine out to it.',
+    next: 'Check the address, that the hub runs, and that the firewall lets this machine out to it; where only a proxy leads out, name it (hub.proxy in connector.yaml).',
   },
   HUB_NOT_TRUSTED: {
     side: 'hub',
     retry: 'after-change',
     means: 'What answers at {node} is not the hub: {text}',
-    next: 'Check the address. A firewall that opens TLS must leave this connection alone; if the authority of the hub is new, enrol again.',
+    next: 'Check the address. A firewall or proxy that opens TLS must leave this connection alone; if the authority of the hub is new, enrol again.',
   },
   CLOCKS_DIFFER: {
     side: 'hub',

@@ -1,6 +1,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { HubError } from '../../kernel/error.ts'
+import { connectThroughProxy, type HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { explainTlsFailure } from '../../protocols/net/tls-failure.ts'
 import type { tunnelAlpn } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
@@ -18,12 +19,14 @@ export interface DialOptions {
   readonly authorities: readonly string[]
   /** Own certificate and key, where there are any. */
   readonly identity?: Pick<Identity, 'certificate' | 'key'> | undefined
+  readonly proxy: HttpProxy | undefined
+  /** Way through the proxy, connection and handshake together. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * TLS 1.3 to a node of the hub; throws CONNECTOR_HUB_… and CONNECTOR_CERTIFICATE_REFUSED. That the hub refuses the own
+ * TLS 1.3 to a node of the hub; throws CONNECTOR_HUB_…, NET_PROXY_… and CONNECTOR_CERTIFICATE_REFUSED. That the hub refuses the own
  * certificate shows only after the handshake (TLS 1.3): as a failure of the first use, see `explainHubFailure`.
  */
 export function dialHub(node: string, options: DialOptions): Promise<tls.TLSSocket> {
@@ -54,7 +57,7 @@ export function dialHub(node: string, options: DialOptions): Promise<tls.TLSSock
 export async function fetchAuthority(
   node: string,
   authorityHash: string,
-  options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  options: Pick<DialOptions, 'proxy' | 'timeoutMs' | 'signal'>,
 ): Promise<string> {
   const { host, port } = splitAddress(node)
   const socket = await connectTls(node, {
@@ -115,23 +118,27 @@ const certificateAlerts: Readonly<Record<string, string>> = {
   CERTIFICATE_REQUIRED: 'it saw none.',
 }
 
-interface ConnectTls {
+interface ConnectTls extends Pick<DialOptions, 'proxy' | 'timeoutMs' | 'signal'> {
   readonly tls: tls.ConnectionOptions
-  readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
 }
 
-function connectTls(node: string, options: ConnectTls): Promise<tls.TLSSocket> {
-  const { signal, timeoutMs } = options
+async function connectTls(node: string, options: ConnectTls): Promise<tls.TLSSocket> {
+  const { signal, timeoutMs, proxy } = options
+  const begunAt = performance.now()
+  const way = proxy && (await connectThroughProxy(proxy, { ...splitAddress(node), timeoutMs, signal }))
+  const restMs = Math.max(1, timeoutMs - (performance.now() - begunAt))
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(connectorErrors.STOPPING())
-    const socket = tls.connect(options.tls)
+    if (signal?.aborted) {
+      way?.destroy()
+      return reject(connectorErrors.STOPPING())
+    }
+    const socket = tls.connect({ ...options.tls, ...(way && { socket: way }) })
     const timer = setTimeout(() => {
       const text = socket.connecting
         ? `no answer within ${timeoutMs} ms.`
         : `it takes the connection and does not end the TLS handshake within ${timeoutMs} ms; it hangs, or large packets are lost on the way (MTU).`
       fail(connectorErrors.HUB_UNREACHABLE({ node, text }))
-    }, timeoutMs)
+    }, restMs)
     const onError = (error: Error) => fail(explainHubFailure(error, node))
     const onClose = () => fail(connectorErrors.HUB_UNREACHABLE({ node, text: 'it closed in the handshake.' }))
     const onAbort = () => fail(connectorErrors.STOPPING())

@@ -53,7 +53,34 @@ test('the certificate of an authority is read from beside the file, and watched 
   expect(files).toEqual([join(folder, 'connector.yaml'), join(folder, 'sap.pem')])
 })
 
+test('the proxy to the hub: an address alone, or with a user whose password lies beside the file and is watched', async () => {
+  const rest = 'virtual-hosts: {}\n'
+  const { config } = await read(`${rest}hub: { proxy: "Proxy.contoso.com:8080" }\n`)
+  expect(config.hub).toMatchObject({ tunnels: 2, proxy: { host: 'proxy.contoso.com', port: 8080, logIn: undefined } })
+  await writeFile(join(folder, 'proxy.txt'), ' p: ä \n')
+  const more = await read(`${rest}hub:\n  proxy: { address: "[::1]:3128", user: isthmus, password-file: proxy.txt }\n`)
+  expect(more.config.hub.proxy).toMatchObject({
+    host: '::1',
+    port: 3128,
+    logIn: { user: 'isthmus', password: ' p: ä ' },
+  })
+  expect(more.files).toEqual([join(folder, 'connector.yaml'), join(folder, 'proxy.txt')])
+})
+
 describe('every mistake is told at its line and column', () => {
+  test.each([
+    ['hub: { proxy: proxy.contoso.com }', 'FILE:2:8: hub > proxy: write host:port.'],
+    ['hub: { proxy: "http://proxy.contoso.com:8080" }', 'FILE:2:8: hub > proxy: write host:port.'],
+    ['hub:\n  proxy: { address: "p:1", password: secret }', 'FILE:3:28: hub > proxy > password: this key is not known'],
+    ['hub:\n  proxy: { address: "p:1", user: u }', 'FILE:3:28: hub > proxy > user: user and password-file belong'],
+    ['hub:\n  proxy: { address: "p:1", user: "a:b", password-file: x }', 'hub > proxy > user: a name without a colon'],
+    ['hub:\n  proxy: { address: "p:1", user: u, password-file: no.txt }', 'FILE:3:37: hub > proxy > password-file: no'],
+    ['hub:\n  proxy: { address: "p:1", user: u, password-file: empty.txt }', 'password-file: empty.txt is empty.'],
+  ])('%j', async (yaml, words) => {
+    await writeFile(join(folder, 'empty.txt'), '\n')
+    expect(await problemOf(`virtual-hosts: {}\n${yaml}\n`)).toContain(words)
+  })
+
   test.each([
     ['', 'FILE:1:1: virtual-hosts'],
     ['virtual-hosts: [\n', 'FILE:2:1: '],

@@ -5,14 +5,16 @@ import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { KiB } from '../../kernel/size.ts'
 import { aliasWords, findAlias } from '../../kernel/yaml-alias.ts'
+import type { HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { type ConnectorConfig, connectorConfig, type VirtualHost } from './connector-config.ts'
 import { connectorErrors } from './errors.ts'
+import { splitAddress } from './hub-node.ts'
 
 const fileBytesMax = 4096 * KiB
 
 export interface ReadConfig {
   readonly config: ConnectorConfig
-  /** Every file it was made of: the configuration first, then the certificates it names. */
+  /** Every file it was made of: the configuration first, then what it names. */
   readonly files: readonly string[]
 }
 
@@ -48,9 +50,53 @@ export async function readConnectorConfig(file: string): Promise<ReadConfig> {
       }),
     })
   }
+  const { data, 'virtual-hosts': _hosts, hub, ...rest } = source.value
+  const { proxy: written, ...hubWithout } = hub
+  const proxy = written && (await readProxy(written, folder))
+  if (proxy?.file !== undefined) files.push(proxy.file)
+  if (proxy?.because !== undefined) {
+    problems.push(source.problem(['hub', 'proxy', 'password-file'], proxy.because))
+  }
   if (problems.length > 0) throw connectorErrors.CONFIG_WRONG({ text: problems.join(' ') })
-  const { data, 'virtual-hosts': _hosts, ...rest } = source.value
-  return { config: { ...rest, dataFolder: resolve(folder, data), virtualHosts }, files }
+  return {
+    config: {
+      ...rest,
+      hub: { ...hubWithout, ...(proxy?.way && { proxy: proxy.way }) },
+      dataFolder: resolve(folder, data),
+      virtualHosts,
+    },
+    files,
+  }
+}
+
+type WrittenProxy = NonNullable<z.output<typeof connectorConfig>['hub']['proxy']>
+
+interface ReadProxy {
+  readonly way?: HttpProxy
+  /** With its password. */
+  readonly file?: string
+  /** Why that file is of no use. */
+  readonly because?: string
+}
+
+async function readProxy(written: WrittenProxy, folder: string): Promise<ReadProxy> {
+  const { address, user, 'password-file': name } = written
+  const setting = 'hub.proxy in connector.yaml'
+  if (user === undefined || name === undefined) return { way: proxyAt(address, undefined, setting) }
+  const file = resolve(folder, name)
+  try {
+    const password = (await readSmall(file)).replace(/\r?\n$/, '')
+    return password === ''
+      ? { file, because: `${name} is empty` }
+      : { file, way: proxyAt(address, { user, password }, setting) }
+  } catch (cause) {
+    return { file, because: `${name} cannot be read (${wordsOf(cause)})` }
+  }
+}
+
+/** `setting`: where people name it. */
+export function proxyAt(address: string, logIn: HttpProxy['logIn'], setting: string): HttpProxy {
+  return { ...splitAddress(address), logIn, setting }
 }
 
 /** The text as values that fit the schema, with the names of virtual hosts as they are written. */

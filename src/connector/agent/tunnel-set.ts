@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import type { HttpProxy } from '../../protocols/net/http-proxy.ts'
 import type { Identity } from './identity.ts'
 import { openTunnel, type Tunnel } from './tunnel.ts'
 
@@ -12,6 +13,8 @@ export const reconnectLimits = {
   leastMs: 50,
   /** After the hub refused the certificate: only a person, or a renewal, can change that. */
   refusedMs: MINUTE,
+  /** After a proxy refused user or password: tried more often, a wrong password locks the user at whoever keeps it. */
+  proxySignInMs: 5 * MINUTE,
   /** A tunnel that stood so long was a good one; the next attempt begins anew. */
   goodMs: 5 * SECOND,
 } as const
@@ -21,6 +24,8 @@ export interface TunnelSetParts {
   readonly log: Log
   /** Asked for at each attempt; a certificate may have been renewed, or enrolled anew, meanwhile. */
   identity(): Promise<Identity>
+  /** The same for the way out. */
+  proxy(): HttpProxy | undefined
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, tunnel: Tunnel): void
   readonly random?: () => number
 }
@@ -106,7 +111,7 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
       tellUp()
       parts.onStream(stream, headers, of)
     }
-    const tunnel = await openTunnel(slot.node, { clock, identity, onStream }, stop.signal)
+    const tunnel = await openTunnel(slot.node, { clock, identity, proxy: parts.proxy(), onStream }, stop.signal)
     await Promise.race([up, tunnel.ended])
     const upSince = tunnel.upSince()
     // One that the hub did not take is no successor.
@@ -132,8 +137,9 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
   }
 
   function waitBefore(attempt: number, failure: HubError | undefined): number {
-    const { firstMs, upToMs, leastMs, refusedMs } = reconnectLimits
+    const { firstMs, upToMs, leastMs, refusedMs, proxySignInMs } = reconnectLimits
     if (failure?.code === 'CONNECTOR_CERTIFICATE_REFUSED') return refusedMs * (0.5 + random())
+    if (failure?.code === 'NET_PROXY_SIGN_IN') return proxySignInMs * (0.5 + random())
     return Math.max(leastMs, random() * Math.min(upToMs, firstMs * 2 ** Math.min(attempt, 20)))
   }
 

@@ -2,12 +2,14 @@ import http2 from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { HubError } from '../../kernel/error.ts'
 import { type Clock, SECOND, steadyClock } from '../../kernel/time.ts'
+import type { HttpProxy } from '../../protocols/net/http-proxy.ts'
 import { missesUntilDead, tunnelAlpn, wireLimits } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
 import { dialHub, explainHubFailure } from './hub-node.ts'
 import type { Identity } from './identity.ts'
 
 export const tunnelLimits = {
+  /** Until the TLS connection to the hub stands, with the way through a proxy. */
   dialMs: 15 * SECOND,
   /** From the handshake to the first question of the hub. */
   helloMs: 15 * SECOND,
@@ -39,19 +41,21 @@ export interface Tunnel {
 export interface TunnelParts {
   readonly clock: Clock
   readonly identity: Identity
+  readonly proxy: HttpProxy | undefined
   /** Every stream of the hub, CONNECT or not. */
   onStream(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, tunnel: Tunnel): void
 }
 
 /** Dials a node of the hub and serves its streams. Throws as `dialHub` does. */
 export async function openTunnel(node: string, parts: TunnelParts, signal: AbortSignal): Promise<Tunnel> {
-  const { identity } = parts
+  const { identity, proxy } = parts
   const { authorities } = identity
   const clock = steadyClock(parts.clock)
   const socket = await dialHub(node, {
     alpn: tunnelAlpn,
     authorities,
     identity,
+    proxy,
     timeoutMs: tunnelLimits.dialMs,
     signal,
   })

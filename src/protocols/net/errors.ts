@@ -38,6 +38,42 @@ export const netErrors = defineErrors('NET', {
     means: 'There is no on-premise connector for location {via}, so {host}:{port} cannot be reached.',
     next: 'Start a connector for that location, correct via in the flow, or leave via out to connect from this machine.',
   },
+  PROXY_UNREACHABLE: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The proxy {proxy} does not answer: {reason}.',
+    next: 'Check its host and port ({setting}), that it runs, and that this machine may reach it.',
+  },
+  PROXY_TIMEOUT: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The proxy {proxy} did not open the way to {host}:{port} within {timeoutMs} ms.',
+    next: 'It may be overloaded, or trying to reach the server: ask whoever runs it what its log says of {host}:{port}.',
+  },
+  PROXY_REFUSED: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The proxy {proxy} does not let this machine through to {host}:{port} ({status}).',
+    next: 'Have it allow CONNECT to {host}:{port} from this machine; check that its host and port are right ({setting}).',
+  },
+  PROXY_SIGN_IN: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The proxy {proxy} {reason} ({status}).',
+    next: '{step}',
+  },
+  PROXY_NO_WAY: {
+    side: 'receiver',
+    retry: 'soon',
+    means: 'The proxy {proxy} cannot reach {host}:{port} ({status}).',
+    next: 'Check host and port and that the server runs; then have the name servers and firewalls of the proxy looked at.',
+  },
+  PROXY_ANSWER_ODD: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'What answers at {proxy} is no HTTP proxy: {reason}.',
+    next: 'Check that host and port are those of the proxy ({setting}).',
+  },
   ADDRESS_FORBIDDEN: {
     side: 'flow',
     retry: 'never',

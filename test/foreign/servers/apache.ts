@@ -8,20 +8,24 @@ const modulesFolder = '/usr/lib/apache2/modules'
 
 export interface Apache {
   readonly url: string
+  readonly port: number
   output(): string
   stop(): Promise<void>
+  kill9(): Promise<void>
 }
 
 /**
  * Apache in the foreground on a free port, with one page at `/protected/` that says who the user is. `configure` gets
  * the address and says how the page is protected. No system service and no file outside of the folder is touched.
+ * `wantedPort`: the one of an Apache that is gone.
  */
 export async function startApache(
   folder: string,
   modules: readonly string[],
   configure: (url: string) => string,
+  wantedPort?: number,
 ): Promise<Apache> {
-  const [port = 0] = await freePorts(1)
+  const port = wantedPort ?? (await freePorts(1))[0] ?? 0
   const url = `http://127.0.0.1:${port}`
   const root = join(folder, `apache-${port}`)
   mkdirSync(join(root, 'site', 'protected'), { recursive: true, mode: 0o755 })
@@ -40,8 +44,8 @@ export async function startApache(
     'LogLevel warn',
     ...(isRoot ? ['User nobody', 'Group nogroup'] : []),
     'StartServers 1',
-    'ThreadsPerChild 8',
-    'MaxRequestWorkers 8',
+    'ThreadsPerChild 16',
+    'MaxRequestWorkers 16',
     ...[...common, ...modules].map(name => `LoadModule ${name}_module ${modulesFolder}/mod_${name}.so`),
     'TypesConfig /dev/null',
     `DocumentRoot "${join(root, 'site')}"`,
@@ -69,5 +73,5 @@ export async function startApache(
     await server.stop()
     throw error
   }
-  return { url, output, stop: () => server.stop() }
+  return { url, port, output, stop: () => server.stop(), kill9: () => server.kill9() }
 }

@@ -31,6 +31,8 @@ const proofs = {
   xmllint: { files: ['/usr/bin/xmllint'], asRoot: false },
   sshd: { files: ['/usr/sbin/sshd', '/usr/bin/ssh'], asRoot: true },
   stunnel: { files: ['/usr/bin/stunnel'], asRoot: false },
+  mod_proxy_connect: { files: ['/usr/lib/apache2/modules/mod_proxy_connect.so'], asRoot: false },
+  tinyproxy: { files: ['/usr/bin/tinyproxy'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
   postgresql: { files: [`${postgresqlPrograms}/postgres`], asRoot: true },
   systemd: { files: ['/usr/bin/systemd-analyze'], asRoot: false },
