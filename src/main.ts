@@ -40,6 +40,7 @@ import { FailedFlows } from './monitor/failed-flows.ts'
 import { createLogBook, type LogBook, type LogOptions } from './monitor/log.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { makeConnect } from './protocols/net/connect.ts'
+import { type OutgoingProxy, wayOutThrough } from './protocols/net/outgoing-proxy.ts'
 import { trustAuthorities } from './protocols/net/trust.ts'
 import { lateSteps } from './steps/late-steps.ts'
 import { openStore, type StoreSettings } from './store/open-store.ts'
@@ -89,6 +90,8 @@ export interface HubOptions {
   /** Where on-premise connectors come in; undefined: this hub takes none. */
   readonly connectors?: ConnectorListen | undefined
   readonly publicUrl?: string | undefined
+  /** The HTTP proxy that leads out of the company's network; undefined: hosts are reached without one. */
+  readonly outgoingProxy?: OutgoingProxy | undefined
   /** Addresses and networks (CIDR) of reverse proxies whose X-Forwarded-For counts. */
   readonly proxies?: readonly string[]
   /** Folder of the built web console; undefined: none is shown. */
@@ -184,7 +187,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     let connectors: Connectors | undefined
     const tunnel = (request: TunnelRequest) => connectors?.tunnel(request) ?? Promise.reject(hubErrors.STOPPING())
     const fateOf: Connect['fateOf'] = async (...question) => connectors?.fateOf(...question)
-    const connect = makeConnect(options.connectors ? { tunnel, fateOf } : {})
+    const wayOut = wayOutThrough(options.outgoingProxy, name => credentials.lookup(name))
+    const connect = makeConnect({ wayOut, ...(options.connectors && { tunnel, fateOf }) })
     const resealOthers = () => callers.reseal()
     const credentials = openCredentials({ records: store, vault, clock, connect, log, resealOthers })
     undo.push(() => credentials.close())
@@ -280,7 +284,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     const telling = new AbortController()
     const mailParts = { connect, credentials, limits, clock, logBook, stop: telling.signal }
     const mailSender = (channel: string) => alertMailSender(options.alertMailServers?.[channel], mailParts)
-    const channelParts = { log, clock, credential: credentials.lookup, stop: telling.signal, mailSender }
+    const channelParts = { log, clock, connect, credential: credentials.lookup, stop: telling.signal, mailSender }
     const monitor = createMonitor({
       engine,
       store,
@@ -313,7 +317,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       administrators,
       sessions,
       setup,
-      signIn: options.signIn && { settings: options.signIn, credential: credentials.lookup },
+      signIn: options.signIn && { settings: options.signIn, connect, credential: credentials.lookup },
       tokens,
       groupware,
       catalog: {

@@ -73,6 +73,18 @@ describe('who imports whom', () => {
   })
 })
 
+test('what the hub connects to is reached by `connect`, which knows the proxy and the connectors', () => {
+  const opens =
+    /(?<![.\w#])fetch\(|\b(?:net|tls|https?)\.(?:connect|request|get)\(|^import (?!type\b).*'undici'|import\('undici'\)/m
+  // The connector's own way to the hub; commands that call the hub; what stands in for others.
+  const mayOpen = /^(?:protocols\/net|connector\/agent|cli|twins|testing)\//
+  const found = sourceFiles.filter(file => {
+    const name = relative(source, file)
+    return !mayOpen.test(name) && opens.test(readFileSync(file, 'utf8'))
+  })
+  expect(found.map(file => relative(root, file))).toEqual([])
+})
+
 test('no folder or file is named after nothing in particular', () => {
   const named = sourceFiles.flatMap(file => relative(source, file).replace(/\.ts$/, '').split('/'))
   expect(named.filter(name => forbiddenNames.has(name))).toEqual([])

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { templateSchema } from '../flow/expression-schema.ts'
 import { credentialName, duration, location, size } from '../kernel/schema.ts'
-import { isNetwork } from '../protocols/net/address.ts'
+import { isHostEntry, isNetwork } from '../protocols/net/address.ts'
 import { UrlTemplate } from './http-url.ts'
 
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'the name of a header')
@@ -72,14 +72,7 @@ export const httpConfig = z
       description: 'Redirects to follow. Credentials go to no other origin.',
     }),
     allow: z
-      .array(
-        z
-          .string()
-          .refine(
-            text => isNetwork(text) || /^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text),
-            'a host name, *.domain, an address or a network',
-          ),
-      )
+      .array(z.string().refine(isHostEntry, 'a host name, *.domain, an address or a network'))
       .default([])
       .meta({
         description:

@@ -115,7 +115,7 @@ export async function apiWorld(options: ApiWorldOptions = {}) {
       administrators,
       sessions,
       setup,
-      signIn: options.signIn && { settings: options.signIn, credential: credentials.lookup },
+      signIn: options.signIn && { settings: options.signIn, connect: makeConnect(), credential: credentials.lookup },
       tokens,
       groupware,
       catalog,

@@ -16,6 +16,7 @@ import type { LateGroupware } from '../groupware/organizations/late-groupware.ts
 import { callerAddress } from '../kernel/caller-address.ts'
 import type { CredentialLookup } from '../kernel/credential.ts'
 import type { JsonObject } from '../kernel/json.ts'
+import type { Connect } from '../kernel/socket.ts'
 import type { Clock } from '../kernel/time.ts'
 import type { LogBook } from '../monitor/log.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -40,7 +41,9 @@ export interface ApiParts {
   readonly sessions: Sessions
   readonly setup: Setup
   /** Undefined where administrators log in with passwords only. */
-  readonly signIn?: { readonly settings: OidcSettings; readonly credential: CredentialLookup } | undefined
+  readonly signIn?:
+    | { readonly settings: OidcSettings; readonly connect: Connect; readonly credential: CredentialLookup }
+    | undefined
   readonly tokens: Pick<LateTokenServer, 'load' | 'verifyAccessToken' | 'isRevoked'>
   readonly groupware: Pick<LateGroupware, 'load'>
   readonly catalog: FlowCatalog

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ConnectorListen } from '../connector/hub/connectors.ts'
 import { port } from '../kernel/schema.ts'
 
-const hostPort = z
+export const hostPort = z
   .string()
   .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):\d{1,5}$/, 'write host:port')
   .refine(text => port.safeParse(Number(text.slice(text.lastIndexOf(':') + 1))).success, 'a port is 1 to 65535')

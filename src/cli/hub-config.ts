@@ -11,6 +11,7 @@ import { logLevels } from '../monitor/log.ts'
 import { defaultAuditKeepMs } from '../monitor/retention.ts'
 import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
+import { outgoingProxySection } from './outgoing-proxy-section.ts'
 import { storeSection } from './store-section.ts'
 import { yamlFaults } from './yaml-input.ts'
 
@@ -216,6 +217,7 @@ export const hubConfig = z.strictObject({
         'Reverse proxies before the admin API or the endpoints; what they say in X-Forwarded-For is the caller, for wrong passwords, log and audit.',
       examples: ['10.0.0.5'],
     }),
+  'outgoing-proxy': outgoingProxySection,
   connectors: connectorsSection,
   store: storeSection,
   tokens: tokens.prefault({}).meta({ description: 'How the hub issues tokens to its callers.' }),

@@ -15,6 +15,7 @@ import { consoleFolder } from './console-folder.ts'
 import { flowFiles, strayDocuments } from './flow-files.ts'
 import { configErrors, type HubConfig, parseHubConfig } from './hub-config.ts'
 import type { CliIo } from './io.ts'
+import { outgoingProxy } from './outgoing-proxy-section.ts'
 import { storeSettings } from './store-section.ts'
 
 export const configOption = [
@@ -50,6 +51,7 @@ export async function readHubOptions(configFile: string | undefined, io: CliIo):
       readNamed(resolve(folder, file), key),
     ),
     proxies: config.proxies,
+    outgoingProxy: outgoingProxy(config['outgoing-proxy']),
     publicUrl: config.admin.url?.replace(/\/+$/, ''),
     console: config.admin.console ? consoleFolder : undefined,
     signIn: signInSettings(config.admin['sign-in']),

@@ -12,6 +12,8 @@ export interface TlsWish {
 
 export interface ConnectRequest {
   readonly host: string
+  /** What host was looked up from, where it is an address that was judged. */
+  readonly name?: string | undefined
   readonly port: number
   /** TLS from the first byte; undefined for plain TCP (STARTTLS is asked for later with `upgrade`). */
   readonly tls?: TlsWish | undefined

@@ -6,6 +6,7 @@ import {
   type Client,
   ClientSecretBasic,
   calculatePKCECodeChallenge,
+  customFetch,
   discoveryRequest,
   getValidatedIdTokenClaims,
   None,
@@ -15,7 +16,10 @@ import {
   validateAuthResponse,
 } from 'oauth4webapi'
 import type { CredentialLookup } from '../../kernel/credential.ts'
+import { MiB } from '../../kernel/size.ts'
+import type { Connect } from '../../kernel/socket.ts'
 import { type Clock, MINUTE, SECOND } from '../../kernel/time.ts'
+import { makeFetch, makeHttpAgent, type SmallFetch } from '../../protocols/net/http-client.ts'
 import { adminErrors } from './admin-errors.ts'
 
 /** How administrators log in at an identity provider (OpenID Connect Core 1.0, authorization code with PKCE). */
@@ -55,6 +59,7 @@ export const oidcLimits = {
   usedMax: 10_000,
   /** For each request to the identity provider. */
   requestMs: 10 * SECOND,
+  answerBytes: 4 * MiB,
   nameLetters: 128,
   groups: 500,
 }
@@ -67,13 +72,14 @@ interface Begun {
 
 interface OidcParts {
   readonly settings: OidcSettings
+  readonly connect: Connect
   readonly credential: CredentialLookup
   readonly clock: Clock
   /** Registered at the provider letter for letter. */
   readonly redirectUri: () => string
 }
 
-export function createOidcLogIn({ settings, credential, clock, redirectUri }: OidcParts): OidcLogIn {
+export function createOidcLogIn({ settings, connect, credential, clock, redirectUri }: OidcParts): OidcLogIn {
   const issuer = new URL(settings.issuer)
   const client: Client = { client_id: settings.clientId }
   // Of what is begun nothing is kept, so that nobody pushes out what others began: all of it follows from the browser's
@@ -82,8 +88,14 @@ export function createOidcLogIn({ settings, credential, clock, redirectUri }: Oi
   /** Until when a way back that was used would count. */
   const used = new Map<string, number>()
   let known: Promise<AuthorizationServer> | undefined
+  let fetch: SmallFetch | undefined
+  const fetchOnce = () => {
+    fetch ??= fetchOver(connect)
+    return fetch
+  }
   // Plain HTTP is for a provider on this very machine.
   const options = () => ({
+    [customFetch]: fetchOnce(),
     [allowInsecureRequests]: ['localhost', '127.0.0.1', '[::1]'].includes(issuer.hostname),
     signal: AbortSignal.timeout(oidcLimits.requestMs),
   })
@@ -177,6 +189,12 @@ export function createOidcLogIn({ settings, credential, clock, redirectUri }: Oi
       return { name: `oidc:${name}`, subject, groups }
     },
   }
+}
+
+function fetchOver(connect: Connect): SmallFetch {
+  const { requestMs, answerBytes } = oidcLimits
+  const agent = makeHttpAgent({ connect: () => connect, connectTimeoutMs: requestMs, answerBytesMax: answerBytes })
+  return makeFetch(agent, answerBytes)
 }
 
 /** The roles that come with groups now. */

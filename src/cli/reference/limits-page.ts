@@ -87,6 +87,7 @@ const ofLogIns: { readonly [K in keyof typeof oidcLimits]: string } = {
   openForMs: 'How long a log-in at an identity provider may take.',
   usedMax: 'Ways back from there that are remembered as used; the oldest is forgotten first.',
   requestMs: 'How long a request to the identity provider may take.',
+  answerBytes: 'The largest answer of it that is read.',
   nameLetters: 'Length of a name that it vouches for.',
   groups: 'Groups that count.',
 }

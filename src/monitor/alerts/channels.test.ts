@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import type { CredentialValue } from '../../kernel/credential.ts'
 import type { Log } from '../../kernel/log.ts'
+import { makeConnect } from '../../protocols/net/connect.ts'
 import { standInClock } from '../stand-ins.ts'
 import type { Alert } from './alert.ts'
 import { type ChannelSettings, createChannels, type Mail } from './channels.ts'
@@ -55,6 +56,7 @@ function channel(setting: ChannelSettings, extra: { value?: CredentialValue; mai
     {
       log,
       clock,
+      connect: makeConnect(),
       credential: async () => extra.value ?? { kind: 'secret', secret: 'webhook-secret' },
       stop: new AbortController().signal,
       mailSender: () => async mail => {

@@ -1,5 +1,6 @@
 import type { CredentialLookup } from '../../kernel/credential.ts'
 import type { Log } from '../../kernel/log.ts'
+import type { Connect } from '../../kernel/socket.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Alert, AlertChannel } from './alert.ts'
 import { alertErrors } from './alert-errors.ts'
@@ -25,6 +26,7 @@ export type ChannelSettings =
 export interface ChannelParts {
   readonly log: Log
   readonly clock: Clock
+  readonly connect: Connect
   readonly credential: CredentialLookup
   /** Ends what is being sent: a channel that hangs must not keep the hub from stopping. */
   readonly stop: AbortSignal

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { CredentialLookup } from '../../kernel/credential.ts'
+import { KiB } from '../../kernel/size.ts'
+import type { Connect } from '../../kernel/socket.ts'
 import { type Clock, SECOND } from '../../kernel/time.ts'
 import type { Alert } from './alert.ts'
 import { alertErrors } from './alert-errors.ts'
@@ -12,6 +14,7 @@ export interface WebhookSettings {
 
 interface WebhookParts {
   readonly clock: Clock
+  readonly connect: Connect
   readonly credential: CredentialLookup
   readonly stop: AbortSignal
 }
@@ -19,6 +22,8 @@ interface WebhookParts {
 const webhookLimits = {
   /** How long the other side may take to answer. */
   timeoutMs: 15 * SECOND,
+  /** What is read of its answer. */
+  answerBytes: 128 * KiB,
 }
 
 /**
@@ -29,14 +34,14 @@ export async function sendWebhook(
   channel: string,
   settings: WebhookSettings,
   alert: Alert,
-  { clock, credential, stop }: WebhookParts,
+  { clock, connect, credential, stop }: WebhookParts,
 ): Promise<void> {
   const body = JSON.stringify(webhookBody(alert))
   const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': 'isthmus' }
   if (settings.auth !== undefined) {
     headers['isthmus-signature'] = sign(body, await readSecret(channel, settings.auth, credential), clock.now())
   }
-  const status = await post(channel, settings.url, { headers, body, stop })
+  const status = await post(channel, settings.url, { headers, body, connect, stop })
   if (status >= 200 && status < 300) return
   throw alertErrors.NOT_SENT({ channel, text: `the other side answered ${status}` })
 }
@@ -66,21 +71,26 @@ async function readSecret(channel: string, name: string, credential: CredentialL
 interface Post {
   readonly headers: Record<string, string>
   readonly body: string
+  readonly connect: Connect
   readonly stop: AbortSignal
 }
 
-async function post(channel: string, url: string, { headers, body, stop }: Post): Promise<number> {
+async function post(channel: string, url: string, { headers, body, connect, stop }: Post): Promise<number> {
+  // Loaded with the first alert that goes this way; most hubs never need it.
+  const { makeHttpAgent } = await import('../../protocols/net/http-client.ts')
+  const { timeoutMs, answerBytes } = webhookLimits
+  const agent = makeHttpAgent({ connect: () => connect, connectTimeoutMs: timeoutMs, answerBytesMax: -1 })
   try {
-    // Loaded with the first alert that goes this way; most hubs never need it.
-    const { request } = await import('undici')
-    const { timeoutMs } = webhookLimits
     // Redirects are not followed: the address in isthmus.yaml is the one that was meant.
     const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), stop])
-    const response = await request(url, { method: 'POST', headers, body, headersTimeout: timeoutMs, signal })
-    await response.body.dump()
+    const { origin, pathname, search } = new URL(url)
+    const response = await agent.request({ origin, path: pathname + search, method: 'POST', headers, body, signal })
+    await response.body.dump({ limit: answerBytes })
     return response.statusCode
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw alertErrors.NOT_SENT({ channel, text }, { cause })
+  } finally {
+    await agent.destroy()
   }
 }

@@ -4,7 +4,7 @@ import net from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HubError } from '../../kernel/error.ts'
 import type { Connect, ConnectRequest } from '../../kernel/socket.ts'
-import { isInNetwork, isNetwork, notPublicBecause } from './address.ts'
+import { isInNetwork, isNetwork, matchesName, notPublicBecause } from './address.ts'
 import { asNetError, netErrors } from './errors.ts'
 
 export type ResolveName = (host: string) => Promise<readonly LookupAddress[]>
@@ -40,7 +40,7 @@ export function guardConnect(connect: Connect, options: GuardOptions): Connect {
       // Each address gets a fair share of the time, so that a dead first one leaves some for the others.
       const timeoutMs = Math.max(1, restMs / (addresses.length - index))
       try {
-        return await connect({ ...request, host: address, timeoutMs, tls: tlsFor(request) })
+        return await connect({ ...request, host: address, name: request.host, timeoutMs, tls: tlsFor(request) })
       } catch (thrown) {
         failure = asNetError(thrown, request)
       }
@@ -78,12 +78,6 @@ function hostReason(host: string, allow: readonly string[]): string | undefined 
 function addressReason(address: string, allow: readonly string[]): string | undefined {
   const because = notPublicBecause(address)
   return because === undefined || allow.some(network => isInNetwork(address, network)) ? undefined : because
-}
-
-function matchesName(host: string, pattern: string): boolean {
-  const name = host.toLowerCase().replace(/\.$/, '')
-  const wanted = pattern.toLowerCase()
-  return wanted.startsWith('*.') ? name.endsWith(wanted.slice(1)) : name === wanted
 }
 
 function tlsFor(request: ConnectRequest): ConnectRequest['tls'] {

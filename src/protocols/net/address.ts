@@ -27,6 +27,18 @@ export function isNetwork(text: string): boolean {
   return parseNetwork(text) !== undefined
 }
 
+/** True for what lists of hosts may hold: a name, `*.domain`, an address or a network. */
+export function isHostEntry(text: string): boolean {
+  return isNetwork(text) || /^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)
+}
+
+/** True when a host is the one named, or lies below `*.domain`. */
+export function matchesName(host: string, entry: string): boolean {
+  const name = host.toLowerCase().replace(/\.$/, '')
+  const wanted = entry.toLowerCase()
+  return wanted.startsWith('*.') ? name.endsWith(wanted.slice(1)) : name === wanted
+}
+
 interface Network {
   readonly bytes: readonly number[]
   readonly bits: number

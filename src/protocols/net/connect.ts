@@ -5,6 +5,7 @@ import { hubErrors } from '../../kernel/error.ts'
 import type { Connect, ConnectRequest, TlsWish } from '../../kernel/socket.ts'
 import { SECOND } from '../../kernel/time.ts'
 import { asNetError, netErrors } from './errors.ts'
+import type { WayOut } from './outgoing-proxy.ts'
 
 /** Opens a byte stream through an on-premise connector; TLS is spoken by the hub itself, inside it. */
 type Tunnel = (request: ConnectRequest & { readonly via: string }) => Promise<Duplex>
@@ -14,6 +15,8 @@ export interface ConnectOptions {
   readonly tunnel?: Tunnel | undefined
   /** What on-premise connectors know of mails whose connections are lost. */
   readonly fateOf?: Connect['fateOf']
+  /** The way through the HTTP proxy of a company; undefined: the hub reaches all hosts without one. */
+  readonly wayOut?: WayOut | undefined
   /** Resolves names instead of the system's name servers. */
   readonly lookup?: net.LookupFunction | undefined
 }
@@ -22,17 +25,22 @@ export interface ConnectOptions {
 const keepAliveMs = 60 * SECOND
 
 /**
- * The hub's way to the outside: TCP or TLS (1.2 and up, name in the certificate always checked), from here or through
- * a connector. Fails with the errors of area NET. `timeoutMs` covers name, connection and handshake together.
+ * The hub's way to the outside: TCP or TLS (1.2 and up, name in the certificate always checked), from here, through the
+ * proxy of the company or through a connector. Fails with the errors of area NET. `timeoutMs` covers name, connection and handshake together.
  */
 export function makeConnect(options: ConnectOptions = {}): Connect {
   async function open(request: ConnectRequest): Promise<Duplex> {
     const { via } = request
     const endsAt = performance.now() + request.timeoutMs
-    const socket = via === undefined ? await openDirect(request, options.lookup) : await openTunnel({ ...request, via })
+    const socket = via === undefined ? await openFromHere(request) : await openTunnel({ ...request, via })
     if (!request.tls) return socket
     const restMs = Math.max(1, endsAt - performance.now())
     return startTls(socket, request, request.tls, restMs)
+  }
+
+  function openFromHere(request: ConnectRequest): Promise<Duplex> {
+    const dial = (host: string, port: number) => dialTcp(host, port, options.lookup)
+    return options.wayOut?.(request, dial) ?? openDirect(request, dial)
   }
 
   async function openTunnel(request: ConnectRequest & { readonly via: string }): Promise<Duplex> {
@@ -47,17 +55,20 @@ export function makeConnect(options: ConnectOptions = {}): Connect {
   })
 }
 
-function openDirect(request: ConnectRequest, lookup: net.LookupFunction | undefined): Promise<Duplex> {
+function openDirect(request: ConnectRequest, dial: (host: string, port: number) => net.Socket): Promise<Duplex> {
   if (request.signal?.aborted) return Promise.reject(hubErrors.STOPPING())
-  const socket = net.connect({
-    host: request.host,
-    port: request.port,
+  return established(dial(request.host, request.port), 'connect', request, request.timeoutMs)
+}
+
+function dialTcp(host: string, port: number, lookup: net.LookupFunction | undefined): net.Socket {
+  return net.connect({
+    host,
+    port,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: keepAliveMs,
     ...(lookup && { lookup }),
   })
-  return established(socket, 'connect', request, request.timeoutMs)
 }
 
 function startTls(socket: Duplex, request: ConnectRequest, wish: TlsWish, timeoutMs: number): Promise<Duplex> {

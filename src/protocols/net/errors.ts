@@ -62,6 +62,12 @@ export const netErrors = defineErrors('NET', {
     means: 'The proxy {proxy} {reason} ({status}).',
     next: '{step}',
   },
+  PROXY_CREDENTIAL: {
+    side: 'hub',
+    retry: 'after-change',
+    means: 'The proxy {proxy} is shown a credential of the kind basic; {credential} is of the kind {kind}.',
+    next: 'Name a credential with user and password under outgoing-proxy.auth in isthmus.yaml.',
+  },
   PROXY_NO_WAY: {
     side: 'receiver',
     retry: 'soon',
