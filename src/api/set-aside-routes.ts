@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { engineErrors } from '../engine/errors.ts'
+import { storeErrors } from '../store/errors.ts'
+import type { DeliveryDetail } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import { lossOf } from './loss.ts'
 import { type ApiParts, type App, auditChange, whoOf } from './parts.ts'
@@ -32,7 +34,7 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
         tags,
         summary: 'Lets set-aside messages of a flow travel again, the oldest first, 1,000 a call',
         description:
-          'Whatever may have arrived already stays (in doubt: the connection broke before the answer), unless inDoubt is said.',
+          'Whatever may have arrived already stays (in doubt: the connection broke before the answer, or the hub was restored from a backup), unless inDoubt is said.',
         params: named,
         body: z
           .strictObject({
@@ -50,8 +52,7 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
       const pass = await actOnSetAside(
         store,
         queryOf(flow, request.body),
-        async ({ receipts }) =>
-          !inDoubt && receipts.some(({ state }) => state === 'intended') ? 'in-doubt' : undefined,
+        async detail => (!inDoubt && mayHaveArrived(detail) ? 'in-doubt' : undefined),
         async id => dryRun || engine.replay(id, whoOf(request), 'set-aside'),
       )
       if (!dryRun) await auditChange(parts, request, 'flow.replay-set-aside', { flow, count: pass.done })
@@ -105,6 +106,10 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
       return { due }
     },
   )
+}
+
+function mayHaveArrived({ receipts, error }: DeliveryDetail): boolean {
+  return error?.code === storeErrors.RESTORED.code || receipts.some(({ state }) => state === 'intended')
 }
 
 type Wanted = { readonly [Key in 'code' | 'from' | 'to' | 'after']?: string | undefined }

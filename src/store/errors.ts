@@ -92,6 +92,56 @@ export const storeErrors = defineErrors('STORE', {
     means: 'There is no embedded store in {folder}.',
     next: 'Name the configuration of the hub whose data folder holds isthmus.db with --config.',
   },
+  NOT_BACKED_UP_HERE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The messages of this hub lie in PostgreSQL ({address}), not in its data folder.',
+    next: 'Back up that database with the means of PostgreSQL (pg_dump, or a base backup); docs/guides/postgresql.md says what else belongs to it.',
+  },
+  BACKUP_THERE: {
+    side: 'caller',
+    retry: 'never',
+    means: 'There is something at {folder} already.',
+    next: 'Name a folder that is not there yet, for example with the date in its name; nothing was changed.',
+  },
+  BACKUP_NOT_WRITTEN: {
+    side: 'caller',
+    retry: 'after-change',
+    means: 'The backup cannot be written to {folder}: {text}',
+    next: 'Make room there, or name a place that exists and may be written to. Nothing of it is left, and the hub goes on.',
+  },
+  BACKUP_UNDER_WAY: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'Another backup of {folder} is under way, or the hub has been clearing up its bodies for minutes.',
+    next: 'Wait for its end, then run the command again.',
+  },
+  BACKUP_DAMAGED: {
+    side: 'caller',
+    retry: 'never',
+    means: 'What lies in {folder} is no whole backup: {text}',
+    next: 'Take another backup, or copy this one anew from where it came from; isthmus store verify looks at all of it.',
+  },
+  FOLDER_TAKEN: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The data folder {folder} holds a store already ({file}).',
+    next: 'Move the old one aside, or name the configuration of a hub with an empty data folder with --config.',
+  },
+  RESTORE_UNFINISHED: {
+    side: 'hub',
+    retry: 'never',
+    means: 'A restore into {folder} was ended in its midst, so a part of the store is missing.',
+    next: 'Run isthmus store restore again, to its end.',
+  },
+  RESTORED: {
+    side: 'hub',
+    retry: 'never',
+    means:
+      'This message waited when the backup of {at} was taken that the hub was restored from; it may have arrived since.',
+    next: 'Ask the receiver whether it is there: isthmus message skip {id} where it is, else isthmus message replay {id}; for all of a flow, with --flow NAME --code STORE_RESTORED and, to replay them, --in-doubt.',
+    isOutcomeUnknown: true,
+  },
   NEWER: {
     side: 'hub',
     retry: 'never',

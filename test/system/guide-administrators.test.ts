@@ -70,9 +70,10 @@ test('every command of the guide works, from a hub without passwords to a progra
   expect(audit).toMatch(/anna\.berg@127\.0\.0\.1 +administrator\.create/)
   expect(audit).toMatch(/admin@127\.0\.0\.1 +administrator\.totp-confirm/)
   expect(await machine.run('isthmus audit verify')).toMatch(/\S/)
-  const restored = await openSqliteStore({ folder: join(folder, 'backup') })
+  const restored = await openSqliteStore({ folder: join(folder, 'second/data') })
   expect(await restored.auditBreak()).toBeUndefined()
   expect(await restored.list('administrator')).toHaveLength(2)
+  expect(await restored.auditLog({ limit: 1 })).toMatchObject([{ action: 'store.restore' }])
   await restored.close()
 }, 120_000)
 

@@ -8,6 +8,7 @@ import { defaultRules } from '../plan/rules.ts'
 import type { HeldDecision } from '../sync/held-deletions.ts'
 import { openSyncStore } from '../sync/sqlite-sync-store.ts'
 import type { AccessTest } from './access-test.ts'
+import { bookFiles } from './book-files.ts'
 import { Directory } from './directory.ts'
 import { DriverBook, type OpenDrivers } from './driver-book.ts'
 import { organizationErrors } from './errors.ts'
@@ -94,16 +95,16 @@ export class Groupware {
   /** Opens what is kept; nothing is synced before `start`. Throws ORGANIZATION_STORE_UNREADABLE. */
   static async open(options: GroupwareOptions): Promise<Groupware> {
     const { records, clock, log, dataFolder } = options
-    const fileOf = (name: string) => (dataFolder === ':memory:' ? ':memory:' : join(dataFolder, 'groupware', name))
+    const fileOf = (book: string) => (dataFolder === ':memory:' ? ':memory:' : join(dataFolder, book))
     const directory = await Directory.open({ records, clock })
     const progress = await ProgressBook.open(records, clock, log)
     const drivers = new DriverBook(
       options.openDrivers,
       ({ profile }) => directory.profile(profile).rules.markCategory ?? defaultRules.markCategory,
     )
-    const store = openSyncStore({ file: fileOf('links.sqlite') })
+    const store = openSyncStore({ file: fileOf(bookFiles.links) })
     const journal = new Journal({
-      file: fileOf('log.sqlite'),
+      file: fileOf(bookFiles.log),
       onLost: (count, { message: text }) => log.warn('groupware.log-not-stored', { count, text }),
     })
     const parts: GroupwareParts = { directory, drivers, store, journal, progress, clock, log }

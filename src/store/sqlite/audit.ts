@@ -1,7 +1,9 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../audit-chain.ts'
 import { optionalNumberOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
+import type { Facts } from './facts.ts'
 import type { StoreParts } from './parts.ts'
 
 const entriesPerPage = 1000
@@ -21,11 +23,9 @@ export function openAudit({
   Records,
   'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'
 > {
-  const insert = database.prepare('insert into audit values (?, ?, ?, ?, ?, ?)')
-  const selectLast = database.prepare('select number, hash from audit order by number desc limit 1')
+  const write = auditWriter(database, facts)
   const selectPage = database.prepare('select * from audit where number > ? order by number limit ?')
   const selectNewest = database.prepare('select * from audit where number < ? order by number desc limit ?')
-
   const selectOldest = database.prepare(`
     select number, at, hash from audit where number < (select max(number) from audit) order by number limit ?`)
   const removeUpTo = database.prepare('delete from audit where number <= ?')
@@ -44,15 +44,7 @@ export function openAudit({
   }
 
   return {
-    audit: ({ at, who, action, detail }) =>
-      committer.commit(() => {
-        const last = selectLast.get()
-        const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
-        const row = { number, at: Math.round(at), who, action, detail: JSON.stringify(detail) }
-        const hash = hashOf(last ? textOf(last['hash']) : '', row)
-        insert.run(number, row.at, who, action, row.detail, hash)
-        facts.write(headFact, headOf(number, hash))
-      }),
+    audit: entry => committer.commit(() => write(entry)),
     async auditLog({ before, limit }) {
       const rows = selectNewest.all(before ?? Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(limit)))
       return rows.map(entryOf)
@@ -66,5 +58,19 @@ export function openAudit({
         facts.write(tailFact, headOf(last.number, last.hash))
         return count
       }),
+  }
+}
+
+/** Appends an entry; called within a transaction. */
+export function auditWriter(database: DatabaseSync, facts: Facts): (entry: Parameters<Records['audit']>[0]) => void {
+  const insert = database.prepare('insert into audit values (?, ?, ?, ?, ?, ?)')
+  const selectLast = database.prepare('select number, hash from audit order by number desc limit 1')
+  return ({ at, who, action, detail }) => {
+    const last = selectLast.get()
+    const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
+    const row = { number, at: Math.round(at), who, action, detail: JSON.stringify(detail) }
+    const hash = hashOf(last ? textOf(last['hash']) : '', row)
+    insert.run(number, row.at, who, action, row.detail, hash)
+    facts.write(headFact, headOf(number, hash))
   }
 }

@@ -16,9 +16,15 @@ const fullSystemCodes: readonly string[] = ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 
 export function asStoreError(thrown: unknown): HubError {
   const code = sqliteCode(thrown)
   const text = thrown instanceof Error ? thrown.message : String(thrown)
-  if (code === sqliteCorrupt || code === sqliteNotADatabase) return storeErrors.DAMAGED({ text }, { cause: thrown })
+  if (isDamagedDatabase(thrown)) return storeErrors.DAMAGED({ text }, { cause: thrown })
   const isDisk = [sqliteFull, sqliteIoError, sqliteReadOnly, sqliteCannotOpen, sqliteBusy].some(known => known === code)
   return isDisk || isFullDisk(thrown) ? storeErrors.FULL({ text }, { cause: thrown }) : asHubError(thrown)
+}
+
+/** What lies in the file is no database, or not a whole one. */
+export function isDamagedDatabase(thrown: unknown): boolean {
+  const code = sqliteCode(thrown)
+  return code === sqliteCorrupt || code === sqliteNotADatabase
 }
 
 export function isBusy(thrown: unknown): boolean {

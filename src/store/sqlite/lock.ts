@@ -11,19 +11,33 @@ import { isBusy } from './failure.ts'
  */
 export function lockFolder(folder: string): () => void {
   const pidFile = join(folder, 'store.pid')
-  const lock = new DatabaseSync(join(folder, 'store.lock'))
+  const unlock = takeLock(join(folder, 'store.lock'))
+  if (!unlock) throw storeErrors.LOCKED({ folder, pid: readPid(pidFile) })
+  writeFileSync(pidFile, `${process.pid}\n`)
+  return () => {
+    rmSync(pidFile, { force: true })
+    unlock()
+  }
+}
+
+/**
+ * Taken by whoever removes bodies of a data folder, and by a backup as long as it copies them, so that what its database
+ * names is there. Undefined: somebody else has it. The returned function gives it back.
+ */
+export function holdBodies(folder: string): (() => void) | undefined {
+  return takeLock(join(folder, 'bodies.lock'))
+}
+
+function takeLock(file: string): (() => void) | undefined {
+  const lock = new DatabaseSync(file)
   try {
     lock.exec('pragma busy_timeout = 0; begin exclusive')
   } catch (thrown) {
     lock.close()
-    if (isBusy(thrown)) throw storeErrors.LOCKED({ folder, pid: readPid(pidFile) }, { cause: thrown })
+    if (isBusy(thrown)) return undefined
     throw thrown
   }
-  writeFileSync(pidFile, `${process.pid}\n`)
-  return () => {
-    rmSync(pidFile, { force: true })
-    lock.close()
-  }
+  return () => lock.close()
 }
 
 function readPid(file: string): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { defaultLimits } from '../../kernel/limit.ts'
@@ -22,7 +22,7 @@ import { openInspection } from './inspection.ts'
 import { KeyMapTable } from './key-maps.ts'
 import { openLeases } from './leases.ts'
 import { type SqliteLimits, sqliteLimits } from './limits.ts'
-import { lockFolder } from './lock.ts'
+import { holdBodies, lockFolder } from './lock.ts'
 import { migrate } from './migrations.ts'
 import type { StoreParts } from './parts.ts'
 import { BodyPlacing } from './placing.ts'
@@ -36,7 +36,9 @@ import { type CreateSegment, SegmentWriter } from './segment-writer.ts'
 import { WalFlusher } from './wal-flusher.ts'
 import { Words } from './words.ts'
 
-const databaseFile = 'isthmus.db'
+export const databaseFile = 'isthmus.db'
+/** There from the first step of a restore to its last, which gives it the name of the database. */
+export const restoringFile = 'isthmus.db.restoring'
 const pageBytes = 8192
 
 export interface SqliteStoreOptions {
@@ -59,6 +61,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   try {
     mkdirSync(join(folder, 'bodies'), { recursive: true, mode: 0o700 })
     undo.push(lockFolder(folder))
+    // Made by the hub, so that one who backs up as another user does not keep it from removing bodies.
+    holdBodies(folder)?.()
+    if (existsSync(join(folder, restoringFile))) throw storeErrors.RESTORE_UNFINISHED({ folder })
     refuseOrphans(folder)
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
@@ -168,7 +173,7 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
       ...openAudit(parts),
       ...openLeases(parts),
       ...openKeyMaps(parts.keyMaps),
-      bodies: openBodyPort(parts),
+      bodies: openBodyPort(parts, folder),
     },
     /** Everything asked for before is durable, and nothing more is taken. */
     async settle() {
@@ -195,7 +200,7 @@ function openKeyMaps(table: KeyMapTable): KeyMaps {
 }
 
 /** Both places of bodies as one: segments for those that count as inline, files for the others. */
-function openBodyPort(parts: StoreParts): BodyStore {
+function openBodyPort(parts: StoreParts, folder: string): BodyStore {
   const { write, read, collect } = parts.bodies
   const cleanSegments = openSegmentCleaning(parts)
   return {
@@ -205,9 +210,16 @@ function openBodyPort(parts: StoreParts): BodyStore {
       yield* read(body, into)
     },
     async collect() {
-      const removed = await collect()
-      await cleanSegments()
-      return removed
+      const letGo = holdBodies(folder)
+      // A backup copies them; the next round finds the same.
+      if (!letGo) return 0
+      try {
+        const removed = await collect()
+        await cleanSegments()
+        return removed
+      } finally {
+        letGo()
+      }
     },
   }
 }
