@@ -1,9 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { StepResult } from '../flow/step.ts'
+import { type Log, type LogFields, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
 import { crashLimits } from './crash-watch.ts'
 import { type EngineWorld, engineWorld } from './engine-world.ts'
+
+/** Long enough for what would begin by itself. */
+const realMs = 50
 
 let it: EngineWorld
 /** Subjects of the messages that were begun in this life, in order. */
@@ -15,7 +20,7 @@ afterEach(async () => {
 })
 
 /** A step in which a message stands still for as long as `isDeadly` says so: all that a hub shows before it dies. */
-async function worldWith(isDeadly: (subject: string) => boolean): Promise<void> {
+async function worldWith(isDeadly: (subject: string) => boolean, log: Log = silentLog): Promise<void> {
   const stand = async (message: Message): Promise<StepResult> => {
     const subject = message.headers['subject'] ?? ''
     begun.push(subject)
@@ -23,7 +28,7 @@ async function worldWith(isDeadly: (subject: string) => boolean): Promise<void> 
     return { next: message }
   }
   begun = []
-  it = await engineWorld({ steps: [stand] })
+  it = await engineWorld({ steps: [stand], log })
   await it.engine().idle()
 }
 
@@ -56,6 +61,7 @@ describe('a message that ends the hub', () => {
       const name = `beside ${life}`
       await accept(name)
       await it.clock.advance(crashLimits.besideMs - SECOND)
+      await sleep(realMs)
       expect(begun).toEqual(['deadly'])
       await it.clock.advance(SECOND)
       await hasBegun('deadly', name)
@@ -117,17 +123,33 @@ describe('what was under way by chance when the hub died', () => {
     await hasBegun('one', 'two', 'three', 'four', 'five')
   })
 
-  test('is not suspected when its attempt had ended before', async () => {
-    await worldWith(() => false)
-    it.setActs(() => Promise.reject(new Error('nobody answers')))
-    await die()
-    await accept('waits')
+  test('is noted before it begins', async () => {
+    const seen: unknown[] = []
+    it = await engineWorld({ receivers: [async () => ({ summary: JSON.stringify(seen.push(await noted())) })] })
     await it.engine().idle()
+    await it.crash()
+    const { id } = await it.accept('order')
+    await vi.waitFor(() => expect(it.ended()).toHaveLength(1))
+    expect(seen).toEqual([{ v: 1, underWay: { [id]: 0 } }])
+  })
+
+  test('is not suspected when its attempt had ended before', async () => {
+    const logged: LogFields[] = []
+    const log = { ...silentLog, warn: (_event: string, fields: LogFields = {}) => void logged.push(fields) }
+    await worldWith(subject => subject === 'stands', log)
+    it.setActs(({ headers }) => {
+      if (headers['subject'] === 'waits') throw new Error('nobody answers')
+      return { summary: '250 ok' }
+    })
     await die()
-    expect(it.failed()).toHaveLength(1)
-    await accept('another')
-    await accept('third')
-    await hasBegun('another', 'third')
+    const { id } = await accept('stands')
+    await accept('waits')
+    await accept('ends')
+    await vi.waitFor(() => expect([it.failed().length, it.ended().length]).toEqual([1, 1]))
+    expect(Object.keys(Object(Object(await noted()).underWay))).toHaveLength(3)
+    await die()
+    await hasBegun('stands')
+    expect(logged.at(-1)).toMatchObject({ underWay: [id] })
   })
 })
 

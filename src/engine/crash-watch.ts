@@ -121,10 +121,8 @@ export class CrashWatch {
 
   #calm(): void {
     this.#isNoting = false
-    this.#deaths.clear()
     this.#running.clear()
     void this.#note()
-    this.#options.onRoom()
   }
 
   #record(): Json {

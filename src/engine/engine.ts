@@ -1,12 +1,12 @@
 import type { Outcome } from '../flow/adapter.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { CredentialLookup } from '../kernel/credential.ts'
-import { asHubError, HubError, hubErrors } from '../kernel/error.ts'
+import { asHubError, type HubError, hubErrors } from '../kernel/error.ts'
 import type { ServeRoute } from '../kernel/http-exchange.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Connect } from '../kernel/socket.ts'
-import { type Clock, formatDuration, SECOND } from '../kernel/time.ts'
+import { type Clock, SECOND } from '../kernel/time.ts'
 import { TransientMap } from '../kernel/transient-map.ts'
 import { storeErrors } from '../store/errors.ts'
 import type { Claimed, FinishedState, Store, StoredError, StoredReceipt } from '../store/port.ts'
@@ -15,6 +15,7 @@ import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
 import { CrashWatch, crashLimits } from './crash-watch.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { endsTheHub, retriesEnded, withReason } from './ends.ts'
 import { engineErrors } from './errors.ts'
 import { offerPlaces, type PlaceTaker } from './fair-places.ts'
 import { makeIntake } from './intake.ts'
@@ -428,22 +429,6 @@ export function createEngine(options: EngineOptions): Engine {
       await crashWatch.close()
     },
   }
-}
-
-/** A delivery that a step set aside or rejected carries an error like one that failed, so that people see what to do. */
-function withReason(end: Exclude<AttemptEnd, { state: 'failed' }>, where: string): typeof end & { error?: HubError } {
-  if (end.state !== 'set-aside' && end.state !== 'rejected') return end
-  return { ...end, error: engineErrors.ENDED_BY_STEP({ where, reason: end.summary }) }
-}
-
-function endsTheHub(deaths: number): AttemptEnd {
-  return { state: 'failed', error: engineErrors.ENDS_THE_HUB({ deaths }), expiry: undefined }
-}
-
-/** The same error, which now also says that the delivery has had its chances. */
-function retriesEnded(error: HubError, attempts: number, tookMs: number): HubError {
-  const means = `After ${attempts} attempts in ${formatDuration(tookMs)} it still failed. ${error.message}`
-  return new HubError(error.code, { side: error.side, retry: 'never', means, next: error.next }, {}, { cause: error })
 }
 
 function pause(ms: number): Promise<void> {

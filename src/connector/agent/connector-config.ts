@@ -39,12 +39,10 @@ const health = z.strictObject({
 })
 
 const ejection = z.strictObject({
-  after: count
-    .default(3)
-    .meta({
-      description:
-        'Failures in a row of real connections until a target is ejected; http: an answer of 502, 503 or 504 is one.',
-    }),
+  after: count.default(3).meta({
+    description:
+      'Failures in a row of real connections until a target is ejected; http: an answer of 502, 503 or 504 is one.',
+  }),
   first: duration.prefault('10s').meta({ description: 'The first ejection; each further one takes longer.' }),
   'up-to': duration.prefault('5m').meta({ description: 'The longest ejection.' }),
   'at-most': z.number().min(0).max(1).default(0.5).meta({ description: 'Share of the targets that may be ejected.' }),
