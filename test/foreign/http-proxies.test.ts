@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -13,7 +14,10 @@ import {
 } from '../../src/connector/agent/agent-world.ts'
 import { type HubWorld, startHubSide } from '../../src/connector/hub/connector-world.ts'
 import { MiB } from '../../src/kernel/size.ts'
+import { makeConnect } from '../../src/protocols/net/connect.ts'
 import { connectThroughProxy } from '../../src/protocols/net/http-proxy.ts'
+import { makeTwinCertificate } from '../../src/twins/certificate.ts'
+import { startS4Smtp } from '../../src/twins/s4-smtp/s4-smtp.ts'
 import { type HttpProxyServer, type HttpProxyWish, httpProxies } from './servers/http-proxies.ts'
 import { describeForeign } from './servers/needs.ts'
 import { makeWorkFolder, type WorkFolder } from './servers/work-folder.ts'
@@ -22,7 +26,7 @@ const logIn = { user: 'isthmus', password: 'geheim-42' }
 const forbidden = '127.0.0.2'
 
 for (const [name, needs, start, noWay] of httpProxies) {
-  describeForeign(`a connector behind ${name}`, needs, () => {
+  describeForeign(`behind ${name}`, needs, () => {
     let hub: HubWorld
     let target: Target
     let folder: WorkFolder
@@ -82,7 +86,7 @@ for (const [name, needs, start, noWay] of httpProxies) {
         { host, port: at, timeoutMs: 10_000 },
       )
 
-    test.each([{}, { logIn }])('enrols, and carries eight MiB there and back: %j', async wish => {
+    test.each([{}, { logIn }])('a connector enrols, and carries eight MiB there and back: %j', async wish => {
       await connect(await started(wish), wish)
       await echoes()
     })
@@ -104,6 +108,34 @@ for (const [name, needs, start, noWay] of httpProxies) {
       proxy = await start(folder.path, {}, port)
       await isConnected()
       await echoes()
+    })
+
+    test('carries mail as the hub sends it: a server that greets first, then TLS on the same connection', async () => {
+      const server = await started({ logIn })
+      const { cert, key, ca } = await makeTwinCertificate(['localhost'])
+      const s4 = await startS4Smtp({ tls: { cert, key } })
+      try {
+        const connect = makeConnect({
+          wayOut: (request, dial) =>
+            connectThroughProxy({ host: '127.0.0.1', port: server.port, logIn, setting: 'test' }, request, dial),
+        })
+        const dial = { host: 'localhost', port: s4.port, timeoutMs: 10_000 }
+        const socket = await connect(dial)
+        const said = async (line?: string) => {
+          if (line !== undefined) socket.write(`${line}\r\n`)
+          const [chunk] = (await once(socket, 'data')) as [Buffer]
+          return chunk.toString()
+        }
+        expect(await said()).toMatch(/^220 /)
+        expect(await said('EHLO hub.example')).toMatch(/STARTTLS/)
+        expect(await said('STARTTLS')).toMatch(/^220 /)
+        const secure = await connect.upgrade(socket, { ...dial, tls: { ca } })
+        secure.write('EHLO hub.example\r\n')
+        expect(String((await once(secure, 'data'))[0])).toMatch(/^250/)
+        secure.destroy()
+      } finally {
+        await s4.stop()
+      }
     })
 
     test('refuses a wrong password, none, and a host; cannot reach a port: each is told as what it is', async () => {
