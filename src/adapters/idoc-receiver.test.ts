@@ -262,7 +262,7 @@ describe('what SAP is told of its IDocs', () => {
     expect(idoc?.type).toBe('ALEAUD01')
     expect(idoc?.control.get('RCVPRN')).toBe('S4CLNT400')
     const state = idoc?.data.children[0]?.children[0]
-    expect(Object.fromEntries(state?.fields ?? [])).toEqual({ DOCNUM: '0000000215172311', STATUS: '41' })
+    expect(Object.fromEntries(state?.fields ?? [])).toEqual({ DOCNUM: '0000000215172311', STATUS: '53' })
     expect(state?.children[0]?.fields.get('OBJKEY')).toBe('4711')
   })
 

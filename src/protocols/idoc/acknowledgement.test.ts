@@ -23,10 +23,24 @@ test('an audit goes back to the sender of the IDoc and names its object', () => 
     '<?xml version="1.0" encoding="UTF-8"?><ALEAUD01><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><TABNAM>EDI_DC40</TABNAM>' +
       '<DIRECT>2</DIRECT><IDOCTYP>ALEAUD01</IDOCTYP><MESTYP>ALEAUD</MESTYP><SNDPOR>ISTHMUS</SNDPOR>' +
       '<RCVPOR>SAPPS1</RCVPOR><SNDPRT>LS</SNDPRT><RCVPRT>LS</RCVPRT><SNDPRN>CRM</SNDPRN><RCVPRN>S4CLNT400</RCVPRN>' +
-      '<MANDT>400</MANDT></EDI_DC40><E1ADHDR SEGMENT="1"><MESTYP>MATMAS</MESTYP><E1STATE SEGMENT="1">' +
-      '<DOCNUM>0000000215172311</DOCNUM><STATUS>41</STATUS><E1PRTOB SEGMENT="1"><OBJKEY>4711</OBJKEY></E1PRTOB>' +
+      '<MANDT>400</MANDT></EDI_DC40><E1ADHDR SEGMENT="1"><MESTYP>MATMAS</MESTYP><MESTYP_LNG>MATMAS</MESTYP_LNG><E1STATE SEGMENT="1">' +
+      '<DOCNUM>0000000215172311</DOCNUM><STATUS>53</STATUS><E1PRTOB SEGMENT="1"><OBJKEY>4711</OBJKEY></E1PRTOB>' +
       '</E1STATE></E1ADHDR></IDOC></ALEAUD01>',
   )
+})
+
+test('an audit tells statuses of incoming IDocs, a long message type in its own field, and the words of a refusal', () => {
+  const long = new Map([...control, ['MESTYP', 'ZCUSTSTOCK']])
+  const idoc = aleAudit({ control: long, status: idocStatus.refused, text: `${'too long, '.repeat(7)}at the end` })
+  const [header] = idoc.data.children
+  expect(Object.fromEntries(header?.fields ?? [])).toEqual({ MESTYP_LNG: 'ZCUSTSTOCK' })
+  expect(Object.fromEntries(header?.children[0]?.fields ?? [])).toEqual({
+    DOCNUM: '0000000215172311',
+    STATUS: '68',
+    STATYP: 'E',
+    STATXT: 'too long, '.repeat(7),
+    STAPA1_LNG: 'at the end',
+  })
 })
 
 test('a refusal carries the words of the receiver, as far as the fields reach', () => {
@@ -42,7 +56,7 @@ test('a refusal carries the words of the receiver, as far as the fields reach', 
 
 test('what is not known is left out', () => {
   const idoc = aleAudit({ control: new Map(), status: idocStatus.received })
-  expect(writeIdocs([idoc])).toContain('<E1STATE SEGMENT="1"><STATUS>39</STATUS></E1STATE>')
+  expect(writeIdocs([idoc])).toContain('<E1STATE SEGMENT="1"><STATUS>64</STATUS></E1STATE>')
 })
 
 test('a refusal is told whatever letters the words of the receiver have', () => {

@@ -27,6 +27,16 @@ export interface Acknowledgement {
 type NewIdoc = Pick<Idoc, 'type' | 'control' | 'data'>
 
 /**
+ * ALEAUD01 tells the status that the IDoc has where it came in, out of which SAP makes one of its own: it waits there (39),
+ * it is an error that nobody works on any more (40), it is posted (41). SAP help, "Segments of Audit IDoc ALEAUD01".
+ */
+const auditStatus: Readonly<Record<AcknowledgedStatus, string>> = {
+  [idocStatus.received]: '64',
+  [idocStatus.refused]: '68',
+  [idocStatus.created]: '53',
+}
+
+/**
  * ALEAUD01: the audit of ALE. One IDoc says of one other what became of it; SAP moves its status from 12 to 39, 40 or 41
  * (transaction BDM7, report RBDSTATE).
  */
@@ -34,13 +44,18 @@ export function aleAudit(answer: Acknowledgement): NewIdoc {
   const { control, status, objectKey } = answer
   const state = segment('E1STATE', {
     DOCNUM: control.get('DOCNUM') ?? '',
-    STATUS: status,
-    ...(status === idocStatus.refused && { STAPA1: xmlWords(answer.text ?? '', variableLength) }),
+    STATUS: auditStatus[status],
+    ...(status === idocStatus.refused && { STATYP: 'E', ...textFields(answer.text ?? '', auditTextNames) }),
   })
   const object = objectKey === undefined ? [] : [segment('E1PRTOB', { OBJKEY: xmlWords(objectKey, objectKeyLength) })]
-  const header = segment('E1ADHDR', { MESTYP: control.get('MESTYP') ?? '', MESCOD: control.get('MESCOD') ?? '' }, [
-    { ...state, children: object },
-  ])
+  const messageType = control.get('MESTYP') ?? ''
+  const names = {
+    // The field of old; types with longer names have none there.
+    MESTYP: messageType.length <= shortTypeLength ? messageType : '',
+    MESCOD: control.get('MESCOD') ?? '',
+    MESTYP_LNG: messageType,
+  }
+  const header = segment('E1ADHDR', names, [{ ...state, children: object }])
   return answerOf(control, { type: 'ALEAUD01', mestyp: 'ALEAUD' }, [header])
 }
 
@@ -51,16 +66,16 @@ export function systemStatus(answer: Acknowledgement): NewIdoc {
     DOCNUM: control.get('DOCNUM') ?? '',
     STATUS: status,
     STATYP: status === idocStatus.refused ? 'E' : 'S',
-    ...textFields(answer.text ?? ''),
+    ...textFields(answer.text ?? '', ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4']),
   })
   return answerOf(control, { type: 'SYSTAT01', mestyp: 'STATUS' }, [stats])
 }
 
 /** The status text, whatever letters the other side wrote; what it has no room for goes on in its variables. */
-function textFields(text: string): Readonly<Record<string, string>> {
+function textFields(text: string, names: readonly string[]): Readonly<Record<string, string>> {
   const fields: Record<string, string> = {}
   let rest = text
-  for (const name of ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4']) {
+  for (const name of names) {
     const own = xmlWords(rest, name === 'STATXT' ? statusTextLength : variableLength)
     rest = rest.slice(own.length)
     fields[name] = own
@@ -68,7 +83,11 @@ function textFields(text: string): Readonly<Record<string, string>> {
   return fields
 }
 
-/** Lengths of STATXT, STAPA1 to 4 and of an object key at SAP. */
+/** STAPA1 to 4 of the audit have 20 letters. */
+const auditTextNames: readonly string[] = ['STATXT', 'STAPA1_LNG', 'STAPA2_LNG', 'STAPA3_LNG', 'STAPA4_LNG']
+const shortTypeLength = 6
+
+/** Lengths of STATXT, its variables and of an object key at SAP. */
 const statusTextLength = 70
 const variableLength = 50
 const objectKeyLength = 70

@@ -60,7 +60,7 @@ export function repost(world: InboundWorld, docnum: string): void {
     database.addStatus(docnum, '51', wrong)
     return
   }
-  for (const { of, status, text } of found) database.addStatus(of, status, text)
+  for (const { of, status, text } of found) if (status !== undefined) database.addStatus(of, status, text)
   database.addStatus(docnum, '53')
 }
 
@@ -85,7 +85,9 @@ function answerRequest({ database, sendWhole }: InboundWorld, docnum: string, { 
 interface ReportedState {
   /** Number of the IDoc that it speaks of. */
   readonly of: string
-  readonly status: string
+  /** The status that the answer tells, and what it makes of that IDoc; undefined where that is nothing. */
+  readonly told: string
+  readonly status: string | undefined
   readonly text: string | undefined
   /** Message type that the answer names; SYSTAT01 names none. */
   readonly messageType: string | undefined
@@ -95,12 +97,13 @@ function readStates({ children }: Segment): readonly ReportedState[] {
   return children.flatMap((segment): readonly ReportedState[] => {
     const { fields } = segment
     if (segment.name === 'E1STATS') {
-      const parts = ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4'].map(name => fields.get(name) ?? '')
+      const told = fields.get('STATUS') ?? ''
       return [
         {
           of: fields.get('DOCNUM') ?? '',
-          status: fields.get('STATUS') ?? '',
-          text: parts.join('').trim() || undefined,
+          told,
+          status: reportable.has(told) ? told : undefined,
+          text: wordsIn(fields, ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4']),
           messageType: undefined,
         },
       ]
@@ -109,18 +112,40 @@ function readStates({ children }: Segment): readonly ReportedState[] {
       .filter(({ name }) => name === 'E1STATE')
       .map(state => {
         const key = state.children.find(({ name }) => name === 'E1PRTOB')?.fields.get('OBJKEY')
-        const words = [key === undefined ? undefined : `Object ${key}`, state.fields.get('STAPA1')]
+        const said = wordsIn(state.fields, ['STATXT', 'STAPA1_LNG', 'STAPA2_LNG', 'STAPA3_LNG', 'STAPA4_LNG'])
+        const words = [key === undefined ? undefined : `Object ${key}`, said]
+        const told = state.fields.get('STATUS') ?? ''
         return {
           of: state.fields.get('DOCNUM') ?? '',
-          status: state.fields.get('STATUS') ?? '',
-          text: words.filter(word => word !== undefined && word !== '').join(': ') || undefined,
-          messageType: fields.get('MESTYP'),
+          told,
+          status: statusOfAudit(told),
+          text: words.filter(word => word !== undefined).join(': ') || undefined,
+          messageType: fields.get('MESTYP_LNG') ?? fields.get('MESTYP'),
         }
       })
   })
 }
 
-/** Statuses that another system may report of an IDoc that it got. */
+function wordsIn(fields: Segment['fields'], names: readonly string[]): string | undefined {
+  return (
+    names
+      .map(name => fields.get(name) ?? '')
+      .join('')
+      .trim() || undefined
+  )
+}
+
+/**
+ * ALEAUD01 tells the status that the IDoc has where it came in (50 to 75); the sender's IDoc gets 41 for one that is
+ * posted, 40 for one that ended otherwise, and 39 while it is still worked on. Undefined for a status of outbound IDocs.
+ */
+function statusOfAudit(told: string): string | undefined {
+  if (!/^(5\d|6\d|7[0-5])$/.test(told)) return undefined
+  if (told === '52' || told === '53') return '41'
+  return told === '58' || told === '68' ? '40' : '39'
+}
+
+/** Statuses that SYSTAT01 may report of an IDoc that another system got. */
 const reportable = new Set(['39', '40', '41'])
 /** Statuses in which an IDoc has left and can be answered. */
 const answerable = new Set(['02', '03', '12', '39', '40', '41'])
@@ -128,11 +153,11 @@ const answerable = new Set(['02', '03', '12', '39', '40', '41'])
 function faultOfState(
   { database }: InboundWorld,
   { control }: Pick<Idoc, 'control'>,
-  { of, status, messageType }: ReportedState,
+  { of, told, status, messageType }: ReportedState,
 ): string | undefined {
   const known = database.get(of)
   if (known?.direction !== 'out') return `IDoc ${of} does not exist`
-  if (!reportable.has(status)) return `Status ${status} cannot be set from outside`
+  if (status === undefined) return `Status ${told} cannot be set from outside`
   if (known.idoc.control.get('RCVPRN') !== control.get('SNDPRN')) return `IDoc ${of} was not sent to this partner`
   if (messageType !== undefined && messageType !== known.messageType) {
     return `IDoc ${of} is of message type ${known.messageType}, not ${messageType}`

@@ -48,25 +48,32 @@ export interface SegmentShape {
 export const inboundShapes: Readonly<Record<string, Readonly<Record<string, SegmentShape>>>> = {
   ALEAUD01: {
     E1ADHDR: {
-      fields: { MESTYP: 30, MESCOD: 3, MESFCT: 3, MESTYP_LNG: 30 },
-      required: ['MESTYP'],
+      fields: { MESTYP: 6, MESCOD: 3, MESFCT: 3, MESTYP_LNG: 30 },
+      required: [],
       children: {
         E1STATE: {
           fields: {
             DOCNUM: 16,
             STATUS: 2,
             STACOD: 8,
-            STAPA1: 50,
-            STAPA2: 50,
-            STAPA3: 50,
-            STAPA4: 50,
+            STATXT: 70,
+            STAPA1: 20,
+            STAPA2: 20,
+            STAPA3: 20,
+            STAPA4: 20,
             STATYP: 1,
             STAMQU: 3,
             STAMID: 20,
             STAMNO: 3,
+            STAPA1_LNG: 50,
+            STAPA2_LNG: 50,
+            STAPA3_LNG: 50,
+            STAPA4_LNG: 50,
           },
           required: ['DOCNUM', 'STATUS'],
-          children: { E1PRTOB: { fields: { LOGSYS: 10, OBJTYPE: 10, OBJKEY: 70 }, required: [], children: {} } },
+          children: {
+            E1PRTOB: { fields: { DOCNUM: 16, LOGSYS: 10, OBJTYPE: 10, OBJKEY: 70 }, required: [], children: {} },
+          },
         },
       },
     },
