@@ -42,13 +42,16 @@ export function factsOf(idoc: Idoc, objectKeys: ObjectKeys) {
   const field = (name: Parameters<typeof controlField>[1]) => copyOf(controlField(idoc, name))
   const mestyp = field('MESTYP')
   const sndprn = field('SNDPRN')
-  const objectKey = copyOf(objectKeyOf(idoc, objectKeys.get(mestyp) ?? []))
+  const idoctyp = field('IDOCTYP')
+  // A reduced message type (BD53) has a name of the company's own, and the basic type that it was made of: MATMAS05.
+  const keys = objectKeys.get(mestyp) ?? objectKeys.get(idoctyp.replace(/\d+$/, '')) ?? []
+  const objectKey = copyOf(objectKeyOf(idoc, keys))
   // One literal: the same shape for each message is what keeps V8 fast.
   return {
     docnum: copyOf(documentNumber(idoc)),
     mandt: field('MANDT'),
     direct: field('DIRECT'),
-    idoctyp: field('IDOCTYP'),
+    idoctyp,
     cimtyp: field('CIMTYP'),
     mestyp,
     mescod: field('MESCOD'),

@@ -42,7 +42,7 @@ export const idocSenderConfig = z
       .default({})
       .meta({
         description:
-          'Where the key of the object stands, by message type; of a list the first with a value counts. MATMAS, DEBMAS, CREMAS, ADRMAS and LOISTD are known. IDocs of one type and key go in order, and an older DOCNUM never overwrites a newer one. Namespaces of segments stand there as in XML: _-ABC_-E1STOCK/MATNR.',
+          'Where the key of the object stands, by message type; of a list the first with a value counts. MATMAS, DEBMAS, CREMAS, ADRMAS and LOISTD are known, and reduced message types of them. IDocs of one type and key go in order, and an older DOCNUM never overwrites a newer one. Namespaces of segments stand there as in XML: _-ABC_-E1STOCK/MATNR.',
         examples: [{ ZSTOCK: 'Z1STOCK/MATNR + Z1STOCK/KUNNR' }],
       }),
     identity: z.array(controlName).default(['MANDT', 'SNDPOR', 'SNDPRN', 'RCVPRN']).meta({

@@ -208,9 +208,16 @@ describe('the key of the object', () => {
     expect(world.attributes('orderKey')).toEqual(['ADRMAS/S4HCLNT100/KNA1/1001', 'ADRMAS/S4HCLNT100/LFA1/1001'])
   })
 
+  test('a reduced message type (BD53) has that of its basic type, and an order of its own', async () => {
+    await world.start()
+    await world.post(materialPacket({ docnum: '1' }).replace('<MESTYP>MATMAS<', '<MESTYP>ZMATMAS<'))
+    expect(world.attributes('objectKey')).toEqual(['4711'])
+    expect(world.attributes('orderKey')).toEqual(['ZMATMAS/S4CLNT400/4711'])
+  })
+
   test('a type that nobody described has none, and no order', async () => {
     await world.start()
-    await world.post(materialPacket({ docnum: '1' }).replaceAll('<MESTYP>MATMAS', '<MESTYP>ZOTHER'))
+    await world.post(materialPacket({ docnum: '1' }).replace(/<(IDOCTYP|MESTYP)>MATMAS/g, '<$1>ZOTHER'))
     expect(world.messages[0]?.incoming.attributes).toMatchObject({ mestyp: 'ZOTHER', objectKey: '', orderKey: '' })
   })
 })
