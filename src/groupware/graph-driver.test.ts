@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ChangePage, Creation, Scope, SideItem, Update } from './drivers.ts'
 import { markCategory, scopeOf, startGraphDriver } from './graph-driver-world.ts'
+import { startsOf } from './occurrences.ts'
 import { type Appointment, type Item, itemKinds } from './plan/items.ts'
 import {
   anyItem,
@@ -273,6 +274,35 @@ test('a series that was cut off half written is not there until its create is re
   ])
   expect(graph.count('ada@contoso.com', 'event')).toBe(1)
 })
+
+test.each([
+  ['Europe/Berlin', '10:00:00', ['09:00', '09:00', '08:00', '08:00']],
+  ['Europe/Berlin', '00:30:00', ['23:30', '23:30', '22:30', '22:30']],
+  ['America/New_York', '09:00:00', ['13:00', '13:00', '13:00', '13:00']],
+  ['Australia/Lord_Howe', '09:00:00', ['22:00', '22:00', '22:00', '22:30']],
+  ['Asia/Kolkata', '02:00:00', ['20:30', '20:30', '20:30', '20:30']],
+])(
+  'a series of another calendar keeps its hour though Graph does not name its zone: %s, %s',
+  async (zone, clock, utc) => {
+    const { graph } = world
+    const mailbox = graph.mailbox('ada@contoso.com')
+    const at = (time: string) => ({ dateTime: `2027-03-15T${time}`, timeZone: zone })
+    const event = mailbox.add('event', mailbox.folder('calendar', 'event').id, {
+      subject: 'Jour fixe',
+      start: at(clock),
+      end: at(clock.replace(':00:', ':30:').replace(/:30:00$/, ':45:00')),
+      originalStartTimeZone: 'tzone://Microsoft/Custom',
+      recurrence: {
+        pattern: { type: 'weekly', interval: 1, daysOfWeek: ['monday'], firstDayOfWeek: 'monday' },
+        range: { type: 'noEnd', startDate: '2027-03-15', recurrenceTimeZone: '' },
+      },
+    })
+    const { item } = await read(scopeOf('appointment'), event.id)
+    if (item.kind !== 'appointment') throw new Error('it is no appointment')
+    const starts = [...startsOf(item, '2027-03-01', '2027-04-05')].map(start => start.slice(11, 16))
+    expect(starts).toEqual(utc)
+  },
+)
 
 test('ids of EWS are exchanged for those of Graph, where it tells them', async () => {
   const { driver, graph } = world

@@ -30,6 +30,7 @@ import { kinds, normalise } from './graph/kinds.ts'
 import { writeExceptions } from './graph/occurrences.ts'
 import { Places, userPath } from './graph/places.ts'
 import { listAt, msAt, textAt } from './graph/row.ts'
+import { withZone } from './graph/series-zone.ts'
 import { taskLink } from './graph/task.ts'
 import { type LinkedTask, writeTaskLinks } from './graph/task-links.ts'
 import { translateIds } from './graph/translate-ids.ts'
@@ -116,15 +117,17 @@ class GraphDriver implements SideDriver {
       (id): GraphCall => ({ method: 'GET', path: `${collection}/${encodeURIComponent(id)}${query}`, prefer }),
     )
     const folders = await this.#folderNames(scope, signal)
-    return (await this.#client.batch(calls, signal)).map(answer => {
-      if (answer instanceof HubError) {
-        if (answer.code === graphErrors.GONE.code) return undefined
-        throw answer
-      }
-      const row = (answer.body ?? {}) as JsonObject
+    const items: (SideItem | undefined)[] = []
+    for (const answer of await this.#client.batch(calls, signal)) {
+      if (answer instanceof HubError && answer.code !== graphErrors.GONE.code) throw answer
+      const row = answer instanceof HubError ? undefined : ((answer.body ?? {}) as JsonObject)
       // What was begun and is not finished is not there yet: the create that began it is repeated, and finishes it.
-      return extendedAt(row, 'unfinished') === '' ? this.#item(scope, row, folders) : undefined
-    })
+      const isThere = row !== undefined && extendedAt(row, 'unfinished') === ''
+      items.push(
+        isThere ? this.#item(scope, await withZone(this.#client, scope.mailbox, row, signal), folders) : undefined,
+      )
+    }
+    return items
   }
 
   async findByMark(scope: Scope, marks: readonly string[], signal: AbortSignal) {

@@ -43,7 +43,8 @@ export function showEvent(mailbox: GraphMailbox, view: EventView, query: Query, 
     end: shownTime(values['end'], isAllDay, manner.timeZone),
     type: typeOf(view),
     iCalUId: values['iCalUId'] ?? `040000008200E00074C5B7101A82E008${item.id.slice(6, 30)}`,
-    originalStartTimeZone: zoneOf(values['start']),
+    // Another calendar may have sent an invitation with a zone of its own making.
+    originalStartTimeZone: values['originalStartTimeZone'] ?? zoneOf(values['start']),
     originalEndTimeZone: zoneOf(values['end']),
     organizer,
     isOrganizer:
