@@ -8,6 +8,7 @@ import type { Change, Creation, Scope, SideItem, Update, WatchRequest } from './
 import { appointment, contact, mail, series, task, wholeDays } from './ews/items-world.ts'
 import { schemaFaultsOf } from './ews/schema-world.ts'
 import { EwsDriver } from './ews-driver.ts'
+import { startsOf } from './occurrences.ts'
 import { type Appointment, type Contact, type Item, type ItemKind, itemKinds, type Task } from './plan/items.ts'
 import { anyItem, samples, weekly } from './sample-items-world.ts'
 
@@ -340,6 +341,19 @@ test('a series that was begun and never finished is not shown, and is cleared aw
   expect(await driver.read(scope('appointment'), [id], signal)).toEqual([undefined])
   expect(await driver.findByMark(scope('appointment'), ['CRM torn'], signal)).toEqual([[]])
   expect(twin.mailbox(mailbox).items('calendar').length).toBe(before)
+})
+
+test.each([
+  ['Europe/Berlin', '2027-10-31T00:30:00Z', '2027-10-31T01:30:00Z'],
+  ['America/New_York', '2027-11-07T06:30:00Z', '2027-11-07T08:00:00Z'],
+  ['Australia/Lord_Howe', '2027-04-03T15:15:00Z', '2027-04-03T16:00:00Z'],
+])('an hour that comes twice is the one that was meant: %s, from %s to %s', async (zone, start, end) => {
+  const made = await create({ ...appointment, zone, start, end }, `CRM ${start}`)
+  expect(made.item).toMatchObject({ start, end })
+  const [, second = ''] = startsOf({ ...series, zone }, '2026-01-01', '2026-12-31')
+  const exceptions = { [second]: { start, end } }
+  const moved = await create({ ...series, zone, exceptions }, `CRM series ${start}`)
+  expect(moved.item).toMatchObject({ exceptions })
 })
 
 test('whom a failure stops', async () => {

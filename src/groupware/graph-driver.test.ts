@@ -276,6 +276,24 @@ test('a series that was cut off half written is not there until its create is re
 })
 
 test.each([
+  ['Europe/Berlin', '2027-10-31T00:30:00Z', '2027-10-31T01:30:00Z'],
+  ['Europe/Berlin', '2027-10-31T01:15:00Z', '2027-10-31T01:30:00Z'],
+  ['America/New_York', '2027-11-07T06:30:00Z', '2027-11-07T08:00:00Z'],
+  ['Australia/Lord_Howe', '2027-04-03T15:15:00Z', '2027-04-03T16:00:00Z'],
+])('an hour that comes twice is the one that was meant: %s, from %s to %s', async (zone, start, end) => {
+  const { driver } = world
+  const single = { ...sampleAppointment, zone, start, end }
+  const made = await create(scopeOf('appointment'), single)
+  expect(made.item).toMatchObject({ start, end })
+  expect(driver.normalise(made.item)).toEqual({ ...driver.normalise(single), categories: made.item.categories })
+  const [, second = ''] = startsOf({ ...sampleSeries, zone }, '2026-10-01', '2026-12-31')
+  const exceptions = { [second]: { start, end } }
+  expect((await create(scopeOf('appointment'), { ...sampleSeries, zone, exceptions })).item).toMatchObject({
+    exceptions,
+  })
+})
+
+test.each([
   ['Europe/Berlin', '10:00:00', ['09:00', '09:00', '08:00', '08:00']],
   ['Europe/Berlin', '00:30:00', ['23:30', '23:30', '22:30', '22:30']],
   ['America/New_York', '09:00:00', ['13:00', '13:00', '13:00', '13:00']],

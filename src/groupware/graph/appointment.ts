@@ -131,7 +131,7 @@ const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recu
 
 /** What of an event is to be written; times go together, since one without the other may end before it begins. */
 export function writeAppointment(item: Appointment, fields: ReadonlySet<string>): JsonObject {
-  const windows = windowsOfZone(item.zone) ?? 'UTC'
+  const windows = windowsFor(item, item.start, item.end)
   const isWhen = whenFields.some(field => fields.has(field))
   return {
     ...(fields.has('subject') && { subject: item.subject }),
@@ -158,13 +158,13 @@ export function writeAppointment(item: Appointment, fields: ReadonlySet<string>)
 
 /** What of an occurrence is to be written, so that it is as the exception says and else as its series. */
 export function writeOccurrence(series: Appointment, original: Moment, exception: Exception): JsonObject {
-  const windows = windowsOfZone(series.zone) ?? 'UTC'
   const {
     start = original,
     end = endOf(series, original),
     subject = series.subject,
     location = series.location,
   } = exception
+  const windows = windowsFor({ ...series, recurrence: null }, start, end)
   const body = exception.body ?? series.body
   return {
     start: zoned(start, series, windows),
@@ -173,6 +173,15 @@ export function writeOccurrence(series: Appointment, original: Moment, exception
     location: { displayName: location },
     body: { contentType: body.type, content: body.content },
   }
+}
+
+/** The zone in which moments are written; a series begins at an hour of its zone, whatever comes. */
+function windowsFor({ zone, isAllDay, recurrence }: Appointment, ...moments: readonly Moment[]): string {
+  const windows = windowsOfZone(zone)
+  if (windows === undefined) return 'UTC'
+  // Of an hour that comes twice a clock on the wall tells the first only.
+  const isTold = (moment: Moment) => instantOfLocal(localTimeAt(Date.parse(moment), zone), zone) === Date.parse(moment)
+  return isAllDay || recurrence || moments.every(isTold) ? windows : 'UTC'
 }
 
 function zoned(moment: Moment, { isAllDay, zone }: Appointment, windows: string): JsonObject {
@@ -189,11 +198,10 @@ function dayOf({ start, zone, isAllDay }: Appointment): string {
 
 /** As Graph gives it back. */
 export function normaliseAppointment(item: Appointment): Appointment {
-  const windows = windowsOfZone(item.zone)
   return {
     ...item,
     subject: plainLines(item.subject).slice(0, 255),
-    zone: (windows !== undefined && ianaOfZone(windows)) || 'UTC',
+    zone: ianaOfZone(windowsFor(item, item.start, item.end)) ?? 'UTC',
     body: asText(item.body),
     // Files are carried with mails only.
     attachments: [],
