@@ -32,6 +32,7 @@ export default function openApi(roles: Roles): object {
       schemas: {
         ...Object.fromEntries(Object.entries(records).map(([name, kind]) => [name, recordSchema(kind)])),
         Answer: answerSchema,
+        Accepted: acceptedSchema,
         Problem: problemSchema,
       },
     },
@@ -112,6 +113,18 @@ const answerSchema = {
   },
 } as const
 
+const acceptedSchema = {
+  type: 'object',
+  description: 'The hub has the call, and goes on with it.',
+  required: ['id', 'state', 'status'],
+  properties: {
+    id: { type: 'string', description: 'Id of the message at the hub.' },
+    state: { type: 'string', enum: ['accepted'] },
+    duplicate: { type: 'boolean' },
+    status: { type: 'string', description: 'Address that tells how it ends.' },
+  },
+} as const
+
 const problemSchema = {
   type: 'object',
   description: 'What went wrong and what to do next (RFC 9457).',
@@ -136,10 +149,20 @@ function responses(role: string): object {
       description: 'The answer.',
       content: { 'application/json': { schema: { $ref: '#/components/schemas/Answer' } } },
     },
-    '202': { description: 'Dynamics 365 takes longer than the call may; Location says where to ask.' },
+    '202': {
+      description:
+        'Dynamics 365 takes longer than the call may, or asks to wait for longer; Location says where to ask.',
+      headers: { Location: { description: 'Address that tells how it ends.', schema: { type: 'string' } } },
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/Accepted' } } },
+    },
     '401': problem('No service key, or a wrong one.'),
     '403': problem(`The service key does not have the role ${role}.`),
+    '413': problem('The body is larger than the hub takes.'),
+    '415': problem('The body is packed (Content-Encoding).'),
     '422': problem('The call is not as this description says; the title names field, value and rule.'),
+    '429': problem('Too many wrong secrets from this address; Retry-After says when to come back.'),
+    '500': problem('A value that the flow cannot send, or a mistake of the hub; the title says which.'),
     '502': problem('Dynamics 365 refused it; the title says why, also which record is not there.'),
+    '503': problem('The hub has as much to do as it may have, or stops; Retry-After says when to come back.'),
   }
 }
