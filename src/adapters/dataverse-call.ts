@@ -15,7 +15,7 @@ export async function callOperation(job: Job): Promise<Receipt> {
   const naming = { version: 'v4', server: client.server } as const
   if (operation === 'function') {
     const { path } = operationCall(naming, name, undefined, values, { method: 'GET', on })
-    return receiptOf(await client.read(path, [], within))
+    return { ...receiptOf(await client.read(path, [], within)), isQuestion: true }
   }
   const isRepeatable = refuseDoubtful(job, false)
   const { path } = operationCall(naming, name, undefined, values, { method: 'POST', on })

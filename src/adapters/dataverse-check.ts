@@ -12,12 +12,15 @@ export async function checkRecord(job: Job): Promise<Receipt> {
   const key = (await keyOf(job, undefined)) ?? { columns: {} }
   const text = keyText(key)
   const found = await findRecord(job, key, config.select ?? [])
-  if (found) return receiptOf(job, 'found', { key: text, id: found.id, value: { found: true, ...found.record } })
+  if (found) {
+    const value = { found: true, ...found.record }
+    return { ...receiptOf(job, 'found', { key: text, id: found.id, value }), isQuestion: true }
+  }
   if (config.missing === 'fail') {
     const path = `${config.set}(${text})`
     throw dataverseErrors.NOT_FOUND({ server: client.server, path, code: 'asked by key', text: 'nothing has this key' })
   }
-  return receiptOf(job, 'missing', { key: text, id: undefined, value: { found: false } })
+  return { ...receiptOf(job, 'missing', { key: text, id: undefined, value: { found: false } }), isQuestion: true }
 }
 
 /**

@@ -104,7 +104,10 @@ class HttpReceiver implements Receiver {
       throw httpErrors.OUTCOME_UNKNOWN({ server, reason: 'an earlier attempt ended without an answer' })
     }
     const answer = await this.#exchangeWithLogIn(exchange, effect)
-    if (isSuccess(answer.status, config.success)) return receiptOf(answer, server)
+    if (isSuccess(answer.status, config.success)) {
+      const receipt = receiptOf(answer, server)
+      return isReading(exchange.method) ? { ...receipt, isQuestion: true } : receipt
+    }
     throw failureOf(answer, {
       server,
       credential: config.auth ?? 'the receiver (it has none)',
@@ -165,8 +168,7 @@ class HttpReceiver implements Receiver {
     const { config, credential } = this.#context
     const first = await logIn(config, credential)
     // What may be sent again needs no note that it may have arrived; the note would cost a write to the disk.
-    const isReading = exchange.method === 'GET' || exchange.method === 'HEAD'
-    if (this.#onUnknown === 'set-aside' && !isReading) await effect.intend()
+    if (this.#onUnknown === 'set-aside' && !isReading(exchange.method)) await effect.intend()
     const answer = await this.#follow(exchange, first, effect.signal)
     if (answer.status !== 401 || first.token === undefined) return answer
     const second = await logIn(config, credential, first.token)
@@ -225,6 +227,10 @@ function receiptOf({ status, headers, body }: HttpAnswer, server: string): Recei
     ...(location !== undefined && { terms: [location] }),
     answer: { headers, type: headers['content-type'] ?? 'application/octet-stream', body },
   }
+}
+
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 function bodyOf(body: Message['body']): Uint8Array | Readable {

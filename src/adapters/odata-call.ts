@@ -56,7 +56,7 @@ export async function callOperation(
       throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'the state of a change', reason })
     }
     const { value } = await client.read({ path: target, signal: effect.signal })
-    return { summary, answer: answerOf(result(at, call.name, value)) }
+    return { isQuestion: true, summary, answer: answerOf(result(at, call.name, value)) }
   }
   const change = { method, path: target, body }
   const { value, headers } = await changeState(client, at, effect, change, { etag: call.etag, entity, isOnce: true })

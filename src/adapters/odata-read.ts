@@ -22,6 +22,7 @@ export async function readEntityByKey(
     const { value, etag } = await client.read({ path: path + query, signal: effect.signal })
     const entity = readEntity(version, type, value ?? null)
     return {
+      isQuestion: true,
       summary: `read ${decodeURIComponent(path)} from ${server}`,
       ...(etag !== undefined && { fields: { etag } }),
       answer: answerOf(withEtag(entity, etag)),
@@ -29,7 +30,8 @@ export async function readEntityByKey(
   } catch (thrown) {
     const mayBeGone = read.missing === 'null' && isFailure(thrown, odataErrors.NOT_FOUND)
     if (!mayBeGone || !(await answers(client, at, read.set, effect.signal))) throw thrown
-    return { summary: `${server} has no ${decodeURIComponent(path)}`, answer: answerOf(null) }
+    const summary = `${server} has no ${decodeURIComponent(path)}`
+    return { isQuestion: true, summary, answer: answerOf(null) }
   }
 }
 
@@ -65,6 +67,7 @@ export async function queryEntities(
   }
   const pages = pageCount === 1 ? '' : ` in ${pageCount} pages`
   return {
+    isQuestion: true,
     summary: `${list.size} of ${query.set} from ${server}${pages}`,
     fields: { entities: list.size, pages: pageCount, ...(count !== undefined && { count }) },
     answer: { headers: {}, type: 'application/json', body: list.answer(query.count ? count : undefined, top) },

@@ -68,7 +68,7 @@ export class Attempt {
     this.claimed = options.claimed
     this.begunAt = options.clock.now()
     this.stepSinceMs = options.watchedMs()
-    this.#receipts = new Map(options.claimed.receipts.map(receipt => [receipt.effect, receipt]))
+    this.#receipts = new Map(receiptsThatCount(options.claimed).map(receipt => [receipt.effect, receipt]))
   }
 
   /** Never throws: what goes wrong is the end `failed`. */
@@ -215,8 +215,7 @@ export class Attempt {
       state: 'done',
       at: clock.now(),
       summary: receipt.summary,
-      // The words stand with the receipt, so that a later attempt knows them too.
-      fields: receipt.terms ? { ...receipt.fields, terms: receipt.terms } : receipt.fields,
+      fields: fieldsToKeep(receipt),
       answer: receipt.answer,
       ...(receipt.remember && { remember: receipt.remember }),
     }
@@ -307,6 +306,22 @@ export class Attempt {
     this.stepSinceMs = this.#options.watchedMs()
     this.where = where
   }
+}
+
+/** Words and kind stand with the fields, so that a later attempt knows them too. */
+function fieldsToKeep({ fields, terms, isQuestion }: Receipt): JsonObject | undefined {
+  if (!terms && !isQuestion) return fields
+  return { ...fields, ...(terms && { terms }), ...(isQuestion && { isQuestion }) }
+}
+
+/**
+ * Who replays a message has often mended what it asked for: old answers count only where something was done after them,
+ * perhaps with them.
+ */
+function receiptsThatCount({ attemptCount, receipts }: Claimed): readonly StoredReceipt[] {
+  if (attemptCount > 0) return receipts
+  const isDone = ({ state, fields }: StoredReceipt) => state !== 'withdrawn' && fields?.['isQuestion'] !== true
+  return receipts.slice(0, receipts.findLastIndex(isDone) + 1)
 }
 
 function termsOf({ fields }: StoredReceipt): readonly string[] {

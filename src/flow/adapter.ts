@@ -239,6 +239,8 @@ export interface Receipt {
   readonly fields?: JsonObject
   /** Ids the other side gave, to find the message from that end. */
   readonly terms?: readonly string[]
+  /** It only asked: a replay asks anew, unless something was done after it. */
+  readonly isQuestion?: true
   /** Written into the key maps of the hub, in one commit with this receipt. */
   readonly remember?: readonly KeyMapWrite[]
   /** The answer of a request (http), for call and enrich. */

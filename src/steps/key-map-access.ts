@@ -97,8 +97,8 @@ async function use(
   const entry = await keyMap?.get(map, text)
   if (!entry && waits) throw keyMapErrors.NOT_YET({ map, key: text })
   return entry
-    ? { summary: `${text} found in ${map}`, fields: { found: true, value: entry.value } }
-    : { summary: `${map} has nothing under ${text}`, fields: { found: false } }
+    ? { isQuestion: true, summary: `${text} found in ${map}`, fields: { found: true, value: entry.value } }
+    : { isQuestion: true, summary: `${map} has nothing under ${text}`, fields: { found: false } }
 }
 
 function keyText(map: string, value: Json): string {

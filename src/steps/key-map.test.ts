@@ -128,6 +128,24 @@ test('a lookup that finds nothing sets aside, and a key is a text or a number', 
   expect(rows[0]?.summary).toContain('accounts has nothing under 1001')
 })
 
+test('a replay looks up anew, but not what something was done after', async () => {
+  const it = await world(`
+  - choose:
+      - when: has(message.body.account)
+        steps: [{ remember: { map: accounts, key: '\${message.body.customer}', value: '\${message.body.account}' } }]
+      - otherwise:
+          steps:
+            - lookup: { map: orders, key: '\${message.body.customer}', into: before, missing: 'null' }
+            - remember: { map: orders, key: '\${message.body.customer}', value: '\${message.body.order}' }
+            - lookup: { map: accounts, key: '\${message.body.customer}', into: account }`)
+  await it.hand({ customer: '1001', order: 7 })
+  await it.hand({ customer: '1001', account: 'x' })
+  const [waiting] = (await it.simulated.deliveries()).filter(({ state }) => state === 'set-aside')
+  await it.simulated.engine.replay(waiting?.id ?? '', 'ada')
+  await it.simulated.settle()
+  expect(it.got).toMatchObject([{ body: { account: 'x' } }, { before: null, account: 'x', body: { order: 7 } }])
+})
+
 test('forget takes a key out again', async () => {
   const it = await world(`
   - remember: { map: accounts, key: a, value: 1 }
