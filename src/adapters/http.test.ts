@@ -330,6 +330,17 @@ describe('a connection that is lost', () => {
     expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
   })
 
+  test.each([
+    ['POST', {}, { code: 'HTTP_OUTCOME_UNKNOWN', retry: 'never', message: expect.stringContaining('/orders/1') }],
+    ['POST', { 'on-unknown': 'send-again' }, { code: 'HTTP_REDIRECTED', retry: 'after-change' }],
+    ['GET', {}, { code: 'HTTP_REDIRECTED', retry: 'after-change' }],
+  ])('who sees other (303) may have got it, with %s and %j', async (method, config, expected) => {
+    service.replies = [{ status: 303, headers: { location: '/orders/1' } }]
+    expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
+    service.replies = [{ status: 303, headers: { location: '/orders/1' } }]
+    await send({ url: service.url, method, success: [303], ...config }, messageOf('x'))
+  })
+
   test('an attempt after an unknown one is only made where doing it twice does no harm', async () => {
     const unknown = { isUnknown: true }
     const error = await failureOf(send({ url: service.url }, messageOf('x'), unknown))
