@@ -7,6 +7,8 @@ export const looks = ['auto', 'light', 'dark'] as const
 export type Look = (typeof looks)[number]
 
 const key = 'isthmus-look'
+/** Who lets the machine choose all colors wants borders, too: those themes draw with them what others do with shades. */
+const contrastQuery = '(prefers-contrast: more), (forced-colors: active)'
 const lightFiori = () =>
   import('@ui5/webcomponents-fiori/dist/generated/assets/themes/sap_horizon/parameters-bundle.css.json')
 
@@ -53,7 +55,7 @@ export function prepareTheme(): void {
     registerThemePropertiesLoader('@ui5/webcomponents', name, async () => (await components()).default, 'host')
     registerThemePropertiesLoader('@ui5/webcomponents-fiori', name, async () => (await fiori()).default, 'host')
   }
-  for (const query of ['(prefers-color-scheme: dark)', '(prefers-contrast: more)']) {
+  for (const query of ['(prefers-color-scheme: dark)', contrastQuery]) {
     matchMedia(query).addEventListener('change', () => void showLook())
   }
   void showLook()
@@ -72,7 +74,7 @@ export async function chooseLook(look: Look): Promise<void> {
 async function showLook(): Promise<void> {
   const look = currentLook()
   const isDark = look === 'dark' || (look === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches)
-  const isContrast = matchMedia('(prefers-contrast: more)').matches
+  const isContrast = matchMedia(contrastQuery).matches
   const theme = isContrast
     ? isDark
       ? 'sap_horizon_hcb'

@@ -145,7 +145,12 @@ export interface Tab {
     readonly activeElement: { readonly id: string; readonly textContent: string | null } | null
   }
   dispatchEvent(event: Event): void
-  getComputedStyle(node: object): { readonly backgroundColor: string }
+  getComputedStyle(node: object): {
+    readonly backgroundColor: string
+    readonly borderLeftColor: string
+    readonly borderTopStyle: string
+    readonly color: string
+  }
 }
 
 /** Goes to a path of the console without loading it anew, as the arrows of the browser do. */

@@ -231,6 +231,38 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'it was only for its words' })
   })
 
+  test('words of an error in the log stand out from what is behind them, where it is dark, too', async () => {
+    const id = await setAside('Order 4715', 'In the dark')
+    const page = await visitAs('anna.berg', '/log', { colorScheme: 'dark' })
+    const link = page.locator('.log-line.error a', { hasText: id }).first()
+    const styleOf = (selector: string) =>
+      link.evaluate((node, wanted) => {
+        const { color, backgroundColor } = (globalThis as unknown as Tab).getComputedStyle(node.closest(wanted) ?? node)
+        return { color, backgroundColor }
+      }, selector)
+    const [{ color }, line, card] = [await styleOf('a'), await styleOf('.log-line'), await styleOf('.card')]
+    const behind = blend(channelsOf(line.backgroundColor), channelsOf(card.backgroundColor))
+    expect(contrastOf(channelsOf(color), behind)).toBeGreaterThan(4.5)
+  })
+
+  test('where the machine chooses the colors, fields have an edge, and marks are those of their lines', async () => {
+    const page = await visitAs('anna.berg', '/log', { forcedColors: 'active' })
+    const styleOf = (selector: string) =>
+      page
+        .locator(selector)
+        .first()
+        .evaluate(node => {
+          const { borderTopStyle, borderLeftColor, color } = (globalThis as unknown as Tab).getComputedStyle(node)
+          return { borderTopStyle, borderLeftColor, color }
+        })
+    await page.locator('.log-line.error').first().waitFor()
+    // The themes that draw edges come a moment later than the page.
+    await expect.poll(async () => (await styleOf('ui5-input')).borderTopStyle).toBe('solid')
+    const [marked, plain] = [await styleOf('.log-line.error'), await styleOf('.log-line.info')]
+    expect(marked.borderLeftColor).toBe(marked.color)
+    expect(plain.borderLeftColor).not.toBe(plain.color)
+  })
+
   test('by keyboard alone, from the overview to a message that was set aside', async () => {
     const id = await setAside('Order 4714', 'Without a mouse')
     const page = await visitAs('anna.berg')
@@ -533,3 +565,29 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     expect(red < 100 ? 'dark' : 'light').toBe(colorScheme)
   })
 })
+
+/** Red, green, blue from 0 to 1, and how much of it covers what is behind it. */
+function channelsOf(color: string): readonly number[] {
+  const numbers = (color.replace(/^color\(srgb/, '').match(/[\d.]+/g) ?? []).map(Number)
+  const [red = 0, green = 0, blue = 0, alpha = 1] = numbers
+  const most = color.startsWith('rgb') ? 255 : 1
+  return [red / most, green / most, blue / most, alpha]
+}
+
+function blend(over: readonly number[], behind: readonly number[]): readonly number[] {
+  const alpha = over[3] ?? 1
+  return behind.map((channel, index) => (over[index] ?? 0) * alpha + channel * (1 - alpha))
+}
+
+/** As WCAG 2.2 reckons it. */
+function contrastOf(one: readonly number[], other: readonly number[]): number {
+  const [light = 0, dark = 0] = [luminanceOf(one), luminanceOf(other)].toSorted((a, b) => b - a)
+  return (light + 0.05) / (dark + 0.05)
+}
+
+function luminanceOf(channels: readonly number[]): number {
+  const [red = 0, green = 0, blue = 0] = channels.map(value =>
+    value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
+  )
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
