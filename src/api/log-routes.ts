@@ -77,7 +77,11 @@ export function logRoutes(app: App, parts: ApiParts, mayStill: (request: Fastify
       for (const line of newest) send(line)
       const endFollow = logBook.follow(level, line => isWanted(line) && send(line))
       // Whoever was signed out, or lost the right, reads no further.
-      const beat = async () => ((await mayStill(request).catch(() => false)) ? raw.write(':\n\n') : end())
+      const beat = async () => {
+        if (!(await mayStill(request).catch(() => false))) end()
+        // It may have ended meanwhile, and a write after that is an error that nobody hears.
+        else if (!raw.writableEnded) raw.write(':\n\n')
+      }
       const heartbeat = setInterval(() => void beat(), heartbeatMs)
       const end = () => {
         clearInterval(heartbeat)
