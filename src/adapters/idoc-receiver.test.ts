@@ -266,6 +266,18 @@ describe('what SAP is told of its IDocs', () => {
     expect(state?.children[0]?.fields.get('OBJKEY')).toBe('4711')
   })
 
+  test('by the partner that it was sent to, function and all: the key of the partner profile (WE20)', async () => {
+    const receiver = await open({ acknowledge: 'ALEAUD01' })
+    const partners = { sndprt: 'LS', rcvprt: 'KU', rcvpfc: 'AG', rcvprn: '1001' }
+    await deliver(
+      receiver,
+      json({ state: 'delivered' }, { ...attributes, ...partners, sndpfc: '', outcome: 'delivered' }),
+    )
+    const control = segmentsOf()[0]?.control
+    expect(['SNDPRT', 'SNDPFC', 'SNDPRN'].map(name => control?.get(name))).toEqual(['KU', 'AG', '1001'])
+    expect(control?.get('RCVPFC') ?? '').toBe('')
+  })
+
   test.each<[Json, string, string, string?]>([
     [{ operation: 'upserted', error: null }, '41', '', 'delivered'],
     [{ operation: 'skipped', error: null }, '41', '', 'delivered'],

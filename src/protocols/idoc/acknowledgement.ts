@@ -103,9 +103,10 @@ function answerOf(
     ['IDOCTYP', kind.type],
     ['MESTYP', kind.mestyp],
   ])
-  for (const field of ['POR', 'PRT', 'PRN']) {
-    control.set(`SND${field}`, of.get(`RCV${field}`) ?? '')
-    control.set(`RCV${field}`, of.get(`SND${field}`) ?? '')
+  for (const field of ['POR', 'PRT', 'PFC', 'PRN']) {
+    const [sender, receiver] = [of.get(`RCV${field}`), of.get(`SND${field}`)]
+    if (sender !== undefined) control.set(`SND${field}`, sender)
+    if (receiver !== undefined) control.set(`RCV${field}`, receiver)
   }
   const client = of.get('MANDT')
   if (client !== undefined) control.set('MANDT', client)
