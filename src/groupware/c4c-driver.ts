@@ -269,6 +269,7 @@ class C4CDriver implements SideDriver {
     const places = changes.map(({ id }) => placeOf(scope.kind, id))
     const rows = await this.#rowsBelow(changes, places, signal)
     const series = scope.kind === 'appointment' ? await this.#series.load(scope, [...rows.values()], signal) : undefined
+    const becoming = await this.#series.becoming(scope, changes, rows, signal)
     const outcomes: WriteOutcome[] = []
     const steps: C4CStep[] = []
     const written: number[] = []
@@ -281,7 +282,7 @@ class C4CDriver implements SideDriver {
       // What stands below is changed by what was read there: it must be what the sync has read.
       if (version !== undefined && version !== change.version) outcomes[index] = { state: 'conflict' }
       else {
-        const { values, below } = this.#changeOf(scope, change, row, known)
+        const { values, below } = this.#changeOf(scope, change, row, known ?? becoming.get(row?.id ?? ''))
         const isMarked = change.mark !== undefined && this.abilities(scope.kind).holdsMark
         const body = { ...values, ...(isMarked && { GroupwareItemID: change.mark ?? '' }) }
         const { entity, id } = place

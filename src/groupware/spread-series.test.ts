@@ -89,6 +89,34 @@ describe.each(ways)('over %s', way => {
     await expectInStep()
   })
 
+  test.each([
+    ['deleted', undefined],
+    ['another text', () => 'Bring cake'],
+    ['a zone that nobody knows', (text: string) => text.replaceAll('Europe/Berlin', 'Middle Earth')],
+    ['an exception of no day', (text: string) => text.replaceAll('2026-10-12T07:00:00Z', 'next week')],
+    ['a first day that is none', (text: string) => text.replaceAll('"2026-10-05"', '"someday"')],
+  ])(
+    'the note of a series that somebody has spoiled in the CRM (%s) is written anew, and the series stays',
+    async (_, spoil) => {
+      await putMondays({ exceptions: { '2026-10-12T07:00:00Z': { isDeleted: true } } })
+      const before = [await series(), starts()]
+      const { store } = both.c4c.twin
+      const note = store
+        .all(store.kind('AppointmentTextCollection'))
+        .find(({ values }) => String(values['Text']).includes('Do not edit'))
+      if (!note) throw new Error('there is no note')
+      const text = String(note.values['Text'])
+      expect(spoil?.(text)).not.toBe(text)
+      if (spoil) store.change(note, { Text: spoil(text) })
+      else store.remove(note)
+      await settle()
+      expect([await series(), starts()]).toEqual(before)
+      const notes = store.all(store.kind('AppointmentTextCollection')).map(({ values }) => String(values['Text']))
+      expect(notes).toContain(text)
+      await expectInStep()
+    },
+  )
+
   test('exceptions of the mailbox, there from the beginning and later', async () => {
     await putMondays({ exceptions: { '2026-10-12T07:00:00Z': { isDeleted: true } } })
     expect(starts()).not.toContain('2026-10-12T07:00:00Z')

@@ -1,6 +1,6 @@
 import type { C4CClient, C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { equals } from '../../protocols/c4c/client.ts'
-import type { Scope, SideItem } from '../drivers.ts'
+import type { Scope, SideItem, Update } from '../drivers.ts'
 import type { Appointment, Day } from '../plan/items.ts'
 import { appointmentTexts, readAppointment } from './appointment.ts'
 import type { C4CCodes } from './codes.ts'
@@ -41,16 +41,35 @@ export class SeriesBook {
   async load(scope: Scope, rows: readonly C4CRow[], signal: AbortSignal): Promise<ReadonlyMap<string, C4CSeries>> {
     const heads = rows.filter(row => headIdOf(row) === undefined && isSeries(row, this.#codes))
     const isSpread = (row: C4CRow) => scope.series?.as === 'occurrences' || hasOccurrences(row, this.#codes)
-    const spread = heads.filter(isSpread)
+    const spread = await this.#read(heads.filter(isSpread), signal)
+    return new Map(heads.map(head => [head.id, spread.get(head.id) ?? seriesOf(head, [])]))
+  }
+
+  /** The same for those that a change makes a series: there are occurrences where a note was lost. */
+  becoming(
+    { series }: Scope,
+    changes: readonly Update[],
+    rows: ReadonlyMap<number, C4CRow>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, C4CSeries>> {
+    const heads = [...rows].flatMap(([index, row]) => {
+      const item = changes[index]?.after
+      const isSeriesNow = series?.as === 'occurrences' && item?.kind === 'appointment' && item.recurrence !== null
+      return isSeriesNow && !isSeries(row, this.#codes) ? [row] : []
+    })
+    return this.#read(heads, signal)
+  }
+
+  async #read(heads: readonly C4CRow[], signal: AbortSignal): Promise<ReadonlyMap<string, C4CSeries>> {
     const since = occurrencesFrom(this.#now())
     const ahead = `OccurrenceDate ge datetime'${since}T00:00:00'`
-    const queries = spread.map(({ id }) => {
+    const queries = heads.map(({ id }) => {
       const query = { filter: `${equals(nodeId, id)} and ${ahead}`, expand: [appointmentTexts] }
       return { entity: 'Appointment' as const, query }
     })
     const found = await this.#client.findEach(queries, signal)
-    const series = new Map(heads.map(head => [head.id, seriesOf(head, [])]))
-    for (const [index, head] of spread.entries()) {
+    const series = new Map<string, C4CSeries>()
+    for (const [index, head] of heads.entries()) {
       const rowsOfHead = found[index] ?? []
       series.set(head.id, seriesOf(head, rowsOfHead))
       if (this.#counts.size >= countedMax) this.#counts.clear()

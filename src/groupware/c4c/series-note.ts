@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isTimeZone } from '../../protocols/time-zone/local-time.ts'
 import type { Appointment, Day, Moment } from '../plan/items.ts'
 
 /** What Cloud for Customer has no fields for: how a series repeats, what differs in it, and in which zone it keeps its hour. */
@@ -48,9 +49,12 @@ function inOrder(exceptions: Appointment['exceptions']): Appointment['exceptions
 }
 
 const dayName = z.enum(['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'])
+const day = z.string().regex(/^\d{4}-\d\d-\d\d$/)
+/** A day, or an instant. */
+const moment = z.string().regex(/^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,3})?Z)?$/)
 const shape = z.object({
-  zone: z.string(),
-  start: z.string().optional(),
+  zone: z.string().refine(isTimeZone),
+  start: moment.optional(),
   recurrence: z.object({
     unit: z.enum(['day', 'week', 'month', 'year']),
     interval: z.int().min(1),
@@ -59,27 +63,27 @@ const shape = z.object({
     which: z.enum(['first', 'second', 'third', 'fourth', 'last']).nullable(),
     dayOfMonth: z.int().nullable(),
     month: z.int().nullable(),
-    firstDay: z.string(),
-    lastDay: z.string().nullable(),
+    firstDay: day,
+    lastDay: day.nullable(),
     count: z.int().nullable(),
   }),
   made: z
     .object({
-      from: z.string(),
-      to: z.string(),
-      start: z.string(),
-      end: z.string(),
+      from: day,
+      to: day,
+      start: moment,
+      end: moment,
       subject: z.string(),
       location: z.string(),
       body: z.string(),
     })
     .optional(),
   exceptions: z.record(
-    z.string(),
+    moment,
     z.object({
       isDeleted: z.boolean().exactOptional(),
-      start: z.string().exactOptional(),
-      end: z.string().exactOptional(),
+      start: moment.exactOptional(),
+      end: moment.exactOptional(),
       subject: z.string().exactOptional(),
       location: z.string().exactOptional(),
       body: z.object({ type: z.enum(['text', 'html']), content: z.string() }).exactOptional(),

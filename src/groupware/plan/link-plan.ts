@@ -92,6 +92,7 @@ export function planLink(
     pending: link.pending,
     winner,
     onlyFrom: sourceOf(kindRules.direction),
+    ...(hasLostSeries(exchange.item, crm.item) && { isLostInCrm: isOfSeries }),
   })
   const mark = isMarkedInCrm ? undefined : missingMark(exchange, crm.id)
   return {
@@ -117,6 +118,18 @@ function asInCrm(item: Item, crm: Item): Item {
   if (item.kind === 'contact' && crm.kind === 'contact') return { ...item, party: crm.party }
   // A mail is kept as it came.
   return item.kind === 'mail' && crm.kind === 'mail' ? { ...crm, importance: item.importance } : item
+}
+
+/**
+ * A CRM repeats nothing by itself: that an appointment is a series stands there in a note, which people delete or write
+ * over without a thought of what that does to the calendar.
+ */
+function hasLostSeries(exchange: Item, crm: Item): boolean {
+  return exchange.kind === 'appointment' && crm.kind === 'appointment' && !!exchange.recurrence && !crm.recurrence
+}
+
+function isOfSeries(path: string): boolean {
+  return path === 'when' || path.startsWith('exceptions/')
 }
 
 /** One half is gone. A deletion beats an edit of the other half. */

@@ -19,6 +19,8 @@ export interface MergeInput {
   readonly winner: Side
   /** The one side that is read, where items go one way. */
   readonly onlyFrom: Side | undefined
+  /** Parts of which the CRM has lost what it knew: no change of a person's. */
+  readonly isLostInCrm?: (path: string) => boolean
 }
 
 export interface Merge {
@@ -75,6 +77,7 @@ function mergeOneWay(input: MergeInput, from: Side): Merge {
   for (const [path, value] of changesBetween(parts[to], parts[from], path => stamps[to][path] === stamps[from][path])) {
     const before = input.base[path] ?? absentStamp
     if ((stamps[from][path] ?? absentStamp) === before) continue
+    if (from === 'crm' && input.isLostInCrm?.(path)) continue
     const there = stamps[to][path] ?? absentStamp
     if (there !== before && !input.pending[to][path]?.includes(there)) conflicts.push(path)
     changes.set(path, value)
@@ -86,11 +89,12 @@ function mergeOneWay(input: MergeInput, from: Side): Merge {
 
 /** Which side's value a part takes that differs between them. */
 function choose(
-  { base, pending, winner }: MergeInput,
+  { base, pending, winner, isLostInCrm }: MergeInput,
   path: string,
   exchange: Stamps,
   crm: Stamps,
 ): { readonly side: Side; readonly isConflict: boolean } {
+  if (isLostInCrm?.(path)) return { side: 'exchange', isConflict: false }
   const before = base[path] ?? absentStamp
   const inExchange = exchange[path] ?? absentStamp
   const inCrm = crm[path] ?? absentStamp
