@@ -62,6 +62,8 @@ export interface FailureContext {
   readonly server: string
   readonly credential: string
   readonly now: number
+  /** It must not be done twice. */
+  readonly isOnce?: boolean
 }
 
 /** An answer that is no success, as an error with the right turn and retry class (RFC 9110 section 15). */
@@ -72,7 +74,10 @@ export function failureOf(answer: HttpAnswer, context: FailureContext): HubError
   const options: ErrorOptions = waitMs === undefined ? {} : { retryAfterMs: waitMs }
   const fields = { server, credential, status, text: excerpt(answer) }
   if (status >= 300 && status < 400) {
-    return httpErrors.REDIRECTED({ ...fields, location: headers['location'] ?? 'nowhere' })
+    // 303 tells where to read of what was done (RFC 9110 section 15.4.4): asking again would do it again.
+    const isDone = status === 303 && context.isOnce
+    const location = headers['location'] ?? 'nowhere'
+    return httpErrors.REDIRECTED({ ...fields, location }, isDone ? { retry: 'never' } : {})
   }
   if (status === 401) return httpErrors.LOGIN_REFUSED(fields, options)
   if (status === 403) return httpErrors.FORBIDDEN(fields, options)

@@ -331,10 +331,10 @@ describe('a connection that is lost', () => {
   })
 
   test.each([
-    ['POST', {}, { code: 'HTTP_OUTCOME_UNKNOWN', retry: 'never', message: expect.stringContaining('/orders/1') }],
+    ['POST', {}, { code: 'HTTP_REDIRECTED', retry: 'never', message: expect.stringContaining('/orders/1') }],
     ['POST', { 'on-unknown': 'send-again' }, { code: 'HTTP_REDIRECTED', retry: 'after-change' }],
     ['GET', {}, { code: 'HTTP_REDIRECTED', retry: 'after-change' }],
-  ])('who sees other (303) may have got it, with %s and %j', async (method, config, expected) => {
+  ])('a 303 tells of what was done, and is not asked for twice, with %s and %j', async (method, config, expected) => {
     service.replies = [{ status: 303, headers: { location: '/orders/1' } }]
     expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
     service.replies = [{ status: 303, headers: { location: '/orders/1' } }]

@@ -108,15 +108,11 @@ class HttpReceiver implements Receiver {
       const receipt = receiptOf(answer, server)
       return isReading(exchange.method) ? { ...receipt, isQuestion: true } : receipt
     }
-    // It answers what was done, at another place (RFC 9110 section 15.4.4): asking again would do it again.
-    if (answer.status === 303 && this.#onUnknown === 'set-aside' && !isReading(exchange.method)) {
-      const reason = `it answered 303; what came of it stands at ${answer.headers['location'] ?? 'no address'}`
-      throw httpErrors.OUTCOME_UNKNOWN({ server, reason })
-    }
     throw failureOf(answer, {
       server,
       credential: config.auth ?? 'the receiver (it has none)',
       now: this.#context.clock.now(),
+      isOnce: this.#onUnknown === 'set-aside' && !isReading(exchange.method),
     })
   }
 
