@@ -72,6 +72,13 @@ describe('errors of Dataverse', () => {
     expect(fail(status, error(code, message))).toMatchObject({ code: `DATAVERSE_${name}`, retry, side: 'receiver' })
   })
 
+  test('an error that begins with a byte order mark, or is XML with one, keeps its code', () => {
+    const plugin = `\ufeff${error('0x80040265', 'An error occurred in the plug-in.')}`
+    expect(fail(400, plugin)).toMatchObject({ code: 'DATAVERSE_PLUGIN_REFUSED' })
+    const xml = '\ufeff<?xml version="1.0"?><error><code>0x80040265</code><message>No.</message></error>'
+    expect(fail(400, xml, { 'content-type': 'application/xml' })).toMatchObject({ code: 'DATAVERSE_PLUGIN_REFUSED' })
+  })
+
   test('the words of Dataverse and its wish to wait are kept', () => {
     const throttled = fail(429, error('0x80072322', 'Number of requests exceeded the limit of 6000.'), {
       'retry-after': '37',

@@ -65,7 +65,8 @@ export function failureOf(answer: ODataAnswer, context: FailureContext): HubErro
 /** Code and text of an error body: JSON of both versions, XML of V2, or the beginning of whatever it is. */
 export function serviceErrorOf({ headers, body }: Pick<ODataAnswer, 'headers' | 'body'>): ServiceError {
   const type = headers['content-type'] ?? ''
-  const text = Buffer.from(body.subarray(0, odataLimits.errorBytes)).toString()
+  // Without the byte order mark that some servers put before it.
+  const text = new TextDecoder().decode(body.subarray(0, odataLimits.errorBytes))
   const found = /json/i.test(type) || /^\s*\{/.test(text) ? inJson(text) : /^\s*</.test(text) ? inXml(text) : undefined
   return found ?? { code: 'without a code', text: excerpt(text, type, body.length) }
 }
