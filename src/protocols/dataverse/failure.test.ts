@@ -72,6 +72,16 @@ describe('errors of Dataverse', () => {
     expect(fail(status, error(code, message))).toMatchObject({ code: `DATAVERSE_${name}`, retry, side: 'receiver' })
   })
 
+  test('a page that is not of Dataverse says nothing of a record: an environment that is gone, a proxy', () => {
+    const page = '<html><title>404 - File or directory not found.</title></html>'
+    expect(fail(404, page, { 'content-type': 'text/html' })).toMatchObject({
+      code: 'DATAVERSE_UNAVAILABLE',
+      retry: 'soon',
+      isAboutMessage: false,
+    })
+    expect(fail(404, '', { 'content-type': '' })).toMatchObject({ code: 'DATAVERSE_UNAVAILABLE' })
+  })
+
   test('an error that begins with a byte order mark, or is XML with one, keeps its code', () => {
     const plugin = `\ufeff${error('0x80040265', 'An error occurred in the plug-in.')}`
     expect(fail(400, plugin)).toMatchObject({ code: 'DATAVERSE_PLUGIN_REFUSED' })

@@ -28,6 +28,8 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
     case 403:
       return isReadOnly(text) ? errors.READ_ONLY(fields) : errors.FORBIDDEN(fields, options)
     case 404:
+      // A page of a proxy, or of an environment that is gone: Dataverse itself says it in JSON.
+      if (!/json/i.test(headers['content-type'] ?? '')) return errors.UNAVAILABLE(fields, options)
       return isSegmentUnknown(code, text) ? errors.TABLE_UNKNOWN(fields) : errors.NOT_FOUND(fields)
     case 409:
     case 412:
