@@ -217,6 +217,8 @@ export function mailboxRoutes(app: App, parts: ApiParts): void {
   jobRoutes(app, parts)
 }
 
+export const targetsView = z.object({ mailboxes: z.array(z.string()) })
+
 /** What is done to many mailboxes at once. */
 function jobRoutes(app: App, parts: ApiParts): void {
   const load = () => parts.groupware.load()
@@ -228,20 +230,22 @@ function jobRoutes(app: App, parts: ApiParts): void {
       schema: {
         tags,
         summary:
-          'Activates, deactivates, pauses, resumes or resyncs many mailboxes, or decides about their held deletions; it goes on after a restart',
+          'Activates, deactivates, pauses, resumes, resyncs or deletes many mailboxes, or decides about their held deletions; it goes on after a restart',
         params: named,
         body: z.strictObject({
           action: z.enum(jobActions),
           mailboxes: z.union([z.literal('all'), z.array(address).min(1).max(20_000)]),
+          dryRun: z.boolean().default(false).meta({ description: 'Only says which mailboxes it would be done to.' }),
         }),
-        response: { 202: jobView },
+        response: { 200: targetsView, 202: jobView },
       },
       bodyLimit: 6_000_000,
     },
     async (request, reply) => {
       const groupware = await load()
       const { name } = request.params
-      const { action, mailboxes } = request.body
+      const { action, mailboxes, dryRun } = request.body
+      if (dryRun) return { mailboxes: [...(await groupware.jobTargets(name, action, mailboxes))] }
       const job = await groupware.startJob(name, action, mailboxes)
       await auditChange(parts, request, `mailbox.${action}`, { organization: name, job: job.id, mailboxes: job.total })
       return reply.status(202).send(viewJob(job))

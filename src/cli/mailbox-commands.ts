@@ -20,7 +20,7 @@ import { readYaml } from './yaml-input.ts'
 
 type LogLine = z.output<typeof logLineView>
 
-/** mailbox list, show, add, import, delete, sync, preview, explain, log, held deletions, and what is done to many */
+/** mailbox list, show, add, import, sync, preview, explain, log, held deletions, and what is done to many */
 export function mailboxCommands(program: Command, cli: Cli): void {
   const mailbox = program.command('mailbox').description('mailboxes that are synced with a CRM')
   const pathOf = (address: string, action = '') => `/api/mailboxes/${encodeURIComponent(address)}${action}`
@@ -104,14 +104,6 @@ export function mailboxCommands(program: Command, cli: Cli): void {
         const verb = body.dryRun ? 'would be' : 'are'
         return `${mistakes}${answer.added.length} mailboxes ${verb} added, ${answer.changed.length} changed.\n`
       })
-    })
-
-  mailbox
-    .command('delete <address>')
-    .description('forgets a mailbox with its links; nothing is changed on either side')
-    .action(async (address: string, _options: object, command: Command) => {
-      await cli.hub(command).send('DELETE', pathOf(address))
-      cli.show(command, { deleted: address }, () => `Mailbox ${address} is forgotten.\n`)
     })
 
   mailbox

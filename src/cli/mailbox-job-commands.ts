@@ -16,6 +16,7 @@ const descriptions = {
   pause: 'syncs them no longer until they are resumed',
   resume: 'syncs them again',
   resync: 'reads everything anew; links are kept, nothing is doubled',
+  delete: 'forgets them with their links; nothing is changed on either side',
 } as const
 
 const heldDescriptions = {
@@ -36,25 +37,27 @@ export function heldJobCommands(organization: Command, cli: Cli, jobView: typeof
   }
 }
 
-/** mailbox activate, deactivate, pause, resume, resync; mailbox jobs, job, cancel */
+/** mailbox activate, deactivate, pause, resume, resync, delete; mailbox jobs, job, cancel */
 export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView): void {
   for (const action of Object.keys(descriptions) as (keyof typeof descriptions)[]) {
     mailbox
       .command(`${action} <organization> [addresses...]`)
       .description(`${descriptions[action]}; exit code 1 when one fails`)
       .option('--all', 'all mailboxes of the organization')
+      .option('--dry-run', 'only says to which it would be done')
       .option('--no-wait', 'does not wait for the end')
       .action(
         async (
           organization: string,
           addresses: readonly string[],
-          { all, wait }: { all?: boolean; wait: boolean },
+          { all, dryRun, wait }: { all?: boolean; dryRun?: boolean; wait: boolean },
           command: Command,
         ) => {
           if ((all === true) === addresses.length > 0) {
             throw cliErrors.ARGUMENT_WRONG({ text: 'Name addresses, or --all.', command: `mailbox ${action}` })
           }
-          await runJob(cli, command, jobView, { organization, action, mailboxes: all ? 'all' : addresses, wait })
+          const wish = { organization, action, mailboxes: all ? ('all' as const) : addresses, wait }
+          await (dryRun ? showTargets(cli, command, wish) : runJob(cli, command, jobView, wish))
         },
       )
   }
@@ -100,6 +103,8 @@ export function jobCommands(mailbox: Command, cli: Cli, jobView: typeof JobView)
 
 const pathOf = (id: string, action = '') => `/api/groupware-jobs/${encodeURIComponent(id)}${action}`
 
+const jobsOf = (organization: string) => `/api/organizations/${encodeURIComponent(organization)}/jobs`
+
 interface Wish {
   readonly organization: string
   readonly action: string
@@ -107,10 +112,19 @@ interface Wish {
   readonly wait: boolean
 }
 
+async function showTargets(cli: Cli, command: Command, { organization, action, mailboxes }: Wish): Promise<void> {
+  const sent = await cli.hub(command).send('POST', jobsOf(organization), { action, mailboxes, dryRun: true })
+  const answer = readAnswer(z.object({ mailboxes: z.array(z.string()) }), sent)
+  const count = answer.mailboxes.length
+  cli.show(command, answer, () => {
+    const lines = answer.mailboxes.map(address => `${address}\n`).join('')
+    return `${lines}${action} in ${organization} would be done to ${count} ${count === 1 ? 'mailbox' : 'mailboxes'}.\n`
+  })
+}
+
 async function runJob(cli: Cli, command: Command, jobView: typeof JobView, wish: Wish): Promise<void> {
   const { organization, action, mailboxes, wait } = wish
-  const path = `/api/organizations/${encodeURIComponent(organization)}/jobs`
-  const begun = readAnswer(jobView, await cli.hub(command).send('POST', path, { action, mailboxes }))
+  const begun = readAnswer(jobView, await cli.hub(command).send('POST', jobsOf(organization), { action, mailboxes }))
   const job = wait ? await jobEnded(cli, command, jobView, begun) : begun
   if (job.failed > 0) cli.exitWith(exitCodes.notInOrder)
   cli.show(command, job, () => describeJob(job))

@@ -314,6 +314,13 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await page.getByRole('navigation', { name: 'Breadcrumb' }).getByRole('link').click()
     await page.locator('a.figure', { hasText: 'error' }).click()
     await page.getByRole('toolbar').getByText('all 1 that fit:').waitFor()
+    await page.getByRole('toolbar').getByRole('button', { name: 'Delete', exact: true }).click()
+    await question(page).getByText('cannot be brought back').waitFor()
+    await question(page).getByRole('button', { name: 'Delete', exact: true }).click()
+    await page.getByText('No mailbox fits.').waitFor()
+    const groupware = await world.hub.groupware.load()
+    expect(groupware.mailboxes('contoso')).toHaveLength(mailboxCount - 1)
+    await groupware.addList('contoso', stranger, false)
   })
 
   test('a credential is authorised by a sign-in in another tab, and the page shows by whom', async () => {

@@ -247,6 +247,12 @@ test('what is wrong is said in words, with the next step, for the organization a
   expect(shown.code).toBe(1)
   expect(shown.output).toMatch(/State: +error/)
   expect(shown.output).toMatch(/Next: +\S/)
+  const all = 'anna@contoso.com\nnobody@contoso.com\ndelete in contoso would be done to 2 mailboxes.\n'
+  expect((await isthmus(['mailbox', 'delete', 'contoso', '--all', '--dry-run'])).output).toBe(all)
+  const deleted = await isthmus(['mailbox', 'delete', 'contoso', 'nobody@contoso.com'])
+  expect(deleted).toEqual({ code: 0, output: 'delete in contoso: done; 1 of 1 mailboxes, 0 failed.\n' })
+  const { mailboxes } = JSON.parse((await isthmus(['mailbox', 'list', '--json'])).output) as { mailboxes: object[] }
+  expect(mailboxes).toMatchObject([{ address: 'anna@contoso.com' }])
 })
 
 test('an organization goes from EWS to Graph, and no item is made twice', async () => {

@@ -14,6 +14,7 @@ const verbs: Readonly<Record<string, string>> = {
   resync: 'Syncing anew',
   pause: 'Pausing',
   resume: 'Resuming',
+  delete: 'Deleting',
   'release-brake': 'Letting deletions pass in',
   'restore-held': 'Undoing deletions in',
   move: 'Moving the links of',

@@ -158,6 +158,12 @@ function Found({ wanted, all, onJob }: FoundProps) {
           'They are synced no more. What is on both sides stays there, and so do their links.',
           'Negative',
         )}
+        {bulk(
+          'delete',
+          'Delete',
+          'They are forgotten here with their links, and cannot be brought back. What is on both sides stays there.',
+          'Negative',
+        )}
         {rows.some(isHeld) &&
           bulk('restore-held', 'Undo deletions', 'What the brake holds back is created anew where it was deleted.')}
         {rows.some(isHeld) &&

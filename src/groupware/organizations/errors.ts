@@ -24,7 +24,7 @@ export const organizationErrors = defineErrors('ORGANIZATION', {
     side: 'caller',
     retry: 'never',
     means: 'Organization "{organization}" has {count} mailboxes.',
-    next: 'Delete its mailboxes first (isthmus mailbox delete).',
+    next: 'Delete its mailboxes first (isthmus mailbox delete {organization} --all).',
   },
   CHANGED_MEANWHILE: {
     side: 'caller',

@@ -198,6 +198,21 @@ describe('bulk activation', () => {
     expect(groupware.statusOf('contoso').counts.active).toBe(100)
   })
 
+  test('deletes those that are named, or all; one that is gone already is no failure', async () => {
+    for (const person of ['ada', 'bea', 'cem']) world.addPerson(`${person}@contoso.com`)
+    const groupware = await contosoWith('ada@contoso.com', 'bea@contoso.com', 'cem@contoso.com')
+    expect(await groupware.jobTargets('contoso', 'delete', ['Bea@contoso.com'])).toEqual(['bea@contoso.com'])
+    const one = await groupware.startJob('contoso', 'delete', ['bea@contoso.com'])
+    await groupware.jobEnded(one.id)
+    expect(groupware.mailboxes('contoso').map(({ address }) => address)).toEqual(['ada@contoso.com', 'cem@contoso.com'])
+    const twice = await Promise.all([
+      groupware.startJob('contoso', 'delete', 'all'),
+      groupware.startJob('contoso', 'delete', 'all'),
+    ])
+    for (const { id } of twice) expect(await groupware.jobEnded(id)).toMatchObject({ done: 2, failures: [] })
+    await groupware.removeOrganization('contoso')
+  })
+
   test('can be cancelled; what it did stays', async () => {
     const groupware = await contosoWith(...Array.from({ length: 30 }, (_, index) => `p${index}@contoso.com`))
     const { id } = await groupware.startJob('contoso', 'activate', 'all')

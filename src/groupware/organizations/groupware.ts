@@ -343,7 +343,16 @@ export class Groupware {
 
   /** Does it to the named mailboxes, or to all that it can be done to. */
   async startJob(organization: string, action: JobAction, addresses: readonly string[] | 'all'): Promise<Job> {
-    return this.#jobs.start(organization, action, await targetsOf(this.#parts, { organization, action, addresses }))
+    return this.#jobs.start(organization, action, await this.jobTargets(organization, action, addresses))
+  }
+
+  /** Addresses of those that it would be done to. */
+  jobTargets(
+    organization: string,
+    action: JobAction,
+    addresses: readonly string[] | 'all',
+  ): Promise<readonly string[]> {
+    return targetsOf(this.#parts, { organization, action, addresses })
   }
 
   jobs(): readonly Job[] {

@@ -63,6 +63,8 @@ export class MailboxActions {
         return this.#resume(address)
       case 'resync':
         return this.#resync(address)
+      case 'delete':
+        return this.remove(address).catch(unlessGone)
       case 'release-brake':
         await this.decideHeld(address, 'pass')
         return
@@ -280,6 +282,11 @@ export class MailboxActions {
 
 function wrongState(mailbox: string, state: string, wish: string): HubError {
   return organizationErrors.MAILBOX_STATE({ mailbox, state, wish })
+}
+
+/** After a crash a job begins again with what it may have deleted. */
+function unlessGone(thrown: unknown): void {
+  if (asHubError(thrown).code !== organizationErrors.MAILBOX_UNKNOWN.code) throw thrown
 }
 
 /** The failure that a test found, once more as an error. */

@@ -57,6 +57,7 @@ export const jobActions = [
   'resync',
   'pause',
   'resume',
+  'delete',
   'release-brake',
   'restore-held',
 ] as const
