@@ -71,6 +71,7 @@ export function makeC4CDriver(options: C4CDriverOptions): SideDriver {
 
 class C4CDriver implements SideDriver {
   readonly side = 'crm'
+  readonly sharesRequests = true
   readonly refusal = (item: Item) => filesRefusal(item, c4cDriverLimits.attachmentBytes)
   readonly #client: C4CClient
   readonly #codes: C4CCodes
@@ -93,15 +94,10 @@ class C4CDriver implements SideDriver {
   }
 
   abilities(kind: ItemKind): Abilities {
-    const { batch } = c4cDriverLimits
+    const { batch: count } = c4cDriverLimits
+    const batch = { read: count, write: count, find: count }
     const holdsMark = kind === 'appointment' || kind === 'mail'
-    return {
-      holds: true,
-      holdsMark,
-      tellsDeletions: false,
-      holdsSeries: true,
-      batch: { read: batch, write: batch, find: batch },
-    }
+    return { holds: true, holdsMark, tellsDeletions: false, holdsSeries: true, batch }
   }
 
   normalise(item: Item): Item {

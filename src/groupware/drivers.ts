@@ -15,6 +15,8 @@ export interface SideDriver {
   readonly side: Side
   /** Drivers that give an item the same id have the same; where it is another one, links go over by `translateIds`. */
   readonly idSpace?: string
+  /** Calls that begin in the same moment with the same signal share requests. */
+  readonly sharesRequests?: boolean
   abilities(kind: ItemKind): Abilities
   /**
    * What changed since a token; without one everything there is (of the scope's window). In pages: ask again with the

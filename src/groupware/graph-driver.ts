@@ -58,6 +58,7 @@ export function makeGraphDriver(options: GraphDriverOptions): SideDriver {
 class GraphDriver implements SideDriver {
   readonly side = 'exchange'
   readonly idSpace = 'graph'
+  readonly sharesRequests = true
   readonly #client: GraphClient
   readonly #places: Places
   readonly #deltas: DeltaReader

@@ -76,21 +76,26 @@ function fill(address: string): void {
       OwnerPartyID: owner,
     })
   }
+  // The CRM has no field that says which task of the mailbox one of its own is.
+  exchange.mailbox(address).put('tasks', `<t:Task><t:Subject>${address} mine task</t:Subject></t:Task>`)
+  c4c.store.create(c4c.store.kind('Tasks'), { Subject: `${address} theirs task`, ProcessorPartyID: owner })
 }
 
 const subjectsOf = (address: string) =>
-  exchange
-    .mailbox(address)
-    .items('calendar')
+  ['calendar', 'tasks']
+    .flatMap(folder => exchange.mailbox(address).items(folder))
     .map(({ xml }) => /<t:Subject>([^<]*)</.exec(xml)?.[1] ?? '')
     .toSorted()
 const subjectsInCrm = () =>
-  c4c.store
-    .all(c4c.store.kind('Appointment'))
+  ['Appointment', 'Tasks']
+    .flatMap(name => c4c.store.all(c4c.store.kind(name)))
     .map(({ values }) => String(values['Subject']))
     .toSorted()
 const expectedOf = (address: string) =>
-  ['mine', 'theirs'].flatMap(whose => Array.from({ length: ofEachSide }, (_, at) => `${address} ${whose} ${at}`))
+  ['mine', 'theirs'].flatMap(whose => [
+    ...Array.from({ length: ofEachSide }, (_, at) => `${address} ${whose} ${at}`),
+    `${address} ${whose} task`,
+  ])
 const itemCount = () => addresses.reduce((sum, address) => sum + subjectsOf(address).length, 0)
 
 async function createContoso(members: readonly string[]): Promise<void> {

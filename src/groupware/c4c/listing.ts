@@ -71,7 +71,8 @@ export async function listChanged(
     return { entity, query, isWhole }
   })
   const along = queries.map(({ entity, query }) => ({ entity, query: { ...query, top: changedAtOnce + 1 } }))
-  const pages = along.length > 1 ? await client.findEach(along, signal) : []
+  // Our own writes, which come back, are many: of one set they are listed at once.
+  const pages = along.length > 1 || !isBrief ? await client.findEach(along, signal) : []
   for (const [index, { entity, query, isWhole }] of queries.entries()) {
     const rows = pages[index]
     if (rows && rows.length <= changedAtOnce) listed.push(...rows.map(row => ({ entity, row, isWhole })))

@@ -15,12 +15,12 @@ import { textAt } from './row.ts'
  */
 interface DeltaToken {
   readonly links: Readonly<Record<string, string>>
-  /** Folder whose page is next. */
-  readonly at: number
+  /** Folders that this round has read to their end. */
+  readonly read?: readonly string[] | undefined
   readonly window?: Window | undefined
   readonly next?: { readonly window: Window; readonly link: string; readonly isRead: boolean } | undefined
-  /** Messages told by a first round that Graph was asked to filter. */
-  readonly filtered?: number | undefined
+  /** Messages of a folder told by a first round that Graph was asked to filter. */
+  readonly filtered?: Readonly<Record<string, number>> | undefined
 }
 
 interface Window {
@@ -49,7 +49,7 @@ export class DeltaReader {
   }
 
   async read(scope: Scope, token: string | undefined, signal: AbortSignal): Promise<ChangePage | 'token-lost'> {
-    const state = token === undefined ? { links: {}, at: 0 } : parseToken(token)
+    const state = token === undefined ? { links: {} } : parseToken(token)
     if (!state) return 'token-lost'
     try {
       return scope.kind === 'appointment'
@@ -66,25 +66,32 @@ export class DeltaReader {
     }
   }
 
+  /** A page of each folder that is not read to its end: asked for in the same moment, they share a request. */
   async #folders(scope: Scope, state: DeltaToken, signal: AbortSignal): Promise<ChangePage> {
     const places = await this.#places.of(scope, signal)
-    const at = state.at < places.length ? state.at : 0
-    const place = places[at]
-    if (!place) return { changes: [], token: JSON.stringify(state), hasMore: false }
-    const isFirst = state.links[place.id] === undefined
-    const filtered = isFirst && scope.kind === 'mail' && scope.from !== null ? 0 : state.filtered
-    const page = await this.#client.page(state.links[place.id] ?? firstLink(scope, place, true), [], signal)
-    const changes = await this.#changesOf(scope, page, signal)
-    const told = filtered === undefined ? undefined : filtered + page.items.length
-    if (page.delta !== undefined && told !== undefined && told >= filteredMax) {
-      // Perhaps there were more: what Graph does not filter it tells whole.
-      const links = { ...state.links, [place.id]: firstLink(scope, place, false) }
-      return { changes, token: JSON.stringify({ links, at }), hasMore: true }
-    }
-    const links = { ...state.links, [place.id]: page.next ?? page.delta ?? '' }
-    const isDone = page.delta !== undefined
-    const next: DeltaToken = { links, at: isDone ? (at + 1) % places.length : at, filtered: isDone ? undefined : told }
-    return { changes, token: JSON.stringify(next), hasMore: !isDone || at + 1 < places.length }
+    const links = { ...state.links }
+    const filtered = { ...state.filtered }
+    const read = new Set(state.read)
+    const changes = await Promise.all(
+      places.map(async place => {
+        const { id } = place
+        if (read.has(id)) return []
+        if (links[id] === undefined && scope.kind === 'mail' && scope.from !== null) filtered[id] = 0
+        const page = await this.#client.page(links[id] ?? firstLink(scope, place, true), [], signal)
+        links[id] = page.next ?? page.delta ?? ''
+        const told = filtered[id] === undefined ? 0 : filtered[id] + page.items.length
+        if (filtered[id] !== undefined) filtered[id] = told
+        if (page.delta !== undefined && told >= filteredMax) {
+          // Perhaps there were more: what Graph does not filter it tells whole.
+          links[id] = firstLink(scope, place, false)
+          delete filtered[id]
+        } else if (page.delta !== undefined) read.add(id)
+        return this.#changesOf(scope, page, signal)
+      }),
+    )
+    const hasMore = places.some(({ id }) => !read.has(id))
+    const next: DeltaToken = hasMore ? { links, read: [...read], filtered } : { links }
+    return { changes: changes.flat(), token: JSON.stringify(next), hasMore }
   }
 
   async #calendar(scope: Scope, state: DeltaToken, signal: AbortSignal): Promise<ChangePage> {
@@ -105,7 +112,7 @@ export class DeltaReader {
     }
     const after = await this.#page(scope, link, { window, next }, signal)
     if (!next || after.hasMore) return after
-    return { ...after, token: JSON.stringify({ links: { calendar: next.link }, at: 0, window: next.window }) }
+    return { ...after, token: JSON.stringify({ links: { calendar: next.link }, window: next.window }) }
   }
 
   async #page(
@@ -116,7 +123,7 @@ export class DeltaReader {
   ): Promise<ChangePage> {
     const page = await this.#client.page(link, [], signal)
     const changes = await this.#changesOf(scope, page, signal)
-    const token: DeltaToken = { links: { calendar: page.next ?? page.delta ?? '' }, at: 0, ...keep }
+    const token: DeltaToken = { links: { calendar: page.next ?? page.delta ?? '' }, ...keep }
     return { changes, token: JSON.stringify(token), hasMore: page.delta === undefined }
   }
 
@@ -199,8 +206,9 @@ function isFar(one: Window, other: Window): boolean {
 function parseToken(token: string): DeltaToken | undefined {
   try {
     const value = JSON.parse(token) as Partial<DeltaToken> | null
-    if (!value || typeof value.links !== 'object' || typeof value.at !== 'number') return undefined
-    return { links: value.links, at: value.at, window: value.window, next: value.next, filtered: value.filtered }
+    if (!value || typeof value.links !== 'object') return undefined
+    const { links, read, filtered, window, next } = value
+    return { links, read, filtered, window, next }
   } catch {
     // A token of another driver, or one that was cut off: everything is listed anew.
     return undefined

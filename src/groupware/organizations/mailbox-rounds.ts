@@ -4,7 +4,8 @@ import type { Clock } from '../../kernel/time.ts'
 import type { Concern } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { SyncRules } from '../plan/rules.ts'
-import { type Decision, type SyncLimits, syncLimits } from '../sync/context.ts'
+import { type Decision, type RoundContext, type SyncLimits, syncLimits } from '../sync/context.ts'
+import { InStep } from '../sync/in-step.ts'
 import { runRound } from '../sync/round.ts'
 import type { RoundReport } from '../sync/round-state.ts'
 import type { SyncStore } from '../sync/sync-store.ts'
@@ -35,28 +36,44 @@ export interface RoundsSummary {
   readonly isUnfinished: boolean
 }
 
-/** Syncs one mailbox, kind after kind. Throws the failure that stopped it; what was done before it stays done. */
+/**
+ * Syncs one mailbox, its kinds in step, so that they share requests. One that fails leaves the others alone; its failure is
+ * thrown when all have ended, and what was done stays done.
+ */
 export async function syncMailbox(request: RoundsRequest): Promise<RoundsSummary> {
-  const { mailbox, rules, drivers, kinds = itemKinds, signal } = request
-  const reports = new Map<ItemKind, RoundReport>()
-  let isUnfinished = false
-  for (const kind of kinds) {
-    if (signal.aborted || !isSynced(kind, rules, drivers)) continue
-    let report = await oneRound(request, kind)
-    const total = report
-    for (let again = 1; report.isUnfinished && again < syncLimits.roundsInARow && !signal.aborted; again++) {
-      report = await oneRound(request, kind)
-      addTo(total, report)
-    }
-    isUnfinished ||= report.isUnfinished
-    reports.set(kind, total)
+  const { mailbox, rules, drivers, signal } = request
+  const kinds = (request.kinds ?? itemKinds).filter(kind => isSynced(kind, rules, drivers))
+  const step = new InStep(kinds.length)
+  const together: KindRequest = {
+    ...request,
+    drivers: step.driversOf(drivers),
+    // Of this turn alone: what is asked with one signal shares requests.
+    signal: AbortSignal.any([signal]),
+    broughtCount: { exchange: 0, crm: 0 },
   }
+  const reports = new Map<ItemKind, RoundReport>()
+  const ended = await Promise.allSettled(
+    kinds.map(async kind => reports.set(kind, await syncKind(together, kind).finally(() => step.leave()))),
+  )
+  if (step.failure) throw step.failure
+  for (const each of ended) if (each.status === 'rejected') throw each.reason
   request.log.debug('groupware.synced', { mailbox: mailbox.address })
-  return { reports, isUnfinished }
+  return { reports, isUnfinished: reports.values().some(report => report.isUnfinished) }
 }
 
-function oneRound(request: RoundsRequest, kind: ItemKind): Promise<RoundReport> {
-  const { mailbox, rules, drivers, store, clock, log, signal, newKey, journal } = request
+type KindRequest = RoundsRequest & Required<Pick<RoundContext, 'broughtCount'>>
+
+/** What the rounds of one kind did: further ones follow at once while something is left. */
+async function syncKind(request: KindRequest, kind: ItemKind): Promise<RoundReport> {
+  const total = await oneRound(request, kind)
+  for (let again = 1; total.isUnfinished && again < syncLimits.roundsInARow && !request.signal.aborted; again++) {
+    addTo(total, await oneRound(request, kind))
+  }
+  return total
+}
+
+function oneRound(request: KindRequest, kind: ItemKind): Promise<RoundReport> {
+  const { mailbox, rules, drivers, store, clock, log, signal, newKey, journal, broughtCount } = request
   return runRound({
     scope: scopeOf(mailbox, kind, rules, clock.now()),
     drivers,
@@ -66,6 +83,7 @@ function oneRound(request: RoundsRequest, kind: ItemKind): Promise<RoundReport> 
     signal,
     newKey,
     limits: request.limits ?? syncLimits,
+    broughtCount,
     log,
     journal: decision => journal(kind, decision),
   })
@@ -79,6 +97,7 @@ function addTo(total: RoundReport, more: RoundReport): void {
   for (const name of ['linked', 'skipped', 'conflicts', 'refused'] as const) total[name] += more[name]
   total.held = more.held
   total.openIntents = more.openIntents
+  total.isUnfinished = more.isUnfinished
 }
 
 /** Whom a failure of a mailbox's rounds stops; what is no failure of a side concerns the mailbox. */

@@ -19,7 +19,7 @@ export type WorkEnd =
 /** Errors of one mailbox that time does not mend: a person has to do something. */
 const restingRetries: ReadonlySet<string> = new Set(['after-change', 'never'])
 
-/** Syncs one kind of one mailbox after the other and writes down what came of it. */
+/** Syncs mailboxes and writes down what came of it. */
 export class Worker {
   readonly #parts: GroupwareParts
   readonly #turns = new Turns()

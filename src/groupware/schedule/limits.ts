@@ -2,7 +2,7 @@ import { HOUR, MINUTE, SECOND } from '../../kernel/time.ts'
 
 /** How hard the sync works its servers, and how patiently. */
 export const scheduleLimits = {
-  /** Mailboxes that are synced at the same time in one hub, over all organizations. A turn makes one request at a time. */
+  /** Mailboxes that are synced at the same time in one hub, over all organizations; mostly one request each at a time. */
   running: 64,
   /** Turns of one organization: where it starts, and up to where it grows while its servers do not complain. */
   runningFirst: 10,

@@ -17,7 +17,10 @@ export const syncLimits = {
   chunkItems: 100,
   /** Ids of links that are compared with a listing at a time. */
   pairsPerPage: 2000,
-  /** Items of a feed that are kept in memory as they came; further ones are read again when their turn comes. */
+  /**
+   * Items of a feed that are kept in memory as they came, for all kinds of a mailbox together; further ones are read again
+   * when their turn comes.
+   */
   heldItemsMax: 2000,
   /** How often the keys of a side are compared that tells no deletions. */
   keysEveryMs: 30 * MINUTE,
@@ -49,6 +52,8 @@ export interface RoundContext {
   /** Makes keys that never come again. */
   readonly newKey: () => string
   readonly limits: SyncLimits
+  /** Items that are kept as they came, counted by all rounds that run beside each other. */
+  readonly broughtCount?: Record<Side, number>
   readonly log: Log
   /** Told what became of each item that was looked at, and why. */
   readonly journal: (decision: Decision) => void

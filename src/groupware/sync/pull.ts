@@ -78,8 +78,10 @@ export async function readItems(
 }
 
 function keepBrought(round: Round, side: Side, id: string, item: SideItem | undefined): void {
-  const brought = round.brought[side]
+  const { brought, broughtCount } = round
   // The last word counts; an older whole item must not stand beside a newer change without one.
-  brought.delete(id)
-  if (item && brought.size < round.context.limits.heldItemsMax) brought.set(id, item)
+  if (brought[side].delete(id)) broughtCount[side] -= 1
+  if (!item || broughtCount[side] >= round.context.limits.heldItemsMax) return
+  brought[side].set(id, item)
+  broughtCount[side] += 1
 }

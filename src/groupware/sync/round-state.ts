@@ -14,6 +14,8 @@ export interface Round {
   readonly intents: Map<string, Intent>
   /** Items that changes brought whole. */
   readonly brought: { readonly exchange: Map<string, SideItem>; readonly crm: Map<string, SideItem> }
+  /** How many of them this round and those beside it keep together. */
+  readonly broughtCount: Record<Side, number>
   /** Items that have to be looked at besides those that changed. */
   readonly recalled: { readonly exchange: Set<string>; readonly crm: Set<string> }
   /** Ids of a side that was listed whole in this round. */

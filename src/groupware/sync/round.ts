@@ -15,17 +15,27 @@ import { takeIn } from './take-in.ts'
  * is cut off anywhere is repeated, and what it did is recognised. Throws the failure that stopped it.
  */
 export async function runRound(context: RoundContext): Promise<RoundReport> {
-  const { store, scope } = context
   const round: Round = {
     context,
     plan: planContextOf(context),
     report: emptyReport(),
     intents: new Map(),
     brought: { exchange: new Map(), crm: new Map() },
+    broughtCount: context.broughtCount ?? { exchange: 0, crm: 0 },
     recalled: { exchange: new Set(), crm: new Set() },
     listed: {},
     lone: [],
   }
+  try {
+    return await goThrough(round)
+  } finally {
+    for (const side of ['exchange', 'crm'] as const) round.broughtCount[side] -= round.brought[side].size
+  }
+}
+
+async function goThrough(round: Round): Promise<RoundReport> {
+  const { context } = round
+  const { store, scope } = context
   const state = await store.readScope(scope)
   // Rules that a person made wider are of no use to items that were told before; narrower ones take nothing back.
   const change = changeOfAdmission(state.admission, admissionOf(context.rules, scope))
@@ -146,7 +156,7 @@ async function compareKeys(
         if (!present[side] || present[side].has(link[side])) continue
         round.recalled[side].add(link[side])
         // A feed may bring what is gone by now.
-        round.brought[side].delete(link[side])
+        if (round.brought[side].delete(link[side])) round.broughtCount[side] -= 1
       }
     }
   }

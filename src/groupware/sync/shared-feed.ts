@@ -64,9 +64,10 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
 
 /** The driver as a plain object: it may be of a class, whose methods and private fields a spread would lose. */
 function bound(driver: SideDriver): SideDriver {
-  const { side, check, findAlike, openAttachment, watch, translateIds, close } = driver
+  const { side, sharesRequests, check, findAlike, openAttachment, watch, translateIds, close } = driver
   return {
     side,
+    ...(sharesRequests && { sharesRequests }),
     abilities: kind => driver.abilities(kind),
     changes: (...parameters) => driver.changes(...parameters),
     read: (...parameters) => driver.read(...parameters),

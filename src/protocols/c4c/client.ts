@@ -1,7 +1,9 @@
 import { asHubError, HubError } from '../../kernel/error.ts'
 import { type Json, type JsonObject, parseExact } from '../../kernel/json.ts'
+import { Gather } from '../net/gather.ts'
 import type { BatchAnswer, BatchPart, BatchRequest, BatchResult } from '../odata/batch.ts'
 import { ODataClient } from '../odata/client.ts'
+import { odataErrors } from '../odata/errors.ts'
 import type { ExchangeOptions } from '../odata/exchange.ts'
 import { isGroup, isList, readEntity, writeEntity } from '../odata/json.ts'
 import { formatLiteral } from '../odata/literal.ts'
@@ -65,9 +67,14 @@ export interface C4CQuery {
   readonly orderby?: readonly string[] | undefined
 }
 
+/** Requests that go in one, when several are made in the same moment. */
+const gatheredMax = 100
+
 /** A client of the OData service of SAP Cloud for Customer. Throws C4C_…, ODATA_… and NET_… errors. */
 export class C4CClient {
   readonly #odata: ODataClient
+  readonly #reads: Gather<BatchPart, BatchResult>
+  readonly #writes: Gather<BatchPart, BatchResult>
   readonly #credential: string
   readonly #now: () => number
   /** How far the clock of the service is ahead of the hub's, as its last answer said. */
@@ -81,6 +88,12 @@ export class C4CClient {
     this.#odata = new ODataClient({ ...options, onTime, version: 'v2', headers: { 'odata-no-codedescs': 'true' } })
     this.#credential = options.credential
     this.#now = options.now
+    this.#reads = new Gather(
+      gatheredMax,
+      (parts, signal) => this.#batch(parts, signal, true),
+      error => error.isAboutMessage || error.code === odataErrors.ANSWER_TOO_LARGE.code,
+    )
+    this.#writes = new Gather(gatheredMax, (parts, signal) => this.#batch(parts, signal, false))
   }
 
   get server(): string {
@@ -179,7 +192,7 @@ export class C4CClient {
       const requests = some.map(({ path }): BatchPart => {
         return { request: { method: 'GET', path, headers: { accept: 'application/json' } } }
       })
-      const results = await this.#batch(requests, some[0]?.name ?? '', signal, true)
+      const results = await this.#explained(some[0]?.name ?? '', () => this.#reads.ask(requests, signal))
       return results.map((result, index) => {
         const { type, name = '', mayBeGone = false } = some[index] ?? {}
         const answer = answerOf(result)
@@ -213,7 +226,8 @@ export class C4CClient {
       const path = withJson(`${entityUrl(part, id)}${queryString('v2', { expand })}`)
       return { request: { method: 'GET', path, headers: { accept: 'application/json' } } }
     })
-    const results = await this.#batch(parts, isRead ? (steps[0] ? nameOf(steps[0]) : '') : '$batch', signal, isRead)
+    const name = isRead && steps[0] ? nameOf(steps[0]) : '$batch'
+    const results = await this.#explained(name, () => (isRead ? this.#reads : this.#writes).ask(parts, signal))
     return results.map((result, index) => {
       const step = steps[index]
       const answer = answerOf(result)
@@ -246,16 +260,11 @@ export class C4CClient {
     return bare
   }
 
-  async #batch(
-    parts: readonly BatchPart[],
-    path: string,
-    signal: AbortSignal,
-    isRead: boolean,
-  ): Promise<readonly BatchResult[]> {
-    const results = await this.#explained(path, () => this.#odata.batch(parts, { signal, isRepeatable: isRead }))
+  async #batch(parts: readonly BatchPart[], signal: AbortSignal, isRead: boolean): Promise<readonly BatchResult[]> {
+    const results = await this.#odata.batch(parts, { signal, isRepeatable: isRead })
     if (results.length === parts.length) return results
     const reason = `${results.length} answers came for ${parts.length} requests`
-    throw isRead ? odd(path, reason) : c4cErrors.OUTCOME_UNKNOWN({ path, reason })
+    throw isRead ? odd('$batch', reason) : c4cErrors.OUTCOME_UNKNOWN({ path: '$batch', reason })
   }
 
   async #explained<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { HubError } from '../../kernel/error.ts'
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
+import { Gather } from '../net/gather.ts'
 import { batchBody, readBatch } from './batch.ts'
 import { graphErrors } from './errors.ts'
 import { type GraphLimits, graphLimits } from './limits.ts'
@@ -44,6 +45,11 @@ export interface GraphPage {
   readonly delta: string | undefined
 }
 
+interface GatheredCall extends GraphCall {
+  /** A page that is read alone needs no batch. */
+  readonly isPage?: true
+}
+
 // Ids that stay when an item moves to another folder, in answers and in what is sent.
 const immutableIds = 'IdType="ImmutableId"'
 
@@ -51,10 +57,12 @@ const immutableIds = 'IdType="ImmutableId"'
 export class GraphClient {
   readonly #options: GraphClientOptions
   readonly #limits: GraphLimits
+  readonly #gather: Gather<GatheredCall, GraphAnswer | HubError>
 
   constructor(options: GraphClientOptions) {
     this.#options = options
     this.#limits = { ...graphLimits, ...options.limits }
+    this.#gather = new Gather(this.#limits.batchRequests, (calls, signal) => this.#sendSome(calls, signal))
   }
 
   /** Sends one request; anything but 2xx is thrown. */
@@ -74,7 +82,10 @@ export class GraphClient {
   /** One page of a list or of a delta round. `path` as in the request, or as `next` or `delta` of a page gave it. */
   async page(path: string, prefer: readonly string[], signal: AbortSignal): Promise<GraphPage> {
     const size = `odata.maxpagesize=${this.#limits.pageItems}`
-    const body = await this.object({ method: 'GET', path, prefer: [...prefer, size] }, signal)
+    const call: GatheredCall = { method: 'GET', path, prefer: [...prefer, size], isPage: true }
+    const [answer] = await this.#gather.ask([call], signal)
+    if (answer instanceof HubError) throw answer
+    const body = isObject(answer?.body) ? answer.body : {}
     const { value } = body
     if (!Array.isArray(value) || !value.every(isObject)) {
       throw graphErrors.ANSWER_ODD({ path: bare(path), reason: 'a list was asked for, and it is none' })
@@ -106,7 +117,7 @@ export class GraphClient {
     const results: (GraphAnswer | HubError)[] = []
     for (let start = 0; start < calls.length; start += this.#limits.batchRequests) {
       const some = calls.slice(start, start + this.#limits.batchRequests)
-      results.push(...(await this.#batchOnce(some, signal)))
+      results.push(...(await this.#gather.ask(some, signal)))
     }
     return results
   }
@@ -120,6 +131,12 @@ export class GraphClient {
       return
     }
     throw this.#refusal({ status, headers, body: parse(await this.#collect(chunks, this.#limits.errorBytes)) }, path)
+  }
+
+  async #sendSome(calls: readonly GatheredCall[], signal: AbortSignal): Promise<readonly (GraphAnswer | HubError)[]> {
+    const [first] = calls
+    if (!first?.isPage || calls.length > 1) return this.#batchOnce(calls, signal)
+    return [await this.send(first, signal)]
   }
 
   async #batchOnce(calls: readonly GraphCall[], signal: AbortSignal): Promise<readonly (GraphAnswer | HubError)[]> {
