@@ -25,7 +25,7 @@ const config = z.strictObject({
     .optional()
     .meta({
       description:
-        'Interfaces that this flow takes, as a sender agreement names them; all of them when left out. Flows can share a path (with the same role and max-size): the one that names the interface most exactly takes the message.',
+        'Interfaces that this flow takes, as a sender agreement names them; all of them when left out. Flows can share a path (with the same role and max-size): the one that names the interface most exactly takes the message. EOIO keeps its order within a flow, so interfaces that share a queue belong into one.',
       examples: [[{ name: 'SI_Credit_Out', namespace: 'urn:contoso:crm' }]],
     }),
   within: duration.prefault('60s').meta({
