@@ -1,6 +1,8 @@
 import type { HubError } from '../kernel/error.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
-import { escapeText } from '../protocols/xml/write-xml.ts'
+import { type SoapVersion, soapTypes } from '../protocols/soap/soap.ts'
+import { soapFrame, writeSoapFault } from '../protocols/soap/write-soap.ts'
+import { escapeText, xmlWords } from '../protocols/xml/write-xml.ts'
 import { answerProblem } from './https-answer.ts'
 
 /** An IDoc that was taken: the number that its sender gave it, and the id of its message here. */
@@ -9,7 +11,6 @@ export interface TakenIdoc {
   readonly id: string
 }
 
-const soapNamespace = 'http://schemas.xmlsoap.org/soap/envelope/'
 /** What SAP's own IDoc service puts its answers into. */
 const idocSoapNamespace = 'urn:sap-com:document:sap:idoc:soap:messages'
 
@@ -17,7 +18,7 @@ const idocSoapNamespace = 'urn:sap-com:document:sap:idoc:soap:messages'
 export function answerTaken(
   type: string,
   taken: readonly TakenIdoc[],
-  soap: { readonly namespace: string } | undefined,
+  soap: { readonly version: SoapVersion; readonly namespace: string } | undefined,
 ): HttpResponse {
   const pairs = taken.map(
     ({ docnum, id }) =>
@@ -25,33 +26,27 @@ export function answerTaken(
   )
   const name = `${type}.Response`
   const content = pairs.join('')
-  const document = soap
-    ? inEnvelope(
-        `<n0:${name} xmlns:n0="${escapeAttribute(soap.namespace || idocSoapNamespace)}">${content}</n0:${name}>`,
-      )
-    : `<${name}>${content}</${name}>`
+  const prefixed = `n0:${name} xmlns:n0="${escapeAttribute(soap?.namespace || idocSoapNamespace)}"`
+  const frame = soap ? soapFrame(soap.version) : { before: '<?xml version="1.0" encoding="UTF-8"?>', after: '' }
+  const document = soap ? `<${prefixed}>${content}</n0:${name}>` : `<${name}>${content}</${name}>`
   const [only] = taken
   return {
     status: 200,
     headers: {
-      'content-type': 'text/xml; charset=utf-8',
+      'content-type': soapTypes[soap?.version ?? '1.1'],
       ...(taken.length === 1 && only && { 'x-isthmus-message': only.id }),
     },
-    body: `<?xml version="1.0" encoding="UTF-8"?>${document}`,
+    body: `${frame.before}${document}${frame.after}`,
   }
 }
 
 /** 400 with line and column, and the id under which the bytes are kept; a SOAP caller gets a fault. */
-export function answerUnreadable(error: HubError, id: string, isSoap: boolean): HttpResponse {
+export function answerUnreadable(error: HubError, id: string, soap: SoapVersion | undefined): HttpResponse {
   const headers = { 'x-isthmus-message': id }
-  if (isSoap) {
-    const fault =
-      `<soap:Fault><faultcode>soap:Client</faultcode><faultstring>${escapeText(error.message)}</faultstring>` +
-      `<detail><problem><code>${escapeText(error.code)}</code><next>${escapeText(error.next)}</next>` +
-      `<message>${escapeText(id)}</message></problem></detail></soap:Fault>`
-    const body = `<?xml version="1.0" encoding="UTF-8"?>${inEnvelope(fault)}`
-    // SOAP 1.1 section 6.2: a fault comes with 500, whoever is to blame.
-    return { status: 500, headers: { ...headers, 'content-type': 'text/xml; charset=utf-8' }, body }
+  if (soap) {
+    const body = writeSoapFault(soap, { code: 'Client', text: xmlWords(error.message, 2000), errorCode: error.code })
+    // SOAP 1.1 section 6.2: a fault comes with 500, whoever is to blame; SOAP 1.2 part 2 table 20: 400.
+    return { status: soap === '1.1' ? 500 : 400, headers: { ...headers, 'content-type': soapTypes[soap] }, body }
   }
   const { line, column } = error.fields
   const problem = answerProblem(error, 400)
@@ -61,11 +56,6 @@ export function answerUnreadable(error: HubError, id: string, isSoap: boolean): 
     headers: { ...problem.headers, ...headers },
     body: JSON.stringify({ ...told, ...(line !== undefined && { line, column }), message: id }),
   }
-}
-
-/** Content as body of a SOAP 1.1 envelope. */
-export function inEnvelope(content: string): string {
-  return `<soap:Envelope xmlns:soap="${soapNamespace}"><soap:Body>${content}</soap:Body></soap:Envelope>`
 }
 
 function escapeAttribute(text: string): string {

@@ -77,6 +77,19 @@ describe('IDocs that come in', () => {
     expect(world.messages[0]?.body).toMatch(/^<\?xml version="1.0" encoding="UTF-8"\?><MATMAS05><IDOC BEGIN="1">/)
   })
 
+  test('in SOAP 1.2 the answer is of that version, and so is the fault for what is no IDoc', async () => {
+    await world.start()
+    const namespace = 'http://www.w3.org/2003/05/soap-envelope'
+    const envelope = (inside: string) => `<e:Envelope xmlns:e="${namespace}"><e:Body>${inside}</e:Body></e:Envelope>`
+    const send = (inside: string) => world.post(envelope(inside), { type: 'application/soap+xml; charset=utf-8' })
+    const taken = await send(`<MATMAS05>${materialIdoc({ docnum: '1' })}</MATMAS05>`)
+    expect([taken.status, taken.headers.get('content-type')]).toEqual([200, 'application/soap+xml; charset=utf-8'])
+    expect(await taken.text()).toMatch(new RegExp(`^<\\?xml[^>]*><soap:Envelope xmlns:soap="${namespace}">`))
+    const refused = await send('<MATMAS05/>')
+    expect([refused.status, refused.headers.get('content-type')]).toEqual([400, 'application/soap+xml; charset=utf-8'])
+    expect(await refused.text()).toContain('<soap:Code><soap:Value>soap:Sender</soap:Value></soap:Code>')
+  })
+
   test.each([
     ['matmas05-all-segments-skeleton.xml', 'MATMAS', '0000000000009022'],
     ['orders05-order-purchase-to-pay.xml', 'ORDERS', '0000000000146002'],

@@ -9,6 +9,7 @@ import type { Idoc } from '../protocols/idoc/idoc.ts'
 import { parseIdocs, readIdocs } from '../protocols/idoc/read-idocs.ts'
 import { keepRecent } from '../protocols/idoc/recent-idocs.ts'
 import { writeIdocs } from '../protocols/idoc/write-idoc.ts'
+import type { SoapVersion } from '../protocols/soap/soap.ts'
 import { xmlErrors } from '../protocols/xml/errors.ts'
 import { callerOf } from './caller.ts'
 import { answerProblem } from './https-answer.ts'
@@ -102,30 +103,35 @@ class IdocSender implements Sender {
       const shown = type === '' ? 'none' : type.slice(0, 100)
       return answerProblem(idocAdapterErrors.MEDIA_TYPE({ type: shown, wanted: wanted.join(', ') }), 415)
     }
+    const version: SoapVersion = type === 'application/soap+xml' ? '1.2' : '1.1'
     const isQuestion = config.answer === 'result'
     const countMax = type === oneIdocType || isQuestion ? 1 : Number.POSITIVE_INFINITY
     const packet = await IdocPacket.receive(request.body, this.#reader(charset), countMax)
     try {
       if (packet.fault) {
-        const isSoap = 'soapaction' in request.headers || type === 'application/soap+xml'
-        return answerUnreadable(packet.fault, await this.#keepUnreadable(packet, request), isSoap)
+        const isSoap = 'soapaction' in request.headers || version === '1.2'
+        return answerUnreadable(packet.fault, await this.#keepUnreadable(packet, request), isSoap ? version : undefined)
       }
       const { type: idocType, taken } = await this.#acceptAll(packet, request, charset)
       const { soapNamespace } = packet
       const [first] = taken
       if (isQuestion && first) {
         const { signal } = request
-        const isSoap = soapNamespace !== undefined
+        const soap = soapNamespace === undefined ? undefined : version
         const tellsErrors = config['tell-errors']
         return await answerQuestion(this.#context, {
           id: first.id,
-          isSoap,
+          soap,
           withinMs: config.within,
           tellsErrors,
           signal,
         })
       }
-      return answerTaken(idocType, taken, soapNamespace === undefined ? undefined : { namespace: soapNamespace })
+      return answerTaken(
+        idocType,
+        taken,
+        soapNamespace === undefined ? undefined : { version, namespace: soapNamespace },
+      )
     } finally {
       await packet.close()
     }

@@ -42,7 +42,7 @@ export function writeSoapFault(version: SoapVersion, { code, text, errorCode }: 
 /** The document without its declaration, once it is known to be one: half of one would break the envelope. */
 function embeddable(document: Uint8Array): string {
   try {
-    const text = decodeXmlBytes(document).replace(/^\s*<\?xml\s[^>]*\?>/, '')
+    const text = decodeXmlBytes(document).replace(/^\s*<\?xml\s[^>]*\?>\s*/, '')
     const reader = createXmlReader({ open() {}, text() {}, close() {} })
     reader.write(text)
     reader.end()
