@@ -138,6 +138,7 @@ const ofDynamics: { readonly [K in keyof typeof gateLimits]: string } = {
   concurrent: 'Requests at the same time; a receiver names fewer with `concurrent`.',
   requests: 'Requests within `windowMs`; a receiver names another number with `requests-per-5m`.',
   windowMs: 'The time in which they are counted.',
+  pauseMs: 'The longest time that Retry-After is taken to name.',
 }
 
 const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string } = {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { HOUR, MINUTE } from '../../kernel/time.ts'
 import { dataverseFailure } from './failure.ts'
 
 const context = { server: 'contoso.crm4.dynamics.com', credential: 'dynamics', path: 'accounts', now: 0 }
@@ -87,6 +88,12 @@ describe('errors of Dataverse', () => {
     expect(fail(400, plugin)).toMatchObject({ code: 'DATAVERSE_PLUGIN_REFUSED' })
     const xml = '\ufeff<?xml version="1.0"?><error><code>0x80040265</code><message>No.</message></error>'
     expect(fail(400, xml, { 'content-type': 'application/xml' })).toMatchObject({ code: 'DATAVERSE_PLUGIN_REFUSED' })
+  })
+
+  test('a time that no Dynamics 365 names, such as that of a broken proxy, holds nothing up for longer than an hour', () => {
+    expect(fail(429, error('', ''), { 'retry-after': '999999999' }).retryAfterMs).toBe(HOUR)
+    expect(fail(503, error('', ''), { 'retry-after': 'Fri, 31 Dec 9999 23:59:59 GMT' }).retryAfterMs).toBe(HOUR)
+    expect(fail(429, error('', ''), { 'retry-after': '300' }).retryAfterMs).toBe(5 * MINUTE)
   })
 
   test('the words of Dataverse and its wish to wait are kept', () => {

@@ -2,6 +2,7 @@ import type { ErrorOptions, HubError } from '../../kernel/error.ts'
 import { retryAfterMs } from '../net/retry-after.ts'
 import { type FailureContext, type ODataAnswer, serviceErrorOf } from '../odata/service-error.ts'
 import { dataverseErrors as errors } from './errors.ts'
+import { gateLimits } from './gate.ts'
 
 /**
  * An answer of Dataverse that is no success, in words. The status decides first: the code in the body is often empty
@@ -12,7 +13,8 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
   const { server, credential, path, now } = context
   const { code, text } = serviceErrorOf(answer)
   const waitMs = retryAfterMs(headers['retry-after'], now)
-  const options: ErrorOptions = waitMs === undefined ? {} : { retryAfterMs: waitMs }
+  // Of a broken proxy, or of one with another clock: whoever asks again after an hour does no harm.
+  const options: ErrorOptions = waitMs === undefined ? {} : { retryAfterMs: Math.min(waitMs, gateLimits.pauseMs) }
   const fields = { server, credential, path, status, code, text }
   if (status >= 300 && status < 400) {
     return errors.REDIRECTED({ ...fields, location: headers['location'] ?? 'nowhere' })

@@ -1,5 +1,5 @@
 import type { HubError } from '../../kernel/error.ts'
-import { type Clock, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
+import { type Clock, HOUR, MINUTE, SECOND, steadyClock } from '../../kernel/time.ts'
 import { dataverseErrors } from './errors.ts'
 import { type InRow, TurnRow } from './turn-row.ts'
 
@@ -7,7 +7,7 @@ import { type InRow, TurnRow } from './turn-row.ts'
  * Service protection limits of Dataverse (Microsoft, "Service protection API limits"): per user and web server 6,000
  * requests and 20 minutes of execution in 5 minutes, and 52 requests at the same time.
  */
-export const gateLimits = { concurrent: 52, requests: 6000, windowMs: 5 * MINUTE } as const
+export const gateLimits = { concurrent: 52, requests: 6000, windowMs: 5 * MINUTE, pauseMs: HOUR } as const
 
 /** What one user of a gate allows; undefined: what Dynamics 365 does. */
 interface GateWish {
