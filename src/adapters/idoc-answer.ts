@@ -43,11 +43,7 @@ export function answerTaken(
 /** 400 with line and column, and the id under which the bytes are kept; a SOAP caller gets a fault. */
 export function answerUnreadable(error: HubError, id: string, soap: SoapVersion | undefined): HttpResponse {
   const headers = { 'x-isthmus-message': id }
-  if (soap) {
-    const body = writeSoapFault(soap, { code: 'Client', text: xmlWords(error.message, 2000), errorCode: error.code })
-    // SOAP 1.1 section 6.2: a fault comes with 500, whoever is to blame; SOAP 1.2 part 2 table 20: 400.
-    return { status: soap === '1.1' ? 500 : 400, headers: { ...headers, 'content-type': soapTypes[soap] }, body }
-  }
+  if (soap) return answerFault(error, id, soap)
   const { line, column } = error.fields
   const problem = answerProblem(error, 400)
   const told: object = JSON.parse(String(problem.body))
@@ -55,6 +51,16 @@ export function answerUnreadable(error: HubError, id: string, soap: SoapVersion 
     ...problem,
     headers: { ...problem.headers, ...headers },
     body: JSON.stringify({ ...told, ...(line !== undefined && { line, column }), message: id }),
+  }
+}
+
+/** SOAP 1.1 section 6.2 has 500 for every fault, SOAP 1.2 part 2 table 20 has 400 for the caller's. */
+export function answerFault(error: HubError, id: string, soap: SoapVersion): HttpResponse {
+  const code = error.side === 'sender' || error.side === 'caller' ? 'Client' : 'Server'
+  return {
+    status: soap === '1.2' && code === 'Client' ? 400 : 500,
+    headers: { 'x-isthmus-message': id, 'content-type': soapTypes[soap] },
+    body: writeSoapFault(soap, { code, text: xmlWords(error.message, 2000), errorCode: error.code }),
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Outcome, SenderContext } from '../flow/adapter.ts'
 import { readBody } from '../kernel/body.ts'
+import type { HubError } from '../kernel/error.ts'
 import type { HttpResponse } from '../kernel/http-exchange.ts'
 import { formatDuration } from '../kernel/time.ts'
 import { type SoapVersion, soapTypes } from '../protocols/soap/soap.ts'
 import { writeSoap } from '../protocols/soap/write-soap.ts'
 import { isForPeopleOfHub } from './endpoint-config.ts'
 import { answerProblem } from './https-answer.ts'
+import { answerFault } from './idoc-answer.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
 
 export interface Question {
@@ -33,7 +35,8 @@ export async function answerQuestion(
   } finally {
     cancel()
   }
-  if (!outcome) return answerProblem(idocAdapterErrors.LATE({ id, within: formatDuration(withinMs) }), 504)
+  const refuse = (why: HubError, status: number) => (soap ? answerFault(why, id, soap) : answerProblem(why, status))
+  if (!outcome) return refuse(idocAdapterErrors.LATE({ id, within: formatDuration(withinMs) }), 504)
   const { state, summary, result, error } = outcome
   if (state === 'delivered' && result) {
     const { body } = result
@@ -42,10 +45,10 @@ export async function answerQuestion(
     const document = await readBody(body, limits.parseBytes, 'answering in SOAP (parseBytes)')
     return { status: 200, headers, body: writeSoap(soap, document) }
   }
-  if (state === 'delivered') return answerProblem(idocAdapterErrors.ANSWER_GONE({ id }), 410)
-  if (state === 'rejected') return answerProblem(idocAdapterErrors.REJECTED({ id, summary }), 422)
+  if (state === 'delivered') return refuse(idocAdapterErrors.ANSWER_GONE({ id }), 410)
+  if (state === 'rejected') return refuse(idocAdapterErrors.REJECTED({ id, summary }), 422)
   const why = error && isForPeopleOfHub(error, tellsErrors) ? error.code : (error?.message ?? summary)
   const isOwnFault = error?.side === 'sender' || error?.side === 'caller'
   const status = isOwnFault ? 422 : error?.side === 'receiver' ? 502 : 500
-  return answerProblem(idocAdapterErrors.NOT_ANSWERED({ id, why }), status)
+  return refuse(idocAdapterErrors.NOT_ANSWERED({ id, why }), status)
 }

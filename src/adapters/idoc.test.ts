@@ -369,6 +369,20 @@ describe('a question by IDoc', () => {
     if (status === 502) expect(text).not.toContain('secret detail')
   })
 
+  test('that came in SOAP is refused by a fault', async () => {
+    await world.start({ answer: 'result' })
+    const soap = `<s:Envelope xmlns:s="x"><s:Body>${question.slice(38)}</s:Body></s:Envelope>`
+    for (const [outcome, code] of [
+      [ended('rejected'), 'Client'],
+      [ended('set-aside', 'receiver'), 'Server'],
+    ] as const) {
+      world.outcomes.set('M0', outcome)
+      const answer = await world.post(soap)
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([500, 'text/xml; charset=utf-8'])
+      expect(await answer.text()).toContain(`<soap:Fault><faultcode>soap:${code}</faultcode>`)
+    }
+  })
+
   test('hears the words of the other side where the flow lets callers read them', async () => {
     await world.start({ answer: 'result', 'tell-errors': true })
     world.outcomes.set('M0', ended('set-aside', 'receiver'))
