@@ -150,6 +150,7 @@ export interface Tab {
     readonly borderLeftColor: string
     readonly borderTopStyle: string
     readonly color: string
+    readonly transitionProperty: string
   }
 }
 

@@ -323,6 +323,19 @@ describeForeign('the web console in Chromium', ['chromium'], () => {
     await groupware.addList('contoso', stranger, false)
   })
 
+  test.each([
+    ['reduce', 'none'],
+    ['no-preference', 'width'],
+  ] as const)('where movement is asked for as %s, the bar of a job moves by %s', async (reducedMotion, moved) => {
+    const { id } = await (await world.hub.groupware.load()).startJob('contoso', 'resume', [stranger])
+    await (await world.hub.groupware.load()).jobEnded(id)
+    const page = await visitAs('anna.berg', '/groupware/contoso', { reducedMotion })
+    const bar = page.locator('ui5-progress-indicator [part="bar"]').first()
+    expect(await bar.evaluate(node => (globalThis as unknown as Tab).getComputedStyle(node).transitionProperty)).toBe(
+      moved,
+    )
+  })
+
   test('a credential is authorised by a sign-in in another tab, and the page shows by whom', async () => {
     const page = await visitAs('anna.berg', '/credentials')
     const card = page.getByRole('region', { name: 'm365-mail' })
