@@ -186,6 +186,20 @@ test('a password that was refused is not shown again for a while, a corrected on
   expect(proxy.asked).toHaveLength(2)
 })
 
+test('a proxy that wants no user is shown none, and one that wants one all the same is told as such', async () => {
+  const port = await listen(net.createServer(socket => socket.end('there')))
+  const open = await startProxy({ names })
+  ends.push(() => open.close())
+  const connectBy = (by: ProxyWorld) =>
+    makeConnect({ wayOut: wayOutThrough({ host: '127.0.0.1', port: by.port, except: [] }, async () => basic) })
+  const socket = await connectBy(open)({ host: 'smtp.example', port, timeoutMs })
+  socket.destroy()
+  expect(open.asked).toEqual([{ target: `smtp.example:${port}`, status: 200 }])
+  const error = await failureOf(connectBy(proxy)({ host: 'smtp.example', port, timeoutMs }))
+  expect(error).toMatchObject({ code: 'NET_PROXY_SIGN_IN', retry: 'after-change' })
+  expect(error.message).toContain('wants a user and a password')
+})
+
 test('a credential of another kind is told as such', async () => {
   basic = { kind: 'secret', secret: 'x' }
   const error = await failureOf(connectWith()({ host: 'smtp.example', port: 25, timeoutMs }))

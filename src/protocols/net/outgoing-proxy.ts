@@ -35,8 +35,8 @@ export function wayOutThrough(proxy: OutgoingProxy | undefined, credential: Cred
 
   async function open(request: ConnectRequest, dial: Dial): Promise<Socket> {
     const logIn = auth === undefined ? undefined : await logInOf(auth)
-    const by = JSON.stringify(logIn)
-    if (refused?.by === by && performance.now() < refused.until) throw refused.error
+    const by = logIn && JSON.stringify(logIn)
+    if (refused && refused.by === by && performance.now() < refused.until) throw refused.error
     try {
       // Loaded with the first connection that goes this way.
       const { connectThroughProxy } = await import('./http-proxy.ts')
@@ -45,7 +45,7 @@ export function wayOutThrough(proxy: OutgoingProxy | undefined, credential: Cred
       return socket
     } catch (thrown) {
       const isRefusal = thrown instanceof HubError && thrown.code === netErrors.PROXY_SIGN_IN.code
-      if (isRefusal && logIn) refused = { by, until: performance.now() + refusedMs, error: thrown }
+      if (isRefusal && by !== undefined) refused = { by, until: performance.now() + refusedMs, error: thrown }
       throw thrown
     }
   }
