@@ -1,5 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -149,12 +151,25 @@ describeForeign('the guide of a hub in production', ['apache2', 'openssl', 'curl
     expect(existsSync(join(root, 'src/cli/isthmus.js'))).toBe(true)
   })
 
-  test('what looks after the hub leaves alone one that answers, and kills one that does not', () => {
+  test('what looks after the hub leaves alone one that answers and one that starts, and kills one that hangs', async () => {
     const [, command = ''] = /^ExecStart=\/bin\/sh -c '(.*)'$/m.exec(blockOf('isthmus-watch.service')) ?? []
-    const quick = command.replace('--retry 5', '--retry 1').replace('systemctl', 'echo systemctl')
+    const quick = command
+      // As systemd reads it.
+      .replaceAll('$$', '$')
+      .replace('--max-time 10 --retry 5', '--max-time 2 --retry 1')
+      .replace('systemctl', 'echo systemctl')
     const look = (port: number) =>
       spawnSync('sh', ['-c', quick.replace('8080', String(port))], { encoding: 'utf8' }).stdout.trim()
     expect(look(adminPort)).toBe('')
-    expect(look(httpsPort)).toBe('systemctl kill --signal=KILL isthmus.service')
+    const [freePort = 0] = await freePorts(1)
+    expect(look(freePort)).toBe('')
+    // The system takes its connections, and while this waits for curl nobody answers them.
+    const hanging = createServer().listen(0, '127.0.0.1')
+    await once(hanging, 'listening')
+    try {
+      expect(look((hanging.address() as AddressInfo).port)).toBe('systemctl kill --signal=KILL isthmus.service')
+    } finally {
+      hanging.close()
+    }
   })
 })
