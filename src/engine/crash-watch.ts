@@ -2,6 +2,7 @@ import { asHubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
+import { lifeRecord } from '../store/life-record.ts'
 import type { Store } from '../store/port.ts'
 
 export const crashLimits = {
@@ -15,8 +16,7 @@ export const crashLimits = {
   besideMs: 5 * SECOND,
 } as const
 
-const area = 'crash-watch'
-const recordId = 'hub'
+const { area, id: recordId } = lifeRecord
 
 interface CrashWatchOptions {
   readonly store: Pick<Store, 'read' | 'write' | 'remove' | 'get'>

@@ -29,6 +29,7 @@ import {
   setAside,
   startedAt,
 } from '../../contract/store-world.ts'
+import { lifeRecord } from '../../life-record.ts'
 import type { Store } from '../../port.ts'
 import { holdBodies, lockFolder } from '../lock.ts'
 import { openSqliteStore } from '../open.ts'
@@ -171,6 +172,14 @@ test('where no hub has worked since, what waited goes on', async () => {
   const restored = await open(second)
   expect(await claimOne(restored, { now })).toMatchObject({ id })
   expect(await restored.auditLog({ limit: 1 })).toMatchObject([{ action: 'store.restore', detail: { setAside: 0 } }])
+})
+
+test('of a hub that worked when it was backed up nobody says that it died', async () => {
+  const store = await open()
+  await store.write(lifeRecord.area, lifeRecord.id, { v: 1, underWay: {} })
+  await backUpTo()
+  await restoreTo()
+  expect(await (await open(second)).read(lifeRecord.area, lifeRecord.id)).toBeUndefined()
 })
 
 test('a backup beside those who accept, deliver, purge and clear up holds all that waits, byte by byte', {

@@ -3,6 +3,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { storeErrors } from '../../errors.ts'
+import { lifeRecord } from '../../life-record.ts'
 import { asStoreError } from '../failure.ts'
 import { lockFolder } from '../lock.ts'
 import { migrate } from '../migrations.ts'
@@ -120,6 +121,8 @@ function finishDatabase(manifest: Manifest, { folder, who, now, deliverWaiting }
   const database = new DatabaseSync(join(folder, restoringFile))
   try {
     migrate(database)
+    // The hub that was backed up while it worked has not died.
+    database.prepare('delete from record where area = ? and id = ?').run(lifeRecord.area, lifeRecord.id)
     return setWaitingAside(database, { takenAt: manifest.takenAt, now, who, deliverWaiting })
   } finally {
     database.close()
