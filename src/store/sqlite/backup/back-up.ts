@@ -7,7 +7,7 @@ import { version } from '../../../kernel/version.ts'
 import { flagNumbers, numberOf, stateNumbers, textOf } from '../../columns.ts'
 import { storeErrors } from '../../errors.ts'
 import { pieceOf } from '../contents.ts'
-import { asStoreError } from '../failure.ts'
+import { asStoreError, isMissingFile } from '../failure.ts'
 import { sqliteLimits } from '../limits.ts'
 import { holdBodies } from '../lock.ts'
 import { databaseFile } from '../open.ts'
@@ -74,7 +74,10 @@ async function waitForBodies(folder: string, signal: AbortSignal): Promise<() =>
 
 /** Makes the folder anew, also where a backup that was killed has left one. */
 async function makeUnfinished(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => [])
+  const names = await readdir(folder).catch(thrown => {
+    if (isMissingFile(thrown)) return []
+    throw thrown
+  })
   if (names.length > 0 && !FileList.isIn(names)) throw storeErrors.BACKUP_THERE({ folder })
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { mode: 0o700 })

@@ -275,6 +275,13 @@ test('what is ended leaves nothing, what was killed is no backup, and neither is
   expect(await verifyIt()).toMatchObject({ damaged: [] })
 })
 
+test('a file that is called like an unfinished backup stays', async () => {
+  await open()
+  writeFileSync(`${target}.unfinished`, 'not ours')
+  await expect(backUpTo()).rejects.toMatchObject({ code: 'STORE_BACKUP_NOT_WRITTEN' })
+  expect(readFileSync(`${target}.unfinished`, 'utf8')).toBe('not ours')
+})
+
 test('a place that is not there, and a folder without a store, are told as such', async () => {
   await expect(backUpTo()).rejects.toMatchObject({ code: 'STORE_NOT_EMBEDDED' })
   await open()
