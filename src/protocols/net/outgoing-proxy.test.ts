@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import tls from 'node:tls'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { CredentialValue } from '../../kernel/credential.ts'
 import type { HubError } from '../../kernel/error.ts'
+import type { Connect } from '../../kernel/socket.ts'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { guardConnect } from './address-guard.ts'
 import { makeConnect } from './connect.ts'
@@ -184,6 +185,33 @@ test('a password that was refused is not shown again for a while, a corrected on
   const socket = await connect({ host: 'smtp.example', port, timeoutMs })
   socket.destroy()
   expect(proxy.asked).toHaveLength(2)
+})
+
+describe('when many want to get out at once', () => {
+  const manyWith = (connect: Connect, port: number) =>
+    Promise.all(Array.from({ length: 20 }, () => connect({ host: 'smtp.example', port, timeoutMs })))
+
+  test('a wrong password is shown once, a right one lets all of them through', async () => {
+    const port = await listen(net.createServer(socket => socket.end('there')))
+    const connect = connectWith()
+    basic = { kind: 'basic', user: logIn.user, password: 'outdated' }
+    expect(await failureOf(manyWith(connect, port))).toMatchObject({ code: 'NET_PROXY_SIGN_IN' })
+    await failureOf(manyWith(connect, port))
+    expect(proxy.asked).toHaveLength(1)
+    basic = { kind: 'basic', ...logIn }
+    for (const socket of await manyWith(connect, port)) socket.destroy()
+    expect(proxy.asked).toHaveLength(21)
+  })
+
+  test('a proxy that says nothing to the first one does not keep the others', async () => {
+    const asked = new Set<net.Socket>()
+    const port = await listen(net.createServer(socket => asked.add(socket)))
+    const wayOut = wayOutThrough({ host: '127.0.0.1', port, auth: 'proxy', except: [] }, async () => basic)
+    const all = failureOf(manyWith(makeConnect({ wayOut }), 25))
+    await vi.waitFor(() => expect(asked.size).toBe(20), { timeout: 10_000 })
+    expect(await all).toMatchObject({ code: 'NET_PROXY_TIMEOUT' })
+    for (const socket of asked) socket.destroy()
+  })
 })
 
 test('a proxy that wants no user is shown none, and one that wants one all the same is told as such', async () => {

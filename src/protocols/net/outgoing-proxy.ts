@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { CredentialLookup } from '../../kernel/credential.ts'
 import { HubError } from '../../kernel/error.ts'
 import type { ConnectRequest } from '../../kernel/socket.ts'
-import { MINUTE } from '../../kernel/time.ts'
+import { MINUTE, SECOND } from '../../kernel/time.ts'
 import { isInNetwork, isNetwork, matchesName } from './address.ts'
 import { netErrors } from './errors.ts'
 import type { HttpProxy } from './http-proxy.ts'
@@ -25,6 +26,9 @@ export type WayOut = (request: ConnectRequest, dial: Dial) => Promise<Socket> | 
 /** How long a password that was refused is not shown again: often enough, it locks its user at whoever keeps it. */
 const refusedMs = 5 * MINUTE
 
+/** How long others wait for the one that shows a password first: what a proxy says of it comes at once. */
+const firstMs = 2 * SECOND
+
 const setting = 'outgoing-proxy in isthmus.yaml'
 
 /** Undefined where there is no proxy. */
@@ -32,20 +36,41 @@ export function wayOutThrough(proxy: OutgoingProxy | undefined, credential: Cred
   if (!proxy) return undefined
   const { host, port, auth, except } = proxy
   let refused: { readonly by: string; readonly until: number; readonly error: HubError } | undefined
+  let taken: string | undefined
+  /** What it has not taken yet is shown by one connection, and others wait for what it says to that. */
+  let first: { readonly by: string; readonly hasSaid: Promise<unknown> } | undefined
 
   async function open(request: ConnectRequest, dial: Dial): Promise<Socket> {
     const logIn = auth === undefined ? undefined : await logInOf(auth)
     const by = logIn && JSON.stringify(logIn)
+    if (first && first.by === by) await first.hasSaid
     if (refused && refused.by === by && performance.now() < refused.until) throw refused.error
+    const asked = ask(logIn, by, request, dial)
+    if (by !== undefined && by !== taken && first?.by !== by) {
+      const patience = sleep(firstMs, undefined, { ref: false })
+      const mine = { by, hasSaid: Promise.race([asked.catch(() => {}), patience]) }
+      first = mine
+      void mine.hasSaid.then(() => {
+        if (first === mine) first = undefined
+      })
+    }
+    return asked
+  }
+
+  async function ask(logIn: HttpProxy['logIn'], by: string | undefined, request: ConnectRequest, dial: Dial) {
     try {
       // Loaded with the first connection that goes this way.
       const { connectThroughProxy } = await import('./http-proxy.ts')
       const socket = await connectThroughProxy({ host, port, logIn, setting }, request, dial)
       refused = undefined
+      taken = by
       return socket
     } catch (thrown) {
       const isRefusal = thrown instanceof HubError && thrown.code === netErrors.PROXY_SIGN_IN.code
-      if (isRefusal && by !== undefined) refused = { by, until: performance.now() + refusedMs, error: thrown }
+      if (isRefusal && by !== undefined) {
+        refused = { by, until: performance.now() + refusedMs, error: thrown }
+        taken = undefined
+      }
       throw thrown
     }
   }
