@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -131,6 +132,34 @@ test('a password that is refused is not tried over and over; once it is correcte
   await writeFile(join(folder, 'proxy.txt'), logIn.password)
   await waitFor(() => upCount(world) === 2)
   expect((await openStream(await hub.session(), 'a.virtual:1')).status).toBe(200)
+})
+
+test('a password that is corrected while the proxy still looks at the wrong one counts at once, too', async () => {
+  const looking: net.Socket[] = []
+  const slow = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.once('data', asked => {
+      if (!asked.includes(encoded)) return looking.push(socket)
+      const far = net.connect(proxy.port, '127.0.0.1').on('error', () => {})
+      far.write(asked)
+      socket.pipe(far).pipe(socket)
+    })
+  })
+  await new Promise<void>(resolve => slow.listen(0, '127.0.0.1', resolve))
+  closing.push(async () => slow.close())
+  const world = await connector(proxyLines(`127.0.0.1:${(slow.address() as net.AddressInfo).port}`) + hosts())
+  await waitFor(() => upCount(world) === 2)
+  await writeFile(join(folder, 'proxy.txt'), 'outdated')
+  await waitFor(() => looking.length === 2)
+  const changes = () => world.lines.filter(({ event }) => event === 'config.changed').length
+  const before = changes()
+  await writeFile(join(folder, 'proxy.txt'), logIn.password)
+  await waitFor(() => changes() > before)
+  const asked = proxy.asked.length
+  for (const socket of looking) {
+    socket.end('HTTP/1.1 407 No\r\nproxy-authenticate: Basic realm="contoso"\r\ncontent-length: 0\r\n\r\n')
+  }
+  await waitFor(() => proxy.asked.length === asked + 2)
 })
 
 test('a proxy that dies takes the tunnels with it, and they come back with it', async () => {

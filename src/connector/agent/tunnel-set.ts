@@ -93,8 +93,10 @@ export function createTunnelSet(parts: TunnelSetParts): TunnelSet {
         slot.tunnel = undefined
         setStatus(slot, 'waiting', failure)
       }
-      log.warn('tunnel.lost', { node: slot.node, ...wordsOf(failure), retryInMs: Math.round(waitMs) })
-      await waitOrWake(slot, waitMs)
+      // What was changed while it was being opened may be what it lacked.
+      const retryInMs = slot.isStale ? 0 : Math.round(waitMs)
+      log.warn('tunnel.lost', { node: slot.node, ...wordsOf(failure), retryInMs })
+      await waitOrWake(slot, retryInMs)
     }
     if (slot.tunnel) retire(slot.tunnel)
   }
