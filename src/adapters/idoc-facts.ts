@@ -44,7 +44,7 @@ export function factsOf(idoc: Idoc, objectKeys: ObjectKeys) {
   const sndprn = field('SNDPRN')
   const idoctyp = field('IDOCTYP')
   // A reduced message type (BD53) has a name of the company's own, and the basic type that it was made of: MATMAS05.
-  const keys = objectKeys.get(mestyp) ?? objectKeys.get(idoctyp.replace(/\d+$/, '')) ?? []
+  const keys = objectKeys.get(mestyp) ?? objectKeys.get(idoctyp.replace(/\d\d$/, '')) ?? []
   const objectKey = copyOf(objectKeyOf(idoc, keys))
   // One literal: the same shape for each message is what keeps V8 fast.
   return {

@@ -228,6 +228,15 @@ describe('the key of the object', () => {
     expect(world.attributes('orderKey')).toEqual(['ZMATMAS/S4CLNT400/4711'])
   })
 
+  test('a basic type whose version never ends takes no time', async () => {
+    await world.start()
+    const endless = `<IDOCTYP>${'1'.repeat(100_000)}A<`
+    const started = performance.now()
+    const answer = await world.post(materialPacket({ docnum: '1' }).replace('<IDOCTYP>MATMAS05<', endless))
+    expect(answer.status).toBe(200)
+    expect(performance.now() - started).toBeLessThan(2_000)
+  })
+
   test('a type that nobody described has none, and no order', async () => {
     await world.start()
     await world.post(materialPacket({ docnum: '1' }).replace(/<(IDOCTYP|MESTYP)>MATMAS/g, '<$1>ZOTHER'))
