@@ -148,14 +148,17 @@ export class ODataExchange {
     return token === undefined || /^(fetch|required)$/i.test(token) ? undefined : token
   }
 
-  /** Where a connector has another server for what this one cannot do, that one is asked, if twice does no harm. */
+  /**
+   * Where a connector has another server for what this one cannot do, that one is asked, if twice does no harm. What makes
+   * something new may be repeated only by an attempt that looks first whether it is there.
+   */
   async #onServers(
     request: ODataRequest,
     login: ODataLogIn,
     session: ODataSession,
     token: string | undefined,
   ): Promise<Streamed> {
-    const isHarmless = request.isRead || request.isRepeatable
+    const isHarmless = request.isRead || (request.isRepeatable && !mayMakeNew(request))
     for (let left = isHarmless ? serversPerRequest : 1; ; left -= 1) {
       const streamed = await this.#once(request, login, session, token)
       if (left <= 1 || !mayOtherServer(streamed.answer)) return streamed
@@ -257,6 +260,10 @@ export class ODataExchange {
 
 /** The value of X-CSRF-Token that asks for one. */
 const fetchWord = 'Fetch'
+
+function mayMakeNew({ method, headers }: ODataRequest): boolean {
+  return method === 'POST' || headers['if-none-match'] === '*'
+}
 
 function asksForToken({ answer }: Streamed): boolean {
   return answer.status === 403 && answer.headers['x-csrf-token']?.toLowerCase() === 'required'
