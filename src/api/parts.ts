@@ -29,7 +29,16 @@ export interface ApiParts {
   readonly engine: Engine
   readonly store: Pick<
     Store,
-    'find' | 'get' | 'counts' | 'flowNames' | 'audit' | 'auditLog' | 'auditBreak' | 'bodies' | keyof KeyMaps
+    | 'find'
+    | 'oldestSetAside'
+    | 'get'
+    | 'counts'
+    | 'flowNames'
+    | 'audit'
+    | 'auditLog'
+    | 'auditBreak'
+    | 'bodies'
+    | keyof KeyMaps
   >
   readonly monitor: Pick<Monitor, 'metrics' | 'alerts'>
   readonly credentials: CredentialAdmin

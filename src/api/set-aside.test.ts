@@ -147,10 +147,14 @@ test('what waits for its next try is tried now', async () => {
 test('more than a call takes are gone through call by call, each message once', async () => {
   await open()
   const ids = Array.from({ length: 2 * setAsideLimits.messages + 7 }, (_, index) => String(index).padStart(5, '0'))
-  const rows = ids.toReversed().map(id => ({ id, orderKey: undefined, isProbe: false }))
+  const rows = ids.map(id => ({ id, orderKey: undefined, isProbe: false, acceptedAt: 1 }))
+  let looked = 0
   const store = {
-    find: async ({ before = 'x', limit }: { before?: string; limit: number }) =>
-      rows.filter(({ id }) => id < before).slice(0, limit),
+    async oldestSetAside(_flow: string, after: string | undefined, limit: number) {
+      const page = rows.filter(({ id }) => id > (after ?? '')).slice(0, limit)
+      looked += page.length
+      return page
+    },
     get: async (id: string) => ({ id, state: 'set-aside' }),
   } as unknown as ApiParts['store']
   const acted: string[] = []
@@ -168,6 +172,8 @@ test('more than a call takes are gone through call by call, each message once', 
   } while (after !== undefined)
   expect(acted).toEqual(ids)
   expect(calls).toBe(3)
+  // A call does not look through what the calls before it have dealt with.
+  expect(looked).toBe(rows.length)
 })
 
 test('what somebody has replayed since it was looked at is neither skipped nor sent twice', async () => {
@@ -197,9 +203,14 @@ test('what somebody has replayed since it was looked at is neither skipped nor s
 
 test('two messages of one order key are never acted on at the same time', async () => {
   await open()
-  const rows = ['a', 'b', 'a', 'c', 'c', 'a'].map((orderKey, index) => ({ id: `${index}`, orderKey, isProbe: false }))
+  const rows = ['a', 'b', 'a', 'c', 'c', 'a'].map((orderKey, index) => ({
+    id: `${index}`,
+    orderKey,
+    isProbe: false,
+    acceptedAt: 1,
+  }))
   const store = {
-    find: async () => rows.toReversed(),
+    oldestSetAside: async () => rows,
     get: async (id: string) => ({ id, state: 'set-aside' }),
   } as unknown as ApiParts['store']
   const running: (string | undefined)[] = []

@@ -13,6 +13,9 @@ export const setAsideLimits = {
   examples: 10,
 }
 
+/** Messages that are looked at together. */
+const pageRows = 1000
+
 /** Which set-aside messages are meant. */
 export interface SetAsideQuery extends Pick<DeliveryQuery, 'acceptedFrom' | 'acceptedTo'> {
   readonly flow: string
@@ -36,7 +39,7 @@ export interface SetAsidePass {
 /** What `act` meets where somebody has replayed, repaired or skipped the message since it was looked at. */
 const quickerCodes = new Set([storeErrors.NOT_SET_ASIDE.code, storeErrors.RUNNING.code])
 
-type Store = Pick<ApiParts['store'], 'find' | 'get'>
+type Store = Pick<ApiParts['store'], 'oldestSetAside' | 'get'>
 
 /**
  * Acts on set-aside messages of a flow, the oldest first, so that their order stays. `findReason` keeps single ones out.
@@ -49,15 +52,16 @@ export async function actOnSetAside(
   act: (id: string) => Promise<unknown>,
 ): Promise<SetAsidePass> {
   const pass: SetAsidePass = { done: 0, kept: { inDoubt: 0, lossy: 0, failed: 0 }, examples: [] }
-  const { rows, isAll } = await oldestOf(store, query)
   const until = performance.now() + setAsideLimits.passMs
+  const { rows, seenTo, isAll } = await oldestOf(store, query, until)
   let at = 0
-  while (at < rows.length && performance.now() < until) {
+  while (at < rows.length && (at === 0 || performance.now() < until)) {
     const group = groupFrom(rows, at)
     await Promise.all(group.map(({ id }) => one(id)))
     at += group.length
   }
-  if (!isAll || at < rows.length) pass.next = rows[at - 1]?.id ?? ''
+  if (at < rows.length) pass.next = rows[at - 1]?.id ?? ''
+  else if (!isAll) pass.next = seenTo
   return pass
 
   async function one(id: string): Promise<void> {
@@ -87,26 +91,29 @@ interface Row {
   readonly orderKey: string | undefined
 }
 
-/** The oldest that fit, oldest first. The store gives the newest first, so all are looked through, but few are held. */
-async function oldestOf(store: Store, query: SetAsideQuery): Promise<{ rows: readonly Row[]; isAll: boolean }> {
-  const { flow, code, after = '', ...accepted } = query
-  const pageRows = 1000
-  let kept: Row[] = []
-  let isAll = true
-  let before: string | undefined
-  for (;;) {
-    const page = await store.find({ flow, state: 'set-aside', ...accepted, before, limit: pageRows })
-    for (const { id, orderKey, error, isProbe } of page) {
-      if (id > after && !isProbe && (code === undefined || error?.code === code)) kept.push({ id, orderKey })
+interface Found {
+  readonly rows: readonly Row[]
+  /** The last one that was looked at, whether it fits or not. */
+  readonly seenTo: string
+  readonly isAll: boolean
+}
+
+/** The oldest that fit, oldest first, as far as the time allows to look through others. */
+async function oldestOf(store: Store, query: SetAsideQuery, until: number): Promise<Found> {
+  const { flow, code, acceptedFrom = 0, acceptedTo = Number.POSITIVE_INFINITY } = query
+  const rows: Row[] = []
+  let seenTo = query.after ?? ''
+  do {
+    const page = await store.oldestSetAside(flow, seenTo || undefined, pageRows)
+    for (const { id, orderKey, error, isProbe, acceptedAt } of page) {
+      if (rows.length === setAsideLimits.messages) return { rows, seenTo, isAll: false }
+      seenTo = id
+      const isWanted = !isProbe && (code === undefined || error?.code === code)
+      if (isWanted && acceptedAt >= acceptedFrom && acceptedAt <= acceptedTo) rows.push({ id, orderKey })
     }
-    if (kept.length > setAsideLimits.messages) {
-      isAll = false
-      kept = kept.slice(-setAsideLimits.messages)
-    }
-    before = page.at(-1)?.id
-    if (before === undefined || page.length < pageRows || before <= after) break
-  }
-  return { rows: kept.toReversed(), isAll }
+    if (page.length < pageRows) return { rows, seenTo, isAll: true }
+  } while (rows.length < setAsideLimits.messages && performance.now() < until)
+  return { rows, seenTo, isAll: false }
 }
 
 /** What may go at once: up to the next message of an order key that is among them already. */

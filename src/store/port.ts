@@ -249,6 +249,8 @@ export interface FlowCounts {
 
 export interface Inspection {
   find(query: DeliveryQuery): Promise<readonly DeliveryRow[]>
+  /** Set-aside deliveries of a flow that are younger than `after`, the oldest first; at most 1,000. */
+  oldestSetAside(flow: string, after: string | undefined, limit: number): Promise<readonly DeliveryRow[]>
   get(id: string): Promise<DeliveryDetail | undefined>
   /** Names of all flows that ever had a delivery here, running or not, known by a document or not. */
   flowNames(): Promise<readonly string[]>

@@ -99,6 +99,23 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await store.find({ flow: 'orders', limit: 5000 })).toHaveLength(1000)
     })
 
+    test('what a flow has set aside is gone through from the oldest on', async () => {
+      for (let index = 0; index < 9; index++) await accept(store)
+      await accept(store, { flow: 'invoices' })
+      const aside: string[] = []
+      for (const [index, one] of (await claim(store, { places: { orders: 9, invoices: 9 } })).entries()) {
+        if (index % 3 !== 0) await store.finish(one, setAside())
+        if (index % 3 !== 0 && one.flow === 'orders') aside.push(one.id)
+      }
+      expect(aside.length).toBeGreaterThan(4)
+      expect(ids(await store.oldestSetAside('orders', undefined, 10))).toEqual(aside)
+      expect(ids(await store.oldestSetAside('orders', undefined, 2))).toEqual(aside.slice(0, 2))
+      expect(ids(await store.oldestSetAside('orders', aside[1], 2))).toEqual(aside.slice(2, 4))
+      expect(await store.oldestSetAside('orders', aside.at(-1), 2)).toEqual([])
+      expect(await store.oldestSetAside('nobody', undefined, 2)).toEqual([])
+      expect(await store.oldestSetAside('orders', 'nonsense', 2)).toEqual([])
+    })
+
     test('get shows everything about a delivery', async () => {
       const first = await accept(store)
       const id = await accept(store, {

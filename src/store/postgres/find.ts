@@ -72,6 +72,30 @@ export async function findDeliveries(parts: StoreParts, query: DeliveryQuery): P
   return rows.map(row => rowOf(parts, row))
 }
 
+// Compared as rows, as above.
+const setAsideFrom = {
+  name: 'find-oldest-set-aside',
+  text: `
+    select ${row} from delivery
+    where (flow, state, seq) > ($1, ${stateNumbers['set-aside']}, $2) and (flow, state) <= ($1, ${stateNumbers['set-aside']})
+    order by flow, state, seq limit $3`,
+}
+
+/** Set-aside deliveries of a flow, the oldest first: whoever goes through all of them sees each once. */
+export async function findOldestSetAside(
+  parts: StoreParts,
+  flow: string,
+  after: string | undefined,
+  limit: number,
+): Promise<readonly DeliveryRow[]> {
+  const { reads, flows, limits } = parts
+  const booked = flows.find(flow)
+  const from = after === undefined ? 0 : parseId(after)
+  if (!booked || from === undefined) return []
+  const rows = await reads.query(setAsideFrom, [booked.number, from, Math.min(limit, limits.findRows)])
+  return rows.map(found => rowOf(parts, found))
+}
+
 function wordRange(term: string): readonly [string, string] {
   const word = term.endsWith('*') ? term.slice(0, -1) : term
   return [word, term.endsWith('*') ? `${word}\u{10FFFF}` : word]

@@ -17,7 +17,7 @@ import { entryOfRow } from '../queue/entry-of-row.ts'
 import { bodyOf } from '../recent-contents.ts'
 import { readAttempts } from './attempts.ts'
 import type { Sql } from './connection.ts'
-import { findDeliveries } from './find.ts'
+import { findDeliveries, findOldestSetAside } from './find.ts'
 import type { StoreParts } from './parts.ts'
 import { openPurge } from './purge.ts'
 import { forgetIntents, readReceipts } from './receipts.ts'
@@ -195,6 +195,7 @@ export function openInspection(parts: StoreParts): Inspection {
 
   return {
     find: query => findDeliveries(parts, query),
+    oldestSetAside: (flow, after, limit) => findOldestSetAside(parts, flow, after, limit),
     get,
     async flowNames() {
       return [...flows.all()].map(({ name }) => name)

@@ -21,6 +21,21 @@ export function findDeliveries(parts: StoreParts, query: DeliveryQuery): readonl
   return found.map(row => rowOf(parts, row))
 }
 
+/** Set-aside deliveries of a flow, the oldest first: whoever goes through all of them sees each once. */
+export function findOldestSetAside(
+  parts: StoreParts,
+  flow: string,
+  after: string | undefined,
+  limit: number,
+): readonly DeliveryRow[] {
+  const booked = parts.flows.find(flow)
+  const from = after === undefined ? 0 : parseId(after)
+  if (!booked || from === undefined) return []
+  const search = parts.database.prepare(`
+    select * from delivery where flow = ? and state = ${stateNumbers['set-aside']} and seq > ? order by seq limit ?`)
+  return search.all(booked.number, from, Math.min(limit, parts.limits.findRows)).map(row => rowOf(parts, row))
+}
+
 interface Condition {
   readonly sql: string
   readonly values: readonly SQLInputValue[]

@@ -6,7 +6,7 @@ import { shownCounts } from '../flow-counts.ts'
 import type { DeliveryDetail, DeliveryState, FlowCounts, Inspection } from '../port.ts'
 import { entryOfRow } from '../queue/entry-of-row.ts'
 import { isDamaged } from './contents.ts'
-import { findDeliveries } from './find.ts'
+import { findDeliveries, findOldestSetAside } from './find.ts'
 import type { StoreParts } from './parts.ts'
 import { openPurge } from './purge.ts'
 import type { Piece } from './segment-book.ts'
@@ -144,6 +144,9 @@ export function openInspection(parts: StoreParts): Inspection {
   return {
     async find(query) {
       return findDeliveries(parts, query)
+    },
+    async oldestSetAside(flow, after, limit) {
+      return findOldestSetAside(parts, flow, after, limit)
     },
     get,
     async flowNames() {
