@@ -139,7 +139,10 @@ test('a password that is corrected while the proxy still looks at the wrong one 
   const slow = net.createServer(socket => {
     socket.on('error', () => {})
     socket.once('data', asked => {
-      if (!asked.includes(encoded)) return looking.push(socket)
+      if (!asked.includes(encoded)) {
+        looking.push(socket)
+        return
+      }
       const far = net.connect(proxy.port, '127.0.0.1').on('error', () => {})
       far.write(asked)
       socket.pipe(far).pipe(socket)
