@@ -190,6 +190,25 @@ describe.each(ways)('over %s', way => {
     await expectInStep()
   })
 
+  test('a series that is shortened takes along what somebody does meanwhile to an occurrence that it has no more', async () => {
+    await putMondays()
+    await both.edit('exchange', 'appointment', 'Jour fixe', {
+      recurrence: { ...weekly, firstDay: '2026-10-05', count: 4 },
+    })
+    change('2026-10-19T07:00:00Z', { Subject: 'within' })
+    change('2026-11-16T08:00:00Z', { Subject: 'beyond' })
+    await settle()
+    const { recurrence, exceptions } = await series()
+    expect([recurrence?.count, exceptions]).toEqual([4, { '2026-10-19T07:00:00Z': { subject: 'within' } }])
+    expect(starts()).toEqual([
+      '2026-10-05T07:00:00Z',
+      '2026-10-12T07:00:00Z',
+      '2026-10-19T07:00:00Z',
+      '2026-10-26T08:00:00Z',
+    ])
+    await expectInStep()
+  })
+
   test('the horizon moves on by itself; what is over stays in the CRM', async () => {
     await putMondays()
     const before = starts()

@@ -1,6 +1,7 @@
 import type { Json } from '../../kernel/json.ts'
 import type { Side } from '../drivers.ts'
-import type { Item } from './items.ts'
+import { numbersOf } from '../occurrences.ts'
+import type { Item, Moment } from './items.ts'
 import { changesBetween, type PartChanges, type Parts, partsOf, withParts } from './parts.ts'
 import { absentStamp, type Stamps, stampsOf } from './stamps.ts'
 
@@ -52,11 +53,24 @@ export function mergeItems(input: MergeInput): Merge {
   }
   // Built as an item and taken apart again, so that parts which hang together (an answer without its attendee) stay so.
   const fromCrm = new Map([...taken].flatMap(([path, side]) => (side === 'crm' ? [[path, crm.parts.get(path)]] : [])))
-  const merged = partsOf(withParts(input.exchange, fromCrm))
+  const merged = partsOf(withParts(input.exchange, withinSeries(input.exchange, fromCrm)))
   const stamps: Stamps = stampsOf(merged)
   const toExchange = changesBetween(exchange.parts, merged, path => exchange.stamps[path] === stamps[path])
   const toCrm = changesBetween(crm.parts, merged, path => crm.stamps[path] === stamps[path])
   return { toExchange, toCrm, base: stamps, conflicts }
+}
+
+/** Without exceptions of occurrences that the merged series has no more: the mailbox has shortened it meanwhile. */
+function withinSeries(exchange: Item, fromCrm: PartChanges): PartChanges {
+  const originals = [...fromCrm.keys()].flatMap(path => originalOf(path) ?? [])
+  const merged = withParts(exchange, fromCrm)
+  if (originals.length === 0 || merged.kind !== 'appointment' || !merged.recurrence) return fromCrm
+  const numbers = numbersOf(merged, originals)
+  return new Map([...fromCrm].filter(([path]) => numbers.has(originalOf(path) ?? '') || originalOf(path) === undefined))
+}
+
+function originalOf(path: string): Moment | undefined {
+  return /^exceptions\/([^/]+)\//.exec(path)?.[1]
 }
 
 function stateOf(item: Item): { readonly parts: Parts; readonly stamps: Stamps } {
