@@ -1,8 +1,8 @@
 import type { SQLInputValue } from 'node:sqlite'
 import { parseId } from '../../kernel/id.ts'
-import { numberOf, type Row, stateColumns, stateNumbers } from '../columns.ts'
+import { numberOf, type Row, stateColumns, stateNumbers, wordsOf } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
-import type { DeliveryQuery, DeliveryRow, DeliveryState } from '../port.ts'
+import type { DeliveryQuery, DeliveryRow } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
 /** Finds deliveries, newest first. Every way in ends at an index, so a page costs its length and not the store's. */
@@ -95,15 +95,22 @@ function newest(rows: readonly Row[], limit: number): readonly Row[] {
 }
 
 function byTerm(
-  { database, words }: StoreParts,
+  parts: StoreParts,
   term: string,
-  query: { readonly state?: DeliveryState | undefined },
+  query: DeliveryQuery,
   flow: number | undefined,
   bounds: Condition,
   limit: number,
 ): readonly Row[] {
+  const { database, words, limits } = parts
   const isBeginning = term.endsWith('*')
   const word = words.storedTerm(isBeginning ? term.slice(0, -1) : term)
+  if (isBeginning) {
+    // Of a beginning that many have, the newest are among the newest of all; to gather all that have it takes seconds.
+    const near = byFlow(parts, query, flow, bounds, limits.walkRows)
+    const found = near.filter(row => wordsOf(row['terms']).some(each => each.startsWith(word)))
+    if (found.length >= limit) return found.slice(0, limit)
+  }
   // The greatest letter of Unicode closes the range of everything that begins with the word.
   const match: Condition = isBeginning
     ? { sql: 'word >= ? and word <= ?', values: [word, `${word}\u{10FFFF}`] }

@@ -28,6 +28,8 @@ export const sqliteLimits = {
   termLetters: 400,
   /** Rows that one find returns. */
   findRows: 1000,
+  /** Newest rows of a flow and state that are read for the beginning of a word, before the index of words is. */
+  walkRows: 2000,
   /** Records that are kept in memory; those that came first go first. */
   recordsAtHand: 10_000,
   /** Letters of JSON up to which one is. */

@@ -321,3 +321,29 @@ test('while a delivery is skipped nobody can begin it', async () => {
   expect(await claim(store)).toEqual([])
   expect(await store.get(id)).toMatchObject({ state: 'skipped' })
 })
+
+test('the beginning of a word that all messages have is looked for in a blink', async () => {
+  const store = await open()
+  await accept(store, { terms: ['order-0'] })
+  const count = 600_000
+  inDatabase(database => {
+    const columns = database
+      .prepare("select name from pragma_table_info('delivery')")
+      .all()
+      .map(({ name }) => String(name))
+    const copied = columns.map(name => (name === 'seq' ? 'seq + n' : name === 'terms' ? 'json_array(word)' : name))
+    database.exec(`
+      create temp table made as
+        with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < ${count})
+        select n, 'order-' || (n * 7919 % 1000003) word from numbers;
+      insert into delivery select ${copied.join(', ')} from delivery, made;
+      insert into term select word, seq + n from made, (select min(seq) seq from delivery)`)
+  })
+  const started = performance.now()
+  const found = await store.find({ term: 'order-*', limit: 50 })
+  expect(performance.now() - started).toBeLessThan(500)
+  expect(found).toHaveLength(50)
+  expect((await store.find({ term: `order-${((count - 5) * 7919) % 1_000_003}*`, limit: 1 }))[0]?.id).toBe(
+    (await store.find({ limit: 6 }))[5]?.id,
+  )
+})
