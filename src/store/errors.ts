@@ -160,6 +160,13 @@ export const storeErrors = defineErrors('STORE', {
     means: 'The database of the store cannot be read: {text}',
     next: 'Stop the hub, keep a copy of the data folder, and restore the last backup; check the disk.',
   },
+  LOG_DAMAGED: {
+    side: 'hub',
+    retry: 'never',
+    means:
+      'The log isthmus.db-wal in {folder} was damaged: {pages} pages behind the damage cannot be read, so what was written last before the hub ended is missing.',
+    next: 'Check the disk. Ask the senders for what they sent last; after a power cut it may be what nobody was told of.',
+  },
   CLOSED: {
     side: 'hub',
     retry: 'soon',

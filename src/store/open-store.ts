@@ -1,6 +1,7 @@
 import type { Limits } from '../kernel/limit.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Clock } from '../kernel/time.ts'
+import { storeErrors } from './errors.ts'
 import type { Store } from './port.ts'
 import type { PostgresAddress } from './postgres/connection.ts'
 import { openSqliteStore } from './sqlite/open.ts'
@@ -29,7 +30,13 @@ export async function openStore(
   settings: StoreSettings | undefined,
   { folder, owner, stop, limits, clock, log }: OpenStoreOptions,
 ): Promise<Store> {
-  if (!settings) return openSqliteStore({ folder, limits, clock })
+  if (!settings) {
+    const onLogDamaged = (pages: number) => {
+      const { code, message: text, next } = storeErrors.LOG_DAMAGED({ folder, pages })
+      log.error('store.log-damaged', { code, text, next })
+    }
+    return openSqliteStore({ folder, limits, clock, onLogDamaged })
+  }
   // Loaded only where it is used: it brings a driver of its own.
   const { openPostgresStore } = await import('./postgres/open.ts')
   const { address } = settings

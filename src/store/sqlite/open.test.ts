@@ -336,3 +336,29 @@ test('the newest messages of a word that many have are found before all that hav
   expect(await find('order-*', 20)).toEqual(newest.slice(0, 20))
   expect(await find('order-*', 21)).toEqual([])
 })
+
+test('a damaged page in the log is told with what lies behind it; what a killed process leaves is not', async () => {
+  const store = await open()
+  for (let number = 0; number < 40; number++) await accept(store, { keys: [`key ${number}`] })
+  const lost: number[] = []
+  /** How many deliveries are there, as after kill -9, with the log changed by `damage`. */
+  async function openedAs(name: string, damage: (log: Buffer) => Buffer): Promise<number> {
+    const copy = join(root, name)
+    cpSync(folder, copy, { recursive: true })
+    const log = join(copy, 'isthmus.db-wal')
+    writeFileSync(log, damage(readFileSync(log)))
+    const other = await open({ folder: copy, onLogDamaged: pages => lost.push(pages) })
+    return (await other.find({ limit: 100 })).length
+  }
+  expect(await openedAs('whole', log => log)).toBe(40)
+  expect(await openedAs('torn', log => log.subarray(0, log.length - 5000))).toBeLessThan(40)
+  const frameBytes = 24 + 8192
+  const lastFrame =
+    32 + (Math.floor((readFileSync(join(folder, 'isthmus.db-wal')).length - 32) / frameBytes) - 1) * frameBytes
+  expect(await openedAs('torn in place', log => log.fill(0, lastFrame + 24))).toBeLessThan(40)
+  expect(lost).toEqual([])
+  const flipped = (log: Buffer) => log.fill((log[log.length >> 1] ?? 0) ^ 1, log.length >> 1, (log.length >> 1) + 1)
+  expect(await openedAs('flipped', flipped)).toBeLessThan(40)
+  expect(lost).toEqual([expect.any(Number)])
+  expect(lost[0]).toBeGreaterThan(10)
+})

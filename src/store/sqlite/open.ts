@@ -23,6 +23,7 @@ import { KeyMapTable } from './key-maps.ts'
 import { openLeases } from './leases.ts'
 import { type SqliteLimits, sqliteLimits } from './limits.ts'
 import { holdBodies, lockFolder } from './lock.ts'
+import { countFramesBehindDamage } from './log-damage.ts'
 import { migrate } from './migrations.ts'
 import type { StoreParts } from './parts.ts'
 import { BodyPlacing } from './placing.ts'
@@ -46,6 +47,8 @@ export interface SqliteStoreOptions {
   readonly folder: string
   readonly limits?: { readonly inlineBytes?: number } & Partial<SqliteLimits>
   readonly clock?: Clock
+  /** The end of what was written last cannot be read: so many pages of the log lie behind a damaged one. */
+  readonly onLogDamaged?: ((pages: number) => void) | undefined
   /** Makes the files that small bodies are appended to; a test gives ones that fail. */
   readonly createSegment?: CreateSegment
 }
@@ -67,6 +70,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     refuseOrphans(folder)
     const database = openDatabase(join(folder, databaseFile), limits)
     undo.push(() => database.close())
+    const pagesLost = countFramesBehindDamage(database, `${join(folder, databaseFile)}-wal`)
+    if (pagesLost > 0) options.onLogDamaged?.(pagesLost)
     migrate(database)
     const flusher = new WalFlusher(join(folder, databaseFile))
     undo.push(() => flusher.close())
