@@ -6,6 +6,7 @@ import { systemClock } from '../../kernel/time.ts'
 import type { Side, SideDriver } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import { defaultRules } from '../plan/rules.ts'
+import { Claims } from '../sync/claims.ts'
 import { syncLimits } from '../sync/context.ts'
 import { contact, task } from '../sync/pair-world.ts'
 import { appointment, calm, WorldCrm, WorldMailbox } from '../sync/sides-world.ts'
@@ -69,6 +70,7 @@ async function sync(limits = {}) {
       signal: new AbortController().signal,
       newKey: randomUUID,
       journal: () => {},
+      claims: new Claims({ now: () => around.now }),
       limits: { ...syncLimits, ...limits },
     })
   } finally {

@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/time.ts'
 import type { Concern } from '../drivers.ts'
 import type { ItemKind } from '../plan/items.ts'
 import type { SyncRules } from '../plan/rules.ts'
+import type { Claims } from '../sync/claims.ts'
 import { type Decision, type RoundContext, type SyncLimits, syncLimits } from '../sync/context.ts'
 import { InStep } from '../sync/in-step.ts'
 import { runRound } from '../sync/round.ts'
@@ -25,6 +26,8 @@ export interface RoundsRequest {
   readonly signal: AbortSignal
   readonly newKey: () => string
   readonly journal: (kind: ItemKind, decision: Decision) => void
+  /** Shared by all mailboxes. */
+  readonly claims: Claims
   /** Only these kinds; a notification named them. */
   readonly kinds?: readonly ItemKind[] | undefined
   readonly limits?: SyncLimits
@@ -58,7 +61,7 @@ export async function syncMailbox(request: RoundsRequest): Promise<RoundsSummary
   if (step.failure) throw step.failure
   for (const each of ended) if (each.status === 'rejected') throw each.reason
   request.log.debug('groupware.synced', { mailbox: mailbox.address })
-  return { reports, isUnfinished: reports.values().some(report => report.isUnfinished) }
+  return { reports, isUnfinished: reports.values().some(report => report.isUnfinished || report.isPostponed) }
 }
 
 type KindRequest = RoundsRequest & Required<Pick<RoundContext, 'broughtCount'>>
@@ -73,7 +76,7 @@ async function syncKind(request: KindRequest, kind: ItemKind): Promise<RoundRepo
 }
 
 function oneRound(request: KindRequest, kind: ItemKind): Promise<RoundReport> {
-  const { mailbox, rules, drivers, store, clock, log, signal, newKey, journal, broughtCount } = request
+  const { mailbox, rules, drivers, store, clock, log, signal, newKey, journal, broughtCount, claims } = request
   return runRound({
     scope: scopeOf(mailbox, kind, rules, clock.now()),
     drivers,
@@ -84,6 +87,7 @@ function oneRound(request: KindRequest, kind: ItemKind): Promise<RoundReport> {
     newKey,
     limits: request.limits ?? syncLimits,
     broughtCount,
+    claims,
     log,
     journal: decision => journal(kind, decision),
   })
@@ -98,6 +102,7 @@ function addTo(total: RoundReport, more: RoundReport): void {
   total.held = more.held
   total.openIntents = more.openIntents
   total.isUnfinished = more.isUnfinished
+  total.isPostponed = more.isPostponed
 }
 
 /** Whom a failure of a mailbox's rounds stops; what is no failure of a side concerns the mailbox. */

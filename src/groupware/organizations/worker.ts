@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { asHubError, type HubError, hubErrors } from '../../kernel/error.ts'
-import { formatDuration } from '../../kernel/time.ts'
+import { formatDuration, steadyClock } from '../../kernel/time.ts'
 import type { ItemKind } from '../plan/items.ts'
+import { Claims } from '../sync/claims.ts'
 import { carryLinksOver } from './carry-over.ts'
 import { concernOf, type RoundsSummary, syncMailbox } from './mailbox-rounds.ts'
 import type { Mailbox } from './model.ts'
@@ -23,11 +24,13 @@ const restingRetries: ReadonlySet<string> = new Set(['after-change', 'never'])
 export class Worker {
   readonly #parts: GroupwareParts
   readonly #turns = new Turns()
+  readonly #claims: Claims
   /** Who met what may be a failure of the account. */
   readonly suspects = new Suspects()
 
   constructor(parts: GroupwareParts) {
     this.#parts = parts
+    this.#claims = new Claims(steadyClock(parts.clock))
   }
 
   /** One turn of an active mailbox. Never throws. */
@@ -98,6 +101,7 @@ export class Worker {
         log,
         signal,
         newKey: randomUUID,
+        claims: this.#claims,
         kinds,
         journal: (kind, decision) => journal.append(mailbox.address, { about: 'item', kind, ...decision }),
       })

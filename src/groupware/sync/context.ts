@@ -6,6 +6,7 @@ import type { Item } from '../plan/items.ts'
 import type { PlanContext } from '../plan/link-plan.ts'
 import { type Parts, partsOf } from '../plan/parts.ts'
 import { isPrivate, type SkipReason, type SyncRules } from '../plan/rules.ts'
+import type { Claims } from './claims.ts'
 import type { SyncStore } from './sync-store.ts'
 
 export const syncLimits = {
@@ -54,6 +55,8 @@ export interface RoundContext {
   readonly limits: SyncLimits
   /** Items that are kept as they came, counted by all rounds that run beside each other. */
   readonly broughtCount?: Record<Side, number>
+  /** What rounds of other mailboxes are about to create; left out where there are none. */
+  readonly claims?: Claims
   readonly log: Log
   /** Told what became of each item that was looked at, and why. */
   readonly journal: (decision: Decision) => void

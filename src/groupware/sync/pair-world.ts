@@ -3,6 +3,7 @@ import { systemClock } from '../../kernel/time.ts'
 import type { Scope } from '../drivers.ts'
 import type { Contact, Item, ItemKind, Task } from '../plan/items.ts'
 import { defaultRules, type KindRules, type SyncRules } from '../plan/rules.ts'
+import { Claims } from './claims.ts'
 import { type Decision, syncLimits } from './context.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
@@ -16,6 +17,7 @@ export class Pair {
   readonly mailbox: WorldMailbox
   readonly crm: WorldCrm
   readonly store: SyncStore
+  readonly claims: Claims
   readonly scope: Scope
   readonly decisions: Decision[] = []
   rules: SyncRules
@@ -26,6 +28,7 @@ export class Pair {
     this.mailbox = new WorldMailbox(this.around)
     this.crm = beside?.crm ?? new WorldCrm(this.around)
     this.store = beside?.store ?? openSyncStore({ file: ':memory:' })
+    this.claims = beside?.claims ?? new Claims({ now: () => this.around.now })
     const mailbox = beside ? 'b@x.example' : 'a@x.example'
     this.scope = { organization: 'x', mailbox, owner: mailbox, kind, folders: [], from: null, to: null }
     this.rules = defaultRules
@@ -52,6 +55,7 @@ export class Pair {
         return `${this.scope.mailbox} ${this.#keys}`
       },
       limits: { ...syncLimits, keysEveryMs: 0 },
+      claims: this.claims,
       log: silentLog,
       journal: decision => this.decisions.push(decision),
     })

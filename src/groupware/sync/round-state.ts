@@ -48,6 +48,8 @@ export interface RoundReport {
   openIntents: number
   /** Something is left that another round can do at once. */
   isUnfinished: boolean
+  /** Something is left that another mailbox has in its hands just now: it is for another turn. */
+  isPostponed: boolean
   /** All of a side was listed: the first round, or one after its token was lost. */
   isFull: boolean
 }
@@ -65,6 +67,7 @@ export function emptyReport(): RoundReport {
     held: 0,
     openIntents: 0,
     isUnfinished: false,
+    isPostponed: false,
     isFull: false,
   }
 }

@@ -3,6 +3,7 @@ import { planNew } from '../plan/new-plan.ts'
 import { firmReasons, isCancelled, type SkipReason, skipReason } from '../plan/rules.ts'
 import { areEqualStamps, type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
+import type { Take } from './claims.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
 import { createItems } from './create-items.ts'
 import { readItems } from './pull.ts'
@@ -41,6 +42,24 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     if (skips.get(item.id) === undefined || mayBeKnown) open.push(item)
     else skipItem(round, side, item, skips.get(item.id))
   }
+  const settle = (take?: Take) => settleOpen(round, side, { items, open, skips, waiting }, take)
+  const { claims, drivers, limits } = round.context
+  const isShared = side === 'exchange' && drivers.crm.abilities(scope.kind).holdsMark
+  await (claims && isShared ? claims.during(limits.lateMs, settle) : settle())
+}
+
+interface Chunk {
+  readonly items: readonly SideItem[]
+  /** Items that may be linked or created. */
+  readonly open: readonly SideItem[]
+  readonly skips: ReadonlyMap<string, SkipReason | undefined>
+  readonly waiting: ReadonlyMap<string, Waiting>
+}
+
+/** `take`: where several mailboxes may have the same item, one of them creates it. */
+async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | undefined): Promise<void> {
+  const { store, scope } = round.context
+  const { items, open, skips, waiting } = chunk
   const candidates = await findCandidates(round, side, open)
   const creations: SideItem[] = []
   const taken = new Set<string>()
@@ -68,7 +87,34 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
   }
   const due = withoutTwins(round, side, creations)
   await dropSettled(round, side, [...waiting.values()], { items, skips, due })
-  await createItems(round, side, due, waiting)
+  const nameOf = ({ identity }: SideItem) => `${scope.kind} ${identity}`
+  const named = due.filter(({ identity }) => identity !== null)
+  const own = take?.(named.map(nameOf))
+  const others = new Set(own ? named.filter(item => !own.has(nameOf(item))) : [])
+  await postpone(round, side, [...others], waiting)
+  await createItems(
+    round,
+    side,
+    due.filter(item => !others.has(item)),
+    waiting,
+  )
+}
+
+/** Another mailbox creates them: a turn later they are there. */
+async function postpone(
+  round: Round,
+  side: Side,
+  items: readonly SideItem[],
+  waiting: ReadonlyMap<string, Waiting>,
+): Promise<void> {
+  if (items.length === 0) return
+  const { store, scope, clock } = round.context
+  const at = clock.now()
+  const facts = { version: undefined, attemptCount: 0, at, error: undefined, isWanted: false }
+  const putWaiting = items.map(({ id }): Waiting => ({ side, id, ...facts, ...waiting.get(id), dueAt: at }))
+  await store.write(scope, { putWaiting })
+  round.report.isPostponed = true
+  for (const item of items) note(round, 'postponed', side, { [side]: item })
 }
 
 /** Items that waited for another look and got it: they are gone, or the rules keep them out. */

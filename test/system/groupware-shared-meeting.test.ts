@@ -1,0 +1,57 @@
+import { afterEach, expect, test } from 'vitest'
+import { MemoryRecords } from '../../src/auth/records-world.ts'
+import { Groupware } from '../../src/groupware/organizations/groupware.ts'
+import { makeOpenDrivers } from '../../src/groupware/organizations/open-drivers.ts'
+import { defaultRules } from '../../src/groupware/plan/rules.ts'
+import { silentLog } from '../../src/kernel/log.ts'
+import { DAY, HOUR, systemClock } from '../../src/kernel/time.ts'
+import { makeConnect } from '../../src/protocols/net/connect.ts'
+import { c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
+import { exchangeAccount, startExchangeEws } from '../../src/twins/exchange-ews/exchange-ews.ts'
+
+const organization = 'contoso'
+const addresses = Array.from({ length: 20 }, (_, number) => `m${number}@contoso.com`)
+const closing: (() => Promise<unknown>)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+test('a meeting that lies in the calendars of twenty colleagues, all activated at once, is one in the CRM', async () => {
+  const exchange = await startExchangeEws({ mailboxes: addresses.map(address => ({ address })) })
+  closing.push(() => exchange.stop())
+  const c4c = await startC4C({ employees: addresses })
+  closing.push(() => c4c.stop())
+  const start = Math.ceil(Date.now() / DAY) * DAY
+  const [begin, end] = [start, start + HOUR].map(ms => new Date(ms).toISOString())
+  const meeting = `<t:Subject>All hands</t:Subject><t:UID>ALL-HANDS</t:UID><t:Start>${begin}</t:Start><t:End>${end}</t:End>`
+  for (const address of addresses)
+    exchange.mailbox(address).put('calendar', `<t:CalendarItem>${meeting}</t:CalendarItem>`)
+  // Many find that it is not there yet before the first has created it.
+  c4c.setFaults({ slowMs: 20 })
+
+  const open = makeOpenDrivers({
+    connect: makeConnect(),
+    credential: async name => ({ kind: 'basic', ...(name === 'c4c' ? c4cUser : exchangeAccount) }),
+    clock: systemClock,
+    rulesOf: () => defaultRules,
+  })
+  const parts = { records: new MemoryRecords(), clock: systemClock, log: silentLog, dataFolder: ':memory:' }
+  const groupware = await Groupware.open({ ...parts, openDrivers: open })
+  closing.push(() => groupware.close())
+  await groupware.createOrganization(organization, {
+    access: 'ews-impersonation',
+    exchange: { url: exchange.url, auth: 'exchange', logIn: 'basic' },
+    crm: { url: c4c.root, auth: 'c4c' },
+  })
+  await groupware.addList(organization, addresses.join('\n'), false)
+  await groupware.start()
+  await groupware.jobEnded((await groupware.startJob(organization, 'activate', 'all')).id)
+  const isOver = (address: string) =>
+    groupware
+      .logOf({ mailbox: address, limit: 100 })
+      .some(line => line.about === 'item' && (line.what === 'created' || line.what === 'linked'))
+  await expect.poll(() => addresses.every(isOver) && groupware.runningCount === 0, { timeout: 60_000 }).toBe(true)
+
+  expect(c4c.count('Appointment')).toBe(1)
+})
