@@ -180,9 +180,10 @@ export class Attempt {
     const recorded = this.#receipts.get(path)
     if (recorded?.state === 'done') {
       this.#summary = recorded.summary
-      this.#lastFields = recorded.fields
+      const receipt = receiptOf(recorded)
+      this.#lastFields = receipt.fields
       this.#terms.push(...termsOf(recorded))
-      return receiptOf(recorded)
+      return receipt
     }
     await this.#saveReceipts()
     this.#enterStep(path)
@@ -329,6 +330,8 @@ function termsOf({ fields }: StoredReceipt): readonly string[] {
   return Array.isArray(terms) ? terms.filter(term => typeof term === 'string') : []
 }
 
-function receiptOf({ summary, fields, answer }: StoredReceipt): Receipt {
-  return { summary, ...(fields && { fields }), ...(answer && { answer }) }
+/** As the receiver gave it: what a flow makes of it shall be the same in each attempt. */
+function receiptOf({ summary, fields = {}, answer }: StoredReceipt): Receipt {
+  const { terms: _terms, isQuestion: _isQuestion, ...own } = fields
+  return { summary, ...(Object.keys(own).length > 0 && { fields: own }), ...(answer && { answer }) }
 }
