@@ -263,6 +263,27 @@ test('mails with large files go and come one after the other, however many there
   expect(Buffer.concat(chunks)).toHaveLength(bytes)
 })
 
+test('a request that is refused says nothing against the mails that went before it', async () => {
+  const { driver, twin } = world
+  const scope = scopeOf('mail')
+  const sizes = [9 * MiB, 1, 9 * MiB]
+  const marks = sizes.map((_, number) => `<m${number}@x.example>`)
+  const wishes = sizes.map((bytes, number): Creation => {
+    const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes, isInline: false }]
+    return {
+      ...creation({ ...sampleMail, attachments }, marks[number]),
+      openAttachment: () => {
+        // The first one is there by now. The others are refused together, and the second then alone, too.
+        if (number === 2) twin.setFaults({ fail: { times: 2, status: 413, message: 'Too large' } })
+        return Readable.from([Buffer.alloc(bytes)])
+      },
+    }
+  })
+  const outcomes = await driver.create(scope, wishes, never)
+  expect(outcomes.map(({ state }) => state)).toEqual(['done', 'refused', 'done'])
+  expect((await driver.findByMark(scope, marks, never)).map(found => found.length)).toEqual([1, 0, 1])
+})
+
 test('files that are too large by what the mailbox says are not fetched', async () => {
   const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes: 100 * MiB, isInline: false }]
   let openCount = 0

@@ -42,6 +42,7 @@ import type {
   WriteOutcome,
 } from './drivers.ts'
 import type { Attachment, Item, ItemKind } from './plan/items.ts'
+import { sendApart } from './send-apart.ts'
 import { askSince, watermarkLimits, watermarkToken } from './sync/watermark.ts'
 
 export interface C4CDriverOptions extends ExchangeOptions {
@@ -228,9 +229,10 @@ class C4CDriver implements SideDriver {
     const send = async () => {
       const sent = steps.splice(0)
       bytes = 0
-      const rows = await this.#client.run(
+      const rows = await sendApart(
         sent.map(({ step }) => step),
-        signal,
+        some => this.#client.run(some, signal),
+        error => this.concerns(error) === 'item',
       )
       for (const [at, { index, entity }] of sent.entries()) {
         const row = rows[at]

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { MiB } from '../kernel/size.ts'
 import { HOUR, systemClock } from '../kernel/time.ts'
 import { ewsOptions } from '../protocols/ews/ews-world.ts'
 import { childOf, parseXmlElement } from '../protocols/xml/xml-element.ts'
@@ -56,6 +57,26 @@ async function create(item: Item, mark: string): Promise<SideItem> {
 const marked = (item: Item): Item => ({
   ...driver.normalise(item),
   categories: [...item.categories, 'SAP Cloud for Customer'],
+})
+
+test('a request that is refused says nothing against the mails that went before it', async () => {
+  const sizes = [9 * MiB, 1, 9 * MiB]
+  const marks = sizes.map((_, number) => `apart-${number}`)
+  const wishes = sizes.map((bytes, number): Creation => {
+    const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes, isInline: false }]
+    return {
+      ...creation({ ...mail, attachments }, marks[number] ?? null),
+      async *openAttachment() {
+        // The first one is there by now. The others are refused together, and the second then alone, too.
+        if (number === 2) twin.setFaults({ fail: { times: 2, code: 'ErrorItemSave' } })
+        yield Buffer.alloc(bytes)
+      },
+    }
+  })
+  const outcomes = await driver.create(scope('mail'), wishes, signal)
+  expect(outcomes.map(({ state }) => state)).toEqual(['done', 'refused', 'done'])
+  const found = await driver.findByMark(scope('mail'), marks, signal)
+  expect(found.map(({ length }) => length)).toEqual([1, 0, 1])
 })
 
 describe('what is written comes back as it was', () => {

@@ -7,6 +7,7 @@ import type { FieldChange } from '../../protocols/ews/fields.ts'
 import type { ItemRef, ItemUpdate, NewItem, StoredRef } from '../../protocols/ews/items.ts'
 import type { CreateOutcome, Creation, Scope, Update, WriteOutcome } from '../drivers.ts'
 import type { Appointment, Item, Moment } from '../plan/items.ts'
+import { sendApart } from '../send-apart.ts'
 import { instancesOf, writeException } from './appointment.ts'
 import { concernOf } from './concerns.ts'
 import type { ScopeFolder } from './folder-book.ts'
@@ -52,10 +53,10 @@ export class EwsWriter {
         const sent = fresh.splice(0)
         bytes = 0
         if (sent.length === 0) return
-        const answers = await this.#client.createItems(
-          at,
-          { id: folderId },
+        const answers = await sendApart(
           sent.map(each => each.item),
+          some => this.#client.createItems(at, { id: folderId }, some),
+          error => concernOf(error) === 'item',
         )
         for (const [row, answer] of answers.entries()) {
           const index = sent[row]?.index ?? 0
