@@ -76,6 +76,26 @@ describe('a message that ends the hub', () => {
     expect(await noted()).toBeUndefined()
   })
 
+  test('is told from one whose receiver hangs, and that stands beside it each time', async () => {
+    await worldWith(() => true)
+    const hanging = await accept('hangs')
+    const deadly = await accept('deadly')
+    await hasBegun('hangs', 'deadly')
+    await die()
+    await hasBegun('hangs', 'deadly')
+    for (let life = 0; life < crashLimits.deaths - 1; life++) {
+      await die()
+      await hasBegun('hangs')
+      await it.clock.advance(crashLimits.besideMs)
+      await hasBegun('hangs', 'deadly')
+    }
+    await die()
+    await hasBegun('hangs')
+    await it.clock.advance(crashLimits.besideMs)
+    await vi.waitFor(async () => expect(await it.store().get(deadly.id)).toMatchObject({ state: 'set-aside' }))
+    expect(await it.store().get(hanging.id)).toMatchObject({ state: 'queued' })
+  })
+
   test('has as many lives again when a person replays it', async () => {
     let isMended = false
     await worldWith(() => !isMended)

@@ -14,6 +14,8 @@ export const crashLimits = {
   aloneMs: 2 * MINUTE,
   /** One that runs for longer has others beside it: what ends a hub by its memory does so sooner. */
   besideMs: 5 * SECOND,
+  /** What a death counts for one that ran for so long beside one that was begun after it. */
+  longerCounts: 0.5,
 } as const
 
 const { area, id: recordId } = lifeRecord
@@ -37,6 +39,8 @@ export class CrashWatch {
   readonly #deaths = new Map<string, number>()
   /** When what runs now was begun, by its id. */
   readonly #running = new Map<string, number>()
+  /** The last one that was begun when all others had run for long. */
+  #newest: string | undefined
   #opening: Promise<void> | undefined
   #isNoting = false
   #aloneUntil = 0
@@ -59,7 +63,7 @@ export class CrashWatch {
   /** How many of so many may begin now. */
   room(max: number): number {
     const now = this.#options.clock.now()
-    if (this.#deaths.size === 0 || now >= this.#aloneUntil) return max
+    if (!this.#isOneByOne()) return max
     const isAnyNew = [...this.#running.values()].some(at => now - at < crashLimits.besideMs)
     return isAnyNew ? 0 : Math.min(1, max)
   }
@@ -69,12 +73,13 @@ export class CrashWatch {
     if (!this.#isNoting || ids.length === 0) return
     const { clock, onRoom } = this.#options
     for (const id of ids) this.#running.set(id, clock.now())
+    this.#newest = this.#isOneByOne() ? ids.at(-1) : undefined
     if (this.#deaths.size > 0) clock.after(crashLimits.besideMs, onRoom)
     await this.#note()
   }
 
   deathsOf(id: string): number {
-    return this.#deaths.get(id) ?? 0
+    return Math.floor(this.#deaths.get(id) ?? 0)
   }
 
   ended(id: string): void {
@@ -95,7 +100,11 @@ export class CrashWatch {
     const left = await store.read(area, recordId)
     if (left) {
       const underWay = await this.#stillOpen(left.value)
-      for (const [id, deaths] of underWay) this.#deaths.set(id, deaths + 1)
+      const newest = underWay.find(([id]) => id === Object(left.value).newest)
+      for (const each of underWay) {
+        const [id, deaths] = each
+        this.#deaths.set(id, deaths + (newest && each !== newest ? crashLimits.longerCounts : 1))
+      }
       this.#isNoting = true
       this.#aloneUntil = clock.now() + crashLimits.aloneMs
       this.#cancelCalm = clock.after(crashLimits.calmMs, () => this.#calm())
@@ -119,6 +128,10 @@ export class CrashWatch {
     return found
   }
 
+  #isOneByOne(): boolean {
+    return this.#deaths.size > 0 && this.#options.clock.now() < this.#aloneUntil
+  }
+
   #calm(): void {
     this.#isNoting = false
     this.#running.clear()
@@ -126,7 +139,8 @@ export class CrashWatch {
   }
 
   #record(): Json {
-    return { v: 1, underWay: Object.fromEntries([...this.#running.keys()].map(id => [id, this.deathsOf(id)])) }
+    const underWay = Object.fromEntries([...this.#running.keys()].map(id => [id, this.#deaths.get(id) ?? 0]))
+    return { v: 1, underWay, ...(this.#newest !== undefined && { newest: this.#newest }) }
   }
 
   /** A disk that takes nothing now must not keep deliveries from beginning. */
