@@ -65,7 +65,7 @@ test('a request that is refused says nothing against the mails that went before 
   const wishes = sizes.map((bytes, number): Creation => {
     const attachments = [{ id: 'x', name: 'film.mp4', type: 'video/mp4', bytes, isInline: false }]
     return {
-      ...creation({ ...mail, attachments }, marks[number] ?? null),
+      ...creation({ ...mail, messageId: `<${number}@apart.example>`, attachments }, marks[number] ?? null),
       async *openAttachment() {
         // The first one is there by now. The others are refused together, and the second then alone, too.
         if (number === 2) twin.setFaults({ fail: { times: 2, code: 'ErrorItemSave' } })
