@@ -1,7 +1,7 @@
 import { asHubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
-import { type Clock, MINUTE, SECOND } from '../kernel/time.ts'
+import { type Clock, MINUTE, SECOND, steadyClock } from '../kernel/time.ts'
 import { lifeRecord } from '../store/life-record.ts'
 import type { Store } from '../store/port.ts'
 
@@ -46,9 +46,10 @@ export class CrashWatch {
   #aloneUntil = 0
   #writes: Promise<unknown> = Promise.resolve()
   #cancelCalm = () => {}
+  #cancelRoom = () => {}
 
   constructor(options: CrashWatchOptions) {
-    this.#options = options
+    this.#options = { ...options, clock: steadyClock(options.clock) }
   }
 
   /** Reads what the life before has left. Throws what the store throws; nothing may begin before it has resolved. */
@@ -74,7 +75,8 @@ export class CrashWatch {
     const { clock, onRoom } = this.#options
     for (const id of ids) this.#running.set(id, clock.now())
     this.#newest = this.#isOneByOne() ? ids.at(-1) : undefined
-    if (this.#deaths.size > 0) clock.after(crashLimits.besideMs, onRoom)
+    this.#cancelRoom()
+    if (this.#deaths.size > 0) this.#cancelRoom = clock.after(crashLimits.besideMs, onRoom)
     await this.#note()
   }
 
@@ -90,6 +92,7 @@ export class CrashWatch {
   /** The hub is stopped: its next start has nothing to look for. */
   async close(): Promise<void> {
     this.#cancelCalm()
+    this.#cancelRoom()
     this.#isNoting = false
     if (!this.#opening) return
     await this.#opening.then(() => this.#inTurn(() => this.#options.store.remove(area, recordId))).catch(() => {})
