@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { asHubError } from '../../kernel/error.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Clock } from '../../kernel/time.ts'
+import { type Clock, steadyClock } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
 import { organizationErrors } from './errors.ts'
 import { keptJob } from './kept.ts'
@@ -136,7 +136,8 @@ export class Jobs {
     const kept = (await records.read(targetArea, id))?.value
     const targets = Array.isArray(kept) ? kept.map(String) : []
     const { action } = this.get(id)
-    let storedAt = clock.now()
+    const steady = steadyClock(clock)
+    let storedAt = steady.now()
     // Only ends in order of their beginning count, failures too: nothing is left out, or told twice, after a crash.
     const pending = new Map<number, Promise<void>>()
     const ends = new Map<number, Failure | undefined>()
@@ -153,13 +154,15 @@ export class Jobs {
       }
       ends.set(index, failure)
     }
-    const count = () => {
+    // What is told is what is stored: after a crash nobody sees it go back.
+    const counted = (): Job => {
+      let job = this.get(id)
       for (; ends.has(done); done++) {
         const failure = ends.get(done)
         ends.delete(done)
-        if (failure) this.#jobs.set(id, withFailure(this.get(id), failure))
+        if (failure) job = withFailure(job, failure)
       }
-      this.#jobs.set(id, { ...this.get(id), done })
+      return { ...job, done }
     }
     while ((next < targets.length && !signal.aborted) || pending.size > 0) {
       while (next < targets.length && pending.size < limits.jobParallel && !signal.aborted) {
@@ -170,14 +173,12 @@ export class Jobs {
         )
       }
       await Promise.race(pending.values())
-      count()
-      if (clock.now() - storedAt >= limits.jobStoreMs) {
-        storedAt = clock.now()
-        await this.#put(this.get(id))
+      if (steady.now() - storedAt >= limits.jobStoreMs) {
+        storedAt = steady.now()
+        await this.#put(counted())
       }
     }
-    count()
-    const job = this.get(id)
+    const job = counted()
     const isOver = done >= targets.length || job.isCancelled
     await this.#put(isOver ? { ...job, endedAt: clock.now() } : job)
     if (!isOver) return
