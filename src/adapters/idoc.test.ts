@@ -231,8 +231,9 @@ describe('the key of the object', () => {
   test('a basic type whose version never ends takes no time', async () => {
     await world.start()
     const endless = `<IDOCTYP>${'1'.repeat(100_000)}A<`
+    const packet = materialPacket({ docnum: '1' }).replace('<MESTYP>MATMAS<', '<MESTYP>ZMATMAS<')
     const started = performance.now()
-    const answer = await world.post(materialPacket({ docnum: '1' }).replace('<IDOCTYP>MATMAS05<', endless))
+    const answer = await world.post(packet.replace('<IDOCTYP>MATMAS05<', endless))
     expect(answer.status).toBe(200)
     expect(performance.now() - started).toBeLessThan(2_000)
   })
