@@ -7,7 +7,7 @@ import type { Store } from '../store/port.ts'
 
 export const crashLimits = {
   /** A delivery that was under way at so many deaths of the hub in a row is not begun again. */
-  deaths: 3,
+  deaths: 6,
   /** When the hub has lived for so long, what is under way is no longer noted. */
   calmMs: 10 * MINUTE,
   /** Those that were under way when the hub died are begun one by one, and nothing else, for so long at most. */
@@ -120,13 +120,15 @@ export class CrashWatch {
     await this.#inTurn(() => store.write(area, recordId, this.#record()))
   }
 
-  /** One that has ended meanwhile, or waits for its next try, did not end the hub. */
+  /** One that has ended meanwhile, waits for its next try, or was being handed over, did not end the hub. */
   async #stillOpen(left: Json): Promise<readonly (readonly [string, number])[]> {
     const { store, clock } = this.#options
     const found: (readonly [string, number])[] = []
     for (const [id, deaths] of Object.entries(Object(Object(left).underWay))) {
       const delivery = await store.get(id)
-      if (delivery?.state === 'queued' && delivery.at <= clock.now()) found.push([id, Number(deaths)])
+      if (delivery?.state !== 'queued' || delivery.at > clock.now()) continue
+      if (delivery.receipts.some(({ state }) => state === 'intended')) continue
+      found.push([id, Number(deaths)])
     }
     return found
   }

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { crashLimits } from '../../src/engine/crash-watch.ts'
 import { waitFor } from '../foreign/servers/wait.ts'
 import { makeWorkFolder } from '../foreign/servers/work-folder.ts'
 import { HubUnderTest, type SeenMessage } from '../hub/hub-under-test.ts'
@@ -8,7 +9,7 @@ import { webService } from './web-service.ts'
 
 const diesMs = 120_000
 const patienceMs = 30_000
-const startsMax = 8
+const startsMax = 2 * crashLimits.deaths
 
 const folder = makeWorkFolder('deadly-message')
 const mistake = join(folder.path, 'mistake')
@@ -79,7 +80,7 @@ test('a message that ends the hub by its memory is set aside in the end; all oth
     })
   }
   expect(left).toMatchObject([{ error: { code: 'ENGINE_ENDS_THE_HUB' } }])
-  expect(starts).toBe(4)
+  expect(starts).toBe(crashLimits.deaths + 1)
   await send('two')
   await expect.poll(arrived, { timeout: patienceMs }).toEqual(['one', 'two'])
 
