@@ -157,13 +157,17 @@ test(
     for (const address of addresses.slice(0, 10)) expect(await activationsOf(address)).toBeLessThanOrEqual(1)
 
     const everything = addresses.flatMap(expectedOf).toSorted()
-    await waitFor('all items on both sides', patienceMs, () => {
-      return itemCount() >= everything.length && subjectsInCrm().length >= everything.length
-    })
     const expectInStep = () => {
       expect(subjectsInCrm()).toEqual(everything)
       for (const address of addresses) expect(subjectsOf(address)).toEqual(expectedOf(address))
     }
+    await waitFor('all items on both sides', patienceMs, () => {
+      return itemCount() >= everything.length && subjectsInCrm().length >= everything.length
+    }).catch((thrown: unknown) => {
+      // What is missing says more than that something is.
+      expectInStep()
+      throw thrown
+    })
     expectInStep()
 
     const resynced = await runUnderKills('resync', random)
