@@ -120,7 +120,8 @@ function readStates({ children }: Segment): readonly ReportedState[] {
           told,
           status: statusOfAudit(told),
           text: words.filter(word => word !== undefined).join(': ') || undefined,
-          messageType: fields.get('MESTYP_LNG') ?? fields.get('MESTYP'),
+          // One of the two has to be there: types with long names have no short one.
+          messageType: fields.get('MESTYP_LNG') ?? fields.get('MESTYP') ?? '',
         }
       })
   })

@@ -287,6 +287,12 @@ describe('acknowledgements', () => {
       /does not exist/,
     ],
     ['for another message type', xml => xml.replaceAll('>MATMAS<', '>DEBMAS<'), '51', /is of message type/],
+    [
+      'for no message type',
+      xml => xml.replaceAll(/<(MESTYP|MESTYP_LNG)>MATMAS<\/\1>/g, ''),
+      '51',
+      /is of message type MATMAS/,
+    ],
     ['with a status of outgoing IDocs', xml => xml.replace('>53<', '>41<'), '51', /Status 41/],
     ['from a partner without a profile', xml => xml.replace('<SNDPRN>CRM<', '<SNDPRN>EVIL<'), '56', /Partner profile/],
     ['to another system', xml => xml.replace('<RCVPRN>S4HCLNT100<', '<RCVPRN>S4HCLNT200<'), '56', /not this system/],
