@@ -18,7 +18,7 @@ import { table } from './print.ts'
 /** How often a backup or restore that takes long says how far it is. */
 const progressEveryMs = 10 * SECOND
 
-/** store backup, verify, restore, copy */
+/** store backup, verify, restore, restored, copy */
 export function storeCommands(program: Command, cli: Cli): void {
   const store = program.command('store').description('where a hub keeps its messages and all else')
 
@@ -77,7 +77,7 @@ export function storeCommands(program: Command, cli: Cli): void {
       const { manifest, setAside } = await restore({
         backup: resolve(io.cwd, name),
         folder: dataFolder,
-        who: `${userInfo().username}@${hostname()}`,
+        who: whoIsHere(),
         now: Date.now(),
         deliverWaiting: options.deliverWaiting ?? false,
         signal: io.signal,
@@ -88,9 +88,34 @@ export function storeCommands(program: Command, cli: Cli): void {
         const key = isKeyMissing ? `put the master key of that hub into ${dataFolder}/master.key, then ` : ''
         return (
           `${dataFolder} is as it was: ${describe(manifest)}\n${wordsOfDamage(manifest)}` +
-          `${setAside} ${setAside === 1 ? 'message' : 'messages'} that waited then may have arrived since, and are set aside (STORE_RESTORED).\n` +
-          `Next: ${key}isthmus serve; docs/guides/administrators.md says what to do with the messages.\n`
+          `${wordsOfAside(setAside)}Next: ${key}isthmus serve; ${whatToDo}\n`
         )
+      })
+    })
+
+  store
+    .command('restored')
+    .description(
+      'sets aside what waited in a PostgreSQL database that was put back to an earlier state, before a hub starts with it',
+    )
+    .option(...configOption)
+    .action(async (options: { config?: string }, command: Command) => {
+      const { io } = cli
+      const { dataFolder, store: settings, trustedCertificates = [] } = await readHubOptions(options.config, io)
+      if (!settings) throw storeErrors.NOT_IN_POSTGRES({ folder: dataFolder })
+      trustAuthorities(trustedCertificates)
+      const { setWaitingAside } = await import('../store/postgres/set-waiting-aside.ts')
+      const { knownTo, setAside } = await setWaitingAside({
+        address: settings.address,
+        who: whoIsHere(),
+        now: Date.now(),
+        signal: io.signal,
+        onProgress: count => io.stderr.write(`${count} set aside\n`),
+      })
+      const lastKnown = knownTo === undefined ? undefined : new Date(knownTo).toISOString()
+      cli.show(command, { lastKnown, setAside }, () => {
+        if (lastKnown === undefined) return 'The database is empty: no hub has worked with it.\n'
+        return `The last that the database knows of was at ${lastKnown}.\n${wordsOfAside(setAside)}Next: isthmus serve; ${whatToDo}\n`
       })
     })
 
@@ -118,6 +143,27 @@ export function storeCommands(program: Command, cli: Cli): void {
         return `${table(['what', 'rows'], Object.entries(rows))}${lost}Next: isthmus serve; ${dataFolder}/isthmus.db is as it was.\n`
       })
     })
+}
+
+const whatToDo = 'docs/guides/administrators.md says what to do with the messages.'
+
+function wordsOfAside(count: number): string {
+  const messages = count === 1 ? 'message' : 'messages'
+  return `${count} ${messages} that waited then may have arrived since, and are set aside (STORE_RESTORED).\n`
+}
+
+/** For the audit log: nobody has signed in to a command at the machine. */
+function whoIsHere(): string {
+  return `${userName()}@${hostname()}`
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // In a container the number of a user need have no name.
+    return `uid ${process.getuid?.()}`
+  }
 }
 
 /** The data folder of the hub of this configuration, which keeps its messages there. */

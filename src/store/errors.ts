@@ -96,7 +96,13 @@ export const storeErrors = defineErrors('STORE', {
     side: 'caller',
     retry: 'never',
     means: 'The messages of this hub lie in PostgreSQL ({address}), not in its data folder.',
-    next: 'Back up that database with the means of PostgreSQL (pg_dump, or a base backup); docs/guides/postgresql.md says what else belongs to it.',
+    next: 'Back up and restore that database with the means of PostgreSQL (pg_dump, or a base backup); docs/guides/postgresql.md says what else belongs to it, and what comes after a restore.',
+  },
+  NOT_IN_POSTGRES: {
+    side: 'caller',
+    retry: 'never',
+    means: 'The messages of this hub lie in its data folder {folder}, not in PostgreSQL.',
+    next: 'Nothing: isthmus store restore, which brings a backup into a data folder, has set aside what waited.',
   },
   BACKUP_THERE: {
     side: 'caller',

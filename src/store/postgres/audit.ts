@@ -2,7 +2,7 @@ import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../aud
 import { optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
 import type { Records } from '../port.ts'
 import type { Committer } from './committer.ts'
-import { type ReadConnections, storableText } from './connection.ts'
+import { type ReadConnections, type Sql, storableText } from './connection.ts'
 import { writeFact } from './facts.ts'
 
 const entriesPerPage = 1000
@@ -24,6 +24,20 @@ const selectOldest = {
 }
 const removeUpTo = { name: 'audit-purge', text: 'delete from audit where number <= $1' }
 
+/** Adds an entry, within a transaction that adds no other beside it. */
+export async function writeAudit(
+  sql: Sql,
+  { at, who, action, detail }: Parameters<Records['audit']>[0],
+): Promise<void> {
+  const [last] = await sql.query(selectLast)
+  const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
+  const by = storableText(who.toWellFormed())
+  const row = { number, at: Math.round(at), who: by, action, detail: JSON.stringify(detail) }
+  const hash = hashOf(last ? textOf(last['hash']) : '', row)
+  await sql.query(insert, [number, row.at, by, action, row.detail, hash])
+  await sql.query(writeFact, [headFact, headOf(number, hash)])
+}
+
 /**
  * The audit log. Each entry carries the sha256 of its content and of the entry before it, and the store remembers the
  * last one, so a changed, inserted, removed or cut-off entry shows.
@@ -33,19 +47,7 @@ export function openAudit(
   committer: Committer,
 ): Pick<Records, 'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'> {
   return {
-    audit: ({ at, who, action, detail }) =>
-      committer.commit(
-        async sql => {
-          const [last] = await sql.query(selectLast)
-          const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
-          const by = storableText(who.toWellFormed())
-          const row = { number, at: Math.round(at), who: by, action, detail: JSON.stringify(detail) }
-          const hash = hashOf(last ? textOf(last['hash']) : '', row)
-          await sql.query(insert, [number, row.at, by, action, row.detail, hash])
-          await sql.query(writeFact, [headFact, headOf(number, hash)])
-        },
-        { isAlone: true },
-      ),
+    audit: entry => committer.commit(sql => writeAudit(sql, entry), { isAlone: true }),
     async auditLog({ before, limit }) {
       const rows = await reads.query(selectNewest, [before ?? Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(limit))])
       return rows.map(entryOf)

@@ -17,6 +17,8 @@ export const postgresLimits = {
   attempts: 50,
   /** Deliveries that one transaction of a purge deletes. */
   purgeBatch: 200,
+  /** Messages of a database that was put back, which are set aside together. */
+  asideBatch: 1000,
   /** Bodies that nothing needs any more, given up in one transaction. */
   collectBatch: 20,
   /** How long a body waits for its delivery before `collect` may take it. */
