@@ -1,6 +1,6 @@
 import type { Registry as PromRegistry } from 'prom-client'
 import type { HubError } from '../kernel/error.ts'
-import { type Clock, SECOND } from '../kernel/time.ts'
+import { type Clock, SECOND, systemClock } from '../kernel/time.ts'
 import type { Inspection } from '../store/port.ts'
 import { addCallerMeters } from './caller-meters.ts'
 import { addConnectorMeters } from './connector-meters.ts'
@@ -40,13 +40,51 @@ const limitOfCode: Readonly<Record<string, string>> = {
   ENGINE_STEP_TIMEOUT: 'stepMs',
 }
 
+/** One of the hub's own meters, for those who read them. */
+export interface Meter {
+  readonly name: string
+  readonly type: string
+  readonly labels: readonly string[]
+  readonly help: string
+}
+
+/** All that a hub may have, by name; those of the process itself are left out. */
+export function listMeters(): readonly Meter[] {
+  const registry = new Registry()
+  const nobody = { flows: () => [], on: () => () => {}, probe: () => Promise.reject(new Error('no flow to probe')) }
+  addMeters(registry, {
+    engine: nobody,
+    store: { counts: () => Promise.reject(new Error('no flow to count')), flowNames: async () => [] },
+    clock: systemClock,
+    version: '',
+    openAlerts: () => 0,
+    connectors: { locations: () => [], list: () => [], traffic: () => [], usedBy: () => new Map() },
+    organizations: () => [],
+  })
+  return registry
+    .getMetricsAsArray()
+    .map(meter => {
+      const { name, type, help } = meter
+      // Missing in the types of prom-client.
+      const labels = 'labelNames' in meter && Array.isArray(meter.labelNames) ? meter.labelNames.map(String) : []
+      return { name, type: String(type), labels, help }
+    })
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+function addMeters(registry: PromRegistry, options: MetricsOptions) {
+  return {
+    meters: makeMeters(registry),
+    readGauges: makeGauges(registry, options),
+    callers: addCallerMeters(registry, options.clock),
+    readConnectors: options.connectors && addConnectorMeters(registry, options.connectors),
+    readOrganizations: options.organizations && addGroupwareMeters(registry, options.organizations),
+  }
+}
+
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
-  const meters = makeMeters(registry)
-  const readGauges = makeGauges(registry, options)
-  const callers = addCallerMeters(registry, options.clock)
-  const readConnectors = options.connectors && addConnectorMeters(registry, options.connectors)
-  const readOrganizations = options.organizations && addGroupwareMeters(registry, options.organizations)
+  const { meters, readGauges, callers, readConnectors, readOrganizations } = addMeters(registry, options)
   let hasProcessMeters = false
 
   function limitReached(limit: string, flow = ''): void {

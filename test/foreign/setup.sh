@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(dovecot-imapd dovecot-auth-lua postfix swaks libnet-ssleay-perl fetchmail getmail6 haproxy openssl curl
   apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 python3-authlib python3-requests xmlsec1
   openssh-server openssh-client stunnel4 tinyproxy-bin python3-zeep libxml2-utils python3-exchangelib davmail-server
-  chromium postgresql systemd)
+  chromium postgresql systemd prometheus)
 
 version_of() { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
 

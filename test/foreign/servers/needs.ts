@@ -35,6 +35,7 @@ const proofs = {
   tinyproxy: { files: ['/usr/bin/tinyproxy'], asRoot: false },
   xmlsec1: { files: ['/usr/bin/xmlsec1'], asRoot: false },
   postgresql: { files: [`${postgresqlPrograms}/postgres`], asRoot: true },
+  prometheus: { files: ['/usr/bin/prometheus', '/usr/bin/promtool'], asRoot: false },
   systemd: { files: ['/usr/bin/systemd-analyze'], asRoot: false },
   chromium: { files: ['/usr/bin/chromium'], asRoot: false },
 } as const
