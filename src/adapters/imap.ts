@@ -5,7 +5,7 @@ import { imapErrors } from '../protocols/imap/errors.ts'
 import { appendMail, selectFolder } from '../protocols/imap/folder.ts'
 import { imapConfig } from './imap-config.ts'
 import { MailboxReader } from './imap-mailbox.ts'
-import { mailAttributes } from './imap-message.ts'
+import { describeMail, mailAttributes, readHead } from './imap-message.ts'
 import { composeProbe, rememberProbe } from './imap-probe.ts'
 import { type ImapContext, imapContext, openSession } from './imap-session.ts'
 
@@ -45,6 +45,10 @@ export const imap = defineSender({
   ],
   errors: imapErrors,
   attributes: mailAttributes,
+  sample({ user, folder }, body) {
+    const place = { mailbox: [user].flat()[0] ?? '', folder, uidValidity: 1, uid: 1 }
+    return describeMail(place, readHead(body), body, false, undefined)
+  },
   async open(given): Promise<Sender> {
     const context = imapContext(given)
     const mailboxes = [context.config.user].flat()

@@ -72,6 +72,7 @@ export const timer = defineSender({
   ],
   errors: timerErrors,
   attributes: ['due'],
+  sample: (config, body) => messageOf(body.length > 0 ? { ...config, body: Buffer.from(body).toString() } : config, 0),
   open: async context => new TimerSender(context),
 })
 
@@ -101,7 +102,11 @@ class TimerSender implements Sender {
 
   async probe(token: string): Promise<void> {
     const now = this.#context.clock.now()
-    await this.#context.intake.accept({ ...this.#messageOf(now), sourceKey: `timer/probe/${token}`, probe: token })
+    await this.#context.intake.accept({
+      ...messageOf(this.#context.config, now),
+      sourceKey: `timer/probe/${token}`,
+      probe: token,
+    })
   }
 
   async close(): Promise<void> {}
@@ -142,15 +147,14 @@ class TimerSender implements Sender {
       link.trouble(timerErrors.MISSED({ due: iso(due) }))
       return
     }
-    const accepted = await intake.accept({ ...this.#messageOf(due), sourceKey: `timer/${iso(due)}` })
+    const accepted = await intake.accept({ ...messageOf(this.#context.config, due), sourceKey: `timer/${iso(due)}` })
     log.debug('timer.fired', { due: iso(due), delivery: accepted.id, duplicate: accepted.duplicate })
   }
+}
 
-  #messageOf(due: number): Incoming {
-    const { body, type, headers } = this.#context.config
-    const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
-    return { headers: Object.fromEntries(lower), attributes: { due: iso(due) }, type, body: Buffer.from(body) }
-  }
+function messageOf({ body, type, headers }: Pick<TimerConfig, 'body' | 'type' | 'headers'>, due: number): Incoming {
+  const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+  return { headers: Object.fromEntries(lower), attributes: { due: iso(due) }, type, body: Buffer.from(body) }
 }
 
 function iso(instant: number): string {

@@ -17,6 +17,7 @@ interface CommandFile {
 export const commandFiles: readonly CommandFile[] = [
   { names: ['serve'], load: async () => (await import('./serve-command.ts')).serveCommand },
   { names: ['lint', 'schema'], load: async () => (await import('./lint-command.ts')).lintCommands },
+  { names: ['try'], load: async () => (await import('./try-command.ts')).tryCommand },
   { names: ['flow'], load: async () => (await import('./flow-commands.ts')).flowCommands },
   { names: ['message'], load: async () => (await import('./message-commands.ts')).messageCommands },
   { names: ['credential'], load: async () => (await import('./credential-commands.ts')).credentialCommands },

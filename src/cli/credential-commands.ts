@@ -4,7 +4,7 @@ import { secretFields } from '../auth/credential-input.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
-import { readSecret, readText } from './input.ts'
+import { collect, readSecret, readText, splitPair } from './input.ts'
 import { facts, table } from './print.ts'
 import { readYaml } from './yaml-input.ts'
 
@@ -150,19 +150,19 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
   }
   const settings: Record<string, unknown> = { ...document }
   for (const each of options.set) {
-    const [field, value] = splitPair(each, '--set')
+    const [field, value] = splitPair(each, '--set', 'credential')
     if (isSecret(field)) throw cliErrors.SECRET_IN_ARGUMENTS({ field })
     setAt(settings, field.split('.'), value)
   }
   for (const each of options.file) {
-    const [field, file] = splitPair(each, '--file')
+    const [field, file] = splitPair(each, '--file', 'credential')
     if (isSecret(field)) {
       throw cliErrors.ARGUMENT_WRONG({ text: `${field} is a secret: --secret-file takes it.`, command: 'credential' })
     }
     setAt(settings, field.split('.'), await readText(file, cli.io))
   }
   for (const each of options.secretFile) {
-    const [field, file] = splitPair(each, '--secret-file')
+    const [field, file] = splitPair(each, '--secret-file', 'credential')
     settings[knownSecret(field)] = (await readText(file, cli.io)).replace(/\r?\n$/, '')
   }
   if (options.secret !== undefined) settings[knownSecret(options.secret)] = await readSecret(options.secret, cli.io)
@@ -177,12 +177,6 @@ function knownSecret(field: string): string {
   if (isSecret(field)) return field
   const text = `${field} is no secret of a credential; there are ${secretFields.join(', ')}.`
   throw cliErrors.ARGUMENT_WRONG({ text, command: 'credential' })
-}
-
-function splitPair(text: string, option: string): [string, string] {
-  const at = text.indexOf('=')
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
-  throw cliErrors.ARGUMENT_WRONG({ text: `${option} takes name=value, not "${text}".`, command: 'credential' })
 }
 
 /** Sets a value below nested keys; values are texts, as all settings of credentials are. */
@@ -219,8 +213,4 @@ function describe({ name, kind, changedAt, secrets, settings, status }: z.output
     ['Error', status.error && `${status.error.message} (${status.error.code})`],
     ['Next', status.error?.next],
   ])
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
 }

@@ -14,13 +14,13 @@ export async function readInput(io: Pick<CliIo, 'stdin' | 'signal'>): Promise<Bu
   return new Promise<Buffer<ArrayBuffer>>((resolve, reject) => {
     const end = () => reject(signal.reason)
     signal.addEventListener('abort', end, { once: true })
-    collect(io.stdin)
+    allOf(io.stdin)
       .then(resolve, reject)
       .finally(() => signal.removeEventListener('abort', end))
   })
 }
 
-async function collect(input: CliIo['stdin']): Promise<Buffer<ArrayBuffer>> {
+async function allOf(input: CliIo['stdin']): Promise<Buffer<ArrayBuffer>> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of input) {
@@ -32,14 +32,33 @@ async function collect(input: CliIo['stdin']): Promise<Buffer<ArrayBuffer>> {
   return Buffer.concat(chunks)
 }
 
-/** The text of a file, or of standard input for `-`. Throws CLI_FILE_UNREADABLE. */
-export async function readText(file: string, io: Pick<CliIo, 'stdin' | 'cwd' | 'signal'>): Promise<string> {
-  if (file === '-') return decoded(await readInput(io))
-  const bytes = await readFile(resolve(io.cwd, file)).catch((cause: unknown) => {
+/** The bytes of a file, or of standard input for `-`. Throws CLI_FILE_UNREADABLE. */
+export async function readBytes(
+  file: string,
+  io: Pick<CliIo, 'stdin' | 'cwd' | 'signal'>,
+): Promise<Buffer<ArrayBuffer>> {
+  if (file === '-') return readInput(io)
+  return readFile(resolve(io.cwd, file)).catch((cause: unknown) => {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
   })
-  return decoded(bytes)
+}
+
+/** The text of a file, or of standard input for `-`. Throws CLI_FILE_UNREADABLE. */
+export async function readText(file: string, io: Pick<CliIo, 'stdin' | 'cwd' | 'signal'>): Promise<string> {
+  return decoded(await readBytes(file, io))
+}
+
+/** For an option that may be repeated. */
+export function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+/** Both sides of `name=value`. Throws CLI_ARGUMENT_WRONG. */
+export function splitPair(text: string, option: string, command: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
+  throw cliErrors.ARGUMENT_WRONG({ text: `${option} takes name=value, not "${text}".`, command })
 }
 
 /** UTF-8, or what its byte order mark says: `>` in Windows PowerShell and "Unicode text" of Excel write UTF-16. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
+import { collect } from './input.ts'
 import { facts, table } from './print.ts'
 import { findInstance, type InstanceAnswer, instanceList, instanceView, readParameters } from './service-answers.ts'
 
@@ -195,8 +196,4 @@ function describe(instance: InstanceAnswer): string {
     ['Id', instance.id],
     ['Next', instance.keys === 0 ? `isthmus key create ${instance.name} <name of the key>` : undefined],
   ])
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
 }

@@ -1,4 +1,4 @@
-import { readFile, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
@@ -7,7 +7,7 @@ import { parseDuration } from '../kernel/time.ts'
 import { lossView, messageDetailView, messageList, readAnswer, skippedMessageView } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
-import { isoInstant, openNewFile, readInput, readText, wholeNumber } from './input.ts'
+import { isoInstant, openNewFile, readBytes, readText, wholeNumber } from './input.ts'
 import { facts, printableLines, table } from './print.ts'
 import { actOnSetAside, ofFlow, refuseForOne, type SetAsideOptions, withCode, within } from './set-aside-command.ts'
 
@@ -126,7 +126,7 @@ export function messageCommands(program: Command, cli: Cli): void {
         throw cliErrors.ARGUMENT_WRONG({ text: 'Give --body or --headers.', command: 'message repair' })
       }
       const hub = cli.hub(command)
-      const bytes = body === undefined ? undefined : await readBytes(body, cli)
+      const bytes = body === undefined ? undefined : await readBytes(body, cli.io)
       const answer = readAnswer(
         messageDetailView,
         bytes && headers === undefined
@@ -172,14 +172,6 @@ function lossText(lost: z.output<typeof lossView> | undefined): string {
   if (!lost) return ''
   const segments = lost.segments.map(({ segment, fields }) => `  ${segment}: ${fields.join(', ')}\n`)
   return `${lost.words}\n${segments.join('')}`
-}
-
-async function readBytes(file: string, cli: Cli): Promise<Buffer<ArrayBuffer>> {
-  if (file === '-') return readInput(cli.io)
-  return readFile(resolve(cli.io.cwd, file)).catch((cause: unknown) => {
-    const text = cause instanceof Error ? cause.message : String(cause)
-    throw cliErrors.FILE_UNREADABLE({ file, text }, { cause })
-  })
 }
 
 const headersInput = z.record(z.string(), z.string())

@@ -60,6 +60,11 @@ export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends s
    * that the same question after a lost connection or a restart gets the same answer.
    */
   keepsResult?(config: z.output<C>, attributes: JsonObject): boolean
+  /**
+   * The message that it makes of one thing that comes to it (the bytes of a mail), for the trial of a flow. Left out where
+   * it serves an endpoint, which a trial calls, and where it hands over what it gets as it is.
+   */
+  sample?(config: z.output<C>, body: Uint8Array): Incoming
   open(context: SenderContext<z.output<C>>): Promise<Sender>
 }
 
