@@ -79,6 +79,17 @@ test('a request that is refused says nothing against the mails that went before 
   expect(found.map(({ length }) => length)).toEqual([1, 0, 1])
 })
 
+const backwards = { start: '2026-03-16T10:00:00Z', end: '2026-03-16T09:00:00Z' }
+
+test('a series of which an occurrence is refused says nothing against what goes with it, and nothing is left of it', async () => {
+  const odd: Appointment = { ...series, exceptions: { '2026-03-16T08:00:00Z': backwards } }
+  const wishes = [creation(appointment, 'CRM fine'), creation(odd, 'CRM odd'), creation(appointment, 'CRM later')]
+  const before = twin.mailbox(mailbox).items('calendar').length
+  const outcomes = await driver.create(scope('appointment'), wishes, signal)
+  expect(outcomes.map(({ state }) => state)).toEqual(['done', 'refused', 'done'])
+  expect(twin.mailbox(mailbox).items('calendar').length).toBe(before + 2)
+})
+
 describe('what is written comes back as it was', () => {
   test.each([
     ['an appointment with attendees', appointment],
@@ -193,6 +204,19 @@ describe('an update', () => {
     expect(read?.item).toMatchObject({ subject: 'Serie' })
     expect(read?.item).toHaveProperty('exceptions', after.exceptions)
     expect(outcome).toEqual({ state: 'done', id: before.id, version: read?.version, identity: null })
+  })
+
+  test('of a series of which an occurrence is refused says nothing against what goes with it', async () => {
+    const first = await create(appointment, 'CRM beside')
+    const second = await create(series, 'CRM refused')
+    const changes = [
+      { ...first, fields: ['location'], values: { location: 'Berlin' } },
+      { ...second, fields: ['exceptions'], values: { exceptions: { '2026-03-16T08:00:00Z': backwards } } },
+    ].map(({ id, version, item: before, fields, values }): Update => {
+      return { id, version, before, after: { ...before, ...values } as Item, fields, mark: undefined }
+    })
+    const outcomes = await driver.update(scope('appointment'), changes, signal)
+    expect(outcomes.map(({ state }) => state)).toEqual(['done', 'refused'])
   })
 
   test('of an occurrence over the night in which clocks are changed leaves its end where they say', async () => {

@@ -119,14 +119,20 @@ export class EwsWriter {
     identity: string | null,
   ): Promise<CreateOutcome> {
     if (item.kind !== 'appointment' || !hasExceptions(item)) return { state: 'done', id, version: changeKey, identity }
-    await this.#writeExceptions(at, id, item, Object.keys(item.exceptions))
-    const changeKeyNow = await this.#changeKey(at, id)
-    const changes = [property(unfinishedProperty, undefined)]
-    const ref = { id, changeKey: changeKeyNow }
-    const [done] = await this.#client.updateItems(at, [{ ref, itemClass: 'CalendarItem', changes }])
-    if (!done) throw ewsErrors.ANSWER_ODD({ server: this.#client.server, reason: 'an update has no answer' })
-    if (done instanceof HubError) return { state: 'refused', error: itemErrorOrThrow(done) }
-    return { state: 'done', id, version: done.changeKey, identity }
+    try {
+      await this.#writeExceptions(at, id, item, Object.keys(item.exceptions))
+      const changes = [property(unfinishedProperty, undefined)]
+      const ref = { id, changeKey: await this.#changeKey(at, id) }
+      const [done] = await this.#client.updateItems(at, [{ ref, itemClass: 'CalendarItem', changes }])
+      if (!done) throw ewsErrors.ANSWER_ODD({ server: this.#client.server, reason: 'an update has no answer' })
+      if (done instanceof HubError) throw done
+      return { state: 'done', id, version: done.changeKey, identity }
+    } catch (thrown) {
+      const error = itemErrorOrThrow(thrown)
+      // Nobody may finish it, and people would see it. What cannot be deleted now, the next attempt clears away.
+      await this.#client.deleteItems(at, [{ id }])
+      return { state: 'refused', error }
+    }
   }
 
   async update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
@@ -161,7 +167,12 @@ export class EwsWriter {
     }
     for (const [index, change] of changes.entries()) {
       const outcome = outcomes[index]
-      if (outcome?.state === 'done') outcomes[index] = await this.#updateSeries(at, change, outcome)
+      if (outcome?.state !== 'done') continue
+      try {
+        outcomes[index] = await this.#updateSeries(at, change, outcome)
+      } catch (thrown) {
+        outcomes[index] = { state: 'refused', error: itemErrorOrThrow(thrown) }
+      }
     }
     return outcomes.map(outcome => outcome ?? { state: 'conflict' })
   }

@@ -157,6 +157,7 @@ function changeOccurrence(session: Session, item: TwinItem, instance: number, up
   const own = item.exceptions.get(instance) ?? new Map<string, XmlElement>()
   const view: TwinItem = { ...item, fields: new Map(own), exceptions: new Map(), deletedOccurrences: new Set() }
   for (const update of updates) changeItem(session.mailbox, view, update)
+  checkWhole(view)
   item.exceptions.set(instance, view.fields)
 }
 
