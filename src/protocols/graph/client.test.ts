@@ -116,6 +116,18 @@ test('a batch carries 20 at a time, answers in its order, and repeats what was t
   expect(gone).toMatchObject([{ code: 'GRAPH_GONE' }])
 })
 
+test.each([503, 504])(
+  'a write in a batch that a gateway gave up on (%i) is not sent again: it may be done',
+  async status => {
+    const { client, graph } = world
+    const path = 'users/ada@contoso.com/contacts'
+    const calls = ['Ann', 'Ben'].map(givenName => ({ method: 'POST' as const, path, body: { givenName } }))
+    graph.setFaults({ late: { times: 1, status } })
+    expect(await client.batch(calls, never)).toMatchObject([{ code: 'GRAPH_BUSY' }, { status: 201 }])
+    expect(graph.count('ada@contoso.com', 'contact')).toBe(2)
+  },
+)
+
 test('a series: occurrences keep their hour over the change of clocks, exceptions and cancelled ones are told', async () => {
   const { client } = world
   const recurrence = {

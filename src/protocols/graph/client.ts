@@ -111,7 +111,7 @@ export class GraphClient {
 
   /**
    * Many requests, 20 at a time in one; answers in their order, a HubError where Graph refused one. Those told to come
-   * back later are sent again after the wait that was asked for, as long as that is short.
+   * back later are sent again after the wait that was asked for, as long as that is short and does nothing twice.
    */
   async batch(calls: readonly GraphCall[], signal: AbortSignal): Promise<readonly (GraphAnswer | HubError)[]> {
     const results: (GraphAnswer | HubError)[] = []
@@ -158,8 +158,8 @@ export class GraphClient {
         if (!each) throw graphErrors.OUTCOME_UNKNOWN({ path: bare(call.path), reason: 'the batch answers without it' })
         const error = each.status < 300 ? undefined : this.#refusal(each, call.path)
         results[index] = error ?? each
-        // 429 and 503 come before anything was done, so asking again does nothing twice.
         if (error?.code !== graphErrors.BUSY.code || round >= this.#limits.batchRounds) continue
+        if (call.method !== 'GET' && !isTurnedAway(each)) continue
         waitMs = Math.max(waitMs, error.retryAfterMs ?? 0)
         again.push({ call, index })
       }
@@ -280,6 +280,14 @@ export class GraphClient {
     }
     return url.href.slice(root.href.length)
   }
+}
+
+/**
+ * True where nothing was done yet: Graph says when to come back where it throttles. A 503 or 504 without that comes from a
+ * gateway that waited in vain, and what it waited for may be done (seen at Graph: twenty 503, twenty mails to attendees).
+ */
+function isTurnedAway({ status, headers }: GraphAnswer): boolean {
+  return status === 429 || (status === 503 && headers['retry-after'] !== undefined)
 }
 
 function headersOf(call: GraphCall, token: string): Record<string, string> {

@@ -12,6 +12,12 @@ export const graphFaults = z.strictObject({
     .strictObject({ times, status: z.int().min(500).max(599).default(503), mailbox: z.string().optional() })
     .optional()
     .meta({ description: 'Requests answered with a 5xx.' }),
+  late: z
+    .strictObject({ times, status: z.int().min(500).max(599).default(504) })
+    .optional()
+    .meta({
+      description: 'Writes that are carried out and answered with a 5xx all the same: a gateway gave up too early.',
+    }),
   moving: z
     .strictObject({ times, mailbox: z.string() })
     .optional()

@@ -67,6 +67,7 @@ export const refusals = {
       'Request_BadRequest',
       `Specified HTTP method is not allowed for the request target: ${method}.`,
     ),
+  gaveUp: (status: number) => new GraphRefusal(status, 'UnknownError', 'The service did not answer in time.'),
   webhook: (text: string) =>
     new GraphRefusal(400, 'ValidationError', `Subscription validation request failed. ${text}`),
 } as const

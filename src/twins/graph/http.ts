@@ -150,6 +150,8 @@ async function answerOne(
   try {
     playFaults(parts.faults(), request.target)
     reply = await answerRequest(parts.world, request)
+    const { late } = parts.faults()
+    if (request.method !== 'GET' && strike(late)) throw refusals.gaveUp(late?.status ?? 504)
   } catch (thrown) {
     reply = failed(parts, refusalOf(thrown))
   }
