@@ -96,8 +96,20 @@ export async function documentOf(
   if (payloads.length > 1 && attachments === 'refuse') {
     throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: payloads.length - 1 })
   }
-  for (let part = await nextPart(); part; part = await nextPart()) {
-    if (part.payload && part.payload === main) return { type: typeOf(part), body: restAfter(part, nextPart) }
+  // The manifest need not name all that comes.
+  let strangerCount = 0
+  const nextWanted = async () => {
+    for (;;) {
+      const part = await nextPart()
+      if (!part && strangerCount > 0 && attachments === 'refuse') {
+        throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: strangerCount })
+      }
+      if (!part || part.payload) return part
+      strangerCount += 1
+    }
+  }
+  for (let part = await nextWanted(); part; part = await nextWanted()) {
+    if (part.payload === main) return { type: typeOf(part), body: restAfter(part, nextWanted) }
   }
   return { type: 'application/xml', body: Buffer.alloc(0) }
 }

@@ -126,6 +126,23 @@ test('what cannot be taken is refused with a fault that says why, and leaves not
   expect(crm.requests.at(-1)?.body.toString()).toBe('<Alone/>')
 })
 
+test('a part that the manifest does not name is an attachment like any other', async () => {
+  it.flow('credit', `from: { xi: { path: /xi } }\n${toCrm()}`)
+  it.flow('without', `from: { xi: { path: /xi/without, attachments: drop } }\n${toCrm()}`)
+  await it.start()
+  const written = writeXiMessage({ ...xiRequest, messageId: '1'.repeat(32) }, [document('<C/>')])
+  const chunks = await Array.fromAsync(written.stream())
+  const boundary = /boundary="?([^";]+)/.exec(written.type)?.[1] ?? ''
+  const scan = `--${boundary}\r\nContent-ID: <scan@s4>\r\nContent-Type: application/pdf\r\n\r\n%PDF\r\n--${boundary}--`
+  const bytes = Buffer.concat(chunks).toString().replace(`--${boundary}--`, scan)
+  const refused = await sendBytes(`${it.url}/xi`, written.type, bytes)
+  expect(refused.fault?.error?.code).toBe('XI_ATTACHMENTS_REFUSED')
+  expect(await it.rows()).toEqual([])
+  expect((await sendBytes(`${it.url}/xi/without`, written.type, bytes)).header?.ack?.status).toBe('OK')
+  await it.ended(1)
+  expect(crm.requests.at(-1)?.body.toString()).toBe('<C/>')
+})
+
 test('flows share the url that an S/4HANA knows: the one that names the interface gets the message', async () => {
   const from = (more: string) => `from: { xi: { path: /xi${more} } }\nto: { http: { url: "${crm.url}/`
   const name = (namespace = '') => `, interfaces: [{ name: SI_Credit_Out${namespace} }]`
