@@ -5,6 +5,7 @@ import { type AcknowledgedStatus, aleAudit, idocStatus, systemStatus } from '../
 import { controlFieldNames, findOverlong } from '../protocols/idoc/control-columns.ts'
 import { controlField, type Idoc, idocNames, type Segment } from '../protocols/idoc/idoc.ts'
 import { parseIdocs } from '../protocols/idoc/read-idocs.ts'
+import { localTimeAt } from '../protocols/time-zone/local-time.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
 
 export type OutgoingIdoc = Pick<Idoc, 'type' | 'control' | 'data'>
@@ -34,7 +35,7 @@ export function outgoingIdocs(
 /** The IDoc that tells SAP what became of one of its own; undefined when that one had no number to speak of. */
 export function acknowledgementIdoc(
   kind: 'ALEAUD01' | 'SYSTAT01',
-  { attributes }: Pick<Message, 'attributes'>,
+  { attributes, acceptedAt }: Pick<Message, 'attributes' | 'acceptedAt'>,
   bytes: Uint8Array,
 ): OutgoingIdoc | undefined {
   const control = new Map<string, string>()
@@ -49,7 +50,10 @@ export function acknowledgementIdoc(
   const objectKey = typeof key === 'string' && key !== '' ? key : undefined
   const status = statusOf(attributes['outcome'], told['operation'], told['state'])
   const text = textOf(told['error']) ?? textOf(told['summary'])
-  return (kind === 'ALEAUD01' ? aleAudit : systemStatus)({ control, status, objectKey, text })
+  const answer = { control, status, objectKey, text }
+  if (kind === 'ALEAUD01') return aleAudit(answer)
+  // The same at each attempt.
+  return systemStatus(answer, localTimeAt(acceptedAt, Intl.DateTimeFormat().resolvedOptions().timeZone))
 }
 
 /** By the end of a delivery. */

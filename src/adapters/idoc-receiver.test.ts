@@ -298,6 +298,7 @@ describe('what SAP is told of its IDocs', () => {
     await deliver(receiver, json(body, { ...attributes, ...(outcome !== undefined && { outcome }) }))
     const fields = segmentsOf()[0]?.data.children[0]?.fields
     expect([fields?.get('STATUS'), fields?.get('STATXT') ?? '']).toEqual([status, text])
+    expect(`${fields?.get('LOGDAT')} ${fields?.get('LOGTIM')}`).toMatch(/^\d{8} \d{6}$/)
   })
 
   test('again when nobody knows whether it heard', async () => {

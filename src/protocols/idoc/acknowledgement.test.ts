@@ -17,6 +17,8 @@ const control = new Map(
   }),
 )
 
+const at = '2026-11-23T09:05:01'
+
 test('an audit goes back to the sender of the IDoc and names its object', () => {
   const idoc = aleAudit({ control, status: idocStatus.created, objectKey: '4711' })
   expect(writeIdocs([idoc])).toBe(
@@ -45,9 +47,9 @@ test('an audit tells statuses of incoming IDocs, a long message type in its own 
 
 test('a refusal carries the words of the receiver, as far as the fields reach', () => {
   const text = `CRM said: ${'the name is too long, '.repeat(20)}`
-  const [idoc] = parseIdocs(Buffer.from(writeIdocs([systemStatus({ control, status: idocStatus.refused, text })])))
+  const [idoc] = parseIdocs(Buffer.from(writeIdocs([systemStatus({ control, status: idocStatus.refused, text }, at)])))
   const fields = idoc?.data.children[0]?.fields
-  expect(fields?.get('STATUS')).toBe('40')
+  expect(['LOGDAT', 'LOGTIM', 'STATUS'].map(name => fields?.get(name))).toEqual(['20261123', '090501', '40'])
   expect(fields?.get('STATYP')).toBe('E')
   const shown = ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4'].map(name => fields?.get(name) ?? '')
   expect(shown.join('')).toBe(text.slice(0, 270))
@@ -63,9 +65,11 @@ test('a refusal is told whatever letters the words of the receiver have', () => 
   // One of them stands across the end of each field, however many letters come before.
   for (const before of ['', 'a']) {
     const text = `${before}${'\u{1F600}'.repeat(200)}\u0001`
-    const [idoc] = parseIdocs(Buffer.from(writeIdocs([systemStatus({ control, status: idocStatus.refused, text })])))
-    expect(`${text.slice(0, -1)}?`).toContain([...(idoc?.data.children[0]?.fields.values() ?? [])].slice(3).join(''))
+    const [idoc] = parseIdocs(
+      Buffer.from(writeIdocs([systemStatus({ control, status: idocStatus.refused, text }, at)])),
+    )
+    expect(`${text.slice(0, -1)}?`).toContain([...(idoc?.data.children[0]?.fields.values() ?? [])].slice(5).join(''))
   }
-  const idoc = systemStatus({ control, status: idocStatus.refused, text: 'a\u0001b' })
+  const idoc = systemStatus({ control, status: idocStatus.refused, text: 'a\u0001b' }, at)
   expect(writeIdocs([idoc])).toContain('<STATXT>a?b</STATXT>')
 })

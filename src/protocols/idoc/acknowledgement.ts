@@ -59,11 +59,17 @@ export function aleAudit(answer: Acknowledgement): NewIdoc {
   return answerOf(control, { type: 'ALEAUD01', mestyp: 'ALEAUD' }, [header])
 }
 
-/** SYSTAT01: status records for an IDoc, with a text that transaction WE05 shows. */
-export function systemStatus(answer: Acknowledgement): NewIdoc {
+/**
+ * SYSTAT01: status records for an IDoc, with a text that transaction WE05 shows. `localTime` (`2026-11-23T09:00:00`) is when
+ * it came to be; of a status confirmation SAP's page on status records wants the date of the external system.
+ */
+export function systemStatus(answer: Acknowledgement, localTime: string): NewIdoc {
   const { control, status } = answer
+  const digits = localTime.replace(/\D/g, '')
   const stats = segment('E1STATS', {
     DOCNUM: control.get('DOCNUM') ?? '',
+    LOGDAT: digits.slice(0, 8),
+    LOGTIM: digits.slice(8, 14),
     STATUS: status,
     STATYP: status === idocStatus.refused ? 'E' : 'S',
     ...textFields(answer.text ?? '', ['STATXT', 'STAPA1', 'STAPA2', 'STAPA3', 'STAPA4']),

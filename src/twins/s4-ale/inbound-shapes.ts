@@ -104,7 +104,7 @@ export const inboundShapes: Readonly<Record<string, Readonly<Record<string, Segm
         REFGRP: 14,
         REFMES: 14,
       },
-      required: ['DOCNUM', 'STATUS'],
+      required: ['DOCNUM', 'LOGDAT', 'LOGTIM', 'STATUS'],
       children: {},
     },
   },

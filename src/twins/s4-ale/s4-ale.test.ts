@@ -267,7 +267,7 @@ describe('acknowledgements', () => {
     expect([status, /<DbId>(\d+)<\/DbId>/.exec(text)?.[1]]).toEqual([200, '0000000000700002'])
     expect(s4.idocs()[0]?.statuses.at(-1)).toMatchObject({ status: '41', text: 'Object PUMP' })
     const words = 'The length of the name exceeded the maximum allowed length of 100. '.repeat(3)
-    const system = systemStatus({ control: control(), status: idocStatus.refused, text: words })
+    const system = systemStatus({ control: control(), status: idocStatus.refused, text: words }, '2026-11-23T09:05:01')
     const soap = `<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>${writeIdocs([system]).replace(/^<\?.*?\?>/, '')}</soap:Body></soap:Envelope>`
     expect((await post(s4.urls.soap, soap)).status).toBe(200)
     expect(s4.idocs()[0]?.statuses.at(-1)).toMatchObject({ status: '40', text: words.trim() })
