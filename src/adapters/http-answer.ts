@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import { type ErrorOptions, HubError, type RetryClass } from '../kernel/error.ts'
 import { asNetError } from '../protocols/net/errors.ts'
 import { isAnswerTooLarge } from '../protocols/net/http-client.ts'
-import { gatewayTimeout } from '../protocols/net/other-server.ts'
+import { gatewayDoubt } from '../protocols/net/other-server.ts'
 import { retryAfterMs } from '../protocols/net/retry-after.ts'
 import { EndedHere, requestWhole, type WholeAnswer } from '../protocols/net/whole-answer.ts'
 import type { HttpConfig } from './http-config.ts'
@@ -32,9 +32,9 @@ export async function ask(agent: Dispatcher, question: HttpQuestion): Promise<Ht
     const path = url.pathname + url.search
     const request = { origin: url.origin, path, method, headers, ...(body !== undefined && { body }) }
     const answer = await requestWhole(agent, request, { signal, timeoutMs })
-    if (answer.status !== gatewayTimeout || onUnknown !== 'never') return answer
-    const reason = `a gateway has waited for its answer in vain (504): ${excerpt(answer)}`
-    throw httpErrors.OUTCOME_UNKNOWN({ server, reason })
+    const doubt = gatewayDoubt(answer.status)
+    if (doubt === undefined || onUnknown !== 'never') return answer
+    throw httpErrors.OUTCOME_UNKNOWN({ server, reason: `${doubt}: ${excerpt(answer)}` })
   } catch (thrown) {
     // Errors of our own came before the request was sent, or say themselves what became of it.
     if (thrown instanceof HubError) throw thrown

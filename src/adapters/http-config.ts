@@ -65,7 +65,7 @@ export const httpConfig = z
     }),
     'on-unknown': z.enum(['set-aside', 'send-again']).optional().meta({
       description:
-        'When the connection was lost after the request and before the answer: let a person look, or send it again. Default: send-again with GET, HEAD, PUT, DELETE and with an idempotency-key, else set-aside. An answer of 5xx counts as known, but for 504: then a gateway has waited in vain. A 303 says that it was done, so nothing is sent again; success: [303] takes it.',
+        'When the connection was lost after the request and before the answer, or a gateway had no valid answer (502) or waited for it in vain (504): let a person look, or send it again. Default: send-again with GET, HEAD, PUT, DELETE and with an idempotency-key, else set-aside. Any other answer of 5xx counts as known. A 303 says that it was done, so nothing is sent again; success: [303] takes it.',
     }),
     'max-answer': size.prefault('10MiB').meta({ description: 'The largest answer that is read.' }),
     redirects: z.int().min(0).max(3).default(0).meta({

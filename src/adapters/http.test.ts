@@ -257,7 +257,6 @@ describe('what an answer means', () => {
     [429, 'HTTP_BUSY', 'soon'],
     [503, 'HTTP_BUSY', 'soon'],
     [500, 'HTTP_SERVER_FAILED', 'soon'],
-    [502, 'HTTP_SERVER_FAILED', 'soon'],
     [302, 'HTTP_REDIRECTED', 'after-change'],
   ]
   test.each(answers)('%i is %s, tried %s', async (status, code, retry) => {
@@ -321,13 +320,18 @@ describe('a connection that is lost', () => {
     expect(error.message).toContain('no answer within 80 ms')
   })
 
+  const unknown = { code: 'HTTP_OUTCOME_UNKNOWN', isOutcomeUnknown: true, retry: 'never' }
+  const failed = { code: 'HTTP_SERVER_FAILED', isOutcomeUnknown: false, retry: 'soon' }
   test.each([
-    ['POST', {}, { code: 'HTTP_OUTCOME_UNKNOWN', isOutcomeUnknown: true, retry: 'never' }],
-    ['POST', { 'idempotency-key': 'Idempotency-Key' }, { code: 'HTTP_SERVER_FAILED', retry: 'soon' }],
-    ['PUT', {}, { code: 'HTTP_SERVER_FAILED', retry: 'soon' }],
-  ])('a gateway that has waited in vain knows no more (504), with %s and %j', async (method, config, expected) => {
-    service.replies = [{ status: 504, body: 'upstream timed out' }]
-    expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
+    ['POST', {}, unknown],
+    ['POST', { 'idempotency-key': 'Idempotency-Key' }, failed],
+    ['POST', { 'on-unknown': 'send-again' }, failed],
+    ['PUT', {}, failed],
+  ])('a gateway without a valid answer knows no more (502, 504), with %s and %j', async (method, config, expected) => {
+    for (const status of [502, 504]) {
+      service.replies = [{ status, body: 'upstream went away' }]
+      expect(await failureOf(send({ url: service.url, method, ...config }, messageOf('x')))).toMatchObject(expected)
+    }
   })
 
   test.each([

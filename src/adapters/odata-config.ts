@@ -202,7 +202,7 @@ export const odataConfig = z
       .meta({ description: 'The largest answer: one page, and all entities together.' }),
     'on-unknown': z.enum(['set-aside', 'send-again']).optional().meta({
       description:
-        'When the connection was lost after the request and before the answer, or a gateway waited for that in vain (504): let a person look, or send it again. Default: set-aside for create, for calls by POST and for updates with an etag; else send-again.',
+        'When the connection was lost after the request and before the answer, or a gateway got none that is valid (502) or waited for it in vain (504): let a person look, or send it again. Default: set-aside for create, for calls by POST and for updates with an etag; else send-again.',
     }),
   })
   .superRefine((given, context) => {

@@ -343,12 +343,14 @@ describe.each(['v2', 'v4'] as const)('%s', version => {
       code: 'ODATA_OUTCOME_UNKNOWN',
     })
     expect(twin.count('A_CostCenter')).toBe(252)
-    // A gateway that has waited in vain knows no more than that.
-    twin.setFaults({ fail: { times: 1, status: 504 } })
-    expect(await failureOf(receiver.deliver(message, effectOf(message)))).toMatchObject({
-      code: 'ODATA_OUTCOME_UNKNOWN',
-      retry: 'never',
-    })
+    // A gateway that has waited in vain, or got no valid answer, knows no more than that.
+    for (const status of [502, 504]) {
+      twin.setFaults({ fail: { times: 1, status } })
+      expect(await failureOf(receiver.deliver(message, effectOf(message)))).toMatchObject({
+        code: 'ODATA_OUTCOME_UNKNOWN',
+        retry: 'never',
+      })
+    }
   })
 
   test('check proves line, log-in and service', async () => {

@@ -78,6 +78,25 @@ test.each(['a secret', 'a certificate'])(
   },
 )
 
+test.each([502, 504] as const)(
+  'a new record is told as made by the hub where a gateway lost the answer (%i)',
+  async status => {
+    it.flow(
+      'create',
+      `
+from: { https: { path: /accounts } }
+to: { ${dynamics('set: accounts, key: [accountnumber], operation: create')} }
+delivery: { retry: { every: 50ms } }
+`,
+    )
+    await start()
+    twin.setFaults({ late: { times: 1, method: 'PATCH', status } })
+    await post('/accounts', { accountnumber: '1001', name: 'ACME' })
+    await it.ended(1)
+    expect(twin.records('account')).toHaveLength(1)
+  },
+)
+
 test('a question is answered in the call, and a refused value says which and why', async () => {
   it.flow('accounts', accounts())
   it.flow(

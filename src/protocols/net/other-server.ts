@@ -17,8 +17,15 @@ export function mayOtherServer({
 
 /** What says of a server, or of what stands behind it, that it cannot answer now (RFC 9110 sections 15.6.3 to 15.6.5). */
 export function isAway(status: number): boolean {
-  return status === 502 || status === 503 || status === gatewayTimeout
+  return status === 502 || status === 503 || status === 504
 }
 
-/** The server behind a gateway has the request, and did not answer in time: nobody knows whether it did it. */
-export const gatewayTimeout = 504
+/**
+ * Why nobody knows whether the server behind a gateway did what it was asked; undefined for an answer that leaves no doubt.
+ * A 502 may mean that no connection could be made, and as well that it broke after the request, or that the server did its
+ * work and said nothing (a workflow of Azure Logic Apps without its Response action): RFC 9110 section 15.6.3.
+ */
+export function gatewayDoubt(status: number): string | undefined {
+  if (status === 504) return 'a gateway has waited for its answer in vain (504)'
+  return status === 502 ? 'a gateway got no valid answer from it (502)' : undefined
+}

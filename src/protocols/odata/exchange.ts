@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { HubError } from '../../kernel/error.ts'
 import { asNetError, netErrors } from '../net/errors.ts'
-import { gatewayTimeout, mayOtherServer, serversPerRequest } from '../net/other-server.ts'
+import { gatewayDoubt, mayOtherServer, serversPerRequest } from '../net/other-server.ts'
 import { odataErrors } from './errors.ts'
 import { odataLimits } from './limits.ts'
 import { type FailureContext, failureOf, type ODataAnswer, serviceErrorOf } from './service-error.ts'
@@ -102,11 +102,15 @@ export class ODataExchange {
     }
     if (streamed.answer.status < 300) return streamed
     const answer = await this.#whole(streamed)
-    if (answer.status === gatewayTimeout && !request.isRead && !request.isRepeatable) {
-      const reason = `a gateway has waited for its answer in vain (504): ${serviceErrorOf(answer).text}`
-      throw odataErrors.OUTCOME_UNKNOWN({ server: this.server, reason })
-    }
-    throw this.failure(answer, request.url)
+    const failure = this.failure(answer, request.url)
+    const doubt = gatewayDoubt(answer.status)
+    if (doubt === undefined || request.isRead) throw failure
+    const reason = `${doubt}: ${serviceErrorOf(answer).text}`
+    const { retryAfterMs } = failure
+    throw odataErrors.OUTCOME_UNKNOWN(
+      { server: this.server, reason },
+      { retry: request.isRepeatable ? 'soon' : 'never', ...(retryAfterMs !== undefined && { retryAfterMs }) },
+    )
   }
 
   failure(answer: ODataAnswer, url: URL): HubError {

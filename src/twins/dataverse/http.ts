@@ -73,6 +73,10 @@ async function respond(
     response.destroy()
     return
   }
+  if (hits(faults.late, method)) {
+    response.writeHead(faults.late?.status ?? 504, { 'content-type': 'text/html' }).end('<h1>Gateway error</h1>')
+    return
+  }
   const text =
     answer.body === undefined ? '' : typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
   const bytes = Buffer.from(text)
