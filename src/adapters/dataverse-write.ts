@@ -1,9 +1,10 @@
+import { hash } from 'node:crypto'
 import type { Receipt } from '../flow/adapter.ts'
 import type { HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { type Changed, type DataverseChange, isFailure } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
-import { keyText, recordPath } from '../protocols/dataverse/key.ts'
+import { keyText, type RecordKey, recordPath } from '../protocols/dataverse/key.ts'
 import {
   columnsOf,
   isPlainRecord,
@@ -185,7 +186,9 @@ async function checkThenWrite(job: Job, record: RecordToWrite, remembered: strin
         })
         return { done: 'updated', id }
       }
-      const post = (body: JsonObject) => client.change({ ...base, method: 'POST', path: encodeURIComponent(set), body })
+      const own = { [await idColumnOf(job)]: newIdOf(job, key) }
+      const post = (body: JsonObject) =>
+        client.change({ ...base, method: 'POST', path: encodeURIComponent(set), body: { ...own, ...body } })
       return { done: 'created', id: (await orParent(orUnlinked(record, post))).id }
     } catch (thrown) {
       const isGone = id !== undefined && isFailure(thrown, dataverseErrors.NOT_FOUND)
@@ -196,6 +199,18 @@ async function checkThenWrite(job: Job, record: RecordToWrite, remembered: strin
       known = undefined
     }
   }
+}
+
+/**
+ * The id of a record to be made: the same at each attempt, so that one which comes into being after the next attempt has
+ * looked for it is not made twice. It ends with the time of the message, by which SQL Server puts ids in order.
+ */
+function newIdOf({ message, effect, config }: Job, key: RecordKey): string {
+  if ('id' in key && key.id !== '') return key.id
+  const { stage, name } = effect.scope.flow
+  const seed = hash('sha256', JSON.stringify([stage, name, effect.key, config.set, keyText(key)]))
+  const hex = `${seed.slice(0, 20)}${message.acceptedAt.toString(16).padStart(12, '0').slice(-12)}`
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 /** What all changes of a job have alike. */

@@ -295,6 +295,41 @@ test.each([
   },
 )
 
+test('a record that comes into being only after the next attempt has looked for it in vain is one all the same', async () => {
+  const held: (() => Promise<unknown>)[] = []
+  const pass = async (request: IncomingMessage, response: ServerResponse) => {
+    const { method = '', url, headers } = request
+    const body = method === 'GET' ? null : await buffer(request)
+    const passed = new Headers({ authorization: headers.authorization ?? '', 'content-type': 'application/json' })
+    const forward = () => fetch(`${twin.origin}${url}`, { method, body, headers: passed })
+    if (method === 'POST' && held.length === 0) {
+      held.push(forward)
+      return
+    }
+    if (method === 'POST') await held[0]?.()
+    const answer = await forward()
+    const id = answer.headers.get('odata-entityid')
+    response.writeHead(answer.status, { 'content-type': 'application/json', ...(id && { 'odata-entityid': id }) })
+    response.end(await answer.text())
+  }
+  const listener = await listenOnLoopback(createServer((request, response) => void pass(request, response)))
+  try {
+    const url = `http://127.0.0.1:${listener.port}`
+    // Nothing at Dynamics 365 keeps two accounts of one name apart.
+    const config = { set: 'accounts', key: ['name'], operation: 'check-then-write', url, cleartext: true }
+    const to = await receiver({ ...config, timeout: '200ms' })
+    await expect(deliver(to, { name: 'ACME' })).rejects.toMatchObject({ retry: 'soon', isOutcomeUnknown: true })
+    const patient = await receiver(config)
+    await deliver(patient, { name: 'ACME' }, { attempt: 2, isUnknown: true })
+    expect(twin.records('account')).toHaveLength(1)
+    // A message that was repaired is about another record.
+    await deliver(patient, { name: 'ACME SE' }, { attempt: 3 })
+    expect(twin.records('account')).toHaveLength(2)
+  } finally {
+    await listener.stop()
+  }
+})
+
 test('a 429 costs no attempt: the request goes again after Retry-After', async () => {
   twin.setFaults({ throttle: { times: 3, retryAfterS: 0 } })
   const { fields } = await send(accounts, { accountnumber: '1001', name: 'ACME' })
