@@ -246,6 +246,31 @@ test('attachments of a mail travel as bytes, both ways', async () => {
   expect(Buffer.concat(chunks).toString()).toBe('hello')
 })
 
+test('a mail within a mail is a file of it, as it is over EWS', async () => {
+  const { driver, graph } = world
+  const scope = scopeOf('mail')
+  const [outcome] = await driver.create(scope, [creation(sampleMail)], never)
+  if (outcome?.state !== 'done') throw new Error('it was refused')
+  const inner = {
+    id: 'inner',
+    name: 'Re: offer',
+    contentType: '',
+    bytes: Buffer.from('Subject: Re: offer'),
+    isInline: false,
+  }
+  graph
+    .mailbox('ada@contoso.com')
+    .get(outcome.id, 'message')
+    .attachments.set('inner', { ...inner, isItem: true })
+  const { item } = await read(scope, outcome.id)
+  const attachments = 'attachments' in item ? item.attachments : []
+  expect(attachments).toMatchObject([{ name: 'Re: offer', type: 'message/rfc822' }])
+  const [attachment] = attachments
+  if (!attachment || !driver.openAttachment) throw new Error('there is none')
+  const chunks = await Array.fromAsync(driver.openAttachment(scope, outcome.id, attachment, never))
+  expect(Buffer.concat(chunks).toString()).toBe('Subject: Re: offer')
+})
+
 test('a create that is repeated after a lost answer makes no second appointment', async () => {
   const { driver, graph } = world
   const scope = scopeOf('appointment')

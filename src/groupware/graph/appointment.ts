@@ -75,10 +75,12 @@ function readAttendee(row: JsonObject): readonly Attendee[] {
   return [{ ...person, role: choiceAt(row, 'type', ['required', 'optional', 'resource'], 'required'), response }]
 }
 
-/** Files only: a mail that is attached to another one has no bytes of its own here. */
+/** A file, or an item within the item, of which Graph gives the MIME. A referenceAttachment is a link: it has no bytes. */
 export function readAttachment(row: JsonObject): readonly Attachment[] {
-  if (textAt(row, '@odata.type') !== '#microsoft.graph.fileAttachment') return []
-  const type = textAt(row, 'contentType') || 'application/octet-stream'
+  const kind = textAt(row, '@odata.type')
+  const isItem = kind === '#microsoft.graph.itemAttachment'
+  if (!isItem && kind !== '#microsoft.graph.fileAttachment') return []
+  const type = textAt(row, 'contentType') || (isItem ? 'message/rfc822' : 'application/octet-stream')
   const bytes = Number(row['size'] ?? 0)
   return [{ id: textAt(row, 'id'), name: textAt(row, 'name'), type, bytes, isInline: row['isInline'] === true }]
 }

@@ -49,16 +49,15 @@ export function attach(item: StoredItem, given: z.output<typeof fileShape>): Sto
 }
 
 export function showAttachment(
-  { id, name, contentType, bytes, isInline }: StoredAttachment,
+  { id, name, contentType, bytes, isInline, isItem }: StoredAttachment,
   isWhole: boolean,
 ): JsonObject {
+  const facts = { id, name, size: bytes.length, isInline }
+  if (isItem) return { '@odata.type': '#microsoft.graph.itemAttachment', ...facts, contentType: null }
   return {
     '@odata.type': '#microsoft.graph.fileAttachment',
-    id,
-    name,
+    ...facts,
     contentType,
-    size: bytes.length,
-    isInline,
     ...(isWhole && { contentBytes: bytes.toString('base64') }),
   }
 }

@@ -35,6 +35,8 @@ export interface StoredAttachment {
   readonly contentType: string
   readonly bytes: Buffer
   readonly isInline: boolean
+  /** A mail within a mail: Graph names no type of it, and gives its MIME as `$value` only. */
+  readonly isItem?: true
 }
 
 export interface Folder {
