@@ -70,6 +70,22 @@ test('several IDocs in a file, empty lines and missing blanks at the end', async
   expect(idocs.map(({ line }) => line)).toEqual([1, 6])
 })
 
+test('a segment that names no parent is found by its level, as SAP counts them', async () => {
+  const [head = '', maram = '', ...maktm] = writeFlatFile(material, layouts)
+  // SAP: 1 or 2 at the top, below that one more than the parent.
+  const levelled = (line: string, level: string) => `${line.slice(0, 55)}${' '.repeat(6)}${level}${line.slice(63)}`
+  const lines = [head, levelled(maram, '02'), ...maktm.map(line => levelled(line, '03'))]
+  expect(await read(lines)).toEqual([{ type: 'MATMAS05', ...material, line: 1 }])
+  // The first one cannot but stand at the top.
+  expect(await read([head, levelled(maram, '  ')])).toMatchObject([{ data: { children: [{ name: 'E1MARAM' }] } }])
+  await expect(read([head, levelled(maram, '  '), levelled(maktm[0] ?? '', '  ')])).rejects.toThrow(
+    'record 3: it names neither its parent (PSGNUM) nor its level (HLEVEL)',
+  )
+  await expect(read([head, levelled(maram, '02'), levelled(maktm[0] ?? '', '04')])).rejects.toThrow(
+    'record 3: nothing of level 3 stands before it, which has level 4',
+  )
+})
+
 test('characters that XML cannot hold go, or # stands for them; the columns stay, and so does what looks like a reference', async () => {
   const [head = '', maram = '', maktm = ''] = writeFlatFile(material, layouts)
   const odd = [head.replace('S4CLNT400', 'S4\u0002CLNT40'), maram, maktm.replace('EPump  ', 'E\u0001P&#1;')]
@@ -120,6 +136,11 @@ describe('what is wrong is told with its record', () => {
     ['no type', [head.replace('MATMAS05', '        ')], 'record 1: the control record names no basic type'],
     ['an unknown segment', [head, `Z2NEW${maram.slice(5)}`], 'record 2: the layout of segment Z2NEWAM009 is not known'],
     ['a parent that comes later', [head, maktm], 'record 2: its parent 1 does not stand before it'],
+    [
+      'a parent that is no number',
+      [head, maram, `${maktm.slice(0, 55)}00000A${maktm.slice(61)}`],
+      'record 3: its parent (PSGNUM) 00000A is no number',
+    ],
     ['a number twice', [head, maram, maram], 'record 3: the segment number 1 stands twice'],
     [
       'a control',

@@ -24,6 +24,8 @@ const dataColumns: readonly Column[] = [
   { name: 'PSGNUM', length: 6 },
   { name: 'HLEVEL', length: 2 },
 ]
+/** Segments without a parent have level 1 or 2, others one more than their parent (data element EDI_HLEVEL). */
+const topLevels = 2
 const dataOffset = lengthOf(dataColumns)
 const dataLength = 1000
 
@@ -55,6 +57,8 @@ export async function* readFlatFile(
     | { readonly control: ReadonlyMap<string, string>; readonly root: OpenSegment; readonly line: number }
     | undefined
   let byNumber = new Map<number, OpenSegment>()
+  /** The last segment and those above it, by their levels. */
+  let byLevel: (OpenSegment | undefined)[] = []
   const wrong = (text: string) => idocErrors.FLAT_FILE({ record, text })
   const inXml = (line: string, segment: string, fields: Map<string, string>): Map<string, string> => {
     if (isXmlText(line)) return fields
@@ -68,6 +72,24 @@ export async function* readFlatFile(
   const refuseMore = (line: string, length: number): void => {
     if (line.slice(length).trim() === '') return
     throw wrong(`it goes on behind its ${length} characters; each record is a line of its own`)
+  }
+  const parentOf = (root: OpenSegment, given: string | undefined, level: number | undefined): OpenSegment => {
+    const above = wholeNumber(given)
+    if (given !== undefined && above === undefined) throw wrong(`its parent (PSGNUM) ${given} is no number`)
+    if (above !== undefined) {
+      const parent = above === 0 ? root : byNumber.get(above)
+      if (!parent) throw wrong(`its parent ${above} does not stand before it`)
+      return parent
+    }
+    // SAP finds it in the definition of the type, which nobody has here.
+    if (level === undefined) {
+      if (byNumber.size === 0) return root
+      throw wrong('it names neither its parent (PSGNUM) nor its level (HLEVEL), so what it belongs to is not known')
+    }
+    if (level <= topLevels) return root
+    const parent = byLevel[level - 1]
+    if (!parent) throw wrong(`nothing of level ${level - 1} stands before it, which has level ${level}`)
+    return parent
   }
   const finish = (): Idoc | undefined =>
     current && { type: typeOf(current.control), control: current.control, data: current.root, line: current.line }
@@ -86,6 +108,7 @@ export async function* readFlatFile(
       if (typeOf(control) === '') throw wrong('the control record names no basic type (IDOCTYP)')
       current = { control, root: { name: 'IDOC', fields: new Map(), children: [] }, line: record }
       byNumber = new Map()
+      byLevel = []
       continue
     }
     if (!current) throw wrong('it does not begin with a control record EDI_DC40')
@@ -98,9 +121,8 @@ export async function* readFlatFile(
     if (byNumber.has(number)) throw wrong(`the segment number ${number} stands twice`)
     if (byNumber.size >= flatFileLimits.segments)
       throw wrong(`the IDoc has more than ${flatFileLimits.segments} segments`)
-    const above = wholeNumber(head.get('PSGNUM')) ?? 0
-    const parent = above === 0 ? current.root : byNumber.get(above)
-    if (!parent) throw wrong(`its parent ${above} does not stand before it`)
+    const level = wholeNumber(head.get('HLEVEL'))
+    const parent = parentOf(current.root, head.get('PSGNUM'), level)
     const segment = {
       name: xmlNameOf(layout.type),
       fields: inXml(line, layout.type, readData(line, layout)),
@@ -108,6 +130,9 @@ export async function* readFlatFile(
     }
     parent.children.push(segment)
     byNumber.set(number, segment)
+    if (level === undefined) continue
+    byLevel.length = level
+    byLevel.push(segment)
   }
   const idoc = finish()
   if (!idoc) throw idocErrors.FLAT_FILE({ record, text: 'there is no IDoc in it' })
