@@ -191,3 +191,27 @@ test('flows with one environment and one credential share a gate for as long as 
   expect(anew.gate).not.toBe(third.gate)
   anew.release()
 })
+
+test('a flow that is started again waits as long as it was asked to, and keeps the budget of five minutes', async () => {
+  const clock = new SimulatedClock()
+  const options = { server: 'again.crm4.dynamics.com', clock, requests: 3 }
+  const before = shareGate('dynamics', options)
+  const enter = () => before.gate.enter('materials', never, clock.now() + MINUTE)
+  const [turn, other] = await Promise.all([enter(), enter()])
+  turn?.turnedAway(17 * SECOND)
+  other?.end()
+  before.release()
+  const after = shareGate('dynamics', options)
+  expect(() => after.gate.requireOpen(clock.now() + 16 * SECOND)).toThrow('no turn for this request')
+  after.release()
+  await clock.advance(20 * SECOND, async () => {})
+  const later = shareGate('dynamics', options)
+  ;(await later.gate.enter('materials', never, clock.now() + MINUTE)).end()
+  expect(() => later.gate.requireOpen(clock.now() + MINUTE)).toThrow('no turn for this request')
+  later.release()
+  await clock.advance(6 * MINUTE, async () => {})
+  // Nothing is left to remember.
+  const anew = shareGate('dynamics', options)
+  expect(anew.gate).not.toBe(before.gate)
+  anew.release()
+})

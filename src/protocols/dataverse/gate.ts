@@ -101,6 +101,13 @@ export class Gate {
     return this.#waiting.size
   }
 
+  /** Nothing that it knows counts any more: a new one would do the same. */
+  get isAtRest(): boolean {
+    const now = this.#clock.now()
+    const readyAt = this.#readyAt(now)
+    return readyAt <= now && this.#sentCount === 0 && this.#running === 0
+  }
+
   /**
    * Waits for a turn: the flows take turns, and within one it is first come, first served. Throws DATAVERSE_THROTTLED when
    * it would not come before `until`, and DATAVERSE_INTERRUPTED when the signal aborts.
@@ -251,18 +258,24 @@ export class Gate {
 /** The gate of an environment and a credential, and what each of its users allows. */
 interface SharedGate {
   readonly gate: Gate
+  readonly clock: Clock
   readonly wishes: Set<GateWish>
 }
 
 const gates = new Map<string, SharedGate>()
 
 /**
- * The gate of an environment and a credential, for as long as somebody uses it. Where users name different limits, the
- * lowest counts: Dynamics 365 counts all their requests together.
+ * The gate of an environment and a credential. Where users name different limits, the lowest counts: Dynamics 365 counts
+ * all their requests together, also those before a flow was stopped and started again.
  */
 export function shareGate(credential: string, options: GateOptions): { readonly gate: Gate; release(): void } {
-  const name = `${credential}\n${options.server}`
-  const shared = gates.get(name) ?? { gate: new Gate(options), wishes: new Set() }
+  const { server, clock } = options
+  for (const [other, { gate, wishes }] of gates) if (wishes.size === 0 && gate.isAtRest) gates.delete(other)
+  const name = `${credential}\n${server}`
+  const known = gates.get(name)
+  // One that nobody uses any more may go by the clock of a hub that is gone.
+  const isKnown = known !== undefined && (known.wishes.size > 0 || known.clock === clock)
+  const shared = isKnown ? known : { gate: new Gate(options), clock, wishes: new Set<GateWish>() }
   gates.set(name, shared)
   const wish: GateWish = { concurrent: options.concurrent, requests: options.requests }
   shared.wishes.add(wish)
@@ -270,9 +283,7 @@ export function shareGate(credential: string, options: GateOptions): { readonly 
   return {
     gate: shared.gate,
     release() {
-      if (!shared.wishes.delete(wish)) return
-      if (shared.wishes.size > 0) shared.gate.allow([...shared.wishes])
-      else if (gates.get(name) === shared) gates.delete(name)
+      if (shared.wishes.delete(wish) && shared.wishes.size > 0) shared.gate.allow([...shared.wishes])
     },
   }
 }
