@@ -144,6 +144,10 @@ class DataverseReceiver implements Receiver {
     }
   }
 
+  waiting() {
+    return this.#client.waiting
+  }
+
   /** Line, token and application user (WhoAmI), and that the table has the alternate key, active. */
   async check(): Promise<CheckResult> {
     const { config, clock } = this.#context

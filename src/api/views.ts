@@ -23,6 +23,10 @@ export const linkView = z.object({
     .object({ since: time, error: errorView })
     .optional()
     .meta({ description: 'What stays undone although the link works.' }),
+  waiting: z
+    .object({ count: z.number(), reason: z.string() })
+    .optional()
+    .meta({ description: 'Requests that the receiver holds back now, and why; nothing has failed.' }),
 })
 
 export const countsView = z.object({

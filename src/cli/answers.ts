@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { alertView, flowView, lossView, messageDetailView, messageView, skippedMessageView } from '../api/views.ts'
+import {
+  alertView,
+  flowView,
+  type linkView,
+  lossView,
+  messageDetailView,
+  messageView,
+  skippedMessageView,
+} from '../api/views.ts'
 import { cliErrors } from './cli-errors.ts'
 
 /** Reads an answer of the hub as what it should be; another version of the hub may answer otherwise. */
@@ -30,4 +38,11 @@ export const probeAnswer = z.object({
   summary: z.string(),
   id: z.string().optional(),
 })
+
+/** What to tell of a link in one cell. */
+export function linkDetail({ error, stuck, waiting, detail }: z.output<typeof linkView>): string {
+  const trouble = error?.message ?? stuck?.error.message
+  if (trouble !== undefined || !waiting) return trouble ?? detail
+  return `${waiting.count} ${waiting.count === 1 ? 'request waits' : 'requests wait'}: ${waiting.reason}`
+}
 export { flowView, lossView, messageDetailView, skippedMessageView }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { reloadView } from '../api/views.ts'
-import { checkAnswer, flowList, flowView, probeAnswer, readAnswer } from './answers.ts'
+import { checkAnswer, flowList, flowView, linkDetail, probeAnswer, readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { facts, table } from './print.ts'
@@ -136,7 +136,7 @@ function describe(flow: FlowAnswer): string {
     ['LINK', 'STATE', 'SINCE', 'DETAIL', 'NEXT'],
     flow.links.map(link => {
       const error = link.error ?? link.stuck?.error
-      return [link.link, link.state, link.since, error?.message ?? link.detail, error?.next]
+      return [link.link, link.state, link.since, linkDetail(link), error?.next]
     }),
   )
   const problems = flow.problems.map(each => `${each.file}:${each.line}:${each.column}  ${each.message}`)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { alertView, linkView } from '../api/views.ts'
-import { alertList, readAnswer } from './answers.ts'
+import { alertList, linkDetail, readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { exitCodes } from './cli-errors.ts'
 import { wholeNumber } from './input.ts'
@@ -38,14 +38,7 @@ export function watchCommands(program: Command, cli: Cli): void {
         const links = answer.flows.flatMap(flow => {
           const counts = [flow.counts.queued, flow.counts.setAside]
           if (flow.links.length === 0) return [[flow.name, flow.state, '', '', ...counts, '']]
-          return flow.links.map(link => [
-            flow.name,
-            flow.state,
-            link.link,
-            link.state,
-            ...counts,
-            link.error?.message ?? link.stuck?.error.message ?? link.detail,
-          ])
+          return flow.links.map(link => [flow.name, flow.state, link.link, link.state, ...counts, linkDetail(link)])
         })
         const head = facts([
           ['Status', answer.status],

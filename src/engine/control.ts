@@ -1,4 +1,4 @@
-import type { Outcome } from '../flow/adapter.ts'
+import type { Outcome, Waiting } from '../flow/adapter.ts'
 import type { LoadedFlow } from '../flow/document.ts'
 import type { HubError } from '../kernel/error.ts'
 import type { CheckResult } from '../kernel/socket.ts'
@@ -54,6 +54,8 @@ export interface LinkStatus {
   readonly error: StoredError | undefined
   /** What stays undone although the link works, and since when. */
   readonly stuck?: { readonly since: number; readonly error: StoredError } | undefined
+  /** What its receiver holds back now. */
+  readonly waiting?: Waiting | undefined
 }
 
 export interface FlowStatus {

@@ -4,7 +4,7 @@ import { asHubError, type HubError } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Log } from '../kernel/log.ts'
 import { type CheckResult, connectFor } from '../kernel/socket.ts'
-import type { FlowStatus } from './control.ts'
+import type { FlowStatus, LinkStatus } from './control.ts'
 import type { EngineParts } from './engine.ts'
 import { FlowRoutes } from './flow-routes.ts'
 import { Links } from './links.ts'
@@ -132,7 +132,19 @@ export class RunningFlow {
 
   status(): FlowStatus {
     const { flow, state, startedAt, runningCount } = this
-    return { flow, state, startedAt, links: this.links.list(), running: runningCount }
+    return { flow, state, startedAt, links: this.#linksNow(), running: runningCount }
+  }
+
+  /** The links with what waits on them, also on one that nothing has come through yet. */
+  #linksNow(): readonly LinkStatus[] {
+    const links = new Map(this.links.list().map(status => [status.link, status]))
+    for (const { link, receiver } of this.prepared.receivers) {
+      const waiting = receiver.waiting?.()
+      if (!waiting) continue
+      const known = links.get(link) ?? { link, state: 'starting', since: this.startedAt, detail: '', error: undefined }
+      links.set(link, { ...known, waiting })
+    }
+    return [...links.values()]
   }
 
   #senderContext(config: unknown, intake: Intake): SenderContext<unknown> {

@@ -202,8 +202,17 @@ export type ReceiverContext<Config> = AdapterContext<Config>
 export interface Receiver {
   /** Hands the message over and returns what the other side answered; throws a HubError with the right retry class. */
   deliver(message: Message, effect: Effect): Promise<Receipt>
+  /** What it holds back now although nothing has failed; undefined where nothing waits. */
+  waiting?(): Waiting | undefined
   check(): Promise<CheckResult>
   close(): Promise<void>
+}
+
+/** Requests that wait before they go out. */
+export interface Waiting {
+  readonly count: number
+  /** Why, for people; the other side's wish, or a limit by its name. */
+  readonly reason: string
 }
 
 /** One effect of one delivery: the same over all attempts and crashes. */

@@ -213,7 +213,7 @@ describe('an update', () => {
       { ...first, fields: ['location'], values: { location: 'Berlin' } },
       { ...second, fields: ['exceptions'], values: { exceptions: { '2026-03-16T08:00:00Z': backwards } } },
     ].map(({ id, version, item: before, fields, values }): Update => {
-      return { id, version, before, after: { ...before, ...values } as Item, fields, mark: undefined }
+      return { id, version, before, after: { ...before, ...values }, fields, mark: undefined }
     })
     const outcomes = await driver.update(scope('appointment'), changes, signal)
     expect(outcomes.map(({ state }) => state)).toEqual(['done', 'refused'])

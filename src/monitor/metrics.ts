@@ -218,6 +218,10 @@ function makeGauges(registry: PromRegistry, { engine, store, clock, version, ope
     new Gauge({ name: `isthmus_${name}`, help, labelNames, registers: [registry] })
   const flowUp = gauge('flow_running', '1 while the flow runs.', ['flow'])
   const linkUp = gauge('link_up', '1 while the link works, 0 while it does not.', ['flow', 'link'])
+  const waiting = gauge('link_waiting_requests', 'Requests that a receiver holds back; health says why.', [
+    'flow',
+    'link',
+  ])
   const queued = gauge('queue_deliveries', 'Deliveries that wait or run.', ['flow'])
   const oldest = gauge('queue_oldest_age_seconds', 'Age of the oldest delivery that waits; 0: none.', ['flow'])
   const setAside = gauge('set_aside_deliveries', 'Set-aside deliveries that wait for a person.', ['flow'])
@@ -229,11 +233,15 @@ function makeGauges(registry: PromRegistry, { engine, store, clock, version, ope
     const running = new Set(statuses.map(({ flow }) => flow.name))
     const names = [...new Set([...running, ...(await store.flowNames())])]
     const counts = await Promise.all(names.map(name => store.counts(name)))
-    for (const each of [flowUp, linkUp, queued, oldest, setAside]) each.reset()
+    for (const each of [flowUp, linkUp, waiting, queued, oldest, setAside]) each.reset()
     alerts.set(openAlerts())
     for (const { flow, state, links } of statuses) {
       flowUp.set({ flow: flow.name }, state === 'running' ? 1 : 0)
-      for (const { link, state: is } of links) linkUp.set({ flow: flow.name, link }, is === 'up' ? 1 : 0)
+      for (const { link, state: is, waiting: held } of links) {
+        if (held) waiting.set({ flow: flow.name, link }, held.count)
+        // Of one on which all have waited so far nobody knows whether it works.
+        if (is !== 'starting' || !held) linkUp.set({ flow: flow.name, link }, is === 'up' ? 1 : 0)
+      }
     }
     for (const [index, flow] of names.entries()) {
       const count = counts[index]

@@ -3,7 +3,12 @@ import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { type DataverseTwin, startDataverse } from '../../src/twins/dataverse/dataverse.ts'
 import { contoso, contosoClientId, contosoSecret } from '../../src/twins/sign-in/contoso.ts'
 import { type SignInTwin, startSignIn } from '../../src/twins/sign-in/sign-in.ts'
+import { waitFor } from '../foreign/servers/wait.ts'
 import { FlowHub } from './flow-hub.ts'
+
+interface HealthSeen {
+  readonly flows: readonly { readonly links: readonly { readonly link: string; readonly waiting?: object }[] }[]
+}
 
 /** The whole hub against the sign-in and Dynamics 365 twins: from an HTTP request to the record and back. */
 let it: FlowHub
@@ -96,6 +101,27 @@ delivery: { retry: { every: 50ms } }
     expect(twin.records('account')).toHaveLength(1)
   },
 )
+
+test('what waits for Dynamics 365 shows in health and metrics, with the reason', async () => {
+  it.flow(
+    'accounts',
+    `from: { https: { path: /accounts } }\nto: { ${dynamics('set: accounts, key: [accountnumber]')} }`,
+  )
+  await start()
+  twin.setFaults({ throttle: { times: 1, retryAfterS: 120 } })
+  await post('/accounts', { accountnumber: '1001', name: 'ACME' })
+  const headers = { authorization: `Bearer ${it.hub.adminToken}` }
+  const shown = await waitFor('the wait in health', 10_000, async () => {
+    const health = (await (await fetch(`${it.hub.adminUrl}/api/health`, { headers })).json()) as HealthSeen
+    return health.flows[0]?.links.find(link => link.waiting)
+  })
+  const reason = expect.stringMatching(/^127\.0\.0\.1:\d+ turned requests away, and is asked again in 1[12]\d s$/)
+  expect(shown).toMatchObject({ link: 'to[0]', state: 'starting', waiting: { count: 1, reason } })
+  const metrics = (await it.hub.monitor.metrics.text()).split('\n')
+  expect(metrics).toContain('isthmus_link_waiting_requests{flow="accounts",link="to[0]"} 1')
+  // It is not down: nothing has failed.
+  expect(metrics.filter(line => line.startsWith('isthmus_link_up{') && line.includes('to[0]'))).toEqual([])
+})
 
 test('a question is answered in the call, and a refused value says which and why', async () => {
   it.flow('accounts', accounts())

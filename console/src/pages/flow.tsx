@@ -200,6 +200,11 @@ function Problems({ flow: { problems } }: { readonly flow: Flow }) {
   )
 }
 
+/** What stands still although nothing has failed. */
+function waitOf(link: Link | undefined): string | undefined {
+  return link?.waiting && `${link.waiting.count} waiting: ${link.waiting.reason}`
+}
+
 function Links({ links, check }: { readonly links: readonly Link[]; readonly check: FlowCheck | undefined }) {
   if (links.length === 0 && !check) return <Nothing title="It does not run, so it has no links." />
   const checked = new Map(check?.links.map(each => [each.link, each]))
@@ -220,7 +225,7 @@ function Links({ links, check }: { readonly links: readonly Link[]; readonly che
             {error ? (
               <ErrorWords what={error.message} error={error} />
             ) : (
-              <p className="quiet">{proof?.detail ?? link?.detail}</p>
+              <p className="quiet">{waitOf(link) ?? proof?.detail ?? link?.detail}</p>
             )}
             <p className="quiet">
               {proof

@@ -8,7 +8,7 @@ import { isGroup, isList } from '../odata/json.ts'
 import { fieldString } from '../odata/url.ts'
 import { dataverseErrors } from './errors.ts'
 import { dataverseFailure } from './failure.ts'
-import type { Gate } from './gate.ts'
+import type { Gate, Turn } from './gate.ts'
 import { isGuid } from './key.ts'
 
 export interface DataverseClientOptions extends Omit<ExchangeOptions, 'root' | 'failureOf' | 'keepsCookies'> {
@@ -76,6 +76,7 @@ export class DataverseClient {
   readonly #options: DataverseClientOptions
   readonly #client: ODataClient
   readonly #facts = new Map<string, FactsReading>()
+  #waitingCount = 0
 
   constructor(options: DataverseClientOptions) {
     const { environment, version, answerBytesMax } = options
@@ -93,6 +94,12 @@ export class DataverseClient {
 
   get server(): string {
     return this.#options.environment.host
+  }
+
+  /** Its requests that wait for a turn; undefined where none does. */
+  get waiting(): { readonly count: number; readonly reason: string } | undefined {
+    if (this.#waitingCount === 0) return undefined
+    return { count: this.#waitingCount, reason: this.#options.gate.reason }
   }
 
   /** One record, or the result of a function. Throws DATAVERSE_NOT_FOUND. */
@@ -229,11 +236,21 @@ export class DataverseClient {
     }
   }
 
+  async #turn({ signal, until }: Within): Promise<Turn> {
+    const { gate, flow } = this.#options
+    this.#waitingCount += 1
+    try {
+      return await gate.enter(flow, signal, until)
+    } finally {
+      this.#waitingCount -= 1
+    }
+  }
+
   /** Sends when it is its turn, and again when it was turned away: that was no attempt. */
   async #through<T>(within: Within, send: () => Promise<T>): Promise<T> {
-    const { gate, flow, now, onThrottled } = this.#options
+    const { gate, now, onThrottled } = this.#options
     for (;;) {
-      const turn = await gate.enter(flow, within.signal, within.until)
+      const turn = await this.#turn(within)
       try {
         const result = await send()
         turn.end()

@@ -101,6 +101,21 @@ export class Gate {
     return this.#waiting.size
   }
 
+  /** Why those wait who wait now, for people. */
+  get reason(): string {
+    const { server } = this.#options
+    const now = this.#clock.now()
+    const secondsTo = (at: number) => Math.ceil((at - now) / SECOND)
+    if (this.#pausedUntil > now) {
+      return `${server} turned requests away, and is asked again in ${secondsTo(this.#pausedUntil)} s`
+    }
+    const freeAt = this.#budgetFreeAt(now)
+    if (freeAt > now) {
+      return `${this.#most.requests} requests have gone within five minutes (requests-per-5m); the next goes in ${secondsTo(freeAt)} s`
+    }
+    return `${this.#running} requests are under way, as many as ${server} is asked at a time now`
+  }
+
   /** Nothing that it knows counts any more: a new one would do the same. */
   get isAtRest(): boolean {
     const now = this.#clock.now()
