@@ -21,14 +21,11 @@ export async function findCandidates(
   const ids = [...new Set(all.map(item => item.id))]
   const links = await store.findLinks(scope, other, ids)
   const byOther = new Map(links.map(link => [link[other].id, link]))
-  const halves =
-    side === 'crm'
-      ? await readItems(
-          round,
-          side,
-          links.map(link => link[side].id),
-        )
-      : new Map()
+  const halves = await readItems(
+    round,
+    side,
+    links.map(link => link[side].id),
+  )
   const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
   const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
   const identities = new Map(items.map(item => [item.id, item.identity]))
@@ -38,9 +35,11 @@ export async function findCandidates(
       id,
       others.map(item => {
         const link = byOther.get(item.id)
-        // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy.
-        const is = !link ? 'free' : side === 'exchange' || halves.has(link[side].id) ? 'taken' : 'orphaned'
         const identity = identities.get(id) ?? null
+        // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy, unless it
+        // is what the CRM itself names: that was made from it when the half of the link was gone.
+        const isCopy = side === 'exchange' && (identity === null || item.mark !== identity)
+        const is = !link ? 'free' : isCopy || halves.has(link[side].id) ? 'taken' : 'orphaned'
         const isTwin = side === 'exchange' && identity !== null && link?.exchange.identity === identity
         return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(item.id) }
       }),

@@ -16,18 +16,18 @@ export class Pair {
   readonly around: Surroundings
   readonly mailbox: WorldMailbox
   readonly crm: WorldCrm
-  readonly store: SyncStore
+  store: SyncStore
   readonly claims: Claims
   readonly scope: Scope
   readonly decisions: Decision[] = []
   rules: SyncRules
   #keys = 0
 
-  constructor(kind: ItemKind = 'appointment', beside?: Pair) {
+  constructor(kind: ItemKind = 'appointment', beside?: Pair, file = ':memory:') {
     this.around = beside?.around ?? calm()
     this.mailbox = new WorldMailbox(this.around)
     this.crm = beside?.crm ?? new WorldCrm(this.around)
-    this.store = beside?.store ?? openSyncStore({ file: ':memory:' })
+    this.store = beside?.store ?? openSyncStore({ file })
     this.claims = beside?.claims ?? new Claims({ now: () => this.around.now })
     const mailbox = beside ? 'b@x.example' : 'a@x.example'
     this.scope = { organization: 'x', mailbox, owner: mailbox, kind, folders: [], from: null, to: null }

@@ -1,0 +1,85 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { backup, DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Item, ItemKind } from '../plan/items.ts'
+import { decideHeld } from './held-deletions.ts'
+import { contact, edit, only, Pair, task } from './pair-world.ts'
+import { appointment } from './sides-world.ts'
+import { openSyncStore } from './sqlite-sync-store.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-restored-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+/** A pair whose books lie in a file. */
+function pairOf(kind: ItemKind): Pair {
+  const pair = new Pair(kind, undefined, join(folder, 'links.sqlite'))
+  // As Cloud for Customer.
+  pair.crm.holdsMark = kind === 'appointment' || kind === 'mail'
+  return pair
+}
+
+/** Keeps the books as they are now; what it answers brings them back, whatever was done since. */
+async function backUp(pair: Pair): Promise<() => Promise<void>> {
+  const [file, kept] = [join(folder, 'links.sqlite'), join(folder, 'kept.sqlite')]
+  const database = new DatabaseSync(file, { readOnly: true })
+  await backup(database, kept)
+  database.close()
+  return async () => {
+    await pair.store.close()
+    for (const end of ['', '-wal', '-shm']) await rm(`${file}${end}`, { force: true })
+    await copyFile(kept, file)
+    pair.store = openSyncStore({ file })
+    pair.told()
+  }
+}
+
+const items: Readonly<Record<'appointment' | 'contact' | 'task', (title: string) => Item>> = {
+  appointment: subject => appointment({ subject }),
+  contact: surname => contact({ surname }),
+  task: subject => task({ subject }),
+}
+const kinds = ['appointment', 'contact', 'task'] as const
+
+describe.each(kinds)('%s: after the books were brought back from a backup', kind => {
+  test('what was emptied and restored since is neither made once more nor taken for deleted', async () => {
+    for (const emptied of ['mailbox', 'crm'] as const) {
+      const pair = pairOf(kind)
+      for (let count = 0; count < 30; count += 1) pair.mailbox.add(items[kind](`Item ${count}`))
+      await pair.settle()
+      const restore = await backUp(pair)
+      for (const id of [...pair[emptied].held.keys()].slice(0, 20)) pair[emptied].drop(id)
+      await pair.settle()
+      await decideHeld(pair.store, pair.scope, 'restore', pair.around.now)
+      await pair.settle()
+      const before = [...pair.crm.held.keys(), ...pair.mailbox.held.keys()]
+      await restore()
+      await pair.settle()
+      expect([...pair.crm.held.keys(), ...pair.mailbox.held.keys()], emptied).toEqual(before)
+      expect((await pair.round()).held).toBe(0)
+      await pair.store.close()
+      await rm(join(folder, 'links.sqlite'))
+    }
+  })
+})
+
+test('an appointment that was cancelled in the CRM and taken up again since the backup stays, on both sides', async () => {
+  const pair = pairOf('appointment')
+  pair.mailbox.add(appointment())
+  await pair.settle()
+  const restore = await backUp(pair)
+  const { id } = only(pair.crm.held)
+  for (const isCancelled of [true, false]) {
+    pair.crm.edit(id, edit({ isCancelled }))
+    await pair.settle()
+  }
+  const again = only(pair.mailbox.held).id
+  await restore()
+  await pair.settle()
+  expect(pair.told()).toEqual(['renamed exchange'])
+  expect([only(pair.mailbox.held).id, only(pair.crm.held).id]).toEqual([again, id])
+})
