@@ -29,6 +29,8 @@ export async function findCandidates(
   const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
   const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
   const identities = new Map(items.map(item => [item.id, item.identity]))
+  const free = [...found].map(([id, others]) => [id, others.filter(item => !byOther.has(item.id))] as const)
+  const originals = side === 'exchange' ? await originalsOf(round, free, identities) : new Set()
   const candidates = new Map<string, readonly Candidate[]>()
   for (const [id, others] of found) {
     candidates.set(
@@ -39,7 +41,8 @@ export async function findCandidates(
         // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy, unless it
         // is what the CRM itself names: that was made from it when the half of the link was gone.
         const isCopy = side === 'exchange' && (identity === null || item.mark !== identity)
-        const is = !link ? 'free' : isCopy || halves.has(link[side].id) ? 'taken' : 'orphaned'
+        const isAlive = link ? isCopy || halves.has(link[side].id) : isCopy && originals.has(item.mark)
+        const is = isAlive ? 'taken' : link ? 'orphaned' : 'free'
         const isTwin = side === 'exchange' && identity !== null && link?.exchange.identity === identity
         return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(item.id) }
       }),
@@ -49,6 +52,26 @@ export async function findCandidates(
 }
 
 type Found = Map<string, SideItem[]>
+
+/**
+ * Of the items that a mark names, and that nothing is linked with, what the CRM itself says is their half: identities that
+ * live in the mailbox. Whatever else carries the mark is a copy of it.
+ */
+async function originalsOf(
+  { context: { drivers, scope, signal } }: Round,
+  found: readonly (readonly [string, readonly SideItem[]])[],
+  identities: ReadonlyMap<string, string | null>,
+): Promise<ReadonlySet<string | null>> {
+  const marks = found.flatMap(([id, others]) =>
+    others.flatMap(({ mark }) => (mark === null || mark === identities.get(id) ? [] : [mark])),
+  )
+  const living = new Set<string>()
+  for (const chunk of chunksOf([...new Set(marks)], drivers.exchange.abilities(scope.kind).batch.find)) {
+    const answers = await drivers.exchange.findByIdentity(scope, chunk, signal)
+    for (const [index, mark] of chunk.entries()) if (answers[index]?.length) living.add(mark)
+  }
+  return living
+}
 
 async function inCrm(round: Round, items: readonly SideItem[]): Promise<Found> {
   const { scope, drivers, signal } = round.context

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Item, ItemKind } from '../plan/items.ts'
+import { titleOf } from './context.ts'
 import { decideHeld } from './held-deletions.ts'
-import { contact, edit, only, Pair, task } from './pair-world.ts'
+import { contact, edit, only, Pair, task, titles } from './pair-world.ts'
 import { appointment } from './sides-world.ts'
 import { openSyncStore } from './sqlite-sync-store.ts'
 
@@ -82,4 +83,25 @@ test('an appointment that was cancelled in the CRM and taken up again since the 
   await pair.settle()
   expect(pair.told()).toEqual(['renamed exchange'])
   expect([only(pair.mailbox.held).id, only(pair.crm.held).id]).toEqual([again, id])
+})
+
+test('a copy that somebody made since the backup is one of its own, also where the books know neither', async () => {
+  const pair = pairOf('appointment')
+  await pair.settle()
+  const restore = await backUp(pair)
+  const { id } = pair.crm.add(appointment({ subject: 'of the CRM' }))
+  await pair.settle()
+  const original = only(pair.mailbox.held)
+  const copy = pair.mailbox.add({ ...original.item, ...{ subject: 'the copy' } })
+  copy.mark = original.mark
+  pair.crm.edit(id, edit({ location: 'Berlin' }))
+  pair.mailbox.edit(original.id, edit({ reminderMinutes: 30 }))
+  await restore()
+  await pair.settle()
+  expect([...pair.crm.held.values()].map(({ item, mark }) => [titleOf(item), mark])).toEqual([
+    ['of the CRM', original.uid],
+    ['the copy', copy.uid],
+  ])
+  expect(titles(pair.mailbox.held)).toEqual(['of the CRM', 'the copy'])
+  expect(original.item).toMatchObject({ location: 'Berlin', reminderMinutes: 30 })
 })
