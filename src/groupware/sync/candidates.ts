@@ -26,7 +26,8 @@ export async function findCandidates(
     side,
     links.map(link => link[side].id),
   )
-  const elsewhere = side === 'exchange' && ids.length > 0 ? await store.linksElsewhere(scope, ids) : []
+  const crmIds = side === 'exchange' ? ids : [...found.keys()]
+  const elsewhere = crmIds.length > 0 ? await store.linksElsewhere(scope, crmIds) : []
   const leaders = new Map(elsewhere.flatMap(({ role, crmId, mailbox }) => (role === 'lead' ? [[crmId, mailbox]] : [])))
   const identities = new Map(items.map(item => [item.id, item.identity]))
   const free = [...found].map(([id, others]) => [id, others.filter(item => !byOther.has(item.id))] as const)
@@ -44,7 +45,7 @@ export async function findCandidates(
         const isAlive = link ? isCopy || halves.has(link[side].id) : isCopy && originals.has(item.mark)
         const is = isAlive ? 'taken' : link ? 'orphaned' : 'free'
         const isTwin = side === 'exchange' && identity !== null && link?.exchange.identity === identity
-        return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(item.id) }
+        return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(side === 'exchange' ? item.id : id) }
       }),
     )
   }

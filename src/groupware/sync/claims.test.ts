@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { HubError } from '../../kernel/error.ts'
 import { SECOND } from '../../kernel/time.ts'
 import { syncLimits } from './context.ts'
-import { Pair, titles } from './pair-world.ts'
+import { only, Pair, titles } from './pair-world.ts'
 import { appointment } from './sides-world.ts'
 
 const lost = new HubError('WORLD_UNKNOWN', {
@@ -33,6 +33,24 @@ test('a meeting of two mailboxes that are synced at the same time is one in the 
   expect(titles(first.crm.held)).toEqual(['All hands'])
   expect(second.told()).toContain('linked exchange')
   expect(await second.store.countLinks(second.scope)).toBe(1)
+})
+
+test('a meeting that two mailboxes find again at the same time is led by one of them', async () => {
+  const [first, second] = colleagues()
+  for (const each of [first, second]) await each.settle()
+  for (const { store, scope } of [first, second]) await store.forget(scope)
+  await Promise.all([first.round(), second.round()])
+  for (const each of [second, first, second]) await each.settle()
+  const meeting = only(first.crm.held)
+  const links = [
+    ...(await first.store.findLinks(first.scope, 'crm', [meeting.id])),
+    ...(await second.store.findLinks(second.scope, 'crm', [meeting.id])),
+  ]
+  expect(links.map(({ role }) => role)).toEqual(['lead', 'follower'])
+  // An attendee who deletes it has not cancelled it.
+  second.mailbox.drop(only(second.mailbox.held).id)
+  await second.settle()
+  expect(titles(first.crm.held)).toEqual(['All hands'])
 })
 
 test('what may still come to be is created by no other mailbox meanwhile', async () => {

@@ -92,7 +92,7 @@ test('a copy that somebody made since the backup is one of its own, also where t
   const { id } = pair.crm.add(appointment({ subject: 'of the CRM' }))
   await pair.settle()
   const original = only(pair.mailbox.held)
-  const copy = pair.mailbox.add({ ...original.item, ...{ subject: 'the copy' } })
+  const copy = pair.mailbox.add(edit({ subject: 'the copy' })(original.item))
   copy.mark = original.mark
   pair.crm.edit(id, edit({ location: 'Berlin' }))
   pair.mailbox.edit(original.id, edit({ reminderMinutes: 30 }))

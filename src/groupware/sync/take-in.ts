@@ -44,7 +44,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
   }
   const settle = (take?: Take) => settleOpen(round, side, { items, open, skips, waiting }, take)
   const { claims, drivers, limits } = round.context
-  const isShared = side === 'exchange' && drivers.crm.abilities(scope.kind).holdsMark
+  const isShared = drivers.crm.abilities(scope.kind).holdsMark
   await (claims && isShared ? claims.during(limits.lateMs, settle) : settle())
 }
 
@@ -56,12 +56,13 @@ interface Chunk {
   readonly waiting: ReadonlyMap<string, Waiting>
 }
 
-/** `take`: where several mailboxes may have the same item, one of them creates it. */
+/** `take`: where several mailboxes may have the same item, one of them creates it, or links it before the others do. */
 async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | undefined): Promise<void> {
   const { store, scope } = round.context
   const { items, open, skips, waiting } = chunk
   const candidates = await findCandidates(round, side, open)
   const creations: SideItem[] = []
+  const elsewhere: SideItem[] = []
   const taken = new Set<string>()
   for (const item of open) {
     // A person wants it back: what was cancelled is nothing to go back to.
@@ -76,7 +77,10 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
     if (plan.do === 'create') creations.push(item)
     if (plan.do === 'link') {
       taken.add(plan.with.id)
-      await linkPair(round, side, item, plan)
+      // Who leads it is seen by the links that are there: of several mailboxes that link it one comes first.
+      const name = `${scope.kind} of the CRM ${side === 'exchange' ? plan.with.id : item.id}`
+      if (take && !take([name]).has(name)) elsewhere.push(item)
+      else await linkPair(round, side, item, plan)
     }
     if (plan.do === 'rename') {
       const renamed = found.find(candidate => candidate.linkKey === plan.linkKey)
@@ -89,9 +93,9 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
   await dropSettled(round, side, [...waiting.values()], { items, skips, due })
   const nameOf = ({ identity }: SideItem) => `${scope.kind} ${identity}`
   const named = due.filter(({ identity }) => identity !== null)
-  const own = take?.(named.map(nameOf))
+  const own = side === 'exchange' ? take?.(named.map(nameOf)) : undefined
   const others = new Set(own ? named.filter(item => !own.has(nameOf(item))) : [])
-  await postpone(round, side, [...others], waiting)
+  await postpone(round, side, [...elsewhere, ...others], waiting)
   await createItems(
     round,
     side,
@@ -100,7 +104,7 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
   )
 }
 
-/** Another mailbox creates them: a turn later they are there. */
+/** Another mailbox creates or links them: a turn later that is done. */
 async function postpone(
   round: Round,
   side: Side,
