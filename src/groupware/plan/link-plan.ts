@@ -84,14 +84,15 @@ export function planLink(
   // The mark in the CRM is one: where it is another mailbox's, this one carries its own.
   const isMarkedInCrm =
     context.crmHoldsMark && exchange.identity !== null && !(isLedElsewhere && isMarkedOtherwise(exchange, crm))
-  const winner = winnerOf(kindRules.conflict, exchange, crm)
+  const onlyFrom = sourceOf(kindRules.direction)
+  const winner = winnerOf(onlyFrom ? 'newest' : kindRules.conflict, exchange, crm)
   const merge = mergeItems({
     base: link.base,
     exchange: context.common(asInCrm(exchange.item, crm.item)),
     crm: context.common(crm.item),
     pending: link.pending,
     winner,
-    onlyFrom: sourceOf(kindRules.direction),
+    onlyFrom,
     ...(hasLostSeries(exchange.item, crm.item) && { isLostInCrm: isOfSeries }),
   })
   const mark = isMarkedInCrm ? undefined : missingMark(exchange, crm.id)
@@ -103,7 +104,7 @@ export function planLink(
       (crm.isStale ? { after: crm.item, fields: [], parts: [], mark: undefined } : undefined),
     base: merge.base,
     conflicts: merge.conflicts,
-    winner,
+    winner: onlyFrom ?? winner,
   }
 }
 

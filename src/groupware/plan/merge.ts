@@ -3,7 +3,7 @@ import type { Side } from '../drivers.ts'
 import { numbersOf } from '../occurrences.ts'
 import type { Item, Moment } from './items.ts'
 import { changesBetween, type PartChanges, type Parts, partsOf, withParts } from './parts.ts'
-import { absentStamp, type Stamps, stampsOf } from './stamps.ts'
+import { absentStamp, type Stamps, stampsOf, unknownStamp } from './stamps.ts'
 
 export interface MergeInput {
   /** The last common state. */
@@ -16,7 +16,7 @@ export interface MergeInput {
     readonly exchange: Readonly<Record<string, readonly string[]>>
     readonly crm: Readonly<Record<string, readonly string[]>>
   }
-  /** Whose value stands where both sides changed a part. */
+  /** Whose value stands where both sides changed a part; one way: where nobody knows who did. */
   readonly winner: Side
   /** The one side that is read, where items go one way. */
   readonly onlyFrom: Side | undefined
@@ -92,6 +92,8 @@ function mergeOneWay(input: MergeInput, from: Side): Merge {
     const before = input.base[path] ?? absentStamp
     if ((stamps[from][path] ?? absentStamp) === before) continue
     if (from === 'crm' && input.isLostInCrm?.(path)) continue
+    // Where nobody knows what it was, an edit of the other side would be taken back by what was there before it.
+    if (before === unknownStamp && input.winner !== from) continue
     const there = stamps[to][path] ?? absentStamp
     if (there !== before && !input.pending[to][path]?.includes(there)) conflicts.push(path)
     changes.set(path, value)

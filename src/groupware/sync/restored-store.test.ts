@@ -7,7 +7,7 @@ import type { Item, ItemKind } from '../plan/items.ts'
 import { titleOf } from './context.ts'
 import { decideHeld } from './held-deletions.ts'
 import { contact, edit, only, Pair, task, titles } from './pair-world.ts'
-import { appointment } from './sides-world.ts'
+import { appointment, type Held } from './sides-world.ts'
 import { openSyncStore } from './sqlite-sync-store.ts'
 
 let folder: string
@@ -104,4 +104,35 @@ test('a copy that somebody made since the backup is one of its own, also where t
   ])
   expect(titles(pair.mailbox.held)).toEqual(['of the CRM', 'the copy'])
   expect(original.item).toMatchObject({ location: 'Berlin', reminderMinutes: 30 })
+})
+
+describe('one way: where the books are lost', () => {
+  test.each([
+    ['to-exchange', 'mailbox', 'crm'],
+    ['to-crm', 'crm', 'mailbox'],
+  ] as const)('%s: what people changed in the %s stands, unless the %s changed later', async (direction, to, from) => {
+    const pair = pairOf('contact')
+    pair.rule({ direction })
+    pair[from].add(contact({ surname: 'Byron' }))
+    pair[from].add(contact({ surname: 'Hopper' }))
+    await pair.settle()
+    const find = (held: ReadonlyMap<string, Held>, name: string): Held => {
+      const found = [...held.values()].find(({ item }) => titleOf(item).includes(name))
+      if (!found) throw new Error(`there is no ${name}`)
+      return found
+    }
+    for (const name of ['Byron', 'Hopper']) {
+      pair[to].edit(find(pair[to].held, name).id, edit({ jobTitle: 'Countess' }))
+      await pair.settle()
+    }
+    // While no hub works.
+    pair[from].edit(find(pair[from].held, 'Hopper').id, edit({ company: 'Navy' }))
+    await pair.store.forget(pair.scope)
+    await pair.settle()
+    expect(find(pair[to].held, 'Byron').item).toMatchObject({ jobTitle: 'Countess' })
+    expect(find(pair[to].held, 'Hopper').item).toMatchObject({ company: 'Navy' })
+    pair[from].edit(find(pair[from].held, 'Byron').id, edit({ jobTitle: 'Analyst' }))
+    await pair.settle()
+    expect(find(pair[to].held, 'Byron').item).toMatchObject({ jobTitle: 'Analyst' })
+  })
 })
