@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { bookFiles } from '../groupware/organizations/book-files.ts'
+import { organizationArea } from '../groupware/organizations/limits.ts'
 import { formatSize } from '../kernel/size.ts'
 import { SECOND } from '../kernel/time.ts'
 import { trustAuthorities } from '../protocols/net/trust.ts'
@@ -68,27 +69,29 @@ export function storeCommands(program: Command, cli: Cli): void {
     .option(...configOption)
     .option(
       '--deliver-waiting',
-      'deliver what waited when the backup was taken, instead of setting it aside; right only if no hub has worked since',
+      'deliver what waited when the backup was taken, and sync mailboxes, at once; right only if no hub has worked since',
     )
     .action(async (name: string, options: { config?: string; deliverWaiting?: true }, command: Command) => {
       const { io } = cli
       const dataFolder = await embeddedFolder(options.config, io)
       const { restore } = await import('../store/sqlite/backup/restore.ts')
-      const { manifest, setAside } = await restore({
+      const { manifest, setAside, paused } = await restore({
         backup: resolve(io.cwd, name),
         folder: dataFolder,
         who: whoIsHere(),
         now: Date.now(),
         deliverWaiting: options.deliverWaiting ?? false,
+        switches: [{ area: organizationArea, field: 'isPaused' }],
         signal: io.signal,
         onProgress: tellProgress(io),
       })
-      cli.show(command, { folder: dataFolder, ...shown(manifest), setAside }, () => {
+      cli.show(command, { folder: dataFolder, ...shown(manifest), setAside, paused }, () => {
         const isKeyMissing = !existsSync(join(dataFolder, 'master.key')) && io.env.ISTHMUS_MASTER_KEY === undefined
         const key = isKeyMissing ? `put the master key of that hub into ${dataFolder}/master.key, then ` : ''
         return (
           `${dataFolder} is as it was: ${describe(manifest)}\n${wordsOfDamage(manifest)}` +
-          `${wordsOfAside(setAside)}Next: ${key}isthmus serve; ${whatToDo}\n`
+          `${wordsOfAside(setAside)}${wordsOfPaused(paused)}Next: ${key}isthmus serve; ${whatToDo}
+`
         )
       })
     })
@@ -145,7 +148,7 @@ export function storeCommands(program: Command, cli: Cli): void {
     })
 }
 
-const whatToDo = 'docs/guides/administrators.md says what to do with the messages.'
+const whatToDo = 'docs/guides/administrators.md says what to do then.'
 
 function wordsOfAside(count: number): string {
   const messages = count === 1 ? 'message' : 'messages'
@@ -194,4 +197,13 @@ function describe({ takenAt, files, bytes }: Manifest): string {
 
 function wordsOfDamage({ damaged }: Manifest): string {
   return damaged === 0 ? '' : `${damaged} bodies of messages were missing or damaged in the data folder already.\n`
+}
+
+function wordsOfPaused(organizations: readonly string[]): string {
+  if (organizations.length === 0) return ''
+  const resume = organizations.map(name => `isthmus organization resume ${name}`)
+  return (
+    'No mailbox is synced, since their states and rules are those of then. When these are as you want them: ' +
+    `${resume.join(', ')}\n`
+  )
 }

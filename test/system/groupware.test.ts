@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { type Hub, startHub } from '../../src/main.ts'
@@ -314,6 +315,36 @@ test('a calendar that somebody emptied waits for a person, who sees what is gone
   await until('them to be gone in the CRM', () => subjectsInCrm().length === 0)
   const audit = await isthmus(['audit', 'list'])
   expect(audit.output).toMatch(/mailbox\.restore-held/)
+})
+
+test('a hub that is restored syncs nobody by the rules of then before a person says so, and makes nothing twice', async () => {
+  const [anna, ben] = [exchange.mailbox('anna@contoso.com'), exchange.mailbox('ben@contoso.com')]
+  writeFileSync(join(folder, 'isthmus.yaml'), 'flows: []\n')
+  anna.put('calendar', meeting('before'))
+  await createContoso()
+  await isthmus(['mailbox', 'activate', 'contoso', '--all'])
+  await until('the first appointment in the CRM', () => subjectsInCrm().includes('before'))
+  expect(await isthmus(['store', 'backup', 'monday'])).toMatchObject({ code: 0 })
+  anna.put('calendar', meeting('since'))
+  await until('what came since', () => subjectsInCrm().includes('since'))
+  await isthmus(['mailbox', 'deactivate', 'contoso', 'ben@contoso.com'])
+  ben.put('calendar', meeting('not for the CRM'))
+
+  await hub.close()
+  renameSync(join(folder, 'data'), join(folder, 'lost'))
+  anna.put('calendar', meeting('while the hub was down'))
+  const restored = await isthmus(['store', 'restore', 'monday'])
+  expect(restored).toMatchObject({ code: 0, output: expect.stringContaining('isthmus organization resume contoso') })
+  cpSync(join(folder, 'lost/master.key'), join(folder, 'data/master.key'))
+  await start()
+  await sleep(1500)
+  expect(subjectsInCrm()).toEqual(['before', 'since'])
+  expect((await isthmus(['organization', 'list'])).output).toMatch(/contoso .*paused/)
+  await isthmus(['mailbox', 'deactivate', 'contoso', 'ben@contoso.com'])
+  await isthmus(['organization', 'resume', 'contoso'])
+  await until('what came meanwhile', () => subjectsInCrm().includes('while the hub was down'))
+  expect(subjectsInCrm()).toEqual(['before', 'since', 'while the hub was down'])
+  expect(subjectsOf('anna@contoso.com')).toEqual(['before', 'since', 'while the hub was down'])
 })
 
 let tokenOfAdmin = ''

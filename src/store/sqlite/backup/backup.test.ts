@@ -81,6 +81,7 @@ const restoreTo = (changes: Partial<RestoreRequest> = {}) =>
     who: 'anna@hub',
     now,
     deliverWaiting: false,
+    switches: [{ area: 'organization', field: 'rests' }],
     signal: never,
     onProgress: () => {},
     ...changes,
@@ -125,6 +126,9 @@ test('a store comes back with all that it held, and what waited is set aside, ho
   await store.retry(next, retryLater({ awaitsChange: true }))
   const probe = await accept(store, { isProbe: true })
   await store.write('credential', 'm365', { secret: 'sealed' })
+  for (const [id, rests] of Object.entries({ contoso: false, alpine: false, fabrikam: true })) {
+    await store.write('organization', id, { about: 'ü', rests })
+  }
   await store.audit({ at: 1, who: 'admin', action: 'one', detail: {} })
   await store.rewrite({ map: 'materials', key: 'M-1', value: { guid: 'g' }, at: 5 })
 
@@ -134,7 +138,7 @@ test('a store comes back with all that it held, and what waited is set aside, ho
   for (const file of filesOf(target)) expect(statSync(file).mode & 0o077).toBe(0)
   await closeAll()
 
-  expect(await restoreTo()).toEqual({ manifest, setAside: 11 })
+  expect(await restoreTo()).toEqual({ manifest, setAside: 11, paused: ['alpine', 'contoso'] })
   const restored = await open(second)
   for (const id of ids) await expectContent(restored, id)
   expect(await restored.counts('orders')).toMatchObject({ accepted: 12, queued: 0, delivered: 1, setAside: 11 })
@@ -145,9 +149,14 @@ test('a store comes back with all that it held, and what waited is set aside, ho
   // A probe carries nothing.
   expect((await restored.get(probe))?.state).toBe('queued')
   expect(await restored.read('credential', 'm365')).toMatchObject({ value: { secret: 'sealed' } })
+  expect(await restored.list('organization')).toEqual([
+    { id: 'alpine', value: { about: 'ü', rests: true }, revision: 2 },
+    { id: 'contoso', value: { about: 'ü', rests: true }, revision: 2 },
+    { id: 'fabrikam', value: { about: 'ü', rests: true }, revision: 1 },
+  ])
   expect(await restored.recall('materials', 'M-1')).toMatchObject({ value: { guid: 'g' } })
   expect(await restored.auditLog({ limit: 5 })).toMatchObject([
-    { who: 'anna@hub', action: 'store.restore', detail: { setAside: 11 } },
+    { who: 'anna@hub', action: 'store.restore', detail: { setAside: 11, paused: ['alpine', 'contoso'] } },
     { action: 'one' },
   ])
   expect(await restored.auditBreak()).toBeUndefined()
@@ -167,8 +176,9 @@ test('a store comes back with all that it held, and what waited is set aside, ho
 test('where no hub has worked since, what waited goes on', async () => {
   const store = await open()
   const id = await acceptNumbered(store, 1)
+  await store.write('organization', 'contoso', { rests: false })
   await backUpTo()
-  expect(await restoreTo({ deliverWaiting: true })).toMatchObject({ setAside: 0 })
+  expect(await restoreTo({ deliverWaiting: true })).toMatchObject({ setAside: 0, paused: [] })
   const restored = await open(second)
   expect(await claimOne(restored, { now })).toMatchObject({ id })
   expect(await restored.auditLog({ limit: 1 })).toMatchObject([{ action: 'store.restore', detail: { setAside: 0 } }])

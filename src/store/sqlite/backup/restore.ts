@@ -10,9 +10,9 @@ import { migrate } from '../migrations.ts'
 import { databaseFile, restoringFile } from '../open.ts'
 import { syncFolder } from '../sync-folder.ts'
 import { copyFile, digestOf } from './copy-file.ts'
+import { type HeldBack, holdBack, type Switch } from './hold-back.ts'
 import { type ListedFile, type Manifest, readBackup } from './manifest.ts'
 import { refuseTo } from './refuse-to.ts'
-import { setWaitingAside } from './set-waiting-aside.ts'
 
 interface Reading {
   /** Ends it. */
@@ -29,14 +29,14 @@ export interface RestoreRequest extends Reading {
   /** Whoever restores, for the audit log. */
   readonly who: string
   readonly now: number
-  /** Messages that waited go on as if nothing had been. Right only where no hub has worked since the backup was taken. */
+  /** All goes on as if nothing had been. Right only where no hub has worked since the backup was taken. */
   readonly deliverWaiting: boolean
+  /** What does not begin by itself with the start of the hub. */
+  readonly switches: readonly Switch[]
 }
 
-export interface Restored {
+export interface Restored extends HeldBack {
   readonly manifest: Manifest
-  /** Messages that are set aside now, since they may have arrived since the backup. */
-  readonly setAside: number
 }
 
 /** What in a data folder belongs to a store, and comes back with a restore. */
@@ -69,11 +69,11 @@ export async function restore(request: RestoreRequest): Promise<Restored> {
       const folders = new Set([folder])
       const bytes = countBytes(request)
       for await (const file of list()) await restoreFile(file, request, folders, bytes)
-      const setAside = finishDatabase(manifest, request)
+      const heldBack = finishDatabase(manifest, request)
       for (const each of folders) await syncFolder(each)
       await rename(join(folder, restoringFile), join(folder, databaseFile))
       await syncFolder(folder)
-      return { manifest, setAside }
+      return { manifest, ...heldBack }
     } catch (thrown) {
       await removeRestored(folder)
       throw thrown
@@ -117,13 +117,13 @@ async function restoreFile(
 }
 
 /** The last changes before the database gets its name: it knows that time has passed. */
-function finishDatabase(manifest: Manifest, { folder, who, now, deliverWaiting }: RestoreRequest): number {
+function finishDatabase({ takenAt }: Manifest, { folder, ...request }: RestoreRequest): HeldBack {
   const database = new DatabaseSync(join(folder, restoringFile))
   try {
     migrate(database)
     // The hub that was backed up while it worked has not died.
     database.prepare('delete from record where area = ? and id = ?').run(lifeRecord.area, lifeRecord.id)
-    return setWaitingAside(database, { takenAt: manifest.takenAt, now, who, deliverWaiting })
+    return holdBack(database, { takenAt, ...request })
   } finally {
     database.close()
   }

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { formatId } from '../../../kernel/id.ts'
-import { errorColumn, flagNumbers, numberOf, stateNumbers } from '../../columns.ts'
+import { errorColumn, flagNumbers, numberOf, stateNumbers, textOf } from '../../columns.ts'
 import { storeErrors } from '../../errors.ts'
 import { auditWriter } from '../audit.ts'
 import { Facts } from '../facts.ts'
@@ -10,15 +10,31 @@ export interface Restore {
   readonly takenAt: number
   readonly now: number
   readonly who: string
-  /** Leaves them waiting. */
+  /** Nothing is held back. */
   readonly deliverWaiting: boolean
+  readonly switches: readonly Switch[]
+}
+
+/** A yes or no in each record of an area: whether what it stands for rests until a person lets it go on. */
+export interface Switch {
+  readonly area: string
+  readonly field: string
+}
+
+export interface HeldBack {
+  /** Messages that are set aside. */
+  readonly setAside: number
+  /** Ids of the records whose switch was set. */
+  readonly paused: readonly string[]
 }
 
 /**
- * What waited when the backup was taken may have arrived since, so it is set aside, where it goes on holding its order key.
- * Probes go on: they carry nothing. Notes the restore in the audit log. Returns how many are set aside.
+ * Holds back what would begin with the start of the hub though the world has gone on since the backup. What waited may have
+ * arrived, so it is set aside, where it goes on holding its order key (probes go on: they carry nothing); what has a switch
+ * rests. Notes the restore in the audit log.
  */
-export function setWaitingAside(database: DatabaseSync, { takenAt, now, who, deliverWaiting }: Restore): number {
+export function holdBack(database: DatabaseSync, restore: Restore): HeldBack {
+  const { takenAt, now, who, deliverWaiting, switches } = restore
   const selectWaiting = database.prepare(`
     select seq from delivery
     where flow = ? and state = ${stateNumbers.queued} and seq > ? and flags & ${flagNumbers.probe} = 0
@@ -45,8 +61,17 @@ export function setWaitingAside(database: DatabaseSync, { takenAt, now, who, del
       if (page.length < backupLimits.rowsAtOnce) break
     }
   }
-  const detail = { takenAt: at, setAside: total }
+  const paused = deliverWaiting ? [] : switches.flatMap(each => pause(database, each))
+  const detail = { takenAt: at, setAside: total, ...(paused.length > 0 && { paused }) }
   auditWriter(database, new Facts(database))({ at: now, who, action: 'store.restore', detail })
   database.exec('commit')
-  return total
+  return { setAside: total, paused }
+}
+
+function pause(database: DatabaseSync, { area, field }: Switch): readonly string[] {
+  const set = database.prepare(`
+    update record set value = json_set(value, ?2, json('true')), revision = revision + 1
+    where area = ?1 and json_extract(value, ?2) = 0 returning id`)
+  const rows = set.all(area, `$.${field}`)
+  return rows.map(({ id }) => textOf(id)).toSorted()
 }
