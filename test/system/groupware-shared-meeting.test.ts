@@ -1,13 +1,18 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, expect, test } from 'vitest'
 import { MemoryRecords } from '../../src/auth/records-world.ts'
+import { bookFiles } from '../../src/groupware/organizations/book-files.ts'
 import { Groupware } from '../../src/groupware/organizations/groupware.ts'
 import { makeOpenDrivers } from '../../src/groupware/organizations/open-drivers.ts'
 import { defaultRules } from '../../src/groupware/plan/rules.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { DAY, HOUR, systemClock } from '../../src/kernel/time.ts'
 import { makeConnect } from '../../src/protocols/net/connect.ts'
-import { c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
-import { exchangeAccount, startExchangeEws } from '../../src/twins/exchange-ews/exchange-ews.ts'
+import { type C4CTwin, c4cUser, startC4C } from '../../src/twins/c4c/c4c.ts'
+import { type ExchangeEwsTwin, exchangeAccount, startExchangeEws } from '../../src/twins/exchange-ews/exchange-ews.ts'
 
 const organization = 'contoso'
 const addresses = Array.from({ length: 20 }, (_, number) => `m${number}@contoso.com`)
@@ -30,28 +35,45 @@ test('a meeting that lies in the calendars of twenty colleagues, all activated a
   // Many find that it is not there yet before the first has created it.
   c4c.setFaults({ slowMs: 20 })
 
+  const once = { follower: 19, lead: 1 }
+  expect(await rolesOfNewHub(exchange, c4c)).toEqual(once)
+  expect(c4c.count('Appointment')).toBe(1)
+  // A hub that has lost its data: all find it there, and one of them leads it.
+  expect(await rolesOfNewHub(exchange, c4c)).toEqual(once)
+  expect(c4c.count('Appointment')).toBe(1)
+})
+
+/** Sets up a hub with nothing of its own, activates all, and ends it; how many mailboxes lead the meeting, and how many follow. */
+async function rolesOfNewHub(exchange: ExchangeEwsTwin, c4c: C4CTwin): Promise<Readonly<Record<string, number>>> {
   const open = makeOpenDrivers({
     connect: makeConnect(),
     credential: async name => ({ kind: 'basic', ...(name === 'c4c' ? c4cUser : exchangeAccount) }),
     clock: systemClock,
     rulesOf: () => defaultRules,
   })
-  const parts = { records: new MemoryRecords(), clock: systemClock, log: silentLog, dataFolder: ':memory:' }
+  const dataFolder = mkdtempSync(join(tmpdir(), 'shared-meeting-'))
+  closing.push(async () => rmSync(dataFolder, { recursive: true }))
+  const parts = { records: new MemoryRecords(), clock: systemClock, log: silentLog, dataFolder }
   const groupware = await Groupware.open({ ...parts, openDrivers: open })
-  closing.push(() => groupware.close())
-  await groupware.createOrganization(organization, {
-    access: 'ews-impersonation',
-    exchange: { url: exchange.url, auth: 'exchange', logIn: 'basic' },
-    crm: { url: c4c.root, auth: 'c4c' },
-  })
-  await groupware.addList(organization, addresses.join('\n'), false)
-  await groupware.start()
-  await groupware.jobEnded((await groupware.startJob(organization, 'activate', 'all')).id)
-  const isOver = (address: string) =>
-    groupware
-      .logOf({ mailbox: address, limit: 100 })
-      .some(line => line.about === 'item' && (line.what === 'created' || line.what === 'linked'))
-  await expect.poll(() => addresses.every(isOver) && groupware.runningCount === 0, { timeout: 60_000 }).toBe(true)
-
-  expect(c4c.count('Appointment')).toBe(1)
-})
+  try {
+    await groupware.createOrganization(organization, {
+      access: 'ews-impersonation',
+      exchange: { url: exchange.url, auth: 'exchange', logIn: 'basic' },
+      crm: { url: c4c.root, auth: 'c4c' },
+    })
+    await groupware.addList(organization, addresses.join('\n'), false)
+    await groupware.start()
+    await groupware.jobEnded((await groupware.startJob(organization, 'activate', 'all')).id)
+    const isOver = (address: string) =>
+      groupware
+        .logOf({ mailbox: address, limit: 100 })
+        .some(line => line.about === 'item' && (line.what === 'created' || line.what === 'linked'))
+    await expect.poll(() => addresses.every(isOver) && groupware.runningCount === 0, { timeout: 60_000 }).toBe(true)
+  } finally {
+    await groupware.close()
+  }
+  const links = new DatabaseSync(join(dataFolder, bookFiles.links))
+  const rows = links.prepare('select role, count(*) as number from link group by role').all()
+  links.close()
+  return Object.fromEntries(rows.map(({ role, number }) => [String(role), Number(number)]))
+}

@@ -77,10 +77,11 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
     if (plan.do === 'create') creations.push(item)
     if (plan.do === 'link') {
       taken.add(plan.with.id)
-      // Who leads it is seen by the links that are there: of several mailboxes that link it one comes first.
+      // Whoever sees no link of another mailbox leads it: of several that link it at the same time one comes first.
       const name = `${scope.kind} of the CRM ${side === 'exchange' ? plan.with.id : item.id}`
-      if (take && !take([name]).has(name)) elsewhere.push(item)
-      else await linkPair(round, side, item, plan)
+      const isFirst = plan.role === 'follower' || plan.takesOver || !take || take([name]).has(name)
+      if (isFirst) await linkPair(round, side, item, plan)
+      else elsewhere.push(item)
     }
     if (plan.do === 'rename') {
       const renamed = found.find(candidate => candidate.linkKey === plan.linkKey)
