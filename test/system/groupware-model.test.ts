@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import type { Broken } from '../../src/groupware/sync/model-broken-world.ts'
-import { runSchedule } from '../../src/groupware/sync/model-world.ts'
+import { runSchedule, type ScheduleOptions } from '../../src/groupware/sync/model-world.ts'
 import { openSyncStore } from '../../src/groupware/sync/sqlite-sync-store.ts'
 import { MINUTE } from '../../src/kernel/time.ts'
 import type { Share, ShareResult } from './groupware/schedules.ts'
@@ -20,24 +20,33 @@ function runShare(share: Share): Promise<ShareResult> {
   })
 }
 
-async function runSchedules(count: number, from: number, broken?: Broken): Promise<readonly ShareResult[]> {
+async function runSchedules(
+  count: number,
+  from: number,
+  { broken, books }: Pick<ScheduleOptions, 'broken' | 'books'> = {},
+): Promise<readonly ShareResult[]> {
   const each = Math.ceil(count / workers)
   const shares = Array.from({ length: workers }, (_, index) => ({
     firstSeed: from + index * each,
     count: each,
     broken,
+    books,
   }))
   return Promise.all(shares.map(runShare))
 }
 
 describe('two sides under random schedules of edits and faults', () => {
-  test(
-    'end equal, with nothing lost, doubled or resurrected',
-    async () => {
-      const results = await runSchedules(scheduleCount, seed)
+  test.each<[string, ScheduleOptions['books'], number]>([
+    ['end equal, with nothing lost, doubled or resurrected', undefined, scheduleCount],
+    ['end equal, with nothing doubled, where the books were brought back from a backup', 'older', scheduleCount / 10],
+    ['end equal, with nothing doubled, where the books were lost', 'lost', scheduleCount / 10],
+  ])(
+    '%s',
+    async (_, books, count) => {
+      const results = await runSchedules(count, seed, books && { books })
       const cpuMs = results.reduce((sum, result) => sum + result.cpuMs, 0)
-      const perSecond = Math.round(scheduleCount / (cpuMs / 1000))
-      console.log(`${scheduleCount} schedules from seed ${seed}, ${perSecond} per second of CPU`)
+      const perSecond = Math.round(count / (cpuMs / 1000))
+      console.log(`${count} schedules from seed ${seed}, ${perSecond} per second of CPU`)
       for (const { story, seed: failed, faults } of results.flatMap(result => result.failures)) {
         if (story.length > 0) console.log(`seed ${failed}: ${faults.join(', ')}\n${story.join('\n')}`)
       }
@@ -73,7 +82,7 @@ describe('the run would notice', () => {
     ['no-pending', 'own writes that are taken for edits after a crash', 1200],
     ['no-base', 'a merge without a last common state', 100],
   ])('%s: %s', async (broken, _what, count) => {
-    const results = await runSchedules(count, 1, broken)
+    const results = await runSchedules(count, 1, { broken })
     expect(results.flatMap(result => result.failures).length).toBeGreaterThan(0)
   })
 })

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Broken } from '../../../src/groupware/sync/model-broken-world.ts'
-import { runSchedule, shrinkSchedule } from '../../../src/groupware/sync/model-world.ts'
+import { runSchedule, type ScheduleOptions, shrinkSchedule } from '../../../src/groupware/sync/model-world.ts'
 import { openSyncStore } from '../../../src/groupware/sync/sqlite-sync-store.ts'
 
 /** A worker of the model-based run: schedules of consecutive seeds on one SQLite store in memory. */
@@ -8,6 +8,7 @@ export interface Share {
   readonly firstSeed: number
   readonly count: number
   readonly broken: Broken | undefined
+  readonly books: ScheduleOptions['books']
 }
 
 export interface ShareResult {
@@ -27,9 +28,9 @@ export interface Failure {
 const lanes = 16
 const storiesMax = 3
 
-async function runShare({ firstSeed, count, broken }: Share): Promise<ShareResult> {
+async function runShare({ firstSeed, count, broken, books }: Share): Promise<ShareResult> {
   const store = openSyncStore({ file: ':memory:' })
-  const options = broken ? { broken } : {}
+  const options = { ...(broken && { broken }), ...(books && { books }) }
   const failing: { readonly seed: number; readonly faults: readonly string[] }[] = []
   const before = process.threadCpuUsage()
   let next = firstSeed
