@@ -81,7 +81,7 @@ export function storeCommands(program: Command, cli: Cli): void {
         who: whoIsHere(),
         now: Date.now(),
         deliverWaiting: options.deliverWaiting ?? false,
-        switches: [{ area: organizationArea, field: 'isPaused' }],
+        switches: restingSwitches,
         signal: io.signal,
         onProgress: tellProgress(io),
       })
@@ -99,7 +99,7 @@ export function storeCommands(program: Command, cli: Cli): void {
   store
     .command('restored')
     .description(
-      'sets aside what waited in a PostgreSQL database that was put back to an earlier state, before a hub starts with it',
+      'sets aside what waited in a PostgreSQL database that was put back to an earlier state, and pauses organizations, before a hub starts with it',
     )
     .option(...configOption)
     .action(async (options: { config?: string }, command: Command) => {
@@ -108,17 +108,18 @@ export function storeCommands(program: Command, cli: Cli): void {
       if (!settings) throw storeErrors.NOT_IN_POSTGRES({ folder: dataFolder })
       trustAuthorities(trustedCertificates)
       const { setWaitingAside } = await import('../store/postgres/set-waiting-aside.ts')
-      const { knownTo, setAside } = await setWaitingAside({
+      const { knownTo, setAside, paused } = await setWaitingAside({
         address: settings.address,
         who: whoIsHere(),
         now: Date.now(),
+        switches: restingSwitches,
         signal: io.signal,
         onProgress: count => io.stderr.write(`${count} set aside\n`),
       })
       const lastKnown = knownTo === undefined ? undefined : new Date(knownTo).toISOString()
-      cli.show(command, { lastKnown, setAside }, () => {
+      cli.show(command, { lastKnown, setAside, paused }, () => {
         if (lastKnown === undefined) return 'The database is empty: no hub has worked with it.\n'
-        return `The last that the database knows of was at ${lastKnown}.\n${wordsOfAside(setAside)}Next: isthmus serve; ${whatToDo}\n`
+        return `The last that the database knows of was at ${lastKnown}.\n${wordsOfAside(setAside)}${wordsOfPaused(paused)}Next: isthmus serve; ${whatToDo}\n`
       })
     })
 
@@ -148,6 +149,8 @@ export function storeCommands(program: Command, cli: Cli): void {
     })
 }
 
+/** What a restore leaves switched off: organizations, whose mailboxes would be synced by the states and rules of then. */
+const restingSwitches = [{ area: organizationArea, field: 'isPaused' }]
 const whatToDo = 'docs/guides/administrators.md says what to do then.'
 
 function wordsOfAside(count: number): string {

@@ -45,6 +45,7 @@ describeForeign('a database that was put back to an earlier state', ['postgresql
       address,
       who: 'anna@db',
       now,
+      switches: [{ area: 'groupware-organization', field: 'isPaused' }],
       signal: new AbortController().signal,
       onProgress: () => {},
       ...changes,
@@ -78,6 +79,8 @@ describeForeign('a database that was put back to an earlier state', ['postgresql
     await before.retry(next, retryLater({ awaitsChange: true }))
     const probe = await accept(before, { isProbe: true })
     await before.write(lifeRecord.area, lifeRecord.id, { v: 1, underWay: {} })
+    await before.write('groupware-organization', 'contoso', { isPaused: false, every: 10 })
+    await before.write('groupware-organization', 'fabrikam', { isPaused: true })
     await before.audit({ at: startedAt, who: 'admin', action: 'one', detail: {} })
 
     const dump = join(folder, 'monday.dump')
@@ -89,7 +92,7 @@ describeForeign('a database that was put back to an earlier state', ['postgresql
     await server.admin(`drop schema ${address.schema} cascade`)
     postgres('pg_restore', address, [dump])
 
-    expect(await aside(address)).toEqual({ setAside: 5, knownTo: startedAt + 5 })
+    expect(await aside(address)).toEqual({ setAside: 5, paused: ['contoso'], knownTo: startedAt + 5 })
     const restored = await open(address)
     expect(await restored.counts('orders')).toMatchObject({ accepted: 6, queued: 0, delivered: 1, setAside: 5 })
     const about = await restored.get(ids[3] ?? '')
@@ -99,8 +102,11 @@ describeForeign('a database that was put back to an earlier state', ['postgresql
     // A probe carries nothing.
     expect((await restored.get(probe))?.state).toBe('queued')
     expect(await restored.read(lifeRecord.area, lifeRecord.id)).toBeUndefined()
+    expect(await restored.read('groupware-organization', 'contoso')).toMatchObject({
+      value: { isPaused: true, every: 10 },
+    })
     expect(await restored.auditLog({ limit: 5 })).toMatchObject([
-      { who: 'anna@db', action: 'store.restore', detail: { setAside: 5 } },
+      { who: 'anna@db', action: 'store.restore', detail: { setAside: 5, paused: ['contoso'] } },
       { action: 'one' },
     ])
     expect(await restored.auditBreak()).toBeUndefined()

@@ -1,6 +1,6 @@
 import { formatId } from '../../kernel/id.ts'
 import { systemClock } from '../../kernel/time.ts'
-import { errorColumn, flagNumbers, numberOf, optionalNumberOf, stateNumbers } from '../columns.ts'
+import { errorColumn, flagNumbers, numberOf, optionalNumberOf, stateNumbers, textOf } from '../columns.ts'
 import { storeErrors } from '../errors.ts'
 import { lifeRecord } from '../life-record.ts'
 import { writeAudit } from './audit.ts'
@@ -15,6 +15,8 @@ export interface AsideRequest {
   /** Whoever says that the database was put back, for the audit log and for hubs that ask who has the store. */
   readonly who: string
   readonly now: number
+  /** What rests until a person lets it go on: a yes or no in each record of an area. */
+  readonly switches: readonly { readonly area: string; readonly field: string }[]
   /** Ends it; nothing of it stays. */
   readonly signal: AbortSignal
   /** Told now and then: so many messages are set aside. */
@@ -23,6 +25,8 @@ export interface AsideRequest {
 
 export interface Aside {
   readonly setAside: number
+  /** Ids of the records whose switch was set. */
+  readonly paused: readonly string[]
   /** When the last happened that the database knows of; undefined for an empty one. */
   readonly knownTo: number | undefined
 }
@@ -51,12 +55,18 @@ const count = {
   name: 'aside-count',
   text: 'update flow set queued = queued - $1, set_aside = set_aside + $1 where number = $2',
 }
+const pause = {
+  name: 'aside-pause',
+  text: `
+    update record set value = jsonb_set(value::jsonb, array[$2::text], 'true')::text, revision = revision + 1
+    where area = $1 and value::jsonb -> $2 = 'false' returning id`,
+}
 const removeLife = { name: 'aside-life', text: 'delete from record where area = $1 and id = $2' }
 
 /**
  * For a database that was put back to an earlier state, before a hub works with it: what waited then may have arrived
- * since, so it is set aside, where it goes on holding its order key. Probes go on: they carry nothing. One transaction;
- * noted in the audit log. Throws STORE_OWNED while a hub has the store, STORE_UNREACHABLE, STORE_NEWER.
+ * since, so it is set aside, where it goes on holding its order key. Probes go on: they carry nothing. What has a switch
+ * rests. One transaction; noted in the audit log. Throws STORE_OWNED while a hub has the store, STORE_UNREACHABLE, STORE_NEWER.
  */
 export async function setWaitingAside(request: AsideRequest): Promise<Aside> {
   const { address, who, signal } = request
@@ -68,9 +78,9 @@ export async function setWaitingAside(request: AsideRequest): Promise<Aside> {
     await connection.command('begin')
     const [row] = await connection.query(selectKnownTo)
     const knownTo = optionalNumberOf(row?.['at'])
-    const total = knownTo === undefined ? 0 : await setAllAside(connection, request, knownTo)
+    const held = knownTo === undefined ? { setAside: 0, paused: [] } : await holdAll(connection, request, knownTo)
     await connection.command('commit')
-    return { setAside: total, knownTo }
+    return { ...held, knownTo }
   } catch (thrown) {
     throw signal.aborted ? signal.reason : asStoreError(thrown)
   } finally {
@@ -79,11 +89,11 @@ export async function setWaitingAside(request: AsideRequest): Promise<Aside> {
   }
 }
 
-async function setAllAside(
+async function holdAll(
   connection: OwnerConnection,
-  { who, now, signal, onProgress }: AsideRequest,
+  { who, now, switches, signal, onProgress }: AsideRequest,
   knownTo: number,
-): Promise<number> {
+): Promise<Omit<Aside, 'knownTo'>> {
   const at = new Date(knownTo).toISOString()
   let total = 0
   for (const { number } of await connection.query(selectFlows)) {
@@ -106,7 +116,11 @@ async function setAllAside(
   }
   // The hub that worked when the database was backed up has not died.
   await connection.query(removeLife, [lifeRecord.area, lifeRecord.id])
-  const detail = { takenAt: at, setAside: total }
+  const paused: string[] = []
+  for (const { area, field } of switches) {
+    for (const { id } of await connection.query(pause, [area, field])) paused.push(textOf(id))
+  }
+  const detail = { takenAt: at, setAside: total, ...(paused.length > 0 && { paused }) }
   await writeAudit(connection, { at: now, who, action: 'store.restore', detail })
-  return total
+  return { setAside: total, paused: paused.toSorted() }
 }
