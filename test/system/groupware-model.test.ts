@@ -38,8 +38,8 @@ async function runSchedules(
 describe('two sides under random schedules of edits and faults', () => {
   test.each<[string, ScheduleOptions['books'], number]>([
     ['end equal, with nothing lost, doubled or resurrected', undefined, scheduleCount],
-    ['end equal, with nothing doubled, where the books were brought back from a backup', 'older', scheduleCount / 10],
-    ['end equal, with nothing doubled, where the books were lost', 'lost', scheduleCount / 10],
+    ['end equal, with nothing doubled, where the books were brought back from a backup', 'older', scheduleCount / 25],
+    ['end equal, with nothing doubled, where the books were lost', 'lost', scheduleCount / 25],
   ])(
     '%s',
     async (_, books, count) => {

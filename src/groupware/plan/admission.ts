@@ -69,7 +69,8 @@ export function changeOfAdmission(before: Admission | undefined, now: Admission)
 
 /** Same in all but the end of the window, which moves on each day. */
 export function isSameAdmission(one: Admission | undefined, other: Admission): boolean {
-  return one !== undefined && stampOf({ ...one, listedTo: null }) === stampOf({ ...other, listedTo: null })
+  const names = Object.keys(other) as (keyof Admission)[]
+  return one !== undefined && names.every(name => name === 'listedTo' || one[name] === other[name])
 }
 
 const waysOf = (direction: KindRules['direction']): readonly string[] =>

@@ -1,5 +1,5 @@
 import type { Side } from '../drivers.ts'
-import { admissionOf, changeOfAdmission, isSameAdmission } from '../plan/admission.ts'
+import { type Admission, admissionOf, changeOfAdmission, isSameAdmission } from '../plan/admission.ts'
 import { planContextOf, type RoundContext } from './context.ts'
 import { settleLoneHalves } from './lone-halves.ts'
 import { mergeLinks } from './merge-links.ts'
@@ -38,7 +38,8 @@ async function goThrough(round: Round): Promise<RoundReport> {
   const { store, scope } = context
   const state = await store.readScope(scope)
   // Rules that a person made wider are of no use to items that were told before; narrower ones take nothing back.
-  const change = changeOfAdmission(state.admission, admissionOf(context.rules, scope))
+  const wanted = admissionOf(context.rules, scope)
+  const change = changeOfAdmission(state.admission, wanted)
   if (change.compares) await store.write(scope, { areAllDirty: true })
   if (change.formerMark !== undefined) round.plan = { ...round.plan, formerMark: change.formerMark }
   const tokens = change.lists ? { exchange: undefined, crm: undefined } : state.tokens
@@ -59,7 +60,7 @@ async function goThrough(round: Round): Promise<RoundReport> {
   await settleLoneHalves(round, state)
   round.report.openIntents = round.intents.size
   round.report.held = await store.countHeld(scope)
-  await storeState(round, state, { exchange, crm }, keysComparedAt)
+  await storeState(round, state, wanted, { exchange, crm }, keysComparedAt)
   return round.report
 }
 
@@ -67,6 +68,7 @@ async function goThrough(round: Round): Promise<RoundReport> {
 async function storeState(
   round: Round,
   state: ScopeState,
+  wanted: Admission,
   { exchange, crm }: Readonly<Record<Side, Pulled>>,
   keysComparedAt: number | undefined,
 ): Promise<void> {
@@ -77,7 +79,6 @@ async function storeState(
   await store.write(scope, { dropUnseen: seen.gone })
   const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
   const isFresh = state.storedAt !== undefined && !isPast(state.storedAt, limits.tokenRestMs, now)
-  const wanted = admissionOf(round.context.rules, scope)
   const areRulesKept = isSameAdmission(state.admission, wanted)
   if (isQuiet && isFresh && areRulesKept && !round.report.isFull && !state.isBrakeReleased) return
   const isListed = exchange.isFull && crm.isFull
