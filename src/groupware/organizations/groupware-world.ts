@@ -27,6 +27,7 @@ export const worldErrors = defineErrors('WORLD', {
     next: 'Look whether EWS is switched off for the mailbox or for all.',
   },
   BUSY: { side: 'sender', retry: 'soon', means: 'The server is busy.', next: 'Nothing; it is tried again.' },
+  CUT: { side: 'receiver', retry: 'soon', means: 'The answer was lost.', next: 'Nothing.', isOutcomeUnknown: true },
 })
 
 /** An Exchange with mailboxes, a CRM with employees, and a hub between them under simulated time. */

@@ -516,6 +516,35 @@ describe('notifications', () => {
     world.watchEndsMs = 0
   })
 
+  test('do not put off an item whose create got lost, nor one that was refused for a while', async () => {
+    world.isFeedQuiet = true
+    const { watches } = await watchedContoso()
+    await world.pass(5 * MINUTE)
+    const put = (mailbox: string) => {
+      world.mailboxes.get(mailbox)?.add(appointment({ subject: 'Visit' }))
+      watches[0]?.onChange(mailbox, 'appointment')
+    }
+    const made = (mailbox: string) => subjects(world.crms.get(mailbox)?.held ?? new Map())
+    const refusals = world.crms.get('ben@contoso.com')?.refusals
+    refusals?.set('Visit', worldErrors.BUSY())
+    put('ben@contoso.com')
+    await world.pass(5 * SECOND)
+    world.around.delays = () => {
+      world.around.delays = () => false
+      throw worldErrors.CUT()
+    }
+    put('ada@contoso.com')
+    await world.pass(2 * MINUTE)
+    refusals?.clear()
+    // The request may still be under way.
+    expect(made('ada@contoso.com')).toEqual([])
+    await world.pass(2 * MINUTE)
+    expect(made('ada@contoso.com')).toEqual(['Visit'])
+    expect(made('ben@contoso.com')).toEqual([])
+    await world.pass(2 * MINUTE)
+    expect(made('ben@contoso.com')).toEqual(['Visit'])
+  })
+
   test('leave nothing behind, however many come', async () => {
     const { watches } = await watchedContoso()
     await world.pass(2 * HOUR)

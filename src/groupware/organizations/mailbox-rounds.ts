@@ -37,6 +37,8 @@ export interface RoundsRequest {
 export interface RoundsSummary {
   readonly reports: ReadonlyMap<ItemKind, RoundReport>
   readonly isUnfinished: boolean
+  /** When something that waits is to be looked at again; Infinity: never. */
+  readonly dueAt: number
 }
 
 /**
@@ -61,7 +63,11 @@ export async function syncMailbox(request: RoundsRequest): Promise<RoundsSummary
   if (step.failure) throw step.failure
   for (const each of ended) if (each.status === 'rejected') throw each.reason
   request.log.debug('groupware.synced', { mailbox: mailbox.address })
-  return { reports, isUnfinished: reports.values().some(report => report.isUnfinished || report.isPostponed) }
+  return {
+    reports,
+    isUnfinished: reports.values().some(report => report.isUnfinished || report.isPostponed),
+    dueAt: Math.min(...reports.values().map(({ dueAt }) => dueAt)),
+  }
 }
 
 type KindRequest = RoundsRequest & Required<Pick<RoundContext, 'broughtCount'>>
@@ -101,6 +107,7 @@ function addTo(total: RoundReport, more: RoundReport): void {
   for (const name of ['linked', 'skipped', 'conflicts', 'refused'] as const) total[name] += more[name]
   total.held = more.held
   total.openIntents = more.openIntents
+  total.dueAt = more.dueAt
   total.isUnfinished = more.isUnfinished
   total.isPostponed = more.isPostponed
 }

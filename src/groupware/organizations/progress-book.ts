@@ -48,7 +48,7 @@ export class ProgressBook {
   }
 
   /** Counts what the rounds of these kinds of a mailbox did; what is held of others stays held. */
-  note(mailbox: string, { reports }: RoundsSummary, kinds: readonly ItemKind[] = itemKinds): void {
+  note(mailbox: string, { reports }: Pick<RoundsSummary, 'reports'>, kinds: readonly ItemKind[] = itemKinds): void {
     const before = this.of(mailbox)
     const now = this.#clock.now()
     const held = { ...before.held }

@@ -160,7 +160,7 @@ export class SyncLoop {
     if (end.state === 'left') return { state: 'left' }
     if (end.state === 'done') {
       this.#troubles.delete(organization)
-      return { state: 'done', again: end.isUnfinished }
+      return { state: 'done', again: end.isUnfinished, laterMs: end.dueAt - this.#parts.clock.now() }
     }
     const { code, side, message, next, retry, retryAfterMs } = end.error
     const { verdict } = end

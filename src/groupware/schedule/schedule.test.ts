@@ -239,6 +239,34 @@ describe('notifications', () => {
     expect(full.length).toBeGreaterThanOrEqual(2)
   })
 
+  test('of other kinds do not put off what waits for its time, and that keeps nobody busy', () => {
+    const world = new SimulatedSchedule({ jitter: 0 })
+    world.add('x', 1)
+    world.schedule.setWatched(x(0), true, world.now)
+    world.run(10 * MINUTE)
+    let dueAt = world.now + 3 * MINUTE
+    world.behave = turn => {
+      const again = turn.kinds === undefined ? { ...done, laterMs: dueAt - world.now } : done
+      return { takesMs: 0, ending: again }
+    }
+    world.schedule.request(x(0), 'user', world.now)
+    world.run(0)
+    world.started.length = 0
+    for (let count = 0; count < 4; count += 1) {
+      world.schedule.request(x(0), 'push', world.now, 'mail')
+      world.run(50 * SECOND)
+    }
+    const full = () => world.started.filter(turn => turn.kinds === undefined).map(turn => turn.startedAt)
+    expect(full()).toEqual([dueAt])
+    // It is due again at once, each time.
+    dueAt = 0
+    world.run(10 * MINUTE)
+    expect(full().length).toBeLessThan(12)
+    dueAt = Infinity
+    world.run(HOUR)
+    expect(full().length).toBeLessThan(16)
+  })
+
   test('one that comes while the mailbox is synced brings another turn after it', () => {
     const world = new SimulatedSchedule()
     world.behave = () => ({ takesMs: 10 * SECOND, ending: done })

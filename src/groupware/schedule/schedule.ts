@@ -22,7 +22,10 @@ export interface Turn extends MailboxName {
 
 /** How a turn ended. */
 export type Ending =
-  /** `again`: something is left that can be done at once. `laterMs`: look again after that time at the latest. */
+  /**
+   * `again`: something is left that can be done at once. `laterMs`: look again after that time, a minute at least, at the
+   * latest.
+   */
   | { readonly state: 'done'; readonly again: boolean; readonly laterMs?: number }
   /** The mailbox failed. */
   | ({ readonly state: 'mailbox-failed' } & Failure)
@@ -239,13 +242,14 @@ export class Schedule {
         ? now
         : now + this.#spread(mailbox.isWatched ? Math.max(this.#limits.watchedPollMs, mailbox.pollMs) : mailbox.pollMs)
     }
+    // What nobody will tell of waits neither for a poll, which may be far, nor for other notifications.
+    mailbox.fullAt = Math.min(mailbox.fullAt, now + Math.max(laterMs, this.#limits.mailboxFirstMs))
     if (again) for (const kind of turn.kinds ?? []) mailbox.named.add(kind)
     mailbox.againCount = again ? mailbox.againCount + 1 : 0
     // What is left over for the tenth time (an item that another program changes all the time) must not keep us busy.
     const { againAtOnce, againFirstMs } = this.#limits
     const pauseMs = mailbox.againCount <= againAtOnce ? 0 : againFirstMs * 2 ** (mailbox.againCount - againAtOnce - 1)
-    const nextMs = again ? Math.min(pauseMs, mailbox.pollMs) : Number.POSITIVE_INFINITY
-    this.#due.set(mailbox, Math.min(again ? now + nextMs : mailbox.fullAt, now + laterMs))
+    this.#due.set(mailbox, again ? now + Math.min(pauseMs, mailbox.pollMs) : mailbox.fullAt)
   }
 
   #planAfterFailure(mailbox: Mailbox, { retryAfterMs, needsChange, isInDoubt = false }: Failure, now: number): void {

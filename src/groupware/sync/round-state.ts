@@ -46,6 +46,8 @@ export interface RoundReport {
   held: number
   /** Creates whose answer was lost, which may still be carried out; they are settled a few minutes later. */
   openIntents: number
+  /** When something that waits is to be looked at again: such a create, or an item that was refused. Infinity: never. */
+  dueAt: number
   /** Something is left that another round can do at once. */
   isUnfinished: boolean
   /** Something is left that another mailbox has in its hands just now: it is for another turn. */
@@ -66,6 +68,7 @@ export function emptyReport(): RoundReport {
     refused: 0,
     held: 0,
     openIntents: 0,
+    dueAt: Number.POSITIVE_INFINITY,
     isUnfinished: false,
     isPostponed: false,
     isFull: false,

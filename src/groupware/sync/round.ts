@@ -59,9 +59,16 @@ async function goThrough(round: Round): Promise<RoundReport> {
   await takeIn(round, 'crm', work.unlinked.crm)
   await settleLoneHalves(round, state)
   round.report.openIntents = round.intents.size
+  round.report.dueAt = await nextDueAt(round)
   round.report.held = await store.countHeld(scope)
   await storeState(round, state, wanted, { exchange, crm }, keysComparedAt)
   return round.report
+}
+
+/** Nothing tells of what waits: neither a lost answer nor a refused item is a change of a side. */
+async function nextDueAt({ context: { store, scope, clock, limits }, intents }: Round): Promise<number> {
+  const oldestAt = Math.min(...intents.values().map(({ at }) => at))
+  return Math.min(oldestAt + limits.lateMs, await store.nextWaitingAt(scope, clock.now()))
 }
 
 /** The last write of a round. A quiet one only moves tokens, whose older ones serve as well for a while. */

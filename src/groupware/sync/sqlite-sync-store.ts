@@ -127,6 +127,7 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
   const unseen = prepare('select * from unseen where scope = ?')
   const ghosts = prepare(`select * from ghost where scope = ? and side = ? and id ${inList}`)
   const due = prepare('select * from waiting where scope = ? and due_at <= ? order by due_at')
+  const nextDue = prepare('select min(due_at) as at from waiting where scope = ? and due_at > ?')
   const waiting = prepare(`select * from waiting where scope = ? and side = ? and id ${inList}`)
   const allWaiting = prepare('select * from waiting where scope = ? order by at desc limit ?')
 
@@ -157,6 +158,7 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     countDeleted: async (scope, since) => Number(rows(scope, countDeleted, since)[0]?.['found'] ?? 0),
     findGhosts: async (scope, side, ids) => (ids.length === 0 ? [] : rows(scope, ghosts, side, list(ids)).map(ghostOf)),
     dueWaiting: async (scope, now) => rows(scope, due, now).map(waitingOf),
+    nextWaitingAt: async (scope, now) => Number(rows(scope, nextDue, now)[0]?.['at'] ?? Number.POSITIVE_INFINITY),
     findWaiting: async (scope, side, ids) =>
       ids.length === 0 ? [] : rows(scope, waiting, side, list(ids)).map(waitingOf),
     listWaiting: async (scope, limit) => rows(scope, allWaiting, limit).map(waitingOf),

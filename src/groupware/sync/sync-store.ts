@@ -31,6 +31,8 @@ export interface SyncStore {
   findGhosts(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Ghost[]>
   /** Items that failed alone and are due for another try. */
   dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
+  /** When the next of them is due after `now`; Infinity: none waits for a time. */
+  nextWaitingAt(scope: ScopeKey, now: number): Promise<number>
   findWaiting(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Waiting[]>
   listWaiting(scope: ScopeKey, limit: number): Promise<readonly Waiting[]>
   write(scope: ScopeKey, change: SyncWrite): Promise<void>
