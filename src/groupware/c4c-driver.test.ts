@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MiB } from '../kernel/size.ts'
 import { systemClock } from '../kernel/time.ts'
 import { startC4CDriver } from './c4c-driver-world.ts'
-import type { Creation, Scope, SideItem, Update } from './drivers.ts'
+import type { Creation, Scope, SideDriver, SideItem, Update } from './drivers.ts'
 import { scopeOf } from './graph-driver-world.ts'
 import { type Appointment, type Item, type ItemKind, itemKinds } from './plan/items.ts'
 import {
@@ -16,6 +16,7 @@ import {
   samples,
   sampleTask,
 } from './sample-items-world.ts'
+import { withSharedFeed } from './sync/shared-feed.ts'
 
 // The driver with the twin, over sockets: what goes in comes out as `normalise` says.
 
@@ -356,3 +357,12 @@ async function changesOf(scope: Scope, token?: string) {
   expect(page.hasMore).toBe(false)
   return { ids: page.changes.map(({ id }) => id), changes: page.changes, token: page.token }
 }
+
+test('behind a shared feed the driver can do all that it can without', () => {
+  const { driver } = world
+  const names = [...Object.keys(driver), ...Object.getOwnPropertyNames(Object.getPrototypeOf(driver))]
+  const shared: Partial<SideDriver> = withSharedFeed(driver, systemClock)
+  // The feed and all keys are what is shared.
+  const own = new Set(['constructor', 'feed', 'allKeys'])
+  expect(names.filter(name => !own.has(name) && shared[name as keyof SideDriver] === undefined)).toEqual([])
+})

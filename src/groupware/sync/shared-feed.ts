@@ -64,7 +64,7 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
 
 /** The driver as a plain object: it may be of a class, whose methods and private fields a spread would lose. */
 function bound(driver: SideDriver): SideDriver {
-  const { side, sharesRequests, check, findAlike, openAttachment, watch, translateIds, close } = driver
+  const { side, sharesRequests, check, findAlike, refusal, sweep, openAttachment, watch, translateIds, close } = driver
   return {
     side,
     ...(sharesRequests && { sharesRequests }),
@@ -80,6 +80,8 @@ function bound(driver: SideDriver): SideDriver {
     concerns: error => driver.concerns(error),
     ...(check && { check: check.bind(driver) }),
     ...(findAlike && { findAlike: findAlike.bind(driver) }),
+    ...(refusal && { refusal: refusal.bind(driver) }),
+    ...(sweep && { sweep: sweep.bind(driver) }),
     ...(openAttachment && { openAttachment: openAttachment.bind(driver) }),
     ...(watch && { watch: watch.bind(driver) }),
     ...(translateIds && { translateIds: translateIds.bind(driver) }),
