@@ -44,6 +44,8 @@ export interface SideDriver {
     /** True: keys, versions and owners do, without the items themselves. */
     isBrief?: boolean,
   ): Promise<FeedPage>
+  /** For so long mailboxes may be told what the feed said before now, since it is not asked for each of them; 0: no longer. */
+  feedRestMs?(organization: string, kind: ItemKind): number
   allKeys?(organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>>
   /** The items as they are now; undefined for those that are not there (any more). */
   read(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<readonly (SideItem | undefined)[]>

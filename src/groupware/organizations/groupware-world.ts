@@ -3,8 +3,10 @@ import { MemoryRecords } from '../../auth/records-world.ts'
 import { defineErrors, HubError } from '../../kernel/error.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { SimulatedClock } from '../../testing/simulated-clock.ts'
-import type { Concern, Scope, SideDriver, WatchRequest } from '../drivers.ts'
+import type { Concern, FeedPage, Scope, SideDriver, WatchRequest } from '../drivers.ts'
+import { withSharedFeed } from '../sync/shared-feed.ts'
 import { calm, type Surroundings, WorldCrm, WorldMailbox } from '../sync/sides-world.ts'
+import { watermarkToken } from '../sync/watermark.ts'
 import { Groupware } from './groupware.ts'
 
 export const worldErrors = defineErrors('WORLD', {
@@ -64,6 +66,8 @@ export class GroupwareWorld {
   watchEndsMs = 0
   /** The CRM's feed tells nothing. */
   isFeedQuiet = false
+  /** The CRM has one feed for all, as a real one has, with so many changes of others in each answer. */
+  sharedFeedNoise: number | undefined
   groupware!: Groupware
 
   async start(dataFolder = ':memory:'): Promise<Groupware> {
@@ -145,6 +149,11 @@ export class GroupwareWorld {
   #crm(): SideDriver {
     const fallback = new WorldCrm(this.around)
     const driver = routed('crm', scope => this.crms.get(scope.owner) ?? fallback)
+    if (this.sharedFeedNoise !== undefined) {
+      const feed = (token: string | undefined) => this.#realFeed(token)
+      const own: SideDriver = { ...driver, feed: (_organization, _kind, token) => feed(token) }
+      return { ...withSharedFeed(own, this.clock), feed: (_organization, _kind, token) => feed(token) }
+    }
     if (!this.watches) return driver
     // A feed that has news of everybody each time.
     return {
@@ -155,6 +164,25 @@ export class GroupwareWorld {
         const changes = owners.map(id => ({ id, version, isDeleted: false }))
         return { changes, owners: owners.map(owner => [owner]), token: version, hasMore: false }
       },
+    }
+  }
+
+  async #realFeed(token: string | undefined): Promise<FeedPage> {
+    const all = await Promise.all(
+      [...this.crms].map(async ([owner, crm]) => {
+        const { changes } = await crm.changes(undefined, token)
+        return changes.map(change => ({ change, owners: [owner] }))
+      }),
+    )
+    const noise = Array.from({ length: this.sharedFeedNoise ?? 0 }, (_, number) => {
+      return { change: { id: `N${number}`, version: '1', isDeleted: false } as const, owners: ['somebody@contoso.com'] }
+    })
+    const told = [...all.flat(), ...noise]
+    return {
+      changes: told.map(({ change }) => change),
+      owners: told.map(({ owners }) => owners),
+      token: watermarkToken(this.clock.now()),
+      hasMore: false,
     }
   }
 }

@@ -545,6 +545,19 @@ describe('notifications', () => {
     expect(made('ben@contoso.com')).toEqual(['Visit'])
   })
 
+  test('of a CRM that has very much to tell bring each change over, though it is asked less often', async () => {
+    world.sharedFeedNoise = 5000
+    await watchedContoso()
+    await world.pass(10 * MINUTE)
+    world.crms.get('ben@contoso.com')?.add(appointment({ subject: 'of Ben' }))
+    await world.pass(MINUTE)
+    // The feed has just been asked for Ben.
+    world.crms.get('ada@contoso.com')?.add(appointment({ subject: 'of Ada' }))
+    await world.pass(5 * MINUTE)
+    expect(subjects(world.mailboxes.get('ben@contoso.com')?.held ?? new Map())).toEqual(['of Ben'])
+    expect(subjects(world.mailboxes.get('ada@contoso.com')?.held ?? new Map())).toEqual(['of Ada'])
+  })
+
   test('leave nothing behind, however many come', async () => {
     const { watches } = await watchedContoso()
     await world.pass(2 * HOUR)

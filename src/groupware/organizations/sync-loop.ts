@@ -7,7 +7,6 @@ import type { SyncRules } from '../plan/rules.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
 import { type Ending, Schedule, type Turn } from '../schedule/schedule.ts'
 import { Turns } from '../schedule/turns.ts'
-import { feedLimits } from '../sync/shared-feed.ts'
 import type { Drivers } from './access-test.ts'
 import { FeedWatch } from './feed-watch.ts'
 import type { Cause, Mailbox, Organization } from './model.ts'
@@ -23,8 +22,8 @@ const loopLimits = {
   watchAgainMs: 60_000,
   /** So many times as many mailboxes may be watched as are active, before those that are not are left out. */
   watchedSpare: 2,
-  /** The feed of a CRM may just have been asked when a change came: whoever is concerned has another turn after this. */
-  feedAgainMs: feedLimits.freshMs + SECOND,
+  /** After the feed of a CRM may be asked anew. */
+  feedSpareMs: SECOND,
 } as const
 
 export interface AccountTrouble extends Cause {
@@ -37,6 +36,14 @@ export interface AccountStatus {
   /** The server does not take the account: only a person can mend that. */
   readonly isRefused: boolean
   readonly trouble: AccountTrouble | undefined
+}
+
+/** A change in the CRM that concerns a mailbox. */
+interface Push {
+  readonly name: string
+  readonly address: string
+  readonly kind: ItemKind
+  readonly restMs: number
 }
 
 /** What of each mailbox is to be heard of, by its address. */
@@ -279,7 +286,8 @@ export class SyncLoop {
     if (!crm.feed) return
     const byOwner = Map.groupBy(mailboxes, ({ crmAddress }) => crmAddress)
     const watch = new FeedWatch(crm, name, clock, (owner, kind) => {
-      for (const { address } of byOwner.get(owner) ?? []) this.#push(name, address, kind, signal)
+      const restMs = crm.feedRestMs?.(name, kind) ?? 0
+      for (const { address } of byOwner.get(owner) ?? []) this.#push({ name, address, kind, restMs }, signal)
     })
     while (!signal.aborted) {
       await clock.sleep(everyMs, signal)
@@ -293,17 +301,19 @@ export class SyncLoop {
     }
   }
 
-  #push(organization: string, mailbox: string, kind: ItemKind, signal: AbortSignal): void {
+  /** `restMs`: so long the mailbox may be told what the feed said before the change came. */
+  #push({ name: organization, address: mailbox, kind, restMs }: Push, signal: AbortSignal): void {
     const request = () => {
       if (signal.aborted) return
       this.#schedule.request({ organization, mailbox }, 'push', this.#clock.now(), kind)
       this.#turns.wake()
     }
     request()
+    if (restMs === 0) return
     // One later turn serves all changes until then; a watch may last for months.
     const name = `${organization} ${mailbox} ${kind}`
     this.#pushTimers.get(name)?.()
-    const cancel = this.#clock.after(loopLimits.feedAgainMs, () => {
+    const cancel = this.#clock.after(restMs + loopLimits.feedSpareMs, () => {
       this.#pushTimers.delete(name)
       request()
     })

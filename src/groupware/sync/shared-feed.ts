@@ -37,7 +37,7 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
   if (!driver.feed) return driver
   const feeds = new Map<string, KindFeed>()
   const steady = steadyClock(clock)
-  const feedOf = ({ organization, kind }: Scope): KindFeed => {
+  const feedOf = ({ organization, kind }: Pick<Scope, 'organization' | 'kind'>): KindFeed => {
     const name = `${kind} ${organization}`
     const feed = feeds.get(name) ?? new KindFeed(driver, organization, kind, steady, limits)
     feeds.set(name, feed)
@@ -55,6 +55,7 @@ export function withSharedFeed(driver: SideDriver, clock: Clock, limits: FeedLim
     ...plain,
     changes,
     ...(keys && { keys }),
+    feedRestMs: (organization, kind) => feedOf({ organization, kind }).restMs,
     create: (scope, items, signal) =>
       feedOf(scope).afterCreating(items.length, () => plain.create(scope, items, signal)),
     update: (scope, items, signal) => feedOf(scope).whileWriting(items, () => plain.update(scope, items, signal)),
@@ -128,6 +129,12 @@ class KindFeed {
     this.#clock = clock
     this.#limits = limits
     this.#freshMs = limits.freshMs
+  }
+
+  /** After this time whoever asks is told of all that the CRM tells now. */
+  get restMs(): number {
+    if (this.#asking) return this.#limits.freshUpToMs
+    return Math.max(0, this.#askedAt + this.#freshMs - this.#clock.now())
   }
 
   /** What an owner's items did since a token, or undefined when the kept answers do not reach back so far. */
