@@ -110,6 +110,11 @@ export function commonParts(context: PlanContext, item: Item): Parts {
   return partsOf(context.common(item))
 }
 
+/** Whether a request that was sent then, whose answer was lost, may yet be carried out; also by a clock that was set back. */
+export function mayStillCome({ clock, limits }: Pick<RoundContext, 'clock' | 'limits'>, sentAt: number): boolean {
+  return Math.abs(clock.now() - sentAt) < limits.lateMs
+}
+
 /** What an item is called where administrators read; what is private has no name there. */
 export function titleOf(item: Item): string {
   if (isPrivate(item)) return ''

@@ -2,10 +2,10 @@ import type { Side, SideItem, Update, WriteOutcome } from '../drivers.ts'
 import { isMarkedOtherwise, type LinkPlan, type PlannedWrite, planLink } from '../plan/link-plan.ts'
 import { absentStamp, type Stamps } from '../plan/stamps.ts'
 import { waitingFor, writeBatch } from './batches.ts'
-import { chunksOf } from './context.ts'
+import { chunksOf, mayStillCome } from './context.ts'
 import { readItems } from './pull.ts'
 import { note, type Round, stopIfAsked } from './round-state.ts'
-import type { Link, PendingStamps, Waiting } from './sync-store.ts'
+import { isDue, type Link, type PendingStamps, type Waiting } from './sync-store.ts'
 
 type MergePlan = Extract<LinkPlan, { do: 'merge' }>
 
@@ -210,9 +210,8 @@ function withPending({ context }: Round, { link, exchange, crm, plan }: Job): Li
  * long as nobody changed the item meanwhile. Until that is over it must not pass for a user's edit.
  */
 function stillOnTheWay({ context }: Round, { link: { pending }, plan, ...items }: Job): Link['pending'] | undefined {
-  const { clock, limits } = context
   const { sent } = pending
-  if (!sent || clock.now() - sent.at >= limits.lateMs) return undefined
+  if (!sent || !mayStillCome(context, sent.at)) return undefined
   const leftOf = (side: Side) => (!plan[side] && items[side].version === sent[side] ? pending[side] : {})
   const left = { exchange: leftOf('exchange'), crm: leftOf('crm') }
   const count = Object.keys(left.exchange).length + Object.keys(left.crm).length
@@ -262,6 +261,6 @@ function isStillRefused(
     ] as const
   ).some(([side, { id, version }]) => {
     const row = waiting.get(`${side} ${id}`)
-    return row !== undefined && row.version === version && (row.dueAt === undefined || row.dueAt > now)
+    return row !== undefined && row.version === version && !isDue(row, now)
   })
 }

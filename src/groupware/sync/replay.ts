@@ -1,6 +1,6 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { areEqualStamps, stampsOf } from '../plan/stamps.ts'
-import { chunksOf, commonParts, otherSide } from './context.ts'
+import { chunksOf, commonParts, mayStillCome, otherSide } from './context.ts'
 import { readItems } from './pull.ts'
 import type { Round } from './round-state.ts'
 import type { Intent } from './sync-store.ts'
@@ -73,10 +73,10 @@ async function firstUnlinked(round: Round, side: Side, items: readonly SideItem[
 }
 
 async function giveUp(round: Round, intent: Intent): Promise<void> {
-  const { store, scope, clock, limits } = round.context
+  const { store, scope, clock } = round.context
   const isLinked = (await store.findLinks(scope, otherSide(intent.to), [intent.source.id])).length > 0
   // A request whose answer was lost may still be carried out: creating again now would double the item.
-  if (!isLinked && clock.now() - intent.at < limits.lateMs) return
+  if (!isLinked && mayStillCome(round.context, intent.at)) return
   round.intents.delete(intent.key)
   const side = otherSide(intent.to)
   const at = clock.now()

@@ -126,7 +126,8 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
   const countDeleted = prepare("select count(*) as found from ghost where scope = ? and reason = 'deleted' and at > ?")
   const unseen = prepare('select * from unseen where scope = ?')
   const ghosts = prepare(`select * from ghost where scope = ? and side = ? and id ${inList}`)
-  const due = prepare('select * from waiting where scope = ? and due_at <= ? order by due_at')
+  const due = prepare(`
+    select * from waiting where scope = ?1 and due_at is not null and (due_at <= ?2 or at > ?2) order by due_at`)
   const nextDue = prepare('select min(due_at) as at from waiting where scope = ? and due_at > ?')
   const waiting = prepare(`select * from waiting where scope = ? and side = ? and id ${inList}`)
   const allWaiting = prepare('select * from waiting where scope = ? order by at desc limit ?')

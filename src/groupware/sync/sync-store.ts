@@ -29,7 +29,7 @@ export interface SyncStore {
   /** How many items we deleted after `since` because their other halves were gone. */
   countDeleted(scope: ScopeKey, since: number): Promise<number>
   findGhosts(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Ghost[]>
-  /** Items that failed alone and are due for another try. */
+  /** Items that failed alone and are due for another try (`isDue`). */
   dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
   /** When the next of them is due after `now`; Infinity: none waits for a time. */
   nextWaitingAt(scope: ScopeKey, now: number): Promise<number>
@@ -163,6 +163,11 @@ export interface Waiting {
     | undefined
   /** A person wants its other half back: what rules say of new items does not stand against it. */
   readonly isWanted: boolean
+}
+
+/** Whether its time has come. One that was written down at a time ahead waits for a clock that was set back since. */
+export function isDue({ dueAt, at }: Pick<Waiting, 'dueAt' | 'at'>, now: number): boolean {
+  return dueAt !== undefined && (dueAt <= now || at > now)
 }
 
 export interface SyncWrite {

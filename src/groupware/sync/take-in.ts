@@ -8,7 +8,7 @@ import { chunksOf, commonParts, otherSide } from './context.ts'
 import { createItems } from './create-items.ts'
 import { readItems } from './pull.ts'
 import { note, type Round, stopIfAsked, unseenOf } from './round-state.ts'
-import type { Ghost, Intent, Link, LinkEnd, Waiting } from './sync-store.ts'
+import { type Ghost, type Intent, isDue, type Link, type LinkEnd, type Waiting } from './sync-store.ts'
 
 /** Looks at items that have no other half: links them with one that is there already, or has one created. */
 export async function takeIn(round: Round, side: Side, ids: readonly string[]): Promise<void> {
@@ -171,14 +171,14 @@ function standsAgainst(
   ghost: Ghost | undefined,
   waiting: Waiting | undefined,
 ): SkipReason | undefined {
-  const isDue = waiting?.dueAt !== undefined && waiting.dueAt <= clock.now()
-  if (waiting?.isWanted && isDue) return undefined
+  const hasWaited = waiting !== undefined && isDue(waiting, clock.now())
+  if (waiting?.isWanted && hasWaited) return undefined
   // Its category was taken away when it was let go; a person has put it on again.
   const isMarkedAnew =
     ghost?.version !== null && ghost?.version !== version && item.categories.includes(rules.markCategory)
   if (ghost?.reason === 'released' && !isMarkedAnew) return 'released'
   if (ghost?.reason === 'deleted' && ghost.version === version) return 'deleted-before'
-  return waiting && waiting.version === version && !isDue ? 'refused-before' : undefined
+  return waiting && waiting.version === version && !hasWaited ? 'refused-before' : undefined
 }
 
 /** The open intent whose create made this item: it carries the mark, or, where the side holds none, looks the same. */
