@@ -435,6 +435,29 @@ describe('an active mailbox', () => {
   })
 })
 
+test.each(['activate', 'resume', 'resync'] as const)(
+  'a mailbox whose first sync a person had to mend has its turn when that person wants it (%s)',
+  async action => {
+    const ada = world.addPerson('ada@contoso.com')
+    const ben = world.addPerson('ben@contoso.com')
+    ada.mailbox.add(appointment({ subject: 'Visit' }))
+    const groupware = await contosoWith('ada@contoso.com', 'ben@contoso.com')
+    world.around.onRequest = (_side, name) => {
+      if (name === 'create') throw worldErrors.NO_MAILBOX({ mailbox: 'ada@contoso.com' })
+    }
+    await activateAll()
+    await world.pass(MINUTE)
+    expect(groupware.mailbox('ada@contoso.com').state).toBe('error')
+    world.around.onRequest = () => {}
+    const job = await groupware.startJob('contoso', action, ['ada@contoso.com'])
+    // The create that failed may still be under way.
+    await world.pass(3 * MINUTE)
+    expect(await groupware.jobEnded(job.id)).toMatchObject({ failedCount: 0 })
+    expect(groupware.mailbox('ada@contoso.com').state).toBe('active')
+    expect([subjects(ada.crm.held), subjects(ben.crm.held)]).toEqual([['Visit'], []])
+  },
+)
+
 test('a clock that is set back stops nothing', async () => {
   const ada = world.addPerson('ada@contoso.com')
   const { id } = ada.crm.add(appointment({ subject: 'earlier' }))

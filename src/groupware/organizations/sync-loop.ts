@@ -97,8 +97,8 @@ export class SyncLoop {
       const isFirst = progress.of(address).firstRoundAt === undefined
       this.#schedule.add(name, this.#clock.now(), isFirst, directory.organization(organization).everyMs)
       if (this.#watched.has(address)) this.#schedule.setWatched(name, true, this.#clock.now())
-      // Whoever activates, resumes or resyncs wants to see what comes of it.
-      if (!isFirst && this.#isOpen) this.#schedule.request(name, 'user', this.#clock.now())
+      // Whoever activates, resumes or resyncs wants to see what comes of it; a first sync does not go before the others.
+      if (this.#isOpen) this.#schedule.request(name, isFirst ? 'initial' : 'user', this.#clock.now())
     } else this.#schedule.remove(name)
     this.#watchLater(organization)
     this.#turns.wake()

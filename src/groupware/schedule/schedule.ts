@@ -133,11 +133,11 @@ export class Schedule {
     this.#forgetEmpty(organization)
   }
 
-  /** Something happened in a mailbox, or a person wants it synced now (which ends its back-off). */
+  /** Something happened in a mailbox, or a person wants it synced now, or at all (which ends its back-off). */
   request(name: MailboxName, lane: Lane, now: number, kind?: ItemKind): void {
     const mailbox = this.#find(name)
     if (!mailbox) return
-    if (lane === 'user') {
+    if (lane === 'user' || lane === 'initial') {
       mailbox.pausedUntil = Number.NEGATIVE_INFINITY
       mailbox.failureCount = 0
     }
