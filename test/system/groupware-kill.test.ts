@@ -137,6 +137,18 @@ async function states(): Promise<readonly string[]> {
   return mailboxes.map(({ state }) => state)
 }
 
+/** What the hub did in the mailboxes that lack something, or whose items are missing in the CRM. */
+async function showLogs(): Promise<void> {
+  const inCrm = new Set(subjectsInCrm())
+  for (const address of addresses) {
+    const inMailbox = new Set(subjectsOf(address))
+    if (expectedOf(address).every(subject => inMailbox.has(subject) && inCrm.has(subject))) continue
+    const { lines } = await hub.call<{ lines: unknown[] }>('GET', `/api/mailboxes/${address}/log?limit=50`)
+    console.error(address, JSON.stringify(lines))
+  }
+  console.error(hub.output())
+}
+
 async function activationsOf(address: string): Promise<number> {
   const { lines } = await hub.call<{ lines: { text?: string }[] }>('GET', `/api/mailboxes/${address}/log?limit=1000`)
   return lines.filter(({ text }) => text === 'Activated.').length
@@ -163,8 +175,9 @@ test(
     }
     await waitFor('all items on both sides', patienceMs, () => {
       return itemCount() >= everything.length && subjectsInCrm().length >= everything.length
-    }).catch((thrown: unknown) => {
-      // What is missing says more than that something is.
+    }).catch(async (thrown: unknown) => {
+      // What is missing says more than that something is, and what the hub said of it more than that.
+      await showLogs()
       expectInStep()
       throw thrown
     })
