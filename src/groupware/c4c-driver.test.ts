@@ -366,3 +366,17 @@ test('behind a shared feed the driver can do all that it can without', () => {
   const own = new Set(['constructor', 'feed', 'allKeys'])
   expect(names.filter(name => !own.has(name) && shared[name as keyof SideDriver] === undefined)).toEqual([])
 })
+
+test.each([0, 20])('who stops asking for an employee stops nobody else, with %i employees known', async known => {
+  for (let number = 0; number < known; number++) {
+    const owner = `user${number}@contoso.com`
+    world.twin.addEmployee(owner)
+    await world.driver.check?.([{ ...scopeOf('task'), owner }], never)
+  }
+  world.twin.setFaults({ slowMs: 100 })
+  const stop = new AbortController()
+  const [stopped, other] = [stop.signal, never].map(each => world.driver.check?.([scopeOf('task')], each))
+  setTimeout(() => stop.abort(), 20)
+  expect(await stopped).toEqual([{ error: expect.anything() }])
+  expect(await other).toEqual([{ itemCount: undefined }])
+})

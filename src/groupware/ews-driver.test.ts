@@ -59,6 +59,17 @@ const marked = (item: Item): Item => ({
   categories: [...item.categories, 'SAP Cloud for Customer'],
 })
 
+test('who stops asking for folders that others wait for, too, stops nobody else', async () => {
+  const fresh = new EwsDriver({ ...ewsOptions(twin.url), markCategory: 'SAP Cloud for Customer' })
+  const stop = new AbortController()
+  twin.setFaults({ slowMs: 100 })
+  const [stopped, other] = [stop.signal, signal].map(each => fresh.check([scope('task')], each))
+  setTimeout(() => stop.abort(), 20)
+  expect(await stopped).toEqual([{ error: expect.objectContaining({ code: 'HUB_STOPPING' }) }])
+  expect(await other).toEqual([{ itemCount: expect.any(Number) }])
+  await fresh.close()
+})
+
 test('a request that is refused says nothing against the mails that went before it', async () => {
   const sizes = [9 * MiB, 1, 9 * MiB]
   const marks = sizes.map((_, number) => `apart-${number}`)

@@ -1,3 +1,4 @@
+import { SharedAnswer } from '../../kernel/shared-answer.ts'
 import { MINUTE } from '../../kernel/time.ts'
 import type { C4CClient } from '../../protocols/c4c/client.ts'
 import { type Employee, findEmployee, listEmployees } from '../../protocols/c4c/employees.ts'
@@ -11,7 +12,7 @@ export const peopleLimits = {
 
 interface Remembered<T> {
   readonly at: number
-  readonly value: Promise<T>
+  readonly shared: SharedAnswer<T>
 }
 
 interface Everybody {
@@ -36,7 +37,7 @@ export class People {
   /** The employee of a mail address. Throws C4C_EMPLOYEE_… */
   async employee(email: string, signal: AbortSignal): Promise<Employee> {
     const known = this.#employees.get(email)
-    if (known && this.#isFresh(known)) return known.value
+    if (known && this.#isFresh(known)) return known.shared.waitFor(signal, () => this.employee(email, signal))
     this.#forgetOld()
     if (this.#isFresh(this.#everybody) || this.#employees.size >= peopleLimits.singles) {
       const { byAddress } = await this.#all(signal)
@@ -44,11 +45,14 @@ export class People {
       // Who is not in it is asked for alone, which also says what is wrong.
       if (found) return found
     }
-    const value = findEmployee(this.#client, email, signal)
-    this.#employees.set(email, { at: this.#now(), value })
+    const answer = findEmployee(this.#client, email, signal)
+    const asked = { at: this.#now(), shared: new SharedAnswer(answer, signal) }
+    this.#employees.set(email, asked)
     // What failed is asked for again by the next one, not remembered.
-    value.catch(() => this.#employees.delete(email))
-    return value
+    answer.catch(() => {
+      if (this.#employees.get(email) === asked) this.#employees.delete(email)
+    })
+    return answer
   }
 
   /** Mail addresses of all employees by their numbers. */
@@ -57,13 +61,15 @@ export class People {
   }
 
   #all(signal: AbortSignal): Promise<Everybody> {
-    if (this.#everybody && this.#isFresh(this.#everybody)) return this.#everybody.value
-    const value = this.#list(signal)
-    this.#everybody = { at: this.#now(), value }
-    value.catch(() => {
-      if (this.#everybody?.value === value) this.#everybody = undefined
+    const known = this.#everybody
+    if (known && this.#isFresh(known)) return known.shared.waitFor(signal, () => this.#all(signal))
+    const answer = this.#list(signal)
+    const asked = { at: this.#now(), shared: new SharedAnswer(answer, signal) }
+    this.#everybody = asked
+    answer.catch(() => {
+      if (this.#everybody === asked) this.#everybody = undefined
     })
-    return value
+    return answer
   }
 
   async #list(signal: AbortSignal): Promise<Everybody> {

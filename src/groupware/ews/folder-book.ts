@@ -1,4 +1,5 @@
 import { HubError } from '../../kernel/error.ts'
+import { SharedAnswer } from '../../kernel/shared-answer.ts'
 import type { At, EwsClient } from '../../protocols/ews/client.ts'
 import { ewsErrors } from '../../protocols/ews/errors.ts'
 import type { Folder } from '../../protocols/ews/folders.ts'
@@ -39,7 +40,8 @@ export class FolderBook {
   ): Promise<readonly ScopeFolder[]> {
     const { mailbox, folders, kind } = scope
     const at = { mailbox, signal }
-    if (folders.length > 0) return this.#own.get(`${mailbox} ${folders.join('|')}`, () => this.#ask(at, folders))
+    if (folders.length > 0)
+      return this.#own.get(`${mailbox} ${folders.join('|')}`, signal, () => this.#ask(at, folders))
     const usual = await this.#usualOf(at)
     return kindFacts[kind].folders.map(name => ({ name, id: folderOrThrow(usual.get(name), mailbox, name).id }))
   }
@@ -61,7 +63,7 @@ export class FolderBook {
   }
 
   #usualOf(at: At): Promise<ReadonlyMap<string, Usual>> {
-    return this.#usual.get(at.mailbox, async () => {
+    return this.#usual.get(at.mailbox, at.signal, async () => {
       const answers = await this.#client.getFolders(
         at,
         usualNames.map(known => ({ known })),
@@ -105,20 +107,20 @@ export class FolderBook {
 
 /** Answers by mailbox (and what stands behind it, after a space); what failed is asked for again by the next one. */
 class Remembered<T> {
-  readonly #known = new Map<string, Promise<T>>()
+  readonly #known = new Map<string, SharedAnswer<T>>()
 
-  get(key: string, ask: () => Promise<T>): Promise<T> {
+  get(key: string, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
     const known = this.#known.get(key)
     this.#known.delete(key)
-    const answer = known ?? ask()
-    this.#known.set(key, answer)
-    if (known) return known
-    answer.catch(() => {
-      if (this.#known.get(key) === answer) this.#known.delete(key)
+    const shared = known ?? new SharedAnswer(ask(), signal)
+    this.#known.set(key, shared)
+    if (known) return known.waitFor(signal, () => this.get(key, signal, ask))
+    shared.answer.catch(() => {
+      if (this.#known.get(key) === shared) this.#known.delete(key)
     })
     const [oldest] = this.#known.keys()
     if (this.#known.size > mailboxesKept && oldest !== undefined) this.#known.delete(oldest)
-    return answer
+    return shared.answer
   }
 
   forget(mailbox: string): void {
