@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { HubError } from '../../kernel/error.ts'
 import type { JsonObject } from '../../kernel/json.ts'
@@ -188,4 +189,19 @@ test('sessions that are over cost one request more and nothing else', async () =
   world.twin.setFaults({ forgetSessions: true })
   await create(appointment('two'))
   expect(world.twin.count('Appointment')).toBe(2)
+})
+
+test('who stops while a session is opened stops nobody else who waits for it', async () => {
+  const { client, twin } = world
+  twin.setFaults({ slowMs: 100 })
+  const stop = new AbortController()
+  const write = (signal: AbortSignal) =>
+    client.write([{ kind: 'create', entity: 'Appointment', body: appointment('x') }], signal)
+  const stopped = write(stop.signal)
+  await sleep(30)
+  const other = write(never)
+  // Both are refused for want of a token, and the first asks for one.
+  setTimeout(() => stop.abort(), 130)
+  await expect(stopped).rejects.toThrow()
+  expect(await other).toMatchObject([{ values: { Subject: 'x' } }])
 })

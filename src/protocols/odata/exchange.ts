@@ -93,7 +93,7 @@ export class ODataExchange {
     }
     if (!request.isRead && asksForToken(streamed)) {
       await drain(streamed)
-      const token = await session.renewToken(used, () => this.#fetchToken(request, login, session))
+      const token = await session.renewToken(used, request.signal, () => this.#fetchToken(request, login, session))
       streamed = await this.#onServers(request, login, session, token)
       if (asksForToken(streamed)) {
         const { text } = serviceErrorOf(await this.#whole(streamed))

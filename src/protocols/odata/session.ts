@@ -1,10 +1,11 @@
+import { SharedAnswer } from '../../kernel/shared-answer.ts'
 import { odataLimits } from './limits.ts'
 
 /** Cookies and CSRF token that a service gave out for one log-in; both are worthless with another. */
 export class ODataSession {
   readonly #cookies = new Map<string, string>()
   #token: string | undefined
-  #fetching: Promise<string | undefined> | undefined
+  #fetching: SharedAnswer<string | undefined> | undefined
 
   get token(): string | undefined {
     return this.#token
@@ -34,13 +35,17 @@ export class ODataSession {
    */
   async renewToken(
     refused: string | undefined,
+    signal: AbortSignal,
     fetchToken: () => Promise<string | undefined>,
   ): Promise<string | undefined> {
     if (this.#token !== undefined && this.#token !== refused) return this.#token
-    this.#fetching ??= fetchToken().finally(() => {
-      this.#fetching = undefined
-    })
-    this.#token = await this.#fetching
+    this.#fetching ??= new SharedAnswer(
+      fetchToken().finally(() => {
+        this.#fetching = undefined
+      }),
+      signal,
+    )
+    this.#token = await this.#fetching.waitFor(signal, () => this.renewToken(refused, signal, fetchToken))
     return this.#token
   }
 }
