@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readEwsXml } from '../../protocols/ews/read-xml.ts'
 import { envelope } from '../../protocols/ews/write-xml.ts'
@@ -16,13 +17,14 @@ beforeAll(async () => {
 afterAll(() => twin.stop())
 
 /** Sends a request as it stands and returns the status and the body of the envelope. */
-async function send(body: string, mailbox = 'anna@contoso.example') {
+async function send(body: string, mailbox = 'anna@contoso.example', signal?: AbortSignal) {
   const who = `<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>${mailbox}</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>`
   const proof = Buffer.from(`${exchangeAccount.user}:${exchangeAccount.password}`).toString('base64')
   const response = await fetch(twin.url, {
     method: 'POST',
     headers: { 'content-type': 'text/xml', authorization: `Basic ${proof}` },
     body: envelope(who, body),
+    ...(signal && { signal }),
   })
   const root = readEwsXml(await response.text())
   const [content] = childOf(root, 'Body')?.children ?? []
@@ -37,6 +39,17 @@ const idOf = (row: XmlElement | undefined) => childOf(items(row)[0], 'ItemId')?.
 const create = (item: string, how = 'SendMeetingInvitations="SendToNone"') =>
   `<m:CreateItem ${how}><m:Items>${item}</m:Items></m:CreateItem>`
 const when = '<t:Start>2026-03-02T08:00:00Z</t:Start><t:End>2026-03-02T09:00:00Z</t:End>'
+
+test('who hangs up while the server takes its time does not count as a request under way', async () => {
+  const getFolder =
+    '<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="tasks"/></m:FolderIds></m:GetFolder>'
+  twin.setFaults({ slowMs: 400 })
+  const hungUp = Array.from({ length: 30 }, () => send(getFolder, undefined, AbortSignal.timeout(200)))
+  expect((await Promise.allSettled(hungUp)).every(({ status }) => status === 'rejected')).toBe(true)
+  twin.clearFaults()
+  await sleep(400)
+  expect(await send(getFolder)).toMatchObject({ status: 200, code: 'NoError' })
+})
 
 describe('what does not follow the schema', () => {
   test.each([

@@ -222,6 +222,8 @@ export function makeHandler(parts: HandlerParts) {
   function countRunning(account: TwinAccount, response: ServerResponse): void {
     const count = running.get(account.user) ?? 0
     if (count >= parts.concurrencyMax) throw tooMany(parts.concurrencyMax)
+    // Whoever hung up while this took its time is not seen to do so any more.
+    if (response.destroyed) return
     running.set(account.user, count + 1)
     response.once('close', () => running.set(account.user, (running.get(account.user) ?? 1) - 1))
   }

@@ -88,6 +88,8 @@ export class Notifications {
 
   /** Answers over time: a chunk for each envelope, until the minutes are over or somebody hangs up. */
   stream(session: Session, request: XmlElement, reply: ServerResponse): void {
+    // Whoever has hung up already is not seen to do so any more.
+    if (reply.destroyed) return
     const ids = needed(request, 'SubscriptionIds').children.map(each => each.text.trim())
     const minutes = numberIn(request, 'ConnectionTimeout', 1, 30)
     if (ids.length === 0) throw invalid("The element 'SubscriptionIds' has incomplete content.")
