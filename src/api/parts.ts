@@ -32,6 +32,7 @@ export interface ApiParts {
     | 'find'
     | 'oldestSetAside'
     | 'get'
+    | 'getAll'
     | 'counts'
     | 'flowNames'
     | 'audit'

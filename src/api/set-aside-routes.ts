@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { engineErrors } from '../engine/errors.ts'
+import { asHubError } from '../kernel/error.ts'
 import { storeErrors } from '../store/errors.ts'
-import type { DeliveryDetail } from '../store/port.ts'
+import type { SetAsideRow } from '../store/port.ts'
 import { apiErrors } from './api-errors.ts'
 import { lossOf } from './loss.ts'
 import { type ApiParts, type App, auditChange, whoOf } from './parts.ts'
-import { actOnSetAside, type SetAsidePass, type SetAsideQuery } from './set-aside.ts'
+import { actOnSetAside, type KeptMessage, type SetAsidePass, type SetAsideQuery } from './set-aside.ts'
 import { setAsideView } from './views.ts'
 
 const tags = ['messages']
@@ -49,12 +50,11 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
       const { name: flow } = request.params
       const { inDoubt = false, dryRun = false } = request.body ?? {}
       if (!engine.flows().some(running => running.flow.name === flow)) throw engineErrors.FLOW_UNKNOWN({ flow })
-      const pass = await actOnSetAside(
-        store,
-        queryOf(flow, request.body),
-        async detail => (!inDoubt && mayHaveArrived(detail) ? 'in-doubt' : undefined),
-        async id => dryRun || engine.replay(id, whoOf(request), 'set-aside'),
-      )
+      const pass = await actOnSetAside(store, queryOf(flow, request.body), async rows => {
+        const kept = inDoubt ? [] : rows.filter(mayHaveArrived).map(({ id }) => ({ id, why: 'in-doubt' as const }))
+        const ids = without(rows, kept)
+        return { done: dryRun ? ids.length : await engine.replayAll(flow, ids, whoOf(request)), kept }
+      })
       if (!dryRun) await auditChange(parts, request, 'flow.replay-set-aside', { flow, count: pass.done })
       return viewPass(pass)
     },
@@ -77,12 +77,11 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
       const { reason, dryRun = false } = request.body
       // It need not run for this, but a slip in its name is none that has nothing set aside.
       if (!(await store.flowNames()).includes(flow)) throw apiErrors.FLOW_UNKNOWN({ flow })
-      const pass = await actOnSetAside(
-        store,
-        queryOf(flow, request.body),
-        async detail => ((await lossOf(parts, detail)) ? 'lossy' : undefined),
-        async id => dryRun || engine.skip(id, reason, whoOf(request), 'set-aside'),
-      )
+      const pass = await actOnSetAside(store, queryOf(flow, request.body), async rows => {
+        const kept = await lossyOf(parts, rows)
+        const ids = without(rows, kept)
+        return { done: dryRun ? ids.length : await engine.skipAll(ids, reason, whoOf(request)), kept }
+      })
       if (!dryRun) await auditChange(parts, request, 'flow.skip-set-aside', { flow, count: pass.done, reason })
       return viewPass(pass)
     },
@@ -108,8 +107,30 @@ export function setAsideRoutes(app: App, parts: ApiParts): void {
   )
 }
 
-function mayHaveArrived({ receipts, error }: DeliveryDetail): boolean {
-  return error?.code === storeErrors.RESTORED.code || receipts.some(({ state }) => state === 'intended')
+function mayHaveArrived({ hasIntent, error }: SetAsideRow): boolean {
+  return error?.code === storeErrors.RESTORED.code || hasIntent
+}
+
+/** Of which something is known to be lost, and those that cannot be read. */
+async function lossyOf(parts: ApiParts, rows: readonly SetAsideRow[]): Promise<readonly KeptMessage[]> {
+  const { store } = parts
+  const details = new Map((await store.getAll(rows.map(({ id }) => id))).map(detail => [detail.id, detail]))
+  const kept: KeptMessage[] = []
+  // One after the other: a body may be large.
+  for (const { id } of rows) {
+    try {
+      const detail = details.get(id) ?? (await store.get(id))
+      if (detail && (await lossOf(parts, detail))) kept.push({ id, why: 'lossy' })
+    } catch (thrown) {
+      kept.push({ id, why: 'failed', error: asHubError(thrown) })
+    }
+  }
+  return kept
+}
+
+function without(rows: readonly SetAsideRow[], kept: readonly KeptMessage[]): readonly string[] {
+  const stay = new Set(kept.map(({ id }) => id))
+  return rows.flatMap(({ id }) => (stay.has(id) ? [] : [id]))
 }
 
 type Wanted = { readonly [Key in 'code' | 'from' | 'to' | 'after']?: string | undefined }

@@ -147,7 +147,7 @@ test('what waits for its next try is tried now', async () => {
 test('more than a call takes are gone through call by call, each message once', async () => {
   await open()
   const ids = Array.from({ length: 2 * setAsideLimits.messages + 7 }, (_, index) => String(index).padStart(5, '0'))
-  const rows = ids.map(id => ({ id, orderKey: undefined, isProbe: false, acceptedAt: 1 }))
+  const rows = ids.map(id => ({ id, isProbe: false, acceptedAt: 1 }))
   let looked = 0
   const store = {
     async oldestSetAside(_flow: string, after: string | undefined, limit: number) {
@@ -155,18 +155,22 @@ test('more than a call takes are gone through call by call, each message once', 
       looked += page.length
       return page
     },
-    get: async (id: string) => ({ id, state: 'set-aside' }),
   } as unknown as ApiParts['store']
   const acted: string[] = []
+  let acting = 0
   let after: string | undefined
   let calls = 0
   do {
-    const pass = await actOnSetAside(
-      store,
-      { flow: 'orders', after },
-      async () => undefined,
-      async id => acted.push(id),
-    )
+    const pass = await actOnSetAside(store, { flow: 'orders', after }, async group => {
+      // Two of one order key may be in two groups.
+      expect(acting).toBe(0)
+      expect(group.length).toBeLessThanOrEqual(setAsideLimits.together)
+      acting++
+      await new Promise(setImmediate)
+      acted.push(...group.map(({ id }) => id))
+      acting--
+      return { done: group.length, kept: [] }
+    })
     after = pass.next
     calls++
   } while (after !== undefined)
@@ -197,34 +201,36 @@ test('what somebody has replayed since it was looked at is neither skipped nor s
   await idle()
   const quicker = { code: 'STORE_NOT_SET_ASIDE' }
   await expect(world.engine().replay(id, 'bert', 'set-aside')).rejects.toMatchObject(quicker)
-  await expect(world.engine().skip(id, 'spam', 'bert', 'set-aside')).rejects.toMatchObject(quicker)
+  expect(await world.engine().replayAll('orders', [id], 'bert')).toBe(0)
+  expect(await world.engine().skipAll([id], 'spam', 'bert')).toBe(0)
   expect(await states()).toEqual(['delivered'])
 })
 
-test('two messages of one order key are never acted on at the same time', async () => {
-  await open()
-  const rows = ['a', 'b', 'a', 'c', 'c', 'a'].map((orderKey, index) => ({
-    id: `${index}`,
-    orderKey,
-    isProbe: false,
-    acceptedAt: 1,
-  }))
-  const store = {
-    oldestSetAside: async () => rows,
-    get: async (id: string) => ({ id, state: 'set-aside' }),
-  } as unknown as ApiParts['store']
-  const running: (string | undefined)[] = []
-  const ended: string[] = []
-  const act = async (id: string) => {
-    const key = rows[Number(id)]?.orderKey
-    expect(running).not.toContain(key)
-    running.push(key)
-    // The earlier ones take longer.
-    await new Promise(resolve => setTimeout(resolve, 20 - 3 * Number(id)))
-    running.splice(running.indexOf(key), 1)
-    ended.push(id)
+test('each message of a bulk action stands in the audit log, and one that cannot be read stays while the others go', async () => {
+  const lossOf = async (_attributes: object, body: Uint8Array) => {
+    if (Buffer.from(body).includes('torn')) throw errors.REFUSED({ text: 'not to be read' })
+    return undefined
   }
-  const pass = await actOnSetAside(store, { flow: 'orders' }, async () => undefined, act)
-  expect([pass.done, pass.kept.failed]).toEqual([6, 0])
-  expect(ended.filter(id => rows[Number(id)]?.orderKey === 'a')).toEqual(['0', '2', '5'])
+  await open({}, { lossOf })
+  const first = await world.accept('spam')
+  const torn = await world.accept('torn')
+  const last = await world.accept('more spam')
+  await idle()
+  expect(await all('set-aside/skip', { reason: 'no orders' })).toMatchObject({
+    done: 2,
+    kept: { failed: 1 },
+    examples: [{ id: torn.id, why: 'failed', error: { code: 'SET_ASIDE_TEST_REFUSED' } }],
+  })
+  expect(await states()).toEqual(['skipped', 'set-aside', 'skipped'])
+  expect(await all('set-aside/replay')).toMatchObject({ done: 1 })
+  await idle()
+  const log = await world.store().auditLog({ limit: 9 })
+  expect(log.map(({ action, detail }) => [action, detail['delivery'] ?? detail['count']]).toReversed()).toEqual([
+    ['message.skip', first.id],
+    ['message.skip', last.id],
+    ['flow.skip-set-aside', 2],
+    ['message.replay', torn.id],
+    ['flow.replay-set-aside', 1],
+  ])
+  expect(await world.store().auditBreak()).toBeUndefined()
 })

@@ -30,8 +30,15 @@ export interface Engine {
     },
     who: string,
   ): Promise<void>
-  /** Ends a delivery by hand so that its successors go on; `only` as with replay. */
-  skip(id: string, reason: string, who: string, only?: 'set-aside'): Promise<void>
+  /**
+   * Set-aside deliveries of a flow, none of them a probe, are queued again in their old places, all of them or none; one
+   * that is set aside no more is left out. Returns how many travel now.
+   */
+  replayAll(flow: string, ids: readonly string[], who: string): Promise<number>
+  /** Ends a delivery by hand so that its successors go on. */
+  skip(id: string, reason: string, who: string): Promise<void>
+  /** The same with set-aside deliveries, all of them or none; one that is set aside no more is left out. Returns how many. */
+  skipAll(ids: readonly string[], reason: string, who: string): Promise<number>
   /**
    * Tries at once what awaits a change (a credential was changed), with `every` all that waits for its next try, and links
    * that wait. Returns how many deliveries.

@@ -19,7 +19,7 @@ import type { JsonObject } from '../kernel/json.ts'
 import { defaultLimits, type Limits } from '../kernel/limit.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
-import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
+import { type Clock, DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import type { Store } from '../store/port.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import { SimulatedClock } from '../testing/simulated-clock.ts'
@@ -44,9 +44,11 @@ export interface WorldOptions {
   readonly probe?: (token: string, intake: Intake) => Promise<void>
   readonly log?: Log
   readonly serve?: ServeRoute
+  /** Instead of one on SQLite. */
+  readonly openStore?: (clock: Clock) => Promise<Store>
 }
 
-/** An engine on a real SQLite store under a simulated clock, with a sender and receivers that the test scripts. */
+/** An engine on a real store, mostly SQLite, under a simulated clock, with a sender and receivers that the test scripts. */
 export async function engineWorld(options: WorldOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-engine-'))
   const clock = new SimulatedClock()
@@ -135,7 +137,7 @@ export async function engineWorld(options: WorldOptions = {}) {
   }
 
   async function boot(): Promise<void> {
-    store = await openSqliteStore({ folder, limits, clock })
+    store = await (options.openStore?.(clock) ?? openSqliteStore({ folder, limits, clock }))
     const unused = () => Promise.reject(new Error('nothing is connected here'))
     engine = createEngine({
       store,

@@ -23,7 +23,9 @@ export interface OperatorOptions {
 }
 
 /** What people do to single deliveries: probe, replay, repair, skip. Each leaves an entry in the audit log. */
-export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' | 'replay' | 'repair' | 'skip'> {
+export function operatorActions(
+  options: OperatorOptions,
+): Pick<Engine, 'probe' | 'replay' | 'replayAll' | 'repair' | 'skip' | 'skipAll'> {
   const { parts, outcomes, travelling, answers, runningFlow } = options
   const { store, clock, limits } = parts
 
@@ -116,6 +118,16 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     return travels
   }
 
+  async function replayAll(flow: string, ids: readonly string[], who: string): Promise<number> {
+    const running = runningFlow(flow)
+    const now = clock.now()
+    const travel = await store.requeueAll(ids, now)
+    for (const id of travel) sendOff(running, id, false)
+    const entry = { at: now, who, action: 'message.replay' }
+    await store.auditAll(travel.map(id => ({ ...entry, detail: { delivery: id, travels: id } })))
+    return travel.length
+  }
+
   async function repair(id: string, change: Parameters<Engine['repair']>[1], who: string): Promise<void> {
     const detail = await detailOf(id)
     const running = runningFlow(detail.flow)
@@ -130,12 +142,52 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
     await store.audit({ at: now, who, action: 'message.repair', detail: { delivery: detail.id, changed } })
   }
 
-  async function skip(id: string, reason: string, who: string, only?: 'set-aside'): Promise<void> {
+  async function skip(id: string, reason: string, who: string): Promise<void> {
     const detail = await detailOf(id)
     const now = clock.now()
-    await store.skip(detail.id, now, reason, only)
+    await store.skip(detail.id, now, reason)
     const running = options.find(detail.flow)
     if (running && detail.state === 'queued' && !detail.isProbe) running.queuedCount--
+    await afterSkip([detail], { reason, who, now })
+  }
+
+  async function skipAll(ids: readonly string[], reason: string, who: string): Promise<number> {
+    const details = new Map((await store.getAll(ids)).map(detail => [detail.id, detail]))
+    const now = clock.now()
+    const skipped = await store.skipAll([...details.keys()], now, reason)
+    await afterSkip(
+      skipped.flatMap(id => details.get(id) ?? []),
+      { reason, who, now },
+    )
+    return skipped.length
+  }
+
+  async function afterSkip(
+    details: readonly DeliveryDetail[],
+    { reason, who, now }: { readonly reason: string; readonly who: string; readonly now: number },
+  ): Promise<void> {
+    await Promise.all(details.map(detail => settleSkipped(detail, reason, now)))
+    const entry = { at: now, who, action: 'message.skip' }
+    await store.auditAll(details.map(({ id }) => ({ ...entry, detail: { delivery: id, reason } })))
+    for (const { id, flow, acceptedAt, isProbe } of details) {
+      parts.emit({
+        type: 'delivery.ended',
+        at: now,
+        flow,
+        delivery: id,
+        state: 'skipped',
+        summary: reason,
+        error: undefined,
+        tookMs: Math.max(0, now - acceptedAt),
+        isProbe,
+      })
+    }
+    options.poke()
+  }
+
+  /** Whoever waits for it, here or in SAP, is told. */
+  async function settleSkipped(detail: DeliveryDetail, reason: string, now: number): Promise<void> {
+    const running = options.find(detail.flow)
     travelling.delete(detail.id)
     outcomes.settle({ id: detail.id, state: 'skipped', summary: reason })
     // A replay that is let go takes nothing back of what was told when the message first ended.
@@ -143,20 +195,7 @@ export function operatorActions(options: OperatorOptions): Pick<Engine, 'probe' 
       const facts = { message: detail.id, state: 'skipped', at: now, summary: reason, requeueCount: 0 } as const
       await answers.give(running, { ...facts, error: undefined, receipt: undefined, attributes: detail.attributes })
     }
-    await store.audit({ at: now, who, action: 'message.skip', detail: { delivery: detail.id, reason } })
-    parts.emit({
-      type: 'delivery.ended',
-      at: now,
-      flow: detail.flow,
-      delivery: detail.id,
-      state: 'skipped',
-      summary: reason,
-      error: undefined,
-      tookMs: Math.max(0, now - detail.acceptedAt),
-      isProbe: detail.isProbe,
-    })
-    options.poke()
   }
 
-  return { probe, replay, repair, skip }
+  return { probe, replay, replayAll, repair, skip, skipAll }
 }

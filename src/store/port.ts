@@ -220,6 +220,11 @@ export interface DeliveryDetail extends DeliveryRow {
   readonly attempts: readonly { readonly attempt: number; readonly at: number; readonly error: StoredError }[]
 }
 
+export interface SetAsideRow extends DeliveryRow {
+  /** True when a receipt says `intended`: the other side may have it. */
+  readonly hasIntent: boolean
+}
+
 export interface DeliveryQuery {
   readonly flow?: string | undefined
   readonly state?: DeliveryState | undefined
@@ -250,8 +255,10 @@ export interface FlowCounts {
 export interface Inspection {
   find(query: DeliveryQuery): Promise<readonly DeliveryRow[]>
   /** Set-aside deliveries of a flow that are younger than `after`, the oldest first; at most 1,000. */
-  oldestSetAside(flow: string, after: string | undefined, limit: number): Promise<readonly DeliveryRow[]>
+  oldestSetAside(flow: string, after: string | undefined, limit: number): Promise<readonly SetAsideRow[]>
   get(id: string): Promise<DeliveryDetail | undefined>
+  /** The same of several at once, in the order of their ids; what is unknown or cannot be read is left out. */
+  getAll(ids: readonly string[]): Promise<readonly DeliveryDetail[]>
   /** Names of all flows that ever had a delivery here, running or not, known by a document or not. */
   flowNames(): Promise<readonly string[]>
   /** Counts of what the store still keeps, without probes. */
@@ -272,10 +279,14 @@ export interface Inspection {
     },
   ): Promise<void>
   /**
-   * Ends a queued or set-aside delivery by hand; its successors go on. Throws STORE_RUNNING, STORE_FINISHED; with `only`
-   * STORE_NOT_SET_ASIDE.
+   * Queues those of these that are set aside as by `requeue` with `forgetIntents`, all of them or none. Returns their ids,
+   * the oldest first.
    */
-  skip(id: string, now: number, reason: string, only?: 'set-aside'): Promise<void>
+  requeueAll(ids: readonly string[], now: number): Promise<readonly string[]>
+  /** Ends a queued or set-aside delivery by hand; its successors go on. Throws STORE_RUNNING, STORE_FINISHED. */
+  skip(id: string, now: number, reason: string): Promise<void>
+  /** Ends those of these that are set aside as by `skip`, all of them or none. Returns their ids, the oldest first. */
+  skipAll(ids: readonly string[], now: number, reason: string): Promise<readonly string[]>
   /** Deletes finished deliveries that are older than kept for, in small batches. Returns how many went. */
   purge(request: {
     readonly flow: string
@@ -298,12 +309,9 @@ export interface Records {
   write(area: string, id: string, value: Json, expected?: number): Promise<number>
   remove(area: string, id: string): Promise<boolean>
   /** Appends to the audit log, whose entries carry the hash of their predecessor. */
-  audit(entry: {
-    readonly at: number
-    readonly who: string
-    readonly action: string
-    readonly detail: JsonObject
-  }): Promise<void>
+  audit(entry: NewAuditEntry): Promise<void>
+  /** The same with several at once, in their order. */
+  auditAll(entries: readonly NewAuditEntry[]): Promise<void>
   auditLog(request: { readonly before?: number; readonly limit: number }): Promise<readonly AuditEntry[]>
   /** Deletes the oldest entries that lie before a moment, never the newest one; how many went. The chain goes on from there. */
   purgeAudit(request: { readonly before: number; readonly max: number }): Promise<number>
@@ -340,11 +348,14 @@ export interface KeyMaps {
   }): Promise<number>
 }
 
-export interface AuditEntry {
-  readonly number: number
+export interface NewAuditEntry {
   readonly at: number
   readonly who: string
   readonly action: string
   readonly detail: JsonObject
+}
+
+export interface AuditEntry extends NewAuditEntry {
+  readonly number: number
   readonly hash: string
 }

@@ -116,6 +116,26 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await store.oldestSetAside('orders', 'nonsense', 2)).toEqual([])
     })
 
+    test('of what is set aside it is told what the other side may have', async () => {
+      const intended = receiptOf('to[0]', { state: 'intended' })
+      const ends = [
+        { before: [], end: [] },
+        { before: [intended], end: [] },
+        { before: [intended], end: [receiptOf('to[0]')] },
+        { before: [intended], end: [receiptOf('to[0]', { state: 'withdrawn' })] },
+        { before: [receiptOf('to[0]')], end: [receiptOf('to[1]', { state: 'intended' })] },
+        { before: [intended, receiptOf('to[1]')], end: [] },
+      ] as const
+      for (const { before, end } of ends) {
+        await accept(store)
+        const claimed = await claimOne(store)
+        for (const receipt of before) await store.receipt(claimed, receipt)
+        await store.finish(claimed, setAside({ receipts: end }))
+      }
+      const rows = await store.oldestSetAside('orders', undefined, 10)
+      expect(rows.map(row => row.hasIntent)).toEqual([false, true, false, false, true, true])
+    })
+
     test('get shows everything about a delivery', async () => {
       const first = await accept(store)
       const id = await accept(store, {
@@ -154,6 +174,8 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(Buffer.from(detail?.body.inline ?? []).toString()).toBe('the body')
       expect(await store.get('00000000000')).toBeUndefined()
       expect(await store.get('nonsense')).toBeUndefined()
+      expect(await store.getAll(['nonsense', id, '00000000000', first])).toEqual([detail, await store.get(first)])
+      expect(await store.getAll([])).toEqual([])
     })
 
     test('the newest 50 failed attempts are kept, oldest first', async () => {
@@ -287,19 +309,74 @@ export function describeInspection(world: () => StoreWorld): void {
       expect(await claim(store)).toHaveLength(1)
     })
 
+    test('of many those that are set aside are requeued, and once: the others are left alone', async () => {
+      const many = [id, ...(await Promise.all([1, 2, 3].map(() => accept(store, { orderKey: 'a' }))))]
+      for (let count = 0; count < 2; count++) {
+        const [claimed] = await claim(store, { max: 1 })
+        const before = [receiptOf('to[0]', { state: 'intended' }), receiptOf('to[1]')]
+        for (const receipt of before) if (claimed) await store.receipt(claimed, receipt)
+        if (claimed) await store.finish(claimed, setAside({ receipts: [receiptOf('to[2]', { state: 'intended' })] }))
+      }
+      const asked = ['nonsense', '00000000000', ...many.toReversed(), id]
+      const quicker = store.skip(many[3] ?? '', startedAt, 'no')
+      const twice = await Promise.all([store.requeueAll(asked, startedAt + minute), store.requeueAll(asked, startedAt)])
+      await quicker
+      expect(twice).toEqual([many.slice(0, 2), []])
+      expect(await store.getAll(many)).toMatchObject([
+        {
+          id,
+          state: 'queued',
+          at: startedAt + minute,
+          attemptCount: 0,
+          error: undefined,
+          receipts: [{ effect: 'to[1]' }],
+        },
+        { state: 'queued', at: startedAt + minute, receipts: [{ effect: 'to[1]' }] },
+        { state: 'queued', at: startedAt, receipts: [] },
+        { state: 'skipped' },
+      ])
+      expect(await store.counts('orders')).toMatchObject({ queued: 3, setAside: 0, skipped: 1 })
+      // Each in its old place: those of one order key go one after the other, the oldest first.
+      for (const wanted of [many.slice(0, 2), many.slice(2, 3)]) {
+        const claims = await claim(store)
+        expect(ids(claims)).toEqual(wanted)
+        for (const claimed of claims) await store.finish(claimed, delivered())
+      }
+      expect(await store.requeueAll([], startedAt)).toEqual([])
+      await world().crash()
+      expect(await claim(world().store, { now: laterAt })).toEqual([])
+    })
+
+    test('of many those that are set aside are skipped; what they held goes on', async () => {
+      const held = await Promise.all([1, 2].map(() => accept(store, { orderKey: 'a' })))
+      for (const claimed of await claim(store)) await store.finish(claimed, setAside())
+      const probe = await accept(store, { isProbe: true })
+      expect(await claim(store, { max: 1 })).toMatchObject([{ id: probe }])
+      const asked = [probe, ...held, id, 'nonsense', id]
+      const twice = await Promise.all([
+        store.skipAll(asked, startedAt + minute, 'no orders'),
+        store.skipAll(asked, startedAt, 'no'),
+      ])
+      expect(twice).toEqual([[id, held[0]], []])
+      expect(await store.getAll([id, ...held])).toMatchObject([
+        { state: 'skipped', at: startedAt + minute, summary: 'no orders' },
+        { state: 'skipped' },
+        { state: 'queued' },
+      ])
+      expect(ids(await claim(store))).toEqual([held[1]])
+      await world().crash()
+      expect(await world().store.counts('orders')).toMatchObject({ queued: 1, setAside: 0, skipped: 2 })
+    })
+
     test('skip ends what is queued, waiting or set aside, with its reason', async () => {
       await store.skip(id, startedAt + 1, 'sent by hand')
       expect(await store.get(id)).toMatchObject({ state: 'skipped', at: startedAt + 1, summary: 'sent by hand' })
       const waiting = await accept(store)
       await store.retry(await claimOne(store), retryLater())
-      await expect(store.skip(waiting, startedAt, 'no', 'set-aside')).rejects.toMatchObject({
-        code: 'STORE_NOT_SET_ASIDE',
-        fields: { state: 'queued' },
-      })
       await store.skip(waiting, startedAt, 'no')
       const aside = await accept(store)
       await store.finish(await claimOne(store), setAside())
-      await store.skip(aside, startedAt, 'no', 'set-aside')
+      await store.skip(aside, startedAt, 'no')
       expect(await claim(store, { now: laterAt })).toEqual([])
       await world().crash()
       expect(await claim(world().store, { now: laterAt })).toEqual([])

@@ -1,4 +1,4 @@
-import { errorOf, numberOf } from '../columns.ts'
+import { errorOf, numberOf, type Row } from '../columns.ts'
 import type { DeliveryDetail, StoredError } from '../port.ts'
 import type { Sql } from './connection.ts'
 
@@ -9,7 +9,10 @@ const prune = {
     delete from attempt where seq = $1 and number <=
       (select number from attempt where seq = $1 order by number desc limit 1 offset $2)`,
 }
-const select = { name: 'attempts', text: 'select attempt, at, error from attempt where seq = $1 order by number' }
+const select = {
+  name: 'attempts',
+  text: 'select seq, attempt, at, error from attempt where seq = any ($1::bigint[]) order by number',
+}
 
 export function addAttempt(
   sql: Sql,
@@ -21,10 +24,16 @@ export function addAttempt(
   return attempt <= keptMax ? [written] : [written, sql.query(prune, [seq, keptMax])]
 }
 
-export async function readAttempts(sql: Sql, seq: number): Promise<DeliveryDetail['attempts']> {
-  const rows = await sql.query(select, [seq])
-  return rows.flatMap(row => {
-    const error = errorOf(row['error'])
-    return error ? [{ attempt: numberOf(row['attempt']), at: numberOf(row['at']), error }] : []
-  })
+/** Failed attempts of several deliveries, by the number of the delivery. */
+export async function readAttempts(
+  sql: Sql,
+  seqs: readonly number[],
+): Promise<ReadonlyMap<number, DeliveryDetail['attempts']>> {
+  const found = Map.groupBy(await sql.query(select, [seqs]), row => numberOf(row['seq']))
+  return new Map([...found].map(([seq, rows]) => [seq, rows.flatMap(attemptOf)]))
+}
+
+function attemptOf(row: Row): DeliveryDetail['attempts'] {
+  const error = errorOf(row['error'])
+  return error ? [{ attempt: numberOf(row['attempt']), at: numberOf(row['at']), error }] : []
 }

@@ -1,6 +1,6 @@
 import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../audit-chain.ts'
 import { optionalNumberOf, optionalTextOf, textOf } from '../columns.ts'
-import type { Records } from '../port.ts'
+import type { NewAuditEntry, Records } from '../port.ts'
 import type { Committer } from './committer.ts'
 import { type ReadConnections, type Sql, storableText } from './connection.ts'
 import { writeFact } from './facts.ts'
@@ -10,7 +10,10 @@ const headFact = 'audit.head'
 /** The last entry that was purged: there the chain begins. */
 const tailFact = 'audit.tail'
 
-const insert = { name: 'audit-write', text: 'insert into audit values ($1, $2, $3, $4, $5, $6)' }
+const insert = {
+  name: 'audit-write',
+  text: 'insert into audit select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])',
+}
 const selectLast = { name: 'audit-last', text: 'select number, hash from audit order by number desc limit 1' }
 const selectPage = { name: 'audit-page', text: 'select * from audit where number > $1 order by number limit $2' }
 const selectFact = { name: 'audit-fact', text: 'select value from fact where name = $1' }
@@ -24,17 +27,19 @@ const selectOldest = {
 }
 const removeUpTo = { name: 'audit-purge', text: 'delete from audit where number <= $1' }
 
-/** Adds an entry, within a transaction that adds no other beside it. */
-export async function writeAudit(
-  sql: Sql,
-  { at, who, action, detail }: Parameters<Records['audit']>[0],
-): Promise<void> {
+/** Adds entries, within a transaction that adds no others beside them. */
+export async function writeAudit(sql: Sql, entries: readonly NewAuditEntry[]): Promise<void> {
   const [last] = await sql.query(selectLast)
-  const number = (optionalNumberOf(last?.['number']) ?? 0) + 1
-  const by = storableText(who.toWellFormed())
-  const row = { number, at: Math.round(at), who: by, action, detail: JSON.stringify(detail) }
-  const hash = hashOf(last ? textOf(last['hash']) : '', row)
-  await sql.query(insert, [number, row.at, by, action, row.detail, hash])
+  let number = optionalNumberOf(last?.['number']) ?? 0
+  let hash = last ? textOf(last['hash']) : ''
+  const rows = entries.map(({ at, who, action, detail }) => {
+    const by = storableText(who.toWellFormed())
+    const row = { number: ++number, at: Math.round(at), who: by, action, detail: JSON.stringify(detail) }
+    hash = hashOf(hash, row)
+    return { ...row, hash }
+  })
+  const columns = (['number', 'at', 'who', 'action', 'detail', 'hash'] as const).map(name => rows.map(row => row[name]))
+  await sql.query(insert, columns)
   await sql.query(writeFact, [headFact, headOf(number, hash)])
 }
 
@@ -45,9 +50,14 @@ export async function writeAudit(
 export function openAudit(
   reads: ReadConnections,
   committer: Committer,
-): Pick<Records, 'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'> {
+): Pick<Records, 'audit' | 'auditAll' | 'auditLog' | 'auditBreak' | 'purgeAudit'> {
+  async function auditAll(entries: readonly NewAuditEntry[]): Promise<void> {
+    if (entries.length > 0) await committer.commit(sql => writeAudit(sql, entries), { isAlone: true })
+  }
+
   return {
-    audit: entry => committer.commit(sql => writeAudit(sql, entry), { isAlone: true }),
+    audit: entry => auditAll([entry]),
+    auditAll,
     async auditLog({ before, limit }) {
       const rows = await reads.query(selectNewest, [before ?? Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(limit))])
       return rows.map(entryOf)

@@ -80,7 +80,7 @@ const selectKnown = {
     select key, once.seq, state from once join delivery on delivery.seq = once.seq
     where once.flow = $1 and key = any ($2::text[])`,
 }
-const selectContents = {
+export const selectContents = {
   name: 'contents',
   text: `
     select content.seq, headers, attributes, body, bytes, type, sha256

@@ -1,7 +1,7 @@
 import { parseId } from '../../kernel/id.ts'
-import { stateColumns, stateNumbers } from '../columns.ts'
+import { numberOf, stateColumns, stateNumbers } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
-import type { DeliveryQuery, DeliveryRow } from '../port.ts'
+import type { DeliveryQuery, DeliveryRow, SetAsideRow } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
 const row = '*, array_to_json(terms)::text as words'
@@ -72,11 +72,13 @@ export async function findDeliveries(parts: StoreParts, query: DeliveryQuery): P
   return rows.map(row => rowOf(parts, row))
 }
 
-// Compared as rows, as above.
+// Compared as rows, as above; `offset 0` keeps the planner from reading all receipts that there are.
 const setAsideFrom = {
   name: 'find-oldest-set-aside',
   text: `
-    select ${row} from delivery
+    select ${row}, exists (
+      select from receipt where receipt.seq = delivery.seq and receipt.state = 'intended' offset 0)::integer as has_intent
+    from delivery
     where (flow, state, seq) > ($1, ${stateNumbers['set-aside']}, $2) and (flow, state) <= ($1, ${stateNumbers['set-aside']})
     order by flow, state, seq limit $3`,
 }
@@ -87,13 +89,13 @@ export async function findOldestSetAside(
   flow: string,
   after: string | undefined,
   limit: number,
-): Promise<readonly DeliveryRow[]> {
+): Promise<readonly SetAsideRow[]> {
   const { reads, flows, limits } = parts
   const booked = flows.find(flow)
   const from = after === undefined ? 0 : parseId(after)
   if (!booked || from === undefined) return []
   const rows = await reads.query(setAsideFrom, [booked.number, from, Math.min(limit, limits.findRows)])
-  return rows.map(found => rowOf(parts, found))
+  return rows.map(found => ({ ...rowOf(parts, found), hasIntent: numberOf(found['has_intent']) === 1 }))
 }
 
 function wordRange(term: string): readonly [string, string] {

@@ -14,7 +14,14 @@ const upsert = {
 }
 // The number of the row says in which order they were written first.
 const select = { name: 'receipts', text: 'select * from receipt where seq = any ($1::bigint[]) order by number' }
-const deleteIntents = { name: 'receipt-forget', text: `delete from receipt where seq = $1 and state = 'intended'` }
+// One look at the index for each delivery, as in `purge`.
+const deleteIntents = {
+  name: 'receipt-forget',
+  text: `
+    delete from receipt where ctid = any (array(
+      select intended.row from unnest($1::bigint[]) as again (seq) cross join lateral (
+        select ctid as row from receipt where receipt.seq = again.seq and state = 'intended' offset 0) as intended))`,
+}
 
 export function putReceipt(sql: Sql, seq: number, receipt: StoredReceipt): Promise<unknown> {
   return sql.query(upsert, receiptColumns(seq, receipt))
@@ -36,6 +43,6 @@ export async function readReceipts(
   return found
 }
 
-export function forgetIntents(sql: Sql, seq: number): Promise<unknown> {
-  return sql.query(deleteIntents, [seq])
+export function forgetIntents(sql: Sql, seqs: readonly number[]): Promise<unknown> {
+  return sql.query(deleteIntents, [seqs])
 }

@@ -121,6 +121,6 @@ async function holdAll(
     for (const { id } of await connection.query(pause, [area, field])) paused.push(textOf(id))
   }
   const detail = { takenAt: at, setAside: total, ...(paused.length > 0 && { paused }) }
-  await writeAudit(connection, { at: now, who, action: 'store.restore', detail })
+  await writeAudit(connection, [{ at: now, who, action: 'store.restore', detail }])
   return { setAside: total, paused: paused.toSorted() }
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { entryOf, followChain, hashOf, headOf, lastBefore, linkOf } from '../audit-chain.ts'
 import { optionalNumberOf, textOf } from '../columns.ts'
-import type { Records } from '../port.ts'
+import type { NewAuditEntry, Records } from '../port.ts'
 import type { Facts } from './facts.ts'
 import type { StoreParts } from './parts.ts'
 
@@ -21,7 +21,7 @@ export function openAudit({
   facts,
 }: Pick<StoreParts, 'database' | 'committer' | 'facts'>): Pick<
   Records,
-  'audit' | 'auditLog' | 'auditBreak' | 'purgeAudit'
+  'audit' | 'auditAll' | 'auditLog' | 'auditBreak' | 'purgeAudit'
 > {
   const write = auditWriter(database, facts)
   const selectPage = database.prepare('select * from audit where number > ? order by number limit ?')
@@ -45,6 +45,7 @@ export function openAudit({
 
   return {
     audit: entry => committer.commit(() => write(entry)),
+    auditAll: entries => committer.commit(() => entries.forEach(write)),
     async auditLog({ before, limit }) {
       const rows = selectNewest.all(before ?? Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(limit)))
       return rows.map(entryOf)
@@ -62,7 +63,7 @@ export function openAudit({
 }
 
 /** Appends an entry; called within a transaction. */
-export function auditWriter(database: DatabaseSync, facts: Facts): (entry: Parameters<Records['audit']>[0]) => void {
+export function auditWriter(database: DatabaseSync, facts: Facts): (entry: NewAuditEntry) => void {
   const insert = database.prepare('insert into audit values (?, ?, ?, ?, ?, ?)')
   const selectLast = database.prepare('select number, hash from audit order by number desc limit 1')
   return ({ at, who, action, detail }) => {

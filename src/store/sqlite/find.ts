@@ -2,7 +2,7 @@ import type { SQLInputValue } from 'node:sqlite'
 import { parseId } from '../../kernel/id.ts'
 import { numberOf, type Row, stateColumns, stateNumbers, wordsOf } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
-import type { DeliveryQuery, DeliveryRow } from '../port.ts'
+import type { DeliveryQuery, DeliveryRow, SetAsideRow } from '../port.ts'
 import type { StoreParts } from './parts.ts'
 
 /** Finds deliveries, newest first. Every way in ends at an index, so a page costs its length and not the store's. */
@@ -27,13 +27,16 @@ export function findOldestSetAside(
   flow: string,
   after: string | undefined,
   limit: number,
-): readonly DeliveryRow[] {
+): readonly SetAsideRow[] {
   const booked = parts.flows.find(flow)
   const from = after === undefined ? 0 : parseId(after)
   if (!booked || from === undefined) return []
   const search = parts.database.prepare(`
     select * from delivery where flow = ? and state = ${stateNumbers['set-aside']} and seq > ? order by seq limit ?`)
-  return search.all(booked.number, from, Math.min(limit, parts.limits.findRows)).map(row => rowOf(parts, row))
+  return search.all(booked.number, from, Math.min(limit, parts.limits.findRows)).map(row => {
+    const receipts = parts.receipts.read(numberOf(row['seq']), row['receipts'])
+    return { ...rowOf(parts, row), hasIntent: receipts.some(receipt => receipt.state === 'intended') }
+  })
 }
 
 interface Condition {

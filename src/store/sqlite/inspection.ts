@@ -1,4 +1,4 @@
-import { parseId } from '../../kernel/id.ts'
+import { formatId, parseId } from '../../kernel/id.ts'
 import { flagNumbers, numberOf, optionalNumberOf, type Row, stateNumbers, stateOf } from '../columns.ts'
 import { rowOf } from '../delivery-row.ts'
 import { storeErrors } from '../errors.ts'
@@ -51,6 +51,12 @@ export function openInspection(parts: StoreParts): Inspection {
     }
   }
 
+  async function getAll(ids: readonly string[]): Promise<readonly DeliveryDetail[]> {
+    // One that is damaged must not hide the others.
+    const details = await Promise.all(ids.map(id => get(id).catch(() => undefined)))
+    return details.flatMap(detail => detail ?? [])
+  }
+
   async function counts(flow: string): Promise<FlowCounts> {
     const booked = flows.find(flow)
     const oldest = booked && booked.counts.queued > 0 ? selectOldest.get(booked.number) : undefined
@@ -69,24 +75,48 @@ export function openInspection(parts: StoreParts): Inspection {
         () => {
           const { seq, row, state } = existing(id)
           if (state !== 'set-aside') throw storeErrors.NOT_SET_ASIDE({ id, state })
-          receipts.unfold(seq, row['receipts'])
-          if (change.forgetIntents) receipts.forgetIntents(seq)
-          if (change.headers || change.body) repair(seq, change, piece)
-          queueAgain.run(Math.round(change.now), Math.round(change.now), seq)
-          count(row, 'queued')
+          writeRequeue(row, change, piece)
           return seq
         },
         seq => {
           if (change.body) bodies.settle(change.body)
-          contents.forget(seq)
-          const held = queue.get(seq)
-          if (held) queue.remove(held)
-          const row = selectRow.get(seq)
-          if (row) queue.add(entryOfRow(row, flows.nameOf(numberOf(row['flow']))))
+          addAgain(seq)
           parts.announceWork()
         },
       )
       .then(() => {})
+  }
+
+  async function requeueAll(ids: readonly string[], now: number): Promise<readonly string[]> {
+    const seqs = await committer.commit(
+      () =>
+        setAsideOf(ids).map(row => {
+          writeRequeue(row, { now, forgetIntents: true }, undefined)
+          return numberOf(row['seq'])
+        }),
+      queued => {
+        for (const seq of queued) addAgain(seq)
+        parts.announceWork()
+      },
+    )
+    return seqs.map(formatId)
+  }
+
+  function writeRequeue(row: Row, change: Requeue, piece: Piece | undefined): void {
+    const seq = numberOf(row['seq'])
+    receipts.unfold(seq, row['receipts'])
+    if (change.forgetIntents) receipts.forgetIntents(seq)
+    if (change.headers || change.body) repair(seq, change, piece)
+    queueAgain.run(Math.round(change.now), Math.round(change.now), seq)
+    count(row, 'queued')
+  }
+
+  function addAgain(seq: number): void {
+    contents.forget(seq)
+    const held = queue.get(seq)
+    if (held) queue.remove(held)
+    const row = selectRow.get(seq)
+    if (row) queue.add(entryOfRow(row, flows.nameOf(numberOf(row['flow']))))
   }
 
   function repair(seq: number, { headers, body }: Requeue, piece: Piece | undefined): void {
@@ -96,7 +126,7 @@ export function openInspection(parts: StoreParts): Inspection {
     bodies.use(seq, body)
   }
 
-  async function skip(id: string, now: number, reason: string, only?: 'set-aside'): Promise<void> {
+  async function skip(id: string, now: number, reason: string): Promise<void> {
     const waiting = queue.get(parseId(id) ?? -1)
     if (waiting?.place === 'running') throw storeErrors.RUNNING({ id })
     const wasHeld = waiting?.place === 'held'
@@ -106,16 +136,13 @@ export function openInspection(parts: StoreParts): Inspection {
       .commit(
         () => {
           const { seq, row, state } = existing(id)
-          if (only && state !== only) throw storeErrors.NOT_SET_ASIDE({ id, state })
           if (state !== 'queued' && state !== 'set-aside') throw storeErrors.FINISHED({ id, state })
           skipRow.run(Math.round(now), reason, seq)
           count(row, 'skipped')
           return seq
         },
         seq => {
-          contents.forget(seq)
-          const entry = queue.get(seq)
-          if (entry) queue.remove(entry)
+          takeOut(seq)
           parts.announceWork()
         },
         () => {
@@ -126,6 +153,37 @@ export function openInspection(parts: StoreParts): Inspection {
         },
       )
       .then(() => {})
+  }
+
+  async function skipAll(ids: readonly string[], now: number, reason: string): Promise<readonly string[]> {
+    const seqs = await committer.commit(
+      () =>
+        setAsideOf(ids).map(row => {
+          const seq = numberOf(row['seq'])
+          skipRow.run(Math.round(now), reason, seq)
+          count(row, 'skipped')
+          return seq
+        }),
+      skipped => {
+        for (const seq of skipped) takeOut(seq)
+        parts.announceWork()
+      },
+    )
+    return seqs.map(formatId)
+  }
+
+  function takeOut(seq: number): void {
+    contents.forget(seq)
+    const entry = queue.get(seq)
+    if (entry) queue.remove(entry)
+  }
+
+  /** Those of these that the running transaction sees set aside, the oldest first. */
+  function setAsideOf(ids: readonly string[]): readonly Row[] {
+    const rows = [...new Set(ids.map(parseId))].map(seq => (seq === undefined ? undefined : selectRow.get(seq)))
+    return rows
+      .flatMap(row => (row && stateOf(row['state']) === 'set-aside' ? [row] : []))
+      .toSorted((one, other) => numberOf(one['seq']) - numberOf(other['seq']))
   }
 
   /** A delivery as the running transaction sees it. Throws STORE_NOT_FOUND. */
@@ -149,12 +207,15 @@ export function openInspection(parts: StoreParts): Inspection {
       return findOldestSetAside(parts, flow, after, limit)
     },
     get,
+    getAll,
     async flowNames() {
       return [...flows.all()].map(({ name }) => name)
     },
     counts,
     requeue,
+    requeueAll,
     skip,
+    skipAll,
     purge: openPurge(parts),
   }
 }
