@@ -1,7 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyMapLimits } from '../../src/kernel/key-map.ts'
 import { type Clock, systemClock } from '../../src/kernel/time.ts'
-import { accept, claimOne, delivered, newDelivery, readAll, startedAt } from '../../src/store/contract/store-world.ts'
+import {
+  accept,
+  claim,
+  claimOne,
+  delivered,
+  laterAt,
+  newDelivery,
+  readAll,
+  receiptOf,
+  setAside,
+  startedAt,
+  textBody,
+} from '../../src/store/contract/store-world.ts'
 import type { PostgresAddress } from '../../src/store/postgres/connection.ts'
 import { openPostgresStore, type PostgresStoreOptions } from '../../src/store/postgres/open.ts'
 import { watchStore } from '../../src/store/watch-store.ts'
@@ -19,6 +31,20 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     server = await startPostgresql()
   })
   afterAll(() => server.stop())
+
+  /** Rows and entries of indexes that a store with that owner and schema has read, by table, once it is closed. */
+  async function tuplesReadBy(owner: string): Promise<Record<string, number>> {
+    // A server process tells what it has read when it ends, at the latest.
+    await waitFor('the connections to end', soonMs, async () => {
+      const left = await server.admin(`select from pg_stat_activity where application_name = 'isthmus ${owner}'`)
+      return left.length === 0
+    })
+    const read = await server.admin(`
+      select relname, (coalesce(seq_tup_read, 0) + (select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes i
+        where i.relid = t.relid))::integer as tuples
+      from pg_stat_user_tables t where schemaname = '${owner}'`)
+    return Object.fromEntries(read.map(row => [String(row['relname']), Number(row['tuples'])]))
+  }
 
   function open(options: Partial<PostgresStoreOptions> = {}) {
     return openPostgresStore({ address: server.address(`troubled_${++schemas}`), owner: 'hub-1', ...options })
@@ -323,20 +349,63 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     expect(await store.forgetKeys({ map: 'map', prefix: 'key 100', max: 1000 })).toBe(111)
     expect(await store.bodies.collect()).toBe(200)
     await store.close()
-    // A server process tells what it has read when it ends, at the latest.
-    await waitFor('the connections to end', soonMs, async () => {
-      const left = await server.admin(`select from pg_stat_activity where application_name = 'isthmus filled'`)
-      return left.length === 0
-    })
-    const read = await server.admin(`
-      select relname, (coalesce(seq_tup_read, 0) + (select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes i
-        where i.relid = t.relid))::integer as tuples
-      from pg_stat_user_tables t where schemaname = 'filled' and relname in ('delivery', 'key_map', 'body')`)
-    const tuples = Object.fromEntries(read.map(row => [row['relname'], Number(row['tuples'])]))
+    const tuples = await tuplesReadBy('filled')
     expect(tuples['delivery']).toBeLessThan(100)
     expect(tuples['key_map']).toBeLessThan(1000)
     // Once all of them, by a connection that reads.
     expect(tuples['body']).toBeLessThan(2 * rows)
+  })
+
+  test('how the server goes about it while little is kept costs no more when much is', async () => {
+    const address = server.address('grown')
+    const store = await open({ address, owner: 'grown', limits: { readConnections: 1, cacheBytes: 0 } })
+    const life = async () => {
+      const ids: string[] = []
+      for (const [index, key] of ['a', 'b', 'c', 'd'].entries()) {
+        const at = startedAt + index
+        const id = await accept(store, { keys: [`${Math.random()}`], terms: [`word ${key}`], acceptedAt: at })
+        const claimed = await claimOne(store, { now: at })
+        await store.receipt(claimed, receiptOf('to[0]', { state: 'intended' }))
+        await store.finish(claimed, setAside({ receipts: [receiptOf('to[1]')], terms: [`id ${id}`] }))
+        ids.push(id)
+      }
+      const [first = '', , , last = ''] = ids
+      expect(await store.oldestSetAside('orders', first, 3)).toHaveLength(3)
+      expect(await store.getAll(ids)).toHaveLength(4)
+      expect(await store.requeueAll(ids.slice(0, 2), startedAt)).toHaveLength(2)
+      for (const claimed of await claim(store)) await store.finish(claimed, delivered())
+      expect(await store.skipAll(ids.slice(2, 3), startedAt, 'no')).toHaveLength(1)
+      await store.requeue(last, { now: startedAt, forgetIntents: true, body: textBody('better') })
+      await store.finish(await claimOne(store), delivered())
+      expect(await store.find({ flow: 'orders', term: 'word *', limit: 4 })).toHaveLength(4)
+      const before = startedAt + 1000
+      expect(await store.purge({ flow: 'orders', deliveredBefore: before, setAsideBefore: before, max: 10 })).toBe(4)
+    }
+    const tables = ['delivery', 'content', 'receipt', 'attempt', 'once', 'term', 'original', 'body_use', 'audit']
+    const schema = tables.map(table => `alter table ${table} set (autovacuum_enabled = false)`).join(';')
+    await server.admin(`set search_path = grown; ${schema}`)
+    await life()
+    await accept(store, { dueAt: laterAt })
+    await server.admin('set search_path = grown; analyze')
+    // Often enough for the server to keep how it goes about it.
+    for (let count = 0; count < 7; count++) await life()
+    const rows = 20_000
+    await server.admin(`
+      set search_path = grown;
+      insert into delivery select seq + 1000000000 + i, flow, 6, 1, null, 1, 1, 1, 1, 9, 'text/plain', null, '{}', '{}'
+        from delivery, generate_series(1, ${rows}) i where state = 2;
+      insert into content select seq, '{}', '{}', 'x' from delivery where state = 6;
+      insert into original select seq, '{}', 1, 'text/plain', null, 'x' from delivery where state = 6;
+      insert into receipt (seq, effect, state, at, summary) select seq, 'to[0]', 'intended', 1, 'x' from delivery where state = 6;
+      insert into attempt (seq, attempt, at, error) select seq, 1, 1, '{}' from delivery where state = 6;
+      insert into once select flow, 'key ' || seq, seq from delivery where state = 6;
+      insert into term select 'other ' || seq, seq from delivery where state = 6;
+      insert into body_use select seq, 'x' from delivery where state = 6`)
+    await server.admin('select pg_stat_reset()')
+    await life()
+    await store.close()
+    const read = await tuplesReadBy('grown')
+    expect(Object.entries(read).filter(([table, tuples]) => tables.includes(table) && tuples > 1000)).toEqual([])
   })
 
   test('a word that very many messages have is found at once, also before the server has counted them', async () => {

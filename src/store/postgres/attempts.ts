@@ -9,9 +9,10 @@ const prune = {
     delete from attempt where seq = $1 and number <=
       (select number from attempt where seq = $1 order by number desc limit 1 offset $2)`,
 }
+// By the number of the row as with receipts.
 const select = {
   name: 'attempts',
-  text: 'select seq, attempt, at, error from attempt where seq = any ($1::bigint[]) order by number',
+  text: 'select seq, attempt, at, error from attempt where seq = any ($1::bigint[]) order by number + 0',
 }
 
 export function addAttempt(

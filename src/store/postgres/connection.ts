@@ -49,9 +49,13 @@ export interface ReadConnections extends Sql {
   close(): Promise<void>
 }
 
+// Each statement is written for an index. How the server goes about one is chosen by the rows that it last counted, and is
+// kept: read as a whole while it has few rows, a table would be so for each message of a burst, until it is counted anew.
+const planOptions = ['enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off', 'jit=off']
 // What an administrator set for other programs must not end the connection that holds the lock, and a hub whose machine
 // is gone must lose it soon.
 const ownerOptions = [
+  ...planOptions,
   'statement_timeout=0',
   'lock_timeout=0',
   'idle_in_transaction_session_timeout=0',
@@ -62,7 +66,7 @@ const ownerOptions = [
   'tcp_keepalives_count=3',
 ]
 // Chunks of large bodies are made durable by the commit that names them.
-const readOptions = ['statement_timeout=0', 'idle_session_timeout=0', 'synchronous_commit=off']
+const readOptions = [...planOptions, 'statement_timeout=0', 'idle_session_timeout=0', 'synchronous_commit=off']
 
 export async function connectOwner(
   address: PostgresAddress,

@@ -12,8 +12,9 @@ const upsert = {
       fields = excluded.fields, answer_headers = excluded.answer_headers, answer_type = excluded.answer_type,
       answer_body = excluded.answer_body`,
 }
-// The number of the row says in which order they were written first.
-const select = { name: 'receipts', text: 'select * from receipt where seq = any ($1::bigint[]) order by number' }
+// The number of the row says in which order they were written first. Added to 0, since by its index the server may walk
+// through all that there are.
+const select = { name: 'receipts', text: 'select * from receipt where seq = any ($1::bigint[]) order by number + 0' }
 // One look at the index for each delivery, as in `purge`.
 const deleteIntents = {
   name: 'receipt-forget',
