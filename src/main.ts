@@ -337,7 +337,8 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       adminToken,
       isReady: () => isReady && (storeWatch.failure()?.isPartial ?? true),
       repairBytesMax: limits.parseBytes,
-      lossOf: async (attributes, body) => (await import('./adapters/idoc-loss.ts')).lossOfIdoc(attributes, body),
+      lossOf: async (attributes, readBody) =>
+        (await import('./adapters/idoc-loss.ts')).lossOfIdoc(attributes, readBody),
       connectors,
     })
     undo.push(() => api.close())

@@ -20,12 +20,16 @@ const sendWhole: Readonly<Record<string, string>> = { MATMAS: 'BD10', DEBMAS: 'B
 
 /**
  * What the IDoc of a message tells that others do not. The first segment of master data is whole in each IDoc, so the next
- * one brings it again; those below it come again only when they change. Undefined for a message that is no such IDoc.
+ * one brings it again; those below it come again only when they change. Undefined for a message that is no such IDoc;
+ * its body is not even read, for of many that are skipped together each is asked.
  */
-export function lossOfIdoc(attributes: JsonObject, bytes: Uint8Array): IdocLoss | undefined {
+export async function lossOfIdoc(
+  attributes: JsonObject,
+  readBody: () => Promise<Uint8Array>,
+): Promise<IdocLoss | undefined> {
   const { mestyp, objectKey, docnum } = attributes
   if (typeof mestyp !== 'string' || typeof docnum !== 'string') return undefined
-  const roots = rootsOf(bytes)
+  const roots = rootsOf(await readBody())
   const found = new Map<string, Set<string>>()
   for (const root of roots) for (const child of root.children) collect(child, root.name, found)
   const object = `${mestyp} ${typeof objectKey === 'string' && objectKey !== '' ? objectKey : docnum}`

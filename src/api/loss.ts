@@ -11,7 +11,9 @@ export async function* readStored({ store }: Pick<Parts, 'store'>, body: StoredB
 /** What is lost with a message that is skipped; undefined: nothing is known to be. */
 export async function lossOf(parts: Parts, { attributes, body }: DeliveryDetail): Promise<Loss | undefined> {
   if (!parts.lossOf || body.bytes > parts.repairBytesMax) return undefined
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readStored(parts, body)) chunks.push(chunk)
-  return parts.lossOf(attributes, Buffer.concat(chunks))
+  return parts.lossOf(attributes, async () => {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of readStored(parts, body)) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  })
 }

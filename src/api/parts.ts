@@ -73,7 +73,9 @@ export interface ApiParts {
   /** The largest body that a repair may bring beside headers. */
   readonly repairBytesMax: number
   /** What is lost with a message that is skipped, as far as its adapter knows it; undefined: nobody knows of anything. */
-  readonly lossOf?: ((attributes: JsonObject, body: Uint8Array) => Promise<Loss | undefined>) | undefined
+  readonly lossOf?:
+    | ((attributes: JsonObject, readBody: () => Promise<Uint8Array>) => Promise<Loss | undefined>)
+    | undefined
 }
 
 /** What no later message brings again by itself. */

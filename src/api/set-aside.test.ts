@@ -100,8 +100,8 @@ test('what may have arrived already stays, unless somebody says that it may arri
 })
 
 test('all are skipped, but for those of which something would be lost', async () => {
-  const lossOf = async (_attributes: object, body: Uint8Array) =>
-    Buffer.from(body).includes('MATMAS')
+  const lossOf = async (_attributes: object, readBody: () => Promise<Uint8Array>) =>
+    Buffer.from(await readBody()).includes('MATMAS')
       ? { object: 'material', segments: [], words: 'The change of the material is lost.' }
       : undefined
   await open({}, { lossOf })
@@ -207,8 +207,8 @@ test('what somebody has replayed since it was looked at is neither skipped nor s
 })
 
 test('each message of a bulk action stands in the audit log, and one that cannot be read stays while the others go', async () => {
-  const lossOf = async (_attributes: object, body: Uint8Array) => {
-    if (Buffer.from(body).includes('torn')) throw errors.REFUSED({ text: 'not to be read' })
+  const lossOf = async (_attributes: object, readBody: () => Promise<Uint8Array>) => {
+    if (Buffer.from(await readBody()).includes('torn')) throw errors.REFUSED({ text: 'not to be read' })
     return undefined
   }
   await open({}, { lossOf })
