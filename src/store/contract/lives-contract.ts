@@ -17,7 +17,7 @@ type Act =
   | { readonly do: 'accept'; readonly key: number; readonly order: number | undefined; readonly holds: boolean }
   | { readonly do: 'claim'; readonly max: number }
   | { readonly do: 'finish' | 'set aside' | 'retry' | 'release' | 'skip' | 'requeue'; readonly pick: number }
-  | { readonly do: 'wait' | 'crash' | 'reopen' | 'wake' }
+  | { readonly do: 'wait' | 'crash' | 'reopen' | 'wake' | 'skip all' | 'requeue all' }
 
 const pick = fc.nat(1000)
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -38,7 +38,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       pick,
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('wait', 'crash', 'reopen', 'wake') }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('wait', 'crash', 'reopen', 'wake', 'skip all', 'requeue all') }) },
 )
 
 /** Random lives of a store, beside a model of a few lines that says what must be. */
@@ -103,6 +103,9 @@ class Life {
         return
       case 'wake':
         return this.#wake()
+      case 'skip all':
+      case 'requeue all':
+        return this.#allByHand(act.do)
       case 'skip':
       case 'requeue':
         return this.#byHand(act.do, act.pick)
@@ -197,6 +200,19 @@ class Life {
     delivery.state = how === 'skip' ? 'skipped' : 'queued'
     delivery.dueAt = this.#now
     delivery.awaitsChange = false
+  }
+
+  async #allByHand(how: 'skip all' | 'requeue all'): Promise<void> {
+    const { store } = this.world
+    const ids = this.#deliveries.map(({ id }) => id)
+    const aside = this.#deliveries.filter(({ state }) => state === 'set-aside')
+    const done = how === 'skip all' ? store.skipAll(ids, this.#now, 'by hand') : store.requeueAll(ids, this.#now)
+    expect(await done).toEqual(aside.map(({ id }) => id))
+    for (const delivery of aside) {
+      delivery.state = how === 'skip all' ? 'skipped' : 'queued'
+      delivery.dueAt = this.#now
+      delivery.awaitsChange = false
+    }
   }
 
   async #wake(): Promise<void> {
