@@ -346,6 +346,25 @@ describeForeign('the console at night, in Chromium', ['chromium'], () => {
     }
   })
 
+  test('a replay of very many says how far it is', async () => {
+    const id = await world.setAside('Order 4892', 'Ten')
+    const page = await visit('/flows/mail')
+    const last = Promise.withResolvers<void>()
+    // Two calls that take their time, as of a hub with thousands of them.
+    await page.route('**/set-aside/replay', async route => {
+      const { after } = (route.request().postDataJSON() ?? {}) as { after?: string }
+      if (after !== undefined) await last.promise
+      const pass = { done: 1000, kept: { inDoubt: 0, lossy: 0, failed: 0 }, examples: [] }
+      await route.fulfill({ json: after === undefined ? { ...pass, next: id } : pass })
+    })
+    await page.getByRole('button', { name: 'Replay set-aside' }).click()
+    await question(page).getByRole('button', { name: 'Replay set-aside' }).click()
+    await page.getByText('1,000 messages travel again so far.').waitFor()
+    last.resolve()
+    await page.getByText('2,000 messages travel again.').waitFor()
+    await world.ask('POST', `/api/messages/${id}/skip`, { reason: 'seen' })
+  })
+
   test('documents that changed are shown before they count', async () => {
     const [file = ''] = world.flowFiles
     const text = readFileSync(file, 'utf8')

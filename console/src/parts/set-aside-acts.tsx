@@ -1,7 +1,7 @@
 import { ask, pathTo } from '../api/client.ts'
 import type { Flow, SetAsidePass } from '../api/types.ts'
 import { countWords } from '../words/format.ts'
-import { Act } from './act.tsx'
+import { Act, notify } from './act.tsx'
 
 const deletes = 'DataStoresAndQueuesDelete'
 const deploys = 'WorkspaceArtifactsDeploy'
@@ -51,7 +51,7 @@ export function SetAsideActs({ flow, onChange }: { readonly flow: Flow; onChange
   )
 }
 
-/** Call after call, since the hub takes a number of them at a time. */
+/** Call after call, since the hub takes a number of them at a time; says how far it is. */
 async function replayAll(name: string): Promise<{ done: number; inDoubt: number; failed: number }> {
   const total = { done: 0, inDoubt: 0, failed: 0 }
   let after: string | undefined
@@ -62,6 +62,7 @@ async function replayAll(name: string): Promise<{ done: number; inDoubt: number;
     total.inDoubt += pass.kept.inDoubt
     total.failed += pass.kept.failed
     after = pass.next
+    if (after !== undefined) notify(`${countWords(total.done, 'message')} travel again so far.`)
   } while (after !== undefined)
   return total
 }
