@@ -38,7 +38,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       pick,
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('wait', 'crash', 'reopen', 'wake', 'skip all', 'requeue all') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('wait', 'crash', 'reopen', 'wake', 'skip all', 'requeue all') }),
+  },
 )
 
 /** Random lives of a store, beside a model of a few lines that says what must be. */
