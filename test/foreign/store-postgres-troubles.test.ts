@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyMapLimits } from '../../src/kernel/key-map.ts'
 import { type Clock, systemClock } from '../../src/kernel/time.ts'
@@ -291,6 +292,25 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
     } finally {
       for (const { pid } of pids) process.kill(Number(pid), 'SIGCONT')
     }
+  })
+
+  test('a look at a message that is under way when the server dies is refused, and ends no hub', async () => {
+    const address = server.address('looked_at')
+    const store = await open({ address })
+    const id = await accept(store)
+    const { host, port, database, user, password } = address
+    const locker = new pg.Client({ host, port, database, user, ...(password !== undefined && { password }) })
+    locker.on('error', () => {})
+    await locker.connect()
+    // The last thing that is read of a message.
+    await locker.query('begin; lock table looked_at.attempt in access exclusive mode')
+    const looks = [1, 2].map(() => store.get(id).catch((thrown: unknown) => thrown))
+    const waiting = `select from pg_stat_activity where application_name = 'isthmus hub-1' and wait_event_type = 'Lock'`
+    await waitFor('the looks to wait', soonMs, async () => (await server.admin(waiting)).length === looks.length)
+    await server.kill9()
+    for (const look of looks) expect(await look).toMatchObject({ code: 'STORE_CONNECTION_LOST' })
+    await store.close()
+    await server.restart()
   })
 
   test('nobody waits while a large body is removed', async () => {

@@ -109,6 +109,8 @@ export function openReads(address: PostgresAddress, name: string, limits: Postgr
   })
   // A connection that ends while nobody uses it is simply replaced; the owner's end is what counts.
   pool.on('error', () => {})
+  // One in use for a snapshot has nobody else who hears of its end, and that would end the hub; its statements fail by it.
+  pool.on('connect', client => client.on('error', () => {}))
   return {
     async query(statement, values) {
       if (pool.ending) throw storeErrors.CLOSED()
