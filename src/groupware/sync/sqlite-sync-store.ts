@@ -115,8 +115,10 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     held: prepare('select * from link indexed by link_held where scope = ? and held_side is not null'),
   }
   const page = prepare('select key, exchange_id, crm_id from link where scope = ? and key > ? order by key limit ?')
+  // Left to itself it begins with all mailboxes of the organization, and walks all links of each.
   const elsewhere = prepare(`
-    select link.key, link.crm_id, link.role, scope.mailbox from link join scope on scope.number = link.scope
+    select link.key, link.crm_id, link.role, scope.mailbox
+    from link indexed by link_elsewhere cross join scope on scope.number = link.scope
     where link.crm_id ${inList} and scope.organization = ? and scope.kind = ? and scope.mailbox <> ?`)
   const count = prepare('select count(*) as found from link where scope = ?')
   const countHeld = prepare(
