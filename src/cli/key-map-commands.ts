@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { parseExact } from '../kernel/json.ts'
+import { type Json, parseExact } from '../kernel/json.ts'
 import { readAnswer } from './answers.ts'
 import type { Cli } from './cli.ts'
 import { cliErrors } from './cli-errors.ts'
@@ -103,7 +103,8 @@ export function keyMapCommands(program: Command, cli: Cli): void {
     })
 }
 
-function readValue(text: string): unknown {
+/** A value as a person types it: JSON, else a text. */
+export function readValue(text: string): Json {
   try {
     return parseExact(text)
   } catch {

@@ -222,3 +222,21 @@ test('Ctrl-C ends a trial in the midst of a step', async () => {
   expect(code).not.toBe(0)
   expect(await trialFolders()).toEqual(before)
 })
+
+test('a step that would be tried again ends the trial at once, also where a caller waits; what it waits for can be given', async () => {
+  await write({
+    'flow.yaml': `flow: invoices
+from: { https: { path: /invoices, answer: result, within: 10m } }
+steps:
+  - lookup: { map: accounts, key: "\${message.headers['x-customer']}", into: account, missing: wait }
+  - map: { set: { body: "\${message.account}" } }
+to: []
+`.replace('answer: result', 'headers: [x-customer], answer: result'),
+  })
+  const given = ['try', 'flow.yaml', '--header', 'X-Customer=1001']
+  const waiting = await isthmus(given)
+  expect(waiting.out).toMatch(/End: failed; a hub would try again\n {2}KEYMAP_NOT_YET: /)
+  expect(waiting.code).toBe(1)
+  const known = await isthmus([...given, '--keymap', 'accounts/1001=a/1=2'])
+  expect(known).toMatchObject({ code: 0, out: expect.stringContaining('The caller gets 200\na/1=2\n') })
+})

@@ -6,6 +6,7 @@ import { exitCodes } from './cli-errors.ts'
 import { configOption, readDeclarations, readStage } from './hub-options.ts'
 import { collect, readBytes, splitPair } from './input.ts'
 import type { CliIo } from './io.ts'
+import { readValue } from './key-map-commands.ts'
 import { printableLines } from './print.ts'
 import { describeTrial, trialAsJson } from './trial/describe-trial.ts'
 import { tryFlow } from './trial/try-flow.ts'
@@ -17,6 +18,7 @@ interface TryOptions {
   readonly path?: string
   readonly header: readonly string[]
   readonly answer: readonly string[]
+  readonly keymap: readonly string[]
   readonly stage?: string
   readonly whole?: true
   readonly config?: string
@@ -48,6 +50,7 @@ export function tryCommand(program: Command, cli: Cli): void {
       collect,
       [],
     )
+    .option('--keymap <map/key=value>', 'what stands in a key map; may be repeated', collect, [])
     .option('--stage <name>', 'values of params/<name>.yaml (default: the stage of isthmus.yaml, else dev)')
     .option('--whole', 'show bodies to their end')
     .option(...configOption)
@@ -66,6 +69,7 @@ export function tryCommand(program: Command, cli: Cli): void {
           path: options.path,
         },
         answers: await answersOf(options.answer, io),
+        keyMaps: options.keymap.map(keyMapEntry),
         signal: io.signal,
       })
       if ('problems' in trial) {
@@ -95,6 +99,12 @@ async function answersOf(given: readonly string[], io: CliIo) {
     })
   }
   return answers
+}
+
+function keyMapEntry(given: string) {
+  const [name, value] = splitPair(given, '--keymap', 'try')
+  const [map = '', ...key] = name.split('/')
+  return { map, key: key.join('/'), value: readValue(value) }
 }
 
 function typeOf(file: string | undefined): string | undefined {

@@ -8,6 +8,7 @@ import type { Problem } from '../../flow/problem.ts'
 import type { Declarations } from '../../flow/schema.ts'
 import type { HubError } from '../../kernel/error.ts'
 import type { HttpResponse, HttpRoute } from '../../kernel/http-exchange.ts'
+import type { Json } from '../../kernel/json.ts'
 import { defaultLimits } from '../../kernel/limit.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { systemClock } from '../../kernel/time.ts'
@@ -22,6 +23,8 @@ export interface TrialRequest {
   readonly stage: string
   readonly given: Given
   readonly answers: Recording['answers']
+  /** What earlier messages would have left for `lookup`. */
+  readonly keyMaps: readonly { readonly map: string; readonly key: string; readonly value: Json }[]
   /** Ends the trial. */
   readonly signal: AbortSignal
 }
@@ -44,7 +47,7 @@ export interface Trial {
 
 /**
  * Takes one thing through a flow in this process, with an engine and a store of its own that are gone afterwards: steps
- * work, receivers are shown what they would get, nothing is sent. Key maps are empty. Throws TRIAL_REFUSED and what the
+ * work, receivers are shown what they would get, nothing is sent. Throws TRIAL_REFUSED and what the
  * hub would refuse the message with; what is wrong with the document comes back as its problems.
  */
 export async function tryFlow(request: TrialRequest): Promise<Trial | { readonly problems: readonly Problem[] }> {
@@ -80,6 +83,7 @@ export async function tryFlow(request: TrialRequest): Promise<Trial | { readonly
   const over = new AbortController()
   try {
     const { flow } = loaded
+    for (const entry of request.keyMaps) await store.rewrite({ ...entry, at: systemClock.now() })
     // One after the other, so that what is recorded belongs together; nobody else is told of it.
     await engine.start({ ...flow, answer: undefined, delivery: { ...flow.delivery, parallel: 1 } })
     const called = route.promise.then(found => call(found, given, over.signal))
