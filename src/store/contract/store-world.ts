@@ -109,6 +109,18 @@ export function retryLater(changes: Partial<Parameters<Store['retry']>[1]> = {})
   return { at: startedAt + 5, dueAt: laterAt, since: startedAt, error: someError, awaitsChange: false, ...changes }
 }
 
+/** Replays what is set aside one by one, each to its end; the ids in the order in which they travelled. */
+export async function replayInTurn(store: Store, asides: readonly string[], now: number): Promise<readonly string[]> {
+  const travelled: string[] = []
+  for (const id of asides) {
+    await store.requeue(id, { now, forgetIntents: true })
+    const claimed = await claimOne(store, { now })
+    travelled.push(claimed.id)
+    await store.finish(claimed, delivered({ at: now }))
+  }
+  return travelled
+}
+
 export function ids(rows: readonly { readonly id: string }[]): readonly string[] {
   return rows.map(row => row.id)
 }
