@@ -225,6 +225,7 @@ function appointment(subject: string): Appointment {
   const text = { type: 'text', content: 'Agenda' } as const
   return {
     kind: 'appointment',
+    activity: 'appointment',
     subject,
     start: '2026-11-23T08:00:00Z',
     end: '2026-11-23T09:00:00Z',

@@ -63,6 +63,7 @@ function appointment(mailbox: number, number: number): Appointment {
   })
   return {
     kind: 'appointment',
+    activity: 'appointment',
     subject: `Meeting ${number} of ${mailbox}`,
     start: instant(start),
     end: instant(start + HOUR),

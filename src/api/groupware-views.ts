@@ -37,7 +37,12 @@ export const organizationView = z.object({
     via: z.string().optional(),
     logIn: z.enum(['ntlm', 'basic']),
   }),
-  crm: z.object({ url: z.string(), auth: z.string(), via: z.string().optional() }),
+  crm: z.object({
+    url: z.string(),
+    auth: z.string(),
+    via: z.string().optional(),
+    visits: z.enum(['owner', 'organizer']).optional(),
+  }),
   profile: z.string(),
   every: z.string(),
   testMailbox: z.string().optional(),

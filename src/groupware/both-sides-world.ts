@@ -38,7 +38,7 @@ const settleRounds = 8
 /** Rounds between the twins of Exchange and of Cloud for Customer, over sockets: the drivers as the hub uses them. */
 export class BothSides {
   mailbox: MailboxSide
-  readonly c4c: Awaited<ReturnType<typeof startC4CDriver>>
+  c4c: Awaited<ReturnType<typeof startC4CDriver>>
   readonly store = openSyncStore({ file: ':memory:' })
   readonly decisions: Decision[] = []
   readonly scope: { -readonly [Field in keyof Scope]?: Scope[Field] } = {}
@@ -77,6 +77,11 @@ export class BothSides {
   async reopen({ markCategory: category }: { readonly markCategory: string }): Promise<void> {
     this.rules = { ...this.rules, markCategory: category }
     this.mailbox = { ...this.mailbox, driver: await this.mailbox.reopened(category) }
+  }
+
+  /** As the hub does it when the organization says another word about visits. */
+  reopenCrm({ visits }: Pick<C4CDriverOptions, 'visits'>): void {
+    this.c4c = { ...this.c4c, driver: this.c4c.reopened({ visits }) }
   }
 
   now(): number {

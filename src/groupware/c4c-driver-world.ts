@@ -8,22 +8,26 @@ export async function startC4CDriver(options: C4CTwinOptions = {}, more: Partial
   const twin = await startC4C({ employees: ['ada@contoso.com', 'ben@contoso.com'], ...options })
   const agent = makeHttpAgent({ connect: () => makeConnect(), connectTimeoutMs: 5000, answerBytesMax: -1 })
   const basic = Buffer.from(`${c4cUser.user}:${c4cUser.password}`).toString('base64')
-  const driver = makeC4CDriver({
-    root: new URL(twin.root),
-    logIn: async () => ({
-      dispatcher: () => agent,
-      identity: c4cUser.user,
-      header: ['authorization', `Basic ${basic}`],
-      token: undefined,
-    }),
-    credential: 'c4c',
-    timeoutMs: 10_000,
-    now: () => Date.now(),
-    ...more,
-  })
+  const open = (other: Partial<C4CDriverOptions>) =>
+    makeC4CDriver({
+      root: new URL(twin.root),
+      logIn: async () => ({
+        dispatcher: () => agent,
+        identity: c4cUser.user,
+        header: ['authorization', `Basic ${basic}`],
+        token: undefined,
+      }),
+      credential: 'c4c',
+      timeoutMs: 10_000,
+      now: () => Date.now(),
+      ...more,
+      ...other,
+    })
   return {
     twin,
-    driver,
+    driver: open({}),
+    /** The same twin behind a driver with other settings. */
+    reopened: open,
     async stop() {
       await agent.destroy()
       await twin.stop()

@@ -8,6 +8,7 @@ import type { ExchangeOptions } from '../protocols/odata/exchange.ts'
 import { Access, concernOf, readableMs } from './c4c/access.ts'
 import { type C4CCodes, deliveredCodes } from './c4c/codes.ts'
 import { fileBytes, filesOf, filesRefusal, withFiles } from './c4c/files.ts'
+import { findMarked } from './c4c/find-marked.ts'
 import {
   changeValues,
   creationValues,
@@ -18,8 +19,9 @@ import {
   ownerField,
   partsOf,
   readItem,
+  type VisitsOf,
 } from './c4c/kinds.ts'
-import { type Listed, listAll, listChanged } from './c4c/listing.ts'
+import { type Asked, type Listed, listAll, listChanged } from './c4c/listing.ts'
 import { People } from './c4c/people.ts'
 import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { ContactBook } from './c4c/relations.ts'
@@ -48,6 +50,8 @@ import { askSince, watermarkLimits, watermarkToken } from './sync/watermark.ts'
 export interface C4CDriverOptions extends ExchangeOptions {
   /** Codes of the tenant where it has changed those that SAP delivers. */
   readonly codes?: Partial<C4CCodes> | undefined
+  /** Whose calendar visits are for; left out: they are not synced. */
+  readonly visits?: VisitsOf
   /** How late a change may show in EntityLastChangedOn. */
   readonly overlapMs?: number | undefined
 }
@@ -76,6 +80,7 @@ class C4CDriver implements SideDriver {
   readonly refusal = (item: Item) => filesRefusal(item, c4cDriverLimits.attachmentBytes)
   readonly #client: C4CClient
   readonly #codes: C4CCodes
+  readonly #visits: VisitsOf
   readonly #overlapMs: number
   readonly #now: () => number
   readonly #people: People
@@ -86,10 +91,11 @@ class C4CDriver implements SideDriver {
   constructor(options: C4CDriverOptions) {
     this.#client = new C4CClient(options)
     this.#codes = { ...deliveredCodes, ...options.codes }
+    this.#visits = options.visits
     this.#overlapMs = options.overlapMs ?? watermarkLimits.overlapMs
     this.#now = options.now
     this.#people = new People(this.#client, options.now)
-    this.#access = new Access(this.#client, this.#people, options.now)
+    this.#access = new Access(this.#client, this.#people, options.visits, options.now)
     this.#series = new SeriesBook(this.#client, this.#codes, options.now)
     this.#contacts = new ContactBook(this.#client, options.now)
   }
@@ -98,7 +104,8 @@ class C4CDriver implements SideDriver {
     const { batch: count } = c4cDriverLimits
     const batch = { read: count, write: count, find: count }
     const holdsMark = kind === 'appointment' || kind === 'mail'
-    return { holds: true, holdsMark, tellsDeletions: false, holdsSeries: true, batch }
+    const extent = kind === 'appointment' && this.#visits !== undefined ? `visits of ${this.#visits}` : ''
+    return { holds: true, holdsMark, tellsDeletions: false, holdsSeries: true, extent, batch }
   }
 
   normalise(item: Item): Item {
@@ -109,10 +116,11 @@ class C4CDriver implements SideDriver {
     const askedAt = this.#now()
     const since = askSince(token, this.#overlapMs)
     if (since !== undefined && Number.isNaN(since)) return 'token-lost'
-    const asked: { readonly entity: C4CEntity; readonly filter: string }[] = []
-    for (const entity of entitiesOf(scope.kind)) {
+    const asked: Asked[] = []
+    for (const entity of entitiesOf(scope.kind, this.#visits)) {
       const more = since === undefined ? windowFilter(entity, scope) : [changedSince(since)]
-      asked.push({ entity, filter: [await this.#ownerFilter(entity, scope, signal), ...more].join(' and ') })
+      const filter = [await this.#ownerFilter(entity, scope, signal), ...more].join(' and ')
+      asked.push({ entity, filter, owner: ownerField(entity, this.#visits)[0] })
     }
     const listed = await (since === undefined ? listAll : listChanged)(this.#client, asked, signal)
     const changes = listed.map(each => this.#change(each))
@@ -131,10 +139,11 @@ class C4CDriver implements SideDriver {
     const addresses = await this.#people.addresses(signal)
     const changes: Change[] = []
     const owners: (readonly string[])[] = []
-    const asked = entitiesOf(kind).map(entity => ({ entity, filter: changedSince(since) }))
+    const entities = entitiesOf(kind, this.#visits)
+    const ownerOf = (entity: C4CEntity) => ownerField(entity, this.#visits)[0]
+    const asked = entities.map(entity => ({ entity, filter: changedSince(since), owner: ownerOf(entity) }))
     for (const listed of await listChanged(this.#client, asked, signal, isBrief)) {
-      const [property] = ownerField(listed.entity)
-      const address = addresses.get(textAt(listed.row.values, property))
+      const address = addresses.get(textAt(listed.row.values, ownerOf(listed.entity)))
       changes.push(this.#change(listed))
       owners.push(address === undefined ? [] : [address])
     }
@@ -147,7 +156,7 @@ class C4CDriver implements SideDriver {
 
   async keys(scope: Scope, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
-    for (const entity of entitiesOf(scope.kind)) {
+    for (const entity of entitiesOf(scope.kind, this.#visits)) {
       const owner = await this.#ownerFilter(entity, scope, signal)
       for (const id of await this.#keysOf(entity, owner, signal)) keys.add(idOf(entity, id))
     }
@@ -156,7 +165,7 @@ class C4CDriver implements SideDriver {
 
   async allKeys(_organization: string, kind: ItemKind, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
-    for (const entity of entitiesOf(kind)) {
+    for (const entity of entitiesOf(kind, this.#visits)) {
       for (const id of await this.#keysOf(entity, undefined, signal)) keys.add(idOf(entity, id))
     }
     return keys
@@ -180,24 +189,17 @@ class C4CDriver implements SideDriver {
     signal: AbortSignal,
     likely: readonly Item[] = [],
   ): Promise<readonly (readonly SideItem[])[]> {
-    const [entity] = entitiesOf(scope.kind)
-    if (entity === undefined || !this.abilities(scope.kind).holdsMark) return marks.map(() => [])
-    const byMark = marks.map(mark => {
-      const query = { filter: equals('GroupwareItemID', mark), expand: partsOf(entity) }
-      return { entity, query }
-    })
-    // Whom new ones are about is asked along: their creation needs it next.
+    if (!this.abilities(scope.kind).holdsMark) return marks.map(() => [])
+    const entities = entitiesOf(scope.kind, this.#visits)
     const addresses = this.#contacts.missing(likely, scope.mailbox)
-    const byAddress = addresses.map(address => {
-      return { entity: 'Contact' as const, query: this.#contacts.queryOf(address) }
-    })
-    const found = await this.#client.findEach([...byMark, ...byAddress], signal)
-    for (const [index, address] of addresses.entries()) this.#contacts.take(address, found[marks.length + index] ?? [])
-    // A star in a mark stands for any letters: only what carries the very mark is meant.
-    const rows = marks.flatMap((mark, index) =>
-      (found[index] ?? []).filter(row => textAt(row.values, 'GroupwareItemID') === mark),
+    const along = { contacts: this.#contacts, addresses }
+    const found = await findMarked(this.#client, { entities, marks }, along, signal)
+    const items = await this.#items(
+      scope,
+      found.map(({ entity }) => entity),
+      found.map(({ row }) => row),
+      signal,
     )
-    const items = await this.#items(scope, [entity], rows, signal)
     return marks.map(mark => items.filter(item => item?.mark === mark).flatMap(item => item ?? []))
   }
 
@@ -207,7 +209,7 @@ class C4CDriver implements SideDriver {
   }
 
   async findAlike(scope: Scope, item: Item, since: number, signal: AbortSignal): Promise<readonly SideItem[]> {
-    const entity = entityOf(item)
+    const entity = entityOf(item, this.#visits)
     const wanted = normalise(item)
     const [property, text] = titleOf(wanted)
     const owner = await this.#ownerFilter(entity, scope, signal)
@@ -245,11 +247,11 @@ class C4CDriver implements SideDriver {
     }
     for (const [index, creation] of items.entries()) {
       const { item, mark } = creation
-      const entity = entityOf(item)
+      const entity = entityOf(item, this.#visits)
       try {
         const files = await filesOf(creation, c4cDriverLimits.attachmentBytes)
         const marked = mark !== null && this.abilities(item.kind).holdsMark ? { GroupwareItemID: mark } : {}
-        const body = { ...creationValues(item, owner, files, this.#codes), ...relations[index], ...marked }
+        const body = { ...creationValues(item, entity, owner, files, this.#codes), ...relations[index], ...marked }
         steps.push({ step: { write: [{ kind: 'create', entity, body }] }, index, entity })
         for (const { Binary } of files) bytes += String(Binary).length
       } catch (thrown) {
@@ -307,8 +309,8 @@ class C4CDriver implements SideDriver {
 
   async remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
     // With a series its occurrences go.
-    const mayBeSeries = ({ version }: Removal) =>
-      scope.kind === 'appointment' && (version === '' || etagOf(version) !== version)
+    const mayBeSeries = ({ id, version }: Removal) =>
+      placeOf(scope.kind, id).entity === 'Appointment' && (version === '' || etagOf(version) !== version)
     const series = items.filter(mayBeSeries).map(({ id }) => id)
     const below = await this.#series.removals(series, signal)
     const steps = items.map(({ id, version }): C4CStep => {
@@ -325,7 +327,8 @@ class C4CDriver implements SideDriver {
 
   async sweep({ kind }: Scope, ids: readonly string[], signal: AbortSignal): Promise<void> {
     if (kind !== 'appointment') return
-    const removals = await this.#series.removals(ids, signal)
+    const appointments = ids.filter(id => placeOf(kind, id).entity === 'Appointment')
+    const removals = await this.#series.removals(appointments, signal)
     const steps = [...removals.values()].flatMap((write): C4CStep[] => (write.length > 0 ? [{ write }] : []))
     await this.#client.run(steps, signal)
   }
@@ -356,7 +359,7 @@ class C4CDriver implements SideDriver {
     const { values, below } = changeValues(row, { before, after }, names, this.#codes)
     const isSeries =
       after.kind === 'appointment' && before.kind === 'appointment' && (after.recurrence ?? before.recurrence)
-    if (!isSeries || !row || after.kind !== 'appointment') return { values, below }
+    if (!isSeries || !row || after.kind !== 'appointment' || after.activity === 'visit') return { values, below }
     return { values, below: [...below, ...this.#series.writes(scope, after, known ?? seriesOf(row, []), names)] }
   }
 
@@ -396,7 +399,7 @@ class C4CDriver implements SideDriver {
   }
 
   async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
-    const [property, number] = ownerField(entity)
+    const [property, number] = ownerField(entity, this.#visits)
     return equals(property, (await this.#people.employee(scope.owner, signal))[number])
   }
 
@@ -411,7 +414,7 @@ class C4CDriver implements SideDriver {
     return { id: item.id, isDeleted: false, version: item.version, item }
   }
 
-  /** Rows of these sets (the last one for all that follow) as items; an occurrence of a series is none of its own. */
+  /** Rows of these sets as items; an occurrence of a series is none of its own. */
   async #items(
     scope: Scope,
     entities: readonly C4CEntity[],
@@ -421,7 +424,7 @@ class C4CDriver implements SideDriver {
     const found = scope.kind === 'appointment' ? rows.flatMap(row => row ?? []) : []
     const series = await this.#series.load(scope, found, signal)
     return rows.map((row, index) => {
-      const entity = entities[index] ?? entities.at(-1)
+      const entity = entities[index]
       if (!row || !entity || (entity === 'Appointment' && headIdOf(row) !== undefined)) return undefined
       const known = series.get(row.id)
       const item = this.#item(entity, row)

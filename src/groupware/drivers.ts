@@ -141,6 +141,8 @@ export interface Abilities {
   readonly tellsDeletions: boolean
   /** The side can hold a series with exceptions as one item; otherwise series stay out. */
   readonly holdsSeries: boolean
+  /** What belongs to the kind here, where settings say so; where it is more than before, everything is listed anew. */
+  readonly extent?: string
   /** Items that one request carries at most (read, write and find). */
   readonly batch: { readonly read: number; readonly write: number; readonly find: number }
 }

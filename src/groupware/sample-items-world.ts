@@ -5,6 +5,7 @@ import type { Appointment, Contact, Item, ItemKind, Mail, Recurrence, Task } fro
 
 export const sampleAppointment: Appointment = {
   kind: 'appointment',
+  activity: 'appointment',
   subject: 'Jour fixe <Söhne & Co>',
   start: '2026-11-23T08:00:00Z',
   end: '2026-11-23T09:30:00Z',

@@ -25,6 +25,7 @@ beforeAll(async () => {
   exchange = await startExchangeEws({ tls: { cert, key }, mailboxes: people.map(address => ({ address })) })
   c4c = await startC4C({ tls: { cert, key }, employees: ['anna@contoso.com', 'benjamin.ruiz@contoso.com'] })
   exchange.mailbox('anna@contoso.com').put('calendar', meeting('Jour fixe'))
+  planVisit()
   machine = new GuideMachine({
     folder,
     environment: { ISTHMUS_URL: `http://127.0.0.1:${admin}` },
@@ -53,6 +54,27 @@ function meeting(subject: string): string {
   return `<t:CalendarItem><t:Subject>${subject}</t:Subject>${times}</t:CalendarItem>`
 }
 
+/** A visit of tomorrow that the company has planned for Anna. */
+function planVisit(): void {
+  const employees = c4c.store.all(c4c.store.kind('EmployeeBasicData'))
+  const anna = employees.find(({ values }) => values['Email'] === 'anna@contoso.com')
+  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString()
+  c4c.store.create(c4c.store.kind('Visit'), {
+    Subject: 'Shelf check',
+    StartDateTime: at(8),
+    EndDateTime: at(9),
+    StartTimeZoneCode: 'UTC',
+    EndTimeZoneCode: 'UTC',
+    OwnerPartyID: anna?.values['BusinessPartnerID'] ?? null,
+  })
+}
+
+const visitInCalendar = () =>
+  exchange
+    .mailbox('anna@contoso.com')
+    .items('calendar')
+    .find(({ xml }) => xml.includes('<t:Subject>Shelf check</t:Subject>'))?.xml
+
 const subjectsInCrm = () => c4c.store.all(c4c.store.kind('Appointment')).map(({ values }) => values['Subject'])
 
 test('every command of the guide works, from an empty hub to mailboxes that are in step', async () => {
@@ -64,6 +86,7 @@ test('every command of the guide works, from an empty hub to mailboxes that are 
       for (const line of text.trim().split('\n')) {
         if (line.includes('mailbox show')) {
           await waitFor('the appointment in the CRM', patienceMs, () => subjectsInCrm().includes('Jour fixe'))
+          await waitFor('the visit in the calendar', patienceMs, () => visitInCalendar() !== undefined)
         }
         outputs.set(line, await machine.run(line))
       }
@@ -72,9 +95,10 @@ test('every command of the guide works, from an empty hub to mailboxes that are 
   const output = (part: string) => [...outputs].find(([line]) => line.includes(part))?.[1] ?? ''
   expect(output('organization create')).toContain('Access to anna@contoso.com works.')
   expect(output('--dry-run')).toContain('2 mailboxes would be added')
-  expect(output('preview')).toMatch(/appointment +created +1/)
+  expect(output('preview')).toMatch(/appointment +created +2/)
   expect(output('activate')).toContain('2 of 2 mailboxes, 0 failed')
   expect(output('mailbox show')).toMatch(/State: +active/)
   expect(output('mailbox log')).toContain('appointment created on crm: Jour fixe')
+  expect(visitInCalendar()).toContain('<t:String>Visit</t:String>')
   expect(output('explain')).toMatch(/appointment on exchange Jour fixe: linked/)
 }, 180_000)

@@ -34,6 +34,13 @@ export const organizationFields: readonly FormField[] = [
     fold: more,
   },
   { path: 'exchange.via', label: 'Exchange: location of the connector', fold: more },
+  {
+    path: 'crm.visits',
+    label: 'Cloud for Customer: visits come into the calendar of their',
+    options: ['', 'owner', 'organizer'],
+    fold: more,
+    hint: 'They are not synced when it is empty.',
+  },
   { path: 'crm.via', label: 'Cloud for Customer: location of the connector', fold: more },
   {
     path: 'every',

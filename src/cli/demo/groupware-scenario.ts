@@ -30,7 +30,7 @@ export async function groupwareScenario({ tls }: ScenarioWorld): Promise<Scenari
   }
 
   function inOutlook(owner: string): string {
-    const subject = `Visit ${made.length + 1}`
+    const subject = `Meeting ${made.length + 1}`
     const { start, end } = slotOf(made.length)
     const times = `<t:Start>${start}</t:Start><t:End>${end}</t:End>`
     const item = `<t:CalendarItem><t:Subject>${subject}</t:Subject>${times}</t:CalendarItem>`
@@ -39,25 +39,35 @@ export async function groupwareScenario({ tls }: ScenarioWorld): Promise<Scenari
     return subject
   }
 
+  /** By turns an appointment and a visit. */
   function inCrm(owner: string): string {
-    const subject = `Follow-up ${made.length + 1}`
+    const isVisit = made.length % 2 === 1
+    const subject = `${isVisit ? 'Store visit' : 'Follow-up'} ${made.length + 1}`
     const { start, end } = slotOf(made.length)
     const employees = c4c.store.all(c4c.store.kind('EmployeeBasicData'))
     const employee = employees.find(({ values }) => values['Email'] === (inTheCrm[owner] ?? owner))
-    const zones = { StartDatetimeZoneCode: 'UTC', EnddatetimeZoneCode: 'UTC' }
-    c4c.store.create(c4c.store.kind('Appointment'), {
-      DocumentType: '0001',
+    const when = isVisit
+      ? { StartDateTime: start, EndDateTime: end, StartTimeZoneCode: 'UTC', EndTimeZoneCode: 'UTC' }
+      : {
+          DocumentType: '0001',
+          StartDate: start,
+          EndDate: end,
+          StartDatetimeZoneCode: 'UTC',
+          EnddatetimeZoneCode: 'UTC',
+        }
+    c4c.store.create(c4c.store.kind(isVisit ? 'Visit' : 'Appointment'), {
       Subject: subject,
-      StartDate: start,
-      EndDate: end,
-      ...zones,
+      ...when,
       OwnerPartyID: employee?.values['BusinessPartnerID'] ?? null,
     })
     made.push({ subject, owner, to: 'exchange' })
     return subject
   }
 
-  const inCrmNow = () => c4c.store.all(c4c.store.kind('Appointment')).map(({ values }) => String(values['Subject']))
+  const inCrmNow = () =>
+    ['Appointment', 'Visit'].flatMap(name =>
+      c4c.store.all(c4c.store.kind(name)).map(({ values }) => String(values['Subject'])),
+    )
   const inOutlookNow = (owner: string) =>
     exchange
       .mailbox(owner)
@@ -107,7 +117,7 @@ export async function groupwareScenario({ tls }: ScenarioWorld): Promise<Scenari
       const isForCrm = made.length >= crmFromAct + 2 * people.length && made.length % 3 === 0
       // Nothing tells what changes in the CRM: it is asked every half minute.
       if (isForCrm && leftMs > feedLimits.freshMs + 10 * SECOND) {
-        return `in Cloud for Customer, ${owner} gets the appointment "${inCrm(owner)}"`
+        return `in Cloud for Customer, ${owner} gets "${inCrm(owner)}"`
       }
       return `in Outlook, ${owner} makes the appointment "${inOutlook(owner)}"`
     },
@@ -131,7 +141,9 @@ export async function groupwareScenario({ tls }: ScenarioWorld): Promise<Scenari
     },
     tellOutcome() {
       const back = made.filter(({ to }) => to === 'exchange').length
-      return [`${made.length - back} appointments went from Outlook to the CRM, ${back} from the CRM to Outlook`]
+      return [
+        `${made.length - back} appointments went from Outlook to the CRM, ${back} appointments and visits from the CRM to Outlook`,
+      ]
     },
   }
 

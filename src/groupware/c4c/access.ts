@@ -3,7 +3,7 @@ import { MINUTE } from '../../kernel/time.ts'
 import type { C4CClient } from '../../protocols/c4c/client.ts'
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
 import type { Concern, Scope, ScopeCheck } from '../drivers.ts'
-import { entitiesOf } from './kinds.ts'
+import { entitiesOf, type VisitsOf } from './kinds.ts'
 import type { People } from './people.ts'
 
 /** That the technical user may read a set is the same for everybody, so it is asked once for so long. */
@@ -22,13 +22,15 @@ export function concernOf(error: HubError): Concern {
 export class Access {
   readonly #client: C4CClient
   readonly #people: People
+  readonly #visits: VisitsOf
   readonly #now: () => number
   /** Sets that the technical user was seen to read, and when. */
   readonly #readable = new Map<C4CEntity, number>()
 
-  constructor(client: C4CClient, people: People, now: () => number) {
+  constructor(client: C4CClient, people: People, visits: VisitsOf, now: () => number) {
     this.#client = client
     this.#people = people
+    this.#visits = visits
     this.#now = now
   }
 
@@ -39,7 +41,7 @@ export class Access {
       for (const { owner } of scopes) await this.#people.employee(owner, signal)
       const isKnown = (entity: C4CEntity) =>
         this.#now() - (this.#readable.get(entity) ?? Number.NEGATIVE_INFINITY) < readableMs
-      const unseen = scopes.flatMap(({ kind }) => entitiesOf(kind)).filter(entity => !isKnown(entity))
+      const unseen = scopes.flatMap(({ kind }) => entitiesOf(kind, this.#visits)).filter(entity => !isKnown(entity))
       const asked = unseen.map(entity => ({ entity, query: { select: ['ObjectID'], top: 1 } }))
       await this.#client.findEach(asked, signal)
       for (const entity of unseen) this.#readable.set(entity, this.#now())

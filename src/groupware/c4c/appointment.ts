@@ -1,9 +1,11 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { asText } from '../body-text.ts'
+import { visitCategory } from '../crm-mark.ts'
 import { movedRecurrence } from '../moved-series.ts'
 import { dayOf, endOf } from '../occurrences.ts'
 import type { Appointment, Attendee, Exception, Moment, Recurrence } from '../plan/items.ts'
+import { type ActivityNames, activityNames } from './activity.ts'
 import {
   type C4CCodes,
   cancelledCode,
@@ -19,38 +21,43 @@ import {
 import { readSeriesNote, type SeriesNote, writeSeriesNote } from './series-note.ts'
 import { instantAt, isMailAddress, lineOf, noteAt, partAt, textAt } from './values.ts'
 
-const parties = 'AppointmentInvolvedParties'
-export const appointmentTexts = 'AppointmentTextCollection'
-const texts = appointmentTexts
-export const appointmentParts = [parties, texts] as const
+export const appointmentTexts = activityNames.appointment.texts
 
-export function readAppointment({ values }: C4CRow, codes: C4CCodes): Appointment {
-  const isAllDay = values['FullDayIndicator'] === true
+export function readAppointment(
+  { values }: C4CRow,
+  codes: C4CCodes,
+  activity: Appointment['activity'] = 'appointment',
+): Appointment {
+  const names = activityNames[activity]
+  const isVisit = activity === 'visit'
+  const isAllDay = values[names.isAllDay] === true
   const moment = (name: string) => {
     const instant = instantAt(values, name) ?? '1970-01-01T00:00:00Z'
     return isAllDay ? instant.slice(0, 10) : instant
   }
-  const note = noteAt(values, texts, codes.seriesText)
+  const note = noteAt(values, names.texts, codes.seriesText)
   const series = note && readSeriesNote(note.text)
-  const zone = series?.zone ?? ianaOfSapZone(textAt(values, 'StartDatetimeZoneCode'))
-  const start = moment('StartDate')
+  const zone = series?.zone ?? ianaOfSapZone(textAt(values, names.startZone))
+  const start = moment(names.start)
   const organizer = textAt(values, 'OrganizerEmailURI').toLowerCase()
-  const attendees = partAt(values, parties).flatMap(each => readAttendee(each, codes))
+  const attendees = partAt(values, names.parties).flatMap(each => readAttendee(each, names, codes))
   return {
     kind: 'appointment',
+    activity,
     subject: textAt(values, 'Subject'),
     start,
-    end: moment('EndDate'),
+    end: moment(names.end),
     isAllDay,
     zone,
     location: textAt(values, 'Location'),
-    body: asText({ type: 'text', content: noteAt(values, texts, codes.bodyText)?.text ?? '' }),
+    body: asText({ type: 'text', content: noteAt(values, names.texts, codes.bodyText)?.text ?? '' }),
     showAs: showAsOf(textAt(values, 'AvailabilityCode')),
-    importance: importanceOf(textAt(values, 'Priority')),
+    importance: importanceOf(textAt(values, names.priority)),
     sensitivity: sensitivityOf(textAt(values, 'InformationSensitivityCode')),
-    categories: [],
+    categories: isVisit ? [visitCategory] : [],
     reminderMinutes: null,
-    isCancelled: textAt(values, 'LifeCycleStatusCode') === cancelledCode,
+    // People who may not delete a visit mark it for that.
+    isCancelled: textAt(values, names.status) === cancelledCode || values['MarkedForDeletion'] === true,
     organizer: organizer === '' || attendees.length === 0 ? null : { address: organizer, name: '' },
     attendees,
     attachments: [],
@@ -67,46 +74,50 @@ function recurrenceOf({ recurrence, zone, start: before, made }: SeriesNote, sta
   return from === undefined || to === undefined || from === to ? recurrence : movedRecurrence(recurrence, from, to)
 }
 
-function readAttendee({ values }: C4CRow, codes: C4CCodes): readonly Attendee[] {
-  const address = textAt(values, 'PartyEmailURI').toLowerCase()
+function readAttendee({ values }: C4CRow, names: ActivityNames, codes: C4CCodes): readonly Attendee[] {
+  const address = textAt(values, names.address).toLowerCase()
   if (address === '' || textAt(values, 'RoleCode') !== codes.attendeeRole) return []
   return [{ address, name: '', role: 'required', response: 'none' }]
 }
 
 const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recurrence']
+const seriesFields: readonly string[] = [...whenFields, 'exceptions']
 const isoOf = (moment: string) => (moment.length === 10 ? `${moment}T00:00:00Z` : moment)
 
 /** Values of the header for these fields. */
 export function appointmentValues(item: Appointment, fields: ReadonlySet<string>): JsonObject {
+  const names = activityNames[item.activity]
+  const isVisit = item.activity === 'visit'
   const zone = sapZoneOf(item.zone)
   const organizer = item.organizer?.address ?? ''
   return {
     ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
     ...(whenFields.some(field => fields.has(field)) && {
-      StartDate: isoOf(item.start),
-      EndDate: isoOf(item.end),
-      StartDatetimeZoneCode: zone,
-      EnddatetimeZoneCode: zone,
-      FullDayIndicator: item.isAllDay,
+      [names.start]: isoOf(item.start),
+      [names.end]: isoOf(item.end),
+      [names.startZone]: zone,
+      [names.endZone]: zone,
+      [names.isAllDay]: item.isAllDay,
     }),
     ...(fields.has('location') && { Location: lineOf(item.location, 255) }),
-    ...(fields.has('showAs') && { AvailabilityCode: showAsCode(item.showAs) }),
-    ...(fields.has('importance') && { Priority: priorityCode(item.importance) }),
-    ...(fields.has('sensitivity') && { InformationSensitivityCode: sensitivityCode(item.sensitivity) }),
-    ...(fields.has('isCancelled') && { LifeCycleStatusCode: item.isCancelled ? cancelledCode : '1' }),
+    ...(fields.has('showAs') && !isVisit && { AvailabilityCode: showAsCode(item.showAs) }),
+    ...(fields.has('importance') && { [names.priority]: priorityCode(item.importance) }),
+    ...(fields.has('sensitivity') && !isVisit && { InformationSensitivityCode: sensitivityCode(item.sensitivity) }),
+    ...(fields.has('isCancelled') && { [names.status]: item.isCancelled ? cancelledCode : '1' }),
     ...(fields.has('organizer') && { OrganizerEmailURI: isMailAddress(organizer) ? organizer : '' }),
   }
 }
 
 /** What stands below a new appointment. */
 export function appointmentBelow(item: Appointment, codes: C4CCodes): JsonObject {
+  const { parties, texts, address: addressName } = activityNames[item.activity]
   const notes = [
     ...(item.body.content === '' ? [] : [note(codes.bodyText, asText(item.body).content, codes)]),
     ...(item.recurrence ? [note(codes.seriesText, writeSeriesNote(item), codes)] : []),
   ]
   const people = item.attendees
     .filter(({ address }) => isMailAddress(address))
-    .map(({ address }) => ({ RoleCode: codes.attendeeRole, PartyEmailURI: address }))
+    .map(({ address }) => ({ RoleCode: codes.attendeeRole, [addressName]: address }))
   return { ...(people.length > 0 && { [parties]: people }), ...(notes.length > 0 && { [texts]: notes }) }
 }
 
@@ -122,35 +133,50 @@ export function appointmentChanges(
   codes: C4CCodes,
 ): readonly C4CWrite[] {
   const writes: C4CWrite[] = []
+  const { entity, parties, address: addressName } = activityNames[item.activity]
   if (fields.has('attendees')) {
     const there = partAt(row.values, parties).filter(each => textAt(each.values, 'RoleCode') === codes.attendeeRole)
     const wanted = new Set(item.attendees.map(({ address }) => address))
     const known = new Set<string>()
     for (const { id, values } of there) {
-      const address = textAt(values, 'PartyEmailURI').toLowerCase()
+      const address = textAt(values, addressName).toLowerCase()
       if (wanted.has(address)) known.add(address)
       else writes.push({ kind: 'remove-below', part: parties, id })
     }
     for (const address of wanted) {
-      const body = { RoleCode: codes.attendeeRole, PartyEmailURI: address }
-      if (!known.has(address))
-        writes.push({ kind: 'create-below', entity: 'Appointment', id: row.id, part: parties, body })
+      const body = { RoleCode: codes.attendeeRole, [addressName]: address }
+      if (!known.has(address)) writes.push({ kind: 'create-below', entity, id: row.id, part: parties, body })
     }
   }
-  if (fields.has('body')) writes.push(...noteWrites(row, codes.bodyText, asText(item.body).content, codes))
+  if (fields.has('body'))
+    writes.push(...noteWrites(row, codes.bodyText, asText(item.body).content, codes, item.activity))
+  // A visit that repeats in the mailbox is one visit; of other series the occurrences come along (series.ts).
+  if (item.activity === 'visit' && seriesFields.some(field => fields.has(field))) {
+    const text = item.recurrence ? writeSeriesNote(item) : ''
+    writes.push(...noteWrites(row, codes.seriesText, text, codes, item.activity))
+  }
   return writes
 }
 
-export function noteWrites(row: C4CRow, typeCode: string, text: string, codes: C4CCodes): readonly C4CWrite[] {
+export function noteWrites(
+  row: C4CRow,
+  typeCode: string,
+  text: string,
+  codes: C4CCodes,
+  activity: Appointment['activity'] = 'appointment',
+): readonly C4CWrite[] {
+  const { entity, texts } = activityNames[activity]
   const known = noteAt(row.values, texts, typeCode)
   if (known?.text === text || (!known && text === '')) return []
-  if (!known)
-    return [{ kind: 'create-below', entity: 'Appointment', id: row.id, part: texts, body: note(typeCode, text, codes) }]
+  if (!known) return [{ kind: 'create-below', entity, id: row.id, part: texts, body: note(typeCode, text, codes) }]
   if (text === '') return [{ kind: 'remove-below', part: texts, id: known.id }]
-  return [{ kind: 'update-below', entity: 'Appointment', part: texts, id: known.id, body: { Text: text } }]
+  return [{ kind: 'update-below', entity, part: texts, id: known.id, body: { Text: text } }]
 }
 
-/** As Cloud for Customer gives it back: no categories, reminders, answers and roles of attendees, none of their names. */
+/**
+ * As Cloud for Customer gives it back: no categories, reminders, answers and roles of attendees, none of their names; a
+ * visit neither says how it shows nor how private it is.
+ */
 export function normaliseAppointment(item: Appointment): Appointment {
   const seen = new Set<string>()
   const attendees = item.attendees.flatMap(({ address }): readonly Attendee[] => {
@@ -166,6 +192,7 @@ export function normaliseAppointment(item: Appointment): Appointment {
     zone: item.recurrence ? item.zone : ianaOfSapZone(sapZoneOf(item.zone)),
     location: lineOf(item.location, 255),
     body: asText(item.body),
+    ...(item.activity === 'visit' && { showAs: 'busy', sensitivity: 'normal' }),
     categories: [],
     reminderMinutes: null,
     organizer:

@@ -2,11 +2,11 @@ import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import type { Employee } from '../../protocols/c4c/employees.ts'
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
-import type { Contact, Item, ItemKind } from '../plan/items.ts'
+import type { Appointment, Contact, Item, ItemKind } from '../plan/items.ts'
+import { activityNames } from './activity.ts'
 import {
   appointmentBelow,
   appointmentChanges,
-  appointmentParts,
   appointmentValues,
   normaliseAppointment,
   readAppointment,
@@ -26,11 +26,14 @@ import { normaliseTask, readTask, taskBelow, taskChanges, taskParts, taskValues 
 
 const parties: readonly Contact['party'][] = ['contact', 'account', 'individual-customer']
 
+/** Whose calendar visits are for; undefined: they are not synced. */
+export type VisitsOf = 'owner' | 'organizer' | undefined
+
 /** The sets in which items of a kind lie. */
-export function entitiesOf(kind: ItemKind): readonly C4CEntity[] {
+export function entitiesOf(kind: ItemKind, visits: VisitsOf): readonly C4CEntity[] {
   switch (kind) {
     case 'appointment':
-      return ['Appointment']
+      return visits === undefined ? ['Appointment'] : ['Appointment', 'Visit']
     case 'mail':
       return ['EMail']
     case 'task':
@@ -40,15 +43,18 @@ export function entitiesOf(kind: ItemKind): readonly C4CEntity[] {
   }
 }
 
-export function entityOf(item: Item): C4CEntity {
+/** The set in which a new item comes to lie. */
+export function entityOf(item: Item, visits: VisitsOf): C4CEntity {
   if (item.kind === 'contact') return entityOfParty[item.party]
-  const [entity] = entitiesOf(item.kind)
+  if (item.kind === 'appointment' && item.activity === 'visit' && visits !== undefined) return 'Visit'
+  const [entity] = entitiesOf(item.kind, undefined)
   return entity ?? 'Appointment'
 }
 
 /** Parts that an item is read from. */
 export function partsOf(entity: C4CEntity): readonly string[] {
-  if (entity === 'Appointment') return appointmentParts
+  const activity = activityOfEntity(entity)
+  if (activity) return [activityNames[activity].parties, activityNames[activity].texts]
   if (entity === 'EMail') return mailParts
   if (entity === 'Tasks') return taskParts
   const party = parties.find(each => entityOfParty[each] === entity)
@@ -56,27 +62,41 @@ export function partsOf(entity: C4CEntity): readonly string[] {
 }
 
 /** The property that names the owner, and which number of the employee it holds. */
-export function ownerField(entity: C4CEntity): readonly [property: string, number: 'partyId' | 'employeeId'] {
+export function ownerField(
+  entity: C4CEntity,
+  visits: VisitsOf,
+): readonly [property: string, number: 'partyId' | 'employeeId'] {
+  if (entity === 'Visit') return [visits === 'organizer' ? 'OrganizerPartyID' : 'OwnerPartyID', 'partyId']
   if (entity === 'Tasks') return ['ProcessorPartyID', 'partyId']
   if (entity === 'Contact') return ['ContactOwnerID', 'employeeId']
   return entity === 'Appointment' || entity === 'EMail' ? ['OwnerPartyID', 'partyId'] : ['OwnerID', 'employeeId']
 }
 
 export function readItem(entity: C4CEntity, row: C4CRow, codes: C4CCodes): Item {
-  if (entity === 'Appointment') return readAppointment(row, codes)
+  const activity = activityOfEntity(entity)
+  if (activity) return readAppointment(row, codes, activity)
   if (entity === 'EMail') return readMail(row, codes)
   if (entity === 'Tasks') return readTask(row, codes)
   return readContact(row, parties.find(each => entityOfParty[each] === entity) ?? 'contact')
 }
 
-/** Everything a new item is made of, below it too. */
-export function creationValues(item: Item, owner: Employee, files: readonly JsonObject[], codes: C4CCodes): JsonObject {
+/** Everything a new item of a set is made of, below it too. */
+export function creationValues(
+  item: Item,
+  entity: C4CEntity,
+  owner: Employee,
+  files: readonly JsonObject[],
+  codes: C4CCodes,
+): JsonObject {
   const all = new Set(Object.keys(item))
-  const [property, number] = ownerField(entityOf(item))
+  const [property, number] = ownerField(entity, 'owner')
   const owned = { [property]: owner[number] }
   switch (item.kind) {
-    case 'appointment':
-      return { ...appointmentValues(item, all), ...appointmentBelow(item, codes), ...owned }
+    case 'appointment': {
+      const appointment = { ...item, activity: activityOfEntity(entity) ?? 'appointment' }
+      const organized = entity === 'Visit' && { OrganizerPartyID: owner.partyId }
+      return { ...appointmentValues(appointment, all), ...appointmentBelow(appointment, codes), ...owned, ...organized }
+    }
     case 'mail':
       return { ...mailValues(item, files, codes), ...owned }
     case 'task':
@@ -98,6 +118,10 @@ export function creationValues(item: Item, owner: Employee, files: readonly Json
       }
     }
   }
+}
+
+function activityOfEntity(entity: C4CEntity): Appointment['activity'] | undefined {
+  return entity === 'Appointment' ? 'appointment' : entity === 'Visit' ? 'visit' : undefined
 }
 
 /** Values of the header, and writes below it. At least one value: the condition of a change hangs on the header. */

@@ -1,6 +1,6 @@
 import type { C4CClient, C4CRow } from '../../protocols/c4c/client.ts'
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
-import { ownerField, partsOf } from './kinds.ts'
+import { partsOf } from './kinds.ts'
 
 export const listingLimits = {
   /** Items of each set that a first listing brings whole. */
@@ -9,10 +9,11 @@ export const listingLimits = {
   changedAtOnce: 500,
 } as const
 
-/** A set, and which of its entities. */
-interface Asked {
+/** A set, which of its entities, and the property that says whose they are. */
+export interface Asked {
   readonly entity: C4CEntity
   readonly filter: string
+  readonly owner: string
 }
 
 export interface Listed {
@@ -63,8 +64,7 @@ export async function listChanged(
 ): Promise<Listed[]> {
   const { changedAtOnce } = listingLimits
   const listed: Listed[] = []
-  const queries = asked.map(({ entity, filter }) => {
-    const [owner] = ownerField(entity)
+  const queries = asked.map(({ entity, filter, owner }) => {
     // A mail is read with its files.
     const isWhole = !isBrief && entity !== 'EMail'
     const query = { filter, ...(isWhole ? { expand: partsOf(entity) } : { select: [...keyAndTag, owner] }) }

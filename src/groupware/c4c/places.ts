@@ -1,6 +1,7 @@
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
 import type { Scope } from '../drivers.ts'
 import type { Item, ItemKind } from '../plan/items.ts'
+import { activityNames } from './activity.ts'
 import { entitiesOf } from './kinds.ts'
 
 export interface Place {
@@ -8,23 +9,30 @@ export interface Place {
   readonly id: string
 }
 
-/** What stands behind a contact is one of several sets, so its id names the set too. */
+/** Where items of a kind lie in one of several sets, the id names the set too; an appointment is none of the visits. */
 export function idOf(entity: C4CEntity, id: string): string {
-  return entitiesOf('contact').includes(entity) ? `${entity}:${id}` : id
+  return entity === 'Visit' || entitiesOf('contact', undefined).includes(entity) ? `${entity}:${id}` : id
 }
 
+/** Also of a visit that was synced before visits were switched off. */
 export function placeOf(kind: ItemKind, id: string): Place {
-  const entities = entitiesOf(kind)
+  const entities = entitiesOf(kind, 'owner')
   const [first = 'Appointment'] = entities
   const colon = id.indexOf(':')
   const entity = entities.find(each => each === id.slice(0, Math.max(0, colon)))
   return entity ? { entity, id: id.slice(colon + 1) } : { entity: first, id }
 }
 
+/** Properties that say when it is. */
+const spans: Partial<Record<C4CEntity, readonly [begin: string, end: string]>> = {
+  Appointment: [activityNames.appointment.start, activityNames.appointment.end],
+  Visit: [activityNames.visit.start, activityNames.visit.end],
+  EMail: ['DateTime', 'DateTime'],
+}
+
 /** What a first listing leaves out. */
 export function windowFilter(entity: C4CEntity, { from, to }: Scope): readonly string[] {
-  const [begin, end] =
-    entity === 'Appointment' ? ['StartDate', 'EndDate'] : entity === 'EMail' ? ['DateTime', 'DateTime'] : []
+  const [begin, end] = spans[entity] ?? []
   if (begin === undefined || end === undefined) return []
   return [
     ...(from === null ? [] : [`${end} ge datetimeoffset'${from}'`]),

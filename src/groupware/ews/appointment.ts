@@ -6,6 +6,7 @@ import { zoneOfDefinition } from '../../protocols/ews/zone-definition.ts'
 import { dayBeginningAt, instantOfLocal } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
+import { activityOf } from '../crm-mark.ts'
 import { endOf, numbersOf } from '../occurrences.ts'
 import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
 import {
@@ -78,6 +79,7 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
   const attendees = lists.flatMap(([list, role]) =>
     (childOf(item, list)?.children ?? []).flatMap(each => readAttendee(each, role)),
   )
+  const categories = readCategories(item)
   const core = {
     subject: readLine(item, 'Subject'),
     location: readLine(item, 'Location'),
@@ -87,6 +89,7 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
   const endOfOccurrence = (original: Moment) => endOf({ ...when, recurrence: null }, original)
   return {
     kind: 'appointment',
+    activity: activityOf(categories),
     subject: core.subject,
     ...when,
     location: core.location,
@@ -94,7 +97,7 @@ export function readAppointment(item: XmlElement, occurrences: ReadonlyMap<strin
     showAs: showAsOf[textOf(item, 'LegacyFreeBusyStatus') ?? ''] ?? 'busy',
     importance: readImportance(item),
     sensitivity: readSensitivity(item),
-    categories: readCategories(item),
+    categories,
     reminderMinutes: isReminded ? Number(textOf(item, 'ReminderMinutesBeforeStart') ?? 0) : null,
     isCancelled: textOf(item, 'IsCancelled') === 'true',
     organizer: attendees.length > 0 ? readPerson(childOf(childOf(item, 'Organizer'), 'Mailbox')) : null,

@@ -5,6 +5,7 @@ export const owner = 'anna@contoso.example'
 
 export const appointment: Appointment = {
   kind: 'appointment',
+  activity: 'appointment',
   subject: 'Jour fixe',
   start: '2026-03-02T08:00:00Z',
   end: '2026-03-02T09:00:00Z',

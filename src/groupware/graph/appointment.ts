@@ -2,6 +2,7 @@ import type { JsonObject } from '../../kernel/json.ts'
 import { dayBeginningAt, instantOfLocal, localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { asText, plainLines } from '../body-text.ts'
+import { activityOf } from '../crm-mark.ts'
 import { endOf } from '../occurrences.ts'
 import type { Appointment, Attachment, Attendee, Exception, Moment } from '../plan/items.ts'
 import { readRecurrence, writeRecurrence } from './recurrence.ts'
@@ -23,8 +24,10 @@ export function readAppointment(row: JsonObject): Appointment {
   const zone = ianaOfZone(textAt(row, 'originalStartTimeZone')) ?? 'UTC'
   const pattern = objectAt(row, 'recurrence')
   const attendees = listAt(row, 'attendees').flatMap(readAttendee)
+  const categories = textsAt(row, 'categories')
   const appointment: Appointment = {
     kind: 'appointment',
+    activity: activityOf(categories),
     subject: textAt(row, 'subject'),
     start: momentAt(row, 'start', isAllDay),
     end: momentAt(row, 'end', isAllDay),
@@ -35,7 +38,7 @@ export function readAppointment(row: JsonObject): Appointment {
     showAs: showAsOf(textAt(row, 'showAs')),
     importance: choiceAt(row, 'importance', ['low', 'normal', 'high'], 'normal'),
     sensitivity: choiceAt(row, 'sensitivity', ['normal', 'personal', 'private', 'confidential'], 'normal'),
-    categories: textsAt(row, 'categories'),
+    categories,
     reminderMinutes: row['isReminderOn'] === true ? Number(row['reminderMinutesBeforeStart'] ?? 0) : null,
     isCancelled: row['isCancelled'] === true,
     organizer: attendees.length > 0 ? (personOf(objectAt(row, 'organizer')) ?? null) : null,

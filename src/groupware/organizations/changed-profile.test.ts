@@ -51,6 +51,17 @@ test('so do the settings of one user, and another profile of the organization', 
   expect(inCrm('ben@contoso.com')).toEqual(['news', 'visit'])
 })
 
+test('visits that are switched on have every mailbox asked within minutes, behind new drivers', async () => {
+  const { groupware, opened } = world
+  world.mailboxes.get('ada@contoso.com')?.add(appointment({ subject: 'later' }))
+  const crm = { ...organizationSettings.crm, visits: 'owner' }
+  await groupware.updateOrganization('contoso', { ...organizationSettings, crm, profile: 'sales', every: '12h' })
+  expect(groupware.organization('contoso').crm.visits).toBe('owner')
+  await world.pass(5 * MINUTE)
+  expect(inCrm('ada@contoso.com')).toEqual(['later', 'visit'])
+  expect(world.opened).toBe(opened + 1)
+})
+
 test('another category of the hub needs no save of the organization; other rules open no new drivers', async () => {
   const { groupware } = world
   const { opened } = world

@@ -77,7 +77,7 @@ export class Directory {
       ...rest,
       name,
       exchange: { url: exchange.url, auth: exchange.auth, via: exchange.via, logIn: exchange.logIn },
-      crm: { url: crm.url, auth: crm.auth, via: crm.via },
+      crm: { url: crm.url, auth: crm.auth, via: crm.via, visits: crm.visits },
       everyMs: every,
       testMailbox,
       isPaused: before?.isPaused ?? false,

@@ -170,7 +170,8 @@ export class Groupware {
     const isOtherWay = (before.access === 'graph') !== (organization.access === 'graph')
     const move = isOtherWay ? await this.startJob(name, 'move', 'all') : undefined
     this.#loop.resume(name)
-    if (before.profile !== organization.profile) this.#loop.refresh(name)
+    const hasOtherItems = before.profile !== organization.profile || before.crm.visits !== organization.crm.visits
+    if (hasOtherItems) this.#loop.refresh(name)
     return { organization, move }
   }
 

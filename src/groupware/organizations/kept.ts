@@ -13,7 +13,7 @@ export const keptOrganization: z.ZodType<Omit<Organization, 'revision'>> = z.obj
   about: text,
   access: z.enum(accessTypes),
   exchange: z.object({ url: maybe, auth: maybe, via: maybe, logIn: z.enum(['ntlm', 'basic']) }),
-  crm: z.object({ url: text, auth: text, via: maybe }),
+  crm: z.object({ url: text, auth: text, via: maybe, visits: z.enum(['owner', 'organizer']).optional() }),
   profile: text,
   everyMs: z.number(),
   testMailbox: maybe,

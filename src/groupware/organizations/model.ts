@@ -25,6 +25,8 @@ export interface Organization {
     readonly url: string
     readonly auth: string
     readonly via?: string | undefined
+    /** Into whose calendar visits come; undefined: they are not synced. */
+    readonly visits?: 'owner' | 'organizer' | undefined
   }
   readonly profile: string
   /** How often a mailbox is looked at when no notification says that something changed. */

@@ -102,7 +102,7 @@ async function openGraph(options: OpenDriversOptions, organization: Organization
 async function openCrm(options: OpenDriversOptions, organization: Organization): Promise<SideDriver> {
   const { makeC4CDriver } = await import('../c4c-driver.ts')
   const { clock, credential } = options
-  const { url, auth, via } = organization.crm
+  const { url, auth, via, visits } = organization.crm
   const { agents, close } = agentsFor(options, organization, via)
   const driver = makeC4CDriver({
     root: new URL(url),
@@ -115,6 +115,7 @@ async function openCrm(options: OpenDriversOptions, organization: Organization):
       return { header, token, identity, dispatcher: () => agents.agentFor(certificate) }
     },
     credential: auth,
+    visits,
     timeoutMs: openLimits.requestMs,
     now: () => clock.now(),
   })

@@ -45,6 +45,9 @@ const crmInput = z.strictObject({
     .meta({ examples: ['https://my1.crm.ondemand.com/sap/c4c/odata/v1/c4codataapi/'] }),
   auth: credentialName,
   via: location.optional(),
+  visits: z.enum(['owner', 'organizer']).optional().meta({
+    description: 'Visits come into the calendar of their owner, or of their organizer; left out: they are not synced.',
+  }),
 })
 
 const every = duration.refine(

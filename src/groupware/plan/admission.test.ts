@@ -13,6 +13,7 @@ const usual: Admission = {
   lists: 'a',
   markCategory: 'CRM',
   series: 's',
+  extent: '',
   owner: 'ada@contoso.com',
   listedTo: '2026-12-21T00:00:00Z',
 }

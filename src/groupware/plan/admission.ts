@@ -15,6 +15,8 @@ export interface Admission {
   readonly markCategory: string
   /** Stamp of how series stand in the CRM. */
   readonly series: string
+  /** What belongs to the kind in the CRM (`Abilities.extent`). */
+  readonly extent: string
   /** Whose items of the CRM they are. */
   readonly owner: string
   /** End of the window when everything was last listed; null: it has none. */
@@ -31,7 +33,11 @@ export interface AdmissionChange {
   readonly formerMark: string | undefined
 }
 
-export function admissionOf({ kinds, blocked, ownDomains, markCategory, series }: SyncRules, scope: Scope): Admission {
+export function admissionOf(
+  { kinds, blocked, ownDomains, markCategory, series }: SyncRules,
+  scope: Scope,
+  extent = '',
+): Admission {
   const { direction, onlyCategory, onlyFolder, pastMs, futureMs } = kinds[scope.kind]
   return {
     direction,
@@ -42,6 +48,7 @@ export function admissionOf({ kinds, blocked, ownDomains, markCategory, series }
     lists: stampOf([[...blocked], [...ownDomains]]),
     markCategory,
     series: scope.kind === 'appointment' ? stampOf({ as: series.as, ...series.aheadMs }) : '',
+    extent,
     owner: scope.owner,
     listedTo: scope.to,
   }
@@ -61,6 +68,7 @@ export function changeOfAdmission(before: Admission | undefined, now: Admission)
       isLonger(before.futureMs, now.futureMs) ||
       before.lists !== now.lists ||
       before.owner !== now.owner ||
+      (now.extent !== '' && before.extent !== now.extent) ||
       hasRolledOn(before, now),
     compares: isDirectionWider || formerMark !== undefined || before.series !== now.series,
     formerMark,

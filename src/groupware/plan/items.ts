@@ -61,6 +61,8 @@ export interface Mail {
 
 export interface Appointment {
   readonly kind: 'appointment'
+  /** What it is in the CRM: a visit is an appointment there with plans and results of its own. */
+  readonly activity: 'appointment' | 'visit'
   readonly subject: string
   /** An instant; the first day when `isAllDay`. Of a series: its first occurrence. */
   readonly start: Moment

@@ -117,6 +117,7 @@ export function isMarkedOtherwise({ identity }: SideItem, { mark }: SideItem): b
 function asInCrm(item: Item, crm: Item): Item {
   // A category says what a new contact becomes; from then on it is what it became.
   if (item.kind === 'contact' && crm.kind === 'contact') return { ...item, party: crm.party }
+  if (item.kind === 'appointment' && crm.kind === 'appointment') return { ...item, activity: crm.activity }
   // A mail is kept as it came.
   return item.kind === 'mail' && crm.kind === 'mail' ? { ...crm, importance: item.importance } : item
 }

@@ -38,7 +38,8 @@ async function goThrough(round: Round): Promise<RoundReport> {
   const { store, scope } = context
   const state = await store.readScope(scope)
   // Rules that a person made wider are of no use to items that were told before; narrower ones take nothing back.
-  const wanted = admissionOf(context.rules, scope)
+  const { extent } = context.drivers.crm.abilities(scope.kind)
+  const wanted = admissionOf(context.rules, scope, extent)
   const change = changeOfAdmission(state.admission, wanted)
   if (change.compares) await store.write(scope, { areAllDirty: true })
   if (change.formerMark !== undefined) round.plan = { ...round.plan, formerMark: change.formerMark }

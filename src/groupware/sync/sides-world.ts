@@ -340,6 +340,7 @@ export class WorldCrm extends WorldSide {
 export function appointment(fields: Partial<Appointment> = {}): Appointment {
   return {
     kind: 'appointment',
+    activity: 'appointment',
     subject: 'Jour fixe',
     start: '2026-11-23T08:00:00Z',
     end: '2026-11-23T09:00:00Z',

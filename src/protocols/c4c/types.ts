@@ -44,6 +44,13 @@ export const c4cTypes = {
       type('AppointmentAttachmentFolder', file),
     ],
   ),
+  Visit: type(
+    'Visit',
+    `ID Subject Status PriorityCode StartDateTime:moment StartTimeZoneCode EndDateTime:moment EndTimeZoneCode AllDayEvent:flag
+    Location AdditionalLocationName VisitType OwnerPartyID OrganizerPartyID OrganizerEmailURI OrganizerPartyName
+    MainAccountPartyID MainContactPartyID DataOriginTypeCode GroupwareItemID MarkedForDeletion:flag`,
+    [type('VisitParty', 'RoleCode PartyID Email PartyName MainIndicator:flag'), type('VisitTextCollection', text)],
+  ),
   EMail: type(
     'EMail',
     `ID UUID:guid Subject Status DateTime:moment PriorityCode OwnerPartyID MainAccountPartyID MainContactPartyID Direction

@@ -12,6 +12,7 @@ export class C4CRefusal extends Error {
 
 export const refusals = {
   malformed: (text: string) => new C4CRefusal(400, 'OData.BadRequest', `Invalid request: ${text}`),
+  forbidden: () => new C4CRefusal(403, 'OData.Forbidden', 'You are not authorized for this work center view'),
   noSet: (name: string) => new C4CRefusal(404, 'OData.NotFound', `Resource '${name}' not found`),
   noEntity: (name: string) => new C4CRefusal(404, 'OData.NotFound', `Requested entity could not be found: ${name}`),
   noProperty: (name: string, type: string) =>

@@ -16,7 +16,10 @@ export const c4cFaults = z.strictObject({
     .optional()
     .meta({ description: 'A change is found by EntityLastChangedOn this much later.' }),
   lockUser: z.literal(true).optional().meta({ description: 'The user may log in no more (401).' }),
-  withdrawRights: z.literal(true).optional().meta({ description: 'The user may open no work centre (403).' }),
+  withdrawRights: z
+    .union([z.literal(true), z.array(z.string()).min(1)])
+    .optional()
+    .meta({ description: 'The user may open no work centre (403), or not these sets (VisitCollection).' }),
   forgetSessions: z.literal(true).optional().meta({ description: 'Once: sessions and their CSRF tokens are over.' }),
 })
 export type C4CFaultDocument = z.input<typeof c4cFaults>

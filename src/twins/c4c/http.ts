@@ -4,7 +4,7 @@ import { MiB } from '../../kernel/size.ts'
 import type { Clock } from '../../kernel/time.ts'
 import { strike } from '../twin.ts'
 import { answerBatch } from './batch.ts'
-import { C4CRefusal } from './c4c-error.ts'
+import { C4CRefusal, refusals } from './c4c-error.ts'
 import type { C4CFaults } from './faults.ts'
 import { rootPath } from './schema.ts'
 import { answerRequest, type C4CReply, type C4CRequest, type C4CWorld, replyError } from './service.ts'
@@ -25,7 +25,7 @@ export interface C4CCounters {
 }
 
 export interface HandlerParts {
-  readonly world: C4CWorld
+  readonly world: Omit<C4CWorld, 'withdrawn'>
   readonly clock: Clock
   readonly users: Readonly<Record<string, string>>
   /** The user of a token that is valid now. */
@@ -115,8 +115,8 @@ function replyTo(parts: HandlerParts, sessions: Sessions, request: IncomingMessa
     return replyError(new C4CRefusal(404, 'OData.NotFound', 'Service not found'))
   const faulty = faultReply(faults)
   if (faulty) return faulty
-  if (faults.withdrawRights)
-    return replyError(new C4CRefusal(403, 'OData.Forbidden', 'You are not authorized for this work center view'))
+  const { withdrawRights: withdrawn = [] } = faults
+  if (withdrawn === true) return replyError(refusals.forbidden())
   if (body.length > bodyBytesMax) return replyError(new C4CRefusal(413, 'OData.TooLarge', 'The payload is too large'))
   const known = sessionOf(sessions, request, logIn.user)
   const hasToken = known !== undefined && request.headers['x-csrf-token'] === known.token
@@ -124,7 +124,7 @@ function replyTo(parts: HandlerParts, sessions: Sessions, request: IncomingMessa
     const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-csrf-token': 'Required' }
     return { status: 403, headers, body: 'CSRF token validation failed' }
   }
-  const reply = serve(parts.world, request, body.toString())
+  const reply = serve({ ...parts.world, withdrawn }, request, body.toString())
   if (String(request.headers['x-csrf-token'] ?? '').toLowerCase() !== 'fetch') return reply
   if (known) return { ...reply, headers: { ...reply.headers, 'x-csrf-token': known.token } }
   const [id, token] = [randomBytes(16).toString('base64url'), randomBytes(18).toString('base64')]

@@ -75,6 +75,25 @@ OccurrenceDate:date 0 cuf|RecurrenceActGroupwareID:text 765 cuf|RecurringBusines
     ],
   ),
   kind(
+    'Visit',
+    `ID:text 35 f|UUID:guid 0 f|Subject:text 765 cuf|Status:text 2 cuf|PriorityCode:text 1 cuf|VisitType:text 4 cuf
+StartDateTime:moment 0 cuf|StartTimeZoneCode:text 10 cuf|EndDateTime:moment 0 cuf|EndTimeZoneCode:text 10 cuf|AllDayEvent:flag 0 cuf
+ActualStartDateTime:moment 0 cuf|ActualEndDateTime:moment 0 cuf|OwnerPartyID:text 60 cuf|OwnerEmailURI:text 254 cuf
+OwnerPartyName:text 255 cuf|OrganizerPartyID:text 60 cuf|OrganizerEmailURI:text 254 cuf|OrganizerPartyName:text 255 cuf
+MainAccountPartyID:text 60 cuf|AccountPartyName:text 255 cuf|MainContactPartyID:text 60 cuf|PrimaryContactPartyName:text 255 cuf
+Location:text 480 cuf|AdditionalLocationName:text 765 cuf|DataOriginTypeCode:text 3 cuf|GroupwareItemID:text 765 cuf
+MarkedForDeletion:flag 0 cuf|MarkedForDeletionDate:date 0 cuf|OccurrenceDate:date 0 cuf|RecurrenceActGroupwareID:text 765 cuf
+RecurringBusinessActivityNodeID:guid 0 cuf|CreationDateTime:moment 0 f|LastChangeDateTime:moment 0 cuf`,
+    [
+      kind(
+        'VisitParty',
+        '^RoleCode:text 10 cuf|PartyID:text 60 cuf|PartyUUID:guid 0 cuf|Email:text 254 cuf|PartyName:text 255 cuf|MainIndicator:flag 0 cuf',
+      ),
+      texts('VisitTextCollection'),
+      attachments('VisitAttachment'),
+    ],
+  ),
+  kind(
     'EMail',
     `ID:text 35 f|UUID:guid 0 cf|Subject:text 765 cuf|Status:text 2 cuf|DateTime:moment 0 cuf|DateTimetimeZoneCode:text 10 cuf
 PriorityCode:text 1 cuf|OwnerPartyID:text 60 cuf|MainAccountPartyID:text 60 cuf|MainContactPartyID:text 60 cuf|Direction:text 1 cuf
@@ -131,6 +150,7 @@ TimeZoneCode:text 10 f|UserLockedIndicator:flag 0 f`,
 /** Numbers that the service gives to what is created, by property. */
 export const numbered: Readonly<Record<string, string>> = {
   Appointment: 'ID',
+  Visit: 'ID',
   EMail: 'ID',
   Tasks: 'ID',
   Contact: 'ContactID',
@@ -141,6 +161,7 @@ export const numbered: Readonly<Record<string, string>> = {
 /** Function imports; all by POST, with the GroupwareItemID, saying whether there is such an item. */
 export const checks: Readonly<Record<string, string>> = {
   CheckAppointmentByGroupwareID: 'Appointment',
+  CheckVisitByGroupwareID: 'Visit',
   CheckEmailByGroupwareID: 'EMail',
 }
 

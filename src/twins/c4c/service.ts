@@ -24,6 +24,8 @@ export interface C4CReply {
 export interface C4CWorld {
   readonly store: C4CStore
   readonly pageSize: number
+  /** Sets that the user may not open. */
+  readonly withdrawn: readonly string[]
   /** Called with each header that was changed, before the next request of the same batch. */
   changed(row: Row): void
   /** `https://host:port/sap/c4c/odata/v1/c4codataapi/` */
@@ -100,6 +102,7 @@ class Visit {
     const [, set = '', , key, , rest] = /^(\w+)(\('((?:[^']|'')*)'\))?(\/(.*))?$/s.exec(this.#path) ?? []
     const kind = kindOfSet(set)
     if (!kind) throw refusals.noSet(set || this.#path)
+    if (this.#world.withdrawn.includes(set)) throw refusals.forbidden()
     if (key === undefined) {
       if (rest !== undefined) {
         if (rest === '$count' && method === 'GET') return this.#count(kind)
