@@ -59,7 +59,9 @@ export class EwsDriver implements SideDriver {
     this.#access = options.access
     this.client = new EwsClient(options)
     this.#book = new FolderBook(this.client)
-    this.#writer = new EwsWriter(this.client, options.markCategory)
+    this.#writer = new EwsWriter(this.client, options.markCategory, (scope, ids, signal) =>
+      this.read(scope, ids, signal),
+    )
   }
 
   abilities(_kind: ItemKind): Abilities {

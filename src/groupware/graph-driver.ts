@@ -27,7 +27,7 @@ import { DeltaReader } from './graph/changes.ts'
 import { extended, extendedAt } from './graph/extended.ts'
 import type { GraphInbox } from './graph/inbox.ts'
 import { kinds, normalise } from './graph/kinds.ts'
-import { writeExceptions } from './graph/occurrences.ts'
+import { followTexts, writeExceptions } from './graph/occurrences.ts'
 import { Places, userPath } from './graph/places.ts'
 import { listAt, msAt, textAt } from './graph/row.ts'
 import { withZone } from './graph/series-zone.ts'
@@ -36,6 +36,7 @@ import { type LinkedTask, writeTaskLinks } from './graph/task-links.ts'
 import { translateIds } from './graph/translate-ids.ts'
 import { watchMailboxes } from './graph/watch.ts'
 import { changeBody, creationBody } from './graph/write.ts'
+import { changesTexts, laggingTexts } from './lagging-texts.ts'
 import type { Appointment, Attachment, Item, ItemKind } from './plan/items.ts'
 
 export interface GraphDriverOptions extends GraphClientOptions {
@@ -306,6 +307,13 @@ class GraphDriver implements SideDriver {
       if (isNewSeries || fields.includes('exceptions')) {
         await writeExceptions(this.#client, scope.mailbox, id, { before: old, after }, signal)
       }
+      if (changesTexts({ fields, after })) {
+        const [now] = await this.read(scope, [id], signal)
+        if (now?.item.kind === 'appointment') {
+          const lagging = laggingTexts({ before, after }, now.item)
+          await followTexts(this.#client, scope.mailbox, id, { after, lagging }, signal)
+        }
+      }
     }
     return { ...row, '@odata.etag': await this.#version(path, signal) }
   }
@@ -417,7 +425,7 @@ const ofAccount: ReadonlySet<string> = new Set([
 /** True where one PATCH does it all. */
 function isSimple({ after, fields }: Update): boolean {
   if (after.kind !== 'appointment') return true
-  if (fields.includes('isCancelled')) return false
+  if (fields.includes('isCancelled') || changesTexts({ fields, after })) return false
   const isWhen = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))
   return !fields.includes('exceptions') && !(isWhen && Object.keys(after.exceptions).length > 0)
 }

@@ -7,6 +7,7 @@ import { dayBeginningAt, instantOfLocal } from '../../protocols/time-zone/local-
 import { ianaOfZone, windowsOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import { childOf, textOf, type XmlElement } from '../../protocols/xml/xml-element.ts'
 import { activityOf } from '../crm-mark.ts'
+import { type ExceptionText, exceptionTexts } from '../lagging-texts.ts'
 import { endOf, numbersOf } from '../occurrences.ts'
 import type { Appointment, Attendee, Exception, Moment } from '../plan/items.ts'
 import {
@@ -206,11 +207,21 @@ export function writeException(item: Appointment, original: Moment, exception: E
   const start = exception.start ?? original
   const end = exception.end ?? endOf({ ...item, zone: canonicalZone(item.zone) }, start)
   return [
-    valueField('Subject', exception.subject ?? item.subject),
-    bodyField(exception.body ?? item.body),
+    ...writeTexts({ ...item, ...exception }, new Set(exceptionTexts)),
     valueField('Start', instantOf(momentMs(start, item))),
     valueField('End', instantOf(momentMs(end, item))),
-    textElementOrGone('Location', exception.location ?? item.location),
+  ]
+}
+
+/** Texts of an occurrence that has its own. */
+export function writeTexts(
+  { subject, body, location }: Pick<Appointment, ExceptionText>,
+  names: ReadonlySet<ExceptionText>,
+): readonly FieldChange[] {
+  return [
+    ...(names.has('subject') ? [valueField('Subject', subject)] : []),
+    ...(names.has('body') ? [bodyField(body)] : []),
+    ...(names.has('location') ? [textElementOrGone('Location', location)] : []),
   ]
 }
 

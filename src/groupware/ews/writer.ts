@@ -5,10 +5,11 @@ import type { At, EwsClient } from '../../protocols/ews/client.ts'
 import { ewsErrors } from '../../protocols/ews/errors.ts'
 import type { FieldChange } from '../../protocols/ews/fields.ts'
 import type { ItemRef, ItemUpdate, NewItem, StoredRef } from '../../protocols/ews/items.ts'
-import type { CreateOutcome, Creation, Scope, Update, WriteOutcome } from '../drivers.ts'
+import type { CreateOutcome, Creation, Scope, SideItem, Update, WriteOutcome } from '../drivers.ts'
+import { changesTexts, laggingTexts } from '../lagging-texts.ts'
 import type { Appointment, Item, Moment } from '../plan/items.ts'
 import { sendApart } from '../send-apart.ts'
-import { instancesOf, writeException } from './appointment.ts'
+import { instancesOf, writeException, writeTexts } from './appointment.ts'
 import { concernOf } from './concerns.ts'
 import type { ScopeFolder } from './folder-book.ts'
 import { kindFacts, writeParts } from './kinds.ts'
@@ -28,14 +29,18 @@ interface Fresh {
   readonly bytes: number
 }
 
+type Read = (scope: Scope, ids: readonly string[], signal: AbortSignal) => Promise<readonly (SideItem | undefined)[]>
+
 /** Writes items. Nobody else hears of it: edits made for the CRM send no invitations. */
 export class EwsWriter {
   readonly #client: EwsClient
   readonly #markCategory: string
+  readonly #read: Read
 
-  constructor(client: EwsClient, markCategory: string) {
+  constructor(client: EwsClient, markCategory: string, read: Read) {
     this.#client = client
     this.#markCategory = markCategory
+    this.#read = read
   }
 
   async create(
@@ -169,7 +174,7 @@ export class EwsWriter {
       const outcome = outcomes[index]
       if (outcome?.state !== 'done') continue
       try {
-        outcomes[index] = await this.#updateSeries(at, change, outcome)
+        outcomes[index] = await this.#updateSeries(scope, at, change, outcome)
       } catch (thrown) {
         outcomes[index] = { state: 'refused', error: itemErrorOrThrow(thrown) }
       }
@@ -196,6 +201,7 @@ export class EwsWriter {
   }
 
   async #updateSeries(
+    scope: Scope,
     at: At,
     { before, after, fields }: Update,
     done: Extract<WriteOutcome, { state: 'done' }>,
@@ -209,9 +215,25 @@ export class EwsWriter {
       original =>
         isNewPattern || JSON.stringify(before.exceptions[original]) !== JSON.stringify(after.exceptions[original]),
     )
-    if (differing.length === 0) return done
     await this.#writeExceptions(at, done.id, after, differing)
-    return { ...done, version: await this.#changeKey(at, done.id) }
+    const haveFollowed = changesTexts({ fields, after }) && (await this.#followTexts(scope, at, done.id, before, after))
+    return differing.length > 0 || haveFollowed ? { ...done, version: await this.#changeKey(at, done.id) } : done
+  }
+
+  /** Has occurrences that differ say what their series says now. Returns whether there were any to be written. */
+  async #followTexts(scope: Scope, at: At, id: string, before: Appointment, after: Appointment): Promise<boolean> {
+    const [now] = await this.#read(scope, [id], at.signal)
+    if (now?.item.kind !== 'appointment') return false
+    const lagging = laggingTexts({ before, after }, now.item)
+    const instances = instancesOf(after, [...lagging.keys()])
+    const updates = [...lagging].flatMap(([original, names]): readonly ItemUpdate[] => {
+      const instance = instances.get(original)
+      if (instance === undefined) return []
+      return [{ ref: { masterId: id, instance }, itemClass: 'CalendarItem', changes: writeTexts(after, names) }]
+    })
+    if (updates.length === 0) return false
+    refuseUnlessGone(await this.#client.updateItems(at, updates))
+    return true
   }
 
   async #writeExceptions(at: At, masterId: string, item: Appointment, originals: readonly Moment[]): Promise<void> {
@@ -231,10 +253,7 @@ export class EwsWriter {
       ...(updates.length > 0 ? await this.#client.updateItems(at, updates) : []),
       ...(deletions.length > 0 ? await this.#client.deleteItems(at, deletions) : []),
     ]
-    for (const answer of answers) {
-      // An occurrence that is deleted already is what was wanted, or what somebody else wanted.
-      if (answer instanceof HubError && answer.code !== ewsErrors.ITEM_GONE.code) throw answer
-    }
+    refuseUnlessGone(answers)
   }
 
   async #changeKey(at: At, id: string): Promise<string> {
@@ -282,6 +301,13 @@ function outcomeOf(error: HubError): WriteOutcome {
   if (error.code === ewsErrors.CHANGED_MEANWHILE.code) return { state: 'conflict' }
   if (error.code === ewsErrors.ITEM_GONE.code) return { state: 'gone' }
   return { state: 'refused', error: itemErrorOrThrow(error) }
+}
+
+/** An occurrence that is deleted already is what was wanted, or what somebody else wanted. */
+function refuseUnlessGone(answers: readonly unknown[]): void {
+  for (const answer of answers) {
+    if (answer instanceof HubError && answer.code !== ewsErrors.ITEM_GONE.code) throw answer
+  }
 }
 
 /** An error of one item; whatever concerns more than that is thrown. */

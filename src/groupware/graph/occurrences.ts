@@ -4,7 +4,7 @@ import type { GraphClient } from '../../protocols/graph/client.ts'
 import { graphErrors } from '../../protocols/graph/errors.ts'
 import { endOf } from '../occurrences.ts'
 import type { Appointment, Moment } from '../plan/items.ts'
-import { momentAt, originalAt, writeOccurrence } from './appointment.ts'
+import { momentAt, originalAt, writeAppointment, writeOccurrence } from './appointment.ts'
 import { userPath } from './places.ts'
 import { textAt } from './row.ts'
 
@@ -39,6 +39,23 @@ export async function writeExceptions(
     const path = `${userPath(mailbox)}/events/${encodeURIComponent(instance)}`
     if (wanted.isDeleted) await removeQuietly(client, path, signal)
     else await client.send({ method: 'PATCH', path, body: writeOccurrence(after, original, wanted) }, signal)
+  }
+}
+
+/** Has occurrences that differ say in these texts what their series says now. */
+export async function followTexts(
+  client: GraphClient,
+  mailbox: string,
+  id: string,
+  change: { readonly after: Appointment; readonly lagging: ReadonlyMap<Moment, ReadonlySet<string>> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { after, lagging } = change
+  for (const [original, names] of lagging) {
+    const instance = await findInstance(client, mailbox, id, after, original, signal)
+    if (instance === undefined) continue
+    const path = `${userPath(mailbox)}/events/${encodeURIComponent(instance)}`
+    await client.send({ method: 'PATCH', path, body: writeAppointment(after, names) }, signal)
   }
 }
 

@@ -114,7 +114,8 @@ function choose(
   const before = base[path] ?? absentStamp
   const inExchange = exchange[path] ?? absentStamp
   const inCrm = crm[path] ?? absentStamp
-  const isOursInExchange = pending.exchange[path]?.includes(inExchange) ?? false
+  const isOursInExchange =
+    (pending.exchange[path]?.includes(inExchange) ?? false) || lagsBehind(path, { base, pending, exchange })
   const isOursInCrm = pending.crm[path]?.includes(inCrm) ?? false
   const changedInExchange = inExchange !== before && !isOursInExchange
   const changedInCrm = inCrm !== before && !isOursInCrm
@@ -124,4 +125,18 @@ function choose(
   // Nobody changed it, so one value is ours, written from what the other side had then: the other side's word counts,
   // also where it has gone back to the old value since.
   return { side: isOursInCrm && !isOursInExchange ? 'exchange' : 'crm', isConflict: false }
+}
+
+/**
+ * Whether an occurrence still says what its series said before we wrote the series: exceptions have texts of their own in
+ * Exchange, which are written after it.
+ */
+function lagsBehind(
+  path: string,
+  { base, pending, exchange }: Pick<MergeInput, 'base' | 'pending'> & { readonly exchange: Stamps },
+): boolean {
+  const name = originalOf(path) === undefined ? '' : path.slice(path.lastIndexOf('/') + 1)
+  const series = exchange[name]
+  const isSeriesOurs = series !== undefined && pending.exchange[name]?.includes(series) === true
+  return isSeriesOurs && base[path] === undefined && exchange[path] === base[name]
 }
