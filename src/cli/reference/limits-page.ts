@@ -172,6 +172,7 @@ const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {
   runningPerOrganization: 'Of one organization at most, while its servers do not complain.',
   pollMs: 'How often a mailbox is asked where its organization names no `every`.',
   watchedPollMs: 'How often a mailbox with notifications is asked all the same.',
+  goOnMs: 'After a start of the hub, rounds that it had not ended go on within this.',
   pushDelayMs: 'How long a burst of notifications is waited for.',
   jitter: 'The share of a wait that is left to chance.',
   mailboxFirstMs: 'The first wait of a mailbox that fails; it doubles.',

@@ -124,7 +124,7 @@ export class Groupware {
       if (state === 'testing') await directory.setState(address, 'not-activated')
     }
     await store.purgeGhosts(clock.now() - ghostKeepMs)
-    this.#loop.start()
+    this.#loop.start(await store.openWork())
     this.#jobs.resume()
   }
 

@@ -7,6 +7,7 @@ import type { SyncRules } from '../plan/rules.ts'
 import { scheduleLimits } from '../schedule/limits.ts'
 import { type Ending, Schedule, type Turn } from '../schedule/schedule.ts'
 import { Turns } from '../schedule/turns.ts'
+import type { OpenWork } from '../sync/sync-store.ts'
 import type { Drivers } from './access-test.ts'
 import { FeedWatch } from './feed-watch.ts'
 import type { Cause, Mailbox, Organization } from './model.ts'
@@ -79,9 +80,14 @@ export class SyncLoop {
     this.#turns = new Turns(this.#schedule, this.#clock, (turn, signal) => this.#work(turn, signal))
   }
 
-  start(): void {
+  /** `open`: what was left to be done when the hub ended. */
+  start(open: readonly OpenWork[]): void {
     this.#isStarted = true
     for (const mailbox of this.#parts.directory.mailboxes()) this.follow(mailbox)
+    for (const { organization, mailbox, dueAt } of open) {
+      const waitMs = Math.max(0, dueAt - this.#parts.clock.now())
+      this.#schedule.goOn({ organization, mailbox }, this.#clock.now() + waitMs)
+    }
     this.#isOpen = true
     this.#turns.wake()
   }

@@ -12,6 +12,8 @@ export const scheduleLimits = {
   pollMs: 5 * MINUTE,
   /** How often a mailbox with notifications is asked all the same, since notifications get lost. */
   watchedPollMs: 30 * MINUTE,
+  /** What an earlier life of the hub left over goes on within this after its time, not in all mailboxes at once. */
+  goOnMs: MINUTE,
   /** Notifications come in bursts; the turn waits for the rest of one. */
   pushDelayMs: 2 * SECOND,
   /** Turns in a row that follow at once while something is left over; after them waits double from the first one on. */

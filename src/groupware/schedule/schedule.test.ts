@@ -25,6 +25,19 @@ describe('10,000 mailboxes behind one account', () => {
     expect(perMinute).toBeLessThan(2500)
   })
 
+  test('that an earlier life of the hub left in the midst of their rounds all go on within minutes, spread', () => {
+    const world = new SimulatedSchedule()
+    for (let number = 0; number < 10_000; number += 1) {
+      world.schedule.add(x(number), world.now, false, DAY)
+      world.schedule.goOn(x(number), world.now)
+    }
+    world.run(SECOND)
+    expect(world.started.length).toBeLessThan(200)
+    world.run(5 * MINUTE)
+    expect(new Set(world.done.map(({ turn }) => turn.mailbox)).size).toBe(10_000)
+    expect(world.runningMax).toBeLessThanOrEqual(scheduleLimits.runningPerOrganization)
+  })
+
   test('with notifications are asked six times less often', () => {
     const world = new SimulatedSchedule()
     world.add('x', 1000)

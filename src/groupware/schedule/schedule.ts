@@ -145,6 +145,11 @@ export class Schedule {
     else this.#bringForward(mailbox, lane, kind, now)
   }
 
+  /** An earlier life of the hub has left something over in it, which can be done from then on. */
+  goOn(name: MailboxName, at: number): void {
+    this.request(name, 'delta', at + this.#random() * this.#limits.goOnMs)
+  }
+
   /** Notifications of a mailbox come from now on, or no longer. */
   setWatched(name: MailboxName, isWatched: boolean, now: number): void {
     const mailbox = this.#find(name)

@@ -6,7 +6,7 @@ import { mergeLinks } from './merge-links.ts'
 import { type Pulled, pullChanges } from './pull.ts'
 import { replayIntents } from './replay.ts'
 import { emptyReport, type Round, type RoundReport } from './round-state.ts'
-import type { Link, Pair, ScopeState, Unseen } from './sync-store.ts'
+import { isEmptyWrite, type Link, type Pair, type ScopeState, type SyncStore, type Unseen } from './sync-store.ts'
 import { takeIn } from './take-in.ts'
 
 /**
@@ -15,8 +15,9 @@ import { takeIn } from './take-in.ts'
  * is cut off anywhere is repeated, and what it did is recognised. Throws the failure that stopped it.
  */
 export async function runRound(context: RoundContext): Promise<RoundReport> {
+  const begun = { hasWritten: false }
   const round: Round = {
-    context,
+    context: { ...context, store: storeOf(context, begun) },
     plan: planContextOf(context),
     report: emptyReport(),
     intents: new Map(),
@@ -27,13 +28,29 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
     lone: [],
   }
   try {
-    return await goThrough(round)
+    return await goThrough(round, begun)
   } finally {
     for (const side of ['exchange', 'crm'] as const) round.broughtCount[side] -= round.brought[side].size
   }
 }
 
-async function goThrough(round: Round): Promise<RoundReport> {
+/** The store of a round, whose first write says that it is under way: a hub that ends in its midst goes on with it. */
+function storeOf({ store }: RoundContext, begun: Begun): SyncStore {
+  return {
+    ...store,
+    write(scope, change) {
+      if (begun.hasWritten || isEmptyWrite(change)) return store.write(scope, change)
+      begun.hasWritten = true
+      return store.write(scope, { ...change, begins: true })
+    },
+  }
+}
+
+interface Begun {
+  hasWritten: boolean
+}
+
+async function goThrough(round: Round, begun: Begun): Promise<RoundReport> {
   const { context } = round
   const { store, scope } = context
   const state = await store.readScope(scope)
@@ -62,7 +79,7 @@ async function goThrough(round: Round): Promise<RoundReport> {
   round.report.openIntents = round.intents.size
   round.report.dueAt = await nextDueAt(round)
   round.report.held = await store.countHeld(scope)
-  await storeState(round, state, wanted, { exchange, crm }, keysComparedAt)
+  await storeState(round, begun, state, wanted, { exchange, crm }, keysComparedAt)
   return round.report
 }
 
@@ -75,6 +92,7 @@ async function nextDueAt({ context: { store, scope, clock, limits }, intents }: 
 /** The last write of a round. A quiet one only moves tokens, whose older ones serve as well for a while. */
 async function storeState(
   round: Round,
+  begun: Begun,
   state: ScopeState,
   wanted: Admission,
   { exchange, crm }: Readonly<Record<Side, Pulled>>,
@@ -82,13 +100,15 @@ async function storeState(
 ): Promise<void> {
   const { store, scope, clock, limits } = round.context
   const now = clock.now()
-  const { told } = round.report
+  const { told, isUnfinished, isPostponed, openIntents } = round.report
   const seen = await findSeen(round, { exchange, crm })
   await store.write(scope, { dropUnseen: seen.gone })
   const isQuiet = told.exchange === 0 && told.crm === 0 && keysComparedAt === state.keysComparedAt
   const isFresh = state.storedAt !== undefined && !isPast(state.storedAt, limits.tokenRestMs, now)
   const areRulesKept = isSameAdmission(state.admission, wanted)
-  if (isQuiet && isFresh && areRulesKept && !round.report.isFull && !state.isBrakeReleased) return
+  const isUnderWay = isUnfinished || isPostponed || openIntents > 0
+  const isAsBefore = !begun.hasWritten && isUnderWay === state.isUnderWay
+  if (isQuiet && isFresh && areRulesKept && isAsBefore && !round.report.isFull && !state.isBrakeReleased) return
   const isListed = exchange.isFull && crm.isFull
   const listedTo = isListed || !state.admission ? wanted.listedTo : state.admission.listedTo
   await store.write(scope, {
@@ -100,6 +120,7 @@ async function storeState(
       firstRoundAt: state.firstRoundAt ?? now,
       admission: { ...wanted, listedTo },
       idSpace: round.context.drivers.exchange.idSpace,
+      isUnderWay,
       ...(state.isBrakeReleased && { isBrakeReleased: false, brakeReleasedAt: now }),
     },
   })

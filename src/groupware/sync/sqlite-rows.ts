@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { Side } from '../drivers.ts'
-import type { Ghost, Intent, Link, LinkElsewhere, Pair, ScopeState, Unseen, Waiting } from './sync-store.ts'
+import type { Ghost, Intent, Link, LinkElsewhere, OpenWork, Pair, ScopeState, Unseen, Waiting } from './sync-store.ts'
 
 // How what the sync remembers lies in rows. The rows come from our own strict tables, so their types are known.
 
@@ -19,6 +19,7 @@ export function stateOf(row: Row | undefined): ScopeState {
     brakeReleasedAt: optionalNumber(row?.['brake_released_at']),
     admission: admissionOf(row),
     idSpace: optionalText(row?.['id_space']),
+    isUnderWay: row?.['is_under_way'] === 1,
   }
 }
 
@@ -63,6 +64,10 @@ export function linkColumns(scope: number, { key, exchange, crm, base, pending, 
 export function elsewhereOf(row: Row): LinkElsewhere {
   const role = text(row['role']) as Link['role']
   return { mailbox: text(row['mailbox']), key: text(row['key']), crmId: text(row['crm_id']), role }
+}
+
+export function openWorkOf(row: Row): OpenWork {
+  return { organization: text(row['organization']), mailbox: text(row['mailbox']), dueAt: Number(row['due_at']) }
 }
 
 export function intentOf(row: Row): Intent {

@@ -119,6 +119,32 @@ test('mailboxes do not see each other, but know who leads an item of the CRM', a
   expect(await store.countLinks(other)).toBe(1)
 })
 
+test('after a restart it is known in which mailboxes something is left to be done, and from when on', async () => {
+  const waiting = {
+    side: 'crm',
+    version: undefined,
+    attemptCount: 1,
+    at: 5,
+    error: undefined,
+    isWanted: false,
+  } as const
+  const later = { ...waiting, id: 'B1', dueAt: 900 }
+  await store.write(scope, {
+    putWaiting: [later, { ...later, id: 'B2', dueAt: 400 }, { ...later, id: 'B3', dueAt: undefined }],
+  })
+  await store.write(other, { begins: true })
+  await store.write({ ...other, kind: 'task' }, { putWaiting: [later] })
+  await store.write({ ...scope, mailbox: 'c@x.example' }, { state: { firstRoundAt: 10 } })
+  await reopen()
+  expect(await store.openWork()).toEqual([
+    { organization: 'x', mailbox: 'a@x.example', dueAt: 400 },
+    { organization: 'x', mailbox: 'b@x.example', dueAt: 0 },
+  ])
+  await store.write(other, { state: { isUnderWay: false } })
+  await store.forget(scope)
+  expect(await store.openWork()).toEqual([{ organization: 'x', mailbox: 'b@x.example', dueAt: 900 }])
+})
+
 test('ghosts of deletions go with time, those of people who parted two items stay', async () => {
   const ghosts = [
     { side: 'crm', id: 'old', version: '1', reason: 'deleted', at: 1 },

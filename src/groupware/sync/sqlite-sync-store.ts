@@ -11,6 +11,7 @@ import {
   intentOf,
   linkColumns,
   linkOf,
+  openWorkOf,
   pairOf,
   type Row,
   stateOf,
@@ -18,7 +19,7 @@ import {
   waitingOf,
 } from './sqlite-rows.ts'
 import { migrateSyncStore } from './sqlite-schema.ts'
-import type { ScopeKey, ScopeState, SyncStore, SyncWrite } from './sync-store.ts'
+import { isEmptyWrite, type ScopeKey, type ScopeState, type SyncStore, type SyncWrite } from './sync-store.ts'
 
 /**
  * Opens the memory of the groupware sync in a file of its own; the data folder it lies in is locked by the hub's store.
@@ -48,7 +49,7 @@ export function openSyncStore({ file }: { readonly file: string }): SyncStore {
   return {
     ...read,
     write: (scope, change) =>
-      isEmpty(change) ? Promise.resolve() : committer.commit(() => write.apply(scope, change)),
+      isEmptyWrite(change) ? Promise.resolve() : committer.commit(() => write.apply(scope, change)),
     forget: scope => committer.commit(() => write.forget(scope)),
     purgeGhosts: before => committer.commit(() => write.purgeGhosts(before)),
     async close() {
@@ -131,6 +132,14 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
   const due = prepare(`
     select * from waiting where scope = ?1 and due_at is not null and (due_at <= ?2 or at > ?2) order by due_at`)
   const nextDue = prepare('select min(due_at) as at from waiting where scope = ? and due_at > ?')
+  const openWork = prepare(`
+    select scope.organization, scope.mailbox, min(open.due_at) as due_at
+    from (
+      select number, 0 as due_at from scope where is_under_way = 1 or is_brake_released = 1
+      union all
+      select scope, min(due_at) from waiting where due_at is not null group by scope
+    ) as open join scope on scope.number = open.number
+    group by scope.organization, scope.mailbox`)
   const waiting = prepare(`select * from waiting where scope = ? and side = ? and id ${inList}`)
   const allWaiting = prepare('select * from waiting where scope = ? order by at desc limit ?')
 
@@ -162,6 +171,7 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
     findGhosts: async (scope, side, ids) => (ids.length === 0 ? [] : rows(scope, ghosts, side, list(ids)).map(ghostOf)),
     dueWaiting: async (scope, now) => rows(scope, due, now).map(waitingOf),
     nextWaitingAt: async (scope, now) => Number(rows(scope, nextDue, now)[0]?.['at'] ?? Number.POSITIVE_INFINITY),
+    openWork: async () => openWork.all().map(openWorkOf),
     findWaiting: async (scope, side, ids) =>
       ids.length === 0 ? [] : rows(scope, waiting, side, list(ids)).map(waitingOf),
     listWaiting: async (scope, limit) => rows(scope, allWaiting, limit).map(waitingOf),
@@ -177,6 +187,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       crm_identity = excluded.crm_identity, base = excluded.base, pending = excluded.pending,
       is_dirty = excluded.is_dirty, role = excluded.role, held_side = excluded.held_side, held_at = excluded.held_at`)
   const makeAllDirty = prepare('update link set is_dirty = 1 where scope = ?')
+  const begin = prepare('update scope set is_under_way = 1 where number = ?')
   const dropLink = prepare('delete from link where scope = ? and key = ?')
   const demote = prepare("update link set role = 'follower' where scope = ? and key = ?")
   const putIntent = prepare('insert or replace into intent values (?, ?, ?, ?)')
@@ -191,7 +202,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
   const readState = prepare('select * from scope where number = ?')
   const putState = prepare(`
     update scope set exchange_token = ?, crm_token = ?, keys_compared_at = ?, stored_at = ?, first_round_at = ?,
-      is_brake_released = ?, brake_released_at = ?, admission = ?, id_space = ? where number = ?`)
+      is_brake_released = ?, brake_released_at = ?, admission = ?, id_space = ?, is_under_way = ? where number = ?`)
   const forgetting = ['link', 'intent', 'unseen', 'ghost', 'waiting'].map(table =>
     prepare(`delete from ${table} where scope = ?`),
   )
@@ -208,6 +219,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       whole(state.brakeReleasedAt),
       state.admission ? JSON.stringify(state.admission) : null,
       state.idSpace ?? null,
+      Number(state.isUnderWay),
       number,
     )
   }
@@ -215,6 +227,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
   return {
     apply(scope: ScopeKey, change: SyncWrite): void {
       const number = scopes.make(scope)
+      if (change.begins) begin.run(number)
       for (const key of change.dropLinks ?? []) dropLink.run(number, key)
       for (const link of change.putLinks ?? []) putLink.run(...linkColumns(number, link))
       for (const { mailbox, key } of change.demote ?? []) {
@@ -251,7 +264,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       const number = scopes.find(scope)
       if (number === undefined) return
       for (const statement of forgetting) statement.run(number)
-      putState.run(null, null, null, null, null, 0, null, null, null, number)
+      putState.run(null, null, null, null, null, 0, null, null, null, 0, number)
     },
     purgeGhosts: (before: number): number => Number(purge.run(before).changes),
   }
@@ -260,8 +273,4 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
 /** Times are whole milliseconds, whatever the clock says. */
 function whole(ms: number | undefined): number | null {
   return ms === undefined ? null : Math.round(ms)
-}
-
-function isEmpty(change: SyncWrite): boolean {
-  return Object.values(change).every(part => Array.isArray(part) && part.length === 0)
 }

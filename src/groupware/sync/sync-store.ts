@@ -33,6 +33,8 @@ export interface SyncStore {
   dueWaiting(scope: ScopeKey, now: number): Promise<readonly Waiting[]>
   /** When the next of them is due after `now`; Infinity: none waits for a time. */
   nextWaitingAt(scope: ScopeKey, now: number): Promise<number>
+  /** All mailboxes in which something is left to be done, for a hub that has just started. */
+  openWork(): Promise<readonly OpenWork[]>
   findWaiting(scope: ScopeKey, side: Side, ids: readonly string[]): Promise<readonly Waiting[]>
   listWaiting(scope: ScopeKey, limit: number): Promise<readonly Waiting[]>
   write(scope: ScopeKey, change: SyncWrite): Promise<void>
@@ -66,6 +68,13 @@ export interface ScopeState {
   readonly admission: Admission | undefined
   /** What the ids of the mailbox in the links are of (`SideDriver.idSpace`). */
   readonly idSpace: string | undefined
+  /** A round has begun to write and has not come to its end, or it left something that another one can do at once. */
+  readonly isUnderWay: boolean
+}
+
+/** What rounds of earlier lives of the hub left to be done in a mailbox, and from when on. */
+export interface OpenWork extends Omit<ScopeKey, 'kind'> {
+  readonly dueAt: number
 }
 
 export interface LinkEnd {
@@ -171,6 +180,8 @@ export function isDue({ dueAt, at }: Pick<Waiting, 'dueAt' | 'at'>, now: number)
 }
 
 export interface SyncWrite {
+  /** A round is under way from now on, until the state says that it is not. */
+  readonly begins?: true
   readonly putLinks?: readonly Link[]
   readonly dropLinks?: readonly string[]
   /** Makes links of other mailboxes followers, by mailbox and link key. */
@@ -187,4 +198,8 @@ export interface SyncWrite {
   readonly areAllDirty?: true
   /** What is named here changes; the rest stays. */
   readonly state?: Partial<ScopeState>
+}
+
+export function isEmptyWrite(change: SyncWrite): boolean {
+  return Object.values(change).every(part => Array.isArray(part) && part.length === 0)
 }
