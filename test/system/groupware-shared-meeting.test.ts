@@ -36,15 +36,57 @@ test('a meeting that lies in the calendars of twenty colleagues, all activated a
   c4c.setFaults({ slowMs: 20 })
 
   const once = { follower: 19, lead: 1 }
-  expect(await rolesOfNewHub(exchange, c4c)).toEqual(once)
+  expect(await rolesOfNewHub(exchange, c4c, addresses)).toEqual(once)
   expect(c4c.count('Appointment')).toBe(1)
   // A hub that has lost its data: all find it there, and one of them leads it.
-  expect(await rolesOfNewHub(exchange, c4c)).toEqual(once)
+  expect(await rolesOfNewHub(exchange, c4c, addresses)).toEqual(once)
   expect(c4c.count('Appointment')).toBe(1)
 })
 
+test('an attendee who is activated first, with words of the own calendar, does not change the meeting of its organizer', async () => {
+  const [organizer = '', attendee = ''] = addresses
+  const exchange = await startExchangeEws({ mailboxes: [{ address: organizer }, { address: attendee }] })
+  closing.push(() => exchange.stop())
+  const c4c = await startC4C({ employees: [organizer, attendee] })
+  closing.push(() => c4c.stop())
+  const start = Math.ceil(Date.now() / DAY) * DAY
+  const [begin, end] = [start, start + HOUR].map(ms => new Date(ms).toISOString())
+  const person = (address: string) => `<t:Mailbox><t:EmailAddress>${address}</t:EmailAddress></t:Mailbox>`
+  const meeting = (
+    subject: string,
+    showAs: string,
+  ) => `<t:CalendarItem><t:Subject>${subject}</t:Subject><t:UID>ONE</t:UID>
+    <t:Start>${begin}</t:Start><t:End>${end}</t:End><t:LegacyFreeBusyStatus>${showAs}</t:LegacyFreeBusyStatus>
+    <t:Organizer>${person(organizer)}</t:Organizer>
+    <t:RequiredAttendees><t:Attendee>${person(attendee)}</t:Attendee></t:RequiredAttendees></t:CalendarItem>`
+  const [own, copy] = [exchange.mailbox(organizer), exchange.mailbox(attendee)]
+  own.put('calendar', meeting('All hands', 'Busy'))
+  copy.put('calendar', meeting('Bring the contract', 'Tentative'))
+
+  await rolesOfNewHub(exchange, c4c, [attendee], [organizer])
+  const { store } = c4c
+  const [row, ...others] = store.all(store.kind('Appointment'))
+  expect([row?.values['Subject'], others]).toEqual(['All hands', []])
+  expect(
+    own
+      .items('calendar')
+      .map(({ xml }) => xml)
+      .join(),
+  ).toMatch(/All hands.*Busy/s)
+  expect(
+    copy
+      .items('calendar')
+      .map(({ xml }) => xml)
+      .join(),
+  ).toMatch(/Bring the contract.*Tentative/s)
+})
+
 /** Sets up a hub with nothing of its own, activates all, and ends it; how many mailboxes lead the meeting, and how many follow. */
-async function rolesOfNewHub(exchange: ExchangeEwsTwin, c4c: C4CTwin): Promise<Readonly<Record<string, number>>> {
+async function rolesOfNewHub(
+  exchange: ExchangeEwsTwin,
+  c4c: C4CTwin,
+  ...groups: readonly (readonly string[])[]
+): Promise<Readonly<Record<string, number>>> {
   const open = makeOpenDrivers({
     connect: makeConnect(),
     credential: async name => ({ kind: 'basic', ...(name === 'c4c' ? c4cUser : exchangeAccount) }),
@@ -61,14 +103,16 @@ async function rolesOfNewHub(exchange: ExchangeEwsTwin, c4c: C4CTwin): Promise<R
       exchange: { url: exchange.url, auth: 'exchange', logIn: 'basic' },
       crm: { url: c4c.root, auth: 'c4c' },
     })
-    await groupware.addList(organization, addresses.join('\n'), false)
     await groupware.start()
-    await groupware.jobEnded((await groupware.startJob(organization, 'activate', 'all')).id)
-    const isOver = (address: string) =>
-      groupware
-        .logOf({ mailbox: address, limit: 100 })
-        .some(line => line.about === 'item' && (line.what === 'created' || line.what === 'linked'))
-    await expect.poll(() => addresses.every(isOver) && groupware.runningCount === 0, { timeout: 60_000 }).toBe(true)
+    for (const group of groups) {
+      await groupware.addList(organization, group.join('\n'), false)
+      await groupware.jobEnded((await groupware.startJob(organization, 'activate', group)).id)
+      const isOver = (address: string) =>
+        groupware
+          .logOf({ mailbox: address, limit: 100 })
+          .some(line => line.about === 'item' && (line.what === 'created' || line.what === 'linked'))
+      await expect.poll(() => group.every(isOver) && groupware.runningCount === 0, { timeout: 60_000 }).toBe(true)
+    }
   } finally {
     await groupware.close()
   }

@@ -27,13 +27,38 @@ export function stampsOf(parts: Parts): Stamps {
 }
 
 /** The stamps that two states share; what differs counts as unknown, so that nobody's value is taken for the older one. */
-export function sharedStamps(left: Stamps, right: Stamps): Stamps {
+function sharedStamps(left: Stamps, right: Stamps): Stamps {
   const stamps: Record<string, string> = {}
   for (const path of new Set([...Object.keys(left), ...Object.keys(right)])) {
     const stamp = left[path]
     stamps[path] = stamp !== undefined && stamp === right[path] ? stamp : unknownStamp
   }
   return stamps
+}
+
+/**
+ * The stamps that two states share where mailboxes led the item of the CRM before: what they have written there is nobody's
+ * edit in the CRM, so that the word of who leads it now stands.
+ */
+export function takenOverStamps(exchange: Stamps, crm: Stamps, formers: readonly Former[]): Stamps {
+  const stamps: Record<string, string> = { ...sharedStamps(exchange, crm) }
+  for (const [path, stamp] of Object.entries(stamps)) {
+    const there = crm[path] ?? absentStamp
+    if (stamp === unknownStamp && formers.some(former => hasWritten(former, path, there))) stamps[path] = there
+  }
+  return stamps
+}
+
+/** A link of a mailbox that led an item of the CRM. */
+interface Former {
+  readonly base: Stamps
+  readonly pending: { readonly crm: Readonly<Record<string, readonly string[]>> }
+  readonly saidInCrm?: readonly string[]
+}
+
+function hasWritten({ base, pending, saidInCrm }: Former, path: string, stamp: string): boolean {
+  if (pending.crm[path]?.includes(stamp)) return true
+  return stamp === (base[path] ?? absentStamp) && !saidInCrm?.includes(path)
 }
 
 export function areEqualStamps(left: Stamps, right: Stamps): boolean {

@@ -137,6 +137,7 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
       pending: pending ?? { exchange: {}, crm: {} },
       isDirty: pending !== undefined,
       held: undefined,
+      saidInCrm: saidInCrm(round, job),
     })
     for (const side of ['exchange', 'crm'] as const) {
       if (waiting.has(`${side} ${job[side].id}`)) endings.dropWaiting.push({ side, id: job[side].id })
@@ -166,6 +167,14 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
   round.report.isUnfinished = true
   note(round, 'postponed', job.failedAt, items)
   endings.putLinks.push({ ...link, isDirty: true })
+}
+
+/** What people have changed in the CRM of a meeting that an attendee's mailbox leads; nobody takes it for that attendee's. */
+function saidInCrm({ context: { scope } }: Round, { link, exchange: { item }, plan }: Job): readonly string[] {
+  if (item.kind !== 'appointment' || item.organizer === null || item.organizer.address === scope.mailbox) return []
+  const ofMailbox = plan.crm?.parts ?? []
+  const said = [...(link.saidInCrm ?? []), ...(plan.exchange?.parts ?? [])]
+  return [...new Set(said)].filter(path => !ofMailbox.includes(path))
 }
 
 /** Remembers when an item of the CRM has to be looked at again although nobody changes it. */

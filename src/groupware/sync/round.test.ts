@@ -348,6 +348,54 @@ describe('a meeting that two mailboxes have', () => {
     await b.settle()
     expect(titles(a.crm.held)).toEqual(['of the organizer'])
   })
+
+  test.each(['newest', 'crm'] as const)('has the words of its organizer when he comes later (%s)', async conflict => {
+    const { a, b, inA } = twoMailboxes('b@x.example')
+    for (const pair of [a, b]) pair.rule({ conflict })
+    a.mailbox.edit(inA.id, edit({ subject: 'of an attendee', showAs: 'tentative' }))
+    await a.settle()
+    a.mailbox.edit(inA.id, edit({ body: { type: 'text', content: 'bring the contract' } }))
+    await a.settle()
+    expect(titles(a.crm.held)).toEqual(['of an attendee'])
+    await b.settle()
+    expect(only(b.mailbox.held).item).toEqual(meeting('b@x.example'))
+    expect(only(a.crm.held).item).toMatchObject({ ...meeting('b@x.example'), reminderMinutes: null })
+    expect(titles(a.mailbox.held)).toEqual(['of an attendee'])
+  })
+
+  test.each([false, true])(
+    'keeps what people changed in the CRM before its organizer came (known to an attendee: %s)',
+    async isKnown => {
+      const { a, b, inA } = twoMailboxes('b@x.example')
+      a.mailbox.edit(inA.id, edit({ subject: 'of an attendee' }))
+      await a.settle()
+      a.crm.edit(only(a.crm.held).id, edit({ location: 'Berlin' }))
+      if (isKnown) await a.settle()
+      await b.settle()
+      const agreed = { subject: 'Jour fixe', location: 'Berlin' }
+      expect([only(a.crm.held).item, only(b.mailbox.held).item]).toEqual([
+        expect.objectContaining(agreed),
+        expect.objectContaining(agreed),
+      ])
+    },
+  )
+
+  test('is led by its organizer alone, also who comes in the midst of a round of an attendee', async () => {
+    const { a, b, inA } = twoMailboxes('b@x.example')
+    await a.settle()
+    a.mailbox.edit(inA.id, edit({ reminderMinutes: 5 }))
+    const read = a.mailbox.read.bind(a.mailbox)
+    let settled: Promise<void> | undefined
+    a.mailbox.read = async (scope, ids) => {
+      settled ??= b.settle()
+      await settled
+      return read(scope, ids)
+    }
+    await a.settle()
+    a.mailbox.edit(inA.id, edit({ subject: 'of an attendee' }))
+    await a.settle()
+    expect(titles(a.crm.held)).toEqual(['Jour fixe'])
+  })
 })
 
 test('an organization that goes from one protocol to another keeps all links, though every id is another', async () => {

@@ -33,6 +33,7 @@ export function linkOf(row: Row): Link {
     isDirty: row['is_dirty'] === 1,
     role: text(row['role']) as Link['role'],
     held: heldOf(row),
+    ...(row['said_in_crm'] !== null && { saidInCrm: JSON.parse(text(row['said_in_crm'])) as readonly string[] }),
   }
 }
 
@@ -41,7 +42,8 @@ export function pairOf(row: Row): Pair {
 }
 
 /** Columns of a link in the order of its table. */
-export function linkColumns(scope: number, { key, exchange, crm, base, pending, isDirty, role, held }: Link) {
+export function linkColumns(scope: number, link: Link) {
+  const { key, exchange, crm, base, pending, isDirty, role, held, saidInCrm = [] } = link
   const isPending = Object.keys(pending.exchange).length + Object.keys(pending.crm).length > 0
   return [
     scope,
@@ -58,6 +60,7 @@ export function linkColumns(scope: number, { key, exchange, crm, base, pending, 
     role,
     held?.side ?? null,
     held ? Math.round(held.at) : null,
+    saidInCrm.length > 0 ? JSON.stringify(saidInCrm) : null,
   ]
 }
 

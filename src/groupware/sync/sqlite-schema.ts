@@ -54,6 +54,7 @@ const steps: readonly string[] = [
   alter table scope add column brake_released_at integer`,
   'alter table scope add column admission text; alter table scope add column id_space text',
   'alter table scope add column is_under_way integer not null default 0',
+  'alter table link add column said_in_crm text',
 ]
 
 export function migrateSyncStore(database: DatabaseSync): void {

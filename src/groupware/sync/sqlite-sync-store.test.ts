@@ -44,7 +44,7 @@ test('what was written is there after a restart, all of it as it was', async () 
   const links = [
     link(1),
     link(2, { pending, isDirty: true }),
-    link(3, { held: { side: 'crm', at: 6 }, role: 'follower' }),
+    link(3, { held: { side: 'crm', at: 6 }, role: 'follower', saidInCrm: ['subject'] }),
   ]
   const { exchange: source } = link(4)
   const intent = { key: 'crm A4', to: 'crm', source, mark: 'U4', base: { subject: 'x' }, at: 5 } as const

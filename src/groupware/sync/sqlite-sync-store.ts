@@ -180,12 +180,14 @@ function openReads(database: DatabaseSync, scopes: Scopes): Reads {
 
 function openWrites(database: DatabaseSync, scopes: Scopes) {
   const prepare = (sql: string) => database.prepare(sql)
+  // Its role stays what it is: another mailbox may have taken it since the link was read.
   const putLink = prepare(`
-    insert into link values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (scope, key) do update set
+    insert into link values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (scope, key) do update set
       exchange_id = excluded.exchange_id, exchange_version = excluded.exchange_version,
       exchange_identity = excluded.exchange_identity, crm_id = excluded.crm_id, crm_version = excluded.crm_version,
       crm_identity = excluded.crm_identity, base = excluded.base, pending = excluded.pending,
-      is_dirty = excluded.is_dirty, role = excluded.role, held_side = excluded.held_side, held_at = excluded.held_at`)
+      is_dirty = excluded.is_dirty, held_side = excluded.held_side, held_at = excluded.held_at,
+      said_in_crm = excluded.said_in_crm`)
   const makeAllDirty = prepare('update link set is_dirty = 1 where scope = ?')
   const begin = prepare('update scope set is_under_way = 1 where number = ?')
   const dropLink = prepare('delete from link where scope = ? and key = ?')

@@ -100,8 +100,10 @@ export interface Link {
   }
   /** To be merged again although no side tells of a change. */
   readonly isDirty: boolean
-  /** Only the leading mailbox writes to an item of the CRM that several mailboxes have (a meeting). */
+  /** Only the leading mailbox writes to an item of the CRM that several mailboxes have (a meeting). A follower stays one. */
   readonly role: 'lead' | 'follower'
+  /** While an attendee's mailbox leads: parts that people changed in the CRM, whose word is not that attendee's. */
+  readonly saidInCrm?: readonly string[]
   /** The side on which it is gone, and since when the brake holds the deletion back. */
   readonly held: { readonly side: Side; readonly at: number } | undefined
 }

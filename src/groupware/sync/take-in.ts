@@ -1,7 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
 import { firmReasons, isCancelled, type SkipReason, skipReason } from '../plan/rules.ts'
-import { areEqualStamps, type Stamps, sharedStamps, stampsOf } from '../plan/stamps.ts'
+import { areEqualStamps, type Stamps, stampsOf, takenOverStamps } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
 import type { Take } from './claims.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
@@ -222,16 +222,22 @@ async function linkPair(
   plan: { readonly with: SideItem; readonly role: Link['role']; readonly takesOver: boolean },
 ): Promise<void> {
   const { store, scope } = round.context
-  const base = sharedStamps(
-    stampsOf(commonParts(round.plan, item.item)),
-    stampsOf(commonParts(round.plan, plan.with.item)),
+  const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [side === 'crm' ? item.id : plan.with.id]) : []
+  const leads = elsewhere.filter(({ role }) => role === 'lead')
+  const formers = await Promise.all(
+    leads.map(({ mailbox, crmId }) => store.findLinks({ ...scope, mailbox }, 'crm', [crmId])),
+  )
+  const [exchange, crm] = side === 'exchange' ? [item, plan.with] : [plan.with, item]
+  const base = takenOverStamps(
+    stampsOf(commonParts(round.plan, exchange.item)),
+    stampsOf(commonParts(round.plan, crm.item)),
+    formers.flat(),
   )
   const ends = [item, plan.with].map(half => ({ id: half.id, version: '', identity: half.identity }))
   const [own, other] = ends
   if (!own || !other) return
   const link = { ...linkOf(round, side, own, other, base), role: plan.role }
-  const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [link.crm.id]) : []
-  const demote = elsewhere.filter(({ role }) => role === 'lead').map(({ mailbox, key }) => ({ mailbox, key }))
+  const demote = leads.map(({ mailbox, key }) => ({ mailbox, key }))
   const putUnseen = unseenOf(round, link)
   await store.write(scope, { putLinks: [link], putUnseen, demote, dropWaiting: [{ side, id: item.id }] })
   round.report.linked += 1
