@@ -63,6 +63,19 @@ export const xiReceiverErrors = defineErrors('XIRECEIVER', {
     means: '{server} answered {status} with something that is no XI message: {text}',
     next: 'Check the url: an Integration Engine has /sap/xi/engine?type=entry, Process Orchestration /MessagingSystem/receive/AFW/XI.',
   },
+  ATTACHMENTS_REFUSED: {
+    side: 'receiver',
+    retry: 'never',
+    means:
+      '{server} answered the query, with {count} payloads beside the document, and the flow takes the document alone.',
+    next: 'Write attachments: drop to go without them, or take: message to take the answer as a whole; a replay asks again.',
+  },
+  PAYLOAD_UNCLEAR: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} answered the query with {count} attachments and no main document.',
+    next: 'Write take: message in the receiver, and let the flow take the answer apart; a replay asks again.',
+  },
   NO_REFERENCE: {
     side: 'flow',
     retry: 'never',

@@ -1,8 +1,9 @@
 import type { Incoming } from '../flow/adapter.ts'
+import { heldBody } from '../kernel/body.ts'
+import type { HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import type { XiMessageReader, XiPart } from '../protocols/xi/read-message.ts'
 import { hyphenate, type XiHeader, type XiPayload, type XiQuality } from '../protocols/xi/xi.ts'
-import { xiSenderErrors } from './xi-errors.ts'
 
 /** Attributes of messages that come by XI. */
 export const xiAttributes = [
@@ -82,27 +83,32 @@ export function acknowledgementOf(header: XiHeader): Pick<Incoming, 'type' | 'bo
   return { type: 'application/json', body: Buffer.from(JSON.stringify(facts)) }
 }
 
+/** What a message is refused with whose document alone is wanted. */
+export interface PayloadRefusals {
+  readonly attachments: (count: number) => HubError
+  readonly unclear: (count: number) => HubError
+}
+
 /**
  * The document of a message as body. The rest is read behind it, so that a message counts as taken only when it came
- * whole. Throws XI_ATTACHMENTS_REFUSED, XI_PAYLOAD_UNCLEAR.
+ * whole. Throws one of the refusals.
  */
 export async function documentOf(
   { envelope, nextPart }: XiMessageReader,
   attachments: 'refuse' | 'drop',
-): Promise<Pick<Incoming, 'type' | 'body'>> {
+  refusals: PayloadRefusals,
+): Promise<{ readonly type: string; readonly body: AsyncIterable<Uint8Array> }> {
   const { payloads } = envelope
   const main = mainOf(payloads)
-  if (!main && payloads.length > 1) throw xiSenderErrors.PAYLOAD_UNCLEAR({ count: payloads.length })
-  if (payloads.length > 1 && attachments === 'refuse') {
-    throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: payloads.length - 1 })
-  }
+  if (!main && payloads.length > 1) throw refusals.unclear(payloads.length)
+  if (payloads.length > 1 && attachments === 'refuse') throw refusals.attachments(payloads.length - 1)
   // The manifest need not name all that comes.
   let strangerCount = 0
   const nextWanted = async () => {
     for (;;) {
       const part = await nextPart()
       if (!part && strangerCount > 0 && attachments === 'refuse') {
-        throw xiSenderErrors.ATTACHMENTS_REFUSED({ count: strangerCount })
+        throw refusals.attachments(strangerCount)
       }
       if (!part || part.payload) return part
       strangerCount += 1
@@ -111,7 +117,7 @@ export async function documentOf(
   for (let part = await nextWanted(); part; part = await nextWanted()) {
     if (part.payload === main) return { type: typeOf(part), body: restAfter(part, nextWanted) }
   }
-  return { type: 'application/xml', body: Buffer.alloc(0) }
+  return { type: 'application/xml', body: heldBody(new Uint8Array(), '').stream() }
 }
 
 /** Documents of interfaces are XML, also where systems call them octets or leave the type of another message on them. */

@@ -1,31 +1,45 @@
 import type { Receipt } from '../flow/adapter.ts'
 import { HubError } from '../kernel/error.ts'
-import { openXiMessage } from '../protocols/xi/read-message.ts'
+import { openXiMessage, type XiMessageReader, type XiPart } from '../protocols/xi/read-message.ts'
 import { duplicateDetected, type XiEnvelope, type XiError } from '../protocols/xi/xi.ts'
 import type { HttpAnswer } from './http-answer.ts'
 import type { Post } from './post.ts'
 import { xiReceiverErrors } from './xi-errors.ts'
+import { documentOf } from './xi-intake.ts'
 
 export interface AnswerContext {
   readonly post: Pick<Post, 'server' | 'failure'>
   /** Of the message that was sent. */
   readonly messageId: string
   readonly isQuery: boolean
+  /** What of the answer to a query is handed on: its document, or all of it as it came. */
+  readonly take: 'document' | 'message'
+  readonly attachments: 'refuse' | 'drop'
+}
+
+interface ReadPart extends Omit<XiPart, 'body'> {
+  readonly bytes: Uint8Array
+}
+
+interface ReadAnswer {
+  readonly envelope: XiEnvelope
+  readonly parts: readonly ReadPart[]
 }
 
 /** What a system of SAP answered in the call; throws XIRECEIVER_… errors, or HTTP_… where it did not speak XI. */
 export async function readXiAnswer(
   answer: HttpAnswer,
-  { post, messageId, isQuery }: AnswerContext,
+  context: AnswerContext,
 ): Promise<Pick<Receipt, 'summary' | 'answer'>> {
+  const { post, messageId, isQuery } = context
   const { server } = post
-  const read = await readEnvelope(answer)
+  const read = await readMessage(answer)
   if (read instanceof HubError) {
     // A proxy, a log-in page, a gateway: what stands between speaks by its status.
     if (answer.status >= 300) throw post.failure(answer)
     throw xiReceiverErrors.ANSWER_UNCLEAR({ server, status: answer.status, text: read.message }, { cause: read })
   }
-  const { envelope, document } = read
+  const { envelope, parts } = read
   const { header, fault } = envelope
   const error = header?.error ?? fault?.error
   // It has the message from an earlier attempt, whose answer was lost.
@@ -34,7 +48,8 @@ export async function readXiAnswer(
   }
   if (header?.messageClass === 'ApplicationError') {
     const { area, code, text } = wordsOf(envelope)
-    throw xiReceiverErrors.APPLICATION_FAULT({ server, area, code, text: document ? excerpt(document.body) : text })
+    const document = parts.find(({ payload }) => payload?.kind === 'Application')
+    throw xiReceiverErrors.APPLICATION_FAULT({ server, area, code, text: document ? excerpt(document.bytes) : text })
   }
   if (fault || error || header?.ack?.status === 'Error' || header?.messageClass === 'SystemError') {
     const fields = { server, id: messageId.toUpperCase(), ...wordsOf(envelope) }
@@ -45,42 +60,46 @@ export async function readXiAnswer(
     const text = `a message of class ${header?.messageClass ?? 'none'}`
     throw xiReceiverErrors.ANSWER_UNCLEAR({ server, status: answer.status, text }, { retry: 'never' })
   }
+  const taken = isQuery ? await takenOf(answer, read, context) : undefined
   return {
     summary: `${header?.messageClass ?? 'answer'} of ${server} for message ${messageId}`,
-    ...(document && { answer: document }),
+    ...(taken && { answer: { headers: {}, ...taken } }),
   }
 }
 
-async function readEnvelope({ headers, body }: HttpAnswer): Promise<
-  | {
-      readonly envelope: XiEnvelope
-      readonly document:
-        | { readonly headers: Record<string, string>; readonly type: string; readonly body: Uint8Array }
-        | undefined
-    }
-  | HubError
-> {
+async function readMessage({ headers, body }: HttpAnswer): Promise<ReadAnswer | HubError> {
   try {
-    const reader = await openXiMessage(
-      (async function* () {
-        yield body
-      })(),
-      headers['content-type'] ?? '',
-    )
-    let document:
-      | { readonly headers: Record<string, string>; readonly type: string; readonly body: Uint8Array }
-      | undefined
-    for (let part = await reader.nextPart(); part; part = await reader.nextPart()) {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of part.body) chunks.push(chunk)
-      if (part.payload?.kind === 'Application')
-        document ??= { headers: {}, type: part.type, body: Buffer.concat(chunks) }
+    const { envelope, nextPart } = await openXiMessage(one(body), headers['content-type'] ?? '')
+    const parts: ReadPart[] = []
+    for (let part = await nextPart(); part; part = await nextPart()) {
+      parts.push({ payload: part.payload, type: part.type, bytes: Buffer.concat(await Array.fromAsync(part.body)) })
     }
-    return { envelope: reader.envelope, document }
+    return { envelope, parts }
   } catch (thrown) {
     if (thrown instanceof HubError) return thrown
     throw thrown
   }
+}
+
+/** What a flow goes on with; undefined where the answer brings nothing. Throws XIRECEIVER_ATTACHMENTS_REFUSED, XIRECEIVER_PAYLOAD_UNCLEAR. */
+async function takenOf(
+  { headers, body }: HttpAnswer,
+  { envelope, parts }: ReadAnswer,
+  { post: { server }, take, attachments }: AnswerContext,
+): Promise<{ readonly type: string; readonly body: Uint8Array } | undefined> {
+  if (take === 'message') return { type: headers['content-type'] ?? '', body }
+  const rest = parts.map(({ bytes, ...part }) => ({ ...part, body: one(bytes) }))
+  const reader: XiMessageReader = { envelope, nextPart: async () => rest.shift() }
+  const document = await documentOf(reader, attachments, {
+    attachments: count => xiReceiverErrors.ATTACHMENTS_REFUSED({ server, count }),
+    unclear: count => xiReceiverErrors.PAYLOAD_UNCLEAR({ server, count }),
+  })
+  const bytes = Buffer.concat(await Array.fromAsync(document.body))
+  return envelope.payloads.length === 0 ? undefined : { type: document.type, body: bytes }
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }
 
 /** SAP says A where it would try again by itself; where it says nothing, a busy or failing server (5xx) may recover. */

@@ -88,6 +88,14 @@ const config = z
       description:
         'When the connection was lost after a query and before its answer: let a person look, or ask again. Default: set-aside. EO and EOIO are sent again with the same message id, which systems of SAP take once.',
     }),
+    take: z.enum(['document', 'message']).optional().meta({
+      description:
+        'What of the answer to a query is handed on. document: its main document. message: the XI message as it came, with envelope and attachments. Default: document.',
+    }),
+    attachments: z.enum(['refuse', 'drop']).optional().meta({
+      description:
+        'What happens when the answer to a query has attachments and only its document is taken. Default: refuse, which sets the message aside.',
+    }),
     ...postFields,
   })
   .superRefine((given, context) => {
@@ -103,6 +111,10 @@ const config = z
     }
     if (given.qos === 'BE' && given.acks.length > 0) {
       context.addIssue({ code: 'custom', path: ['acks'], message: 'a query is answered at once, not acknowledged' })
+    }
+    for (const name of ['take', 'attachments'] as const) {
+      if (given[name] === undefined || given.qos === 'BE') continue
+      context.addIssue({ code: 'custom', path: [name], message: 'only a query (qos: BE) has an answer to take from' })
     }
   })
 
@@ -190,12 +202,14 @@ class XiReceiver implements Receiver {
       },
       { signal: effect.signal, onUnknown: mustAsk ? 'never' : 'soon', intend: () => effect.intend() },
     )
-    const { summary, answer: document } = await readXiAnswer(answer, { post: this.#post, messageId, isQuery })
+    const { take = 'document', attachments = 'refuse' } = config
+    const context = { post: this.#post, messageId, isQuery, take, attachments }
+    const { summary, answer: taken } = await readXiAnswer(answer, context)
     return {
       summary,
       fields: { messageId, status: answer.status },
       terms: messageTerms(messageId),
-      ...(document && { answer: document }),
+      ...(taken && { answer: taken }),
     }
   }
 

@@ -201,7 +201,12 @@ class XiSender implements Sender {
   }
 
   async #contentOf(header: XiHeader, reader: XiMessageReader) {
-    if (header.messageClass === 'ApplicationMessage') return documentOf(reader, this.#context.config.attachments)
+    if (header.messageClass === 'ApplicationMessage') {
+      return documentOf(reader, this.#context.config.attachments, {
+        attachments: count => xiSenderErrors.ATTACHMENTS_REFUSED({ count }),
+        unclear: count => xiSenderErrors.PAYLOAD_UNCLEAR({ count }),
+      })
+    }
     for (let part = await reader.nextPart(); part; part = await reader.nextPart());
     return acknowledgementOf(header)
   }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { memoryOf } from '../../bench/mail/measure.ts'
 import { MiB } from '../../src/kernel/size.ts'
-import { writeXiFault, writeXiMessage } from '../../src/protocols/xi/write-message.ts'
+import { writeXiFault, writeXiMessage, type XiPayloadOut } from '../../src/protocols/xi/write-message.ts'
 import { waitFor } from '../foreign/servers/wait.ts'
 import { HubUnderTest } from '../hub/hub-under-test.ts'
 import { FlowHub } from './flow-hub.ts'
@@ -460,6 +460,42 @@ test('a query of the hub gets the answer of S/4HANA', async () => {
     quality: 'BestEffort',
     dynamic: [{ namespace: 'urn:d', name: 'Company', value: 'C1' }],
   })
+})
+
+const response = (message: Parameters<typeof answerHeader>[0], payloads: readonly XiPayloadOut[]) => {
+  const header = { ...answerHeader(message), ack: undefined, messageClass: 'ApplicationResponse' } as const
+  const { type, stream } = writeXiMessage({ ...header, isSynchronous: true }, payloads)
+  return { status: 200, headers: { 'content-type': type }, body: stream() }
+}
+
+test('attachments of the answer to a query are refused, left out or handed on, as the flow says', async () => {
+  const flow = (name: string, more: string) =>
+    it.flow(
+      name,
+      `from: { https: { path: /${name}, answer: result } }\nsteps: [{ call: { ${toS4(`, qos: BE${more}`).trim()} } }]\nto: []\n`,
+    )
+  flow('refuse', '')
+  flow('drop', ', attachments: drop')
+  flow('whole', ', take: message')
+  await it.start()
+  const ask = async (name: string, payloads: readonly XiPayloadOut[]) => {
+    s4.replies.push(message => response(message, payloads))
+    const answer = await fetch(`${it.url}/${name}`, { method: 'POST', body: '<Q/>' })
+    return { status: answer.status, type: answer.headers.get('content-type') ?? '', text: await answer.text() }
+  }
+  const both = [document('%PDF', 'ApplicationAttachment'), document('<Price>7</Price>')]
+  expect((await ask('refuse', both)).status).toBe(502)
+  const [row] = await it.ended(1, 'set-aside')
+  expect(row?.error).toMatchObject({ code: 'XIRECEIVER_ATTACHMENTS_REFUSED', side: 'receiver' })
+  expect(await ask('drop', both)).toMatchObject({ status: 200, text: '<Price>7</Price>' })
+  const whole = await ask('whole', both)
+  expect(whole).toMatchObject({ status: 200, type: expect.stringMatching(/^multipart\/related; boundary=/) })
+  expect(whole.text).toContain('%PDF')
+  expect(whole.text).toContain('<SAP:MessageClass>ApplicationResponse</SAP:MessageClass>')
+  // An attachment that comes alone is the document, and a document is XML, whatever type a system leaves on it.
+  expect((await ask('refuse', [document('<Alone/>', 'ApplicationAttachment')])).text).toBe('<Alone/>')
+  const octets = { ...document('<Price>8</Price>'), type: 'application/octet-stream' }
+  expect(await ask('refuse', [octets])).toMatchObject({ type: 'application/xml', text: '<Price>8</Price>' })
 })
 
 test('an application fault of S/4HANA is about the message, not about the line', async () => {
