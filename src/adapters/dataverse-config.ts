@@ -171,7 +171,7 @@ export const dataverseConfig = z
     'max-answer': size.prefault('10MiB').meta({ description: 'The largest answer.' }),
     'on-unknown': z.enum(['set-aside', 'send-again']).optional().meta({
       description:
-        'When the connection was lost after the request and before the answer, or a gateway got none that is valid (502) or waited for it in vain (504). Default: set-aside for create without a key, create-many and actions; all else is sent again, since doing it twice leaves the same.',
+        'When the connection was lost after the request and before the answer, or a gateway got none that is valid (502) or waited for it in vain (504, or a page with 503 and no time to wait). Default: set-aside for create without a key, create-many and actions; all else is sent again, since doing it twice leaves the same.',
     }),
   })
   .superRefine((given, context) => {

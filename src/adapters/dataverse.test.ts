@@ -255,6 +255,29 @@ describe('when the connection is lost after the change', () => {
   )
 })
 
+describe('a 503', () => {
+  test('that is the page of a gateway leaves in doubt what became of a create', async () => {
+    twin.setFaults({ late: { times: 1, status: 503, method: 'POST' } })
+    const unkeyed = await receiver({ set: 'accounts', operation: 'create' })
+    await expect(deliver(unkeyed, { name: 'ACME' })).rejects.toMatchObject({ retry: 'never', isOutcomeUnknown: true })
+    twin.setFaults({ late: { times: 1, status: 503, method: 'PATCH' } })
+    const keyed = await receiver({ ...accounts, operation: 'create' })
+    const body = { accountnumber: '1001', name: 'ACME SE' }
+    await expect(deliver(keyed, body)).rejects.toMatchObject({ retry: 'soon', isOutcomeUnknown: true })
+    const again = await deliver(keyed, body, { attempt: 2, isUnknown: true })
+    expect(again.fields).toMatchObject({ operation: 'created' })
+    expect(twin.records('account')).toHaveLength(2)
+  })
+
+  test('that Dynamics 365 says itself was no attempt to do it', async () => {
+    twin.setFaults({ unavailable: { times: 1 } })
+    const create = await receiver({ set: 'accounts', operation: 'create', id: 'accountid' })
+    const away = { code: 'DATAVERSE_UNAVAILABLE', retry: 'soon', isOutcomeUnknown: false }
+    await expect(deliver(create, { name: 'ACME' })).rejects.toMatchObject(away)
+    expect(twin.records('account')).toEqual([])
+  })
+})
+
 test.each([
   // Nothing at Dynamics 365 keeps two accounts of one name apart.
   ['check-then-write', 'name', 'updated'],

@@ -83,7 +83,7 @@ test.each(['a secret', 'a certificate'])(
   },
 )
 
-test.each([502, 504] as const)(
+test.each([502, 503, 504] as const)(
   'a new record is told as made by the hub where a gateway lost the answer (%i)',
   async status => {
     it.flow(

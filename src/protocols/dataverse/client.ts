@@ -7,11 +7,12 @@ import type { ExchangeOptions } from '../odata/exchange.ts'
 import { isGroup, isList } from '../odata/json.ts'
 import { fieldString } from '../odata/url.ts'
 import { dataverseErrors } from './errors.ts'
-import { dataverseFailure } from './failure.ts'
+import { dataverseDoubt, dataverseFailure } from './failure.ts'
 import type { Gate, Turn } from './gate.ts'
 import { isGuid } from './key.ts'
 
-export interface DataverseClientOptions extends Omit<ExchangeOptions, 'root' | 'failureOf' | 'keepsCookies'> {
+export interface DataverseClientOptions
+  extends Omit<ExchangeOptions, 'root' | 'failureOf' | 'doubtOf' | 'keepsCookies'> {
   /** Address of the environment, `https://contoso.crm4.dynamics.com`. */
   readonly environment: URL
   /** `v9.2` */
@@ -87,6 +88,7 @@ export class DataverseClient {
       version: 'v4',
       headers: { 'odata-maxversion': '4.0' },
       failureOf: dataverseFailure,
+      doubtOf: dataverseDoubt,
       keepsCookies: false,
       limits: { answerBytes: answerBytesMax },
     })

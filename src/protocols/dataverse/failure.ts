@@ -1,4 +1,5 @@
 import type { ErrorOptions, HubError } from '../../kernel/error.ts'
+import { gatewayDoubt } from '../net/other-server.ts'
 import { retryAfterMs } from '../net/retry-after.ts'
 import { type FailureContext, type ODataAnswer, serviceErrorOf } from '../odata/service-error.ts'
 import { dataverseErrors as errors } from './errors.ts'
@@ -46,6 +47,16 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
     default:
       return status >= 500 ? errors.SERVER_FAILED(fields, options) : errors.REFUSED(fields, options)
   }
+}
+
+/**
+ * Why nobody knows what became of a change that was answered so. Gateways of Microsoft that waited in vain say 503, too
+ * (Azure Front Door, "Troubleshooting common routing issues"); a 503 of Dataverse itself is JSON, or names a time, and
+ * comes before anything was done.
+ */
+export function dataverseDoubt({ status, headers }: Pick<ODataAnswer, 'status' | 'headers'>): string | undefined {
+  const isPage = headers['retry-after'] === undefined && !/json/i.test(headers['content-type'] ?? '')
+  return status === 503 && isPage ? 'a gateway has no answer of it (503)' : gatewayDoubt(status)
 }
 
 /** Codes that say more than their status. In lower case, as Dataverse writes them. */

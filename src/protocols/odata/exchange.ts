@@ -32,6 +32,8 @@ export interface ExchangeOptions {
   readonly onTime?: ((at: number) => void) | undefined
   /** How an answer that is no success is told; a service with codes of its own has words of its own. */
   readonly failureOf?: ((answer: ODataAnswer, context: FailureContext) => HubError) | undefined
+  /** Why nobody knows what became of a change that was answered so; a service may know of more cases than any gateway. */
+  readonly doubtOf?: ((answer: ODataAnswer) => string | undefined) | undefined
   /** False: cookies are thrown away. A cookie that binds to one server of many keeps its limits for the caller alone. */
   readonly keepsCookies?: boolean | undefined
 }
@@ -103,7 +105,7 @@ export class ODataExchange {
     if (streamed.answer.status < 300) return streamed
     const answer = await this.#whole(streamed)
     const failure = this.failure(answer, request.url)
-    const doubt = gatewayDoubt(answer.status)
+    const doubt = this.#options.doubtOf ? this.#options.doubtOf(answer) : gatewayDoubt(answer.status)
     if (doubt === undefined || request.isRead) throw failure
     const reason = `${doubt}: ${serviceErrorOf(answer).text}`
     const { retryAfterMs } = failure

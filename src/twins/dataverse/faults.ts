@@ -32,7 +32,7 @@ export const dataverseFaults = z.strictObject({
     .optional()
     .meta({ description: 'Requests answered with an error, such as that of a plug-in (400, 0x80040265).' }),
   late: z
-    .strictObject({ times, method, status: z.union([z.literal(502), z.literal(504)]).default(504) })
+    .strictObject({ times, method, status: z.union([z.literal(502), z.literal(503), z.literal(504)]).default(504) })
     .optional()
     .meta({ description: 'Requests that are carried out, and answered by a gateway that has no answer of it.' }),
   slowMs,
