@@ -139,14 +139,18 @@ export async function* readFlatFile(
   yield idoc
 }
 
-/** The lines of a flat file. Layouts name the definition (`E2MARAM009`) for each segment type. Throws IDOC_CANNOT_WRITE. */
+/**
+ * The lines of a flat file. Layouts name the definition (`E2MARAM009`) for each segment type. HLEVEL stays blank: whether
+ * a segment without a parent has level 1 or 2 says the definition of the IDoc type, which nobody has here. SAP fills it in
+ * and wants it of nobody else (data element EDI4HLEVEC); a wrong one is a syntax error (E0 077). Throws IDOC_CANNOT_WRITE.
+ */
 export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: FlatLayouts): Generator<string> {
   const definitions = new Map(
     Object.entries(layouts).map(([definition, layout]) => [xmlNameOf(layout.type), { definition, layout }]),
   )
   yield controlColumns.map(column => fitColumn(idoc.control.get(column.name) ?? '', column)).join('')
   let number = 0
-  const write = function* (segment: Segment, parent: number, level: number): Generator<string> {
+  const write = function* (segment: Segment, parent: number): Generator<string> {
     const known = definitions.get(xmlNameOf(segment.name))
     if (!known) throw idocErrors.CANNOT_WRITE({ text: `the layout of segment ${segment.name} is not known` })
     number += 1
@@ -157,13 +161,12 @@ export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: Fl
       DOCNUM: idoc.control.get('DOCNUM') ?? '',
       SEGNUM: String(own).padStart(6, '0'),
       PSGNUM: String(parent).padStart(6, '0'),
-      HLEVEL: String(level).padStart(2, '0'),
     }
     yield dataColumns.map(column => fitColumn(head[column.name] ?? '', column)).join('') +
       writeData(segment, known.layout)
-    for (const child of segment.children) yield* write(child, own, level + 1)
+    for (const child of segment.children) yield* write(child, own)
   }
-  for (const segment of idoc.data.children) yield* write(segment, 0, 1)
+  for (const segment of idoc.data.children) yield* write(segment, 0)
 }
 
 function lengthOf(columns: readonly Column[]): number {
