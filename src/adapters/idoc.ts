@@ -43,6 +43,11 @@ export const idocSender = defineSender({
   attributes: idocAttributes,
   delivery: { 'order-by': 'message.orderKey', 'only-newer': 'message.docnum' },
   keepsResult: ({ answer }) => answer === 'result',
+  sampleRequest({ format }, given) {
+    if (given.type !== undefined) return undefined
+    const type = format === 'xml' ? 'text/xml' : 'text/plain'
+    return { type, body: given.body, filledIn: `the media type ${type}` }
+  },
   async open(context) {
     const { config, folder } = context
     return new IdocSender(context, config.layouts === undefined ? {} : await readLayouts(folder, config.layouts))

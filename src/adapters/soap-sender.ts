@@ -17,6 +17,7 @@ import { xmlWords } from '../protocols/xml/write-xml.ts'
 import { callerOf } from './caller.ts'
 import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endpoint-config.ts'
 import { soapSenderErrors } from './soap-errors.ts'
+import { sampleSoapRequest } from './soap-sample.ts'
 import { messageTerms } from './xi-intake.ts'
 
 const config = z
@@ -96,6 +97,7 @@ export const soapSender = defineSender({
   ],
   delivery: { 'order-by': 'message.serialisation' },
   keepsResult: ({ answer }, { messageId }) => answer === 'result' && messageId !== '',
+  sampleRequest: sampleSoapRequest,
   open: async context => new SoapSender(context, await readWsdl(context)),
 })
 

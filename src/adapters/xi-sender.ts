@@ -11,6 +11,7 @@ import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endp
 import { acknowledge, refuse, respond } from './xi-answer.ts'
 import { xiSenderErrors } from './xi-errors.ts'
 import { acknowledgementOf, attributesOf, documentOf, messageTerms, Recording, xiAttributes } from './xi-intake.ts'
+import { sampleXiRequest } from './xi-sample.ts'
 
 const config = z.strictObject({
   path: endpointPath.meta({ description: 'Path below /flows.', examples: ['/xi'] }),
@@ -77,6 +78,7 @@ export const xiSender = defineSender({
   attributes: xiAttributes,
   delivery: { 'order-by': 'message.serialisation' },
   keepsResult: (_, { qos }) => qos === 'BE',
+  sampleRequest: sampleXiRequest,
   open: async context => new XiSender(context),
 })
 

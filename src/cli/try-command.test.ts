@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -239,4 +239,69 @@ to: []
   expect(waiting.code).toBe(1)
   const known = await isthmus([...given, '--keymap', 'accounts/1001=a/1=2'])
   expect(known).toMatchObject({ code: 0, out: expect.stringContaining('The caller gets 200\na/1=2\n') })
+})
+
+const credit = '<Credit><Customer>1001</Customer></Credit>'
+const sampleId = '01234567-89ab-4def-8123-456789abcdef'
+
+test.each([
+  ['xi: { path: /xi, interfaces: [{ name: Other_Out }, { name: Credit_Out, namespace: urn:c }] }', 'qos: EO', sampleId],
+  ['soap: { path: /soap }', 'operation: Credit', undefined],
+  ['soap: { path: /soap, protocol: sap-rm }', 'qos: EO', sampleId],
+  ['soap: { path: /soap, once-by: addressing }', 'operation: Credit', `urn:uuid:${sampleId}`],
+])('a document comes with an envelope that is made up, and told: %s', async (from, told, id) => {
+  await write({ 'flow.yaml': `flow: credit\nfrom: { ${from} }\nto: { http: { url: "https://crm.contoso.com" } }\n` })
+  const bare = ['try', 'flow.yaml', '--body', '-', '--header', 'interface=Credit_Out']
+  const { code, out } = await isthmus(bare, { stdin: credit })
+  expect(out).toMatch(/^Made up for the trial: an (?:XI message|envelope of SOAP 1\.1) around the document/)
+  expect(out).toContain(`  ${told}\n`)
+  if (from.startsWith('xi')) expect(out).toContain('Credit_Out (urn:c), EO, from S4HCLNT100 to ISTHMUS, id ')
+  if (id) expect(out).toContain(id)
+  expect(out).toMatch(/^to\[0\] http: not sent\n( {2}.*\n)* {4}<Credit/m)
+  expect(code).toBe(0)
+})
+
+test('a document for a flow that hands on to nobody comes as a query, whose answer is shown', async () => {
+  await write({
+    'flow.yaml': `flow: credit
+from: { xi: { path: /xi, interfaces: [{ name: Credit_Out }] } }
+steps: [{ map: { set: { body: <Limit>5</Limit>, type: application/xml } } }]
+to: []
+`,
+  })
+  const { out } = await isthmus(['try', 'flow.yaml', '--body', '-'], { stdin: credit })
+  expect(out).toContain('Credit_Out (urn:sample), BE, ')
+  expect(out).toMatch(/The caller gets 200\n[\s\S]*ApplicationResponse[\s\S]*\n<Limit>5<\/Limit>\n/)
+  const { out: json } = await isthmus(['--json', 'try', 'flow.yaml', '--body', '-'], { stdin: credit })
+  expect(JSON.parse(json)).toMatchObject({
+    filledIn: expect.stringContaining('Credit_Out'),
+    answer: { status: 200, body: expect.stringContaining('<Limit>5</Limit>') },
+  })
+})
+
+test('what is an envelope already, and what is no document, comes as it is', async () => {
+  await write({
+    'flow.yaml': `flow: credit\nfrom: { soap: { path: /soap } }\nto: { http: { url: "https://crm.contoso.com" } }\n`,
+  })
+  const whole = '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><A/></s:Body></s:Envelope>'
+  const given = ['try', 'flow.yaml', '--body', '-', '--type', 'application/soap+xml']
+  const taken = await isthmus(given, { stdin: whole })
+  expect(taken.out).toMatch(/^Flow credit\n[\s\S]* {2}soapVersion: 1\.2\n/)
+  const other = await isthmus(given, { stdin: '{"a":1}' })
+  expect(other).toMatchObject({ code: 4, out: '', err: expect.stringContaining('TRIAL_REFUSED') })
+  const broken = await isthmus(given, { stdin: '<A><B></A>' })
+  expect(broken).toMatchObject({
+    out: '',
+    err: expect.stringMatching(/line 1, column 10[\s\S]*SOAPMESSAGE_CANNOT_WRITE/),
+  })
+})
+
+test('an IDoc whose file has no ending that says what it is, is XML or a flat file as its flow takes it', async () => {
+  await write({
+    'flow.yaml': 'flow: idocs\nfrom: { idoc: { path: /idoc } }\nto: { http: { url: "https://crm.contoso.com" } }\n',
+  })
+  const stdin = await readFile(join(examples, 's4-to-dynamics/samples/debmas07.xml'), 'utf8')
+  const { code, out } = await isthmus(['try', 'flow.yaml', '--body', '-'], { stdin })
+  expect(out).toMatch(/^Made up for the trial: the media type text\/xml\n\nFlow idocs\n/)
+  expect(code).toBe(0)
 })

@@ -39,7 +39,7 @@ export function tryCommand(program: Command, cli: Cli): void {
     .description(
       'takes one message through a flow document without a hub: shows what each step makes of it and what receivers would get; nothing is sent',
     )
-    .option('--body <file>', 'what comes to the sender: a request, an IDoc, a mail; - for standard input')
+    .option('--body <file>', 'what comes to the sender: a request, an IDoc, a document, a mail; - for standard input')
     .option('--type <media type>', 'of the body (default: by the ending of the file)')
     .option('--method <method>', 'of the request to the endpoint of the flow (default: the first that it takes)')
     .option('--path <path>', 'of the request below /flows, with its query: /prices?material=4711')

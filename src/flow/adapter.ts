@@ -65,7 +65,34 @@ export interface SenderDeclaration<C extends z.ZodType = z.ZodType, Id extends s
    * it serves an endpoint, which a trial calls, and where it hands over what it gets as it is.
    */
   sample?(config: z.output<C>, body: Uint8Array): Incoming
+  /**
+   * The request that brings a document to the endpoint, for the trial of a flow whose author has the document and not what
+   * systems put around it. Undefined for what can come as it is.
+   */
+  sampleRequest?(
+    config: z.output<C>,
+    given: GivenDocument,
+  ): SampleRequest | undefined | Promise<SampleRequest | undefined>
   open(context: SenderContext<z.output<C>>): Promise<Sender>
+}
+
+export interface GivenDocument {
+  readonly body: Uint8Array
+  /** Undefined where nobody says what it is. */
+  readonly type: string | undefined
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The flow hands on to nobody: whoever calls it wants to know what it makes of the document. */
+  readonly isQuestion: boolean
+}
+
+export interface SampleRequest {
+  readonly type: string
+  readonly body: Uint8Array
+  /** Fields of the url. */
+  readonly query?: Readonly<Record<string, string>>
+  /** What was made up, for people. */
+  readonly filledIn: string
 }
 
 export interface SenderContext<Config> extends AdapterContext<Config> {

@@ -1,4 +1,3 @@
-import type { HttpResponse } from '../../kernel/http-exchange.ts'
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Message } from '../../kernel/message.ts'
 import { formatSize } from '../../kernel/size.ts'
@@ -11,21 +10,23 @@ import type { Trial, TriedMessage } from './try-flow.ts'
 const shownLetters = 1200
 
 /** A trial as a person reads it, from the top to the bottom. */
-export function describeTrial({ flow, messages, answer }: Trial, isWhole: boolean): string {
+export function describeTrial({ flow, messages, filledIn, answer }: Trial, isWhole: boolean): string {
+  const samples = filledIn === undefined ? '' : `Made up for the trial: ${filledIn}\n\n`
   const parts = messages.map((message, index) => {
     const title = messages.length === 1 ? `Flow ${flow}` : `Flow ${flow}, message ${index + 1} of ${messages.length}`
     return `${title}\n\n${describeMessage(message, isWhole)}`
   })
   // What a caller gets for want of an answer that a hub would have asked for is of no interest.
   const isCutShort = messages.some(({ taken }) => taken.error?.code.startsWith('TRIAL_'))
-  return `${parts.join('\n')}${answer && !isCutShort ? describeAnswer(answer) : ''}`
+  return `${samples}${parts.join('\n')}${answer && !isCutShort ? describeAnswer(answer) : ''}`
 }
 
 /** The same for programs. */
-export function trialAsJson({ flow, warnings, messages, answer }: Trial): unknown {
+export function trialAsJson({ flow, warnings, messages, filledIn, answer }: Trial): unknown {
   return {
     flow,
     warnings,
+    filledIn,
     messages: messages.map(({ taken, events, failure }) => ({
       orderKey: taken.orderKey,
       terms: taken.terms,
@@ -34,7 +35,7 @@ export function trialAsJson({ flow, warnings, messages, answer }: Trial): unknow
       error: errorOf(failure ?? taken.error),
       way: events.flatMap(eventAsJson),
     })),
-    answer: answer && { status: answer.status, headers: answer.headers, body: textOf(answer.body) },
+    answer: answer && { status: answer.status, headers: answer.headers, body: decode(answer.body) },
   }
 }
 
@@ -116,8 +117,8 @@ function describeBody({ body }: Message, isWhole: boolean): string[] {
   ]
 }
 
-function describeAnswer(answer: HttpResponse): string {
-  const text = textOf(answer.body)
+function describeAnswer(answer: NonNullable<Trial['answer']>): string {
+  const text = decode(answer.body)
   return `\nThe caller gets ${answer.status}\n${text ? `${printableLines(text)}\n` : ''}`
 }
 
@@ -156,11 +157,6 @@ function messageAsJson({ headers, attributes, body }: Message): JsonObject {
 
 function errorOf(error: { code: string; message: string; next: string } | undefined): JsonObject | undefined {
   return error && { code: error.code, message: error.message, next: error.next }
-}
-
-function textOf(body: HttpResponse['body']): string | undefined {
-  if (typeof body === 'string') return body
-  return body instanceof Uint8Array ? decode(body) : undefined
 }
 
 function decode(bytes: Uint8Array): string | undefined {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '../../engine/control.ts'
 import { createEngine } from '../../engine/engine.ts'
+import type { SampleRequest } from '../../flow/adapter.ts'
 import { loadFlow } from '../../flow/load-flow.ts'
 import type { Problem } from '../../flow/problem.ts'
 import type { Declarations } from '../../flow/schema.ts'
@@ -41,8 +42,10 @@ export interface Trial {
   readonly flow: string
   readonly warnings: readonly Problem[]
   readonly messages: readonly TriedMessage[]
+  /** What the trial made up to bring a document to the endpoint. */
+  readonly filledIn: string | undefined
   /** What a caller of the flow's endpoint gets. */
-  readonly answer: HttpResponse | undefined
+  readonly answer: (Omit<HttpResponse, 'body'> & { readonly body: Uint8Array }) | undefined
 }
 
 /**
@@ -86,7 +89,9 @@ export async function tryFlow(request: TrialRequest): Promise<Trial | { readonly
     for (const entry of request.keyMaps) await store.rewrite({ ...entry, at: systemClock.now() })
     // One after the other, so that what is recorded belongs together; nobody else is told of it.
     await engine.start({ ...flow, answer: undefined, delivery: { ...flow.delivery, parallel: 1 } })
-    const called = route.promise.then(found => call(found, given, over.signal))
+    const { declaration, config } = flow.from
+    const sample = await declaration.sampleRequest?.(config, { ...given, isQuestion: flow.to.length === 0 })
+    const called = route.promise.then(found => call(found, { ...given, ...sample }, over.signal))
     const handing = Promise.race([handedOver.promise, called])
     // A caller who waits for the end of its message would wait for the next attempt.
     const answer = await untilAborted(
@@ -99,7 +104,14 @@ export async function tryFlow(request: TrialRequest): Promise<Trial | { readonly
       if (taken) messages.push({ taken, failure, events: events.filter(({ message }) => message.id === id) })
     }
     if (messages.length === 0 && answer) await refuseAnswer(answer)
-    return { flow: flow.name, warnings: loaded.warnings, messages, answer: answer ?? undefined }
+    return {
+      flow: flow.name,
+      warnings: loaded.warnings,
+      messages,
+      filledIn: sample?.filledIn,
+      // What the store holds is read while there is one.
+      answer: answer ? { ...answer, body: await wholeOf(answer.body) } : undefined,
+    }
   } finally {
     over.abort()
     await engine.close(0)
@@ -156,9 +168,23 @@ function refuse({ host }: { readonly host: string }): Promise<never> {
 }
 
 /** Calls the endpoint of the flow as a caller with the role does. */
-function call(route: HttpRoute, given: Given, signal: AbortSignal): Promise<HttpResponse> {
-  const { headers, type, body, method = route.methods[0] ?? 'POST', path = route.path.replace(/\/\*$/, '') } = given
+function call(
+  route: HttpRoute,
+  given: Given & Partial<Pick<SampleRequest, 'query'>>,
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  const {
+    headers,
+    type,
+    body,
+    query = {},
+    method = route.methods[0] ?? 'POST',
+    path = route.path.replace(/\/\*$/, ''),
+  } = given
   const url = new URL(`http://hub/flows${path}`)
+  for (const [field, value] of Object.entries(query)) {
+    if (!url.searchParams.has(field)) url.searchParams.set(field, value)
+  }
   const caller = { clientId: 'trial', instance: 'trial', subject: 'trial' }
   return route.handle(
     {
@@ -193,13 +219,10 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 async function refuseAnswer({ status, body }: HttpResponse): Promise<never> {
-  throw trialErrors.REFUSED({ status, text: await textOf(body) })
+  throw trialErrors.REFUSED({ status, text: Buffer.from(await wholeOf(body)).toString() })
 }
 
-async function textOf(body: HttpResponse['body']): Promise<string> {
-  if (typeof body === 'string') return body
-  if (body instanceof Uint8Array) return Buffer.from(body).toString()
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
-  return Buffer.concat(chunks).toString()
+async function wholeOf(body: HttpResponse['body']): Promise<Uint8Array> {
+  if (typeof body === 'string') return Buffer.from(body)
+  return body instanceof Uint8Array ? body : Buffer.concat(await Array.fromAsync(body))
 }

@@ -6,16 +6,20 @@ import { soapMessageErrors } from './errors.ts'
 import { type SoapVersion, soapNamespaces } from './soap.ts'
 
 /** What stands before and behind the payload of an envelope. */
-export function soapFrame(version: SoapVersion): { readonly before: string; readonly after: string } {
+export function soapFrame(version: SoapVersion, head = ''): { readonly before: string; readonly after: string } {
+  const header = head === '' ? '' : `<soap:Header>${head}</soap:Header>`
   return {
-    before: `<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="${soapNamespaces[version]}"><soap:Body>`,
+    before: `<?xml version="1.0" encoding="UTF-8"?><soap:Envelope xmlns:soap="${soapNamespaces[version]}">${header}<soap:Body>`,
     after: '</soap:Body></soap:Envelope>',
   }
 }
 
-/** An envelope around one XML document (or nothing). Throws SOAPMESSAGE_CANNOT_WRITE for anything else. */
-export function writeSoap(version: SoapVersion, document: Uint8Array): string {
-  const { before, after } = soapFrame(version)
+/**
+ * An envelope around one XML document (or nothing); `head`: header blocks as XML. Throws SOAPMESSAGE_CANNOT_WRITE for
+ * anything else.
+ */
+export function writeSoap(version: SoapVersion, document: Uint8Array, head?: string): string {
+  const { before, after } = soapFrame(version, head)
   return `${before}${document.length === 0 ? '' : embeddable(document)}${after}`
 }
 

@@ -136,6 +136,9 @@ export function normaliseMessageId(text: string, what = 'MessageId'): string {
   throw xiMessageErrors.SHAPE({ text: `${what} "${text.trim().slice(0, 60)}" is no GUID` })
 }
 
+/** Id of messages that a trial makes up, the same each time. */
+export const sampleMessageId = '0123456789ab4def8123456789abcdef'
+
 /** The id as XI messages carry it: 8-4-4-4-12. */
 export function hyphenate(id: string): string {
   return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
