@@ -255,12 +255,12 @@ test('a body beside headers has the limit of calls to the API, and its refusal n
 
 test('a body on a terminal cannot act, and a file is never overwritten', async () => {
   const world = await open()
-  const { id } = await world.accept('a\u001b]0;evil\u0007\nb')
+  const { id } = await world.accept('a\u001b]0;evil\u0007\n\tb')
   const shown = await isthmus(['message', 'body', id], { world, isTerminal: true })
-  expect(shown.out).toBe('a\\u001b]0;evil\\u0007\nb\n')
+  expect(shown.out).toBe('a\\u001b]0;evil\\u0007\n\tb\n')
   const cwd = await temporaryFolder()
   expect((await isthmus(['message', 'body', id, '--out', 'body.bin'], { world, cwd })).code).toBe(0)
-  expect(await readFile(join(cwd, 'body.bin'), 'utf8')).toBe('a\u001b]0;evil\u0007\nb')
+  expect(await readFile(join(cwd, 'body.bin'), 'utf8')).toBe('a\u001b]0;evil\u0007\n\tb')
   for (const file of ['body.bin', 'no-folder/body.bin']) {
     expect(await isthmus(['message', 'body', id, '--out', file], { world, cwd })).toMatchObject({
       code: 2,

@@ -20,9 +20,12 @@ export function facts(pairs: readonly (readonly [string, unknown])[]): string {
   return shown.map(([name, value]) => `${`${name}:`.padEnd(width + 2)}${cell(value)}\n`).join('')
 }
 
-/** Text of others that keeps its lines. */
+/** Text of others that keeps its lines, and the tabs by which SAP and others indent them. */
 export function printableLines(text: string): string {
-  return text.split(/\r?\n/).map(printable).join('\n')
+  return text
+    .split(/\r?\n/)
+    .map(line => line.split('\t').map(printable).join('\t'))
+    .join('\n')
 }
 
 function cell(value: unknown): string {
