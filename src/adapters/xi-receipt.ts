@@ -1,5 +1,5 @@
 import type { Receipt } from '../flow/adapter.ts'
-import { HubError } from '../kernel/error.ts'
+import { HubError, type RetryClass } from '../kernel/error.ts'
 import { openXiMessage, type XiMessageReader, type XiPart } from '../protocols/xi/read-message.ts'
 import { duplicateDetected, type XiEnvelope, type XiError } from '../protocols/xi/xi.ts'
 import type { HttpAnswer } from './http-answer.ts'
@@ -12,6 +12,8 @@ export interface AnswerContext {
   /** Of the message that was sent. */
   readonly messageId: string
   readonly isQuery: boolean
+  /** When nobody knows whether the message was taken. */
+  readonly onUnknown: RetryClass
   /** What of the answer to a query is handed on: its document, or all of it as it came. */
   readonly take: 'document' | 'message'
   readonly attachments: 'refuse' | 'drop'
@@ -31,13 +33,14 @@ export async function readXiAnswer(
   answer: HttpAnswer,
   context: AnswerContext,
 ): Promise<Pick<Receipt, 'summary' | 'answer'>> {
-  const { post, messageId, isQuery } = context
+  const { post, messageId, isQuery, onUnknown } = context
   const { server } = post
   const read = await readMessage(answer)
   if (read instanceof HubError) {
     // A proxy, a log-in page, a gateway: what stands between speaks by its status.
     if (answer.status >= 300) throw post.failure(answer)
-    throw xiReceiverErrors.ANSWER_UNCLEAR({ server, status: answer.status, text: read.message }, { cause: read })
+    const text = read.message
+    throw xiReceiverErrors.ANSWER_UNCLEAR({ server, status: answer.status, text }, { cause: read, retry: onUnknown })
   }
   const { envelope, parts } = read
   const { header, fault } = envelope

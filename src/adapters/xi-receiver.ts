@@ -193,6 +193,7 @@ class XiReceiver implements Receiver {
       const reason = 'an earlier attempt ended without an answer'
       throw httpErrors.OUTCOME_UNKNOWN({ server: this.#post.server, reason })
     }
+    const onUnknown = mustAsk ? 'never' : 'soon'
     const answer = await this.#post.send(
       {
         url: new URL(config.url),
@@ -200,10 +201,10 @@ class XiReceiver implements Receiver {
         bytes: written.bytes,
         stream: written.stream,
       },
-      { signal: effect.signal, onUnknown: mustAsk ? 'never' : 'soon', intend: () => effect.intend() },
+      { signal: effect.signal, onUnknown, intend: () => effect.intend() },
     )
     const { take = 'document', attachments = 'refuse' } = config
-    const context = { post: this.#post, messageId, isQuery, take, attachments }
+    const context = { post: this.#post, messageId, isQuery, onUnknown, take, attachments } as const
     const { summary, answer: taken } = await readXiAnswer(answer, context)
     return {
       summary,

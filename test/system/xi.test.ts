@@ -498,6 +498,29 @@ test('attachments of the answer to a query are refused, left out or handed on, a
   expect(await ask('refuse', [octets])).toMatchObject({ type: 'application/xml', text: '<Price>8</Price>' })
 })
 
+test('a query that is answered in words nobody understands is not asked again, unless the flow says so', async () => {
+  const flow = (name: string, more: string) =>
+    it.flow(
+      name,
+      `from: { https: { path: /${name} } }\nsteps: [{ call: { ${toS4(`, qos: BE${more}`).trim()} } }]\nto: []\ndelivery: { retry: { every: 50ms } }\n`,
+    )
+  flow('once', '')
+  flow('again', ', on-unknown: send-again')
+  await it.start()
+  const page = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>Welcome</html>' })
+  const ask = async (name: string) => {
+    s4.replies.push(page, message => response(message, [document('<Price>7</Price>')]))
+    await fetch(`${it.url}/${name}`, { method: 'POST', body: '<Q/>' })
+  }
+  await ask('again')
+  await it.ended(1)
+  expect(s4.seen).toHaveLength(2)
+  await ask('once')
+  const [row] = await it.ended(1, 'set-aside')
+  expect(row?.error?.code).toBe('XIRECEIVER_ANSWER_UNCLEAR')
+  expect(s4.seen).toHaveLength(3)
+})
+
 test('an application fault of S/4HANA is about the message, not about the line', async () => {
   it.flow(
     'price',
