@@ -32,6 +32,12 @@ test.each([
   ['.5', '0.5'],
   ['7.', '7'],
   ['000', '0'],
+  // Floating point fields (FLTP): of a characteristic in IDocs, and as xsd:double of proxies.
+  ['1.2500000000000000E+02', '125'],
+  ['-3.14E2', '-314'],
+  ['4.7000000000000000E-03', '0.0047'],
+  ['0.0000000000000000E+00', '0'],
+  ['10e-1', '1'],
 ])('%j is %s', (text, expected) => {
   expect(formatDecimal(parse(text))).toBe(expected)
 })
@@ -43,12 +49,28 @@ test('a long run of blanks costs no time', () => {
   expect(performance.now() - started).toBeLessThan(1_000)
 })
 
-test.each(['', ' ', '-', '.', '1,5', '1E3', '0x10', '--1', '-1-', '1 2', 'NaN', '9'.repeat(61)])(
-  '%j is no number',
-  text => {
-    expect(parseDecimal(text)).toBeUndefined()
-  },
-)
+test.each([
+  '',
+  ' ',
+  '-',
+  '.',
+  '1,5',
+  '1E',
+  'E3',
+  '1E+',
+  '1E3-',
+  '1E3.5',
+  '1E61',
+  '1E-61',
+  '0x10',
+  '--1',
+  '-1-',
+  '1 2',
+  'NaN',
+  '9'.repeat(61),
+])('%j is no number', text => {
+  expect(parseDecimal(text)).toBeUndefined()
+})
 
 test('text, value and text again are the same', () => {
   fc.assert(

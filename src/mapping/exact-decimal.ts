@@ -7,18 +7,24 @@ export interface Decimal {
 /** More digits than any SAP field has; keeps a hostile number from costing time. */
 const digitsMax = 60
 
-/** SAP writes `12.50`, `12.50-`, ` 1234.000 `, `1E3` never. Undefined for anything that is no such number. */
+/**
+ * SAP writes `12.50`, `12.50-`, ` 1234.000 `, and floating point fields (FLTP) with an exponent: `1.2500000000000000E+02`
+ * in IDocs, `1.25E2` in messages of proxies. Undefined for anything that is no such number.
+ */
 export function parseDecimal(value: string): Decimal | undefined {
   // Blanks go first: a pattern for them at both ends would try each split of a long run of them.
-  const match = /^([+-]?)(\d*)(?:\.(\d*))?(-?)$/.exec(value.trim())
+  const match = /^([+-]?)(\d*)(?:\.(\d*))?(?:[Ee]([+-]?\d{1,3})|(-))?$/.exec(value.trim())
   if (!match) return undefined
-  const [, sign = '', whole = '', fraction = '', trailing = ''] = match
+  const [, sign = '', whole = '', fraction = '', exponent = '0', trailing = ''] = match
   if (whole.length + fraction.length === 0 || whole.length + fraction.length > digitsMax) return undefined
   if (sign !== '' && trailing !== '') return undefined
   // Cut as text: SAP fills up with zeros, and each division of a bigint costs more than all of this.
   const needed = fraction.endsWith('0') ? fraction.replace(/0+$/, '') : fraction
   const digits = BigInt(`${whole}${needed}`)
-  return { digits: sign === '-' || trailing === '-' ? -digits : digits, scale: needed.length }
+  const written = { digits: sign === '-' || trailing === '-' ? -digits : digits, scale: needed.length }
+  const places = Number(exponent)
+  if (places === 0 || digits === 0n) return written
+  return Math.abs(places) > digitsMax ? undefined : shiftPoint(written, places)
 }
 
 export function decimalOf(value: number): Decimal {

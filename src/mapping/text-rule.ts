@@ -76,7 +76,7 @@ export class TextRule extends Rule<string> {
     )
   }
 
-  /** `12.50`, `12.50-`; empty stays empty. Anything else is refused: nothing is guessed. */
+  /** `12.50`, `12.50-`, `1.2500000000000000E+01`; empty stays empty. Anything else is refused: nothing is guessed. */
   decimal(): NumberRule {
     return new NumberRule(
       extend(this, 'decimal', value => {
