@@ -19,6 +19,7 @@ function decoderOf(name: string): Decode | undefined {
   if (page !== undefined) return bytes => decodePage(bytes, page)
   try {
     const decoder = new TextDecoder(windowsPages.get(name) ?? name)
+    if (decoder.encoding === 'iso-2022-jp') return bytes => decoder.decode(withoutIdleShifts(bytes))
     return bytes => decoder.decode(bytes)
   } catch {
     // It does not exist, or is so rare that browsers lack it.
@@ -46,6 +47,15 @@ const windowsPages: ReadonlyMap<string, string> = new Map(
 
 function decodePage(bytes: Uint8Array, page: string): string {
   return Array.from(bytes, byte => (byte < 0x80 ? String.fromCharCode(byte) : page[byte - 0x80])).join('')
+}
+
+/**
+ * Without the shifts of ISO-2022-JP behind which the next one follows at once: where two encoded words meet. TextDecoder
+ * gives U+FFFD there, since the Encoding Standard takes them for an attack.
+ */
+function withoutIdleShifts(bytes: Uint8Array): Uint8Array {
+  const latin1 = Buffer.from(bytes).toString('latin1')
+  return Buffer.from(latin1.replace(/\x1b(?:\([BIJ]|\$[@B])(?=\x1b)/g, ''), 'latin1')
 }
 
 /** RFC 2152: `+AOQ-` is ä. */

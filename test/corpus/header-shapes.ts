@@ -75,6 +75,10 @@ function words(): NamedMail[] {
     subject('subject-encoded-word-cut', '=?utf-8?Q?never_closed'),
     subject('subject-encoded-word-charset', '=?x-none?B?SGVsbG8=?= =?utf-8?X?what?= =?utf-8?B?****?='),
     subject('subject-encoded-word-splits-character', '=?utf-8?Q?f=C3?= =?utf-8?Q?=BCr?='),
+    subject(
+      'subject-encoded-words-shifting',
+      '=?ISO-2022-JP?B?GyRCQ21KOD1xGyhC?=\r\n =?ISO-2022-JP?B?GyRCTipJVSQyGyhC?=',
+    ),
     subject('subject-encoded-word-of-5000', `=?utf-8?Q?${'=41'.repeat(5_000)}?=`),
     subject('subject-encoded-crlf', '=?utf-8?Q?order=0D=0ABcc:_evil@contoso.com?='),
     subject('subject-encoded-words-1000', Array.from({ length: 1_000 }, () => '=?utf-8?Q?a?=').join('\r\n ')),
