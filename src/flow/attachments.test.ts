@@ -99,6 +99,18 @@ test.each([
   ])
 })
 
+test.each([
+  ['in the octets of Latin-1', 'filename="Best\xe4tigung.pdf"', 'Bestätigung.pdf'],
+  ['in those of UTF-8', 'filename="Best\xc3\xa4tigung.pdf"', 'Bestätigung.pdf'],
+  ['with a letter cut in two', 'filename="=?utf-8?B?QmVzdMM=?=\r\n =?utf-8?B?pHRpZ3VuZy5wZGY=?="', 'Bestätigung.pdf'],
+  ['in words of a language', 'filename="=?utf-8*de?Q?Best=C3=A4tigung.pdf?="', 'Bestätigung.pdf'],
+  ['in words of a charset that nobody knows', 'filename="=?klingon?Q?Best=C3=A4tigung.pdf?="', 'BestÃ¤tigung.pdf'],
+])('a name %s is read', async (_what, parameter, name) => {
+  const text = `Content-Disposition: attachment; ${parameter}\r\n\r\n`
+  const [found] = await listAttachments(heldBody(Buffer.from(text, 'latin1'), 'message/rfc822'), {})
+  expect(found?.get('name')).toBe(name)
+})
+
 test('a field of nothing but parentheses or quotation marks costs little', async () => {
   const started = performance.now()
   for (const piece of ['(', ' (', '"', ' (")', ' (\\']) {

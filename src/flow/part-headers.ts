@@ -1,4 +1,5 @@
-import { decodeCharset } from '../kernel/charset.ts'
+import { decodeCharset, decodeUnlabelled } from '../kernel/charset.ts'
+import { decodeHeaderText } from '../kernel/encoded-word.ts'
 
 /** What `message.attachments` wants to know of the header of a MIME part. */
 export interface PartHeaders {
@@ -78,26 +79,16 @@ function decodeExtended(text: string): string {
   return decodeBytes(Buffer.from(bytes, 'latin1'), charset)
 }
 
-/** RFC 2047 words, which senders put into parameters although section 5 forbids it; raw UTF-8 is taken as such. */
+/** RFC 2047 words, which senders put into parameters although section 5 forbids it; raw octets are taken, too. */
 function decodeWords(text: string): string {
-  if (!text.includes('=?')) return decodeBytes(Buffer.from(text, 'latin1'), 'utf-8')
-  return text
-    .replace(/\?=\s+=\?/g, '?==?')
-    .replace(/=\?([^?\s]+)\?([bq])\?([^?]*)\?=/gi, (_all, charset: string, kind: string, data: string) => {
-      const bytes =
-        kind.toLowerCase() === 'b'
-          ? Buffer.from(data, 'base64')
-          : Buffer.from(
-              data
-                .replace(/_/g, ' ')
-                .replace(/=([0-9a-f]{2})/gi, (_hex, code: string) => String.fromCharCode(Number.parseInt(code, 16))),
-              'latin1',
-            )
-      return decodeBytes(bytes, charset)
-    })
+  return decodeHeaderText(decodeUnlabelled(Buffer.from(text, 'latin1')), asLatin1)
 }
 
-function decodeBytes(bytes: Uint8Array, charset: string): string {
-  // Of a charset that nobody knows the letters that ASCII has are still right, and a rule on `.pdf` works.
-  return decodeCharset(bytes, charset) ?? Buffer.from(bytes).toString('latin1')
+function decodeBytes(bytes: Buffer, charset: string): string {
+  return decodeCharset(bytes, charset) ?? asLatin1(bytes)
+}
+
+/** Of a charset that nobody knows the letters that ASCII has are still right, and a rule on `.pdf` works. */
+function asLatin1(bytes: Buffer): string {
+  return bytes.toString('latin1')
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { decodeHeaderText } from '../protocols/mime/encoded-word.ts'
 import { decodeCharset } from './charset.ts'
+import { decodeHeaderText } from './encoded-word.ts'
 
 test.each([
   ['cp850', '=?cp850?Q?M=81nchen_=9D?=', 'München Ø'],

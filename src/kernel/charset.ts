@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 const decoders = new Map<string, Decode | undefined>()
 const decodersMax = 100
 
@@ -11,6 +13,11 @@ export function decodeCharset(bytes: Uint8Array, charset: string): string | unde
     decoders.set(name, decoderOf(name))
   }
   return decoders.get(name)?.(bytes)
+}
+
+/** The text of octets of which nobody says the charset: UTF-8 where they are that, else Latin-1. */
+export function decodeUnlabelled(octets: Buffer): string {
+  return octets.toString(isUtf8(octets) ? 'utf8' : 'latin1')
 }
 
 function decoderOf(name: string): Decode | undefined {

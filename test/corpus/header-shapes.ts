@@ -77,7 +77,7 @@ function words(): NamedMail[] {
     subject('subject-encoded-word-splits-character', '=?utf-8?Q?f=C3?= =?utf-8?Q?=BCr?='),
     subject(
       'subject-encoded-words-shifting',
-      '=?ISO-2022-JP?B?GyRCQ21KOD1xGyhC?=\r\n =?ISO-2022-JP?B?GyRCTipJVSQyGyhC?=',
+      '=?ISO-2022-JP?B?GyRCQ21KOD1xGyhC?=\r\n =?ISO-2022-JP?B?GyRCPHVJVUhWOWYbKEI=?=',
     ),
     subject('subject-encoded-word-of-5000', `=?utf-8?Q?${'=41'.repeat(5_000)}?=`),
     subject('subject-encoded-crlf', '=?utf-8?Q?order=0D=0ABcc:_evil@contoso.com?='),

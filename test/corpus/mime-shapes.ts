@@ -40,6 +40,8 @@ export function mimeShapes(): NamedMail[] {
     attachment('name-with-crlf-code', `filename*=utf-8''order%0D%0ABcc%3A%20x.pdf`),
     attachment('name-unterminated', `filename="order.pdf`),
     attachment('name-utf8-raw', utf8('filename="Bestellung für Köln 你好.pdf"')),
+    attachment('name-latin1-raw', 'filename="Best\xe4tigung.pdf"'),
+    attachment('name-in-words-cut', 'filename="=?utf-8*de?B?QmVzdMM=?=\r\n\t=?utf-8*de?B?pHRpZ3VuZy5wZGY=?="'),
     encoded('base64-with-garbage', 'base64', 'SGVs*#bG8\r\n=gd29\r\n====\r\nybGQ\r\n'),
     encoded('base64-cut', 'base64', 'SGVsbG8gd29yb\r\n'),
     encoded('base64-in-one-line', 'base64', `${'QUJD'.repeat(20_000)}\r\n`),

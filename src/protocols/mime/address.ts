@@ -1,4 +1,4 @@
-import { decodeHeaderText } from './encoded-word.ts'
+import { decodeHeaderText } from '../../kernel/encoded-word.ts'
 
 export interface MailAddress {
   /** Display name, decoded; empty when there is none. */

@@ -1,4 +1,5 @@
-import { isAscii, isUtf8 } from 'node:buffer'
+import { isAscii } from 'node:buffer'
+import { decodeUnlabelled } from '../../kernel/charset.ts'
 import { KiB } from '../../kernel/size.ts'
 
 export const headerLimits = {
@@ -44,7 +45,7 @@ export function readMailHeader(bytes: Uint8Array): MailHeader {
       isWhole = false
       break
     }
-    const field = readField(isPlain ? line : decodeOctets(line))
+    const field = readField(isPlain ? line : decodeUnlabelled(Buffer.from(line, 'latin1')))
     if (field) fields.push(field)
   }
   return { fields, bodyAt, isWhole }
@@ -80,12 +81,6 @@ export function firstValues(header: MailHeader): Record<string, string> {
 /** All values of a name (lower case), in their order. */
 export function allValues(header: MailHeader, name: string): string[] {
   return header.fields.filter(field => field[0] === name).map(field => field[1])
-}
-
-/** The octets of a field, one a letter, as text: UTF-8 where they are valid UTF-8. One field says nothing of the next. */
-function decodeOctets(latin1: string): string {
-  const octets = Buffer.from(latin1, 'latin1')
-  return isUtf8(octets) ? octets.toString('utf8') : latin1
 }
 
 /** The octet after the first empty line. */

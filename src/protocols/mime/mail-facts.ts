@@ -1,6 +1,6 @@
+import { decodeHeaderText } from '../../kernel/encoded-word.ts'
 import type { MailAddress } from './address.ts'
 import { parseAddresses } from './address.ts'
-import { decodeHeaderText } from './encoded-word.ts'
 import { allValues, type MailHeader } from './header.ts'
 
 /** What a mail says about itself. Texts are empty, and lists too, where it says nothing that can be used. */

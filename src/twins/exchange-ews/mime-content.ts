@@ -1,6 +1,6 @@
+import { decodeHeaderText } from '../../kernel/encoded-word.ts'
 import { namespaces } from '../../protocols/ews/write-xml.ts'
 import { parseAddresses } from '../../protocols/mime/address.ts'
-import { decodeHeaderText } from '../../protocols/mime/encoded-word.ts'
 import { firstValues, readMailHeader } from '../../protocols/mime/header.ts'
 import type { XmlElement } from '../../protocols/xml/xml-element.ts'
 import type { TwinItem } from './world.ts'

@@ -1,18 +1,22 @@
-import { decodeCharset } from '../../kernel/charset.ts'
+import { decodeCharset } from './charset.ts'
 
 const wordPattern = /=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?]*)\?=/g
 
 /**
  * A header value as people read it (RFC 2047, with the language of RFC 2231). Words whose charset nobody knows stay as
- * they are. Octets of neighbouring words of one charset are joined before decoding: many mailers cut letters in two.
+ * they are, or become what `decodeUnknown` makes of them. Octets of neighbouring words of one charset are joined before
+ * decoding: many mailers cut letters in two.
  */
-export function decodeHeaderText(value: string): string {
+export function decodeHeaderText(value: string, decodeUnknown?: (octets: Buffer) => string): string {
   if (!value.includes('=?')) return withoutControls(value)
   let text = ''
   let textAt = 0
   let run: { charset: string; octets: Buffer[]; raw: string } | undefined
   const endRun = () => {
-    if (run) text += decodeCharset(Buffer.concat(run.octets), run.charset) ?? run.raw
+    if (run) {
+      const octets = Buffer.concat(run.octets)
+      text += decodeCharset(octets, run.charset) ?? decodeUnknown?.(octets) ?? run.raw
+    }
     run = undefined
   }
   for (const match of value.matchAll(wordPattern)) {
