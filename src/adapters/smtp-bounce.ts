@@ -44,7 +44,7 @@ export function writeBounce(facts: BounceFacts): Buffer {
   const words = [
     'Your mail could not be delivered to:',
     '',
-    ...refused.flatMap(({ recipient, reply }) => [`  ${recipient}`, `    ${reply}`]),
+    ...refused.flatMap(({ recipient, reply }) => [`  ${recipient}`, ...wrapped(reply).map(line => `    ${line}`)]),
     '',
     `The mail server ${facts.server} refused it for good, so it will not be tried again.`,
     'Its header is attached.',
@@ -56,9 +56,9 @@ export function writeBounce(facts: BounceFacts): Buffer {
       '',
       `Final-Recipient: rfc822; ${recipient}`,
       'Action: failed',
-      `Status: ${/\b5\.\d{1,3}\.\d{1,3}\b/.exec(reply)?.[0] ?? '5.0.0'}`,
+      `Status: ${statusOf(reply)}`,
       `Remote-MTA: dns; ${facts.server.replace(/:\d+$/, '')}`,
-      `Diagnostic-Code: smtp; ${plain(reply)}`,
+      `Diagnostic-Code: smtp; ${wrapped(reply).join('\r\n ')}`,
     ]),
   ]
   const part = (type: string, lines: readonly string[]) => [
@@ -87,6 +87,22 @@ export function writeBounce(facts: BounceFacts): Buffer {
 export function isBounced(error: HubError): boolean {
   const codes = ['REFUSED', 'RECIPIENT_REFUSED', 'SOME_RECIPIENTS_REFUSED', 'TOO_LARGE', 'SMTPUTF8_MISSING']
   return error.retry === 'never' && codes.includes(error.code.replace(/^SMTP_/, ''))
+}
+
+/** The status of RFC 3463 behind the code of the reply; an address of four numbers may stand anywhere. */
+function statusOf(reply: string): string {
+  return /\b5\d\d (5\.\d{1,3}\.\d{1,3})(?!\.?\d)/.exec(reply)?.[1] ?? '5.0.0'
+}
+
+const replyLettersMax = 600
+
+/** A reply in lines that any mail server takes: 998 octets (RFC 5322 section 2.1.1) where each letter has four. */
+function wrapped(reply: string): string[] {
+  return (
+    plain(reply)
+      .slice(0, replyLettersMax)
+      .match(/\S.{0,238}(?=\s|$)|\S.{0,238}/gu) ?? []
+  )
 }
 
 function messageIdOf(message: Message): string {
