@@ -24,6 +24,14 @@ test('a reply cannot write escape sequences into a log', () => {
   expect(read('550 \x1b[31mred\x07\r\n').map(formatReply)).toEqual(['550  [31mred'])
 })
 
+test('a reply is read in UTF-8, or else in Latin-1, as old servers write their own language', () => {
+  const reader = new ReplyReader('s4:25')
+  const octets = Buffer.concat([Buffer.from('550-Empfänger\r\n'), Buffer.from('550 Empfänger unbekannt\r\n', 'latin1')])
+  expect([...octets].flatMap(octet => reader.push(Uint8Array.of(octet))).map(formatReply)).toEqual([
+    '550 Empfänger Empfänger unbekannt',
+  ])
+})
+
 describe('what is not SMTP is refused', () => {
   const cases: Readonly<Record<string, string>> = {
     'a web server': 'HTTP/1.1 400 Bad Request\r\n',

@@ -1,3 +1,4 @@
+import { decodeUnlabelled } from '../../kernel/charset.ts'
 import { KiB } from '../../kernel/size.ts'
 import { smtpErrors } from './errors.ts'
 
@@ -58,7 +59,7 @@ export class ReplyReader {
     const replies: Reply[] = []
     let from = 0
     for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-      const line = bytes.toString('utf8', from, end > from && bytes[end - 1] === 13 ? end - 1 : end)
+      const line = decodeUnlabelled(bytes.subarray(from, end > from && bytes[end - 1] === 13 ? end - 1 : end))
       from = end + 1
       const reply = this.#takeLine(line)
       if (reply) replies.push(reply)
