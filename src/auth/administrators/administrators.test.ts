@@ -157,6 +157,20 @@ test('an authenticator goes with its administrator: a new one of that name has n
   expect((await again.logIn({ name: 'anna', password, address: '10.0.0.1' })).name).toBe('anna')
 })
 
+test('who has a network of IPv6 guesses no more than who has one address', async () => {
+  const world = await administratorsWorld()
+  const { admins } = await world.open()
+  await admins.create({ name: 'anna', password, roles: everything })
+  const codes: unknown[] = []
+  for (let guess = 1; guess <= 6; guess++) {
+    const address = guess % 2 === 0 ? `2001:db8::${guess}` : `2001:db8:0:0:${guess}::`
+    const wrong = admins.logIn({ name: 'anna', password: 'not the password', address })
+    codes.push(await wrong.catch((error: { readonly code: string }) => error.code))
+  }
+  expect(codes).toEqual([...Array.from({ length: 5 }, () => 'ADMIN_LOGIN_REFUSED'), 'ADMIN_LOGIN_TOO_OFTEN'])
+  expect((await admins.logIn({ name: 'anna', password, address: '2001:db8:0:1::1' })).name).toBe('anna')
+})
+
 test('guessing from one address keeps nobody out who is elsewhere', async () => {
   const world = await administratorsWorld()
   const { admins } = await world.open()

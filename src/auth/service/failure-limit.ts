@@ -47,6 +47,7 @@ export class FailureLimit {
 /** Who has one address of IPv6 has a /64 of them. */
 export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address
-  const [head = ''] = address.split('::')
-  return head.split(':').slice(0, 4).join(':')
+  const [before = [], after = []] = address.split('::').map(part => part.split(':').filter(group => group !== ''))
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0')
+  return [...before, ...zeros, ...after].slice(0, 4).join(':')
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { callerAddress } from '../../kernel/caller-address.ts'
+import { networkOf } from '../service/failure-limit.ts'
 import type { GrantType, ServiceInstance, ServiceKey } from '../service/model.ts'
 import type { TokenParts } from './token-server.ts'
 
@@ -60,7 +61,7 @@ export class ClientSource {
       return true
     }
     // Only wrong secrets are counted and slowed down: nobody can lock a client out by guessing.
-    const failure = `${address} ${clientId}`
+    const failure = `${networkOf(address)} ${clientId}`
     secretFailures.note(failure)
     const reason = check.ok ? 'certificate-wanted' : check.reason
     log.info('token.client-refused', { client: clientId, address, reason })

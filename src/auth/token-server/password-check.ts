@@ -1,4 +1,5 @@
 import type { Person } from '../people/people.ts'
+import { networkOf } from '../service/failure-limit.ts'
 import type { TokenParts } from './token-server.ts'
 
 type PasswordResult =
@@ -12,20 +13,21 @@ type PasswordResult =
  */
 export function checkPassword(parts: Parts, address: string, user: string, password: string): Promise<PasswordResult> {
   // A burst of guesses is counted whole, and one of right passwords not at all.
-  return parts.addressFailures.inTurn(address, () => check(parts, address, user, password))
+  return parts.addressFailures.inTurn(networkOf(address), () => check(parts, address, user, password))
 }
 
 type Parts = Pick<TokenParts, 'people' | 'passwordFailures' | 'addressFailures' | 'log'>
 
 async function check(parts: Parts, address: string, user: string, password: string): Promise<PasswordResult> {
   const { people, passwordFailures, addressFailures, log } = parts
-  const pair = `${address} ${user.trim().toLowerCase()}`
-  const waitMs = passwordFailures.waitMs(pair) ?? addressFailures.waitMs(address)
+  const network = networkOf(address)
+  const pair = `${network} ${user.trim().toLowerCase()}`
+  const waitMs = passwordFailures.waitMs(pair) ?? addressFailures.waitMs(network)
   if (waitMs !== undefined) return { waitMs }
   const person = await people.signIn(user, password)
   if (!person) {
     passwordFailures.note(pair)
-    addressFailures.note(address)
+    addressFailures.note(network)
     log.info('token.password-refused', { user, address })
     return { waitMs: undefined }
   }
