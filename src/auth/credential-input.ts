@@ -181,6 +181,10 @@ export function parseCredential(
   return { settings: settings as CredentialSettings, secrets }
 }
 
+export function hasSecret(given: CredentialInput | Secrets): boolean {
+  return secretFields.some(field => Object(given)[field] !== undefined)
+}
+
 function whatIsMissing(given: CredentialSettings, secrets: Secrets): string | undefined {
   if (given.kind === 'basic') return secrets.password === undefined ? 'the password is missing' : undefined
   if (given.kind === 'secret') return secrets.secret === undefined ? 'the secret is missing' : undefined

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { silentLog } from '../kernel/log.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
 import { createMask, maskText } from '../monitor/mask.ts'
@@ -135,6 +135,30 @@ describe('what is kept', () => {
     const change = { kind: 'oauth2-client-credentials' as const, provider: elsewhere, clientId: 'hub' }
     await expect(credentials.update('m365', change)).rejects.toMatchObject({ code: 'CREDENTIAL_SECRET_WANTED' })
     await credentials.update('m365', { ...change, clientSecret: 'a new one' })
+  })
+
+  test('nor when another secret of theirs comes along', async () => {
+    const collector = await new TokenServer().start()
+    onTestFinished(() => collector.stop())
+    collector.replies = [tokenReply('t')]
+    await credentials.create('m365', appOnly())
+    const { cert, key } = await makeTwinCertificate(['a'], { keys: 'rsa' })
+    const elsewhere = { provider: { generic: { tokenUrl: `${collector.url}/token` } }, clientSecret: undefined }
+    await expect(credentials.update('m365', appOnly({ ...elsewhere, privateKey: key }))).rejects.toThrow(
+      'a client secret or a certificate is missing',
+    )
+    await credentials.update('m365', appOnly({ ...elsewhere, certificate: cert, privateKey: key }))
+    await tokenOf('m365')
+    await expect(credentials.update('m365', appOnly(elsewhere))).rejects.toThrow('a client secret or a certificate')
+    expect(JSON.stringify(collector.requests)).not.toContain('client-secret-value')
+  })
+
+  test('a credential that keeps no secret goes to another server without one', async () => {
+    const provider = { generic: { tokenUrl: 'https://one.example/token', authorizeUrl: 'https://one.example/sign-in' } }
+    const settings = { kind: 'oauth2-authorization-code' as const, clientId: 'hub' }
+    await credentials.create('public', { ...settings, provider })
+    const next = { generic: { ...provider.generic, tokenUrl: 'https://next.example/token' } }
+    expect(await credentials.update('public', { ...settings, provider: next })).toMatchObject({ secrets: [] })
   })
 
   const wrong: readonly [string, string, unknown, RegExp][] = [

@@ -296,11 +296,15 @@ export function openCredentials(options: CredentialsOptions): Credentials {
     // In turn with requests for tokens: one that is under way may bring a refresh token, and that has to be kept.
     update: (name, input, revision) =>
       inTurn(name, async () => {
-        const { parseCredential } = await loadInput()
+        const { hasSecret, parseCredential } = await loadInput()
         const stored = await readRevision(name, revision)
         const kept = stored.kind === input.kind ? stored.secrets() : {}
-        const { settings, secrets } = parseCredential(name, input, kept)
-        refuseSecretForOtherServer(name, stored.settings(), settings, input)
+        const whole = parseCredential(name, input, kept)
+        const origin = otherServer(stored.settings(), whole.settings)
+        if (origin !== undefined && hasSecret(kept) && !hasSecret(input)) {
+          throw credentialErrors.SECRET_WANTED({ credential: name, origin })
+        }
+        const { settings, secrets } = origin === undefined ? whole : parseCredential(name, input)
         return replace(stored, settings, secrets)
       }),
 
@@ -395,7 +399,6 @@ function maskedSecrets({ knownHosts: _public, ...secrets }: Secrets): readonly (
   return Object.values(secrets)
 }
 
-// Whoever may edit a credential must not be able to read its secret by sending it to a server of their own.
 /** A new secret of another sort would change how the credential proves itself: that is a change of its settings. */
 function refuseSecretNotKept({ name, secretNames }: StoredCredential, given: SecretRenewal): void {
   const keeps = new Set(secretNames.includes('privateKey') ? [...secretNames, 'certificate'] : secretNames)
@@ -405,15 +408,12 @@ function refuseSecretNotKept({ name, secretNames }: StoredCredential, given: Sec
   throw credentialErrors.INVALID({ credential: name, reason })
 }
 
-function refuseSecretForOtherServer(
-  name: string,
-  before: CredentialSettings,
-  after: CredentialSettings,
-  input: CredentialInput,
-): void {
-  if (!('provider' in before) || !('provider' in after) || !('provider' in input)) return
-  const origin = new URL(endpointsOf(after).tokenUrl).origin
-  if (origin === new URL(endpointsOf(before).tokenUrl).origin) return
-  const isKept = input.clientSecret === undefined && input.privateKey === undefined
-  if (isKept) throw credentialErrors.SECRET_WANTED({ credential: name, origin })
+/**
+ * Origin of the token server where a change leads to another one. No secret is kept for that one: whoever may edit a
+ * credential must not be able to read its secrets by sending them to a server of their own.
+ */
+function otherServer(before: CredentialSettings, after: CredentialSettings): string | undefined {
+  if (!('provider' in before) || !('provider' in after)) return undefined
+  const { origin } = new URL(endpointsOf(after).tokenUrl)
+  return origin === new URL(endpointsOf(before).tokenUrl).origin ? undefined : origin
 }
