@@ -149,7 +149,7 @@ describe('validate', () => {
       },
       additionalProperties: false,
     }
-    const hostile = { type: 'string', pattern: '^(a+)+$' }
+    const hostile = { type: 'string', pattern: '^(?=a)(a+)+$' }
     const { folder, remove } = await flowFolder({
       'order.schema.json': JSON.stringify(schema),
       'hostile.schema.json': JSON.stringify(hostile),
