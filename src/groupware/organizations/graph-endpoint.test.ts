@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Notification } from '../../protocols/graph/subscription.ts'
@@ -56,4 +56,8 @@ test.each([
 test('other methods are refused, other paths are somebody else’s', async () => {
   expect((await fetch(`${origin}/groupware/graph`)).status).toBe(405)
   expect((await post('/groupware/graphs', '')).status).toBe(404)
+  // As a socket brings them; a URL of WHATWG would be of another host, or of none.
+  for (const url of ['/\\[', '/\\a:99999/', '/\\\\a/groupware/graph', '/x/../groupware/graph']) {
+    expect(endpoint.handle({ url, method: 'GET' } as IncomingMessage, {} as ServerResponse)).toBe(false)
+  }
 })

@@ -20,13 +20,13 @@ export class GraphEndpoint {
 
   /** Answers the request when its path is ours; false: it is somebody else's. */
   handle(incoming: IncomingMessage, response: ServerResponse): boolean {
-    const { pathname, searchParams } = new URL(incoming.url ?? '/', 'https://hub')
-    if (pathname !== paths.notifications && pathname !== paths.lifecycle) return false
+    const [path, ...search] = (incoming.url ?? '').split('?')
+    if (path !== paths.notifications && path !== paths.lifecycle) return false
     if (incoming.method !== 'POST') {
       response.writeHead(405, { allow: 'POST', connection: 'close' }).end()
       return true
     }
-    const query = Object.fromEntries(searchParams)
+    const query = Object.fromEntries(new URLSearchParams(search.join('?')))
     const chunks: Buffer[] = []
     let bytes = 0
     incoming.on('data', (chunk: Buffer) => {
