@@ -30,3 +30,21 @@ test('who was kept before times of passwords were noted has the one of the begin
   await records.write('person', 'anna', older)
   expect((await openPeople({ records, clock: systemClock })).find('anna')).toMatchObject({ passwordAt: createdAt })
 })
+
+test('of changes at the same time each leaves what the others changed', async () => {
+  const records = new MemoryRecords()
+  const people = await openPeople({ records, clock: systemClock })
+  for (const name of ['anna', 'bert']) await people.create({ name, roles: ['Orders', 'Costs'], password })
+  await Promise.all([
+    people.update('anna', { disabled: true }),
+    people.update('anna', { email: 'anna@contoso.com' }),
+    people.takeRole('Orders'),
+    people.update('bert', { displayName: 'Bert' }),
+  ])
+  const expected = [
+    { name: 'anna', disabledAt: expect.any(Number), email: 'anna@contoso.com', roles: ['Costs'] },
+    { name: 'bert', displayName: 'Bert', roles: ['Costs'] },
+  ]
+  expect(people.list()).toMatchObject(expected)
+  expect((await openPeople({ records, clock: systemClock })).list()).toMatchObject(expected)
+})

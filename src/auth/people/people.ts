@@ -101,6 +101,14 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
     return stored
   }
 
+  // One change after the other: each begins with what the one before has written.
+  let lastChange: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const next = lastChange.then(change)
+    lastChange = next.catch(() => {})
+    return next
+  }
+
   const holdersOf = (role: string) => [...people.values()].filter(({ roles }) => roles.includes(role))
 
   return {
@@ -139,22 +147,24 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
       check(nameOf(name), change)
       known(name)
       const passwordHash = change.password === undefined ? undefined : await hashPassword(change.password)
-      const stored = known(name)
-      const { displayName = stored.displayName, email = stored.email, roles = stored.roles } = change
-      const disabledAt =
-        change.disabled === undefined
-          ? stored.disabledAt
-          : change.disabled
-            ? (stored.disabledAt ?? clock.now())
-            : undefined
-      return write({
-        ...stored,
-        displayName,
-        email,
-        roles: [...new Set(roles)],
-        disabledAt,
-        changedAt: clock.now(),
-        ...(passwordHash !== undefined && { passwordHash, passwordAt: clock.now() }),
+      return inTurn(() => {
+        const stored = known(name)
+        const { displayName = stored.displayName, email = stored.email, roles = stored.roles } = change
+        const disabledAt =
+          change.disabled === undefined
+            ? stored.disabledAt
+            : change.disabled
+              ? (stored.disabledAt ?? clock.now())
+              : undefined
+        return write({
+          ...stored,
+          displayName,
+          email,
+          roles: [...new Set(roles)],
+          disabledAt,
+          changedAt: clock.now(),
+          ...(passwordHash !== undefined && { passwordHash, passwordAt: clock.now() }),
+        })
       })
     },
     async delete(name) {
@@ -163,13 +173,14 @@ export async function openPeople({ records, clock, kind = 'user' }: PeopleOption
       await records.remove(area, stored.name)
     },
     withRole: role => holdersOf(role).map(({ name }) => name),
-    async takeRole(role) {
-      // Looked for anew each time: somebody may be changed or deleted meanwhile.
-      for (let holder = holdersOf(role)[0]; holder; holder = holdersOf(role)[0]) {
-        const roles = holder.roles.filter(each => each !== role)
-        await write({ ...holder, roles, changedAt: clock.now() })
-      }
-    },
+    takeRole: role =>
+      inTurn(async () => {
+        // Looked for anew each time: somebody may be deleted meanwhile.
+        for (let holder = holdersOf(role)[0]; holder; holder = holdersOf(role)[0]) {
+          const roles = holder.roles.filter(each => each !== role)
+          await write({ ...holder, roles, changedAt: clock.now() })
+        }
+      }),
     async signIn(name, password) {
       const isTooLong = password.length > peopleLimits.passwordLettersMax
       const stored = people.get(nameOf(name))
