@@ -42,8 +42,10 @@ afterEach(async () => {
   await endpoints.close(100)
 })
 
-function callerNamed(clientId: string): Caller {
-  return { clientId, instance: clientId, keyId: 'k', subject: clientId, by: 'basic' }
+/** `portal`, or `portal for anna`. */
+function callerNamed(text: string): Caller {
+  const [clientId = '', subject = clientId] = text.split(' for ')
+  return { clientId, instance: clientId, keyId: 'k', subject, by: 'basic' }
 }
 
 const intake: Intake = {
@@ -163,6 +165,19 @@ describe('once-header', () => {
     expect(await post('bert')).toMatchObject({ id: 'M1', duplicate: false })
     expect(await post('anna')).toMatchObject({ id: 'M0', duplicate: true })
     expect(accepted.map(({ body }) => body)).toEqual(['anna', 'bert'])
+  })
+
+  test('nor is the same key of two users of one portal one request', async () => {
+    await start({ path: '/orders', 'once-header': 'Idempotency-Key', role: 'ESBMessaging.send' })
+    const post = async (authorization: string, key = 'k-1') => {
+      const headers = { authorization, 'idempotency-key': key }
+      return (await fetch(`${base}/orders`, { method: 'POST', headers, body: authorization })).json()
+    }
+    expect(await post('portal for anna')).toMatchObject({ id: 'M0', duplicate: false })
+    expect(await post('portal for bert')).toMatchObject({ id: 'M1', duplicate: false })
+    expect(await post('portal')).toMatchObject({ id: 'M2', duplicate: false })
+    expect(await post('portal', 'anna/k-1')).toMatchObject({ id: 'M3', duplicate: false })
+    expect(await post('portal for anna')).toMatchObject({ id: 'M0', duplicate: true })
   })
 
   test.each([

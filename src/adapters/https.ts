@@ -89,7 +89,7 @@ const config = z
       .optional()
       .meta({
         description:
-          'Header that callers repeat with a repeated request; the second is answered like the first. The same value of two service instances is two requests.',
+          'Header that callers repeat with a repeated request; the second is answered like the first. The same value of two service instances, or of two users of one, is two requests.',
         examples: ['Idempotency-Key'],
       }),
     headers: z
@@ -255,7 +255,9 @@ class HttpsSender implements Sender {
 
 /** Callers know nothing of each other's keys, and the answer to one is nothing for the next. */
 function sourceKeyOf(key: string, { caller }: HttpRequest): string {
-  return caller ? `https/${caller.clientId}/${key}` : `https/${key}`
+  if (!caller) return `https/${key}`
+  const { clientId, subject } = caller
+  return `https/${clientId}${subject === clientId ? '' : ` ${JSON.stringify(subject)}`}/${key}`
 }
 
 function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {
