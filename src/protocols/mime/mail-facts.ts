@@ -81,7 +81,8 @@ function readDate(value: string): string {
 /** RFC 5322 section 4.3: a zone that is missing, or that nobody knows, is UTC; Date.parse takes that of this machine. */
 function withZone(date: string): string {
   if (/^\d{4}-/.test(date)) return /[T ][\d:.]+$/.test(date) ? `${date}Z` : date
-  const [, time = '', offset, zone = ''] = /^(.*?:\d\d(?:\.\d+)?)\s*([+-]\d\d:?\d\d)?\s*([A-Za-z]{0,5})$/.exec(date) ?? []
+  const [, time = '', offset, zone = ''] =
+    /^(.*?:\d\d(?:\.\d+)?)\s*([+-]\d\d:?\d\d)?\s*([A-Za-z]{0,5})$/.exec(date) ?? []
   if (time === '') return /:\d\d\s+\d{4}$/.test(date) ? `${date} +0000` : date
   if (offset !== undefined) return `${time} ${offset}`
   if (/^(?:UTC?|GMT|Z|[ECMP][SD]T)$/i.test(zone)) return date
