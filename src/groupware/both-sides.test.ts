@@ -295,16 +295,11 @@ test.each([
   }
 })
 
-test('an appointment that the CRM gives to somebody else stands in both mailboxes, which do not quarrel over its mark', async () => {
-  const both = await BothSides.start('Graph')
+describe('an appointment that the CRM gives to somebody else', () => {
   const [ada, ben] = ['ada@contoso.com', 'ben@contoso.com'] as const
-  const settleFor = async (...people: readonly string[]) => {
-    for (const person of people) {
-      Object.assign(both.scope, { mailbox: person, owner: person })
-      await both.settle('appointment')
-    }
-  }
-  try {
+  let both: BothSides
+  beforeEach(async () => {
+    both = await BothSides.start('Graph')
     await both.put('exchange', ofTheCrm)
     await settleFor(ada, ben)
     const { store } = both.c4c.twin
@@ -313,7 +308,18 @@ test('an appointment that the CRM gives to somebody else stands in both mailboxe
     if (!row || !employee) throw new Error('it did not come over')
     store.change(row, { OwnerPartyID: employee.values['BusinessPartnerID'] ?? null })
     await settleFor(ben, ada, ben, ada)
-    const tag = () => store.all(store.kind('Appointment')).map(each => each.tag)
+  })
+  afterEach(() => both.stop())
+
+  async function settleFor(...people: readonly string[]): Promise<void> {
+    for (const person of people) {
+      Object.assign(both.scope, { mailbox: person, owner: person })
+      await both.settle('appointment')
+    }
+  }
+  const tag = () => both.c4c.twin.store.all(both.c4c.twin.store.kind('Appointment')).map(each => each.tag)
+
+  test('stands in both mailboxes, which do not quarrel over its mark', async () => {
     const before = [tag(), both.mailbox.writeCount()]
     await settleFor(ben, ada, ben, ada)
     expect([tag(), both.mailbox.writeCount()]).toEqual(before)
@@ -326,9 +332,21 @@ test('an appointment that the CRM gives to somebody else stands in both mailboxe
     await settleFor(ada, ben)
     expect(tag()).toHaveLength(1)
     expect(await both.itemsOf('exchange', 'appointment')).toHaveLength(1)
-  } finally {
-    await both.stop()
-  }
+  })
+
+  test('is no longer deleted there by who had it first; it does not come back, and goes with the other one', async () => {
+    for (const [person, left] of [
+      [ada, 1],
+      [ben, 0],
+    ] as const) {
+      Object.assign(both.scope, { mailbox: person, owner: person })
+      await both.drop('exchange', 'appointment', ofTheCrm.subject)
+      await settleFor(ada, ben, ada, ben)
+      expect(tag()).toHaveLength(left)
+      Object.assign(both.scope, { mailbox: person, owner: person })
+      expect(await both.itemsOf('exchange', 'appointment')).toEqual([])
+    }
+  })
 })
 
 test('a preview says of a mail whose files are too large that the CRM will refuse it', async () => {

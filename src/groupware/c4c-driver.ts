@@ -14,7 +14,7 @@ import {
   creationValues,
   entitiesOf,
   entityOf,
-  isBelow,
+  isOwned,
   normalise,
   ownerField,
   partsOf,
@@ -23,9 +23,10 @@ import {
 } from './c4c/kinds.ts'
 import { type Asked, type Listed, listAll, listChanged } from './c4c/listing.ts'
 import { People } from './c4c/people.ts'
-import { idOf, isAlike, type Place, placeOf, titleOf, windowFilter } from './c4c/places.ts'
+import { idOf, isAlike, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { ContactBook } from './c4c/relations.ts'
-import { type C4CSeries, etagOf, headIdOf, isOfSeries, isSeries, seriesLimits, seriesOf } from './c4c/series.ts'
+import { rowsBelow } from './c4c/rows-below.ts'
+import { type C4CSeries, etagOf, headIdOf, isSeries, seriesLimits, seriesOf } from './c4c/series.ts'
 import { SeriesBook } from './c4c/series-book.ts'
 import { msAt, textAt } from './c4c/values.ts'
 import type {
@@ -267,7 +268,7 @@ class C4CDriver implements SideDriver {
 
   async update(scope: Scope, changes: readonly Update[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
     const places = changes.map(({ id }) => placeOf(scope.kind, id))
-    const rows = await this.#rowsBelow(changes, places, signal)
+    const rows = await rowsBelow(this.#client, changes, places, signal)
     const series = scope.kind === 'appointment' ? await this.#series.load(scope, [...rows.values()], signal) : undefined
     const becoming = await this.#series.becoming(scope, changes, rows, signal)
     const outcomes: WriteOutcome[] = []
@@ -374,30 +375,6 @@ class C4CDriver implements SideDriver {
     return { state: 'refused', error }
   }
 
-  /** The entities whose parts are to be changed, as they are now. */
-  async #rowsBelow(
-    changes: readonly Update[],
-    places: readonly Place[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<number, C4CRow>> {
-    const wanted = [...changes.keys()].filter(index => {
-      const change = changes[index]
-      return change && (isBelow(change.after, change.fields) || isOfSeries(change))
-    })
-    const steps = wanted.flatMap((index): C4CStep[] => {
-      const place = places[index]
-      return place ? [{ read: { entity: place.entity, id: place.id, expand: partsOf(place.entity) } }] : []
-    })
-    const rows = await this.#client.run(steps, signal)
-    const found = new Map<number, C4CRow>()
-    for (const [at, index] of wanted.entries()) {
-      const row = rows[at]
-      if (row instanceof HubError) throw row
-      if (row) found.set(index, row)
-    }
-    return found
-  }
-
   async #ownerFilter(entity: C4CEntity, scope: Scope, signal: AbortSignal): Promise<string> {
     const [property, number] = ownerField(entity, this.#visits)
     return equals(property, (await this.#people.employee(scope.owner, signal))[number])
@@ -423,11 +400,14 @@ class C4CDriver implements SideDriver {
   ): Promise<readonly (SideItem | undefined)[]> {
     const found = scope.kind === 'appointment' ? rows.flatMap(row => row ?? []) : []
     const series = await this.#series.load(scope, found, signal)
+    // Without an employee nobody can say whose they are.
+    const person = await this.#people.employee(scope.owner, signal).catch(() => undefined)
     return rows.map((row, index) => {
       const entity = entities[index]
       if (!row || !entity || (entity === 'Appointment' && headIdOf(row) !== undefined)) return undefined
       const known = series.get(row.id)
-      const item = this.#item(entity, row)
+      const isOthers = person !== undefined && !isOwned(entity, row, person, this.#visits)
+      const item = { ...this.#item(entity, row), ...(isOthers && { isOthers }) }
       return known && entity === 'Appointment' ? { ...item, ...this.#series.facts(scope, known) } : item
     })
   }

@@ -182,6 +182,8 @@ export interface SideItem {
   /** Name of the folder it lies in (`folders` of the rules may ask for it). */
   readonly folder: string | null
   readonly item: Item
+  /** The CRM says that it belongs to somebody else than the person of the scope. */
+  readonly isOthers?: boolean
   /** The side wants to be written to although nothing differs: occurrences of a series are missing, or too many. */
   readonly isStale?: boolean
   /** When it has to be looked at again although nobody changes it: then its next occurrence is to be made. */

@@ -23,6 +23,7 @@ import {
 } from './contact.ts'
 import { mailChanges, mailParts, mailValues, normaliseMail, readMail } from './mail.ts'
 import { normaliseTask, readTask, taskBelow, taskChanges, taskParts, taskValues } from './task.ts'
+import { textAt } from './values.ts'
 
 const parties: readonly Contact['party'][] = ['contact', 'account', 'individual-customer']
 
@@ -70,6 +71,13 @@ export function ownerField(
   if (entity === 'Tasks') return ['ProcessorPartyID', 'partyId']
   if (entity === 'Contact') return ['ContactOwnerID', 'employeeId']
   return entity === 'Appointment' || entity === 'EMail' ? ['OwnerPartyID', 'partyId'] : ['OwnerID', 'employeeId']
+}
+
+/** Whether an entity belongs to a person, or to nobody. */
+export function isOwned(entity: C4CEntity, { values }: C4CRow, person: Employee, visits: VisitsOf): boolean {
+  const [property, number] = ownerField(entity, visits)
+  const owner = textAt(values, property)
+  return owner === '' || owner === person[number]
 }
 
 export function readItem(entity: C4CEntity, row: C4CRow, codes: C4CCodes): Item {

@@ -69,6 +69,8 @@ export function planLink(
   if (!here) return { do: 'forget' }
   const kindRules = context.rules.kinds[here.item.kind]
   if (kindRules.direction === 'off') return { do: 'nothing' }
+  // Whoever tidies up what the CRM has given to somebody else does not take it away from them.
+  if (!exchange && crm?.isOthers) return { do: 'part', stays: 'crm' }
   if (!exchange || !crm) return planLoneHalf(link, exchange ? 'exchange' : 'crm', kindRules)
   const areAsLeft = exchange.version === link.exchange.version && crm.version === link.crm.version
   if (!link.isDirty && areAsLeft && !crm.isStale) {
