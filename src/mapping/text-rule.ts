@@ -176,7 +176,7 @@ function countryNameOf(code: string, language: string): string | undefined {
 
 function readDate(value: string, isOpenEnd: boolean): DateText | null {
   const trimmed = value.trim()
-  if (trimmed === '' || /^0+$/.test(trimmed)) return null
+  if (trimmed === '' || /^(?:0+|0000-00-00)$/.test(trimmed)) return null
   if (isOpenEnd && /^9999-?12-?31$/.test(trimmed)) return null
   const match = /^(\d{4})(-?)(\d{2})\2(\d{2})$/.exec(trimmed)
   const text = match ? `${match[1]}-${match[3]}-${match[4]}` : ''
