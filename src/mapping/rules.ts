@@ -161,8 +161,16 @@ export function anyOf(...rules: readonly Rule<string>[]): Rule<boolean> {
     sources: rules.flatMap(rule => rule.sources),
     words: [`any of ${rules.map(describe).join(', ')}`],
     read(scope) {
-      const values = rules.map(rule => rule.read(scope))
-      return values.every(value => value === undefined) ? undefined : values.some(value => !isEmpty(value))
+      let isKnown = true
+      const onNoData = () => {
+        isKnown = false
+      }
+      const values = rules.map(rule => rule.read({ ...scope, onNoData }))
+      if (values.some(value => !isEmpty(value))) return true
+      // One that is no data may have a value: it is left as it is.
+      if (isKnown) return values.every(value => value === undefined) ? undefined : false
+      scope.onNoData?.()
+      return undefined
     },
   })
 }
