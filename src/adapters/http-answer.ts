@@ -88,7 +88,7 @@ export function failureOf(answer: HttpAnswer, context: FailureContext): HubError
 const excerptLetters = 300
 
 /** The beginning of an answer in one line, for people. */
-function excerpt({ headers, body }: HttpAnswer): string {
+export function excerpt({ headers, body }: HttpAnswer): string {
   const type = headers['content-type'] ?? ''
   if (body.length === 0) return 'the answer is empty'
   if (!/json|text|xml/i.test(type)) return `${body.length} bytes of ${type || 'unknown type'}`

@@ -43,6 +43,12 @@ export const idocAdapterErrors = defineErrors('IDOC', {
     means: 'Message {id} was answered before, and the answer is not kept any more.',
     next: 'Ask anew, with another IDoc.',
   },
+  ANSWER_UNCLEAR: {
+    side: 'receiver',
+    retry: 'never',
+    means: '{server} answered {status} with a page that does not say that it took the IDoc: {text}',
+    next: 'Check url and log-in; look into WE02 there whether the IDoc came, then skip or replay the message.',
+  },
   REFUSED_BY_SAP: {
     side: 'receiver',
     retry: 'never',

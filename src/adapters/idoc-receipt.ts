@@ -1,7 +1,7 @@
 import type { Receipt } from '../flow/adapter.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { parseXmlTree, type XmlNode } from '../protocols/xml/xml-tree.ts'
-import type { HttpAnswer } from './http-answer.ts'
+import { excerpt, type HttpAnswer } from './http-answer.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
 
 /** What SAP answered: the number that each IDoc got there, by the number that it was sent with. */
@@ -17,6 +17,15 @@ export function receiptOf({ status, headers, body }: HttpAnswer, server: string)
     ...(numbers.length > 0 && { terms: numbers }),
     answer: { headers, type: headers['content-type'] ?? 'application/octet-stream', body },
   }
+}
+
+/**
+ * What a page says that came with a good status: of a log-in, a proxy, or of SAP about an error. Undefined for other
+ * answers, and for the page by which /sap/bc/idoc_xml says that it took the IDoc.
+ */
+export function pageOf(answer: HttpAnswer): string | undefined {
+  if (!/html/i.test(answer.headers['content-type'] ?? '')) return undefined
+  return /IDoc-XML-inbound\s+ok/i.test(Buffer.from(answer.body).toString('latin1')) ? undefined : excerpt(answer)
 }
 
 /** The fault of a SOAP answer where SAP says that the message itself is wrong; trying again would not help then. */

@@ -194,6 +194,10 @@ describe('IDocs for SAP', () => {
 
   const fault = (code: string) =>
     `<e:Envelope xmlns:e="x"><e:Body><e:Fault><faultcode>e:${code}</faultcode><faultstring>Basic type unknown</faultstring></e:Fault></e:Body></e:Envelope>`
+  const page = (title: string) => ({
+    headers: { 'content-type': 'text/html; charset=utf-8' },
+    body: `<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>`,
+  })
   test.each<[string, WebService['replies'][0], object, string]>([
     [
       'a fault about the message',
@@ -209,6 +213,10 @@ describe('IDocs for SAP', () => {
     ['cut, SOAP', { end: 'cut' }, { shape: 'soap' }, 'HTTP_OUTCOME_UNKNOWN soon'],
     ['an answer that is no XML', { body: 'OK' }, {}, 'delivered'],
     ['an empty answer', { status: 202 }, {}, 'delivered'],
+    ['the page of /sap/bc/idoc_xml', page('IDoc-XML-inbound ok'), {}, 'delivered'],
+    ['a page of it that says otherwise', page('IDoc-XML-inbound error'), {}, 'IDOC_ANSWER_UNCLEAR never'],
+    ['a log-in page', page('Sign in'), { 'on-unknown': 'send-again' }, 'IDOC_ANSWER_UNCLEAR soon'],
+    ['a log-in page instead of SOAP', page('Sign in'), { shape: 'soap' }, 'IDOC_ANSWER_UNCLEAR soon'],
   ])('%s', async (_, reply, config, code) => {
     sap.replies = [reply]
     expect(await codeOf(deliver(await open(config), xml(materialPacket({ docnum: '1' }))))).toBe(code)

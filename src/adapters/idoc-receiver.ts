@@ -11,7 +11,7 @@ import { httpErrors } from './http-errors.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
 import { readLayouts } from './idoc-layouts.ts'
 import { acknowledgementIdoc, type OutgoingIdoc, outgoingIdocs } from './idoc-outgoing.ts'
-import { faultOf, receiptOf } from './idoc-receipt.ts'
+import { faultOf, pageOf, receiptOf } from './idoc-receipt.ts'
 import { type IdocReceiverConfig, idocReceiverConfig } from './idoc-receiver-config.ts'
 import { Post } from './post.ts'
 
@@ -89,6 +89,7 @@ class IdocReceiver implements Receiver {
     if (effect.isUnknown && this.#onUnknown === 'set-aside') {
       throw httpErrors.OUTCOME_UNKNOWN({ server, reason: 'an earlier attempt ended without an answer' })
     }
+    const onUnknown = this.#onUnknown === 'send-again' ? 'soon' : 'never'
     const soapHeaders = this.#context.config.shape === 'soap' ? { soapaction: '""' } : {}
     const answer = await this.#post.send(
       {
@@ -101,13 +102,17 @@ class IdocReceiver implements Receiver {
       },
       {
         signal: effect.signal,
-        onUnknown: this.#onUnknown === 'send-again' ? 'soon' : 'never',
+        onUnknown,
         intend: () => effect.intend(),
       },
     )
     const fault = faultOf(answer, server)
     if (fault) throw fault
     if (answer.status < 200 || answer.status > 299) throw this.#post.failure(answer)
+    const text = pageOf(answer)
+    if (text !== undefined) {
+      throw idocAdapterErrors.ANSWER_UNCLEAR({ server, status: answer.status, text }, { retry: onUnknown })
+    }
     return receiptOf(answer, server)
   }
 
