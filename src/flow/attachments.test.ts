@@ -130,6 +130,28 @@ test.each([
   expect((await listAttachments(chunked(text, 7), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
 })
 
+test.each([
+  ['stand behind 200 KiB of other fields', `X-Sent: ${'x'.repeat(990)}\r\n`.repeat(200)],
+  ['stand behind a line of 200 KiB', `X-Sent: ${'x'.repeat(200_000)}\r\n`],
+  ['stand behind a line of 200 KiB of blanks', `X-Sent:${' '.repeat(200_000)}\r\n`],
+  ['stand behind a folded line of blanks', 'Subject: an order\r\n \t\r\n'],
+  ['have blanks before their colons', 'X-Sent : yes\r\n', ' :'],
+  ['have folded lines of blanks inside', '', ':\r\n \r\n\t\r\n'],
+])('an attachment is seen though its fields %s', async (_what, before, colon = ':') => {
+  const type = `Content-Type${colon} multipart/mixed; boundary=b`
+  const disposition = `Content-Disposition${colon} attachment; filename=a.exe`
+  const text = `${before}${type}\r\n\r\n--b\r\n${before}${disposition}\r\n\r\nx\r\n--b--\r\n`
+  for (const size of [99, 65_536, 1 << 20])
+    expect((await listAttachments(chunked(text, size), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
+})
+
+test('a boundary inside a line is none, whatever the chunks', async () => {
+  const file = (name: string) => `--b\r\nContent-Disposition: attachment; filename=${name}\r\n\r\nx--b--\r\n`
+  const text = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${file('1.txt')}${file('2.txt')}-\r\n--b--\r\n`
+  for (let size = 1; size < text.length; size++)
+    expect((await listAttachments(chunked(text, size), {})).map(entry => entry.get('size'))).toEqual([6, 9])
+})
+
 test('an attachment is seen inside of 100 multiparts, and a mail of nothing but boundaries costs little', async () => {
   const nested = Array.from(
     { length: 100 },

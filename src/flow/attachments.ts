@@ -9,8 +9,10 @@ export type Attachment = Map<'name' | 'type' | 'size', string | number>
 const multipartDepthMax = 100
 /** Parts of one mail that are listed. */
 const attachmentsMax = 1_000
-/** The header of one part; the rest of a longer one is passed over. */
+/** The fields of one part that say what it is, and a line of a header; the rest of longer ones is passed over. */
 const partHeaderBytesMax = 64 * KiB
+/** The fields that are kept: others may be as many and as long as they like. */
+const wantedField = /^content-(?:type|disposition|transfer-encoding)[ \t]*:/i
 
 interface OpenPart {
   readonly headers: PartHeaders
@@ -37,10 +39,15 @@ function headerText(headers: Readonly<Record<string, string>>): string {
 }
 
 const lineFeed = 10
+const hyphen = 45
 
 class PartScan {
   #rest = Buffer.alloc(0)
+  /** What is wanted of the header so far; undefined in a body. */
   #header: string | undefined = ''
+  #isWanted = false
+  /** False where what comes next goes on with a line whose beginning was read. */
+  #isLineBegin = true
   #open: OpenPart | undefined
   readonly #boundaries: string[] = []
   /** The boundaries, to tell at once the many lines that are none. */
@@ -52,10 +59,12 @@ class PartScan {
     let at = 0
     for (;;) {
       // In a body only lines that begin with two hyphens matter, and they are found natively.
-      if (this.#header === undefined && !(this.#rest[at] === 45 && this.#rest[at + 1] === 45)) {
+      if (this.#header === undefined && !this.#hasHyphens(at)) {
+        if (this.#isLineBegin && this.#rest.length - at < 2) break
         const next = this.#rest.indexOf('\n--', at, 'latin1')
         const upTo = next < 0 ? Math.max(at, this.#rest.length - 2) : next + 1
         if (this.#open) this.#open.bytes += upTo - at
+        if (upTo > at) this.#isLineBegin = next >= 0
         at = upTo
         if (next < 0) break
       }
@@ -63,9 +72,14 @@ class PartScan {
       if (end < 0 && this.#rest.length - at < partHeaderBytesMax) break
       const stop = end < 0 ? this.#rest.length : end + 1
       this.#line(this.#rest.toString('latin1', at, stop), stop - at)
+      this.#isLineBegin = end >= 0
       at = stop
     }
     this.#rest = this.#rest.subarray(at)
+  }
+
+  #hasHyphens(at: number): boolean {
+    return this.#isLineBegin && this.#rest[at] === hyphen && this.#rest[at + 1] === hyphen
   }
 
   end(): Attachment[] {
@@ -75,14 +89,16 @@ class PartScan {
   }
 
   #line(line: string, bytes: number): void {
-    const isBoundary = line.startsWith('--') && this.#crossBoundary(line.trimEnd())
+    const isBoundary = this.#isLineBegin && line.startsWith('--') && this.#crossBoundary(line.trimEnd())
     if (isBoundary) return
     if (this.#header === undefined) {
       if (this.#open) this.#open.bytes += bytes
       return
     }
-    if (line.trim() !== '') {
-      if (this.#header.length < partHeaderBytesMax) this.#header += line
+    // A line of blanks is a folded one (RFC 5322 section 4.2); only an empty one ends the header.
+    if (!this.#isLineBegin || !/^\r?\n?$/.test(line)) {
+      if (this.#isLineBegin && !/^[ \t]/.test(line)) this.#isWanted = wantedField.test(line)
+      if (this.#isWanted && this.#header.length < partHeaderBytesMax) this.#header += line
       return
     }
     const { boundary } = this.#endHeader(this.#header)

@@ -13,7 +13,8 @@ export interface PartHeaders {
 /** Reads the header of a part, given as Latin-1 text with its line ends. Never throws: odd headers give less. */
 export function readPartHeaders(header: string): PartHeaders {
   const unfolded = header.replace(/\r?\n[ \t]+/g, ' ')
-  const field = (name: string) => withoutComments(new RegExp(`^${name}:(.*)$`, 'im').exec(unfolded)?.[1] ?? '').trim()
+  const field = (name: string) =>
+    withoutComments(new RegExp(`^${name}[ \\t]*:(.*)$`, 'im').exec(unfolded)?.[1] ?? '').trim()
   const contentType = field('content-type')
   const disposition = field('content-disposition')
   const type = contentType.split(';')[0]?.trim().toLowerCase() || 'text/plain'

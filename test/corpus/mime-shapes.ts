@@ -28,6 +28,8 @@ export function mimeShapes(): NamedMail[] {
     multipart('parts-empty-500', 'boundary=b', `${'--b\r\n\r\n'.repeat(500)}--b--\r\n`),
     mailWith('message-in-message', ['MIME-Version: 1.0', 'Content-Type: message/rfc822'], messageInMessage(50)),
     mailWith('partial', ['MIME-Version: 1.0', 'Content-Type: message/partial; id="x"; number=2; total=1'], 'Part\r\n'),
+    attachment('type-behind-200-kib', 'filename="order.exe"', `X-Sent: ${'x'.repeat(990)}\r\n`.repeat(200)),
+    attachment('type-behind-folded-blanks', 'filename="order.exe"', 'X-Sent: yes\r\n \t\r\n'),
     attachment('name-in-continuations', continuations(60)),
     attachment(
       'name-in-broken-continuations',
@@ -78,9 +80,9 @@ function multipart(name: string, parameter: string, body: string): NamedMail {
   return mailWith(name, ['MIME-Version: 1.0', type], body)
 }
 
-function attachment(name: string, parameter: string): NamedMail {
+function attachment(name: string, parameter: string, before = ''): NamedMail {
   const disposition = `Content-Disposition: attachment; ${parameter}`
-  const part = `--b\r\nContent-Type: application/pdf\r\n${disposition}\r\n\r\n%PDF-1.4\r\n--b--\r\n`
+  const part = `--b\r\n${before}Content-Type: application/pdf\r\n${disposition}\r\n\r\n%PDF-1.4\r\n--b--\r\n`
   return multipart(name, 'boundary=b', part)
 }
 
