@@ -145,6 +145,16 @@ test.each([
     expect((await listAttachments(chunked(text, size), {})).map(entry => entry.get('name'))).toEqual(['a.exe'])
 })
 
+test.each(['=?utf-8?Q?b?=', 'Gr\xfc\xdfe', 'Gr\xc3\xbc\xc3\x9fe'])(
+  'the boundary "%s" is taken as it stands',
+  async boundary => {
+    const part = `--${boundary}\r\nContent-Disposition: attachment; filename=a.exe\r\n\r\nx\r\n--${boundary}--\r\n`
+    const text = `Content-Type: multipart/mixed; boundary="${boundary}"\r\n\r\n${part}`
+    const list = await listAttachments(heldBody(Buffer.from(text, 'latin1'), 'message/rfc822'), {})
+    expect(list.map(entry => entry.get('name'))).toEqual(['a.exe'])
+  },
+)
+
 test('a boundary inside a line is none, whatever the chunks', async () => {
   const file = (name: string) => `--b\r\nContent-Disposition: attachment; filename=${name}\r\n\r\nx--b--\r\n`
   const text = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${file('1.txt')}${file('2.txt')}-\r\n--b--\r\n`

@@ -21,7 +21,7 @@ export function readPartHeaders(header: string): PartHeaders {
   const isMultipart = type.startsWith('multipart/')
   return {
     type,
-    boundary: isMultipart ? parameter(contentType, 'boundary') : undefined,
+    boundary: isMultipart ? parameter(contentType, 'boundary', text => text) : undefined,
     name: isMultipart ? '' : (parameter(disposition, 'filename') ?? parameter(contentType, 'name') ?? ''),
     isAttachment: !isMultipart && /^attachment\b/i.test(disposition),
     encoding: field('content-transfer-encoding').toLowerCase(),
@@ -40,7 +40,7 @@ function withoutComments(value: string): string {
 }
 
 // The whole header is bounded by partHeaderBytesMax, and each pattern below is linear.
-function parameter(value: string, name: string): string | undefined {
+function parameter(value: string, name: string, decode = decodeWords): string | undefined {
   const parts = new Map<string, string>()
   // A quotation mark that is not closed holds to the end, as mail programs read it.
   for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;\s]*))/g)) {
@@ -50,7 +50,7 @@ function parameter(value: string, name: string): string | undefined {
   const plain = parts.get(name)
   const extended = parts.get(`${name}*`)
   if (extended !== undefined) return decodeExtended(extended)
-  if (plain !== undefined) return decodeWords(plain)
+  if (plain !== undefined) return decode(plain)
   return continued(parts, name)
 }
 

@@ -17,6 +17,11 @@ export function mimeShapes(): NamedMail[] {
       `boundary="=_'()+,-./:=? x"`,
       `--=_'()+,-./:=? x\r\n\r\nOne\r\n--=_'()+,-./:=? x--\r\n`,
     ),
+    multipart(
+      'boundary-like-a-word',
+      'boundary="=?utf-8?Q?b?="',
+      '--=?utf-8?Q?b?=\r\n\r\nOne\r\n--=?utf-8?Q?b?=--\r\n',
+    ),
     multipart('boundary-of-500', `boundary="${'b'.repeat(500)}"`, `--${'b'.repeat(500)}\r\n\r\nOne\r\n`),
     multipart('boundary-is-a-prefix', 'boundary=b', '--bb\r\n\r\nNot a part\r\n--b\r\n\r\nA part\r\n--b--\r\n'),
     multipart('boundary-with-bare-lf', 'boundary=b', '--b\n\nOne\n--b--\n'),
