@@ -42,10 +42,10 @@ afterEach(async () => {
   await endpoints.close(100)
 })
 
-/** `portal`, or `portal for anna`. */
+/** `portal`, `portal for anna`, or `portal for anna of corp`. */
 function callerNamed(text: string): Caller {
-  const [clientId = '', subject = clientId] = text.split(' for ')
-  return { clientId, instance: clientId, keyId: 'k', subject, by: 'basic' }
+  const [clientId = '', subject = clientId, idp] = text.split(/ for | of /)
+  return { clientId, instance: clientId, keyId: 'k', subject, idp, by: 'basic' }
 }
 
 const intake: Intake = {
@@ -177,7 +177,18 @@ describe('once-header', () => {
     expect(await post('portal for bert')).toMatchObject({ id: 'M1', duplicate: false })
     expect(await post('portal')).toMatchObject({ id: 'M2', duplicate: false })
     expect(await post('portal', 'anna/k-1')).toMatchObject({ id: 'M3', duplicate: false })
+    expect(await post('portal for anna of corp')).toMatchObject({ id: 'M4', duplicate: false })
+    expect(await post('portal for portal of corp')).toMatchObject({ id: 'M5', duplicate: false })
     expect(await post('portal for anna')).toMatchObject({ id: 'M0', duplicate: true })
+    const named = { client: 'portal', instance: 'portal' }
+    expect(accepted.map(({ incoming }) => incoming.attributes['caller'])).toEqual([
+      { ...named, user: 'anna' },
+      { ...named, user: 'bert' },
+      named,
+      named,
+      { ...named, user: 'anna', idp: 'corp' },
+      { ...named, user: 'portal', idp: 'corp' },
+    ])
   })
 
   test.each([

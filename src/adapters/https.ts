@@ -256,8 +256,9 @@ class HttpsSender implements Sender {
 /** Callers know nothing of each other's keys, and the answer to one is nothing for the next. */
 function sourceKeyOf(key: string, { caller }: HttpRequest): string {
   if (!caller) return `https/${key}`
-  const { clientId, subject } = caller
-  return `https/${clientId}${subject === clientId ? '' : ` ${JSON.stringify(subject)}`}/${key}`
+  const { client, instance: _named, ...user } = callerOf(caller)
+  const who = Object.keys(user).length > 0 ? `${String(client)} ${JSON.stringify(user)}` : String(client)
+  return `https/${who}/${key}`
 }
 
 function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {

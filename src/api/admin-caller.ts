@@ -59,7 +59,9 @@ export function createCallerCheck(parts: AdminCallerParts) {
     const has = users.effectiveRoles(instance).filter(role => claims.scope.includes(role))
     users.noteUse(key.id, address)
     const client = `client:${instance.space}/${instance.name}`
-    const who = claims.subject === instance.clientId ? client : `user:${claims.subject} by ${client}`
+    const { subject, trustedIssuer: idp } = claims
+    const user = idp === undefined ? subject : `${subject} of ${idp}`
+    const who = user === instance.clientId ? client : `user:${user} by ${client}`
     return { who, permissions: new Set(apiRoleNames.filter(role => has.includes(role))) }
   }
 

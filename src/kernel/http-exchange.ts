@@ -22,6 +22,8 @@ export interface HttpCaller {
   readonly instance: string
   /** The client id, or the user for whom the client acts. */
   readonly subject: string
+  /** Name of the identity provider that vouches for the user; undefined: it is one of the hub's own. */
+  readonly idp?: string | undefined
 }
 
 export interface HttpResponse {

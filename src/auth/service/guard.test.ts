@@ -191,11 +191,17 @@ describe('Bearer', () => {
     return made
   }
 
+  test('a user of a trusted issuer is told from one of the hub who is called the same', async () => {
+    await bearer({ trustedIssuer: 'corp' })
+    expect(await world.status(`Bearer ${token}`)).toBe(200)
+    expect(world.seen[0]?.caller).toMatchObject({ subject: 'anna@corp', idp: 'corp' })
+  })
+
   test('a genuine token lets in, is verified once, and stands for its user', async () => {
     await bearer()
     for (let count = 0; count < 3; count++) expect(await world.status(`Bearer ${token}`)).toBe(200)
     expect(world.verified).toEqual([token])
-    expect(world.seen[0]?.caller?.subject).toBe('anna@corp')
+    expect(world.seen[0]?.caller).toMatchObject({ subject: 'anna@corp', idp: undefined })
     await world.clock.advance(guardLimits.cacheMs)
     expect(await world.status(`Bearer ${token}`)).toBe(200)
     expect(world.verified).toHaveLength(2)

@@ -150,8 +150,8 @@ export function createGuard({ users, tokens, clock, log, onRefused }: GuardOptio
       return refuse(403, 'role-not-in-token', named, request, role)
     }
     users.noteUse(key.id, request.address)
-    const subject = proof.claims?.subject ?? instance.clientId
-    return { ...named, instance: instance.name, subject, by: proof.by }
+    const { subject = instance.clientId, trustedIssuer: idp } = proof.claims ?? {}
+    return { ...named, instance: instance.name, subject, idp, by: proof.by }
   }
 
   function refuse(

@@ -249,6 +249,8 @@ export interface AccessTokenClaims {
   readonly keyId: string
   /** The client id, or the user for whom the client acts. */
   readonly subject: string
+  /** Name of the trusted issuer whose user that is; undefined: a user of the hub, or the client. */
+  readonly trustedIssuer?: string | undefined
   readonly scope: readonly string[]
   readonly jti: string
   /** Milliseconds since 1970 UTC. */
@@ -278,6 +280,7 @@ export interface Caller {
   readonly instance: string
   readonly keyId: string
   readonly subject: string
+  readonly idp?: string | undefined
   readonly by: 'basic' | 'bearer' | 'certificate'
 }
 

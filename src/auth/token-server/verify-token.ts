@@ -14,7 +14,6 @@ export interface VerifiedToken extends AccessTokenClaims {
   readonly by: string
   /** See `familyOf`; undefined for tokens without a log-in or exchange behind them. */
   readonly family: string | undefined
-  /** Name of the trusted issuer whose user it is for. */
   readonly trustedIssuer: string | undefined
   readonly payload: JWTPayload
 }
