@@ -83,6 +83,8 @@ test('a client may write its proof into the form, and its Basic percent-encoded'
 })
 
 describe('a request is refused', () => {
+  const clients: string[] = []
+
   test('401 with WWW-Authenticate for a wrong secret, an unknown client and no proof', async () => {
     const caller = await world.caller('orders')
     const other = await world.caller('stocks')
@@ -115,9 +117,35 @@ describe('a request is refused', () => {
     for (let count = 0; count < 25; count++) {
       statuses.push((await world.ask({ ...caller, secret: `wrong${count}` }, grant)).status)
     }
-    expect(statuses.slice(0, 19)).toEqual(Array.from({ length: 19 }, () => 401))
-    expect(statuses.slice(19)).toEqual(Array.from({ length: 6 }, () => 429))
+    expect(statuses.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 401))
+    expect(statuses.slice(20)).toEqual(Array.from({ length: 5 }, () => 429))
     expect((await world.ask(caller, grant)).status).toBe(200)
+  })
+
+  test.each([
+    ['twenty clients that nobody knows', (index: number) => ({ clientId: `ci${index}`, secret: 'x' }), 20],
+    [
+      'sixty wrong secrets of many clients',
+      (index: number) => ({ clientId: clients[index % 10] ?? '', secret: 'x' }),
+      60,
+    ],
+  ])('with 429 after %s, and the log tells it once', async (_name, guess, max) => {
+    for (let index = 0; index < 10; index++) clients[index] = (await world.caller(`client-${index}`)).clientId
+    const { clientId, secret } = await world.caller('orders')
+    const statuses: number[] = []
+    for (let count = 0; count < max + 10; count++) {
+      const { status, headers } = await world.ask(guess(count), grant)
+      statuses.push(status)
+      if (status === 429) expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+    }
+    expect(statuses.filter(status => status === 401)).toHaveLength(max)
+    expect(statuses.slice(max)).toEqual(Array.from({ length: 10 }, () => 429))
+    const told = world.lines.join('\n')
+    expect(told.match(/token\.client-refused-often/g)).toHaveLength(1)
+    expect(told.match(/token\.refused/g)).toHaveLength(max)
+    expect((await world.ask({ clientId, secret }, grant)).status).toBe(200)
+    await world.clock.advance(60_000)
+    expect((await world.ask(guess(0), grant)).status).toBe(401)
   })
 })
 

@@ -3,8 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { callerAddress } from '../../kernel/caller-address.ts'
-import { networkOf } from '../service/failure-limit.ts'
-import type { GrantType, ServiceInstance, ServiceKey } from '../service/model.ts'
+import type { GrantType, RefusalReason, ServiceInstance, ServiceKey } from '../service/model.ts'
 import type { TokenParts } from './token-server.ts'
 
 /**
@@ -26,7 +25,9 @@ export class ClientSource {
     const context = Provider.ctx
     if (!instance || instance.disabledAt !== undefined) {
       // Costs what a known client would cost.
-      users.checkSecret(clientId, 'unknown')
+      const check = users.checkSecret(clientId, 'unknown')
+      const isProof = context && authenticatedRoutes.has(context.oidc.route) && !this.#proofs.has(context.req)
+      if (isProof && !check.ok) this.#noteRefusal(context, clientId, check.reason)
       return undefined
     }
     const isByCertificate = context !== undefined && this.#isByCertificate(context)
@@ -50,24 +51,14 @@ export class ClientSource {
 
   /** Whether the secret belongs to a key of the client. Throws an error with status 429 after too many wrong ones. */
   isSecretOf(clientId: string, secret: string): boolean {
-    const { users, secretFailures, log } = this.#parts
     const context = contextNow()
-    const address = callerAddress(context.req)
-    const check = users.checkSecret(clientId, secret)
+    const check = this.#parts.users.checkSecret(clientId, secret)
     // A certificate is the only way in for an instance that asks for one.
     const isAllowed = check.ok && !check.instance.grantTypes.includes('client_x509')
-    if (isAllowed) {
-      this.#prove(context, check.key)
-      return true
-    }
+    if (isAllowed) this.#prove(context, check.key)
     // Only wrong secrets are counted and slowed down: nobody can lock a client out by guessing.
-    const failure = `${networkOf(address)} ${clientId}`
-    secretFailures.note(failure)
-    const reason = check.ok ? 'certificate-wanted' : check.reason
-    log.info('token.client-refused', { client: clientId, address, reason })
-    const waitMs = secretFailures.waitMs(failure)
-    if (waitMs !== undefined) throw tooMany(context, waitMs)
-    return false
+    else this.#noteRefusal(context, clientId, check.ok ? 'certificate-wanted' : check.reason)
+    return isAllowed
   }
 
   /** Whether the connection's certificate belongs to a key of the client that the request names. */
@@ -102,6 +93,20 @@ export class ClientSource {
     const instance = this.#parts.users.instanceOfClient(clientId)
     if (!instance) throw new errors.InvalidClientAuth()
     return instance
+  }
+
+  /** Throws an error with status 429 after too many from one address; the log tells of the first of these. */
+  #noteRefusal(context: KoaContext, client: string, reason: RefusalReason | 'certificate-wanted'): void {
+    const { callerFailures, users, log } = this.#parts
+    const address = callerAddress(context.req)
+    const often = callerFailures.note(address, users.instanceOfClient(client)?.clientId)
+    const fields = { client, address, reason }
+    if (!often) {
+      log.info('token.client-refused', fields)
+      return
+    }
+    if (often.isFirst) log.error('token.client-refused-often', { ...fields, waitMs: often.waitMs })
+    throw tooMany(context, often.waitMs, quietly)
   }
 
   #prove(context: KoaContext, key: ServiceKey): void {
@@ -158,9 +163,13 @@ function contextNow(): KoaContext {
   return context
 }
 
+/** Detail of errors that the log tells in another way, and not one by one. */
+export const quietly = 'told already'
+
 /** 429 with Retry-After in the shape of an OAuth error. */
-export function tooMany(context: KoaContext, waitMs: number): Error {
+export function tooMany(context: KoaContext, waitMs: number, detail?: string): Error {
   const error = new errors.CustomOIDCProviderError('temporarily_unavailable', 'too many failures, come back later')
+  if (detail !== undefined) error.error_detail = detail
   error.statusCode = 429
   error.status = 429
   context.set('retry-after', String(Math.ceil(waitMs / 1000)))

@@ -154,6 +154,7 @@ declare module 'oidc-provider' {
     status: number
     error: string
     error_description?: string
+    error_detail?: string
     readonly expose: boolean
   }
 

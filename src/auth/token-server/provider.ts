@@ -1,6 +1,6 @@
 import { type Client, errors, interactionPolicy, type KoaContext, Provider, type Token } from 'oidc-provider'
 import { accountOf, subjectOf } from './accounts.ts'
-import { ClientSource } from './client-source.ts'
+import { ClientSource, quietly } from './client-source.ts'
 import { familyOf } from './denied-tokens.ts'
 import { registerGrants } from './grants/grants.ts'
 import { answerForJwt } from './jwt-answers.ts'
@@ -173,6 +173,7 @@ function noteEvents(provider: Provider, log: TokenParts['log']): void {
     context: KoaContext,
     error: { error?: string; error_detail?: string; error_description?: string },
   ) => {
+    if (error.error_detail === quietly) return
     // Not there yet for a request whose form could not be read.
     const params: Readonly<Record<string, string | undefined>> | undefined = context.oidc.params
     log.info('token.refused', {

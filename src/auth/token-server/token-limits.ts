@@ -32,7 +32,6 @@ export const tokenLimits = {
   assertionMsMax: HOUR,
   clockSkewMs: MINUTE,
   purgeEveryMs: 10 * MINUTE,
-  secretFailures: { count: 20, windowMs: MINUTE },
   passwordFailures: { count: 5, windowMs: 5 * MINUTE },
   addressFailures: { count: 20, windowMs: MINUTE },
 } as const

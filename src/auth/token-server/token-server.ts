@@ -3,6 +3,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/time.ts'
 import type { Records } from '../../store/port.ts'
 import type { People } from '../people/people.ts'
+import { FailureLimit as CallerFailures } from '../service/failure-limit.ts'
 import type { AccessTokens, ServiceUsers } from '../service/model.ts'
 import type { Vault } from '../vault.ts'
 import { addressNow } from './client-source.ts'
@@ -68,7 +69,7 @@ export async function openTokenServer(options: TokenServerOptions): Promise<Toke
     state,
     replays,
     verifier,
-    secretFailures: new FailureLimit(tokenLimits.secretFailures, clock),
+    callerFailures: new CallerFailures(clock),
     passwordFailures: new FailureLimit(tokenLimits.passwordFailures, clock),
     addressFailures: new FailureLimit(tokenLimits.addressFailures, clock),
   }
@@ -108,8 +109,8 @@ export type TokenParts = Omit<TokenServerOptions, 'trusted'> & {
   readonly state: Awaited<ReturnType<typeof openStateStore>>
   readonly replays: ReplayStore
   readonly verifier: TokenVerifier
-  /** Wrong secrets by address and client. */
-  readonly secretFailures: FailureLimit
+  /** Wrong secrets and unknown clients, as the guard of the endpoints counts them. */
+  readonly callerFailures: CallerFailures
   /** Wrong passwords by address and user. */
   readonly passwordFailures: FailureLimit
   /** Wrong passwords by address. */
