@@ -3,7 +3,9 @@ import type { HubError } from '../../kernel/error.ts'
 import { KiB, MiB } from '../../kernel/size.ts'
 import type { ODataClient, ODataClientOptions } from './client.ts'
 import type { ODataVersion } from './edm.ts'
+import { odataLimits } from './limits.ts'
 import { type Answer, clientOf, ScriptedService } from './odata-world.ts'
+import { serviceErrorOf } from './service-error.ts'
 
 let service: ScriptedService
 const closing: (() => Promise<void>)[] = []
@@ -264,6 +266,18 @@ test.each(changes)('a change answered with %s', async (_title, answer, code, isU
   // Nothing is repeated without end.
   expect(service.urls.length).toBeLessThanOrEqual(4)
 })
+
+test.each(['text/html', 'application/xml'])(
+  'a page of errors (%s) that is nothing but brackets costs no time',
+  type => {
+    const body = Buffer.from(`Sorry ${'<'.repeat(odataLimits.errorBytes)}`)
+    const before = performance.now()
+    expect(serviceErrorOf({ headers: { 'content-type': type }, body }).text).toMatch(/^Sorry </)
+    expect(performance.now() - before).toBeLessThan(1000)
+    const page = Buffer.from('<html><h1 class="a">Sorry</h1>\n<p>Logon failed: 1 < 2</p></html>')
+    expect(serviceErrorOf({ headers: { 'content-type': type }, body: page }).text).toBe('Sorry Logon failed: 1 < 2')
+  },
+)
 
 test('cookies without number or measure are not all kept', async () => {
   const headers: string[] = []

@@ -152,6 +152,6 @@ function joined(texts: readonly string[]): string {
 function excerpt(text: string, type: string, bytes: number): string {
   if (bytes === 0) return 'the answer is empty'
   if (!/json|text|xml/i.test(type)) return `${bytes} bytes of ${type || 'unknown type'}`
-  const plain = /html|xml/i.test(type) ? text.replace(/<[^>]*>/g, ' ') : text
+  const plain = /html|xml/i.test(type) ? text.replace(/<[^<>]*>/g, ' ') : text
   return plain.replace(/\s+/g, ' ').trim().slice(0, textLettersMax) || 'the answer is blank'
 }
