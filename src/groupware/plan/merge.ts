@@ -92,10 +92,11 @@ function mergeOneWay(input: MergeInput, from: Side): Merge {
     const before = input.base[path] ?? absentStamp
     if ((stamps[from][path] ?? absentStamp) === before) continue
     if (from === 'crm' && input.isLostInCrm?.(path)) continue
-    // Where nobody knows what it was, an edit of the other side would be taken back by what was there before it.
-    if (before === unknownStamp && input.winner !== from) continue
     const there = stamps[to][path] ?? absentStamp
-    if (there !== before && !input.pending[to][path]?.includes(there)) conflicts.push(path)
+    const isOurs = input.pending[to][path]?.includes(there) ?? false
+    // Where nobody knows what it was, an edit of the other side would be taken back by what was there before it.
+    if (before === unknownStamp && input.winner !== from && !isOurs) continue
+    if (there !== before && !isOurs) conflicts.push(path)
     changes.set(path, value)
   }
   const nothing: PartChanges = new Map()

@@ -27,7 +27,7 @@ export function stampsOf(parts: Parts): Stamps {
 }
 
 /** The stamps that two states share; what differs counts as unknown, so that nobody's value is taken for the older one. */
-function sharedStamps(left: Stamps, right: Stamps): Stamps {
+export function sharedStamps(left: Stamps, right: Stamps): Stamps {
   const stamps: Record<string, string> = {}
   for (const path of new Set([...Object.keys(left), ...Object.keys(right)])) {
     const stamp = left[path]
@@ -37,16 +37,18 @@ function sharedStamps(left: Stamps, right: Stamps): Stamps {
 }
 
 /**
- * The stamps that two states share where mailboxes led the item of the CRM before: what they have written there is nobody's
- * edit in the CRM, so that the word of who leads it now stands.
+ * What mailboxes that led an item of the CRM have written there, as far as nobody in the CRM has changed it since: for who
+ * leads it now these are no edits of the CRM's.
  */
-export function takenOverStamps(exchange: Stamps, crm: Stamps, formers: readonly Former[]): Stamps {
-  const stamps: Record<string, string> = { ...sharedStamps(exchange, crm) }
-  for (const [path, stamp] of Object.entries(stamps)) {
-    const there = crm[path] ?? absentStamp
-    if (stamp === unknownStamp && formers.some(former => hasWritten(former, path, there))) stamps[path] = there
+export function writtenBefore(formers: readonly Former[], paths: Iterable<string>): Readonly<Record<string, string[]>> {
+  const written: Record<string, string[]> = {}
+  for (const { base, pending, saidInCrm = [] } of formers) {
+    for (const path of new Set([...paths, ...Object.keys(base)])) {
+      const own = saidInCrm.includes(path) ? [] : [base[path] ?? absentStamp]
+      written[path] = [...(written[path] ?? []), ...own, ...(pending.crm[path] ?? [])]
+    }
   }
-  return stamps
+  return written
 }
 
 /** A link of a mailbox that led an item of the CRM. */
@@ -54,11 +56,6 @@ interface Former {
   readonly base: Stamps
   readonly pending: { readonly crm: Readonly<Record<string, readonly string[]>> }
   readonly saidInCrm?: readonly string[]
-}
-
-function hasWritten({ base, pending, saidInCrm }: Former, path: string, stamp: string): boolean {
-  if (pending.crm[path]?.includes(stamp)) return true
-  return stamp === (base[path] ?? absentStamp) && !saidInCrm?.includes(path)
 }
 
 export function areEqualStamps(left: Stamps, right: Stamps): boolean {

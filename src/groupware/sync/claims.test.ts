@@ -53,6 +53,24 @@ test('a meeting that two mailboxes find again at the same time is led by one of 
   expect(titles(first.crm.held)).toEqual(['All hands'])
 })
 
+test('a meeting that another mailbox finds before it is written down who has created it is led by one of them', async () => {
+  const [first, second] = colleagues()
+  const { write } = first.store
+  first.store.write = async (scope, change) => {
+    if (change.putLinks) {
+      first.store.write = write
+      await second.round()
+    }
+    await write(scope, change)
+  }
+  await first.round()
+  expect(second.told()).toContain('postponed exchange')
+  for (const each of [second, first, second]) await each.settle()
+  const { id } = only(first.crm.held)
+  const links = await Promise.all([first, second].map(({ store, scope }) => store.findLinks(scope, 'crm', [id])))
+  expect(links.flat().map(({ role }) => role)).toEqual(['lead', 'follower'])
+})
+
 test('what may still come to be is created by no other mailbox meanwhile', async () => {
   const [first, second] = colleagues()
   const late: (() => void)[] = []

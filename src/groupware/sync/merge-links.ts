@@ -5,7 +5,7 @@ import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, mayStillCome } from './context.ts'
 import { readItems } from './pull.ts'
 import { note, type Round, stopIfAsked } from './round-state.ts'
-import { isDue, type Link, type PendingStamps, type Waiting } from './sync-store.ts'
+import { isDue, type Link, type PendingStamps, type ScopeKey, type Waiting } from './sync-store.ts'
 
 type MergePlan = Extract<LinkPlan, { do: 'merge' }>
 
@@ -69,6 +69,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
     // Written down before anything is sent: after a crash our own values must not pass for a user's.
     for (const job of writing) job.link = { ...job.link, pending: withPending(round, job) }
     await store.write(scope, { putLinks: writing.map(job => job.link) })
+    await leaveFollowers(round, writing)
     for (const side of ['exchange', 'crm'] as const) {
       const batchSize = drivers[side].abilities(scope.kind).batch.write
       const due = writing.filter(job => job.plan[side] !== undefined && job.failure === undefined)
@@ -77,6 +78,21 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   }
   for (const job of jobs) settleJob(round, job, waiting, endings)
   await store.write(scope, endings)
+}
+
+/** The organizer of a meeting may have taken the lead since its link was read: what an attendee says is not written then. */
+async function leaveFollowers({ context: { store, scope } }: Round, jobs: readonly Job[]): Promise<void> {
+  const led = jobs.filter(job => isAttendees(job, scope))
+  if (led.length === 0) return
+  const ids = led.map(({ crm }) => crm.id)
+  const links = await store.findLinks(scope, 'crm', ids)
+  const followers = new Set(links.flatMap(({ key, role }) => (role === 'follower' ? [key] : [])))
+  for (const job of led) if (followers.has(job.link.key)) job.failure = { state: 'conflict' }
+}
+
+/** Whether it is the copy of a meeting that the owner of the mailbox was invited to. */
+function isAttendees({ exchange: { item } }: Job, { mailbox }: ScopeKey): boolean {
+  return item.kind === 'appointment' && item.organizer !== null && item.organizer.address !== mailbox
 }
 
 /** Items of the CRM that carry the mark of another mailbox, which leads them, too. */
@@ -170,8 +186,9 @@ function settleJob(round: Round, job: Job, waiting: ReadonlyMap<string, Waiting>
 }
 
 /** What people have changed in the CRM of a meeting that an attendee's mailbox leads; nobody takes it for that attendee's. */
-function saidInCrm({ context: { scope } }: Round, { link, exchange: { item }, plan }: Job): readonly string[] {
-  if (item.kind !== 'appointment' || item.organizer === null || item.organizer.address === scope.mailbox) return []
+function saidInCrm({ context: { scope } }: Round, job: Job): readonly string[] {
+  if (!isAttendees(job, scope)) return []
+  const { link, plan } = job
   const ofMailbox = plan.crm?.parts ?? []
   const said = [...(link.saidInCrm ?? []), ...(plan.exchange?.parts ?? [])]
   return [...new Set(said)].filter(path => !ofMailbox.includes(path))

@@ -1,7 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
 import { firmReasons, isCancelled, type SkipReason, skipReason } from '../plan/rules.ts'
-import { areEqualStamps, type Stamps, stampsOf, takenOverStamps } from '../plan/stamps.ts'
+import { areEqualStamps, type Stamps, sharedStamps, stampsOf, writtenBefore } from '../plan/stamps.ts'
 import { findCandidates } from './candidates.ts'
 import type { Take } from './claims.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
@@ -61,6 +61,7 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
   const { store, scope } = round.context
   const { items, open, skips, waiting } = chunk
   const candidates = await findCandidates(round, side, open)
+  const nameOf = ({ identity }: SideItem) => `${scope.kind} ${identity}`
   const creations: SideItem[] = []
   const elsewhere: SideItem[] = []
   const taken = new Set<string>()
@@ -78,8 +79,14 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
     if (plan.do === 'link') {
       taken.add(plan.with.id)
       // Whoever sees no link of another mailbox leads it: of several that link it at the same time one comes first.
-      const name = `${scope.kind} of the CRM ${side === 'exchange' ? plan.with.id : item.id}`
-      const isFirst = plan.role === 'follower' || plan.takesOver || !take || take([name]).has(name)
+      const [inMailbox, inCrm] = side === 'exchange' ? [item, plan.with] : [plan.with, item]
+      // Nor does it see the link of one that has just created it, which is about to be written down.
+      const names = [
+        `${scope.kind} of the CRM ${inCrm.id}`,
+        ...(inMailbox.identity === null ? [] : [nameOf(inMailbox)]),
+      ]
+      const own = plan.role === 'follower' || plan.takesOver ? undefined : take?.(names)
+      const isFirst = own === undefined || names.every(name => own.has(name))
       if (isFirst) await linkPair(round, side, item, plan)
       else elsewhere.push(item)
     }
@@ -92,7 +99,6 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
   }
   const due = withoutTwins(round, side, creations)
   await dropSettled(round, side, [...waiting.values()], { items, skips, due })
-  const nameOf = ({ identity }: SideItem) => `${scope.kind} ${identity}`
   const named = due.filter(({ identity }) => identity !== null)
   const own = side === 'exchange' ? take?.(named.map(nameOf)) : undefined
   const others = new Set(own ? named.filter(item => !own.has(nameOf(item))) : [])
@@ -222,22 +228,21 @@ async function linkPair(
   plan: { readonly with: SideItem; readonly role: Link['role']; readonly takesOver: boolean },
 ): Promise<void> {
   const { store, scope } = round.context
-  const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [side === 'crm' ? item.id : plan.with.id]) : []
-  const leads = elsewhere.filter(({ role }) => role === 'lead')
-  const formers = await Promise.all(
-    leads.map(({ mailbox, crmId }) => store.findLinks({ ...scope, mailbox }, 'crm', [crmId])),
-  )
-  const [exchange, crm] = side === 'exchange' ? [item, plan.with] : [plan.with, item]
-  const base = takenOverStamps(
-    stampsOf(commonParts(round.plan, exchange.item)),
-    stampsOf(commonParts(round.plan, crm.item)),
-    formers.flat(),
+  const base = sharedStamps(
+    stampsOf(commonParts(round.plan, item.item)),
+    stampsOf(commonParts(round.plan, plan.with.item)),
   )
   const ends = [item, plan.with].map(half => ({ id: half.id, version: '', identity: half.identity }))
   const [own, other] = ends
   if (!own || !other) return
-  const link = { ...linkOf(round, side, own, other, base), role: plan.role }
-  const demote = leads.map(({ mailbox, key }) => ({ mailbox, key }))
+  const linked = linkOf(round, side, own, other, base)
+  const elsewhere = plan.takesOver ? await store.linksElsewhere(scope, [linked.crm.id]) : []
+  const demote = elsewhere.filter(({ role }) => role === 'lead').map(({ mailbox, key }) => ({ mailbox, key }))
+  const formers = await Promise.all(
+    demote.map(({ mailbox }) => store.findLinks({ ...scope, mailbox }, 'crm', [linked.crm.id])),
+  )
+  const pending = { exchange: {}, crm: writtenBefore(formers.flat(), Object.keys(base)) }
+  const link: Link = { ...linked, role: plan.role, pending }
   const putUnseen = unseenOf(round, link)
   await store.write(scope, { putLinks: [link], putUnseen, demote, dropWaiting: [{ side, id: item.id }] })
   round.report.linked += 1
