@@ -12,6 +12,7 @@ import {
   sampleSeries,
   samples,
   sampleTask,
+  weekly,
 } from './sample-items-world.ts'
 
 // The driver with the twin, over sockets: what goes in comes out as `normalise` says.
@@ -60,7 +61,7 @@ function withoutMark(item: Item): Item {
   return { ...item, categories: item.categories.filter(name => name !== markCategory) }
 }
 
-test.each([...Object.values(samples), sampleSeries])(
+test.each([...Object.values(samples), sampleSeries, { ...sampleTask, recurrence: weekly }])(
   '$kind: what is created is read as it was, with its mark',
   async item => {
     const scope = scopeOf(item.kind)

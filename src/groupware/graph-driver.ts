@@ -125,9 +125,10 @@ class GraphDriver implements SideDriver {
       const row = answer instanceof HubError ? undefined : ((answer.body ?? {}) as JsonObject)
       // What was begun and is not finished is not there yet: the create that began it is repeated, and finishes it.
       const isThere = row !== undefined && extendedAt(row, 'unfinished') === ''
-      items.push(
-        isThere ? this.#item(scope, await withZone(this.#client, scope.mailbox, row, signal), folders) : undefined,
-      )
+      // A task repeats, too, but keeps no hour.
+      const hasZone = isThere && scope.kind === 'appointment'
+      const whole = hasZone ? await withZone(this.#client, scope.mailbox, row, signal) : row
+      items.push(isThere && whole ? this.#item(scope, whole, folders) : undefined)
     }
     return items
   }
