@@ -313,3 +313,17 @@ test('a service has neither weight nor volume, and no unit for them', async () =
   const service = () => world.dynamics.records('product').find(({ productnumber }) => productnumber === 'SERVICE')
   await expect.poll(service, { timeout: 40_000 }).toMatchObject({ name: 'Inspection', stockweight: 0, stockvolume: 0 })
 })
+
+test('a block, a flag for deletion and a number that SAP takes away again go from the account, too', async () => {
+  const account = () => world.dynamics.records('account')[0]
+  const change = async (values: Readonly<Record<string, string>>) => {
+    const told = statuses('DEBMAS')
+    world.s4.data.change('KNA1', { KUNNR: '1001' }, values)
+    await changed()
+    await expect.poll(() => statuses('DEBMAS'), { timeout: 40_000 }).toEqual([...told, '41'])
+  }
+  await change({ LIFSD: '01', LOEVM: 'X', STCEG: 'DE987654321' })
+  expect(account()).toMatchObject({ new_sapblocked: true, statecode: 1, new_vatid: 'DE987654321' })
+  await change({ LIFSD: '', LOEVM: '', STCEG: '' })
+  expect(account()).toMatchObject({ new_sapblocked: false, statecode: 0, new_vatid: null })
+})

@@ -133,6 +133,30 @@ test('a field that is / alone or absent is left as it is; an empty one empties t
   })
 })
 
+test('where a mapping says so a field that is absent is empty, as long as its segment is there and tells all', () => {
+  const mapping = defineMapping({
+    name: 'block',
+    source: 'idoc',
+    absent: 'empty',
+    target: { isBlocked: boolean(), text: text(40), rows: list({ unit: text(3) }) },
+    fields: {
+      isBlocked: field('E1MARAM/MSTAE').flag(),
+      text: pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', 'EN'] }).field('MAKTX'),
+      rows: each('E1MARAM/E1MARMM', { unit: text(3) }, { unit: field('MEINH') }),
+    },
+  })
+  const of = (...parameters: Parameters<typeof material>) => mapping.run(material(...parameters)).values
+  expect(of({})).toEqual({ isBlocked: false, rows: [] })
+  expect(of({ MSTAE: '/' })).toEqual({ rows: [] })
+  const english = { name: 'E1MAKTM', fields: new Map([['SPRAS_ISO', 'EN']]), children: [] }
+  const unit = { name: 'E1MARMM', fields: new Map(), children: [] }
+  expect(of({}, english, unit)).toEqual({ isBlocked: false, text: null, rows: [{ unit: null }] })
+  for (const MSGFN of ['003', '018']) expect(of({ MSGFN })).toEqual({ rows: [] })
+  const steps: string[] = []
+  mapping.run(material({}), { only: 'isBlocked', trace: (_, { what, value }) => steps.push(`${what} ${value}`) })
+  expect(steps[0]).toBe('E1MARAM/MSTAE (absent: empty)')
+})
+
 test('a list has the nodes for which its condition holds, or the document itself, and its rules read above their node', () => {
   const mapping = defineMapping({
     name: 'units',

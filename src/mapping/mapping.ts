@@ -15,6 +15,13 @@ export interface MappingSpec<T extends TargetTable> {
    * JSON, as callers choose.
    */
   readonly source: SourceKind
+  /**
+   * What a field says that is not there, though its record (segment) is. `nothing`: the target is left as it is. `empty`: it
+   * is empty, and so is the target: SAP leaves fields with their initial value out of IDocs in XML, so a block that was
+   * taken away is told by nothing else. Segments of what is deleted or unchanged (MSGFN 003, 018) empty nothing. Default:
+   * nothing.
+   */
+  readonly absent?: 'nothing' | 'empty'
   readonly target: T
   readonly fields: RulesFor<NoInfer<T>>
 }
@@ -80,6 +87,7 @@ export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>)
           node,
           settings: options.settings ?? {},
           hasNoDataMark: spec.source === 'idoc',
+          isAbsentEmpty: spec.absent === 'empty',
           trace: options.trace && (step => options.trace?.(name, step)),
           warn: text => warnings.push(`${name}: ${text}`),
         }

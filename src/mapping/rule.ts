@@ -12,6 +12,8 @@ export interface RuleScope {
   readonly settings: Readonly<Record<string, string>>
   /** In an IDoc a field that is `/` alone says "no data, leave as it is" (ALE). */
   readonly hasNoDataMark: boolean
+  /** A field that is not there is empty where its node is. */
+  readonly isAbsentEmpty: boolean
   /** Hears that a field had this mark. */
   readonly onNoData?: () => void
   /** Hears what each rule read and made, when somebody asks why a field got its value. */

@@ -155,22 +155,17 @@ export function join(between: string, ...rules: readonly Rule<string>[]): TextRu
   })
 }
 
-/** True where any of the fields has a value (several block flags that mean one thing). */
+/**
+ * True where any of the fields has a value (several block flags that mean one thing). One that is `/` (no data) does not
+ * count: a reduced message type never tells it, and a flag that waited for it would never go.
+ */
 export function anyOf(...rules: readonly Rule<string>[]): Rule<boolean> {
   return new Rule({
     sources: rules.flatMap(rule => rule.sources),
     words: [`any of ${rules.map(describe).join(', ')}`],
     read(scope) {
-      let isKnown = true
-      const onNoData = () => {
-        isKnown = false
-      }
-      const values = rules.map(rule => rule.read({ ...scope, onNoData }))
-      if (values.some(value => !isEmpty(value))) return true
-      // One that is no data may have a value: it is left as it is.
-      if (isKnown) return values.every(value => value === undefined) ? undefined : false
-      scope.onNoData?.()
-      return undefined
+      const values = rules.map(rule => rule.read(scope))
+      return values.every(value => value === undefined) ? undefined : values.some(value => !isEmpty(value))
     },
   })
 }
@@ -191,6 +186,12 @@ export function compute<const R extends readonly Rule<unknown>[], T>(
   })
 }
 
+/** A segment of what is deleted (MSGFN 003) has its keys alone, and one that is sent along (018) has nothing new to tell. */
+function tellsAll({ fields }: SourceNode): boolean {
+  const does = fields.get('MSGFN')
+  return does !== '003' && does !== '018'
+}
+
 function readField(
   scope: RuleScope,
   node: SourceNode,
@@ -199,9 +200,14 @@ function readField(
   path: string,
 ): Outcome<string> {
   const value = fieldAt(node, names, field)
-  if (value === undefined || (scope.hasNoDataMark && value === '/')) {
-    if (value !== undefined) scope.onNoData?.()
-    scope.trace?.({ what: path, value: value === undefined ? '(absent)' : '"/" (no data)' })
+  if (value === undefined) {
+    const isEmptied = scope.isAbsentEmpty && nodesAt(node, names).some(tellsAll)
+    scope.trace?.({ what: path, value: isEmptied ? '(absent: empty)' : '(absent)' })
+    return isEmptied ? '' : undefined
+  }
+  if (scope.hasNoDataMark && value === '/') {
+    scope.onNoData?.()
+    scope.trace?.({ what: path, value: '"/" (no data)' })
     return undefined
   }
   scope.trace?.({ what: path, value: JSON.stringify(value) })

@@ -8,6 +8,7 @@ const main = (name: string) => field(`E1ADRMAS/E1BPAD1VL/${name}`)
 export default defineMapping({
   name: 'address to account',
   source: 'idoc',
+  absent: 'empty',
   target: account,
   fields: {
     accountnumber: field('E1ADRMAS/OBJ_ID').alpha().required(),

@@ -15,6 +15,7 @@ const sales = pick('E1KNA1M/E1KNVVM', { where: ['VKORG', setting('sales-organiza
 export default defineMapping({
   name: 'customer to account',
   source: 'idoc',
+  absent: 'empty',
   target: account,
   fields: {
     accountnumber: field('E1KNA1M/KUNNR').alpha().required(),

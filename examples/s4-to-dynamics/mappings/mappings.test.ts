@@ -14,17 +14,10 @@ import plantStock from './plant-stock.ts'
 const samples = join(import.meta.dirname, '../samples')
 const sapSamples = join(import.meta.dirname, '../../../test/corpus/idoc')
 
-function mapped(
-  mapping: Mapping,
-  file: string,
-  settings: Record<string, string> = {},
-  ...changes: readonly [string, string][]
-) {
-  let changed = readFileSync(file, 'utf8')
-  for (const [before, after] of changes) {
-    expect(changed).toContain(before)
-    changed = changed.replace(before, after)
-  }
+function mapped(mapping: Mapping, file: string, settings: Record<string, string> = {}, change?: [string, string]) {
+  const text = readFileSync(file, 'utf8')
+  const changed = change ? text.replace(...change) : text
+  if (change) expect(changed).not.toBe(text)
   return mapping.run(readSource(mapping.source, Buffer.from(changed)), { settings })
 }
 
@@ -34,6 +27,7 @@ test('DEBMAS07 becomes an account, with the sales area that the flow names', () 
   expect(values).toEqual({
     accountnumber: '1001',
     name: 'Müller & Söhne Maschinenbau GmbH',
+    description: null,
     new_vatid: 'DE123456789',
     industrycode: 12,
     customertypecode: 3,
@@ -46,9 +40,11 @@ test('DEBMAS07 becomes an account, with the sales area that the flow names', () 
   expect(createOnly).toEqual({
     address1_line1: 'Zeil 1',
     address1_city: 'Frankfurt',
+    address1_county: null,
     address1_postalcode: '60311',
     address1_stateorprovince: 'Hesse',
     address1_country: 'Germany',
+    address1_postofficebox: null,
     telephone1: '+49 69 1234',
     'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='EUR')",
   })
@@ -62,11 +58,24 @@ describe('a customer', () => {
   })
 
   test('whose block is taken away is no longer blocked', () => {
-    const without: [string, string] = ['<AUFSD>01</AUFSD>', '<AUFSD></AUFSD>']
-    const { values } = mapped(customer, file, {}, without, ['<LIFSD>/</LIFSD>', '<LIFSD></LIFSD>'])
+    const { values } = mapped(customer, file, {}, ['<AUFSD>01</AUFSD>', '<AUFSD></AUFSD>'])
     expect(values.new_sapblocked).toBe(false)
-    // Another block may stand where SAP sends no data.
-    expect(mapped(customer, file, {}, without).values).not.toHaveProperty('new_sapblocked')
+  })
+
+  test('has what SAP tells of it no more emptied: it leaves initial fields out', () => {
+    const gone = ['AUFSD', 'LIFSD', 'LOEVM', 'NAME2', 'STCEG', 'BRSCH'] as const
+    const text = gone.reduce(
+      (all, name) => all.replace(new RegExp(`<${name}>[^<]*</${name}>`), ''),
+      readFileSync(file, 'utf8'),
+    )
+    const of = (document: string) => customer.run(readSource('idoc', Buffer.from(document)), { settings: {} }).values
+    const emptied = { new_sapblocked: false, name: 'Müller & Söhne', new_vatid: null, industrycode: null, statecode: 0 }
+    expect(of(text)).toMatchObject(emptied)
+    expect(Object.keys(of(text.replace('<MSGFN>005<', '<MSGFN>018<')))).toEqual([
+      'accountnumber',
+      'name',
+      'customertypecode',
+    ])
   })
 
   test('without the wanted sales area takes the first', () => {
@@ -142,6 +151,8 @@ test("SAP's own MATMAS05 becomes a product", () => {
     size: '55.000 x 22.000 x 33.000 CMT',
     new_gtin: '1234567891011',
     new_producthierarchy: '121110987654321',
+    statecode: 0,
+    statuscode: 1,
   })
   expect(createOnly).toEqual({
     productstructure: 1,
@@ -182,7 +193,10 @@ describe('a material out of change pointers', () => {
     expect(changed('003', '')).toEqual({ productnumber: '4711', new_sapkey: '4711', ...retired })
     expect(changed('004', '<LVORM>X</LVORM>')).toMatchObject(retired)
     expect(changed('004', '<LVORM></LVORM>')).toMatchObject({ statecode: 0, statuscode: 1 })
-    expect(changed('004', '')).not.toHaveProperty('statecode')
+    // SAP leaves out a flag that is not set.
+    expect(changed('004', '')).toMatchObject({ statecode: 0, statuscode: 1 })
+    expect(changed('004', '<LVORM>/</LVORM>')).not.toHaveProperty('statecode')
+    expect(changed('018', '')).not.toHaveProperty('statecode')
   })
 
   test('of an obsolete status is retired, of another one not', () => {

@@ -71,7 +71,13 @@ const productFields = {
 }
 
 /** MATMAS05 → product. */
-export default defineMapping({ name: 'material to product', source: 'idoc', target: product, fields: productFields })
+export default defineMapping({
+  name: 'material to product',
+  source: 'idoc',
+  absent: 'empty',
+  target: product,
+  fields: productFields,
+})
 
 /**
  * Whoever refers to the base unit brings it along: a change may come before the whole material, which then waits behind it.
@@ -93,6 +99,7 @@ const isOtherUnit = compute(
 export const withUnits = defineMapping({
   name: 'material to product and units',
   source: 'idoc',
+  absent: 'empty',
   target: { unitGroups: list(unitGroup), baseUnits: list(baseUnit), units: list(unit), products: list(product) },
   fields: {
     unitGroups: each(

@@ -82,8 +82,10 @@ function makeSegment(
     const isKey = key.includes(source)
     // A deleted row has its key and nothing else to tell.
     if (value === undefined) continue
+    const told = name === 'MATNR' ? oldMaterialNumber(value) : leaving(value, as)
     if (reduced && !isKey && !kept.includes(name)) fields.set(name, noData)
-    else fields.set(name, name === 'MATNR' ? oldMaterialNumber(value) : leaving(value, as))
+    // Fields with their initial value are left out of IDocs in XML.
+    else if (told !== '') fields.set(name, told)
   }
   return { name: segment, fields, children }
 }
