@@ -21,7 +21,7 @@ export const keyParameters = z.preprocess(
       'key-type': z.literal('certificate'),
       validity: days(serviceLimits.certificateDays).default(serviceLimits.certificateDays),
       'key-length': z
-        .union([z.literal(2048), z.literal(3072), z.literal(4096)])
+        .union([z.literal(2048), z.literal(3072), z.literal(4096)], 'an RSA key has 2048, 3072 or 4096 bits')
         .optional()
         .meta({ description: 'Bits of an RSA key; left out, the key is on the curve P-256.' }),
     }),

@@ -392,3 +392,9 @@ test('after the master key was changed the secrets still fit', async () => {
   users = await world.reopen()
   expect(reasonOf(clientId, secret)).toBe('right')
 })
+
+test('a length of key that there is none of is refused with those that there are', async () => {
+  const { id } = await users.createInstance({ name: 'machine' })
+  const parameters = { 'key-type': 'certificate', 'key-length': 1024 }
+  await expect(users.createKey(id, { name: 'k', parameters })).rejects.toThrow('2048, 3072 or 4096 bits')
+})
