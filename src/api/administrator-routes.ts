@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { adminRoles } from '../auth/administrators/admin-roles.ts'
 import type { Administrator } from '../auth/administrators/administrators.ts'
+import { externalPrefix } from '../auth/administrators/oidc-log-in.ts'
 import type { Sessions } from '../auth/administrators/sessions.ts'
 import { peopleLimits } from '../auth/people/people.ts'
 import { type ApiParts, type App, auditChange } from './parts.ts'
@@ -153,13 +154,15 @@ export function administratorRoutes(app: App, parts: ApiParts): void {
     {
       schema: {
         tags,
-        summary: 'Logs an administrator out everywhere',
+        summary: 'Logs an administrator out everywhere, also one of the identity provider (oidc:anna@contoso.com)',
         params: named,
         response: { 200: z.object({ ended: z.number() }) },
       },
     },
     async request => {
-      const { name } = administrators.get(request.params.name)
+      const { name: given } = request.params
+      // Of those whom the provider vouches for the hub keeps nothing but their sessions.
+      const name = given.startsWith(externalPrefix) ? given : administrators.get(given).name
       const ended = await sessions.endAllOf(name)
       await auditChange(parts, request, 'administrator.log-out', { administrator: name, sessions: ended })
       return { ended }

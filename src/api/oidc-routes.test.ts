@@ -77,6 +77,20 @@ test('somebody of the identity provider logs in with the roles of their groups, 
   expect((await comeBack(back, cookie)).status).toBe(410)
 })
 
+test('whoever the provider vouched for is logged out by name, as an administrator of the hub is', async () => {
+  const { world } = await open()
+  const { back, cookie } = await goToProvider(world)
+  const headers = { cookie: cookieOf(await comeBack(back, cookie)) }
+  const isIn = async () => (await fetch(`${world.url}/api/session`, { headers })).status === 200
+  expect(await isIn()).toBe(true)
+  const path = (name: string) => `/api/administrators/${encodeURIComponent(name)}/sessions`
+  expect(await world.ask(200, 'DELETE', path('oidc:bert@contoso.com'))).toEqual({ ended: 0 })
+  expect(await isIn()).toBe(true)
+  expect(await world.ask(200, 'DELETE', path('oidc:anna@contoso.com'))).toEqual({ ended: 1 })
+  expect(await isIn()).toBe(false)
+  await world.ask(404, 'DELETE', path('anna@contoso.com'))
+})
+
 const lies: [string, Bent][] = [
   ['signed by somebody else', { signWithOtherKey: true }],
   ['signed by nobody', { withoutSignature: true }],

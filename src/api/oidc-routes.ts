@@ -1,4 +1,4 @@
-import type { OidcLogIn } from '../auth/administrators/oidc-log-in.ts'
+import { externalPrefix, type OidcLogIn } from '../auth/administrators/oidc-log-in.ts'
 import { callerAddress } from '../kernel/caller-address.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { consolePath } from './console-routes.ts'
@@ -37,7 +37,7 @@ export function oidcRoutes(app: App, parts: ApiParts, logIn: OidcLogIn): void {
       reply.header('set-cookie', [setSessionCookie(id), `${signInCookie}=; Path=/; Max-Age=0; Secure; HttpOnly`])
       // The console goes back to the page that sent the browser to the provider.
       if (parts.console !== undefined) return reply.redirect(consolePath, 303)
-      return showPage(reply, 200, 'Logged in', [`You are logged in as ${name.slice('oidc:'.length)}.`])
+      return showPage(reply, 200, 'Logged in', [`You are logged in as ${name.slice(externalPrefix.length)}.`])
     } catch (thrown) {
       return showError(asHubError(thrown))
     }

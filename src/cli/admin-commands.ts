@@ -128,7 +128,7 @@ export function adminCommands(program: Command, cli: Cli): void {
 
   admin
     .command('logout <name>')
-    .description('ends every session of an administrator')
+    .description('ends every session of an administrator, also of one of the identity provider (oidc:anna@contoso.com)')
     .action(async (name: string, _options: object, command: Command) => {
       const schema = z.object({ ended: z.number() })
       const answer = readAnswer(schema, await cli.hub(command).send('DELETE', `${pathOf(name)}/sessions`))

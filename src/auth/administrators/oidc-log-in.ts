@@ -38,9 +38,12 @@ export interface OidcSettings {
   readonly roles: Readonly<Record<string, readonly string[]>>
 }
 
+/** Before the names of those whom the identity provider vouches for; no administrator of the hub itself can be called so. */
+export const externalPrefix = 'oidc:'
+
 /** Somebody whom the identity provider vouches for. */
 export interface ExternalAdministrator {
-  /** `oidc:` and the name; no administrator of the hub itself can be called so. */
+  /** With `externalPrefix`. */
   readonly name: string
   readonly subject: string
   readonly groups: readonly string[]
@@ -186,7 +189,7 @@ export function createOidcLogIn({ settings, connect, credential, clock, redirect
       }
       const groups = readGroups(claims?.[settings.groupsClaim])
       if (rolesOfGroups(settings, groups).length === 0) throw adminErrors.SIGN_IN_WITHOUT_ROLE({ name })
-      return { name: `oidc:${name}`, subject, groups }
+      return { name: `${externalPrefix}${name}`, subject, groups }
     },
   }
 }
