@@ -3,20 +3,22 @@ import { listNames, nearestName } from './did-you-mean.ts'
 import { unwritten } from './one-key.ts'
 import type { Problem, ProblemCode } from './problem.ts'
 import { keysAt, wordsAt } from './schema-walk.ts'
-import type { Path, YamlSource } from './yaml-source.ts'
+import { type Path, problemsMax, type YamlSource } from './yaml-source.ts'
 
 type Issue = z.core.$ZodIssue
 
 /** Issues of the schema as problems with a place and a sentence. */
 export function wordIssues(issues: readonly Issue[], source: YamlSource, schema: z.ZodType): readonly Problem[] {
-  return issues.flatMap(issue => wordIssue(issue, source, schema, []))
+  return issues.slice(0, problemsMax).flatMap(issue => wordIssue(issue, source, schema, []))
 }
 
 function wordIssue(issue: Issue, source: YamlSource, schema: z.ZodType, base: Path): readonly Problem[] {
   const path = [...base, ...issue.path].map(segment => (typeof segment === 'symbol' ? String(segment) : segment))
   const value = valueAt(source.value, path)
   if (issue.code === 'invalid_union') return wordUnion(issue, source, schema, path, value)
-  if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(key, path, source, schema))
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, problemsMax).map(key => unknownKey(key, path, source, schema))
+  }
   if (issue.code === 'invalid_key') {
     const message = issue.issues[0]?.message ?? 'it is not a name'
     return [source.atKey(path, 'FLOW_KEY', `"${String(path.at(-1))}" cannot be a name here: ${message}.`)]

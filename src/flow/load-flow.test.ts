@@ -495,6 +495,28 @@ test('a mistake in a value that comes from a parameter is shown where it is used
   )
 })
 
+const many = (count: number, line: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => line(index))
+const tiresome: readonly [string, string, RegExp][] = [
+  [
+    'keys that nobody knows',
+    `flow: f\nfrom: { schedule: { every: 1h, ${many(19_000, index => `k${index}: 1`).join(', ')} } }\n`,
+    /no key "k0"/,
+  ],
+  ['keys', many(30_000, index => `k${index}: 1`).join('\n'), /unfolds to more than/],
+  ['tags', many(30_000, index => `k${index}: !!x 1`).join('\n'), /Tags/],
+  ['keys twice', many(30_000, () => 'flow: f').join('\n'), /stands here twice/],
+  ['quotes that are not closed', many(30_000, () => `- 'a`).join('\n'), /quote/],
+]
+test.each(tiresome)('thousands of %s cost no time, and the first of them are told', async (_title, text, first) => {
+  const before = performance.now()
+  const result = await load({ 'flow.yaml': text })
+  expect(performance.now() - before).toBeLessThan(3000)
+  const problems = 'problems' in result ? result.problems : []
+  expect(problems[0]?.message).toMatch(first)
+  expect(problems.length).toBeLessThanOrEqual(200)
+})
+
 test('a document that unfolds to billions of values is refused quickly', async () => {
   const levels = Array.from(
     { length: 30 },

@@ -7,6 +7,8 @@ import { lettersInSource } from './scalar-place.ts'
 const documentBytesMax = 512 * KiB
 /** Values in one document, aliases resolved: a document that unfolds beyond it is an attack or a mistake. */
 const documentValuesMax = 20_000
+/** Mistakes that are told of one document; nobody reads more, and each costs time. */
+export const problemsMax = 100
 
 export type Path = readonly (string | number)[]
 
@@ -59,7 +61,8 @@ export class YamlSource {
       this.#document = parseDocument(text, {
         lineCounter: this.#lines,
         prettyErrors: false,
-        uniqueKeys: true,
+        // The parser compares each key with each other one; `#readMap` looks for those that stand twice.
+        uniqueKeys: false,
         merge: false,
         version: '1.2',
         schema: 'core',
@@ -72,7 +75,7 @@ export class YamlSource {
       this.problems.push(this.#at({ start: 0, end: 1 }, 'FLOW_YAML', 'The file is nested too deeply to be read.'))
       return
     }
-    const faults = [...this.#document.errors, ...this.#document.warnings]
+    const faults = [...this.#document.errors, ...this.#document.warnings].slice(0, problemsMax)
     for (const { code, message, pos } of faults) {
       const beside = faults.filter(fault => fault.pos[0] === pos[0]).map(fault => fault.code)
       // A line that is indented too far goes on with the text above it, and its colon then makes that text a key.
@@ -181,11 +184,13 @@ export class YamlSource {
     replace: (text: string, path: Path) => Replacement | undefined,
   ): unknown {
     const entries: [string, unknown][] = []
+    const written = new Set<unknown>()
     for (const item of map.items) {
+      if (this.problems.length >= problemsMax) break
       const { key, value } = item as { readonly key: Node | null; readonly value: Node | null }
       const range = rangeOf(key) ?? { start: 0, end: 1 }
-      const written: unknown = isScalar(key) ? key.value : undefined
-      const name = typeof written === 'number' || typeof written === 'boolean' ? String(written) : written
+      const word: unknown = isScalar(key) ? key.value : undefined
+      const name = typeof word === 'number' || typeof word === 'boolean' ? String(word) : word
       if (typeof name !== 'string' || name === '__proto__') {
         this.problems.push(
           withNext(
@@ -200,6 +205,11 @@ export class YamlSource {
         this.problems.push(withNext(this.#at(range, 'FLOW_YAML', message), 'Write the keys out.'))
         continue
       }
+      if (written.has(word)) {
+        this.problems.push(this.#syntax('DUPLICATE_KEY', '', { start: range.start, end: range.start + 1 }))
+        continue
+      }
+      written.add(word)
       entries.push([name, this.#read(value, [...path, name], range, replace)])
     }
     return Object.fromEntries(entries)
