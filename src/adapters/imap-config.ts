@@ -73,6 +73,9 @@ export const imapConfig = z
         'The largest mail that is taken; a larger one goes to the failed folder. Default: limits.messageBytes.',
       examples: ['50MiB'],
     }),
+    'received-max': z.number().int().min(1).max(1000).default(50).meta({
+      description: 'Received lines that a mail may have; one with more runs in circles and goes to the failed folder.',
+    }),
     timeout: duration.prefault('30s').meta({
       description: 'How long the server may take to connect and to answer, and how long it may be silent in a mail.',
     }),

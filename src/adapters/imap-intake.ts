@@ -6,11 +6,6 @@ import { describeMail, isSynthetic, type MailHead, type MailPlace, peelHead, rea
 import { recogniseProbe, useProbe } from './imap-probe.ts'
 import type { ImapContext } from './imap-session.ts'
 
-const intakeLimits = {
-  /** Hops after which a mail is believed to run in circles. */
-  receivedCount: 50,
-}
-
 /** What became of a mail that was fetched. */
 export type Taken =
   | { readonly what: 'accepted'; readonly id: string }
@@ -66,7 +61,7 @@ async function takeHead(
     const { bytes } = mail
     return { what: 'refused', error: imapErrors.MAIL_TOO_LARGE({ uid, user, bytes, bytesMax, subject }) }
   }
-  if (receivedCount > intakeLimits.receivedCount) {
+  if (receivedCount > context.config['received-max']) {
     return { what: 'refused', error: imapErrors.LOOP({ uid, user, receivedCount, subject }) }
   }
   warnOfCutHeader(context, head, place)

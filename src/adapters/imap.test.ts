@@ -347,6 +347,14 @@ test('a mail that runs in circles is stopped', async () => {
   expect(world.troubles).toMatchObject([{ code: 'IMAP_LOOP', fields: { receivedCount: 51 } }])
 })
 
+test('a mail may have made as many hops as the flow says', async () => {
+  world.server.receive(mail('loop', ...Array.from({ length: 61 }, (_, hop) => `Received: from hop${hop}`)))
+  world.server.receive(mail('far', ...Array.from({ length: 60 }, (_, hop) => `Received: from hop${hop}`)))
+  await world.start({ ...archive, 'received-max': 60 })
+  await soon(() => world.server.folder('Failed').mails.length).toBe(1)
+  expect(world.subjects()).toEqual(['far'])
+})
+
 const testErrors = defineErrors('TESTINTAKE', {
   BAD: { side: 'flow', retry: 'never', means: 'Too many headers.', next: 'None.' },
   BROKEN: { side: 'hub', retry: 'soon', means: 'The disk is full.', next: 'None.' },

@@ -123,7 +123,7 @@ export const imapErrors = defineErrors('IMAP', {
     side: 'sender',
     retry: 'never',
     means: 'Mail {uid} of {user} has {receivedCount} Received lines, so it runs in circles. Subject: {subject}',
-    next: 'Find the forwarding rule that sends it back to this mailbox.',
+    next: 'Find the forwarding rule that sends it back to this mailbox; raise received-max if there is none.',
   },
   MAIL_REFUSED: {
     side: 'sender',
