@@ -26,8 +26,7 @@ function decoderOf(name: string): Decode | undefined {
   if (page !== undefined) return bytes => decodePage(bytes, page)
   try {
     const decoder = new TextDecoder(windowsPages.get(name) ?? name)
-    if (decoder.encoding === 'iso-2022-jp') return bytes => decoder.decode(withoutIdleShifts(bytes))
-    return bytes => decoder.decode(bytes)
+    return bytes => decodeWith(decoder, bytes)
   } catch {
     // It does not exist, or is so rare that browsers lack it.
     return undefined
@@ -56,9 +55,14 @@ function decodePage(bytes: Uint8Array, page: string): string {
   return Array.from(bytes, byte => (byte < 0x80 ? String.fromCharCode(byte) : page[byte - 0x80])).join('')
 }
 
+/** What a decoder makes of bytes; of ISO-2022-JP also where nothing stands between two shifts. */
+export function decodeWith(decoder: TextDecoder, bytes: Uint8Array): string {
+  return decoder.decode(decoder.encoding === 'iso-2022-jp' ? withoutIdleShifts(bytes) : bytes)
+}
+
 /**
- * Without the shifts of ISO-2022-JP behind which the next one follows at once: where two encoded words meet. TextDecoder
- * gives U+FFFD there, since the Encoding Standard takes them for an attack.
+ * Without the shifts of ISO-2022-JP behind which the next one follows at once: where two encoded words or fields meet.
+ * TextDecoder takes it for an error, since the Encoding Standard takes it for an attack.
  */
 function withoutIdleShifts(bytes: Uint8Array): Uint8Array {
   const latin1 = Buffer.from(bytes).toString('latin1')

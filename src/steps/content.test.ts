@@ -242,6 +242,13 @@ describe('convert', () => {
   test.each<[string, object, Uint8Array | string, string, string]>([
     ['an old charset', { charset: 'windows-1252' }, new Uint8Array([0x80, 0xfc]), '€ü', 'text/csv; charset=utf-8'],
     ['base64', { decode: 'base64' }, 'aMO\r\n8Cg==\r\n', 'hü\n', 'application/octet-stream'],
+    [
+      'fields of ISO-2022-JP with nothing between',
+      { charset: 'iso-2022-jp' },
+      Buffer.from('\x1b$BF|\x1b(B\x1b$BK\\\x1b(B'),
+      '日本',
+      'text/csv; charset=utf-8',
+    ],
     ['into base64', { encode: 'base64' }, 'hü', 'aMO8', 'text/plain; charset=us-ascii'],
     ['gzip', { decode: 'gzip', type: 'text/plain' }, gzipSync('hello'), 'hello', 'text/plain'],
     ['CSV', { csv: 'to-json', separator: ';' }, 'a;b\r\n1;"x;""y"\r\n', '[{"a":"1","b":"x;\\"y"}]', 'application/json'],

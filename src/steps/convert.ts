@@ -3,6 +3,7 @@ import { createGunzip, gzip } from 'node:zlib'
 import { z } from 'zod'
 import { defineStep } from '../flow/step.ts'
 import { type Body, bodyErrors, heldBody, readBody } from '../kernel/body.ts'
+import { decodeWith } from '../kernel/charset.ts'
 import { defineErrors } from '../kernel/error.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Limits } from '../kernel/limit.ts'
@@ -200,7 +201,7 @@ function isCharset(name: string): boolean {
 
 function decodeCharset(bytes: Uint8Array, charset: string): string {
   try {
-    return new TextDecoder(charset, { fatal: true }).decode(bytes)
+    return decodeWith(new TextDecoder(charset, { fatal: true }), bytes)
   } catch (cause) {
     throw bodyErrors.NOT_TEXT({ format: charset, text: 'a byte that cannot stand there' }, { cause })
   }
