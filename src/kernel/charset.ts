@@ -56,7 +56,7 @@ function decodePage(bytes: Uint8Array, page: string): string {
 }
 
 /** What a decoder makes of bytes; of ISO-2022-JP also where nothing stands between two shifts. */
-export function decodeWith(decoder: TextDecoder, bytes: Uint8Array): string {
+export function decodeWith(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array): string {
   return decoder.decode(decoder.encoding === 'iso-2022-jp' ? withoutIdleShifts(bytes) : bytes)
 }
 
