@@ -102,6 +102,9 @@ test.each([
 test.each([
   ['in the octets of Latin-1', 'filename="Best\xe4tigung.pdf"', 'Bestätigung.pdf'],
   ['in those of UTF-8', 'filename="Best\xc3\xa4tigung.pdf"', 'Bestätigung.pdf'],
+  ['with a line end in it', "filename*=utf-8''a%0D%0ANext%3A%20nothing%1B.pdf", 'a Next: nothing .pdf'],
+  ['with an end that nobody sees', "filename*=utf-8''order.exe%00%0A", 'order.exe'],
+  ['with blanks around it', 'filename=" order.exe "', 'order.exe'],
   ['with a letter cut in two', 'filename="=?utf-8?B?QmVzdMM=?=\r\n =?utf-8?B?pHRpZ3VuZy5wZGY=?="', 'Bestätigung.pdf'],
   ['in words of a language', 'filename="=?utf-8*de?Q?Best=C3=A4tigung.pdf?="', 'Bestätigung.pdf'],
   ['in words of a charset that nobody knows', 'filename="=?klingon?Q?Best=C3=A4tigung.pdf?="', 'BestÃ¤tigung.pdf'],

@@ -22,10 +22,15 @@ export function readPartHeaders(header: string): PartHeaders {
   return {
     type,
     boundary: isMultipart ? parameter(contentType, 'boundary', text => text) : undefined,
-    name: isMultipart ? '' : (parameter(disposition, 'filename') ?? parameter(contentType, 'name') ?? ''),
+    name: isMultipart ? '' : readName(parameter(disposition, 'filename') ?? parameter(contentType, 'name') ?? ''),
     isAttachment: !isMultipart && /^attachment\b/i.test(disposition),
     encoding: field('content-transfer-encoding').toLowerCase(),
   }
+}
+
+/** A line end in a name would begin a line of somebody else's choice; a blank or NUL at its end, and it ends in no `.exe`. */
+function readName(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').trim()
 }
 
 /**
