@@ -142,6 +142,40 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(store.all(store.kind('Tasks'))[0]?.values).toMatchObject({ Status: '1' })
   })
 
+  test('a contact that is changed in the CRM keeps in the mailbox what the CRM cannot hold', async () => {
+    const emails = ['zoe@x.example', 'second@x.example', 'third@x.example']
+    const businessAddress = { ...sampleContact.businessAddress, country: 'Deutschland' }
+    await both.put('exchange', { ...sampleContact, emails, businessAddress })
+    await both.settle('contact')
+    const { item } = await both.find('crm', 'contact', sampleContact.surname)
+    if (item.kind !== 'contact') throw new Error('it is no contact')
+    const moved = { emails: ['new@x.example'], businessAddress: { ...item.businessAddress, city: 'Mannheim' } }
+    await both.edit('crm', 'contact', sampleContact.surname, moved)
+    await both.settle('contact')
+    expect((await both.find('exchange', 'contact', sampleContact.surname)).item).toMatchObject({
+      emails: ['new@x.example', 'second@x.example', 'third@x.example'],
+      businessAddress: { ...businessAddress, city: 'Mannheim' },
+      company: sampleContact.company,
+    })
+    const writes = both.mailbox.writeCount()
+    await both.settle('contact')
+    expect(both.mailbox.writeCount()).toBe(writes)
+  })
+
+  test('a task that repeats, or waits, stays so when its days are changed in the CRM', async () => {
+    await both.put('exchange', { ...sampleTask, status: 'waiting', recurrence: weekly })
+    await both.settle('task')
+    await both.edit('crm', 'task', sampleTask.subject, { dueDay: '2026-11-27' })
+    await both.settle('task')
+    expect((await both.find('exchange', 'task', sampleTask.subject)).item).toMatchObject({
+      dueDay: '2026-11-27',
+      status: 'waiting',
+      recurrence: { unit: 'week', days: ['monday'], count: 4 },
+    })
+    const { exchange, crm } = await both.common('task')
+    expect(crm).toEqual(exchange)
+  })
+
   test('a text that is too long for the CRM is cut between letters, also where a letter takes two places', async () => {
     const surname = `${'y'.repeat(39)}😀`
     await both.put('exchange', { ...sampleContact, surname })

@@ -1,7 +1,7 @@
 import type { Side, SideItem } from '../drivers.ts'
 import type { Item } from './items.ts'
 import { type Merge, mergeItems } from './merge.ts'
-import { fieldsOf, withParts } from './parts.ts'
+import { fieldsOf, withOwnValues, withParts } from './parts.ts'
 import { isCancelled, isPrivate, type KindRules, type SyncRules, winnerOf } from './rules.ts'
 import type { Stamps } from './stamps.ts'
 
@@ -88,10 +88,10 @@ export function planLink(
     context.crmHoldsMark && exchange.identity !== null && !(isLedElsewhere && isMarkedOtherwise(exchange, crm))
   const onlyFrom = sourceOf(kindRules.direction)
   const winner = winnerOf(onlyFrom ? 'newest' : kindRules.conflict, exchange, crm)
+  const common = { exchange: context.common(asInCrm(exchange.item, crm.item)), crm: context.common(crm.item) }
   const merge = mergeItems({
     base: link.base,
-    exchange: context.common(asInCrm(exchange.item, crm.item)),
-    crm: context.common(crm.item),
+    ...common,
     pending: link.pending,
     winner,
     onlyFrom,
@@ -100,9 +100,13 @@ export function planLink(
   const mark = isMarkedInCrm ? undefined : missingMark(exchange, crm.id)
   return {
     do: 'merge',
-    exchange: withoutFormerMark(exchange, planWrite(exchange, merge.toExchange, mark), context.formerMark),
+    exchange: withoutFormerMark(
+      exchange,
+      planWrite(exchange, common.exchange, merge.toExchange, mark),
+      context.formerMark,
+    ),
     crm:
-      planWrite(crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined) ??
+      planWrite(crm, common.crm, merge.toCrm, isMarkedInCrm ? missingMark(crm, exchange.identity) : undefined) ??
       (crm.isStale ? { after: crm.item, fields: [], parts: [], mark: undefined } : undefined),
     base: merge.base,
     conflicts: merge.conflicts,
@@ -153,10 +157,16 @@ function settled(base: Stamps): LinkPlan {
   return { do: 'merge', exchange: undefined, crm: undefined, base, conflicts: [], winner: 'crm' }
 }
 
-function planWrite(item: SideItem, changes: Merge['toCrm'], mark: string | undefined): PlannedWrite | undefined {
+function planWrite(
+  { item }: SideItem,
+  common: Item,
+  changes: Merge['toCrm'],
+  mark: string | undefined,
+): PlannedWrite | undefined {
   if (changes.size === 0 && mark === undefined) return undefined
   const parts = [...changes.keys()]
-  return { after: withParts(item.item, changes), fields: fieldsOf(item.item.kind, parts), parts, mark }
+  const after = withParts(item, withOwnValues(item, common, changes))
+  return { after, fields: fieldsOf(item.kind, parts), parts, mark }
 }
 
 /** Whoever carries the mark of the hub carries its category; the mark is written once more, with the category of now. */

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../kernel/json.ts'
 import type { Appointment, Attendee, Item } from './items.ts'
+import { stampOf } from './stamps.ts'
 
 /**
  * An item as parts, each of which is merged for itself. What makes sense only together is one part: `when` (start, end,
@@ -17,6 +18,7 @@ const groups: Partial<Record<Item['kind'], Readonly<Record<string, readonly stri
   task: { progress: ['status', 'percentComplete', 'completedDay'], days: ['startDay', 'dueDay', 'recurrence'] },
 }
 const exceptionGroup = ['start', 'end'] as const
+const addressFields = ['businessAddress', 'homeAddress'] as const
 
 type Fields = Record<string, Json>
 
@@ -61,6 +63,36 @@ export function withParts<I extends Item>(item: I, changes: PartChanges): I {
     fields['exceptions'] = exceptionsWith(item.exceptions, changes)
   }
   return Object.assign({ ...item }, fields)
+}
+
+/**
+ * Changes that were reckoned from what both sides can hold (`common`), with what of the item only its own side holds: who
+ * changes the due day over there has not taken away that the task repeats, nor the second mail address.
+ */
+export function withOwnValues(item: Item, common: Item, changes: PartChanges): PartChanges {
+  const [own, held] = [partsOf(item), partsOf(common)]
+  const composed = new Set([...Object.keys(groups[item.kind] ?? {}), ...addressFields])
+  const wholeOf = (path: string, value: Json): Json => {
+    const [mine, before] = [own.get(path), held.get(path)]
+    if (path === 'emails') return withOthers(mine as readonly string[], before as readonly string[], value as string[])
+    return composed.has(path) ? withMembers(mine as JsonObject, before as JsonObject, value as JsonObject) : value
+  }
+  return new Map([...changes].map(([path, value]) => [path, value === undefined ? value : wholeOf(path, value)]))
+}
+
+/** Members that nobody has changed stay as this side has them. */
+function withMembers(own: JsonObject, held: JsonObject, changed: JsonObject): JsonObject {
+  const members = Object.entries(changed).map(([name, member]) => {
+    const before = held[name]
+    const isAsBefore = before !== undefined && stampOf(before) === stampOf(member)
+    return [name, isAsBefore ? (own[name] ?? null) : member] as const
+  })
+  return Object.fromEntries(members)
+}
+
+/** Behind what both sides hold what this one alone does. */
+function withOthers(own: readonly string[], held: readonly string[], changed: readonly string[]): readonly string[] {
+  return [...changed, ...own.filter(one => !held.includes(one) && !changed.includes(one))]
 }
 
 /** What turns the parts of one state into those of another. */
