@@ -217,6 +217,27 @@ describe('an update', () => {
     expect(outcome).toEqual({ state: 'done', id: before.id, version: read?.version, identity: null })
   })
 
+  test('of an occurrence leaves its notes as people have formatted them, unless they are changed', async () => {
+    const before = await create(series, 'CRM u7')
+    const original = '2026-04-06T07:00:00Z'
+    for (const [exception, hasBody] of [
+      [{ location: 'Bonn' }, false],
+      [{ location: 'Bonn', body: { type: 'text', content: 'Bring cake' } }, true],
+      [{ location: 'Ulm', body: { type: 'text', content: 'Bring cake' } }, false],
+      [{ location: 'Ulm' }, true],
+    ] as const) {
+      const [now] = await driver.read(scope('appointment'), [before.id], signal)
+      if (now?.item.kind !== 'appointment') throw new Error('it is gone')
+      const exceptions = { ...now.item.exceptions, [original]: exception }
+      const change = { id: now.id, version: now.version, before: now.item, fields: ['exceptions'], mark: undefined }
+      await driver.update(scope('appointment'), [{ ...change, after: { ...now.item, exceptions } }], signal)
+      const written = twin.requests.findLast(({ body }) => body.includes('OccurrenceItemId'))?.body ?? ''
+      expect(written.includes('<t:Body')).toBe(hasBody)
+      const [read] = await driver.read(scope('appointment'), [before.id], signal)
+      expect(read?.item).toHaveProperty('exceptions', exceptions)
+    }
+  })
+
   test('of a series of which an occurrence is refused says nothing against what goes with it', async () => {
     const first = await create(appointment, 'CRM beside')
     const second = await create(series, 'CRM refused')

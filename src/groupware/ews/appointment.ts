@@ -202,12 +202,21 @@ function writeAttendees(list: string, attendees: readonly Attendee[], role: Atte
   return field(list, own.length === 0 ? undefined : element(`t:${list}`, {}, ...xml))
 }
 
-/** What is written to an occurrence that differs: what it does not say is as in the series. */
-export function writeException(item: Appointment, original: Moment, exception: Exception): readonly FieldChange[] {
+/**
+ * What is written to an occurrence that differs: what it does not say is as in the series. Its notes only where they are,
+ * or were, its own: as text they would stand without the looks (and the button to join) that people gave them.
+ */
+export function writeException(
+  item: Appointment,
+  original: Moment,
+  exception: Exception,
+  before: Exception = {},
+): readonly FieldChange[] {
+  const names = exceptionTexts.filter(name => name !== 'body' || exception.body?.content !== before.body?.content)
   const start = exception.start ?? original
   const end = exception.end ?? endOf({ ...item, zone: canonicalZone(item.zone) }, start)
   return [
-    ...writeTexts({ ...item, ...exception }, new Set(exceptionTexts)),
+    ...writeTexts({ ...item, ...exception }, new Set(names)),
     valueField('Start', instantOf(momentMs(start, item))),
     valueField('End', instantOf(momentMs(end, item))),
   ]

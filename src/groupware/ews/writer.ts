@@ -215,7 +215,7 @@ export class EwsWriter {
       original =>
         isNewPattern || JSON.stringify(before.exceptions[original]) !== JSON.stringify(after.exceptions[original]),
     )
-    await this.#writeExceptions(at, done.id, after, differing)
+    await this.#writeExceptions(at, done.id, after, differing, isNewPattern ? {} : before.exceptions)
     const haveFollowed = changesTexts({ fields, after }) && (await this.#followTexts(scope, at, done.id, before, after))
     return differing.length > 0 || haveFollowed ? { ...done, version: await this.#changeKey(at, done.id) } : done
   }
@@ -236,7 +236,13 @@ export class EwsWriter {
     return true
   }
 
-  async #writeExceptions(at: At, masterId: string, item: Appointment, originals: readonly Moment[]): Promise<void> {
+  async #writeExceptions(
+    at: At,
+    masterId: string,
+    item: Appointment,
+    originals: readonly Moment[],
+    before: Appointment['exceptions'] = {},
+  ): Promise<void> {
     const instances = instancesOf(item, originals)
     const updates: ItemUpdate[] = []
     const deletions: ItemRef[] = []
@@ -247,7 +253,10 @@ export class EwsWriter {
       const exception = item.exceptions[original] ?? {}
       const ref = { masterId, instance }
       if (exception.isDeleted) deletions.push(ref)
-      else updates.push({ ref, itemClass: 'CalendarItem', changes: writeException(item, original, exception) })
+      else {
+        const changes = writeException(item, original, exception, before[original])
+        updates.push({ ref, itemClass: 'CalendarItem', changes })
+      }
     }
     const answers = [
       ...(updates.length > 0 ? await this.#client.updateItems(at, updates) : []),

@@ -161,8 +161,16 @@ export function writeAppointment(item: Appointment, fields: ReadonlySet<string>)
   }
 }
 
-/** What of an occurrence is to be written, so that it is as the exception says and else as its series. */
-export function writeOccurrence(series: Appointment, original: Moment, exception: Exception): JsonObject {
+/**
+ * What of an occurrence is to be written, so that it is as the exception says and else as its series. Its notes only where
+ * they are, or were, its own: as text they would stand without the looks (and the button to join) that people gave them.
+ */
+export function writeOccurrence(
+  series: Appointment,
+  original: Moment,
+  exception: Exception,
+  before: Exception = {},
+): JsonObject {
   const {
     start = original,
     end = endOf(series, original),
@@ -171,12 +179,13 @@ export function writeOccurrence(series: Appointment, original: Moment, exception
   } = exception
   const windows = windowsFor({ ...series, recurrence: null }, start, end)
   const body = exception.body ?? series.body
+  const isOtherBody = exception.body?.content !== before.body?.content
   return {
     start: zoned(start, series, windows),
     end: zoned(end, series, windows),
     subject,
     location: { displayName: location },
-    body: { contentType: body.type, content: body.content },
+    ...(isOtherBody && { body: { contentType: body.type, content: body.content } }),
   }
 }
 

@@ -38,7 +38,7 @@ export async function writeExceptions(
     }
     const path = `${userPath(mailbox)}/events/${encodeURIComponent(instance)}`
     if (wanted.isDeleted) await removeQuietly(client, path, signal)
-    else await client.send({ method: 'PATCH', path, body: writeOccurrence(after, original, wanted) }, signal)
+    else await client.send({ method: 'PATCH', path, body: writeOccurrence(after, original, wanted, old) }, signal)
   }
 }
 
