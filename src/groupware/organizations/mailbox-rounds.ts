@@ -39,6 +39,8 @@ export interface RoundsSummary {
   readonly isUnfinished: boolean
   /** When something that waits is to be looked at again; Infinity: never. */
   readonly dueAt: number
+  /** Other mailboxes that have something to do now. */
+  readonly concerned: ReadonlySet<string>
 }
 
 /**
@@ -67,6 +69,7 @@ export async function syncMailbox(request: RoundsRequest): Promise<RoundsSummary
     reports,
     isUnfinished: reports.values().some(report => report.isUnfinished || report.isPostponed),
     dueAt: Math.min(...reports.values().map(({ dueAt }) => dueAt)),
+    concerned: new Set(reports.values().flatMap(({ concerned }) => concerned)),
   }
 }
 
@@ -110,6 +113,7 @@ function addTo(total: RoundReport, more: RoundReport): void {
   total.dueAt = more.dueAt
   total.isUnfinished = more.isUnfinished
   total.isPostponed = more.isPostponed
+  for (const mailbox of more.concerned) total.concerned.add(mailbox)
 }
 
 /** Whom a failure of a mailbox's rounds stops; what is no failure of a side concerns the mailbox. */

@@ -173,6 +173,9 @@ export class SyncLoop {
     if (end.state === 'left') return { state: 'left' }
     if (end.state === 'done') {
       this.#troubles.delete(organization)
+      for (const other of end.concerned) {
+        this.#schedule.request({ organization, mailbox: other }, 'push', this.#clock.now(), 'appointment')
+      }
       return { state: 'done', again: end.isUnfinished, laterMs: end.dueAt - this.#parts.clock.now() }
     }
     const { code, side, message, next, retry, retryAfterMs } = end.error

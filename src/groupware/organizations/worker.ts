@@ -12,7 +12,13 @@ import { Turns } from './turns.ts'
 
 /** How the rounds of a mailbox ended, for whoever decides when it is its turn again. */
 export type WorkEnd =
-  | { readonly state: 'done'; readonly isUnfinished: boolean; readonly dueAt: number; readonly itemCount: number }
+  | {
+      readonly state: 'done'
+      readonly isUnfinished: boolean
+      readonly dueAt: number
+      readonly itemCount: number
+      readonly concerned: ReadonlySet<string>
+    }
   | { readonly state: 'failed'; readonly error: HubError; readonly verdict: Verdict }
   /** It is not synced (any more), or is being worked on. */
   | { readonly state: 'left' }
@@ -57,8 +63,8 @@ export class Worker {
         journal.append(address, { about: 'mailbox', at: clock.now(), what: 'round', text })
       }
       if (mailbox.state === 'error' || mailbox.cause) await this.#settle(mailbox, undefined)
-      const { isUnfinished, dueAt } = summary
-      return { state: 'done', isUnfinished, dueAt, itemCount }
+      const { isUnfinished, dueAt, concerned } = summary
+      return { state: 'done', isUnfinished, dueAt, itemCount, concerned }
     } catch (thrown) {
       const error = asHubError(thrown)
       if (signal.aborted || error.code === hubErrors.STOPPING.code) return { state: 'left' }

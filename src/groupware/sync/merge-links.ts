@@ -49,6 +49,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   )
   const ledElsewhere = await findLedElsewhere(round, links, exchangeItems, crmItems)
   const waiting = await waitingOf(round, links)
+  await tellLeaders(round, links, crmItems)
   const endings: Endings = { putLinks: [], putWaiting: [], dropWaiting: [] }
   const jobs: Job[] = []
   for (const link of links) {
@@ -110,6 +111,33 @@ async function findLedElsewhere(
   })
   const elsewhere = ids.length === 0 ? [] : await store.linksElsewhere(scope, ids)
   return new Set(elsewhere.flatMap(({ role, crmId }) => (role === 'lead' ? [crmId] : [])))
+}
+
+/**
+ * The CRM tells of an item the mailbox of its owner, be it that of an attendee who came before the organizer: the one that
+ * leads it has to be told here.
+ */
+async function tellLeaders(
+  { context: { store, scope }, report }: Round,
+  links: readonly Link[],
+  crmItems: ReadonlyMap<string, SideItem>,
+): Promise<void> {
+  const changed = links.filter(({ role, crm }) => {
+    const now = crmItems.get(crm.id)?.version
+    return role === 'follower' && now !== undefined && now !== crm.version
+  })
+  const ids = changed.map(({ crm }) => crm.id)
+  const elsewhere = ids.length === 0 ? [] : await store.linksElsewhere(scope, ids)
+  const makeDirty: { readonly mailbox: string; readonly key: string }[] = []
+  for (const { mailbox, key, crmId, role } of elsewhere) {
+    if (role !== 'lead') continue
+    const [link] = await store.findLinks({ ...scope, mailbox }, 'crm', [crmId])
+    // What it has written itself is no news to it.
+    if (!link || link.isDirty || link.crm.version === crmItems.get(crmId)?.version) continue
+    makeDirty.push({ mailbox, key })
+    report.concerned.add(mailbox)
+  }
+  await store.write(scope, { makeDirty })
 }
 
 async function writeHalves(round: Round, side: Side, jobs: readonly Job[]): Promise<void> {

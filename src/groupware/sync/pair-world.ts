@@ -4,7 +4,7 @@ import type { Scope } from '../drivers.ts'
 import type { Contact, Item, ItemKind, Task } from '../plan/items.ts'
 import { defaultRules, type KindRules, type SyncRules } from '../plan/rules.ts'
 import { Claims } from './claims.ts'
-import { type Decision, syncLimits } from './context.ts'
+import { type Decision, type SyncLimits, syncLimits } from './context.ts'
 import { runRound } from './round.ts'
 import type { RoundReport } from './round-state.ts'
 import { calm, type Held, type Surroundings, WorldCrm, WorldMailbox } from './sides-world.ts'
@@ -21,6 +21,7 @@ export class Pair {
   readonly scope: Scope
   readonly decisions: Decision[] = []
   rules: SyncRules
+  limits: SyncLimits = { ...syncLimits, keysEveryMs: 0 }
   #keys = 0
 
   constructor(kind: ItemKind = 'appointment', beside?: Pair, file = ':memory:') {
@@ -54,7 +55,7 @@ export class Pair {
         this.#keys += 1
         return `${this.scope.mailbox} ${this.#keys}`
       },
-      limits: { ...syncLimits, keysEveryMs: 0 },
+      limits: this.limits,
       claims: this.claims,
       log: silentLog,
       journal: decision => this.decisions.push(decision),
@@ -75,6 +76,29 @@ export class Pair {
       .splice(0)
       .map(({ what, side, reason, error }) => [what, side, reason ?? error?.code].filter(Boolean).join(' '))
   }
+}
+
+/** A CRM that tells a mailbox what its employee owns, which is what that mailbox has brought; `owners` by id. */
+export function ownedBy(owner: string, crm: WorldCrm, owners: Map<string, string>): WorldCrm {
+  const isOwn = (id: string) => owners.get(id) === owner
+  const own: Partial<WorldCrm> = {
+    async changes(scope, token) {
+      const page = await crm.changes(scope, token)
+      return { ...page, changes: page.changes.filter(({ id }) => isOwn(id)) }
+    },
+    keys: async () => new Set([...(await crm.keys())].filter(isOwn)),
+    async create(scope, items) {
+      const outcomes = await crm.create(scope, items)
+      for (const outcome of outcomes) if (outcome.state === 'done') owners.set(outcome.id, owner)
+      return outcomes
+    },
+  }
+  return new Proxy<WorldCrm>(crm, {
+    get(target, name) {
+      const value: unknown = Reflect.get(own, name) ?? Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 export function only(held: ReadonlyMap<string, Held>): Held {

@@ -52,6 +52,8 @@ export interface RoundReport {
   isUnfinished: boolean
   /** Something is left that another mailbox has in its hands just now: it is for another turn. */
   isPostponed: boolean
+  /** Mailboxes that lead a meeting of which only this one was told what the CRM has changed. */
+  concerned: Set<string>
   /** All of a side was listed: the first round, or one after its token was lost. */
   isFull: boolean
 }
@@ -71,6 +73,7 @@ export function emptyReport(): RoundReport {
     dueAt: Number.POSITIVE_INFINITY,
     isUnfinished: false,
     isPostponed: false,
+    concerned: new Set(),
     isFull: false,
   }
 }

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { defineErrors } from '../../kernel/error.ts'
 import { HOUR, MINUTE } from '../../kernel/time.ts'
 import type { Appointment } from '../plan/items.ts'
+import { syncLimits } from './context.ts'
 import { decideHeld } from './held-deletions.ts'
-import { contact, edit, only, Pair, task, titles } from './pair-world.ts'
+import { contact, edit, only, ownedBy, Pair, task, titles } from './pair-world.ts'
 import { appointment } from './sides-world.ts'
 
 const errors = defineErrors('ROUNDTEST', {
@@ -379,6 +380,27 @@ describe('a meeting that two mailboxes have', () => {
       ])
     },
   )
+
+  test('is merged at once where the CRM tells an attendee who came before the organizer', async () => {
+    const { a, b } = twoMailboxes('b@x.example')
+    const owners = new Map<string, string>()
+    const { crm } = a
+    for (const pair of [a, b]) {
+      pair.limits = syncLimits
+      Object.assign(pair, { crm: ownedBy(pair.scope.mailbox, crm, owners) })
+    }
+    for (const pair of [a, b, a, b]) await pair.settle()
+    crm.edit(only(crm.held).id, edit({ location: 'Berlin' }))
+    expect((await b.round()).told.crm).toBe(0)
+    expect((await a.round()).concerned).toEqual(new Set(['b@x.example']))
+    await b.settle()
+    expect(only(b.mailbox.held).item).toMatchObject({ location: 'Berlin' })
+    // What the organizer writes is told to the attendee's mailbox, too: that is no news to whom it comes from.
+    b.mailbox.edit(only(b.mailbox.held).id, edit({ location: 'Ulm' }))
+    await b.settle()
+    expect((await a.round()).concerned).toEqual(new Set())
+    expect(only(crm.held).item).toMatchObject({ location: 'Ulm' })
+  })
 
   test('is led by its organizer alone, also who comes in the midst of a round of an attendee', async () => {
     const { a, b, inA } = twoMailboxes('b@x.example')

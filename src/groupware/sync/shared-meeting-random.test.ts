@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
-import type { SideDriver } from '../drivers.ts'
 import type { Item } from '../plan/items.ts'
-import { edit, Pair } from './pair-world.ts'
+import { edit, ownedBy, Pair } from './pair-world.ts'
 import { appointment, type Held, type WorldCrm } from './sides-world.ts'
 
 // Meetings of three mailboxes, one of which is the organizer's: they are activated one after the other, have rounds beside
@@ -25,7 +24,6 @@ class Schedule {
   readonly pairs: readonly Pair[]
   readonly crm: WorldCrm
   readonly #active = new Set<Pair>()
-  readonly #owners = new Map<string, string>()
   readonly #meetings: Meeting[] = []
   readonly #random: () => number
   #value = 0
@@ -35,10 +33,11 @@ class Schedule {
     const first = new Pair()
     this.crm = first.crm
     this.pairs = [first, new Pair('appointment', first), new Pair('appointment', first)]
+    const owners = new Map<string, string>()
     for (const [index, pair] of this.pairs.entries()) {
       const mailbox = `${index}@x.example`
       Object.assign(pair.scope, { mailbox, owner: mailbox })
-      Object.assign(pair, { crm: this.#crmOf(mailbox) })
+      Object.assign(pair, { crm: ownedBy(mailbox, this.crm, owners) })
       pair.rules = { ...pair.rules, brake: { freeCount: 1000, share: 1 } }
     }
   }
@@ -138,31 +137,6 @@ class Schedule {
       if (link && (link.role === 'lead') !== (pair === organizer)) faults.push(`${tag} is led by ${link.role}`)
     }
     return faults
-  }
-
-  /** The CRM tells each mailbox what its employee owns. */
-  #crmOf(owner: string): SideDriver {
-    const { crm } = this
-    const owners = this.#owners
-    const isOwn = (id: string) => owners.get(id) === owner
-    const own: Partial<SideDriver> = {
-      async changes(scope, token) {
-        const page = await crm.changes(scope, token)
-        return { ...page, changes: page.changes.filter(({ id }) => isOwn(id)) }
-      },
-      keys: async () => new Set([...(await crm.keys())].filter(isOwn)),
-      async create(scope, items) {
-        const outcomes = await crm.create(scope, items)
-        for (const outcome of outcomes) if (outcome.state === 'done') owners.set(outcome.id, owner)
-        return outcomes
-      },
-    }
-    return new Proxy<SideDriver>(crm, {
-      get(target, name) {
-        const value: unknown = Reflect.get(own, name) ?? Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
   }
 
   async #roundSoon(pair: Pair): Promise<void> {

@@ -188,6 +188,7 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       crm_identity = excluded.crm_identity, base = excluded.base, pending = excluded.pending,
       is_dirty = excluded.is_dirty, held_side = excluded.held_side, held_at = excluded.held_at,
       said_in_crm = excluded.said_in_crm`)
+  const makeDirty = prepare('update link set is_dirty = 1 where scope = ? and key = ?')
   const makeAllDirty = prepare('update link set is_dirty = 1 where scope = ?')
   const begin = prepare('update scope set is_under_way = 1 where number = ?')
   const dropLink = prepare('delete from link where scope = ? and key = ?')
@@ -235,6 +236,10 @@ function openWrites(database: DatabaseSync, scopes: Scopes) {
       for (const { mailbox, key } of change.demote ?? []) {
         const other = scopes.find({ ...scope, mailbox })
         if (other !== undefined) demote.run(other, key)
+      }
+      for (const { mailbox, key } of change.makeDirty ?? []) {
+        const other = scopes.find({ ...scope, mailbox })
+        if (other !== undefined) makeDirty.run(other, key)
       }
       for (const key of change.dropIntents ?? []) dropIntent.run(number, key)
       for (const intent of change.putIntents ?? [])

@@ -188,6 +188,8 @@ export interface SyncWrite {
   readonly dropLinks?: readonly string[]
   /** Makes links of other mailboxes followers, by mailbox and link key. */
   readonly demote?: readonly { readonly mailbox: string; readonly key: string }[]
+  /** Has links of other mailboxes merged again, by mailbox and link key. */
+  readonly makeDirty?: readonly { readonly mailbox: string; readonly key: string }[]
   readonly putIntents?: readonly Intent[]
   readonly dropIntents?: readonly string[]
   readonly putUnseen?: readonly Unseen[]
