@@ -71,7 +71,7 @@ class Schedule {
         Date.parse(String(values['StartDate'])) > this.#both.now(),
     )
     const row = ahead[Math.floor(this.#random() * ahead.length)]
-    const dice = Math.floor(this.#random() * 11)
+    const dice = Math.floor(this.#random() * 12)
     this.#value += 1
     const text = `value ${this.#value}`
     const tell = (what: string) =>
@@ -118,11 +118,16 @@ class Schedule {
       this.#spread({ as, aheadMs: { day: week, week, month: 180 * DAY, year: 400 * DAY } })
     } else if (dice === 9) {
       tell('memory is lost')
-      // Without it nobody knows whose word is the later one.
+      // Without it nobody knows whose word is the later one; the first rounds may lose an answer.
+      await this.#settle()
       await this.#settle()
       await this.#both.store.forget(scopeOf('appointment'))
       this.#both.c4c.twin.clearFaults()
       await this.#settle()
+    } else if (dice === 10) {
+      tell('the CRM renames the series')
+      const head = rows.find(({ values }) => !String(values['GroupwareItemID']).includes('#'))
+      if (head) store.change(head, { Subject: text })
     } else {
       tell('an answer is lost')
       this.#both.c4c.twin.setFaults({ dropAfter: { times: 1, writesOnly: true } })
