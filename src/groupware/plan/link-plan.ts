@@ -69,9 +69,13 @@ export function planLink(
   if (!here) return { do: 'forget' }
   const kindRules = context.rules.kinds[here.item.kind]
   if (kindRules.direction === 'off') return { do: 'nothing' }
-  // Whoever tidies up what the CRM has given to somebody else does not take it away from them.
-  if (!exchange && crm?.isOthers) return { do: 'part', stays: 'crm' }
-  if (!exchange || !crm) return planLoneHalf(link, exchange ? 'exchange' : 'crm', kindRules)
+  if (!exchange || !crm) {
+    // Who made it private has taken it back from the CRM: what goes there is another matter.
+    if (exchange && isPrivate(exchange.item)) return { do: 'part', stays: 'exchange' }
+    // Whoever tidies up what the CRM has given to somebody else does not take it away from them.
+    if (crm?.isOthers) return { do: 'part', stays: 'crm' }
+    return planLoneHalf(link, exchange ? 'exchange' : 'crm', kindRules)
+  }
   const areAsLeft = exchange.version === link.exchange.version && crm.version === link.crm.version
   if (!link.isDirty && areAsLeft && !crm.isStale) {
     return { do: 'nothing' }

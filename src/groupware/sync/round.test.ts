@@ -133,6 +133,22 @@ describe('rules', () => {
     expect(titles(pair.crm.held)).toEqual(['Doctor'])
   })
 
+  test('what became private in the mailbox stays there when somebody deletes what the CRM has left of it', async () => {
+    const pair = new Pair()
+    const { id } = pair.mailbox.add(appointment())
+    await pair.settle()
+    pair.mailbox.edit(id, edit<Appointment>({ sensitivity: 'private', subject: 'Doctor' }))
+    await pair.settle()
+    pair.told()
+    pair.crm.drop(only(pair.crm.held).id)
+    await pair.settle()
+    expect(titles(pair.mailbox.held)).toEqual(['Doctor'])
+    expect(pair.told()).toEqual(['parted exchange'])
+    pair.mailbox.edit(id, edit<Appointment>({ sensitivity: 'normal' }))
+    await pair.settle()
+    expect(pair.crm.held.size).toBe(0)
+  })
+
   test('one way: the CRM follows, and deletions there only part the two', async () => {
     const pair = new Pair()
     pair.rule({ direction: 'to-crm' })
