@@ -121,6 +121,21 @@ test('fields are changed one by one, under the version that was read', async () 
   }
 })
 
+test('of an item it is said whose it is: the owner, or the organizer of a meeting', async () => {
+  const [ada, ben] = ['ada@contoso.com', 'ben@contoso.com']
+  const isOthers = async (item: Item, owner: string) => {
+    const { id } = await create(scopeOf(item.kind), item)
+    return (await read(scopeOf(item.kind, { mailbox: owner, owner }), id)).isOthers
+  }
+  for (const item of [sampleAppointment, sampleTask, sampleContact, company, sampleMail]) {
+    expect(await isOthers(item, ada)).toBeUndefined()
+    expect(await isOthers(item, ben)).toBe(true)
+    expect(await isOthers(item, 'nobody@contoso.com')).toBeUndefined()
+  }
+  const meeting = { ...sampleAppointment, organizer: { address: ben, name: '' } }
+  expect(await isOthers(meeting, ben)).toBeUndefined()
+})
+
 test('a mark is written, changed and taken away', async () => {
   for (const item of [sampleAppointment, sampleMail]) {
     const scope = scopeOf(item.kind)

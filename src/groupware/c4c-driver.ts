@@ -23,7 +23,7 @@ import {
 } from './c4c/kinds.ts'
 import { type Asked, type Listed, listAll, listChanged } from './c4c/listing.ts'
 import { People } from './c4c/people.ts'
-import { idOf, isAlike, placeOf, titleOf, windowFilter } from './c4c/places.ts'
+import { idOf, isAlike, isOrganizer, placeOf, titleOf, windowFilter } from './c4c/places.ts'
 import { ContactBook } from './c4c/relations.ts'
 import { rowsBelow } from './c4c/rows-below.ts'
 import { type C4CSeries, etagOf, headIdOf, isSeries, seriesLimits, seriesOf } from './c4c/series.ts'
@@ -406,8 +406,10 @@ class C4CDriver implements SideDriver {
       const entity = entities[index]
       if (!row || !entity || (entity === 'Appointment' && headIdOf(row) !== undefined)) return undefined
       const known = series.get(row.id)
-      const isOthers = person !== undefined && !isOwned(entity, row, person, this.#visits)
-      const item = { ...this.#item(entity, row), ...(isOthers && { isOthers }) }
+      const read = this.#item(entity, row)
+      // An attendee whose mailbox brought a meeting may be its owner there; it is its organizer's all the same.
+      const isOwn = isOrganizer(read.item, scope.mailbox) || !person || isOwned(entity, row, person, this.#visits)
+      const item = isOwn ? read : { ...read, isOthers: true }
       return known && entity === 'Appointment' ? { ...item, ...this.#series.facts(scope, known) } : item
     })
   }

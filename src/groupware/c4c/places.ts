@@ -45,6 +45,10 @@ export function titleOf(item: Item): readonly [property: string, text: string] {
   return item.party === 'account' ? ['Name', item.company] : ['LastName', item.surname]
 }
 
+export function isOrganizer(item: Item, address: string): boolean {
+  return item.kind === 'appointment' && item.organizer?.address === address
+}
+
 /** Two items that one person would take for the same: what it is about, whom, and when. */
 export function isAlike(one: Item, other: Item): boolean {
   if (one.kind === 'task' && other.kind === 'task') {
