@@ -141,8 +141,9 @@ export async function groupwareScenario({ tls }: ScenarioWorld): Promise<Scenari
     },
     tellOutcome() {
       const back = made.filter(({ to }) => to === 'exchange').length
+      const visits = c4c.store.count('Visit')
       return [
-        `${made.length - back} appointments went from Outlook to the CRM, ${back} appointments and visits from the CRM to Outlook`,
+        `${made.length - back} appointments went from Outlook to the CRM, ${back} from the CRM to Outlook, ${visits} of them visits`,
       ]
     },
   }
