@@ -4,6 +4,7 @@ import { BothSides } from './both-sides-world.ts'
 import { scopeOf } from './graph-driver-world.ts'
 import type { Appointment, Exception } from './plan/items.ts'
 import type { SeriesRules } from './plan/rules.ts'
+import { randomOf } from './random-world.ts'
 import { sampleAppointment, weekly } from './sample-items-world.ts'
 
 // Random edits of a series and of its occurrences on both sides, days that go by, answers that are lost, memory that is
@@ -180,16 +181,4 @@ function originalOf(values: Readonly<Record<string, unknown>>): string {
 
 function iso(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`
-}
-
-function randomOf(seed: number): () => number {
-  let state = Math.imul(seed, 2654435761) >>> 0 || 1
-  return () => {
-    state ^= state << 13
-    state >>>= 0
-    state ^= state >>> 17
-    state ^= state << 5
-    state >>>= 0
-    return state / 2 ** 32
-  }
 }

@@ -3,6 +3,7 @@ import { silentLog } from '../../kernel/log.ts'
 import { type Clock, systemClock } from '../../kernel/time.ts'
 import type { Scope, SideDriver } from '../drivers.ts'
 import { defaultRules, type SyncRules } from '../plan/rules.ts'
+import { randomOf } from '../random-world.ts'
 import { type Decision, type RoundContext, syncLimits } from './context.ts'
 import { ModelBackup } from './model-backup-world.ts'
 import { type Broken, breakSides, brokenStore } from './model-broken-world.ts'
@@ -98,7 +99,7 @@ class Schedule {
 
   constructor(store: SyncStore, seed: number, options: ScheduleOptions) {
     this.#seed = seed
-    this.#random = xorshift(seed)
+    this.#random = randomOf(seed)
     this.#options = options
     this.#around = {
       ...calm(),
@@ -131,7 +132,7 @@ class Schedule {
     const { steps = 30, only } = this.#options
     for (let step = 0; step < steps; step += 1) {
       // Each step has randomness of its own, so that leaving one out changes no other.
-      this.#random = xorshift(Math.imul(this.#seed, 1_000_003) + step)
+      this.#random = randomOf(Math.imul(this.#seed, 1_000_003) + step)
       if (only && !only.has(step)) continue
       await this.#step(step, this.#random)
     }
@@ -306,16 +307,4 @@ class Schedule {
 function describeDecision({ what, side, exchangeId, crmId, reason, fields, winner, error }: Decision): string {
   const rest = [reason, fields?.join(' '), winner && `${winner} wins`, error?.code].filter(Boolean).join(', ')
   return `${what} in ${side} ${exchangeId ?? '?'} ~ ${crmId ?? '?'} ${rest}`
-}
-
-function xorshift(seed: number): () => number {
-  let state = Math.imul(seed, 2654435761) >>> 0 || 1
-  return () => {
-    state ^= state << 13
-    state >>>= 0
-    state ^= state >>> 17
-    state ^= state << 5
-    state >>>= 0
-    return state / 2 ** 32
-  }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Item } from '../plan/items.ts'
+import { randomOf } from '../random-world.ts'
 import { edit, ownedBy, Pair } from './pair-world.ts'
 import { appointment, type Held, type WorldCrm } from './sides-world.ts'
 
@@ -179,16 +180,4 @@ function wordsOf(item: Item) {
   return item.kind === 'appointment'
     ? { subject: item.subject, location: item.location, body: item.body.content }
     : { subject: '', location: '', body: '' }
-}
-
-function randomOf(seed: number): () => number {
-  let state = Math.imul(seed, 2654435761) >>> 0 || 1
-  return () => {
-    state ^= state << 13
-    state >>>= 0
-    state ^= state >>> 17
-    state ^= state << 5
-    state >>>= 0
-    return state / 2 ** 32
-  }
 }
