@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HOUR } from '../kernel/time.ts'
@@ -24,7 +25,7 @@ describe('the driver', () => {
   afterEach(() => world.stop())
 
   async function create(item: Item, mark: string | null = null, driver = world.driver): Promise<SideItem> {
-    const wish: Creation = { key: 'k', mark, item, openAttachment: () => Buffer.from('') as never }
+    const wish: Creation = { key: 'k', mark, item, openAttachment: () => Readable.from([]) }
     const [outcome] = await driver.create(scope, [wish], never)
     if (outcome?.state !== 'done') throw new Error('it was not created')
     return read(outcome.id, driver)
@@ -203,7 +204,7 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     await both.settle('appointment')
     expect(rowsOf('Visit').map(({ values: row }) => row['Location'])).toEqual(['Store 7'])
     expect((await both.find('exchange', 'appointment', 'Shelf check')).item).toMatchObject({ showAs: 'free' })
-    both.c4c.twin.store.change(rowsOf('Visit')[0] as never, { Subject: 'Shelf check 2' })
+    for (const row of rowsOf('Visit')) both.c4c.twin.store.change(row, { Subject: 'Shelf check 2' })
     await both.settle('appointment')
     expect((await both.find('exchange', 'appointment', 'Shelf check 2')).item).toMatchObject({
       showAs: 'free',

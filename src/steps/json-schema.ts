@@ -54,10 +54,10 @@ function withLinear(linear: ReadonlyMap<string, RE2JS>, make: () => z.ZodType): 
       return this.#linear ? this.#linear.test(text) : super.test(text)
     }
   }
-  globalThis.RegExp = LinearRegExp as unknown as RegExpConstructor
+  Object.assign(globalThis, { RegExp: LinearRegExp })
   try {
     return make()
   } finally {
-    globalThis.RegExp = native
+    Object.assign(globalThis, { RegExp: native })
   }
 }

@@ -19,9 +19,15 @@ export async function startC4CWorld(options: C4CTwinOptions = {}) {
 }
 
 export function c4cClientOf(root: string, more: Partial<ExchangeOptions> = {}) {
+  const { options, close } = c4cWayTo(root)
+  return { client: new C4CClient({ ...options, ...more }), close }
+}
+
+/** How a client logs in at the twin with a password. */
+export function c4cWayTo(root: string): { readonly options: ExchangeOptions; close(): Promise<void> } {
   const agent = makeHttpAgent({ connect: () => makeConnect(), connectTimeoutMs: 5000, answerBytesMax: -1 })
   const basic = Buffer.from(`${c4cUser.user}:${c4cUser.password}`).toString('base64')
-  const client = new C4CClient({
+  const options: ExchangeOptions = {
     root: new URL(root),
     logIn: async () => ({
       dispatcher: () => agent,
@@ -32,7 +38,6 @@ export function c4cClientOf(root: string, more: Partial<ExchangeOptions> = {}) {
     credential: 'c4c',
     timeoutMs: 10_000,
     now: () => Date.now(),
-    ...more,
-  })
-  return { client, close: () => agent.destroy() }
+  }
+  return { options, close: () => agent.destroy() }
 }
