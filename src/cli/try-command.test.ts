@@ -237,6 +237,10 @@ to: []
   const waiting = await isthmus(given)
   expect(waiting.out).toMatch(/End: failed; a hub would try again\n {2}KEYMAP_NOT_YET: /)
   expect(waiting.code).toBe(1)
+  for (const wrong of ['accounts=a', 'accounts/=a', '/1001=a']) {
+    const refused = await isthmus([...given, '--keymap', wrong])
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('--keymap takes map/key=value')])
+  }
   const known = await isthmus([...given, '--keymap', 'accounts/1001=a/1=2'])
   expect(known).toMatchObject({ code: 0, out: expect.stringContaining('The caller gets 200\na/1=2\n') })
 })

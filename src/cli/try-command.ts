@@ -2,7 +2,7 @@ import { extname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { formatProblems } from '../flow/problem.ts'
 import type { Cli } from './cli.ts'
-import { exitCodes } from './cli-errors.ts'
+import { cliErrors, exitCodes } from './cli-errors.ts'
 import { configOption, readDeclarations, readStage } from './hub-options.ts'
 import { collect, readBytes, splitPair } from './input.ts'
 import type { CliIo } from './io.ts'
@@ -104,6 +104,9 @@ async function answersOf(given: readonly string[], io: CliIo) {
 function keyMapEntry(given: string) {
   const [name, value] = splitPair(given, '--keymap', 'try')
   const [map = '', ...key] = name.split('/')
+  if (map === '' || key.join('/') === '') {
+    throw cliErrors.ARGUMENT_WRONG({ text: `--keymap takes map/key=value, not "${given}".`, command: 'try' })
+  }
   return { map, key: key.join('/'), value: readValue(value) }
 }
 
