@@ -73,9 +73,18 @@ if (postgresql) {
 function cpuSecondsBelow(pid: number): number {
   let ticks = 0
   for (const below of descendants(pid)) {
-    const stat = readFileSync(`/proc/${below}/stat`, 'latin1')
+    const stat = statOf(below)
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     for (const field of fields.slice(11, 15)) ticks += Number(field)
   }
   return ticks / 100
+}
+
+/** Empty for a process that has ended since it was listed; its parent has its time by then. */
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return ''
+  }
 }

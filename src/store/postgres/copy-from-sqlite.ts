@@ -90,7 +90,6 @@ async function refuseUnlessEmpty(sql: Sql, { database, schema }: PostgresAddress
 /** Tables whose rows are the same on both sides. */
 const alike: Readonly<Record<string, readonly string[]>> = {
   flow: ['number', 'name', 'queued', 'delivered', 'dropped', 'rejected', 'set_aside', 'skipped', 'last_accepted_at'],
-  term: ['word', 'seq'],
   attempt: ['seq', 'attempt', 'at', 'error'],
   body_use: ['seq', 'sha256'],
   record: ['area', 'id', 'value', 'revision'],
@@ -166,11 +165,14 @@ class Copy {
 
   #delivery(row: Row): readonly Promise<unknown>[] {
     const columns = [...deliveryColumns, 'once_keys', 'terms']
-    const lists = [wordsOf(row['once_keys'] ?? null).map(storableKey), wordsOf(row['terms'] ?? null)]
+    const words = wordsOf(row['terms'] ?? null)
+    const lists = [wordsOf(row['once_keys'] ?? null).map(storableKey), words]
     const values = [...deliveryColumns.map(column => storedValue(row[column])), ...lists]
     const seq = numberOf(row['seq'])
     return [
       this.#put('delivery', columns, values),
+      // The index of the embedded store lacks the newest.
+      ...words.map(word => this.#put('term', ['word', 'seq'], [word, seq])),
       // Those of the row are the newer ones.
       ...rowReceiptsOf(row['receipts']).map(receipt => putReceipt(this.#target, seq, receipt)),
     ]

@@ -9,8 +9,12 @@ describeStoreContract('the SQLite store', openWorld)
 
 async function openWorld(options: WorldOptions = {}): Promise<StoreWorld> {
   const root = mkdtempSync(join(tmpdir(), 'isthmus-store-'))
-  // Few records at hand, so that some of them have to be looked up again.
-  const limits = { recordsAtHand: 7, ...(options.inlineBytes !== undefined && { inlineBytes: options.inlineBytes }) }
+  // Few records at hand, so that some of them have to be looked up again; and an index of words that lacks some.
+  const limits = {
+    recordsAtHand: 7,
+    termsBehind: 7,
+    ...(options.inlineBytes !== undefined && { inlineBytes: options.inlineBytes }),
+  }
   let life = 0
   let folder = join(root, 'life-0')
   let store = await openSqliteStore({ folder, limits })

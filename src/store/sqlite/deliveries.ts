@@ -23,8 +23,9 @@ import type { Piece } from './segment-book.ts'
 
 /** The hot path: every method here is a handful of prepared statements, and a claim is none at all. */
 export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'> {
-  const { database, committer, flows, sequence, queue, contents, words, receipts, attempts, bodies, placing, keyMaps } =
+  const { database, committer, flows, sequence, queue, contents, words, terms, receipts, attempts, bodies, placing } =
     parts
+  const { keyMaps } = parts
   const insert = database.prepare(`
     insert into delivery (seq, flow, state, at, order_key, flags, attempts, since, accepted_at, bytes, type, sha256,
       once_keys, terms, replay_of)
@@ -107,7 +108,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     const { body } = delivery
     const acceptedAt = Math.round(delivery.acceptedAt)
     const remembered = delivery.remember.length === 0 ? [] : delivery.remember.map(key => words.storedKey(key))
-    const terms = words.storedTerms(delivery.terms)
+    const stored = words.storedTerms(delivery.terms)
     insert.run(
       seq,
       flow,
@@ -120,12 +121,12 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       body.type,
       body.sha256 ?? null,
       wordsColumn(remembered.length === 0 ? keys : [...new Set([...keys, ...remembered])]),
-      wordsColumn(terms),
+      wordsColumn(stored),
       delivery.replayOf === undefined ? null : (parseId(delivery.replayOf) ?? null),
     )
     contents.insert(seq, delivery, piece)
     words.remember(flow, remembered, seq)
-    words.putTerms(seq, terms)
+    terms.follow(seq, stored)
     bodies.use(seq, body)
   }
 

@@ -105,7 +105,7 @@ function byTerm(
   bounds: Condition,
   limit: number,
 ): readonly Row[] {
-  const { database, words, limits } = parts
+  const { database, words, terms, limits } = parts
   const isBeginning = term.endsWith('*')
   const word = words.storedTerm(isBeginning ? term.slice(0, -1) : term)
   if (isBeginning) {
@@ -118,14 +118,17 @@ function byTerm(
   const match: Condition = isBeginning
     ? { sql: 'word >= ? and word <= ?', values: [word, `${word}\u{10FFFF}`] }
     : { sql: 'word = ?', values: [word] }
+  const behind = terms.behind(each => (isBeginning ? each.startsWith(word) : each === word))
   const filter = `${flow === undefined ? '' : ' and flow = ?'}${query.state === undefined ? '' : ' and state = ?'}`
   const sql = `
-    select * from delivery where seq in (select seq from term where ${match.sql})${filter}${bounds.sql}
+    select * from delivery where seq in (select seq from term where ${match.sql} union select value from json_each(?))
+      ${filter}${bounds.sql}
     order by seq desc limit ?`
   return database
     .prepare(sql)
     .all(
       ...match.values,
+      JSON.stringify(behind),
       ...(flow === undefined ? [] : [flow]),
       ...(query.state === undefined ? [] : [stateNumbers[query.state]]),
       ...bounds.values,

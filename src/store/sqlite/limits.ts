@@ -26,6 +26,8 @@ export const sqliteLimits = {
   onceKeyBytes: 200,
   /** Words to find a delivery by are cut to so many letters, when stored and when searched. */
   termLetters: 400,
+  /** Deliveries and words of theirs that the index of words lacks at most before they are written into it, in order. */
+  termsBehind: 2000,
   /** Rows that one find returns. */
   findRows: 1000,
   /** Newest rows of a flow and state that are read for the beginning of a word, before the index of words is. */

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { storeErrors } from '../errors.ts'
 import { schemaV1 } from './schema-v1.ts'
 import { schemaV2 } from './schema-v2.ts'
+import { schemaV4 } from './schema-v4.ts'
 
 /**
  * Version 3 has the tables of version 2. Intents of queued deliveries may lie in `delivery.receipts`; a program that does not
@@ -10,7 +11,7 @@ import { schemaV2 } from './schema-v2.ts'
 const schemaV3 = ''
 
 /** What brings a database from version n to n + 1, in order; the first makes an empty one version 1. */
-const migrations: readonly string[] = [schemaV1, schemaV2, schemaV3]
+const migrations: readonly string[] = [schemaV1, schemaV2, schemaV3, schemaV4]
 
 export const schemaVersion = migrations.length
 

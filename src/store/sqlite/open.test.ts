@@ -323,7 +323,7 @@ test('while a delivery is skipped nobody can begin it', async () => {
 })
 
 test('the newest messages of a word that many have are found before all that have it are gathered', async () => {
-  const store = await open({ limits: { walkRows: 20 } })
+  const store = await open({ limits: { walkRows: 20, termsBehind: 1 } })
   const accepted: string[] = []
   for (let number = 0; number < 60; number++)
     accepted.push(await accept(store, { terms: [`order-${number}`, 'other'] }))

@@ -34,6 +34,7 @@ import { SegmentBook } from './segment-book.ts'
 import { openSegmentCleaning } from './segment-cleaning.ts'
 import { listSegments } from './segment-file.ts'
 import { type CreateSegment, SegmentWriter } from './segment-writer.ts'
+import { TermIndex } from './term-index.ts'
 import { WalFlusher } from './wal-flusher.ts'
 import { Words } from './words.ts'
 
@@ -147,6 +148,8 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
   const facts = new Facts(database)
   const flows = new FlowBook(database)
   committer.join(flows)
+  const terms = new TermIndex(database, facts, limits)
+  committer.join(terms)
   const work = openWorkBell()
   const parts: StoreParts = {
     database,
@@ -157,7 +160,8 @@ function assemble(database: DatabaseSync, flusher: WalFlusher, { folder, limits,
     sequence: new DeliverySequence(newestOf(database), facts),
     queue: new DeliveryQueue(),
     contents: new Contents({ database, segments, segmentFolder, cacheBytes }),
-    words: new Words(database, limits),
+    words: new Words(database, limits, terms),
+    terms,
     receipts: new Receipts(database, limits),
     attempts: new Attempts(database, limits.attempts),
     keyMaps: new KeyMapTable(database, committer),

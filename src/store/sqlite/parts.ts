@@ -13,6 +13,7 @@ import type { BodyPlacing } from './placing.ts'
 import type { Receipts } from './receipts.ts'
 import type { SegmentBook } from './segment-book.ts'
 import type { SegmentWriter } from './segment-writer.ts'
+import type { TermIndex } from './term-index.ts'
 import type { Words } from './words.ts'
 
 /** What the areas of an open SQLite store share. */
@@ -26,6 +27,7 @@ export interface StoreParts {
   readonly queue: DeliveryQueue
   readonly contents: Contents
   readonly words: Words
+  readonly terms: TermIndex
   readonly receipts: Receipts
   readonly attempts: Attempts
   readonly keyMaps: KeyMapTable

@@ -3,6 +3,7 @@ import { numberOf, stateOf, wordsColumn, wordsOf } from '../columns.ts'
 import type { DeliveryState } from '../port.ts'
 import { WordLimits } from '../word-limits.ts'
 import type { SqliteLimits } from './limits.ts'
+import type { TermIndex } from './term-index.ts'
 
 /** The keys that keep a message from being accepted twice, and the words by which people find it. */
 export class Words extends WordLimits {
@@ -11,13 +12,13 @@ export class Words extends WordLimits {
   readonly #replaceOnce
   readonly #deleteOnce
   readonly #selectKnown
-  readonly #insertTerm
-  readonly #deleteTerm
   readonly #selectWords
   readonly #updateTerms
+  readonly #index: TermIndex
 
-  constructor(database: DatabaseSync, limits: SqliteLimits) {
+  constructor(database: DatabaseSync, limits: SqliteLimits, index: TermIndex) {
     super(limits)
+    this.#index = index
     this.#selectOnce = database.prepare('select seq from once where flow = ? and key = ?')
     this.#insertOnce = database.prepare('insert into once values (?, ?, ?) on conflict do nothing')
     this.#replaceOnce = database.prepare(
@@ -27,8 +28,6 @@ export class Words extends WordLimits {
     this.#selectKnown = database.prepare(
       'select once.seq, state from once join delivery on delivery.seq = once.seq where once.flow = ? and key = ?',
     )
-    this.#insertTerm = database.prepare('insert into term values (?, ?) on conflict do nothing')
-    this.#deleteTerm = database.prepare('delete from term where word = ? and seq = ?')
     this.#selectWords = database.prepare('select flow, once_keys, terms from delivery where seq = ?')
     this.#updateTerms = database.prepare('update delivery set terms = ? where seq = ?')
   }
@@ -61,16 +60,12 @@ export class Words extends WordLimits {
     return row && { seq: numberOf(row['seq']), state: stateOf(row['state']) }
   }
 
-  putTerms(seq: number, terms: readonly string[]): void {
-    for (const term of terms) this.#insertTerm.run(term, seq)
-  }
-
   /** Further terms of a delivery that has a row already. */
   addTerms(seq: number, terms: readonly string[]): void {
     const earlier = wordsOf(this.#selectWords.get(seq)?.['terms'])
     const added = this.storedTerms(terms).filter(term => !earlier.includes(term))
     if (added.length === 0) return
-    this.putTerms(seq, added)
+    this.#index.follow(seq, added)
     this.#updateTerms.run(wordsColumn([...earlier, ...added]), seq)
   }
 
@@ -79,7 +74,7 @@ export class Words extends WordLimits {
     const row = this.#selectWords.get(seq)
     if (!row) return
     for (const key of wordsOf(row['once_keys'])) this.#deleteOnce.run(numberOf(row['flow']), key, seq)
-    for (const term of wordsOf(row['terms'])) this.#deleteTerm.run(term, seq)
+    this.#index.purge(seq, wordsOf(row['terms']))
   }
 
   #ownerOf(flow: number, key: string): number | undefined {
