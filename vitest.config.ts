@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config'
 // Real sockets and servers on a shared machine: in CI a test may be late once. One that fails twice has failed.
 const retry = process.env['CI'] ? 1 : 0
 
+// Far from UTC, so that a moment which is read in the zone of the machine by mistake shows.
+process.env['TZ'] = 'Pacific/Auckland'
+
 // As src/steps/own-modules.ts offers it to modules beside flow documents.
 const alias = {
   'isthmus/documents': fileURLToPath(new URL('src/mapping/documents.ts', import.meta.url)),

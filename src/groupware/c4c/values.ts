@@ -34,8 +34,8 @@ export function isMailAddress(address: string): boolean {
 }
 
 export function instantAt(values: JsonObject, name: string): Instant | null {
-  const at = Date.parse(textAt(values, name))
-  return Number.isNaN(at) ? null : `${new Date(at).toISOString().slice(0, 19)}Z`
+  const at = msAt(values, name)
+  return at === null ? null : `${new Date(at).toISOString().slice(0, 19)}Z`
 }
 
 export function dayAt(values: JsonObject, name: string): Day | null {
@@ -46,8 +46,10 @@ export function midnightOf(day: Day | null): string | null {
   return day === null ? null : `${day}T00:00:00Z`
 }
 
+/** A moment without a zone (Edm.DateTime) is UTC; Date.parse would take the zone of this machine. */
 export function msAt(values: JsonObject, name: string): number | null {
-  const at = Date.parse(textAt(values, name))
+  const text = textAt(values, name)
+  const at = Date.parse(/T[\d:.]+$/.test(text) ? `${text}Z` : text)
   return Number.isNaN(at) ? null : at
 }
 
