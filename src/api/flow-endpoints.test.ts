@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
@@ -310,6 +311,35 @@ test('a declared or a streamed body above the limit is refused, and its rest is 
   expect(answer).toMatch(/^HTTP\/1\.1 413 /)
   expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
   expect(seen).toEqual([])
+})
+
+/** Like most callers: nothing is read of the answer before everything is written. */
+async function writeThenRead(port: number, bodyBytes: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  closing.push(async () => socket.destroy())
+  await once(socket, 'connect')
+  socket.write(`POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${bodyBytes}\r\n\r\n`)
+  await new Promise<void>((resolve, reject) => {
+    socket.write('x'.repeat(bodyBytes), error => (error ? reject(error) : resolve()))
+  })
+  return text(socket)
+}
+
+test('whoever writes all of a large body before reading learns why it is refused', async () => {
+  const guard: Guard = {
+    admit: () => ({ refusal: { status: 401, correlationId: 'c', retryAfterMs: undefined, challenges: ['Basic'] } }),
+  }
+  const stranger = await open({ role: 'orders.send' }, { guard })
+  expect(await writeThenRead(stranger.port, 30_000_000)).toMatch(/^HTTP\/1\.1 401 .*ENDPOINT_UNAUTHORISED/s)
+  const tooMuch = await open()
+  expect(await writeThenRead(tooMuch.port, 30_000_000)).toMatch(/^HTTP\/1\.1 413 .*BODY_TOO_LARGE/s)
+  const unread = await open({ bodyBytesMax: 50_000_000, handle: async () => ({ status: 400, headers: {}, body: '' }) })
+  expect(await writeThenRead(unread.port, 30_000_000)).toMatch(/^HTTP\/1\.1 400 /)
+})
+
+test('a refused request without a body keeps its connection', async () => {
+  const { url } = await open()
+  expect((await fetch(`${url}/nothing`)).headers.get('connection')).toBe('keep-alive')
 })
 
 const smuggling: [string, string][] = [

@@ -16,6 +16,7 @@ import { readIncoming, tooLarge } from './incoming-body.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
 import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
 import { RouteTable } from './route-table.ts'
+import { endAnswer, hasUnread } from './unread-body.ts'
 
 /** The server of the endpoints that flows ask for; everything lies below `/flows`. */
 export interface FlowEndpoints {
@@ -222,7 +223,7 @@ async function write(
   const isHeld = typeof body === 'string' || body instanceof Uint8Array
   if (isHeld) response.setHeader('content-length', Buffer.byteLength(body))
   response.writeHead(status, { 'x-content-type-options': 'nosniff', ...headers })
-  if (isHeld) response.end(body)
+  if (isHeld) endAnswer(incoming, response, body)
   else await pipeline(body, response, { signal })
 }
 
@@ -245,12 +246,12 @@ function writeProblem(incoming: IncomingMessage, response: ServerResponse, error
   const text = JSON.stringify(shown)
   response.setHeader('content-length', Buffer.byteLength(text))
   response.writeHead(problem.status, { 'content-type': problemType, 'x-content-type-options': 'nosniff' })
-  response.end(text)
+  endAnswer(incoming, response, text)
 }
 
 /** A body that was not read to its end must not be taken for the next request. */
 function closeUnlessRead(incoming: IncomingMessage, response: ServerResponse): void {
-  if (!incoming.complete) response.setHeader('connection', 'close')
+  if (hasUnread(incoming)) response.setHeader('connection', 'close')
 }
 
 function pathOf(url: string): string {
