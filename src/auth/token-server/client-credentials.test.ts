@@ -182,7 +182,7 @@ test('every address in the metadata comes from the issuer, whatever the request 
     })
     const text = await response.text()
     expect(text).not.toContain('evil.example')
-    expect(response.headers.get('access-control-allow-origin')).not.toBe('https://evil.example')
+    expect(response.headers.get('access-control-allow-origin')).toBeNull()
     expect(JSON.parse(text)).toMatchObject({
       issuer: world.issuer,
       token_endpoint: `${world.issuer}/oauth/token`,
@@ -192,6 +192,18 @@ test('every address in the metadata comes from the issuer, whatever the request 
       revocation_endpoint: `${world.issuer}/revoke`,
       code_challenge_methods_supported: ['S256'],
     })
+  }
+})
+
+test('no page of another origin reads an answer', async () => {
+  const { clientId, secret } = await world.caller('orders')
+  const headers = { origin: 'https://evil.example' }
+  const body = new URLSearchParams({ ...grant, client_id: clientId, client_secret: secret })
+  const token = await fetch(`${world.issuer}/oauth/token`, { method: 'POST', headers, body })
+  const keys = await fetch(`${world.issuer}/token_keys`, { headers })
+  for (const response of [token, keys]) {
+    expect(response.status).toBe(200)
+    expect([...response.headers.keys()].filter(name => name.startsWith('access-control-'))).toEqual([])
   }
 })
 

@@ -151,10 +151,17 @@ export function buildProvider(parts: TokenParts): BuiltProvider {
   provider.Client.prototype.compareClientSecret = function (this: Client, secret: string) {
     return clients.isSecretOf(this.clientId, secret)
   }
+  provider.use(keepFromPages)
   provider.use(answerForJwt(parts, users))
   registerGrants(provider, { ...parts, clients, scopes })
   noteEvents(provider, log)
   return { provider, clients, scopes, consents }
+}
+
+/** Answers belong to no page of another origin, and oidc-provider lets every page read them. */
+async function keepFromPages({ res }: KoaContext, next: () => Promise<void>): Promise<void> {
+  await next()
+  for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
 }
 
 /** Of the log-in of a person who was disabled or deleted meanwhile nothing is left. */
