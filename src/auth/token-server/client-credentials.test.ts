@@ -105,10 +105,19 @@ describe('a request is refused', () => {
     expect([bare.status, bare.headers.get('www-authenticate')]).toEqual([401, 'Basic realm="isthmus"'])
   })
 
-  test('for a grant that the instance does not list', async () => {
+  test('for a grant that the instance does not list, or that nobody knows', async () => {
     const caller = await world.caller('orders')
-    const { status, body } = await world.ask(caller, { grant_type: 'password', username: 'anna', password: 'x' })
-    expect([status, body.error]).toEqual([400, expect.stringMatching(/unsupported_grant_type|invalid_request/)])
+    const ask = async (form: Record<string, string>) => (await world.ask(caller, form)).body.error
+    for (const type of [
+      'password',
+      'refresh_token',
+      'authorization_code',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ]) {
+      expect([type, await ask({ grant_type: type })]).toEqual([type, 'unauthorized_client'])
+    }
+    expect(await ask({ grant_type: 'none-such' })).toBe('unsupported_grant_type')
+    expect(await ask({ scope: 'ESBMessaging.send' })).toBe('invalid_request')
   })
 
   test('with 429 after twenty wrong secrets, while the right one still works', async () => {

@@ -152,6 +152,7 @@ export function buildProvider(parts: TokenParts): BuiltProvider {
     return clients.isSecretOf(this.clientId, secret)
   }
   provider.use(keepFromPages)
+  provider.use(nameGrantRefusal)
   provider.use(answerForJwt(parts, users))
   registerGrants(provider, { ...parts, clients, scopes })
   noteEvents(provider, log)
@@ -162,6 +163,15 @@ export function buildProvider(parts: TokenParts): BuiltProvider {
 async function keepFromPages({ res }: KoaContext, next: () => Promise<void>): Promise<void> {
   await next()
   for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
+}
+
+/** RFC 6749 section 5.2 has a word for a grant that a client may not use; oidc-provider says that the request is wrong. */
+async function nameGrantRefusal(context: KoaContext, next: () => Promise<void>): Promise<void> {
+  await next()
+  const { body } = context
+  const isRefusal = typeof body === 'object' && body !== null && 'error_description' in body
+  if (!isRefusal || body.error_description !== 'requested grant type is not allowed for this client') return
+  context.body = { ...body, error: 'unauthorized_client' }
 }
 
 /** Of the log-in of a person who was disabled or deleted meanwhile nothing is left. */

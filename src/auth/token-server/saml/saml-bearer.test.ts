@@ -352,5 +352,5 @@ describe('XML that two readers could read in two ways is refused', () => {
 test('an instance that does not list the grant cannot use it', async () => {
   const plain = await world.caller('plain-client')
   const { status, body } = await world.ask(plain, { grant_type: grantType, assertion: encode(good()) })
-  expect([status, body.error]).toEqual([400, 'invalid_request'])
+  expect([status, body.error]).toEqual([400, 'unauthorized_client'])
 })
