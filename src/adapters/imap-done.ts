@@ -22,6 +22,7 @@ const refusals: ReadonlySet<string> = new Set([
   imapErrors.COMMAND_REFUSED.code,
   imapErrors.FOLDER_MISSING.code,
   imapErrors.FOLDER_NAME.code,
+  imapErrors.READ_ONLY.code,
 ])
 
 /** Search keys that keep mails out that are dealt with but cannot be removed. */

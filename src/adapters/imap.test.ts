@@ -219,6 +219,45 @@ test('a mail that was on its way when the flow stopped for long is not taken in 
   expect(world.accepted).toHaveLength(1)
 })
 
+describe('a folder that may only be read', () => {
+  // As Dovecot answers an account without the rights s and t: STORE is OK and changes nothing.
+  beforeEach(() => {
+    world.server.when(/^SELECT/, (_tag, _line, send) => {
+      send('* OK [PERMANENTFLAGS ()] Read-only mailbox.\r\n')
+      return undefined
+    })
+    world.server.when(/^UID STORE/, 'OK done')
+  })
+
+  test('is told, and no mail in it is taken twice, however long its delivery is gone', async () => {
+    world.server.receive(mail('one'))
+    world.server.receive(mail('two'))
+    world.ending = ({ attributes }) => (attributes['subject'] === 'two' ? 'set-aside' : 'delivered')
+    await world.start({ done: { mark: 'read' } })
+    await soon(() => world.stuck).toMatchObject({
+      code: 'IMAP_DONE_REFUSED',
+      fields: { answer: expect.stringContaining('\\Seen') },
+    })
+    world.known.clear()
+    world.server.receive(mail('three'))
+    await soon(() => world.subjects()).toEqual(['one', 'two', 'three'])
+    await world.stop()
+    world.known.clear()
+    await world.start({ done: { mark: 'read' } })
+    world.server.receive(mail('four'))
+    await soon(() => world.subjects()).toEqual(['one', 'two', 'three', 'four'])
+    expect(world.server.lines.filter(line => line.startsWith('UID STORE'))).toEqual([])
+  })
+
+  test('is told before a mail is copied out of it that could not be removed', async () => {
+    world.server.capabilities = world.server.capabilities.replace(' MOVE', '')
+    world.server.receive(mail('one'))
+    await world.start(archive)
+    await soon(() => world.stuck).toMatchObject({ fields: { answer: expect.stringContaining('\\Deleted') } })
+    expect(world.uids('Processed')).toEqual([])
+  })
+})
+
 test('without MOVE a mail is copied once, also when the connection breaks before it is removed', async () => {
   world.server.capabilities = 'IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS'
   const cut = () => {

@@ -59,6 +59,8 @@ export class ImapConnection {
   capabilities: ReadonlySet<string> = new Set()
   /** Of the folder that is open. When the server names another one, its UIDs mean other mails and the connection ends. */
   uidValidity: number | undefined
+  /** Flags in lower case that last in that folder; undefined when the server did not say. */
+  keptFlags: ReadonlySet<string> | undefined
   /** Told of untagged data and status lines (EXISTS, EXPUNGE, OK [ALERT]) that no command asked for. */
   onNews: ((name: string, number: number) => void) | undefined
   /** Resolves once the connection is over; it never rejects. */

@@ -101,6 +101,12 @@ export const imapErrors = defineErrors('IMAP', {
     means: 'The mailbox {user} has no folder "{folder}": {answer}',
     next: 'Create the folder, or correct its name in the flow (case and language count).',
   },
+  READ_ONLY: {
+    side: 'sender',
+    retry: 'after-change',
+    means: 'The mail server lets a folder of {user} be read only: it keeps no {flag} there.',
+    next: 'Give the account that logs in the right to change the mails of the folder (FullAccess in Exchange; s, t and e in access control lists).',
+  },
   FOLDER_NAME: {
     side: 'flow',
     retry: 'never',
@@ -135,7 +141,7 @@ export const imapErrors = defineErrors('IMAP', {
     side: 'sender',
     retry: 'soon',
     means: '{count} mails of {user} are dealt with, but the mail server refused to {action}: {answer}',
-    next: 'Check that the target folder exists and may be written to. The hub tries again and does not send those mails twice.',
+    next: 'Check that the target folder exists and may be written to, and that the account may change the folder that is read. The hub tries again and does not send those mails twice.',
   },
   NO_EXPUNGE: {
     side: 'sender',

@@ -1,5 +1,6 @@
 import { asHubError } from '../../kernel/error.ts'
 import type { DataResponse, ImapConnection } from './connection.ts'
+import { imapErrors } from './errors.ts'
 import { imapLimits } from './limits.ts'
 import { encodeMailboxName, quote, quoteMailbox } from './mailbox-name.ts'
 import { textOf } from './response.ts'
@@ -36,6 +37,8 @@ export async function selectFolder(
   const uidValidity = numberOf(/\[UIDVALIDITY (\d+)\]/i, codes)
   if (uidValidity === undefined) throw notImap('a folder without UIDVALIDITY', [`${line.code} ${line.text}`])
   connection.uidValidity = uidValidity
+  const kept = /\[PERMANENTFLAGS \(([^)]*)\)\]/i.exec(codes)?.[1]
+  connection.keptFlags = kept === undefined ? undefined : new Set(kept.toLowerCase().split(' '))
   return { folder, uidValidity, uidNext: numberOf(/\[UIDNEXT (\d+)\]/i, codes), mailCount }
 }
 
@@ -57,12 +60,16 @@ export async function searchUids(connection: ImapConnection, criteria: string): 
   return [...new Set(uids)].toSorted((a, b) => a - b)
 }
 
-/** Adds flags (`\Seen`, `\Flagged`) to mails. Throws when the server refuses any part of it. */
+/**
+ * Adds flags (`\Seen`, `\Flagged`) to mails. Throws when the server refuses any part of it, and READ_ONLY where it would
+ * not keep the first of them.
+ */
 export async function addFlags(
   connection: ImapConnection,
   uids: readonly number[],
-  flags: readonly string[],
+  flags: readonly [string, ...string[]],
 ): Promise<void> {
+  requireKept(connection, flags[0])
   for (const set of formatUidSets(uids, imapLimits.commandBytes)) {
     await connection.run({
       text: `UID STORE ${set} +FLAGS.SILENT (${flags.join(' ')})`,
@@ -70,6 +77,11 @@ export async function addFlags(
       isLong: true,
     })
   }
+}
+
+/** Throws READ_ONLY. Servers say OK to a flag that they do not keep (RFC 3501 section 7.1, PERMANENTFLAGS). */
+export function requireKept({ keptFlags, options }: ImapConnection, flag: string): void {
+  if (keptFlags && !keptFlags.has(flag.toLowerCase())) throw imapErrors.READ_ONLY({ user: options.names.user, flag })
 }
 
 /** True when the folder is there. A server that does not know LIST for it is believed to have it. */

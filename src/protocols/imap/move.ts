@@ -1,5 +1,5 @@
 import type { ImapConnection } from './connection.ts'
-import { addFlags } from './folder.ts'
+import { addFlags, requireKept } from './folder.ts'
 import { imapLimits } from './limits.ts'
 import { quoteMailbox } from './mailbox-name.ts'
 import { textOf } from './response.ts'
@@ -21,7 +21,7 @@ export type Copied = Map<number, { readonly uidValidity: number; readonly uid: n
 /**
  * Moves mails (RFC 6851); without MOVE by COPY, \Deleted and UID EXPUNGE, never by a bare EXPUNGE, which would remove
  * what others marked. `copied` remembers, between attempts, what was copied already. Throws FOLDER_MISSING,
- * COMMAND_REFUSED, THROTTLED.
+ * COMMAND_REFUSED, READ_ONLY, THROTTLED.
  */
 export async function moveMails(
   connection: ImapConnection,
@@ -32,6 +32,7 @@ export async function moveMails(
   if (connection.capabilities.has('MOVE')) {
     return { left: 'gone', ...placesOf(uids, await sendThere(connection, 'UID MOVE', uids, folder)) }
   }
+  requireKept(connection, '\\Deleted')
   const open = uids.filter(uid => !copied.has(uid))
   const there = await sendThere(connection, 'UID COPY', open, folder)
   for (const uid of open) copied.set(uid, there.get(uid))
