@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { SenderContext } from '../flow/adapter.ts'
 import type { TokenCredential } from '../kernel/credential.ts'
@@ -8,6 +7,7 @@ import { type Clock, HOUR, steadyClock } from '../kernel/time.ts'
 import { ImapConnection } from '../protocols/imap/connection.ts'
 import { imapErrors } from '../protocols/imap/errors.ts'
 import { logInWithPassword, logInWithToken, readCapabilities, startTls } from '../protocols/imap/login.ts'
+import { readAuthority } from './authority-file.ts'
 import type { ImapConfig } from './imap-config.ts'
 
 /** Its clock is steady: a mailbox must not rest for as long as the clock of the machine is set back. */
@@ -41,7 +41,7 @@ const sessionLimits = {
 /**
  * Connects and logs in. `oldToken` is replaced by a new one where the credential has one. Throws AUTH_REFUSED after
  * one try with a fresh token, TOKEN_EXPIRED when tokens end faster than the server reads them,
- * CONNECTED_NOT_AUTHORISED, THROTTLED and the errors of the network.
+ * CONNECTED_NOT_AUTHORISED, CA_UNREADABLE, THROTTLED and the errors of the network.
  */
 export async function openSession(
   context: ImapContext,
@@ -51,7 +51,10 @@ export async function openSession(
 ): Promise<ImapSession> {
   const { config, clock } = context
   const port = config.port ?? (config.security === 'tls' ? 993 : 143)
-  const tls: TlsWish = config.ca === undefined ? {} : { ca: await readFile(resolve(context.folder, config.ca), 'utf8') }
+  const tls: TlsWish =
+    config.ca === undefined
+      ? {}
+      : { ca: await readAuthority(resolve(context.folder, config.ca), imapErrors.CA_UNREADABLE) }
   const request: ConnectRequest = { host: config.host, port, via: config.via, timeoutMs: config.timeout, signal }
   const socket = await context.connect(config.security === 'tls' ? { ...request, tls } : request)
   const names = { user: mailbox, credential: config.auth }

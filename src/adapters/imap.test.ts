@@ -723,6 +723,12 @@ test('a credential of another kind is said by name', async () => {
   await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_CREDENTIAL_KIND', fields: { kind: 'secret' } })
 })
 
+test.each(['nobody.pem', 'imap.ts'])('an authority in %s is said to be none', async ca => {
+  await world.start({ ca })
+  await soon(() => world.downs[0]).toMatchObject({ code: 'IMAP_CA_UNREADABLE', retry: 'after-change' })
+  expect(world.downs[0]?.message).toContain(ca)
+})
+
 test.each(['none', 'starttls'])('a server that says PREAUTH is told nothing (security: %s)', async security => {
   world.server.greeting = '* PREAUTH welcome back'
   await world.start({ security })

@@ -83,6 +83,12 @@ export const imapErrors = defineErrors('IMAP', {
     means: 'The mail server sent more than the limit {limit} ({allowed}) allows.',
     next: 'Look at the mail server; the limit protects the memory of the hub.',
   },
+  CA_UNREADABLE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The certificate file {file} cannot be used: {reason}.',
+    next: 'Put a PEM file of the authority there; the path is relative to the flow document.',
+  },
   TLS_MISSING: {
     side: 'sender',
     retry: 'after-change',
