@@ -58,7 +58,7 @@ export function isSynthetic(facts: MailFacts): boolean {
 
 /**
  * The message of a mail: the very bytes, and what its header says. `isSuspect`: it may be one that was taken in under
- * another UID, so the same mail (Message-ID and bytes) is not accepted again.
+ * another UID, so the same mail (Message-ID and bytes) of this mailbox is not accepted again.
  */
 export function describeMail(
   place: MailPlace,
@@ -76,7 +76,8 @@ export function describeMail(
     type: 'message/rfc822',
     body,
     sourceKey: sourceKeyOf(place),
-    repeat: { key: id, refuse: isSuspect },
+    // A mail to two mailboxes is not one for the flow: each may have a receiver of its own.
+    repeat: { key: `${mailbox} ${id}`, refuse: isSuspect },
     // Without its angle brackets; the search takes those off, too, which people paste.
     terms: id === '' ? [] : [id.slice(1, -1)],
     ...(probe !== undefined && { probe }),

@@ -22,7 +22,7 @@ test('mails are handed over as they came, and moved once they were delivered', a
     type: 'message/rfc822',
     text: mail('one', 'Cc: boss@customer.example'),
     sourceKey: 'orders@contoso.com/INBOX/1/1',
-    repeat: { key: '<one@customer.example>', refuse: false },
+    repeat: { key: 'orders@contoso.com <one@customer.example>', refuse: false },
     terms: ['one@customer.example'],
     attributes: {
       from: 'a@customer.example',
@@ -129,6 +129,26 @@ test('the same mail under a new UIDVALIDITY is a repeat; the same mail sent agai
   world.server.receive(mail('order'))
   await soon(() => world.flags()).toEqual(['\\Seen', '\\Seen'])
   expect(world.subjects()).toEqual(['order', 'order'])
+})
+
+test('under a new UIDVALIDITY the mail that another mailbox was sent, too, is no repeat', async () => {
+  const invoices = { user: 'invoices@contoso.com', ...archive }
+  await world.start(invoices)
+  await soon(() => world.ups.length).toBe(1)
+  await world.stop()
+  world.server.receive(mail('to both'))
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toEqual([1])
+  await world.stop()
+  // The other mailbox was moved to another server before the hub had read its copy.
+  Object.assign(world.server.folder('INBOX'), { uidValidity: 2, uidNext: 1 })
+  world.server.receive(mail('to both'))
+  await world.start(invoices)
+  await soon(() => world.uids('Processed')).toEqual([1, 2])
+  expect(world.accepted.map(({ attributes }) => attributes['mailbox'])).toEqual([
+    'orders@contoso.com',
+    'invoices@contoso.com',
+  ])
 })
 
 test('a UIDVALIDITY that changes in the midst of a session ends it, and no mail is taken for another', async () => {
