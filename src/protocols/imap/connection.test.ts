@@ -131,6 +131,19 @@ test('passwords: PLAIN where it is offered, for another mailbox too; else LOGIN,
   expect(octets).toEqual([user, Buffer.from('ä').toString('latin1')])
 })
 
+test("LOGIN opens the user's own mailbox, so it is not taken for another one", async () => {
+  server.capabilities = 'IMAP4rev1'
+  const connection = await open()
+  await expect(logInWithPassword(connection, 'shared@contoso.com', user, 'pw')).rejects.toMatchObject({
+    code: 'IMAP_OWN_MAILBOX_ONLY',
+    fields: { user: 'shared@contoso.com', login: user },
+  })
+  expect(server.lines.filter(line => line.startsWith('LOGIN'))).toEqual([])
+  // Names of mailboxes are the same in upper and lower case.
+  await logInWithPassword(connection, user.toUpperCase(), user, 'pw')
+  expect(server.lines.at(-2)).toBe(`LOGIN "${user}" "pw"`)
+})
+
 test('a method the server does not offer is said by name', async () => {
   server.capabilities = 'IMAP4rev1 AUTH=GSSAPI LOGINDISABLED'
   const connection = await open()

@@ -27,6 +27,13 @@ export const imapErrors = defineErrors('IMAP', {
     means: 'The mail server does not offer {method}; it offers: {offered}',
     next: 'Use a credential of a kind the server knows, or switch the method on at the server.',
   },
+  OWN_MAILBOX_ONLY: {
+    side: 'sender',
+    retry: 'after-change',
+    means:
+      'The mail server offers no AUTH=PLAIN, and with LOGIN {login} opens the own mailbox, which need not be {user}.',
+    next: 'Use a credential of the mailbox itself, or let the server offer AUTH=PLAIN. If {login} is what this server calls the mailbox, write that under user.',
+  },
   CREDENTIAL_KIND: {
     side: 'flow',
     retry: 'after-change',

@@ -33,18 +33,23 @@ export async function logInWithToken(connection: ImapConnection, user: string, t
   await readCapabilities(connection)
 }
 
-/** User name and password: SASL PLAIN where it is offered, else LOGIN. `mailbox` may be another's (RFC 4616). */
+/**
+ * User name and password: SASL PLAIN where it is offered, else LOGIN. `mailbox` may be another's (RFC 4616), but not with
+ * LOGIN: the mails of somebody else would be taken for those of the mailbox. Throws OWN_MAILBOX_ONLY.
+ */
 export async function logInWithPassword(
   connection: ImapConnection,
   mailbox: string,
   user: string,
   password: string,
 ): Promise<void> {
+  const isOwn = mailbox.toLowerCase() === user.toLowerCase()
   if (connection.capabilities.has('AUTH=PLAIN')) {
-    const actAs = mailbox === user ? '' : mailbox
+    const actAs = isOwn ? '' : mailbox
     await authenticate(connection, 'PLAIN', Buffer.from(`${actAs}\0${user}\0${password}`).toString('base64'))
   } else {
     if (connection.capabilities.has('LOGINDISABLED')) requireMethod(connection, 'AUTH=PLAIN', 'LOGIN')
+    if (!isOwn) throw imapErrors.OWN_MAILBOX_ONLY({ user: mailbox, login: user })
     await logInPlainly(connection, user, password)
   }
   await readCapabilities(connection)
