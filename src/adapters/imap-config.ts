@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { credentialName, duration, host, location, port, size } from '../kernel/schema.ts'
+import { credentialName, host, location, port, size, someTime } from '../kernel/schema.ts'
 
 const mailbox = z
   .string()
@@ -53,7 +53,7 @@ export const imapConfig = z
       .enum(['oldest-first', 'newest-first'])
       .default('oldest-first')
       .meta({ description: 'Which mails are taken first.' }),
-    every: duration.prefault('1m').meta({ description: 'How often the folder is searched.' }),
+    every: someTime.prefault('1m').meta({ description: 'How often the folder is searched.' }),
     idle: z.boolean().default(true).meta({
       description: 'Also waits in IDLE, so that a new mail is noticed at once; needs a server that offers it.',
     }),
@@ -76,7 +76,7 @@ export const imapConfig = z
     'received-max': z.number().int().min(1).max(1000).default(50).meta({
       description: 'Received lines that a mail may have; one with more runs in circles and goes to the failed folder.',
     }),
-    timeout: duration.prefault('30s').meta({
+    timeout: someTime.prefault('30s').meta({
       description: 'How long the server may take to connect and to answer, and how long it may be silent in a mail.',
     }),
   })

@@ -807,6 +807,8 @@ test.each([
   ['no TLS behind a connector', { security: 'none', host: '127.0.0.1', via: 'dc' }, 'security'],
   ['a mailbox named twice', { user: ['a@b.example', 'A@b.example'] }, 'user'],
   ['a mailbox with control characters', { user: 'a\x01auth=Bearer x' }, 'user'],
+  ['a search without a pause', { every: '0s' }, 'every'],
+  ['no time to answer', { timeout: '0s' }, 'timeout'],
   ['an unknown key', { hots: 'x' }, ''],
 ])('%s is refused by lint', (_, config, path) => {
   const { error } = imap.config.safeParse({ ...base, ...config })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { templateSchema } from '../flow/expression-schema.ts'
-import { credentialName, duration, host, location, port, size } from '../kernel/schema.ts'
+import { credentialName, duration, host, location, port, size, someTime } from '../kernel/schema.ts'
 
 const heloName = z
   .string()
@@ -43,12 +43,12 @@ const smtpServer = z.strictObject(serverFields).superRefine(refuseOpenLogin)
 
 const timeouts = z
   .strictObject({
-    connect: duration.prefault('15s').meta({ description: 'Until the connection stands.' }),
-    greeting: duration.prefault('5m').meta({ description: 'Until the server greets.' }),
-    command: duration.prefault('5m').meta({ description: 'For each command.' }),
-    'data-start': duration.prefault('2m').meta({ description: 'Until the server takes the mail.' }),
-    'data-block': duration.prefault('3m').meta({ description: 'For each piece of the mail.' }),
-    'data-end': duration
+    connect: someTime.prefault('15s').meta({ description: 'Until the connection stands.' }),
+    greeting: someTime.prefault('5m').meta({ description: 'Until the server greets.' }),
+    command: someTime.prefault('5m').meta({ description: 'For each command.' }),
+    'data-start': someTime.prefault('2m').meta({ description: 'Until the server takes the mail.' }),
+    'data-block': someTime.prefault('3m').meta({ description: 'For each piece of the mail.' }),
+    'data-end': someTime
       .prefault('10m')
       .meta({ description: 'For the answer to the whole mail; too short makes doubles.' }),
   })

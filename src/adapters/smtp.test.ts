@@ -810,6 +810,14 @@ describe('the document', () => {
     expect(smtpConfig.safeParse({ ...open, via: 'dc-frankfurt' }).success).toBe(true)
   })
 
+  test('a server has some time for each answer: with none for the last one every mail would be in doubt', () => {
+    for (const name of ['connect', 'greeting', 'command', 'data-start', 'data-block', 'data-end']) {
+      const { error } = smtpConfig.safeParse({ host: 'mail.example', timeouts: { [name]: '0s' } })
+      expect(error?.issues.map(({ path }) => path.join('.'))).toEqual([`timeouts.${name}`])
+    }
+    expect(smtpConfig.safeParse({ host: 'mail.example', idle: '0s' }).success).toBe(true)
+  })
+
   test('encryption is needed unless the flow says otherwise', async () => {
     const twin = await s4()
     const receiver = await open({ host: '127.0.0.1', port: twin.port, to: 'orders@s4.example' })
