@@ -56,9 +56,16 @@ export function saysTooMany(reply: Reply): boolean {
 
 /** 4xx; and 552 for a recipient, which RFC 5321 section 4.5.3.1.10 has us read as 452 (too many recipients). */
 export function isForNow(reply: Reply, { recipient }: { readonly recipient?: string }): boolean {
-  return reply.code < 500 || (reply.code === 552 && recipient !== undefined && !isTooLarge(reply, true))
+  if (reply.code !== 552 || recipient === undefined) return reply.code < 500
+  return !isTooLarge(reply, true) && !isOfPolicy(reply)
 }
 
 function isTooLarge(reply: Reply, isCertain = false): boolean {
-  return reply.enhanced === '5.3.4' || reply.enhanced === '5.2.3' || (!isCertain && reply.code === 552)
+  if (reply.enhanced === '5.3.4' || reply.enhanced === '5.2.3') return true
+  // A full mailbox, or what the server does not let in (Gmail: an attachment), has 552 as well.
+  return !isCertain && reply.code === 552 && reply.enhanced !== '5.2.2' && !isOfPolicy(reply)
+}
+
+function isOfPolicy({ enhanced }: Reply): boolean {
+  return enhanced?.startsWith('5.7.') === true
 }

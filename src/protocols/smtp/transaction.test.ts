@@ -162,6 +162,7 @@ describe('refusals', () => {
       ['rcpt', '450 4.2.1 busy', 'SMTP_REFUSED_FOR_NOW', 'soon'],
       ['rcpt', '421 4.7.0 enough', 'SMTP_REFUSED_FOR_NOW', 'soon'],
       ['rcpt', '552 5.2.2 mailbox full', 'SMTP_REFUSED_FOR_NOW', 'soon'],
+      ['rcpt', '552 5.7.1 not from outside', 'SMTP_RECIPIENT_REFUSED', 'never'],
       ['rcpt', '550 5.1.1 unknown', 'SMTP_RECIPIENT_REFUSED', 'never'],
       ['data', '451 4.3.0 later', 'SMTP_REFUSED_FOR_NOW', 'soon'],
       ['data', '554 5.5.1 no', 'SMTP_REFUSED', 'never'],
@@ -175,6 +176,9 @@ describe('refusals', () => {
       ['end', '432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded', 'SMTP_TOO_MANY_CONNECTIONS', 'soon'],
       ['end', '554 5.6.0 content', 'SMTP_REFUSED', 'never'],
       ['end', '552 5.2.3 too big', 'SMTP_TOO_LARGE', 'never'],
+      ['end', '552 too big', 'SMTP_TOO_LARGE', 'never'],
+      ['end', '552 5.7.0 blocked for its attachment', 'SMTP_REFUSED', 'never'],
+      ['end', '552 5.2.2 mailbox full', 'SMTP_REFUSED', 'never'],
       ['end', '554 5.2.0 SendAsDeniedException', 'SMTP_SEND_AS_DENIED', 'after-change'],
     ]
   const modes = { pipelined: {}, plain: { pipelining: false } }
