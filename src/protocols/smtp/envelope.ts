@@ -3,7 +3,7 @@ import type { Address } from './address.ts'
 import type { SmtpConnection } from './connection.ts'
 import { smtpErrors } from './errors.ts'
 import type { SendPlan } from './plan.ts'
-import { isForNow, type RefusalContext, refusalError } from './refusal.ts'
+import { isForNow, type RefusalContext, refusalError, saysTooManyRecipients } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 import type { SmtpTimeouts } from './session.ts'
 import type { Mail } from './transaction.ts'
@@ -145,6 +145,10 @@ function judge(
       continue
     }
     const error = refusalError(connection, reply, { phase: 'RCPT TO', recipient, ...context })
+    if (accepted.length > 0 && saysTooManyRecipients(reply)) {
+      const facts = { reply: formatReply(reply), code: reply.code, status: reply.enhanced }
+      throw smtpErrors.TOO_MANY_RECIPIENTS({ count: mail.to.length, countMax: accepted.length, ...facts })
+    }
     // Half a delivery cannot be retried for the other half, so one "later" is a "later" for all.
     if (isForNow(reply, { recipient })) throw error
     firstRefusal ??= error

@@ -73,7 +73,7 @@ export const smtpErrors = defineErrors('SMTP', {
     side: 'flow',
     retry: 'never',
     means: 'The mail has {count} recipients, more than the limit of {countMax}.',
-    next: 'Split the list in the flow, or send to a distribution list.',
+    next: 'Split the list in the flow, send to a distribution list, or raise the limit of the mail server where it has one.',
   },
   SMTPUTF8_MISSING: {
     side: 'receiver',

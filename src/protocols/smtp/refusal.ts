@@ -54,6 +54,15 @@ export function saysTooMany(reply: Reply): boolean {
   return /(concurrent|too many|max(imum)?) (\w+ )*(connections|sessions)|sender thread limit/i.test(formatReply(reply))
 }
 
+/**
+ * The server takes no more recipients with this mail (RFC 5321 section 4.5.3.1.10): however often it is tried, the same
+ * ones are too many.
+ */
+export function saysTooManyRecipients(reply: Reply): boolean {
+  const isAboutNumber = reply.enhanced === '4.5.3' || /too many recipients/i.test(formatReply(reply))
+  return (reply.code === 452 || reply.code === 552) && isAboutNumber
+}
+
 /** 4xx; and 552 for a recipient, which RFC 5321 section 4.5.3.1.10 has us read as 452 (too many recipients). */
 export function isForNow(reply: Reply, { recipient }: { readonly recipient?: string }): boolean {
   if (reply.code !== 552 || recipient === undefined) return reply.code < 500

@@ -199,6 +199,26 @@ describe('refusals', () => {
     }
   }
 
+  test.each(Object.entries(modes))(
+    '%s: more recipients than the server takes at once would be too many again',
+    async (_, extensions) => {
+      const server = await twin({ extensions })
+      const connection = await session(server.port)
+      const to = ['a@s4.example', 'b@s4.example', 'c@s4.example'].map(parseAddress)
+      for (const reply of ['452 4.5.3 Error: too many recipients', '552 Too many recipients']) {
+        server.faults.refuse({ at: 'rcpt', code: Number(reply.slice(0, 3)), text: reply.slice(4), match: 'c@' })
+        const error = await failure(send(connection, await mail(order, { to })))
+        expect([error.code, error.retry]).toEqual(['SMTP_TOO_MANY_RECIPIENTS', 'never'])
+        expect(error.fields).toMatchObject({ count: 3, countMax: 2, reply })
+      }
+      // Of the first one it is said for another reason.
+      server.faults.refuse({ at: 'rcpt', code: 452, text: '4.5.3 Too many recipients (AS780090)', match: 'a@' })
+      expect((await failure(send(connection, await mail(order, { to })))).code).toBe('SMTP_REFUSED_FOR_NOW')
+      await send(connection, await mail(order, { to: to.slice(0, 2) }))
+      expect(server.received).toHaveLength(1)
+    },
+  )
+
   test('by BDAT: the server eats the octets of a mail it refused, and the next one arrives', async () => {
     const server = await twin()
     const connection = await session(server.port)
