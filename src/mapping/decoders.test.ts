@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { defineMapping } from './mapping.ts'
 import type { Rule } from './rule.ts'
-import { anyOf, constant, documentField, each, field, firstOf, join, number, pick } from './rules.ts'
+import { anyOf, constant, documentField, each, field, firstOf, join, number, pick, setting } from './rules.ts'
 import type { SourceNode } from './source.ts'
 import {
   boolean,
@@ -241,6 +241,18 @@ describe('nodes', () => {
       read(pick('T', { where: ['L', language], ...(otherwise && { else: otherwise }) }).field('L'))
     expect([wanted('FR'), wanted('EN'), wanted('EN', 'none')]).toEqual(['FR', 'DE', undefined])
     expect([wanted('EN', field('T/V').is('Pompe')), wanted('EN', field('T/V').is('x'))]).toEqual(['DE', undefined])
+  })
+
+  test('pick takes the node of which each field has its value, an empty one where it has none', () => {
+    const prices = node('IDOC', {}, node('P', { A: '1', T: 'X', V: 'x' }), node('P', { A: '1', V: 'all' }))
+    const price = (where: Record<string, string | Rule<string>>) =>
+      read(pick('P', { where, else: 'none' }).field('V'), prices)
+    expect([price({ A: '1', T: 'X' }), price({ A: '1', T: '' }), price({ A: '2', T: '' })]).toEqual([
+      'x',
+      'all',
+      undefined,
+    ])
+    expect(price({ A: setting('not given'), T: '' })).toBeUndefined()
   })
 
   test('a list in a list still reads the document itself', () => {

@@ -27,20 +27,23 @@ export function documentField(path: SourcePath): TextRule {
 }
 
 /**
- * One node of several: the first for which the field has one of the values, else the first of all (or none, or the first
- * only where a rule says so). A value may be a rule, for example a setting of the flow. An IDoc out of change pointers has
- * only the nodes that changed: the one that is wanted may be missing because it stays as it is.
+ * One node of several: the first for which the field has one of the values, or each of several fields has its value (an empty
+ * one: it has none), else the first of all (or none, or the first only where a rule says so). A value may be a rule, for
+ * example a setting of the flow. An IDoc out of change pointers has only the nodes that changed: the one that is wanted may be
+ * missing because it stays as it is.
  */
 export function pick(
   path: SourcePath,
   choice: {
-    readonly where: readonly [field: string, ...values: (string | Rule<string>)[]]
+    readonly where: readonly [field: string, ...values: Wanted[]] | Readonly<Record<string, Wanted>>
     readonly else?: 'first' | 'none' | Rule<boolean>
   },
 ): { field(name: string): TextRule } {
   const names = path.split('/')
-  const [conditionField, ...values] = choice.where
-  const wantedWords = values.map(value => (typeof value === 'string' ? value : describe(value))).join(' or ')
+  const alternatives = alternativesOf(choice.where)
+  const wantedWords = alternatives
+    .map(all => all.map(([name, wanted]) => `${name} is ${wordsOf(wanted)}`).join(' and '))
+    .join(' or ')
   const { else: otherwise = 'first' } = choice
   const condition = typeof otherwise === 'string' ? undefined : otherwise
   const isFirstRight = (scope: RuleScope) => (condition ? condition.read(scope) === true : otherwise === 'first')
@@ -49,16 +52,17 @@ export function pick(
     : otherwise === 'none'
       ? ''
       : ', else the first'
+  const looked = new Set(alternatives.flat().map(([name]) => `${path}/${name}`))
   return {
     field(name) {
       return new TextRule({
-        sources: [`${path}/${name}`, `${path}/${conditionField}`, ...(condition?.sources ?? [])],
-        words: [`${path}/${name} where ${conditionField} is ${wantedWords}${last}`],
+        sources: [`${path}/${name}`, ...looked, ...(condition?.sources ?? [])],
+        words: [`${path}/${name} where ${wantedWords}${last}`],
         read(scope) {
           const nodes = nodesAt(scope.node, names)
-          const wanted = values
-            .map(value => (typeof value === 'string' ? value : value.read(scope)))
-            .map(value => nodes.find(node => value !== undefined && node.fields.get(conditionField) === value))
+          const wanted = alternatives
+            .map(all => all.map(([at, value]) => [at, typeof value === 'string' ? value : value.read(scope)] as const))
+            .map(all => nodes.find(node => all.every(([at, value]) => (node.fields.get(at) ?? '') === value)))
             .find(node => node !== undefined)
           const node = wanted ?? (isFirstRight(scope) ? nodes[0] : undefined)
           return node && readField(scope, node, [], name, `${path}/${name}`)
@@ -66,6 +70,25 @@ export function pick(
       })
     },
   }
+}
+
+type Wanted = string | Rule<string>
+
+function alternativesOf(
+  where: readonly [field: string, ...values: Wanted[]] | Readonly<Record<string, Wanted>>,
+): readonly (readonly (readonly [field: string, wanted: Wanted])[])[] {
+  if (!isTuple(where)) return [Object.entries(where)]
+  const [name, ...values] = where
+  return values.map(value => [[name, value]])
+}
+
+function isTuple(where: object): where is readonly [field: string, ...values: Wanted[]] {
+  return Array.isArray(where)
+}
+
+function wordsOf(wanted: Wanted): string {
+  if (typeof wanted !== 'string') return describe(wanted)
+  return wanted === '' ? 'empty' : wanted
 }
 
 /**

@@ -6,11 +6,13 @@ import { regionName } from './regions.ts'
 /** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
 const isWhole = field('E1KNA1M/MSGFN').is('005', '009')
 const isGone = field('E1KNA1M/MSGFN').is('003')
-const sales = pick('E1KNA1M/E1KNVVM', { where: ['VKORG', setting('sales-organization')], else: isWhole })
+const sales = pick('E1KNA1M/E1KNVVM', {
+  where: { VKORG: setting('sales-organization'), VTWEG: setting('distribution-channel'), SPART: setting('division') },
+  else: isWhole,
+})
 
 /**
- * DEBMAS06/07 → account. One sales area is taken: that of the sales organization that the flow names, else the first of a
- * whole customer.
+ * DEBMAS06/07 → account. One sales area is taken: the one that the flow names, else the first of a whole customer.
  */
 export default defineMapping({
   name: 'customer to account',

@@ -110,8 +110,8 @@ test('each field of a material has its place, in the units and digits that Dynam
       { BWKEY: '1710', VPRSV: 'V', VERPR: '20', STPRS: '10', PEINH: '3' },
     ],
     E1MVKEM: [
-      { VKORG: '2000', VMSTA: '09' },
-      { VKORG: '1710', VMSTA: '01' },
+      { VKORG: '2000', VTWEG: '10', VMSTA: '09' },
+      { VKORG: '1710', VTWEG: '10', VMSTA: '01' },
     ],
   }
   expect(mapped(material, { E1MARAM: tree })).toEqual({

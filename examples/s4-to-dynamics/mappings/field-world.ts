@@ -23,6 +23,8 @@ export function mappedApart(mapping: Mapping, tree: Tree) {
 const settings = {
   language: 'EN',
   'sales-organization': '1710',
+  'distribution-channel': '10',
+  division: '00',
   'valuation-area': '1710',
   'valuation-currency': 'EUR',
 }
@@ -65,7 +67,7 @@ export const kna1 = {
   SPERR: '',
   LOEVM: '',
 }
-export const knvv = { VKORG: '1710', WAERS: 'EUR', ZTERM: 'Z060', KDGRP: '01' }
+export const knvv = { VKORG: '1710', VTWEG: '10', SPART: '00', WAERS: 'EUR', ZTERM: 'Z060', KDGRP: '01' }
 
 export function mara(): Tree {
   return { MSGFN: '009', MATNR: '000000000000000815', MATNR_LONG: '000000000000004711', MEINS: 'PCE' }

@@ -21,9 +21,17 @@ function mapped(mapping: Mapping, file: string, settings: Record<string, string>
   return mapping.run(readSource(mapping.source, Buffer.from(changed)), { settings })
 }
 
+const ownCompany = {
+  language: 'EN',
+  'valuation-area': '1710',
+  'valuation-currency': 'EUR',
+  'sales-organization': '1710',
+  'distribution-channel': '10',
+  division: '00',
+}
+
 test('DEBMAS07 becomes an account, with the sales area that the flow names', () => {
-  const settings = { 'sales-organization': '1710', language: 'EN' }
-  const { values, createOnly } = mapped(customer, join(samples, 'debmas07.xml'), settings)
+  const { values, createOnly } = mapped(customer, join(samples, 'debmas07.xml'), ownCompany)
   expect(values).toEqual({
     accountnumber: '1001',
     name: 'Müller & Söhne Maschinenbau GmbH',
@@ -91,6 +99,16 @@ describe('a customer', () => {
     expect(createOnly).not.toHaveProperty('transactioncurrencyid@odata.bind')
   })
 
+  test('of whom the sales area of another channel or division of the same organization changed keeps its terms', () => {
+    const area = '<VKORG>1710</VKORG><VTWEG>10</VTWEG><SPART>00</SPART>'
+    for (const other of [area.replace('>10<', '>20<'), area.replace('>00<', '>01<')]) {
+      const text = readFileSync(file, 'utf8').replace('<MSGFN>005<', '<MSGFN>018<').replace(area, other)
+      const { values } = customer.run(readSource('idoc', Buffer.from(text)), { settings: ownCompany })
+      expect(values).not.toHaveProperty('paymenttermscode')
+      expect(values).not.toHaveProperty('new_customergroup')
+    }
+  })
+
   test('that is gone from SAP becomes inactive', () => {
     const { values } = mapped(customer, file, {}, ['<MSGFN>005<', '<MSGFN>003<'])
     expect(values).toMatchObject({ statecode: 1, statuscode: 2 })
@@ -126,13 +144,6 @@ test('ADRMAS02 becomes the address of the same account; an empty post office box
     emailaddress1: 'einkauf@mueller.example',
   })
 })
-
-const ownCompany = {
-  language: 'EN',
-  'valuation-area': '1710',
-  'valuation-currency': 'EUR',
-  'sales-organization': '1710',
-}
 
 test("SAP's own MATMAS05 becomes a product", () => {
   const settings = { ...ownCompany, 'valuation-area': 'FR20' }
@@ -188,6 +199,14 @@ describe('a material out of change pointers', () => {
     expect(changed('018', price.replace('2000', '1710'))).toMatchObject({ standardcost: 9.99 })
   })
 
+  test('of which the price of one kind of its stock changed (split valuation, BWTAR) keeps the price of all of it', () => {
+    const price = (kind: string, amount: string) =>
+      `<E1MBEWM SEGMENT="1"><BWKEY>1710</BWKEY>${kind}<STPRS>${amount}</STPRS><PEINH>1</PEINH></E1MBEWM>`
+    const bought = price('<BWTAR>EXTERNAL</BWTAR>', '7.00')
+    expect(changed('018', bought)).not.toHaveProperty('standardcost')
+    expect(changed('009', bought + price('', '9.99'))).toMatchObject({ standardcost: 9.99 })
+  })
+
   test('that is gone from SAP is retired', () => {
     const retired = { statecode: 1, statuscode: 2 }
     expect(changed('003', '')).toEqual({ productnumber: '4711', new_sapkey: '4711', ...retired })
@@ -218,6 +237,7 @@ describe('a material out of change pointers', () => {
       `<E1MVKEM SEGMENT="1"><VKORG>${area}</VKORG><VTWEG>10</VTWEG><VMSTA>${value}</VMSTA></E1MVKEM>`
     expect(changed('004', status('2000', '02') + status('1710', '01'))).toMatchObject({ new_salesstatus: '01' })
     expect(changed('004', status('1710', '/'))).not.toHaveProperty('new_salesstatus')
+    expect(changed('004', status('1710', '02').replace('>10<', '>20<'))).not.toHaveProperty('new_salesstatus')
   })
 
   test('tells its base unit whenever it says which, and of the others those that changed and are there', () => {

@@ -21,9 +21,15 @@ const baseUnitCode = documentField('E1MARAM/MEINS')
 /** An original or a whole object; an IDoc out of change pointers (004, 018) has only the segments in which something changed. */
 const isWhole = field('E1MARAM/MSGFN').is('005', '009')
 const text = pick('E1MARAM/E1MAKTM', { where: ['SPRAS_ISO', setting('language')], else: isWhole })
-/** The price of another valuation area is no price of this one, and may be in another currency. */
-const valuation = pick('E1MARAM/E1MBEWM', { where: ['BWKEY', setting('valuation-area')], else: 'none' })
-const sales = pick('E1MARAM/E1MVKEM', { where: ['VKORG', setting('sales-organization')], else: 'none' })
+/**
+ * The price of another valuation area is no price of this one, and may be in another currency. With split valuation each
+ * kind of stock (BWTAR) has a price, too; the one of all of it has no kind.
+ */
+const valuation = pick('E1MARAM/E1MBEWM', { where: { BWKEY: setting('valuation-area'), BWTAR: '' }, else: 'none' })
+const sales = pick('E1MARAM/E1MVKEM', {
+  where: { VKORG: setting('sales-organization'), VTWEG: setting('distribution-channel') },
+  else: 'none',
+})
 
 /**
  * 1 retired, 0 active: gone from SAP (003), flagged for deletion, or with a status of all plants that says obsolete. The
