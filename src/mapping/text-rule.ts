@@ -1,7 +1,7 @@
 import { instantOfLocal, isTimeZone } from '../protocols/time-zone/local-time.ts'
 import { parseDecimal } from './exact-decimal.ts'
 import { NumberRule } from './number-rule.ts'
-import { describe, extend, type Outcome, Rule, refuse } from './rule.ts'
+import { describe, extend, type Outcome, Rule, type RuleScope, refuse } from './rule.ts'
 import type { DateText, DateTimeText, KeyText, TimeText } from './target.ts'
 
 /** A value as it stands in the document. An empty one empties the target field. */
@@ -98,20 +98,46 @@ export class TextRule extends Rule<string> {
 
   /**
    * A date of this field and a time of another. SAP mostly writes both by the clock of its server (or of a plant, a user):
-   * name its IANA zone (`Europe/Berlin`), else they are read as UTC. An hour that the clocks leave out counts as the one
-   * after it, one that comes twice as the first.
+   * name its IANA zone (`Europe/Berlin`, also a rule, such as a setting), else they are read as UTC. An hour that the clocks
+   * leave out counts as the one after it, one that comes twice as the first.
    */
-  dateTime(timeOfDay: Rule<string>, { timeZone = 'UTC' }: { readonly timeZone?: string } = {}): Rule<DateTimeText> {
-    if (!isTimeZone(timeZone)) throw new TypeError(`"${timeZone}" is no time zone such as Europe/Berlin`)
-    const parts = extend<string, DateTimeText>(this, `date and time in ${timeZone}`, (value, scope) => {
+  dateTime(timeOfDay: Rule<string>, { timeZone = 'UTC' }: ClockOptions = {}): Rule<DateTimeText> {
+    return this.#instant('date and time', timeZone, [timeOfDay], (value, scope) => {
       const day = readDate(value, false)
-      if (day === null) return null
-      const local = `${day}T${readTime(timeOfDay.read(scope) ?? '') ?? '00:00:00'}`
-      // SAP's end of time is the same everywhere, and west of Greenwich it would lie in the year 10000.
-      if (day === '9999-12-31') return `${local}Z` as DateTimeText
-      return `${new Date(instantOfLocal(local, timeZone)).toISOString().slice(0, 19)}Z` as DateTimeText
+      return day && { local: `${day}T${readTime(timeOfDay.read(scope) ?? '') ?? '00:00:00'}`, offset: '' }
     })
-    return new Rule({ ...parts, sources: [...parts.sources, ...timeOfDay.sources] })
+  }
+
+  /**
+   * Date and time in one field: `2026-11-21T14:36:21Z` of proxies (xsd:dateTime), `20261121143621` of tables (TIMESTAMP).
+   * One that names no zone is UTC, as SAP's time stamps are, or by the clock of the zone that is named here.
+   */
+  timeStamp({ timeZone = 'UTC' }: ClockOptions = {}): Rule<DateTimeText> {
+    return this.#instant('time stamp', timeZone, [], readTimeStamp)
+  }
+
+  #instant(
+    words: string,
+    timeZone: string | Rule<string>,
+    others: readonly Rule<string>[],
+    read: (value: string, scope: RuleScope) => Instant | null,
+  ): Rule<DateTimeText> {
+    if (typeof timeZone === 'string' && !isTimeZone(timeZone)) {
+      throw new TypeError(`"${timeZone}" is no time zone such as Europe/Berlin`)
+    }
+    const zone = typeof timeZone === 'string' ? undefined : timeZone
+    const place = zone ? `the zone in ${describe(zone)}` : String(timeZone)
+    const parts = extend<string, DateTimeText>(this, `${words} in ${place}`, (value, scope) => {
+      const instant = read(value, scope)
+      if (instant === null) return null
+      const { local, offset } = instant
+      // SAP's end of time is the same everywhere, and west of Greenwich it would lie in the year 10000.
+      if (local.startsWith('9999-12-31')) return `${local}Z` as DateTimeText
+      const ms = offset === '' ? instantOfLocal(local, zoneOf(timeZone, scope)) : Date.parse(`${local}${offset}`)
+      return `${new Date(ms).toISOString().slice(0, 19)}Z` as DateTimeText
+    })
+    const sources = [...others, ...(zone ? [zone] : [])].flatMap(rule => rule.sources)
+    return new Rule({ ...parts, sources: [...parts.sources, ...sources] })
   }
 
   /** SAP's flag: `X` (or `true`, `1`) is true, empty (or `-`, `false`, `0`) is false. */
@@ -145,6 +171,17 @@ export class TextRule extends Rule<string> {
   #text(words: string, change: (value: string, scope: { warn(text: string): void }) => Outcome<string>): TextRule {
     return new TextRule(extend(this, words, change))
   }
+}
+
+/** By which clock a date and a time are meant. */
+interface ClockOptions {
+  readonly timeZone?: string | Rule<string>
+}
+
+/** A date and time as it is written, and the offset to UTC (`Z`, `+02:00`), if one stands there. */
+interface Instant {
+  readonly local: string
+  readonly offset: string
 }
 
 /** See TextRule.escaped. */
@@ -195,4 +232,21 @@ function readTime(value: string): TimeText | null {
   if (!match && /^24:?00:?00$/.test(value.trim())) return '23:59:59' as TimeText
   if (!match) refuse(`${JSON.stringify(value)} is no time (HHMMSS)`)
   return `${match[1]}:${match[2]}:${match[3]}` as TimeText
+}
+
+const timeStampForm = /^(\d{4}-?\d{2}-?\d{2})T?(\d{2}:?\d{2}:?\d{2})(?:[.,]\d{1,9})?(Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?$/
+
+function readTimeStamp(value: string): Instant | null {
+  const trimmed = value.trim()
+  const [, day = '', time = '', offset = ''] = timeStampForm.exec(trimmed) ?? []
+  if (/^0*$/.test(trimmed) || /^[0-]+$/.test(day)) return null
+  if (day === '') refuse(`${JSON.stringify(value)} is no time stamp (YYYY-MM-DDTHH:MM:SSZ)`)
+  const local = `${readDate(day, false)}T${readTime(time)}`
+  return { local, offset: offset.replace(/^(...)(\d\d)$/, '$1:$2') }
+}
+
+function zoneOf(timeZone: string | Rule<string>, scope: RuleScope): string {
+  if (typeof timeZone === 'string') return timeZone
+  const zone = timeZone.read(scope) ?? ''
+  return isTimeZone(zone) ? zone : refuse(`${JSON.stringify(zone)} is no time zone such as Europe/Berlin`)
 }

@@ -1,4 +1,4 @@
-import { defineMapping, field, join } from 'isthmus/mapping'
+import { defineMapping, field, join, setting } from 'isthmus/mapping'
 import { inventory } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`ZE1CUSTSTOCK/${name}`)
@@ -24,7 +24,7 @@ export default defineMapping({
     new_qinspection: at('KUINS').decimal(),
     new_restricted: at('KUEIN').decimal(),
     new_uom: at('MEINS'),
-    new_sapasof: field('EDI_DC40/CREDAT').dateTime(field('EDI_DC40/CRETIM')),
+    new_sapasof: field('EDI_DC40/CREDAT').dateTime(field('EDI_DC40/CRETIM'), { timeZone: setting('time-zone') }),
     new_sapdoc: field('EDI_DC40/DOCNUM'),
   },
 })

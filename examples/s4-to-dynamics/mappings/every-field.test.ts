@@ -225,7 +225,7 @@ test('each field of the stock of a customer has its place', () => {
     new_qinspection: -2.5,
     new_restricted: 3,
     new_uom: 'PCE',
-    new_sapasof: '2026-11-20T10:15:00Z',
+    new_sapasof: '2026-11-20T09:15:00Z',
     new_sapdoc: '0000000000000017',
   })
 })

@@ -22,6 +22,7 @@ export function mappedApart(mapping: Mapping, tree: Tree) {
 
 const settings = {
   language: 'EN',
+  'time-zone': 'Europe/Berlin',
   'sales-organization': '1710',
   'distribution-channel': '10',
   division: '00',

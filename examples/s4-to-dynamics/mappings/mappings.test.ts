@@ -23,6 +23,7 @@ function mapped(mapping: Mapping, file: string, settings: Record<string, string>
 
 const ownCompany = {
   language: 'EN',
+  'time-zone': 'Europe/Berlin',
   'valuation-area': '1710',
   'valuation-currency': 'EUR',
   'sales-organization': '1710',
@@ -281,7 +282,7 @@ describe('a material out of change pointers', () => {
 })
 
 test('the stock of a customer becomes inventory; a material with a slash has a key that Dataverse takes', () => {
-  expect(mapped(customerStock, join(samples, 'zcuststock01.xml')).values).toEqual({
+  expect(mapped(customerStock, join(samples, 'zcuststock01.xml'), ownCompany).values).toEqual({
     new_sapkey: 'BAR303_2F00-1710-W-1001',
     new_name: '1001 / BAR303/00',
     'new_product@odata.bind': "/products(new_sapkey='BAR303_2F00')",
@@ -292,13 +293,13 @@ test('the stock of a customer becomes inventory; a material with a slash has a k
     new_qinspection: 0,
     new_restricted: -12,
     new_uom: 'KGM',
-    new_sapasof: '2026-11-20T10:15:00Z',
+    new_sapasof: '2026-11-20T09:15:00Z',
     new_sapdoc: '0000000000700200',
   })
 })
 
 test('the stock of a plant becomes inventory of no customer', () => {
-  expect(mapped(plantStock, join(samples, 'loistd01.xml')).values).toEqual({
+  expect(mapped(plantStock, join(samples, 'loistd01.xml'), ownCompany).values).toEqual({
     new_sapkey: 'BAR303_2F00-1710',
     new_name: '1710 / BAR303/00',
     'new_product@odata.bind': "/products(new_sapkey='BAR303_2F00')",
@@ -307,7 +308,7 @@ test('the stock of a plant becomes inventory of no customer', () => {
     new_qinspection: 1,
     new_blocked: 2,
     new_consignment: -3,
-    new_sapasof: '2026-11-20T10:15:00Z',
+    new_sapasof: '2026-11-20T09:15:00Z',
     new_sapdoc: '0000000000700210',
   })
 })

@@ -1,4 +1,4 @@
-import { defineMapping, field, join } from 'isthmus/mapping'
+import { defineMapping, field, join, setting } from 'isthmus/mapping'
 import { inventory } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`E1MDSTL/${name}`)
@@ -19,7 +19,7 @@ export default defineMapping({
     new_blocked: at('SPEME').decimal(),
     new_consignment: at('KLABS').decimal(),
     new_uom: at('MEINS'),
-    new_sapasof: field('EDI_DC40/CREDAT').dateTime(field('EDI_DC40/CRETIM')),
+    new_sapasof: field('EDI_DC40/CREDAT').dateTime(field('EDI_DC40/CRETIM'), { timeZone: setting('time-zone') }),
     new_sapdoc: field('EDI_DC40/DOCNUM'),
   },
 })
