@@ -192,7 +192,8 @@ describe('change pointers', () => {
       name: 'Müller & Söhne',
       paymenttermscode: 1,
     })
-    expect(customerStock.run(readSource('idoc', bodies[2] ?? Buffer.of())).values).toMatchObject({
+    const settings = { 'time-zone': 'UTC' }
+    expect(customerStock.run(readSource('idoc', bodies[2] ?? Buffer.of()), { settings }).values).toMatchObject({
       new_sapkey: 'BAR303_2F00-1710-W-1001',
       new_quantity: -12,
     })
