@@ -231,6 +231,37 @@ test('mail: both folders, a move is no deletion, the bin is one', async () => {
   expect((await round(scope, second.token)).changes).toEqual([{ id: sent.id, isDeleted: true }])
 })
 
+test.each([sampleMail, sampleContact])(
+  'a $kind in Deleted Items is gone, though its id leads to it, and there again when it is taken out',
+  async item => {
+    const { driver, graph } = world
+    const scope = scopeOf(item.kind)
+    const { id } = await create(scope, item, 'crm-1')
+    const mailbox = graph.mailbox('ada@contoso.com')
+    const stored = [...mailbox.items.values()].find(each => each.id === id)
+    if (!stored) throw new Error('it was not created')
+    const { folder } = stored
+    mailbox.move(stored, mailbox.folder('deleteditems', 'message').id)
+    expect(await driver.read(scope, [id], never)).toEqual([undefined])
+    expect(await driver.findByMark(scope, ['crm-1'], never)).toEqual([[]])
+    mailbox.move(stored, folder)
+    expect((await driver.findByMark(scope, ['crm-1'], never)).flat().map(each => each.id)).toEqual([id])
+  },
+)
+
+test('contacts can be read by an application that may not see folders of mail', async () => {
+  const { graph, signIn } = world
+  const scope = scopeOf('contact')
+  const { id } = await create(scope, sampleContact)
+  const token = signIn.issue({ scope: 'https://graph.microsoft.com/.default', roles: ['Contacts.ReadWrite'] })
+  const other = world.reopened({ logIn: async () => ({ ...(await world.logIn(undefined)), token }) })
+  const [found] = await other.read(scope, [id], never)
+  expect(found?.id).toBe(id)
+  const asked = graph.requests.length
+  await other.read(scope, [id], never)
+  expect(graph.requests.slice(asked).filter(({ target }) => target.includes('mailFolders'))).toEqual([])
+})
+
 test('attachments of a mail travel as bytes, both ways', async () => {
   const { driver } = world
   const scope = scopeOf('mail')

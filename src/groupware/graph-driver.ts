@@ -124,7 +124,8 @@ class GraphDriver implements SideDriver {
       if (answer instanceof HubError && answer.code !== graphErrors.GONE.code) throw answer
       const row = answer instanceof HubError ? undefined : ((answer.body ?? {}) as JsonObject)
       // What was begun and is not finished is not there yet: the create that began it is repeated, and finishes it.
-      const isThere = row !== undefined && extendedAt(row, 'unfinished') === ''
+      const isWhole = row !== undefined && extendedAt(row, 'unfinished') === ''
+      const isThere = isWhole && !(await this.#isThrownAway(scope, row, folders, signal))
       // A task repeats, too, but keeps no hour.
       const hasZone = isThere && scope.kind === 'appointment'
       const whole = hasZone ? await withZone(this.#client, scope.mailbox, row, signal) : row
@@ -357,14 +358,24 @@ class GraphDriver implements SideDriver {
     const calls = filters.map((filter): GraphCall => {
       return { method: 'GET', path: `${collection}${wanted}&$filter=${encodeURIComponent(filter)}`, prefer }
     })
-    const ids = (await this.#client.batch(calls, signal)).map(answer => {
+    const answers = (await this.#client.batch(calls, signal)).map(answer => {
       if (answer instanceof HubError) throw answer
       return listAt((answer.body ?? {}) as JsonObject, 'value')
     })
-    if (scope.kind !== 'appointment') return ids.map(rows => rows.map(row => this.#item(scope, row, undefined)))
+    if (scope.kind !== 'appointment') {
+      const folders = await this.#folderNames(scope, signal)
+      const found: SideItem[][] = []
+      for (const rows of answers) {
+        const there: SideItem[] = []
+        for (const row of rows)
+          if (!(await this.#isThrownAway(scope, row, folders, signal))) there.push(this.#item(scope, row, folders))
+        found.push(there)
+      }
+      return found
+    }
     // Of a series its exceptions belong to it: it is read whole.
     return Promise.all(
-      ids.map(async rows => {
+      answers.map(async rows => {
         const read = await this.read(
           scope,
           rows.map(row => textAt(row, 'id')),
@@ -398,6 +409,17 @@ class GraphDriver implements SideDriver {
 
   async #folderNames(scope: Scope, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     return new Map((await this.#places.of(scope, signal)).map(({ id, name }) => [id, name]))
+  }
+
+  /** An immutable id leads to mails and contacts in Deleted Items, too; for the sync they are gone. */
+  async #isThrownAway(
+    { mailbox }: Scope,
+    row: JsonObject,
+    folders: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const place = textAt(row, 'parentFolderId')
+    return place !== '' && !folders.has(place) && place === (await this.#places.bin(mailbox, signal))
   }
 
   #item(scope: Scope, row: JsonObject, folders: ReadonlyMap<string, string> | undefined): SideItem {

@@ -12,7 +12,7 @@ export interface Place {
   readonly name: string
 }
 
-/** The usual places of a mailbox, by `inbox`, `sentitems` and `tasks`; what could not be found, with its reason. */
+/** The usual places of a mailbox by their names, the list of tasks as `tasks`; what could not be found, with its reason. */
 type Usual = ReadonlyMap<string, Place | HubError>
 
 /** Answers that are remembered of each sort; those that were not asked for longest go first. */
@@ -49,11 +49,13 @@ export class Places {
     for (const key of this.#own.keys()) if (key.startsWith(`[${JSON.stringify(mailbox)},`)) this.#own.delete(key)
   }
 
-  /** Id of the folder where deleted mail lies. */
+  /** Id of the folder where deleted mails and contacts lie; '' for an application that may not see folders of mail. */
   bin(mailbox: string, signal: AbortSignal): Promise<string> {
     return remembered(this.#bins, mailbox, async () => {
-      const path = `${userPath(mailbox)}/mailFolders/deleteditems?$select=id`
-      return textAt(await this.#client.object({ method: 'GET', path }, signal), 'id')
+      const found = (await this.#usualOf(mailbox, signal)).get(binName)
+      // It may have been given contacts alone: what is thrown away counts as gone when Exchange empties the folder.
+      if (found instanceof HubError && unseen.has(found.code)) return ''
+      return placeOrThrow(found, mailbox, binName).id
     })
   }
 
@@ -66,11 +68,11 @@ export class Places {
   #usualOf(mailbox: string, signal: AbortSignal): Promise<Usual> {
     return remembered(this.#usual, mailbox, async () => {
       const user = userPath(mailbox)
-      const folders = usualFolders.map(name => `${user}/mailFolders/${name}?$select=id,displayName`)
+      const folders = [...usualFolders, binName].map(name => `${user}/mailFolders/${name}?$select=id,displayName`)
       const calls = [...folders, `${user}/todo/lists`].map(path => ({ method: 'GET' as const, path }))
       const answers = await this.#client.batch(calls, signal)
       const usual = new Map<string, Place | HubError>()
-      for (const [index, name] of [...usualFolders, 'tasks'].entries()) {
+      for (const [index, name] of [...usualFolders, binName, 'tasks'].entries()) {
         const answer = answers[index]
         if (answer instanceof HubError) usual.set(name, answer)
         else if (name === 'tasks') usual.set(name, await this.#defaultList(mailbox, answer, signal))
@@ -134,7 +136,9 @@ export class Places {
   }
 }
 
+const unseen: ReadonlySet<string> = new Set([graphErrors.PERMISSION_MISSING.code, graphErrors.OUT_OF_SCOPE.code])
 const usualFolders = ['inbox', 'sentitems'] as const
+const binName = 'deleteditems'
 
 function placeOf(row: JsonObject): Place {
   return { id: textAt(row, 'id'), name: textAt(row, 'displayName') }
