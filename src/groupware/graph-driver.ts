@@ -125,7 +125,7 @@ class GraphDriver implements SideDriver {
       const row = answer instanceof HubError ? undefined : ((answer.body ?? {}) as JsonObject)
       // What was begun and is not finished is not there yet: the create that began it is repeated, and finishes it.
       const isWhole = row !== undefined && extendedAt(row, 'unfinished') === ''
-      const isThere = isWhole && !(await this.#isThrownAway(scope, row, folders, signal))
+      const isThere = isWhole && !(await this.#places.isThrownAway(scope, row, folders, signal))
       // A task repeats, too, but keeps no hour.
       const hasZone = isThere && scope.kind === 'appointment'
       const whole = hasZone ? await withZone(this.#client, scope.mailbox, row, signal) : row
@@ -368,7 +368,8 @@ class GraphDriver implements SideDriver {
       for (const rows of answers) {
         const there: SideItem[] = []
         for (const row of rows)
-          if (!(await this.#isThrownAway(scope, row, folders, signal))) there.push(this.#item(scope, row, folders))
+          if (!(await this.#places.isThrownAway(scope, row, folders, signal)))
+            there.push(this.#item(scope, row, folders))
         found.push(there)
       }
       return found
@@ -409,17 +410,6 @@ class GraphDriver implements SideDriver {
 
   async #folderNames(scope: Scope, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     return new Map((await this.#places.of(scope, signal)).map(({ id, name }) => [id, name]))
-  }
-
-  /** An immutable id leads to mails and contacts in Deleted Items, too; for the sync they are gone. */
-  async #isThrownAway(
-    { mailbox }: Scope,
-    row: JsonObject,
-    folders: ReadonlyMap<string, string>,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const place = textAt(row, 'parentFolderId')
-    return place !== '' && !folders.has(place) && place === (await this.#places.bin(mailbox, signal))
   }
 
   #item(scope: Scope, row: JsonObject, folders: ReadonlyMap<string, string> | undefined): SideItem {

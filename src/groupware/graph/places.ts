@@ -59,6 +59,17 @@ export class Places {
     })
   }
 
+  /** Whether an item was thrown away: an immutable id leads to mails and contacts in Deleted Items, too. */
+  async isThrownAway(
+    { mailbox }: Scope,
+    row: JsonObject,
+    folders: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const place = textAt(row, 'parentFolderId')
+    return place !== '' && !folders.has(place) && place === (await this.bin(mailbox, signal))
+  }
+
   /** Id of the usual list of tasks. */
   async taskList(mailbox: string, signal: AbortSignal): Promise<string> {
     const usual = await this.#usualOf(mailbox, signal)
