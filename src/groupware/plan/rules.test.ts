@@ -7,8 +7,9 @@ import { defaultRules, type SkipReason, skipReason, skipWords, winnerOf } from '
 
 const now = Date.parse('2026-11-23T12:00:00Z')
 const context = {
-  rules: { ...defaultRules, blocked: ['spam.example', 'boss@y.example'], ownDomains: ['x.example'] },
+  rules: { ...defaultRules, blocked: ['spam.example', 'boss@y.example', 'boss@x.example'], ownDomains: ['x.example'] },
   now,
+  mailbox: 'a@x.example',
 }
 
 const mail = (fields: Partial<Mail> = {}): Mail => ({
@@ -32,6 +33,9 @@ const to = (...addresses: string[]) => addresses.map(address => ({ address, name
 const invited = (...addresses: string[]) =>
   addresses.map(address => ({ address, name: '', role: 'required', response: 'none' }) as const)
 
+const invitation = (from: string, ...addresses: string[]) =>
+  appointment({ organizer: { address: from, name: '' }, attendees: invited(...addresses) })
+
 describe('what comes over from a mailbox', () => {
   test.each<[string, Item, SkipReason | undefined]>([
     ['a marked mail of a customer', mail(), undefined],
@@ -45,6 +49,12 @@ describe('what comes over from a mailbox', () => {
     ['a domain that only ends alike', mail({ from: { address: 'a@nospam.example', name: '' } }), undefined],
     ['an old mail', mail({ sentAt: '2026-09-01T00:00:00Z' }), 'outside-window'],
     ['a meeting with blocked people alone', appointment({ attendees: invited('boss@y.example') }), 'blocked'],
+    ['an invitation of somebody blocked', invitation('news@spam.example', 'a@x.example'), 'blocked'],
+    ['one that goes to colleagues, too', invitation('news@spam.example', 'a@x.example', 'b@x.example'), 'blocked'],
+    ['one that goes to a customer, too', invitation('news@spam.example', 'a@x.example', 'c@c.example'), undefined],
+    ['an invitation of a customer', invitation('c@c.example', 'a@x.example', 'news@spam.example'), undefined],
+    ['a meeting with a colleague who is blocked', appointment({ attendees: invited('boss@x.example') }), 'blocked'],
+    ['one with other colleagues, too', appointment({ attendees: invited('boss@x.example', 'b@x.example') }), undefined],
     ['a meeting among colleagues', appointment({ attendees: invited('b@x.example') }), undefined],
     ['an appointment of nobody but oneself', appointment(), undefined],
     ['a cancelled meeting', appointment({ isCancelled: true }), 'cancelled'],
@@ -61,12 +71,22 @@ describe('what comes over from a mailbox', () => {
     expect(skipReason('exchange', { item, folder: null }, context)).toBe(reason)
   })
 
+  test('whose mailbox it is does not count beside who is blocked, whether or not the company is named', () => {
+    const rules = { ...context.rules, ownDomains: [] }
+    const reason = (item: Item) => skipReason('exchange', { item, folder: null }, { ...context, rules })
+    expect(reason(invitation('news@spam.example', 'a@x.example'))).toBe('blocked')
+    expect(reason(mail({ from: { address: 'a@spam.example', name: '' } }))).toBe('blocked')
+    expect(reason(invitation('news@spam.example', 'a@x.example', 'c@c.example'))).toBeUndefined()
+    // A note to oneself.
+    expect(reason(mail({ from: { address: 'a@x.example', name: '' } }))).toBeUndefined()
+  })
+
   test('only from the folder that is named', () => {
     const kinds = { ...defaultRules.kinds, contact: { ...defaultRules.kinds.contact, onlyFolder: 'SAP Contacts' } }
     const rules = { ...defaultRules, kinds }
     const contact = { kind: 'contact', emails: [], categories: [], sensitivity: 'normal' } as unknown as Item
-    expect(skipReason('exchange', { item: contact, folder: 'Contacts' }, { rules, now })).toBe('other-folder')
-    expect(skipReason('exchange', { item: contact, folder: 'SAP Contacts' }, { rules, now })).toBeUndefined()
+    expect(skipReason('exchange', { item: contact, folder: 'Contacts' }, { ...context, rules })).toBe('other-folder')
+    expect(skipReason('exchange', { item: contact, folder: 'SAP Contacts' }, { ...context, rules })).toBeUndefined()
   })
 
   test('nothing of a kind that is off, and only what goes the right way', () => {
@@ -75,10 +95,10 @@ describe('what comes over from a mailbox', () => {
       kinds: { ...defaultRules.kinds, appointment: { ...defaultRules.kinds.appointment, direction } },
     })
     const found = { item: appointment(), folder: null }
-    expect(skipReason('exchange', found, { rules: kinds('off'), now })).toBe('kind-off')
-    expect(skipReason('exchange', found, { rules: kinds('to-exchange'), now })).toBe('wrong-direction')
-    expect(skipReason('crm', found, { rules: kinds('to-exchange'), now })).toBeUndefined()
-    expect(skipReason('crm', found, { rules: kinds('to-crm'), now })).toBe('wrong-direction')
+    expect(skipReason('exchange', found, { ...context, rules: kinds('off') })).toBe('kind-off')
+    expect(skipReason('exchange', found, { ...context, rules: kinds('to-exchange') })).toBe('wrong-direction')
+    expect(skipReason('crm', found, { ...context, rules: kinds('to-exchange') })).toBeUndefined()
+    expect(skipReason('crm', found, { ...context, rules: kinds('to-crm') })).toBe('wrong-direction')
   })
 
   test('each reason has its sentence', () => {

@@ -121,13 +121,15 @@ export const skipWords: Readonly<Record<SkipReason, string>> = {
 export interface RuleContext {
   readonly rules: SyncRules
   readonly now: number
+  /** Whose items they are. */
+  readonly mailbox: string
 }
 
 /** Why a new item of a side stays out, or undefined when it comes over. */
 export function skipReason(
   side: Side,
   { item, folder }: { readonly item: Item; readonly folder: string | null },
-  { rules, now }: RuleContext,
+  { rules, now, mailbox }: RuleContext,
 ): SkipReason | undefined {
   const kind = rules.kinds[item.kind]
   if (kind.direction === 'off') return 'kind-off'
@@ -136,7 +138,7 @@ export function skipReason(
   if (item.kind === 'mail' && item.nature === 'service') return 'service-mail'
   if (isCancelled(item)) return 'cancelled'
   if (side === 'exchange') {
-    if (isBlocked(item, rules)) return 'blocked'
+    if (isBlocked(item, rules, mailbox)) return 'blocked'
     if (kind.onlyCategory !== undefined && !item.categories.includes(kind.onlyCategory)) return 'not-marked'
     if (kind.onlyFolder !== undefined && folder !== kind.onlyFolder) return 'other-folder'
   }
@@ -162,21 +164,37 @@ export function isCancelled(item: Item): boolean {
   return item.kind === 'appointment' && item.isCancelled
 }
 
-/** True when nobody outside the company and its block list is on it. A letter to one free address is not blocked. */
-function isBlocked(item: Item, { blocked, ownDomains }: SyncRules): boolean {
-  const addresses = addressesOf(item)
-  if (addresses.length === 0) return false
+/**
+ * True when nobody outside the company and its block list is on it; whose mailbox it is is on everything. A letter to one
+ * free address is not blocked, nor are appointments among colleagues.
+ */
+function isBlocked(item: Item, { blocked, ownDomains }: SyncRules, mailbox: string): boolean {
   const isListed = (list: readonly string[], address: string) =>
     list.includes(address) || list.some(domain => address.endsWith(`@${domain}`))
-  if (item.kind !== 'mail') return addresses.every(address => isListed(blocked, address))
-  return addresses.every(address => isListed(blocked, address) || isListed(ownDomains, address))
+  const isBlockedAddress = (address: string) => isListed(blocked, address)
+  const isOwn = (address: string) => isListed(ownDomains, address)
+  const all = addressesOf(item)
+  const others = orElse(
+    all.filter(address => address !== mailbox),
+    all,
+  )
+  if (others.length === 0) return false
+  if (item.kind === 'mail') return others.every(address => isBlockedAddress(address) || isOwn(address))
+  const outside = others.filter(address => !isOwn(address))
+  return orElse(outside, others).every(isBlockedAddress)
+}
+
+function orElse<T>(some: readonly T[], all: readonly T[]): readonly T[] {
+  return some.length > 0 ? some : all
 }
 
 function addressesOf(item: Item): readonly string[] {
   if (item.kind === 'mail') {
     return [...(item.from ? [item.from] : []), ...item.to, ...item.cc].map(person => person.address)
   }
-  if (item.kind === 'appointment') return item.attendees.map(attendee => attendee.address)
+  if (item.kind === 'appointment') {
+    return [...(item.organizer ? [item.organizer] : []), ...item.attendees].map(person => person.address)
+  }
   return item.kind === 'contact' ? item.emails : []
 }
 

@@ -35,7 +35,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     // Its create is under way, or was: replayIntents waits for it.
     if (await isBeingCreated(round, side, item)) continue
     const skip = standsAgainst(round, item, ghosts.get(item.id), waiting.get(item.id))
-    const rule = skipReason(side, item, { rules, now: clock.now() })
+    const rule = skipReason(side, item, { rules, now: clock.now(), mailbox: scope.mailbox })
     const isLenient = waiting.get(item.id)?.isWanted === true && rule !== undefined && !firmReasons.has(rule)
     skips.set(item.id, skip ?? (isLenient ? undefined : rule) ?? seriesReason(round, side, item))
     const mayBeKnown = skip === undefined && item.mark !== null
