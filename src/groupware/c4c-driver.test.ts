@@ -257,6 +257,19 @@ test('a mail carries its files, and belongs to the contact that it came from', a
   expect(number('EMail', made.id, 'MainContactPartyID')).toBe(number('Contact', contact.id, 'ContactID'))
 })
 
+test('an appointment belongs to the contact who is invited, or who invites', async () => {
+  const { twin } = world
+  await create(scopeOf('contact'), { ...sampleContact, emails: ['b@x.example'] })
+  const [contact] = twin.store.all(twin.store.kind('Contact'))
+  const invited = [{ address: 'ada@contoso.com', name: '', role: 'required', response: 'none' }] as const
+  await create(scopeOf('appointment'), sampleAppointment)
+  const organizer = { address: 'b@x.example', name: 'Ben' }
+  await create(scopeOf('appointment'), { ...sampleAppointment, organizer, attendees: invited })
+  const appointments = twin.store.all(twin.store.kind('Appointment'))
+  const number = contact?.values['ContactID']
+  expect(appointments.map(({ values }) => values['MainContactPartyID'])).toEqual([number, number])
+})
+
 test('mails with large files go and come one after the other, however many there are of them', async () => {
   const { driver } = world
   const scope = scopeOf('mail')

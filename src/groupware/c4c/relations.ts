@@ -80,7 +80,7 @@ export class ContactBook {
 function addressesOf(item: Item, own: string): readonly string[] {
   const all =
     item.kind === 'appointment'
-      ? item.attendees.map(({ address }) => address)
+      ? [...(item.organizer ? [item.organizer] : []), ...item.attendees].map(({ address }) => address)
       : item.kind === 'mail'
         ? [...(item.from ? [item.from] : []), ...item.to, ...item.cc].map(({ address }) => address)
         : []
