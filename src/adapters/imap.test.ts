@@ -278,6 +278,17 @@ describe('a folder that may only be read', () => {
   })
 })
 
+test('a server that names no flags, but lets new ones be made, is asked to mark', async () => {
+  world.server.when(/^SELECT/, (_tag, _line, send) => {
+    send('* OK [PERMANENTFLAGS (\\*)] Limited only by you.\r\n')
+    return undefined
+  })
+  world.server.receive(mail('one'))
+  await world.start({ done: { mark: 'read' } })
+  await soon(() => world.server.lines.filter(line => line.startsWith('UID STORE'))).toHaveLength(1)
+  expect(world.stuck).toBeUndefined()
+})
+
 test('without MOVE a mail is copied once, also when the connection breaks before it is removed', async () => {
   world.server.capabilities = 'IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS'
   const cut = () => {

@@ -79,9 +79,13 @@ export async function addFlags(
   }
 }
 
-/** Throws READ_ONLY. Servers say OK to a flag that they do not keep (RFC 3501 section 7.1, PERMANENTFLAGS). */
+/**
+ * Throws READ_ONLY. Servers say OK to a flag that they do not keep (RFC 3501 section 7.1, PERMANENTFLAGS); one that lets
+ * new ones be made (`\*`) may have spared itself the list.
+ */
 export function requireKept({ keptFlags, options }: ImapConnection, flag: string): void {
-  if (keptFlags && !keptFlags.has(flag.toLowerCase())) throw imapErrors.READ_ONLY({ user: options.names.user, flag })
+  if (!keptFlags || keptFlags.has(flag.toLowerCase()) || keptFlags.has('\\*')) return
+  throw imapErrors.READ_ONLY({ user: options.names.user, flag })
 }
 
 /** True when the folder is there. A server that does not know LIST for it is believed to have it. */
