@@ -329,6 +329,23 @@ describe('tokens', () => {
     await expect(tokenOf('m365')).rejects.toMatchObject({ code: 'OAUTH_ANSWER_ODD' })
   })
 
+  test('the answer of SAP API Management is taken as it comes', async () => {
+    await credentials.create('apim', appOnly())
+    const body = {
+      issued_at: String(clock.now()),
+      scope: '',
+      status: 'approved',
+      expires_in: '1799',
+      token_type: 'BearerToken',
+      access_token: 'zBC90HhCGmGl',
+      refresh_token_expires_in: '0',
+      refresh_count: '0',
+    }
+    server.replies = [{ body }]
+    expect(await tokenOf('apim')).toBe('zBC90HhCGmGl')
+    expect((await credentials.get('apim')).status.expiresAt).toBe(clock.now() + 1799 * SECOND)
+  })
+
   test('an answer without end is cut off', async () => {
     await credentials.create('m365', appOnly())
     server.replies = [{ body: { access_token: 'x'.repeat(300_000), token_type: 'bearer' } }]

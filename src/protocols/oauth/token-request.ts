@@ -120,8 +120,11 @@ async function readAnswer(client: TokenClient, response: Response): Promise<Omit
   // The id token came straight from the token endpoint, so TLS vouches for it (OpenID Connect Core 3.1.3.7, point 6)
   // and it is used for nothing but the name of who signed in.
   const bare = new Response(JSON.stringify(rest), { headers: { 'content-type': 'application/json' } })
-  const token = await processGenericTokenEndpointResponse(serverOf(client), { client_id: client.clientId }, bare)
-  if (token.token_type !== 'bearer') throw new Error(`a token of type ${token.token_type}, and not a bearer token`)
+  const application = { client_id: client.clientId }
+  const token = await processGenericTokenEndpointResponse(serverOf(client), application, bare, { recognizedTokenTypes })
+  if (!/^bearer(token)?$/.test(token.token_type)) {
+    throw new Error(`a token of type ${token.token_type}, and not a bearer token`)
+  }
   const claims = { ...claimsOf(token.access_token), ...claimsOf(idToken) }
   const user = claims['preferred_username'] ?? claims['upn'] ?? claims['unique_name'] ?? claims['email']
   return {
@@ -131,6 +134,9 @@ async function readAnswer(client: TokenClient, response: Response): Promise<Omit
     user: typeof user === 'string' ? user : undefined,
   }
 }
+
+/** What SAP API Management calls a bearer token (its Apigee does, unless a policy asks for the word of RFC 6750). */
+const recognizedTokenTypes = { bearertoken: () => {} }
 
 async function refusedBy(response: Response, client: TokenClient, now: number): Promise<HubError> {
   const text = await response.text()
