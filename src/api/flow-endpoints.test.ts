@@ -337,6 +337,16 @@ test('whoever writes all of a large body before reading learns why it is refused
   expect(await writeThenRead(unread.port, 30_000_000)).toMatch(/^HTTP\/1\.1 400 /)
 })
 
+test('the rest of a refused body holds up no stop of the hub', async () => {
+  const { port, endpoints } = await open()
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /flows/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhello')
+  await once(socket, 'data')
+  const begun = performance.now()
+  await endpoints.close(5000)
+  expect(performance.now() - begun).toBeLessThan(1000)
+})
+
 test('a refused request without a body keeps its connection', async () => {
   const { url } = await open()
   expect((await fetch(`${url}/nothing`)).headers.get('connection')).toBe('keep-alive')

@@ -75,6 +75,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
 
   /** Requests that the flows have and that are not answered to their end. */
   const waiting = new Map<ServerResponse, AbortController>()
+  const closing = new AbortController()
   const mounted: ((incoming: IncomingMessage, response: ServerResponse) => boolean)[] = []
 
   async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -99,12 +100,12 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
         if (!response.writableFinished) gone.abort()
       })
       const request = asRequest(incoming, response, route, caller, gone.signal)
-      await write(incoming, response, await route.handle(request, routes.othersOf(route)), gone.signal)
+      await write(incoming, response, await route.handle(request, routes.othersOf(route)), gone.signal, closing.signal)
     } catch (thrown) {
       const error = asHubError(thrown)
       if (error.code === 'HUB_UNEXPECTED') options.log.error('endpoint.failed', { path: pathOf(url), error })
       else options.log.debug('endpoint.refused', { path: pathOf(url), code: error.code })
-      writeProblem(incoming, response, error)
+      writeProblem(incoming, response, error, closing.signal)
     }
   }
 
@@ -145,6 +146,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     listen: address => listen(server, address, options.tls ? 'https' : 'http'),
     async close(graceMs = closeGraceMs) {
       options.tls?.close()
+      closing.abort()
       server.closeIdleConnections()
       // Who waits for the end of a message is told in time where to ask for it: cut off, a caller would send it again.
       const tell = setTimeout(() => {
@@ -217,17 +219,23 @@ async function write(
   response: ServerResponse,
   { status, headers, body }: HttpResponse,
   signal: AbortSignal,
+  closing: AbortSignal,
 ): Promise<void> {
   closeUnlessRead(incoming, response)
   incoming.socket.setTimeout(httpLimits.idleMs)
   const isHeld = typeof body === 'string' || body instanceof Uint8Array
   if (isHeld) response.setHeader('content-length', Buffer.byteLength(body))
   response.writeHead(status, { 'x-content-type-options': 'nosniff', ...headers })
-  if (isHeld) endAnswer(incoming, response, body)
+  if (isHeld) endAnswer(incoming, response, body, closing)
   else await pipeline(body, response, { signal })
 }
 
-function writeProblem(incoming: IncomingMessage, response: ServerResponse, error: HubError): void {
+function writeProblem(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  error: HubError,
+  closing: AbortSignal,
+): void {
   if (response.headersSent) {
     // Cut in the middle, the caller sees that the answer is not whole.
     response.destroy()
@@ -246,7 +254,7 @@ function writeProblem(incoming: IncomingMessage, response: ServerResponse, error
   const text = JSON.stringify(shown)
   response.setHeader('content-length', Buffer.byteLength(text))
   response.writeHead(problem.status, { 'content-type': problemType, 'x-content-type-options': 'nosniff' })
-  endAnswer(incoming, response, text)
+  endAnswer(incoming, response, text, closing)
 }
 
 /** A body that was not read to its end must not be taken for the next request. */

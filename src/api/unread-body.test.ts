@@ -11,7 +11,7 @@ test.each([
 ])('nobody waits for the rest of a refused body %s', async (_what, limits, dropEveryMs) => {
   const server = createServer((incoming, response) => {
     response.writeHead(404, { connection: 'close', 'content-length': 2 })
-    endAnswer(incoming, response, 'no', limits)
+    endAnswer(incoming, response, 'no', new AbortController().signal, limits)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')

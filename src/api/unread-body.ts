@@ -16,15 +16,16 @@ export function hasUnread({ complete, headers }: IncomingMessage): boolean {
 /**
  * Ends an answer whose head is written. Most callers read it only when they have written all they have, and a connection
  * that is closed before is reset (RFC 9112 section 9.6): of a large body they would learn "broken pipe" in place of 401 or
- * 413. So the answer goes out at once, and what still comes is taken and thrown away.
+ * 413. So the answer goes out at once, and what still comes is taken and thrown away, until the server closes (`signal`).
  */
 export function endAnswer(
   incoming: IncomingMessage,
   response: ServerResponse,
   body: string | Uint8Array,
+  signal: AbortSignal,
   limits = unreadLimits,
 ): void {
-  if (!hasUnread(incoming)) {
+  if (!hasUnread(incoming) || signal.aborted) {
     response.end(body)
     return
   }
@@ -33,9 +34,11 @@ export function endAnswer(
   const end = () => response.end()
   const late = setTimeout(end, limits.ms)
   const silent = setTimeout(end, limits.silentMs)
+  signal.addEventListener('abort', end)
   incoming.on('data', () => silent.refresh()).once('end', end)
   response.once('close', () => {
     clearTimeout(late)
     clearTimeout(silent)
+    signal.removeEventListener('abort', end)
   })
 }
