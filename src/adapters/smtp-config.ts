@@ -73,7 +73,7 @@ export const smtpConfig = z
       .default('return-path')
       .meta({
         description:
-          'Envelope sender. return-path: the original Return-Path, else From. none: the null sender. Else a template. Automatic mails and bounces always go with the null sender.',
+          'Envelope sender. return-path: the original Return-Path, else From. none: the null sender. Else a template. Bounces always go with the null sender; so do automatic mails, unless auth and a template say as whom: a mailbox may not send as nobody.',
         examples: ['return-path', 'none', 'bounces@hub.contoso.com'],
       }),
     to: z

@@ -34,8 +34,10 @@ export function refuseUnknownRecipients(config: SmtpConfig, message: Message, he
 
 async function readSender(config: SmtpConfig, message: Message, scope: Scope): Promise<Address | undefined> {
   const { isAutomatic, returnPath, from } = message.attributes
+  // A mailbox that logs in may not send as nobody (Exchange Online: SendAsDenied).
+  const isSubmitted = config.from !== 'return-path' && config.auth !== undefined
   // RFC 3834 section 3 and RFC 5321 section 6.1: an answer to an automatic mail would start a circle.
-  if (config.from === 'none' || isAutomatic === true || returnPath === '<>') return undefined
+  if (config.from === 'none' || isBounce(message) || (isAutomatic === true && !isSubmitted)) return undefined
   if (config.from !== 'return-path') {
     const text = await config.from.render(scope)
     return text === '' || text === '<>' ? undefined : readOne(text)
@@ -43,6 +45,11 @@ async function readSender(config: SmtpConfig, message: Message, scope: Scope): P
   // What the sender of a mail wrote into it may be anything. If it is no address, nobody can be told of a failure
   // anyhow, and that is what the null sender says.
   return [returnPath, from].map(readIfValid).find(address => address !== undefined)
+}
+
+/** Of such a one nobody is told that it did not arrive, or both sides would tell each other for ever. */
+function isBounce({ attributes, headers }: Message): boolean {
+  return attributes['returnPath'] === '<>' || /^multipart\/report\b/i.test(headers['content-type'] ?? '')
 }
 
 async function readRecipients(config: SmtpConfig, message: Message, scope: Scope): Promise<Address[]> {

@@ -325,6 +325,16 @@ describe('submission to Exchange Online', () => {
     ])
   })
 
+  test('an automatic mail goes as the mailbox, which may not send as nobody; a bounce does not go, and holds nobody up', async () => {
+    const world = await submission()
+    world.exchange.deliver(orders, mail('order 1', { header: ['Auto-Submitted: auto-generated'] }))
+    await world.only('delivered')
+    expect(world.submission.received).toMatchObject([{ from: orders }])
+    world.exchange.deliver(orders, mail('undelivered', { header: ['Return-Path: <>', 'Auto-Submitted: auto-replied'] }))
+    const { error } = await world.detail((await world.only('set-aside')).id)
+    expect(error).toMatchObject({ code: 'SMTP_REFUSED', message: expect.stringContaining('SendAsDenied') })
+  })
+
   test('a sender whose address is not ours waits for a change of rights, not for ever in vain', async () => {
     const world = await submission({ from: 'boss@contoso.com' })
     world.exchange.deliver(orders, mail('order 1'))

@@ -31,7 +31,8 @@ export function refusalError({ server, user }: Refuser, reply: Reply, context: R
   if (reply.code === 530 && /starttls/i.test(text)) return smtpErrors.TLS_NEEDED({ server, text, ...facts })
   if (reply.code === 530) return smtpErrors.AUTH_NEEDED({ server, reply: text, ...facts })
   if (isTooLarge(reply)) return smtpErrors.TOO_LARGE({ server, bytes: context.bytes, text, ...facts })
-  if (/SendAsDenied/i.test(text) || reply.enhanced === '5.7.60')
+  // As nobody no mailbox may send, whatever somebody grants.
+  if (context.from !== '<>' && (/SendAsDenied/i.test(text) || reply.enhanced === '5.7.60'))
     return smtpErrors.SEND_AS_DENIED({ server, user, from: context.from, reply: text, ...facts })
   if (context.recipient !== undefined)
     return smtpErrors.RECIPIENT_REFUSED({ server, recipient: context.recipient, reply: text, ...facts })
