@@ -104,12 +104,15 @@ test.each([
   ['in those of UTF-8', 'filename="Best\xc3\xa4tigung.pdf"', 'Bestätigung.pdf'],
   ['with a line end in it', "filename*=utf-8''a%0D%0ANext%3A%20nothing%1B.pdf", 'a Next: nothing .pdf'],
   ['with an end that nobody sees', "filename*=utf-8''order.exe%00%0A", 'order.exe'],
+  ['with blanks and no quotation marks', 'filename=order list 1.exe; size=3', 'order list 1.exe'],
+  ['that is empty, beside one of the type', 'filename=""', 'name of the type.exe'],
   ['with blanks around it', 'filename=" order.exe "', 'order.exe'],
   ['with a letter cut in two', 'filename="=?utf-8?B?QmVzdMM=?=\r\n =?utf-8?B?pHRpZ3VuZy5wZGY=?="', 'Bestätigung.pdf'],
   ['in words of a language', 'filename="=?utf-8*de?Q?Best=C3=A4tigung.pdf?="', 'Bestätigung.pdf'],
   ['in words of a charset that nobody knows', 'filename="=?klingon?Q?Best=C3=A4tigung.pdf?="', 'BestÃ¤tigung.pdf'],
 ])('a name %s is read', async (_what, parameter, name) => {
-  const text = `Content-Disposition: attachment; ${parameter}\r\n\r\n`
+  const type = 'Content-Type: a/b; name="name of the type.exe"'
+  const text = `${type}\r\nContent-Disposition: attachment; ${parameter}\r\n\r\n`
   const [found] = await listAttachments(heldBody(Buffer.from(text, 'latin1'), 'message/rfc822'), {})
   expect(found?.get('name')).toBe(name)
 })

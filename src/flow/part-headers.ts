@@ -22,7 +22,7 @@ export function readPartHeaders(header: string): PartHeaders {
   return {
     type,
     boundary: isMultipart ? parameter(contentType, 'boundary', text => text) : undefined,
-    name: isMultipart ? '' : readName(parameter(disposition, 'filename') ?? parameter(contentType, 'name') ?? ''),
+    name: isMultipart ? '' : readName(parameter(disposition, 'filename') || parameter(contentType, 'name') || ''),
     isAttachment: !isMultipart && /^attachment\b/i.test(disposition),
     encoding: field('content-transfer-encoding').toLowerCase(),
   }
@@ -48,9 +48,11 @@ function withoutComments(value: string): string {
 function parameter(value: string, name: string, decode = decodeWords): string | undefined {
   const parts = new Map<string, string>()
   // A quotation mark that is not closed holds to the end, as mail programs read it.
-  for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;\s]*))/g)) {
-    const [, key = '', quoted, plain = ''] = match
-    if (!parts.has(key.toLowerCase())) parts.set(key.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? plain)
+  for (const match of value.matchAll(/;\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|\\?$)|([^;]*))/g)) {
+    const [, key = '', quoted, unquoted = ''] = match
+    // Blanks in a name that has no quotation marks are of the name; a boundary has none.
+    const plain = name === 'boundary' ? unquoted.split(/\s/, 1)[0] : unquoted.trimEnd()
+    if (!parts.has(key.toLowerCase())) parts.set(key.toLowerCase(), quoted?.replace(/\\(.)/g, '$1') ?? plain ?? '')
   }
   const plain = parts.get(name)
   const extended = parts.get(`${name}*`)
