@@ -17,9 +17,12 @@ export function refuseLoop(config: SmtpConfig, message: Message, header: MailHea
   const ownDomain = config.loop['own-domains'].find(domain => from.endsWith(`@${domain.toLowerCase()}`))
   if (ownDomain !== undefined)
     throw smtpErrors.LOOP({ text: `it comes from ${from}, and ${ownDomain} is where it goes` })
+  const marks = (name: string) => allValues(header, name).map(value => value.trim().toLowerCase())
   // Without `to` the recipients are read from the same header, so Delivered-To tells nothing.
-  const marks = config.to === undefined ? ['x-loop'] : ['x-loop', 'delivered-to']
-  const seen = new Set(marks.flatMap(name => allValues(header, name)).map(value => value.trim().toLowerCase()))
+  const deliveredTo = config.to === undefined ? [] : marks('delivered-to')
+  // The server of the mailbox wrote one itself; that mailbox and the other side may have one address.
+  const ownAt = deliveredTo.indexOf(textAttribute(message, 'mailbox').toLowerCase())
+  const seen = new Set([...marks('x-loop'), ...deliveredTo.filter((_, index) => index !== ownAt)])
   const again = envelope.to.find(({ text }) => seen.has(text.toLowerCase()))
   if (again) throw smtpErrors.LOOP({ text: `it has been at ${again.text} before` })
 }

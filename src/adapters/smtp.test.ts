@@ -623,6 +623,18 @@ describe('what is put on top, and what is not let through', () => {
     expect(twin.received).toHaveLength(1)
   })
 
+  test('a mail that was delivered to the mailbox it was read from may go to that address, once', async () => {
+    const twin = await s4()
+    const receiver = await open({ ...near, port: twin.port })
+    const line = 'Delivered-To: Orders@s4.example\r\n'
+    const mailbox = { mailbox: 'orders@s4.example' }
+    const first = message(`${line}${mailText}`, mailbox)
+    await receiver.deliver(first, attempt(first))
+    const second = message(`${line}${line}${mailText}`, mailbox)
+    expect((await failure(receiver.deliver(second, attempt(second)))).code).toBe('SMTP_LOOP')
+    expect(twin.received).toHaveLength(1)
+  })
+
   test('a mail above the limit is not sent', async () => {
     const twin = await s4()
     const receiver = await open({ ...near, port: twin.port, 'max-size': '100B' })
