@@ -239,6 +239,15 @@ test('the address of a supplier is refused, though a customer has the same numbe
   await expect.poll(() => account()?.['telephone1'], { timeout: 40_000 }).toBe('069 9')
 })
 
+test('a telephone number and a mail address that SAP has no more go from the account, too', async () => {
+  const account = () => world.dynamics.records('account').find(({ accountnumber }) => accountnumber === '1001')
+  expect(account()).toMatchObject({ emailaddress1: 'einkauf@1001.example' })
+  world.s4.data.change('ADRC', { ADDRNUMBER: '21001' }, { TEL_NUMBER: '', SMTP_ADDR: '', CITY1: 'Mainz' })
+  await changed()
+  await expect.poll(account, { timeout: 40_000 }).toMatchObject({ address1_city: 'Mainz' })
+  expect(account()).toMatchObject({ emailaddress1: null, telephone1: null })
+})
+
 test('while Dynamics 365 asks for patience nothing is lost and nothing fails', async () => {
   const { s4, dynamics } = world
   dynamics.setFaults({ throttle: { times: 6, retryAfterS: 1 } })

@@ -1,8 +1,16 @@
-import { defineMapping, field, join, setting } from 'isthmus/mapping'
+import { constant, defineMapping, field, join, pick, setting } from 'isthmus/mapping'
 import { account } from './dynamics-tables.ts'
 import { regionName } from './regions.ts'
 
-const main = (name: string) => field(`E1ADRMAS/E1BPAD1VL/${name}`)
+/** The address itself; others are versions of it in other letters (ADDR_VERS: I international, K kanji). */
+const main = (name: string) => pick('E1ADRMAS/E1BPAD1VL', { where: ['ADDR_VERS', ''] }).field(name)
+/** ADRMAS is always the whole of an address: where none is told, there is none any more. */
+const none = constant('')
+/** The standard one of several telephones, faxes or mail addresses. */
+const standard = (segment: string, name: string) =>
+  pick(`E1ADRMAS/${segment}`, { where: ['STD_NO', 'X'] })
+    .field(name)
+    .trim()
 
 /** ADRMAS02 → the address of an account. DEBMAS does not carry central address management; ADRMAS does. */
 export default defineMapping({
@@ -19,8 +27,8 @@ export default defineMapping({
     address1_stateorprovince: regionName(main('COUNTRY'), main('REGION')),
     address1_country: main('COUNTRY').countryName(setting('language')),
     address1_postofficebox: main('PO_BOX'),
-    telephone1: field('E1ADRMAS/E1BPADTEL/TELEPHONE').trim(),
-    fax: field('E1ADRMAS/E1BPADFAX/FAX').trim(),
-    emailaddress1: field('E1ADRMAS/E1BPADSMTP/E_MAIL').trim(),
+    telephone1: join('-', standard('E1BPADTEL', 'TELEPHONE'), standard('E1BPADTEL', 'EXTENSION')).or(none),
+    fax: join('-', standard('E1BPADFAX', 'FAX'), standard('E1BPADFAX', 'EXTENSION')).or(none),
+    emailaddress1: standard('E1BPADSMTP', 'E_MAIL').or(none),
   },
 })

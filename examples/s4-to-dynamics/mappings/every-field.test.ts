@@ -5,7 +5,7 @@ import calledProduct from './called-product.ts'
 import credit, { bySegment } from './credit.ts'
 import customer from './customer.ts'
 import customerStock from './customer-stock.ts'
-import { bill, kna1, knvv, mapped, mappedApart, mara, msku, stock } from './field-world.ts'
+import { bill, kna1, knvv, mapped, mappedApart, mara, msku, stock, type Tree } from './field-world.ts'
 import invoices, { header, lines } from './invoice.ts'
 import { accountKey, inventoryKey, invoiceKey, invoiceLineKey, productKey, userKey } from './keys.ts'
 import material, { withUnits } from './material.ts'
@@ -82,6 +82,27 @@ test('each field of an address has its place', () => {
     telephone1: '1',
     fax: '2',
     emailaddress1: 'a@b.example',
+  })
+})
+
+test('of several versions, telephones, faxes and mail addresses the standard one counts, with its extension', () => {
+  const of = (E1BPAD1VL: readonly Tree[], ways: Tree) =>
+    mapped(address, { E1ADRMAS: { OBJ_ID: '1001', E1BPAD1VL, ...ways } })
+  const versions = [{ ADDR_VERS: 'K', CITY: '東京', DISTRICT: '千代田' }, { CITY: 'Tokyo' }]
+  const ways = {
+    E1BPADTEL: [
+      { TELEPHONE: '0170 1', R_3_USER: '3' },
+      { STD_NO: 'X', TELEPHONE: '069 1234', EXTENSION: '56' },
+    ],
+    E1BPADFAX: [{ FAX: '1' }, { STD_NO: 'X', FAX: '069 1234', EXTENSION: '99' }],
+    E1BPADSMTP: [{ E_MAIL: 'old@b.example' }, { STD_NO: 'X', E_MAIL: 'new@b.example' }],
+  }
+  expect(of(versions, ways)).toMatchObject({
+    address1_city: 'Tokyo',
+    address1_county: null,
+    telephone1: '069 1234-56',
+    fax: '069 1234-99',
+    emailaddress1: 'new@b.example',
   })
 })
 

@@ -142,6 +142,7 @@ test('ADRMAS02 becomes the address of the same account; an empty post office box
     address1_country: 'Deutschland',
     address1_postofficebox: null,
     telephone1: '069 1234',
+    fax: null,
     emailaddress1: 'einkauf@mueller.example',
   })
 })

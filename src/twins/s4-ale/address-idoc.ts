@@ -26,7 +26,7 @@ export function addressSegments(data: MasterData, addressNumber: string): Segmen
   ] as const
   return segment('E1ADRMAS', { OBJ_TYPE: 'KNA1', OBJ_ID: customer['KUNNR'] ?? '', CONTEXT: '0001' }, [
     main,
-    ...ways.flatMap(([name, field, value]) => (value === '' ? [] : [segment(name, { [field]: value })])),
+    ...ways.flatMap(([name, field, value]) => (value === '' ? [] : [segment(name, { STD_NO: 'X', [field]: value })])),
   ])
 }
 
