@@ -243,3 +243,18 @@ test('the currency of an account is that of its credit limit; DEBMAS gives it to
   await expect.poll(() => account()?.['creditlimit'], { timeout: 40_000 }).toBe(9)
   expect(account()).toMatchObject({ _transactioncurrencyid_value: currencyOf('USD') })
 })
+
+test('a credit block, its reason and a limit that SAP takes away go from the account, too', async () => {
+  const { s4, dynamics } = world
+  const account = () => dynamics.records('account').find(({ accountnumber }) => accountnumber === '1010')
+  const change = async (values: Readonly<Record<string, string>>) => {
+    s4.data.change('UKMBP_CMS_SGM', { PARTNER: '1010', CREDIT_SGMNT: '1000' }, values)
+    await report()
+  }
+  await change({ XBLOCKED: 'X', BLOCK_REASON: '01', CREDIT_LIMIT: '9.00', EXPOSURE: '5.00' })
+  await expect.poll(account, { timeout: 20_000 }).toMatchObject({ creditonhold: true, new_creditused: 5 })
+  await change({ XBLOCKED: '', BLOCK_REASON: '', CREDIT_LIMIT: '0.00', EXPOSURE: '0.00', CREDIT_SCORE: '7' })
+  await expect.poll(account, { timeout: 20_000 }).toMatchObject({ new_creditscore: '7' })
+  const gone = { creditonhold: false, new_creditblockreason: null, creditlimit: null, new_creditused: null }
+  expect(account()).toMatchObject(gone)
+})

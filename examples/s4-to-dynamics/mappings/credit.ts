@@ -31,10 +31,14 @@ export default defineMapping({
   fields: creditFields(at),
 })
 
-/** The proxy message CreditLimit_Out → the same in a list of one, and the segment: an account has room for one of them. */
+/**
+ * The proxy message CreditLimit_Out → the same in a list of one, and the segment: an account has room for one of them. What
+ * is not in it is initial: that a block is gone, or that there is no limit, is told by nothing else.
+ */
 export const bySegment = defineMapping({
   name: 'credit segment to account',
   source: 'document',
+  absent: 'empty',
   target: { segment: text(10), accounts: list(account) },
   fields: { segment: at('CreditSegment').required(), accounts: each('CreditAccount', account, creditFields(field)) },
 })

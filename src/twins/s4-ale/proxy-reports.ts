@@ -122,8 +122,10 @@ function creditXml(row: Row): string {
   return `<?xml version="1.0" encoding="utf-8"?><n0:CreditLimit_Out xmlns:n0="${proxyNamespace}"><CreditAccount>${fields}</CreditAccount></n0:CreditLimit_Out>`
 }
 
+/** Optional elements with their initial value are left out, as SAP documents it of proxies ("Activating Extended XML Handling"). */
 function elements(fields: Readonly<Record<string, string | undefined>>): string {
   return Object.entries(fields)
+    .filter(([, value = '']) => !/^(?:0\.0+|00000000)?$/.test(value))
     .map(([name, value = '']) => `<${name}>${escapeText(value)}</${name}>`)
     .join('')
 }
