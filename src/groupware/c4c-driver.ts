@@ -408,7 +408,7 @@ class C4CDriver implements SideDriver {
       const known = series.get(row.id)
       const read = this.#item(entity, row)
       // An attendee whose mailbox brought a meeting may be its owner there; it is its organizer's all the same.
-      const isOwn = isOrganizer(read.item, scope.mailbox) || !person || isOwned(entity, row, person, this.#visits)
+      const isOwn = isOrganizer(read.item, scope) || !person || isOwned(entity, row, person, this.#visits)
       const item = isOwn ? read : { ...read, isOthers: true }
       return known && entity === 'Appointment' ? { ...item, ...this.#series.facts(scope, known) } : item
     })

@@ -127,6 +127,14 @@ export interface Scope {
   readonly series?: SeriesRules
 }
 
+/**
+ * Whether an address is that of the person behind a mailbox. In Exchange Online mailboxes are named by what people sign in
+ * with, which need not be their mail address; the CRM knows that one.
+ */
+export function isOfPerson({ mailbox, owner }: Pick<Scope, 'mailbox' | 'owner'>, address: string | undefined): boolean {
+  return address === mailbox || address === owner
+}
+
 export interface Abilities {
   /** Whether items of the kind are held at all. */
   readonly holds: boolean

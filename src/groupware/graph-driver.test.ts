@@ -221,6 +221,9 @@ test('mail: both folders, a move is no deletion, the bin is one', async () => {
   })
   expect([inbox.folder, sent.folder]).toEqual(['Inbox', 'Sent Items'])
   expect(sent.item).toMatchObject({ direction: 'out' })
+  // Who signs in with another name than the mail address.
+  const [fromOther] = await driver.read({ ...scope, owner: 'b@x.example' }, [inbox.id], never)
+  expect(fromOther?.item).toMatchObject({ direction: 'out' })
   const first = await round(scope)
   expect(new Set(first.ids)).toEqual(new Set([inbox.id, sent.id]))
   const mailbox = graph.mailbox('ada@contoso.com')

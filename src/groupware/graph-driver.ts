@@ -422,7 +422,7 @@ class GraphDriver implements SideDriver {
       mark: kind.mark(row),
       modifiedAt: msAt(row, 'lastModifiedDateTime'),
       folder: folders?.get(place) ?? (place || null),
-      item: kind.read(row, scope.mailbox),
+      item: kind.read(row, scope),
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { C4CEntity } from '../../protocols/c4c/types.ts'
-import type { Scope } from '../drivers.ts'
+import { isOfPerson, type Scope } from '../drivers.ts'
 import type { Item, ItemKind } from '../plan/items.ts'
 import { activityNames } from './activity.ts'
 import { entitiesOf } from './kinds.ts'
@@ -45,8 +45,8 @@ export function titleOf(item: Item): readonly [property: string, text: string] {
   return item.party === 'account' ? ['Name', item.company] : ['LastName', item.surname]
 }
 
-export function isOrganizer(item: Item, address: string): boolean {
-  return item.kind === 'appointment' && item.organizer?.address === address
+export function isOrganizer(item: Item, scope: Scope): boolean {
+  return item.kind === 'appointment' && isOfPerson(scope, item.organizer?.address)
 }
 
 /** Two items that one person would take for the same: what it is about, whom, and when. */

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
+import type { Scope } from '../drivers.ts'
 import type { Item, ItemKind } from '../plan/items.ts'
 import { eventFields, normaliseAppointment, readAppointment } from './appointment.ts'
 import { normaliseContact, readContact } from './contact.ts'
@@ -15,7 +16,7 @@ export interface KindOfGraph {
   /** Query that brings everything an item is read from. */
   readonly query: string
   readonly prefer: readonly string[]
-  read(row: JsonObject, mailbox: string): Item
+  read(row: JsonObject, scope: Scope): Item
   identity(row: JsonObject): string | null
   /** Condition by which an item of an identity is found; undefined where the kind has none. */
   byIdentity(identity: string): string | undefined

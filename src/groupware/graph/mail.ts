@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import { asWords, plainLines } from '../body-text.ts'
+import { isOfPerson, type Scope } from '../drivers.ts'
 import type { Mail } from '../plan/items.ts'
 import { readAttachment } from './appointment.ts'
 import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './extended.ts'
@@ -8,8 +9,8 @@ import { choiceAt, instantAt, listAt, objectAt, personOf, recipientOf, textAt, t
 export const messageFields =
   'subject,from,toRecipients,ccRecipients,sentDateTime,receivedDateTime,internetMessageId,body,importance,categories,hasAttachments,parentFolderId,isDraft,lastModifiedDateTime'
 
-/** A message; what came from the mailbox itself was sent by it. */
-export function readMail(row: JsonObject, mailbox: string): Mail {
+/** A message; what came from whose mailbox it is was sent by them. */
+export function readMail(row: JsonObject, scope: Scope): Mail {
   const from = personOf(objectAt(row, 'from')) ?? null
   const body = objectAt(row, 'body')
   return {
@@ -19,7 +20,7 @@ export function readMail(row: JsonObject, mailbox: string): Mail {
     to: listAt(row, 'toRecipients').flatMap(each => personOf(each) ?? []),
     cc: listAt(row, 'ccRecipients').flatMap(each => personOf(each) ?? []),
     sentAt: instantAt(row, 'sentDateTime'),
-    direction: from?.address === mailbox ? 'out' : 'in',
+    direction: isOfPerson(scope, from?.address) ? 'out' : 'in',
     messageId: textAt(row, 'internetMessageId'),
     body: {
       type: textAt(body, 'contentType') === 'html' ? 'html' : 'text',

@@ -127,7 +127,7 @@ async function findingOf(
   if (!item) return undefined
   const name = side === 'exchange' ? item.identity : item.mark
   const [twin] = name === null ? [] : await store.findByIdentity(scope, [name])
-  const reason = skipReason(side, item, { rules, now, mailbox: scope.mailbox }) ?? (twin ? 'copy' : undefined)
+  const reason = skipReason(side, item, { rules, now, person: scope }) ?? (twin ? 'copy' : undefined)
   if (reason) return { ...about, state: 'stays-out', text: skipWords[reason] }
   return { ...about, state: 'due', text: 'No rule keeps it out; it comes over with the next round.' }
 }

@@ -1,4 +1,4 @@
-import type { Side, SideItem } from '../drivers.ts'
+import { isOfPerson, type Scope, type Side, type SideItem } from '../drivers.ts'
 import { isCancelled, type SkipReason } from './rules.ts'
 
 /** An item of the other side that may be the other half of a new one. */
@@ -32,15 +32,16 @@ export function planNew(
     /** What the rules and earlier rounds have against it. */
     readonly skip: SkipReason | undefined
     readonly candidates: readonly Candidate[]
-    readonly mailbox: string
+    /** Whose mailbox it is. */
+    readonly person: Pick<Scope, 'mailbox' | 'owner'>
   },
 ): NewPlan {
-  const { skip, candidates, mailbox } = facts
+  const { skip, candidates, person } = facts
   const orphaned = candidates.find(candidate => candidate.is === 'orphaned')
   if (orphaned?.linkKey !== undefined) return { do: 'rename', linkKey: orphaned.linkKey }
   const allFree = candidates.filter(candidate => candidate.is === 'free')
   const free = allFree.find(candidate => !isCancelled(candidate.item.item)) ?? allFree[0]
-  if (free) return planLinking(side, item, free, mailbox)
+  if (free) return planLinking(side, item, free, person)
   if (skip) return { do: 'skip', reason: skip }
   // In a mailbox people copy appointments, and a copy carries the mark of its original: it becomes an item of its own.
   // A mail that lies there twice is one mail, and in the CRM only we write marks.
@@ -50,11 +51,16 @@ export function planNew(
   return { do: 'create' }
 }
 
-function planLinking(side: Side, item: SideItem, { item: other, leader }: Candidate, mailbox: string): NewPlan {
+function planLinking(
+  side: Side,
+  item: SideItem,
+  { item: other, leader }: Candidate,
+  person: Pick<Scope, 'mailbox' | 'owner'>,
+): NewPlan {
   const inMailbox = side === 'exchange' ? item.item : other.item
   // Contacts and tasks are each mailbox's own; a mail or a meeting is one thing that several mailboxes have.
   const isOneForAll = inMailbox.kind === 'mail' || inMailbox.kind === 'appointment'
   if (!isOneForAll || leader === undefined) return { do: 'link', with: other, role: 'lead', takesOver: false }
-  const isOrganizer = inMailbox.kind === 'appointment' && inMailbox.organizer?.address === mailbox
+  const isOrganizer = inMailbox.kind === 'appointment' && isOfPerson(person, inMailbox.organizer?.address)
   return { do: 'link', with: other, role: isOrganizer ? 'lead' : 'follower', takesOver: isOrganizer }
 }

@@ -9,7 +9,7 @@ const now = Date.parse('2026-11-23T12:00:00Z')
 const context = {
   rules: { ...defaultRules, blocked: ['spam.example', 'boss@y.example', 'boss@x.example'], ownDomains: ['x.example'] },
   now,
-  mailbox: 'a@x.example',
+  person: { mailbox: 'a@x.example', owner: 'a@x.example' },
 }
 
 const mail = (fields: Partial<Mail> = {}): Mail => ({

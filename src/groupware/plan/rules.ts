@@ -1,5 +1,5 @@
 import { DAY } from '../../kernel/time.ts'
-import type { Side } from '../drivers.ts'
+import { isOfPerson, type Scope, type Side } from '../drivers.ts'
 import { lastStartOf } from '../occurrences.ts'
 import type { Item, ItemKind, Recurrence } from './items.ts'
 
@@ -122,14 +122,14 @@ export interface RuleContext {
   readonly rules: SyncRules
   readonly now: number
   /** Whose items they are. */
-  readonly mailbox: string
+  readonly person: Pick<Scope, 'mailbox' | 'owner'>
 }
 
 /** Why a new item of a side stays out, or undefined when it comes over. */
 export function skipReason(
   side: Side,
   { item, folder }: { readonly item: Item; readonly folder: string | null },
-  { rules, now, mailbox }: RuleContext,
+  { rules, now, person }: RuleContext,
 ): SkipReason | undefined {
   const kind = rules.kinds[item.kind]
   if (kind.direction === 'off') return 'kind-off'
@@ -138,7 +138,7 @@ export function skipReason(
   if (item.kind === 'mail' && item.nature === 'service') return 'service-mail'
   if (isCancelled(item)) return 'cancelled'
   if (side === 'exchange') {
-    if (isBlocked(item, rules, mailbox)) return 'blocked'
+    if (isBlocked(item, rules, person)) return 'blocked'
     if (kind.onlyCategory !== undefined && !item.categories.includes(kind.onlyCategory)) return 'not-marked'
     if (kind.onlyFolder !== undefined && folder !== kind.onlyFolder) return 'other-folder'
   }
@@ -168,14 +168,14 @@ export function isCancelled(item: Item): boolean {
  * True when nobody outside the company and its block list is on it; whose mailbox it is is on everything. A letter to one
  * free address is not blocked, nor are appointments among colleagues.
  */
-function isBlocked(item: Item, { blocked, ownDomains }: SyncRules, mailbox: string): boolean {
+function isBlocked(item: Item, { blocked, ownDomains }: SyncRules, person: RuleContext['person']): boolean {
   const isListed = (list: readonly string[], address: string) =>
     list.includes(address) || list.some(domain => address.endsWith(`@${domain}`))
   const isBlockedAddress = (address: string) => isListed(blocked, address)
   const isOwn = (address: string) => isListed(ownDomains, address)
   const all = addressesOf(item)
   const others = orElse(
-    all.filter(address => address !== mailbox),
+    all.filter(address => !isOfPerson(person, address)),
     all,
   )
   if (others.length === 0) return false

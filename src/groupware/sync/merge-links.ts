@@ -1,11 +1,11 @@
-import type { Side, SideItem, Update, WriteOutcome } from '../drivers.ts'
+import { isOfPerson, type Scope, type Side, type SideItem, type Update, type WriteOutcome } from '../drivers.ts'
 import { isMarkedOtherwise, type LinkPlan, type PlannedWrite, planLink } from '../plan/link-plan.ts'
 import { absentStamp, type Stamps } from '../plan/stamps.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, mayStillCome } from './context.ts'
 import { readItems } from './pull.ts'
 import { note, type Round, stopIfAsked } from './round-state.ts'
-import { isDue, type Link, type PendingStamps, type ScopeKey, type Waiting } from './sync-store.ts'
+import { isDue, type Link, type PendingStamps, type Waiting } from './sync-store.ts'
 
 type MergePlan = Extract<LinkPlan, { do: 'merge' }>
 
@@ -92,8 +92,8 @@ async function leaveFollowers({ context: { store, scope } }: Round, jobs: readon
 }
 
 /** Whether it is the copy of a meeting that the owner of the mailbox was invited to. */
-function isAttendees({ exchange: { item } }: Job, { mailbox }: ScopeKey): boolean {
-  return item.kind === 'appointment' && item.organizer !== null && item.organizer.address !== mailbox
+function isAttendees({ exchange: { item } }: Job, scope: Scope): boolean {
+  return item.kind === 'appointment' && item.organizer !== null && !isOfPerson(scope, item.organizer.address)
 }
 
 /** Items of the CRM that carry the mark of another mailbox, which leads them, too. */

@@ -366,6 +366,19 @@ describe('a meeting that two mailboxes have', () => {
     expect(titles(a.crm.held)).toEqual(['of the organizer'])
   })
 
+  test('knows its organizer also where the mailbox has another name than the CRM has for its owner', async () => {
+    const { a, b, inA, inB } = twoMailboxes('b@x.example')
+    Object.assign(b.scope, { mailbox: 'ben@x.onmicrosoft.example' })
+    await a.settle()
+    await b.settle()
+    b.mailbox.edit(inB.id, edit({ subject: 'of the organizer' }))
+    await b.settle()
+    expect(titles(a.crm.held)).toEqual(['of the organizer'])
+    a.mailbox.drop(inA.id)
+    await a.settle()
+    expect(titles(a.crm.held)).toEqual(['of the organizer'])
+  })
+
   test.each(['newest', 'crm'] as const)('has the words of its organizer when he comes later (%s)', async conflict => {
     const { a, b, inA } = twoMailboxes('b@x.example')
     for (const pair of [a, b]) pair.rule({ conflict })

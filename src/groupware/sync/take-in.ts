@@ -35,7 +35,7 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
     // Its create is under way, or was: replayIntents waits for it.
     if (await isBeingCreated(round, side, item)) continue
     const skip = standsAgainst(round, item, ghosts.get(item.id), waiting.get(item.id))
-    const rule = skipReason(side, item, { rules, now: clock.now(), mailbox: scope.mailbox })
+    const rule = skipReason(side, item, { rules, now: clock.now(), person: scope })
     const isLenient = waiting.get(item.id)?.isWanted === true && rule !== undefined && !firmReasons.has(rule)
     skips.set(item.id, skip ?? (isLenient ? undefined : rule) ?? seriesReason(round, side, item))
     const mayBeKnown = skip === undefined && item.mark !== null
@@ -73,7 +73,7 @@ async function settleOpen(round: Round, side: Side, chunk: Chunk, take: Take | u
       .map(candidate =>
         taken.has(candidate.item.id) ? { ...candidate, is: 'taken' as const, linkKey: undefined } : candidate,
       )
-    const plan = planNew(side, item, { skip: skips.get(item.id), candidates: found, mailbox: scope.mailbox })
+    const plan = planNew(side, item, { skip: skips.get(item.id), candidates: found, person: scope })
     if (plan.do === 'skip') skipItem(round, side, item, plan.reason)
     if (plan.do === 'create') creations.push(item)
     if (plan.do === 'link') {
