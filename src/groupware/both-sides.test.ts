@@ -125,6 +125,17 @@ describe.each(ways)('between Exchange over %s and Cloud for Customer', way => {
     expect(crm.join()).toContain('"weekStart":"sunday"')
   })
 
+  test('a series on the first of several days is synced where it can be written', async () => {
+    const first = { unit: 'month', days: ['monday', 'tuesday'], which: 'first', firstDay: '2026-12-01' } as const
+    const when = { start: '2026-12-01T08:00:00Z', end: '2026-12-01T09:00:00Z', exceptions: {} }
+    const series = { ...sampleSeries, ...when, recurrence: { ...weekly, ...first } }
+    if (way === 'EWS') return expect(both.put('exchange', series)).rejects.toThrow('first of several days')
+    await both.put('exchange', series)
+    await both.settle('appointment')
+    const { exchange, crm } = await both.common('appointment')
+    expect(crm).toEqual(exchange)
+  })
+
   test('a task that is cancelled in the CRM is done in the mailbox, and stays cancelled in the CRM', async () => {
     await both.put('crm', sampleTask)
     await both.settle('task')

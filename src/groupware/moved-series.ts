@@ -1,6 +1,6 @@
 import { DAY } from '../kernel/time.ts'
 import { daysOfSeries } from '../protocols/ews/recurrence.ts'
-import { toEws } from './ews/recurrence.ts'
+import { seriesOf } from './ews/recurrence.ts'
 import { type Day, type DayName, type Recurrence, weekStartOf } from './plan/items.ts'
 
 const dayNames: readonly DayName[] = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
@@ -12,7 +12,7 @@ const indexes = ['first', 'second', 'third', 'fourth', 'last'] as const
  */
 export function movedRecurrence(given: Recurrence, from: Day, to: Day): Recurrence {
   const begun = { ...given, firstDay: to }
-  const [first] = daysOfSeries(toEws(begun), 1)
+  const [first] = daysOfSeries(seriesOf(begun), 1)
   if (first === to) return begun
   const { weekStart = 'monday', ...rest } = begun
   const dayCount = (Date.parse(to) - Date.parse(from)) / DAY

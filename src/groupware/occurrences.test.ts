@@ -87,7 +87,8 @@ test('every pattern has the days that Exchange Online gives it', () => {
       days: fc.constant([]),
       dayOfMonth: fc.integer({ min: 1, max: 31 }),
     }),
-    fc.record({ unit: fc.constant('month'), interval, days: fc.constantFrom(...days).map(day => [day]), which }),
+    // The first of several days: Outlook writes none such, Graph does.
+    fc.record({ unit: fc.constant('month'), interval, days: some, which }),
     fc.record({ unit: fc.constant('year'), days: fc.constant([]), dayOfMonth: fc.integer({ min: 1, max: 28 }), month }),
   )
   const first = fc.integer({ min: 0, max: 700 }).map(count => Date.UTC(2026, 0, 1, 8) + count * DAY)

@@ -1,7 +1,7 @@
 import { DAY } from '../kernel/time.ts'
 import { daysOfSeries } from '../protocols/ews/recurrence.ts'
 import { instantOfLocal, localTimeAt } from '../protocols/time-zone/local-time.ts'
-import { toEws } from './ews/recurrence.ts'
+import { seriesOf } from './ews/recurrence.ts'
 import type { Appointment, Day, Moment, Recurrence } from './plan/items.ts'
 
 type Series = Pick<Appointment, 'start' | 'end' | 'isAllDay' | 'zone' | 'recurrence'>
@@ -43,7 +43,7 @@ export function numbersOf(series: Series, originals: readonly Moment[]): Readonl
 
 /** The days of a series by the clock of its zone. */
 function* daysOf(series: Series, recurrence: Recurrence): Generator<Day> {
-  const given = toEws(recurrence)
+  const given = seriesOf(recurrence)
   // A zone that nobody knows counts as UTC, where it may be the day before or after the one that the mailbox means.
   const [first = ''] = series.zone === 'UTC' ? daysOfSeries(given, 1) : []
   const shiftMs = Date.parse(dayOf(series, series.start)) - Date.parse(first)

@@ -38,8 +38,19 @@ const units: Readonly<Record<Pattern['kind'], Recurrence['unit']>> = {
   RelativeYearly: 'year',
 }
 
-/** In the words of Exchange. Throws EWS_ITEM_UNFIT for what its calendar cannot hold. */
+/** In the words of Exchange. Throws EWS_ITEM_UNFIT for what EWS cannot write. */
 export function toEws(given: Recurrence): EwsRecurrence {
+  const series = seriesOf(given)
+  const { pattern } = series
+  if ('which' in pattern && relativeDays(pattern.days) === undefined) {
+    const reason = `a series on the ${given.which} of several days (${given.days.join(', ')}) is unknown to it`
+    throw ewsErrors.ITEM_UNFIT({ reason })
+  }
+  return series
+}
+
+/** In the words of Exchange, those too that Graph alone can write: on the first of several days. */
+export function seriesOf(given: Recurrence): EwsRecurrence {
   const { lastDay, count, firstDay } = given
   return {
     pattern: patternOf(normaliseRecurrence(given)),
@@ -59,10 +70,6 @@ function patternOf({ unit, interval, days, weekStart = 'monday', which, dayOfMon
     return unit === 'month'
       ? { kind: 'AbsoluteMonthly', interval, dayOfMonth: day }
       : { kind: 'AbsoluteYearly', dayOfMonth: day, month: month ?? 1 }
-  }
-  if (relativeDays(weekDays) === undefined) {
-    const reason = `a series on the ${which} of several days (${days.join(', ')}) is unknown to it`
-    throw ewsErrors.ITEM_UNFIT({ reason })
   }
   const index = capital(which) as WeekIndex
   return unit === 'month'
