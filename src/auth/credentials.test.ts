@@ -346,6 +346,14 @@ describe('tokens', () => {
     expect((await credentials.get('apim')).status.expiresAt).toBe(clock.now() + 1799 * SECOND)
   })
 
+  test('a member that is null is one that is not there', async () => {
+    await credentials.create('crm', appOnly())
+    // PHP servers (bshaffer/oauth2-server-php, and with it SugarCRM) say so of a scope that nobody asked for.
+    const body = { access_token: 't1', expires_in: 3600, token_type: 'Bearer', scope: null, refresh_token: null }
+    server.replies = [{ body }]
+    expect(await tokenOf('crm')).toBe('t1')
+  })
+
   test('an answer without end is cut off', async () => {
     await credentials.create('m365', appOnly())
     server.replies = [{ body: { access_token: 'x'.repeat(300_000), token_type: 'bearer' } }]

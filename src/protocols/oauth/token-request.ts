@@ -116,7 +116,8 @@ async function send(client: TokenClient, grant: Grant, transport: TokenTransport
 }
 
 async function readAnswer(client: TokenClient, response: Response): Promise<Omit<TokenAnswer, 'sentAt'>> {
-  const { id_token: idToken, ...rest } = asRecord(await response.json())
+  const given = Object.entries(asRecord(await response.json())).filter(([, value]) => value !== null)
+  const { id_token: idToken, ...rest } = Object.fromEntries(given)
   // The id token came straight from the token endpoint, so TLS vouches for it (OpenID Connect Core 3.1.3.7, point 6)
   // and it is used for nothing but the name of who signed in.
   const bare = new Response(JSON.stringify(rest), { headers: { 'content-type': 'application/json' } })
