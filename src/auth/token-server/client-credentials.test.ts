@@ -1,3 +1,5 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { decode, type TokenWorld, tokenWorld } from './token-world.ts'
@@ -166,6 +168,17 @@ test('a form that is too large is refused and leaves the server well', async () 
 })
 
 describe('senders made for SAP', () => {
+  test('may speak HTTP/1.0, which knows of no answer before the answer', async () => {
+    const { clientId, secret } = await world.caller('orders')
+    const form = new URLSearchParams({ ...grant, client_id: clientId, client_secret: secret }).toString()
+    const socket = connect(Number(new URL(world.issuer).port), '127.0.0.1')
+    socket.write(
+      `POST /oauth/token HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ${form.length}\r\n` +
+        `Content-Type: application/x-www-form-urlencoded\r\n\r\n${form}`,
+    )
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 .*"access_token"/s)
+  })
+
   test('name the grant in the URL and send no form', async () => {
     const caller = await world.caller('orders')
     const proof = `Basic ${Buffer.from(`${caller.clientId}:${caller.secret}`).toString('base64')}`

@@ -48,7 +48,8 @@ export class FrontDoor {
     response.setHeader('x-content-type-options', 'nosniff')
     response.setHeader('referrer-policy', 'same-origin')
     if (this.#scheme === 'https') response.setHeader('strict-transport-security', 'max-age=31536000')
-    if (request.headers.expect !== undefined) response.writeContinue()
+    // RFC 9110 section 10.1.1: whoever speaks HTTP/1.0 would take it for the answer.
+    if (request.headers.expect !== undefined && request.httpVersion !== '1.0') response.writeContinue()
     if (path.startsWith(`${paths.signIn}/`)) {
       this.#placeAtIssuer(request)
       await this.#logIn.answer(path.slice(paths.signIn.length + 1), request, response)
