@@ -302,17 +302,20 @@ test('without MOVE a mail is copied once, also when the connection breaks before
   expect([world.uids('Processed'), world.subjects(), world.downs.length]).toEqual([[1], ['one'], 2])
 })
 
-test('one mail that the server will not move does not hold back the others', async () => {
-  for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
-  const isAsked = (line: string) => {
-    const ranges = (line.split(' ')[2] ?? '').split(',').map(range => range.split(':').map(Number))
-    return ranges.some(([from = 0, to = from]) => from <= 13 && 13 <= to)
-  }
-  world.server.when(/^UID MOVE/, (tag, line) => (isAsked(line) ? `${tag} NO corrupt item` : undefined))
-  await world.start(archive)
-  await soon(() => world.uids()).toEqual([13])
-  await soon(() => world.troubles[0]).toMatchObject({ code: 'IMAP_DONE_REFUSED', fields: { count: 1, uids: '13' } })
-})
+test.each(['corrupt item', 'No such message'])(
+  'one mail that the server will not move (%s) does not hold back the others',
+  async answer => {
+    for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
+    const isAsked = (line: string) => {
+      const ranges = (line.split(' ')[2] ?? '').split(',').map(range => range.split(':').map(Number))
+      return ranges.some(([from = 0, to = from]) => from <= 13 && 13 <= to)
+    }
+    world.server.when(/^UID MOVE/, (tag, line) => (isAsked(line) ? `${tag} NO ${answer}` : undefined))
+    await world.start(archive)
+    await soon(() => world.uids()).toEqual([13])
+    await soon(() => world.troubles[0]).toMatchObject({ code: 'IMAP_DONE_REFUSED', fields: { count: 1, uids: '13' } })
+  },
+)
 
 test('folders that are missing are made; one that vanishes is made again', async () => {
   await world.start(archive)

@@ -57,6 +57,8 @@ function isLogIn(command: string): boolean {
 
 function saysMissing(line: StatusLine): boolean {
   if (/^(TRYCREATE|NONEXISTENT)/i.test(line.code)) return true
+  // The mail may be what is missing: somebody else moved it away.
+  if (/\bmessages?\b/i.test(line.text)) return false
   return /n['o]t exist|not (be )?found|no such|unknown (mailbox|folder)|nonexistent/i.test(line.text)
 }
 
