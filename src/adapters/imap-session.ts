@@ -119,11 +119,12 @@ async function logInWithAnyToken(
       if (isOfAge && (connection.isOver || tries >= sessionLimits.logInTries)) {
         throw imapErrors.TOKEN_EXPIRED({ user: mailbox, credential: config.auth }, { cause: error })
       }
-      if (connection.isOver || (isRefused && !isOfAge)) throw error
+      if (isRefused && !isOfAge) throw error
       isRefused ||= !isOfAge
-      // The server may have withdrawn a token before its time; one fresh one is tried, and no more.
+      // The server may have withdrawn a token before its time; one fresh one is tried, and no more. Where it hung up, too,
+      // the next session has it.
       const fresh = await credential.token(token.value)
-      if (fresh.value === token.value) throw error
+      if (connection.isOver || fresh.value === token.value) throw error
       token = fresh
     }
   }

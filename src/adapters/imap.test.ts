@@ -697,6 +697,15 @@ test('a session that ends for its token at once is no reason to hurry', async ()
   await soon(() => world.downs).toMatchObject([{ code: 'IMAP_TOKEN_EXPIRED', retry: 'soon' }])
 })
 
+test('a server that hangs up with the refusal of a token is shown another one by the next session', async () => {
+  const giver = giveTokens()
+  world.server.when(/^AUTHENTICATE/, tag => `${tag} NO AUTHENTICATE failed.\r\n* BYE Connection closed`, 1)
+  await world.start()
+  await soon(() => world.ups.length).toBe(1)
+  expect(giver.asked).toEqual([undefined, 'T1', undefined])
+  expect(world.downs.map(({ code }) => code)).toEqual(['IMAP_AUTH_REFUSED'])
+})
+
 test('a refused token is replaced once, not in a circle', async () => {
   const giver = giveTokens()
   world.server.when(/^AUTHENTICATE/, 'NO AUTHENTICATE failed.')
