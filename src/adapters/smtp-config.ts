@@ -123,7 +123,7 @@ export const smtpConfig = z
       .meta({ description: 'What shows that a mail goes round in circles.' }),
     'some-refused': z.enum(['deliver', 'refuse']).default('deliver').meta({
       description:
-        'When some of several recipients are refused for good: deliver to the others (the receipt names the refused), or to nobody. A recipient refused for now makes the whole mail wait.',
+        'When some of several recipients are refused for good, or have letters beyond ASCII at a server without SMTPUTF8: deliver to the others (the receipt names the refused), or to nobody. A recipient refused for now makes the whole mail wait.',
     }),
     'on-unknown': z.enum(['set-aside', 'send-again']).default('set-aside').meta({
       description:

@@ -1,4 +1,5 @@
 import type { SmtpConnection } from './connection.ts'
+import type { Refusal } from './envelope.ts'
 import { smtpErrors } from './errors.ts'
 import type { Mail } from './transaction.ts'
 
@@ -13,6 +14,17 @@ export interface SendPlan {
 
 /** RFC 5321 section 4.5.3.1.8 asks servers for 100; beyond this number a list is a mistake rather than a mail. */
 const recipientsMax = 1000
+
+/** Recipients whom this server cannot be told, where the others are to get the mail without them. */
+export function beyondReach({ extensions, server }: SmtpConnection, { to, someRefused }: Mail): Refusal[] {
+  if (extensions.smtpUtf8 || someRefused === 'refuse') return []
+  const foreign = to.filter(({ needsUtf8 }) => needsUtf8)
+  if (foreign.length === to.length) return []
+  return foreign.map(({ text }) => ({
+    recipient: text,
+    reply: smtpErrors.SMTPUTF8_MISSING({ address: text, server }).message,
+  }))
+}
 
 /**
  * Decides how a mail goes to this server. Throws SMTP_NO_RECIPIENT, SMTP_TOO_MANY_RECIPIENTS, SMTP_SMTPUTF8_MISSING,

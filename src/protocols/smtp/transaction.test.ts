@@ -139,6 +139,20 @@ describe('what is declared', () => {
     expect([error.code, error.retry]).toEqual(['SMTP_SMTPUTF8_MISSING', 'never'])
   })
 
+  test.each([true, false])(
+    'a recipient beyond ASCII does not cost the others the mail (pipelining: %s)',
+    async pipelining => {
+      const server = await twin({ extensions: { smtpUtf8: false, pipelining } })
+      const connection = await session(server.port)
+      const to = ['grüße@s4.example', 'orders@s4.example'].map(parseAddress)
+      const sent = await send(connection, await mail(order, { to }))
+      expect(sent).toMatchObject({ accepted: ['orders@s4.example'], refused: [{ recipient: 'grüße@s4.example' }] })
+      expect(server.received.map(received => received.to)).toEqual([['orders@s4.example']])
+      const error = await failure(send(connection, await mail(order, { to, someRefused: 'refuse' })))
+      expect([error.code, error.fields['address']]).toEqual(['SMTP_SMTPUTF8_MISSING', 'grüße@s4.example'])
+    },
+  )
+
   test('a mail above the announced size is not even begun', async () => {
     const server = await twin({ extensions: { sizeMax: 50 } })
     const error = await failure(send(await session(server.port), await mail()))

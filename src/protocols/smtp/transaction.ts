@@ -8,7 +8,7 @@ import { DotStuffer } from './dot-stuffing.ts'
 import { type Envelope, openEnvelope, type Refusal } from './envelope.ts'
 import { smtpErrors } from './errors.ts'
 import { concludeMail, type Handover, isAnswer } from './handover.ts'
-import { planMail, type SendMode } from './plan.ts'
+import { beyondReach, planMail, type SendMode } from './plan.ts'
 import { refusalError } from './refusal.ts'
 import { formatReply, type Reply } from './reply.ts'
 import type { SmtpTimeouts } from './session.ts'
@@ -56,10 +56,12 @@ export interface SentMail {
  */
 export async function sendMail(
   connection: SmtpConnection,
-  mail: Mail,
+  asked: Mail,
   timeouts: SmtpTimeouts,
   onWritten: (final: AwaitedReply) => boolean = () => false,
 ): Promise<SentMail> {
+  const beyond = beyondReach(connection, asked)
+  const mail = { ...asked, to: asked.to.filter(({ text }) => !beyond.some(({ recipient }) => recipient === text)) }
   const plan = planMail(connection, mail)
   connection.mailCount++
   const commit = new Commit(mail)
@@ -75,8 +77,11 @@ export async function sendMail(
   let isFollowed = false
   try {
     const leastWritten = () => connection.writtenBytes + mail.content.bytes + endBytesMin
-    const envelope = await openEnvelope(connection, mail, plan, timeouts, given =>
-      commit.start(handoverOf(given, leastWritten())),
+    const withBeyond = (given: Envelope) => ({ ...given, refused: [...beyond, ...given.refused] })
+    const envelope = withBeyond(
+      await openEnvelope(connection, mail, plan, timeouts, given =>
+        commit.start(handoverOf(withBeyond(given), leastWritten())),
+      ),
     )
     const written = (final: AwaitedReply) => {
       const handover = handoverOf(envelope, connection.writtenBytes)
