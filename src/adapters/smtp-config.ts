@@ -134,7 +134,7 @@ export const smtpConfig = z
       .default('none')
       .meta({
         description:
-          'Tells the envelope sender when a mail is refused for good, through the same server (sender) or another one. Once for each mail, and never for automatic mails.',
+          'Tells the envelope sender when a mail is refused for good, through the same server (sender) or another one. Once for each mail, and never for automatic mails. It has no sender, so that a mailbox that logs in to Exchange Online cannot send it: name a server that takes it, such as a relay of the company.',
       }),
     connections: z.number().int().min(1).max(100).default(16).meta({
       description:
