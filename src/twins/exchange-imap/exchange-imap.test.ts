@@ -126,6 +126,31 @@ test.each([
   expect(await line('', '3')).toEqual(['3 NO AUTHENTICATE failed.'])
 })
 
+test.each([
+  ['svc@contoso.com', 'OK'],
+  ['other@contoso.com', 'BAD'],
+])(
+  'with the password of %s, who names the mailbox of somebody else, that one opens or none',
+  async (user, expected) => {
+    const { twin } = await start({
+      isPasswordAllowed: true,
+      mailboxes: {
+        'orders@contoso.com': { fullAccess: ['svc@contoso.com'] },
+        'svc@contoso.com': { password: 'pw' },
+        'other@contoso.com': { password: 'pw' },
+      },
+    })
+    twin.deliver('orders@contoso.com', odd)
+    const { say: line } = await converse(twin)
+    const response = Buffer.from(`orders@contoso.com\0${user}\0pw`).toString('base64')
+    expect(await line(`1 AUTHENTICATE PLAIN ${response}`)).toEqual(['1 OK AUTHENTICATE completed.'])
+    const answer = await line('2 STATUS INBOX (MESSAGES)')
+    expect(answer[0]).toBe(
+      expected === 'OK' ? '* STATUS INBOX (MESSAGES 1)' : '2 BAD User is authenticated but not connected.',
+    )
+  },
+)
+
 test('MOVE is announced only after log-in, and the words are those of Exchange', async () => {
   const { twin, signIn } = await start()
   const { say: line } = await converse(twin)

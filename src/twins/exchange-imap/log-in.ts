@@ -22,8 +22,8 @@ export async function authenticate(connection: Connection, { text }: Command): P
   }
   const words = Buffer.from(response, 'base64').toString()
   if (mechanism === 'PLAIN') {
-    const [, user = '', password = ''] = words.split('\0')
-    logInByPassword(connection, user, password, 'AUTHENTICATE')
+    const [actAs = '', user = '', password = ''] = words.split('\0')
+    logInByPassword(connection, user, password, 'AUTHENTICATE', actAs || user)
   } else {
     await logInByToken(connection, words)
   }
@@ -64,14 +64,16 @@ async function logInByToken(connection: Connection, words: string): Promise<void
   enter(connection, who, mailbox && hasPermission && isAllowed(mailbox, who) ? mailbox : undefined)
 }
 
-function logInByPassword(connection: Connection, user: string, password: string, verb: string): void {
+/** `actAs`: whose mailbox is to be opened (RFC 4616). */
+function logInByPassword(connection: Connection, user: string, password: string, verb: string, actAs = user): void {
   const { world } = connection
-  const mailbox = world.mailboxes.get(user.toLowerCase())
-  const isRight = mailbox?.password !== undefined && mailbox.password === password
+  const own = world.mailboxes.get(user.toLowerCase())
+  const isRight = own?.password !== undefined && own.password === password
   if (!world.isPasswordAllowed || !isRight || strike(world.faults().refuseLogin)) {
     throw new Refusal('NO', `${verb} failed.`)
   }
-  enter(connection, user, mailbox)
+  const mailbox = world.mailboxes.get(actAs.toLowerCase())
+  enter(connection, user, mailbox && isAllowed(mailbox, user) ? mailbox : undefined)
 }
 
 /** A good token for a mailbox that stays closed is not refused here: Exchange says so only at the next command. */
