@@ -191,6 +191,20 @@ describe.each(ways)('by %s', (_way, ask, way) => {
     })
   })
 
+  test('amounts are told as they are, also those in yen, which SAP stores with two digits', async () => {
+    const partner = { BusinessPartner: '1001' }
+    await ask('SetCreditLimit', { ...partner, CreditLimitAmount: '50000', CreditSegmentCurrency: 'JPY' })
+    expect(await ask('CheckCreditLimit', partner)).toMatchObject({ CreditLimit: '50000', Currency: 'JPY' })
+    const yen = { TotalNetAmount: '1000', TotalTaxAmount: '100', TransactionCurrency: 'JPY' }
+    const { ObjectId } = await ask('SetInvoice', { ...bill, ...yen })
+    const made = world.dynamics.records('invoice').find(({ invoiceid }) => invoiceid === ObjectId)
+    expect(made).toMatchObject({ totallineitemamount: 1000, totaltax: 100, totalamount: 1100 })
+    const sold = { ...item, BillingDocument: bill.BillingDocument, NetAmount: '1000', TransactionCurrency: 'JPY' }
+    const added = await ask('SetInvoiceLine', sold)
+    const line1 = world.dynamics.records('invoicedetail').find(each => each['invoicedetailid'] === added.ObjectId)
+    expect(line1).toMatchObject({ priceperunit: 1000 })
+  })
+
   test('User API: Check User', async () => {
     expect(await ask('CheckUser', { UserName: 'ada@contoso.com' })).toMatchObject({ Found: true, IsDisabled: 'false' })
     expect(await ask('CheckUser', { UserName: 'ben@contoso.com' })).toMatchObject({ Found: true, IsDisabled: 'true' })

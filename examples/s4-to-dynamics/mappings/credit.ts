@@ -1,23 +1,29 @@
 import { defineMapping, each, field, firstOf, list, number, text } from 'isthmus/mapping'
-import { currencyOf } from './currency.ts'
+import { asStored, asTold, type CountedIn, currencyOf } from './currency.ts'
 import { account } from './dynamics-tables.ts'
 
 const at = (name: string) => field(`CreditAccount/${name}`)
 
-const amount = (of: typeof at, name: string) => of(name).decimal().amountIn(of('CreditSegmentCurrency')).round(2)
+const amount = (of: typeof at, name: string, counted: CountedIn) =>
+  of(name)
+    .decimal()
+    .amountIn(counted(of('CreditSegmentCurrency')))
+    .round(2)
 
 /**
  * The currency of an account is written here, with the amounts that are in it: the credit limit and what is used of it are
  * the only amounts that an account has. DEBMAS gives it to new accounts alone (see customer.ts).
  */
-const creditFields = (of: typeof at) => ({
+const creditFields = (of: typeof at, counted: CountedIn) => ({
   // Where the business partner has another number than the customer, the report names both (CVI_CUST_LINK).
   accountnumber: firstOf(of('Customer'), of('BusinessPartner')).alpha().required(),
-  creditlimit: number(0).when(of('CreditLimitIsZero').flag()).or(amount(of, 'CreditLimitAmount')),
+  creditlimit: number(0)
+    .when(of('CreditLimitIsZero').flag())
+    .or(amount(of, 'CreditLimitAmount', counted)),
   transactioncurrencyid: currencyOf(of('CreditSegmentCurrency')).key(),
   creditonhold: of('CreditAccountIsBlocked').flag(),
   new_creditblockreason: of('CreditAccountBlockReason'),
-  new_creditused: amount(of, 'CreditExposureAmount'),
+  new_creditused: amount(of, 'CreditExposureAmount', counted),
   new_creditriskclass: of('CreditRiskClass'),
   new_creditscore: of('CreditWorthinessScoreValue'),
   new_creditvalidto: of('CreditLimitValidityEndDate').date({ isOpenEnd: true }),
@@ -28,7 +34,7 @@ export default defineMapping({
   name: 'credit account to account',
   source: 'document',
   target: account,
-  fields: creditFields(at),
+  fields: creditFields(at, asTold),
 })
 
 /**
@@ -40,5 +46,8 @@ export const bySegment = defineMapping({
   source: 'document',
   absent: 'empty',
   target: { segment: text(10), accounts: list(account) },
-  fields: { segment: at('CreditSegment').required(), accounts: each('CreditAccount', account, creditFields(field)) },
+  fields: {
+    segment: at('CreditSegment').required(),
+    accounts: each('CreditAccount', account, creditFields(field, asStored)),
+  },
 })

@@ -1,18 +1,18 @@
 import { constant, defineMapping, each, field, join, list, number } from 'isthmus/mapping'
-import { currencyOf } from './currency.ts'
+import { asStored, asTold, type CountedIn, currencyOf } from './currency.ts'
 import { invoice, invoiceHead, invoiceLine, invoiceState } from './dynamics-tables.ts'
 import { unitKey } from './units.ts'
 
 const at = (name: string) => field(`Invoice/${name}`)
 
-/** Amounts as SAP stores them, without a sign: those of credit memos and cancellations (H) are negative. */
-const amount = (of: typeof at, name: string) =>
+/** Amounts have no sign: those of credit memos and cancellations (H) are negative. */
+const amount = (of: typeof at, name: string, counted: CountedIn) =>
   of(name)
     .decimal()
-    .amountIn(of('TransactionCurrency'))
+    .amountIn(counted(of('TransactionCurrency')))
     .signedBy(of('DebitCreditCode').or(constant('S')))
 
-const headerFields = (of: typeof at) => ({
+const headerFields = (of: typeof at, counted: CountedIn) => ({
   new_sapkey: of('BillingDocument').alpha().required(),
   name: join(' ', of('BillingDocumentType'), of('BillingDocument').alpha()),
   // Dynamics takes an invoice number only when the invoice is made.
@@ -21,9 +21,9 @@ const headerFields = (of: typeof at) => ({
   transactioncurrencyid: currencyOf(of('TransactionCurrency')).key().required(),
   new_postingdate: of('BillingDocumentDate').date(),
   duedate: of('NetDueDate').date(),
-  totallineitemamount: amount(of, 'TotalNetAmount'),
-  totaltax: amount(of, 'TotalTaxAmount'),
-  totalamount: amount(of, 'TotalNetAmount').plus(amount(of, 'TotalTaxAmount')),
+  totallineitemamount: amount(of, 'TotalNetAmount', counted),
+  totaltax: amount(of, 'TotalTaxAmount', counted),
+  totalamount: amount(of, 'TotalNetAmount', counted).plus(amount(of, 'TotalTaxAmount', counted)),
   paymenttermscode: of('CustomerPaymentTerms').choose({ '0001': 1, Z030: 1, Z045: 3, Z060: 4, Z102: 2 }),
   // SAP has calculated; without this Dynamics would do it again from its own price lists.
   skippricecalculation: number(1),
@@ -44,56 +44,57 @@ const stateFields = (of: typeof at) => ({
 
 const lineMaterial = field('Material').alpha()
 
-const lineList = each('Invoice/Item', invoiceLine, {
-  new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
-  invoiceid: field('BillingDocument').alpha().key().required(),
-  lineitemnumber: field('BillingDocumentItem').decimal(),
-  // Dynamics takes product and unit only when the line is made. One whose product has not come yet, or that is a text
-  // alone, is written in by its text, for good.
-  productid: lineMaterial.escaped().key().onCreate(),
-  uomid: unitKey(lineMaterial, field('BillingQuantityUnit')).key().onCreate(),
-  isproductoverridden: constant(true).unlinked(),
-  productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
-  description: field('BillingDocumentItemText'),
-  ispriceoverridden: constant(true),
-  quantity: field('BillingQuantity')
-    .decimal()
-    .signedBy(field('DebitCreditCode').or(constant('S'))),
-  priceperunit: field('NetAmount')
-    .decimal()
-    .amountIn(field('TransactionCurrency'))
-    .per(field('BillingQuantity').decimal())
-    .round(4),
-  tax: amount(field, 'TaxAmount'),
-})
+const lineList = (counted: CountedIn) =>
+  each('Invoice/Item', invoiceLine, {
+    new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
+    invoiceid: field('BillingDocument').alpha().key().required(),
+    lineitemnumber: field('BillingDocumentItem').decimal(),
+    // Dynamics takes product and unit only when the line is made. One whose product has not come yet, or that is a text
+    // alone, is written in by its text, for good.
+    productid: lineMaterial.escaped().key().onCreate(),
+    uomid: unitKey(lineMaterial, field('BillingQuantityUnit')).key().onCreate(),
+    isproductoverridden: constant(true).unlinked(),
+    productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
+    description: field('BillingDocumentItemText'),
+    ispriceoverridden: constant(true),
+    quantity: field('BillingQuantity')
+      .decimal()
+      .signedBy(field('DebitCreditCode').or(constant('S'))),
+    priceperunit: field('NetAmount')
+      .decimal()
+      .amountIn(counted(field('TransactionCurrency')))
+      .per(field('BillingQuantity').decimal())
+      .round(4),
+    tax: amount(field, 'TaxAmount', counted),
+  })
 
-/** The header of the proxy message Invoice_Out, or of a call → invoice. */
+/** A call of Set Invoice → invoice. */
 export const header = defineMapping({
   name: 'billing document to invoice',
   source: 'document',
   target: invoice,
-  fields: { ...headerFields(at), ...stateFields(at) },
+  fields: { ...headerFields(at, asTold), ...stateFields(at) },
 })
 
-/** The items of the same message → invoicedetails, as a list under `lines`. */
+/** A call of Set InvoiceLine → invoicedetails, as a list under `lines`. */
 export const lines = defineMapping({
   name: 'billing items to invoice lines',
   source: 'document',
   target: { invoice: invoice.new_sapkey, lines: list(invoiceLine) },
-  fields: { invoice: at('BillingDocument').alpha().required(), lines: lineList },
+  fields: { invoice: at('BillingDocument').alpha().required(), lines: lineList(asTold) },
 })
 
 /**
- * All of it: a list of the one invoice, its lines, and its state, which is written last: a paid or canceled invoice is
- * read-only in Dynamics 365, its lines too.
+ * The proxy message Invoice_Out → all of it: a list of the one invoice, its lines, and its state, which is written last: a
+ * paid or canceled invoice is read-only in Dynamics 365, its lines too.
  */
 export default defineMapping({
   name: 'billing document to invoice and lines',
   source: 'document',
   target: { invoices: list(invoiceHead), lines: list(invoiceLine), states: list(invoiceState) },
   fields: {
-    invoices: each('Invoice', invoiceHead, headerFields(field)),
-    lines: lineList,
+    invoices: each('Invoice', invoiceHead, headerFields(field, asStored)),
+    lines: lineList(asStored),
     states: each('Invoice', invoiceState, {
       new_sapkey: field('BillingDocument').alpha().required(),
       ...stateFields(field),

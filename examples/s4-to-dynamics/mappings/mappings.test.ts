@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest'
 import type { Mapping } from '../../../src/mapping/mapping.ts'
 import { readSource } from '../../../src/mapping/read-source.ts'
 import address from './address.ts'
-import credit from './credit.ts'
+import credit, { bySegment } from './credit.ts'
 import customer from './customer.ts'
 import customerStock from './customer-stock.ts'
-import { header, lines } from './invoice.ts'
+import invoices, { header, lines } from './invoice.ts'
 import material, { withUnits } from './material.ts'
 import plantStock from './plant-stock.ts'
 
@@ -392,8 +392,11 @@ describe('a billing document', () => {
 
   test('in yen has the amounts that it means', () => {
     const text = readFileSync(file, 'utf8').replaceAll('EUR', 'JPY')
-    const { values } = header.run(readSource('xml', Buffer.from(text)))
-    expect(values).toMatchObject({ totallineitemamount: 10_010, totaltax: 1902, totalamount: 11_912 })
+    const { values } = invoices.run(readSource('xml', Buffer.from(text)))
+    expect(values).toMatchObject({
+      invoices: [{ totallineitemamount: 10_010, totaltax: 1902, totalamount: 11_912 }],
+      lines: [{ priceperunit: 3336.6667, tax: 1902 }],
+    })
   })
 })
 
@@ -425,6 +428,12 @@ describe('a credit account', () => {
     expect(mapped(credit, file, {}, ['50000.00', '0.00']).values.creditlimit).toBe(0)
     expect(mapped(credit, file, {}, ['50000.00', '']).values.creditlimit).toBeNull()
     expect(mapped(credit, file, {}, ['<CreditLimitIsZero><', '<CreditLimitIsZero>X<']).values.creditlimit).toBe(0)
+  })
+
+  test('in yen has the amounts that it means', () => {
+    expect(mapped(bySegment, file, {}, ['EUR', 'JPY']).values).toMatchObject({
+      accounts: [{ creditlimit: 5_000_000, new_creditused: 123_456 }],
+    })
   })
 
   test('a negative limit does not fit', () => {
