@@ -258,3 +258,15 @@ test('a credit block, its reason and a limit that SAP takes away go from the acc
   const gone = { creditonhold: false, new_creditblockreason: null, creditlimit: null, new_creditused: null }
   expect(account()).toMatchObject(gone)
 })
+
+test('what costs nothing, or is free of tax, has an amount of zero: proxies leave it out', async () => {
+  const { s4, dynamics } = world
+  createInvoice(s4.data, '90001590', '1001', '4711')
+  s4.data.change('VBRK', { VBELN: '90001590' }, { NETWR: '0.00', MWSBK: '0.00' })
+  s4.data.change('VBRP', { VBELN: '90001590', POSNR: '10' }, { NETWR: '0.00', MWSBP: '0.00' })
+  await report()
+  const line = () => dynamics.records('invoicedetail').find(each => each['new_sapkey'] === '90001590-000010')
+  await expect.poll(line, { timeout: 20_000 }).toMatchObject({ quantity: 3, priceperunit: 0, tax: 0 })
+  const invoice = dynamics.records('invoice').find(each => each['new_sapkey'] === '90001590')
+  expect(invoice).toMatchObject({ totallineitemamount: 0, totaltax: 0, totalamount: 0 })
+})

@@ -44,29 +44,28 @@ const stateFields = (of: typeof at) => ({
 
 const lineMaterial = field('Material').alpha()
 
-const lineList = (counted: CountedIn) =>
-  each('Invoice/Item', invoiceLine, {
-    new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
-    invoiceid: field('BillingDocument').alpha().key().required(),
-    lineitemnumber: field('BillingDocumentItem').decimal(),
-    // Dynamics takes product and unit only when the line is made. One whose product has not come yet, or that is a text
-    // alone, is written in by its text, for good.
-    productid: lineMaterial.escaped().key().onCreate(),
-    uomid: unitKey(lineMaterial, field('BillingQuantityUnit')).key().onCreate(),
-    isproductoverridden: constant(true).unlinked(),
-    productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
-    description: field('BillingDocumentItemText'),
-    ispriceoverridden: constant(true),
-    quantity: field('BillingQuantity')
-      .decimal()
-      .signedBy(field('DebitCreditCode').or(constant('S'))),
-    priceperunit: field('NetAmount')
-      .decimal()
-      .amountIn(counted(field('TransactionCurrency')))
-      .per(field('BillingQuantity').decimal())
-      .round(4),
-    tax: amount(field, 'TaxAmount', counted),
-  })
+const lineFields = (counted: CountedIn) => ({
+  new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
+  invoiceid: field('BillingDocument').alpha().key().required(),
+  lineitemnumber: field('BillingDocumentItem').decimal(),
+  // Dynamics takes product and unit only when the line is made. One whose product has not come yet, or that is a text
+  // alone, is written in by its text, for good.
+  productid: lineMaterial.escaped().key().onCreate(),
+  uomid: unitKey(lineMaterial, field('BillingQuantityUnit')).key().onCreate(),
+  isproductoverridden: constant(true).unlinked(),
+  productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
+  description: field('BillingDocumentItemText'),
+  ispriceoverridden: constant(true),
+  quantity: field('BillingQuantity')
+    .decimal()
+    .signedBy(field('DebitCreditCode').or(constant('S'))),
+  priceperunit: field('NetAmount')
+    .decimal()
+    .amountIn(counted(field('TransactionCurrency')))
+    .per(field('BillingQuantity').decimal())
+    .round(4),
+  tax: amount(field, 'TaxAmount', counted),
+})
 
 /** A call of Set Invoice → invoice. */
 export const header = defineMapping({
@@ -81,8 +80,15 @@ export const lines = defineMapping({
   name: 'billing items to invoice lines',
   source: 'document',
   target: { invoice: invoice.new_sapkey, lines: list(invoiceLine) },
-  fields: { invoice: at('BillingDocument').alpha().required(), lines: lineList(asTold) },
+  fields: {
+    invoice: at('BillingDocument').alpha().required(),
+    lines: each('Invoice/Item', invoiceLine, lineFields(asTold)),
+  },
 })
+
+/** Proxies leave out what is initial: an amount that is not there is zero. */
+const zero = number(0)
+const reported = { header: headerFields(field, asStored), line: lineFields(asStored) }
 
 /**
  * The proxy message Invoice_Out → all of it: a list of the one invoice, its lines, and its state, which is written last: a
@@ -93,8 +99,17 @@ export default defineMapping({
   source: 'document',
   target: { invoices: list(invoiceHead), lines: list(invoiceLine), states: list(invoiceState) },
   fields: {
-    invoices: each('Invoice', invoiceHead, headerFields(field, asStored)),
-    lines: lineList(asStored),
+    invoices: each('Invoice', invoiceHead, {
+      ...reported.header,
+      totallineitemamount: reported.header.totallineitemamount.or(zero),
+      totaltax: reported.header.totaltax.or(zero),
+      totalamount: reported.header.totalamount.or(zero),
+    }),
+    lines: each('Invoice/Item', invoiceLine, {
+      ...reported.line,
+      priceperunit: reported.line.priceperunit.or(zero),
+      tax: reported.line.tax.or(zero),
+    }),
     states: each('Invoice', invoiceState, {
       new_sapkey: field('BillingDocument').alpha().required(),
       ...stateFields(field),
