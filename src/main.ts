@@ -217,13 +217,15 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       undo.push(async () => connectors?.close())
     }
 
+    const { tls } = options.endpoints
+    const endpointTls = typeof tls === 'object' ? openEndpointTls(tls, clock, log) : undefined
     const endpoints = createFlowEndpoints({
       log,
       guard: callers.guard,
       hasRole: serviceUsers.hasRole,
-      isBehindTls: options.endpoints.tls === 'by-proxy',
+      isBehindTls: tls === 'by-proxy',
       proxies: options.proxies,
-      tls: typeof options.endpoints.tls === 'object' ? openEndpointTls(options.endpoints.tls, clock, log) : undefined,
+      tls: endpointTls,
     })
     endpoints.mount(tokens.handle)
     const engine: Engine = createEngine({
@@ -296,6 +298,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       channels: createChannels(options.alertChannels ?? {}, channelParts),
       credentials: () => credentials.list(),
       serviceKeys: () => keysWithAnEnd(serviceUsers),
+      certificates: () => (endpointTls ? [endpointTls.certificate()] : []),
       failedFlows: () => failedFlows.list,
       connectors: connectors && { ...connectors, usedBy: () => flowsByLocation(engine) },
       organizations: () => groupware.opened()?.watched() ?? [],

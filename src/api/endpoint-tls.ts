@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { createSecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls'
@@ -26,6 +27,8 @@ export interface EndpointTls {
   serverOptions(): TlsOptions
   /** Gives the server each new certificate until `close`. */
   follow(server: Server): void
+  /** The one that callers are shown now. */
+  certificate(): { readonly file: string; readonly beganAt: number; readonly endsAt: number }
   close(): void
 }
 
@@ -62,6 +65,7 @@ export function openEndpointTls(files: EndpointTlsFiles, clock: Clock, log: Log)
       rejectUnauthorized: false,
     }),
     follow: lookAgain,
+    certificate: () => loaded.certificate,
     close: () => cancel(),
   }
 }
@@ -72,11 +76,13 @@ function load({ certificate, key }: EndpointTlsFiles) {
   try {
     // Fails where key and certificate do not belong together.
     createSecureContext(context)
+    const { validFromDate, validToDate } = new X509Certificate(context.cert)
+    const [beganAt, endsAt] = [validFromDate.getTime(), validToDate.getTime()]
+    return { stamp, context, certificate: { file: certificate, beganAt, endsAt } }
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw endpointTlsErrors.UNREADABLE({ file: certificate, text }, { cause })
   }
-  return { stamp, context }
 }
 
 function stampOf({ certificate, key }: EndpointTlsFiles): string {

@@ -3,6 +3,7 @@ import type { Log } from '../kernel/log.ts'
 import { type Clock, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
 import type { DeliveryRow, Inspection, Records } from '../store/port.ts'
 import type { AlertBook, Finding } from './alerts/alert-book.ts'
+import { findCertificate, type WatchedCertificate } from './certificate-findings.ts'
 import {
   credentialWarnMs,
   findCredential,
@@ -75,6 +76,8 @@ export interface ExpectationParts {
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   /** Keys of callers that have an end and were not revoked. */
   readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
+  /** Those that the hub shows to its callers. */
+  readonly certificates?: (() => readonly WatchedCertificate[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined
@@ -110,6 +113,11 @@ export function createExpectations(parts: ExpectationParts) {
     await guarded('credentials', async () => {
       for (const credential of await parts.credentials()) {
         await report(findCredential(credential, policy.credentialEndsMs, clock.now()))
+      }
+    })
+    await guarded('certificates', async () => {
+      for (const certificate of parts.certificates?.() ?? []) {
+        await report(findCertificate(certificate, policy.credentialEndsMs, clock.now()))
       }
     })
     await guarded('connectors', async () => lookAtConnectors(report))

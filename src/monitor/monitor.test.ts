@@ -9,6 +9,7 @@ import type { StoreWatch } from '../store/watch-store.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import type { Alert } from './alerts/alert.ts'
 import { alertErrors } from './alerts/alert-errors.ts'
+import type { WatchedCertificate } from './certificate-findings.ts'
 import { defaultAlertPolicy, type FailedFlow } from './expectations.ts'
 import { createMonitor } from './monitor.ts'
 import { noCounts, ordersFlow, setAsideRow, standInClock, standInEngine, standInRecords } from './stand-ins.ts'
@@ -33,6 +34,7 @@ function watch(startMs?: number) {
     counts: FlowCounts
     rows: DeliveryRow[]
     credentials: WatchedCredential[]
+    certificates: WatchedCertificate[]
     failed: FailedFlow[]
     names: string[]
     documents: ReadonlySet<string>
@@ -45,6 +47,7 @@ function watch(startMs?: number) {
     counts: noCounts,
     rows: [],
     credentials: [],
+    certificates: [],
     failed: [],
   }
   const told: string[] = []
@@ -83,6 +86,7 @@ function watch(startMs?: number) {
         ['ops', channel('ops')],
       ]),
       credentials: async () => facts.credentials,
+      certificates: () => facts.certificates,
       failedFlows: () => facts.failed,
       documents: async () => facts.documents,
       storeFailure: () => facts.storeFailure,
@@ -418,6 +422,19 @@ test('set-aside deliveries, an old queue, credentials and flows that do not star
     .map(alert => alert.command)
   expect(commands).toContain('isthmus credential authorise m365')
   expect(commands).toContain('isthmus message find --flow orders --state set-aside')
+})
+
+test('a certificate of the endpoints that ends soon is told until it is renewed', async () => {
+  const world = watch(Date.now())
+  const now = world.clock.now()
+  const certificate = { file: 'hub.crt', beganAt: now - 80 * DAY, endsAt: now + 5 * DAY }
+  world.facts.certificates = [certificate]
+  await world.lookFor(MINUTE)
+  const what = `The certificate of the flow endpoints ends on ${new Date(certificate.endsAt).toISOString()}: hub.crt`
+  expect(world.told).toEqual([`log: open: ${what}`])
+  world.facts.certificates = [{ ...certificate, endsAt: now + 90 * DAY }]
+  await world.lookFor(5 * MINUTE)
+  expect(world.told.at(-1)).toBe(`log: resolved: ${what}`)
 })
 
 test('what waits in a flow that does not run is told, and so is that its document is gone', async () => {

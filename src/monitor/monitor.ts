@@ -5,6 +5,7 @@ import type { Store } from '../store/port.ts'
 import type { AlertChannel } from './alerts/alert.ts'
 import { type AlertBook, createAlertBook } from './alerts/alert-book.ts'
 import { createTeller } from './alerts/tell.ts'
+import type { WatchedCertificate } from './certificate-findings.ts'
 import { logEvents } from './event-log.ts'
 import { type AlertPolicy, createExpectations, type FailedFlow } from './expectations.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -28,6 +29,8 @@ export interface MonitorParts {
   readonly credentials: () => Promise<readonly WatchedCredential[]>
   /** Keys of callers that have an end and were not revoked. */
   readonly serviceKeys?: (() => readonly WatchedServiceKey[]) | undefined
+  /** Those that the hub shows to its callers. */
+  readonly certificates?: (() => readonly WatchedCertificate[]) | undefined
   readonly failedFlows: () => readonly FailedFlow[]
   /** Undefined where this hub takes no connectors. */
   readonly connectors?: WatchedConnectors | undefined

@@ -18,7 +18,14 @@ export interface Attention {
 }
 
 /** Trouble that gets worse later, and does not stop messages now. */
-const mild: ReadonlySet<string> = new Set(['credential', 'service-key', 'connector', 'held-deletions', 'link-stuck'])
+const mild: ReadonlySet<string> = new Set([
+  'credential',
+  'certificate',
+  'service-key',
+  'connector',
+  'held-deletions',
+  'link-stuck',
+])
 
 /**
  * What needs attention, the worst and oldest first; what somebody looks after already comes last. Links that are down

@@ -9,6 +9,7 @@ const alertKinds = [
   'set-aside',
   'queue-age',
   'credential',
+  'certificate',
   'flow-failed',
   'flow-gone',
   'service-key',
