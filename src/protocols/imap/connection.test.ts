@@ -265,6 +265,26 @@ test('a move that failed half way does not copy twice', async () => {
   expect(copied.size).toBe(0)
 })
 
+test('mails that one of several commands has copied are not copied again when a later one is refused', async () => {
+  server.capabilities = 'IMAP4rev1 AUTH=PLAIN UIDPLUS'
+  server.folders.set('Processed', { uidValidity: 7, uidNext: 1, mails: [] })
+  const uids: number[] = []
+  for (let count = 0; count < 1_500; count++) {
+    // With gaps between them they do not fit into one command.
+    server.folder('INBOX').uidNext += 1_000_000
+    uids.push(server.receive('Subject: x\r\n\r\n'))
+  }
+  const connection = await open()
+  await selectFolder(connection, 'INBOX')
+  let copies = 0
+  server.when(/^UID COPY/, tag => (++copies === 2 ? `${tag} NO [OVERQUOTA] full` : undefined))
+  const copied: Copied = new Map()
+  await expect(moveMails(connection, uids, 'Processed', copied)).rejects.toMatchObject({ code: 'IMAP_COMMAND_REFUSED' })
+  const moved = await moveMails(connection, uids, 'Processed', copied)
+  expect(server.folder('Processed').mails).toHaveLength(uids.length)
+  expect([moved.uids.size, server.folder('INBOX').mails.length]).toEqual([uids.length, 0])
+})
+
 test('without UIDPLUS mails are only marked as deleted, and that is said', async () => {
   fill()
   server.capabilities = 'IMAP4rev1'

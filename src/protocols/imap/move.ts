@@ -34,8 +34,8 @@ export async function moveMails(
   }
   requireKept(connection, '\\Deleted')
   const open = uids.filter(uid => !copied.has(uid))
-  const there = await sendThere(connection, 'UID COPY', open, folder)
-  for (const uid of open) copied.set(uid, there.get(uid))
+  // Noted command by command: what one has copied is not copied again when the next one is refused.
+  await sendThere(connection, 'UID COPY', open, folder, (uid, place) => copied.set(uid, place))
   const left = await deleteMails(connection, uids)
   const places = placesOf(uids, copied)
   for (const uid of uids) copied.delete(uid)
@@ -47,6 +47,7 @@ async function sendThere(
   title: 'UID MOVE' | 'UID COPY',
   uids: readonly number[],
   folder: string,
+  onSent: (uid: number, place: ReturnType<Copied['get']>) => void = () => {},
 ): Promise<Copied> {
   const target = quoteMailbox(folder)
   const asked = new Set(uids)
@@ -67,6 +68,7 @@ async function sendThere(
       },
     })
     read(line.code)
+    for (const uid of readUidSet(set, asked.size) ?? []) onSent(uid, there.get(uid))
   }
   return there
 }
