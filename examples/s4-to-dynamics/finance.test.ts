@@ -270,3 +270,13 @@ test('what costs nothing, or is free of tax, has an amount of zero: proxies leav
   const invoice = dynamics.records('invoice').find(each => each['new_sapkey'] === '90001590')
   expect(invoice).toMatchObject({ totallineitemamount: 0, totaltax: 0, totalamount: 0 })
 })
+
+test('a reference and terms that an invoice has no more go from Dynamics 365, too; its state stays where SAP tells none', async () => {
+  const { s4, dynamics } = world
+  const invoice = () => dynamics.records('invoice').find(each => each['new_sapkey'] === '90001590')
+  expect(invoice()).toMatchObject({ new_customerreference: 'PO-4711', paymenttermscode: 1, statecode: 0 })
+  s4.data.change('VBRK', { VBELN: '90001590' }, { BSTNK: '', ZTERM: '', BUCHK: '', XBLNR: 'R1' })
+  await report()
+  await expect.poll(invoice, { timeout: 20_000 }).toMatchObject({ new_documentreference: 'R1' })
+  expect(invoice()).toMatchObject({ new_customerreference: null, paymenttermscode: null, statecode: 0, statuscode: 1 })
+})

@@ -367,7 +367,7 @@ test('each field of an invoice and of its lines has its place', () => {
     '@unlinked': { isproductoverridden: true, productdescription: item.BillingDocumentItemText.slice(0, 500) },
   }
   expect(mapped(invoices, { Invoice: tree })).toEqual({
-    invoices: [{ ...head, '@create': { invoicenumber: '90001519' } }],
+    invoices: [{ ...head, paymenttermscode: null, '@create': { invoicenumber: '90001519' } }],
     lines: [line],
     states: [{ new_sapkey: '90001519', statecode: 2, statuscode: 100_001 }],
   })

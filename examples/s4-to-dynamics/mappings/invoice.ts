@@ -32,14 +32,17 @@ const headerFields = (of: typeof at, counted: CountedIn) => ({
   new_cancels: of('CancelledBillingDocument').alpha(),
 })
 
+/** A billing document that goes to no accounting has no status, and its invoice keeps its state. */
+const hasStatus = (of: typeof at) => of('InvoiceStatus').to('is told', code => code !== '')
+
 const stateFields = (of: typeof at) => ({
   // Partly cleared (100002) is a reason of the state Paid, as Dynamics has it; with another state it is refused.
   statecode: number(3)
     .when(of('BillingDocumentIsCancelled').flag())
-    .or(of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 })),
+    .or(of('InvoiceStatus').choose({ A: 0, B: 2, C: 2, X: 3 }).when(hasStatus(of))),
   statuscode: number(100003)
     .when(of('BillingDocumentIsCancelled').flag())
-    .or(of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 })),
+    .or(of('InvoiceStatus').choose({ A: 1, B: 100002, C: 100001, X: 100003 }).when(hasStatus(of))),
 })
 
 const lineMaterial = field('Material').alpha()
@@ -86,7 +89,7 @@ export const lines = defineMapping({
   },
 })
 
-/** Proxies leave out what is initial: an amount that is not there is zero. */
+/** Proxies leave out what is initial: a text that is not there is empty, and an amount is zero. */
 const zero = number(0)
 const reported = { header: headerFields(field, asStored), line: lineFields(asStored) }
 
@@ -97,6 +100,7 @@ const reported = { header: headerFields(field, asStored), line: lineFields(asSto
 export default defineMapping({
   name: 'billing document to invoice and lines',
   source: 'document',
+  absent: 'empty',
   target: { invoices: list(invoiceHead), lines: list(invoiceLine), states: list(invoiceState) },
   fields: {
     invoices: each('Invoice', invoiceHead, {
