@@ -11,5 +11,5 @@ export type CountedIn = (currency: TextRule) => Rule<string>
 /** Reports send amounts as SAP stores them, always with two digits: 12.34 for 1234 yen. */
 export const asStored: CountedIn = currency => currency
 
-/** Calls tell amounts as they are, and are answered so. XXX is no currency (ISO 4217), and moves no point. */
-export const asTold: CountedIn = currency => currency.to('told as it is', code => code && 'XXX')
+/** Calls tell amounts as they are, and are answered so. A currency with two digits, such as EUR, moves no point. */
+export const asTold: CountedIn = currency => currency.to('told as it is', code => code && 'EUR')
