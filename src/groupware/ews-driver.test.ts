@@ -404,6 +404,20 @@ describe('changes', () => {
   })
 })
 
+test('an appointment that is damaged is told of by itself, and keeps no listing from its end', async () => {
+  const { put } = twin.mailbox(mailbox)
+  const id = put('calendar', '<t:CalendarItem><t:Subject>damaged</t:Subject></t:CalendarItem>')
+  await expect(driver.read(scope('appointment'), [id], signal)).rejects.toMatchObject({
+    code: 'EWS_ITEM_REFUSED',
+    isAboutMessage: true,
+  })
+  const window = scope('appointment', { from: '2026-01-01T00:00:00Z' })
+  expect(await driver.changes(window, undefined, signal)).toMatchObject({
+    changes: expect.arrayContaining([{ id, isDeleted: false }]),
+  })
+  twin.mailbox(mailbox).remove(id)
+})
+
 test('a series that was begun and never finished is not shown, and is cleared away when it is looked for', async () => {
   const before = twin.mailbox(mailbox).items('calendar').length
   const part =

@@ -120,7 +120,11 @@ export class EwsDriver implements SideDriver {
       })
     }
     const ids = relevant.flatMap(change => (change.kind === 'create' || change.kind === 'update' ? [change.id] : []))
-    const items = await this.#readFrom(scope, ids, signal, [folder])
+    const items = await this.#readFrom(scope, ids, signal, [folder]).catch((thrown: unknown) => {
+      // One of them is damaged: who reads them one by one finds out which.
+      if (!(thrown instanceof HubError) || concernOf(thrown) !== 'item') throw thrown
+    })
+    if (!items) return ids.map(id => ({ id, isDeleted: false }))
     return items.flatMap((item): Change[] =>
       // Also outside of the window: whose mark it carries must be known.
       item && (isInWindow(item.item, scope) || item.mark !== null)
@@ -305,6 +309,11 @@ function sideItem(
   const folder = folders.find(each => each.id === parent)
   // Moved to a folder that is not synced, Deleted Items among them: for the sync it is gone.
   if (!folder) return undefined
+  const hasTimes = ['Start', 'End'].every(name => !Number.isNaN(millisOf(textOf(element, name))))
+  if (scope.kind === 'appointment' && !hasTimes) {
+    const text = 'the appointment does not say when it is'
+    throw ewsErrors.ITEM_REFUSED({ mailbox: scope.mailbox, code: 'damaged', text })
+  }
   const item = readItem(scope.kind, element, { mailbox: scope.mailbox, occurrences })
   const modifiedAt = millisOf(textOf(element, 'LastModifiedTime'))
   return {

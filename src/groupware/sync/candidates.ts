@@ -42,7 +42,9 @@ export async function findCandidates(
         // Items that moved within the mailbox were recognised before (take-in.ts); what is left there is a copy, unless it
         // is what the CRM itself names: that was made from it when the half of the link was gone.
         const isCopy = side === 'exchange' && (identity === null || item.mark !== identity)
-        const isAlive = link ? isCopy || halves.has(link[side].id) : isCopy && originals.has(item.mark)
+        const isAlive = link
+          ? isCopy || halves.has(link[side].id) || round.unreadable[side].has(link[side].id)
+          : isCopy && originals.has(item.mark)
         const is = isAlive ? 'taken' : link ? 'orphaned' : 'free'
         const isTwin = side === 'exchange' && identity !== null && link?.exchange.identity === identity
         return { item, is, isTwin, linkKey: link?.key, leader: leaders.get(side === 'exchange' ? item.id : id) }

@@ -4,7 +4,7 @@ import { absentStamp, type Stamps } from '../plan/stamps.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, mayStillCome } from './context.ts'
 import { readItems } from './pull.ts'
-import { note, type Round, stopIfAsked } from './round-state.ts'
+import { note, noteUnreadable, type Round, stopIfAsked } from './round-state.ts'
 import { isDue, type Link, type PendingStamps, type Waiting } from './sync-store.ts'
 
 type MergePlan = Extract<LinkPlan, { do: 'merge' }>
@@ -53,6 +53,7 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   const endings: Endings = { putLinks: [], putWaiting: [], dropWaiting: [] }
   const jobs: Job[] = []
   for (const link of links) {
+    if (await isUnreadable(round, link)) continue
     const exchange = exchangeItems.get(link.exchange.id)
     const crm = crmItems.get(link.crm.id)
     const plan = planLink(link, exchange, crm, round.plan, ledElsewhere.has(link.crm.id))
@@ -79,6 +80,21 @@ async function mergeChunk(round: Round, links: readonly Link[]): Promise<void> {
   }
   for (const job of jobs) settleJob(round, job, waiting, endings)
   await store.write(scope, endings)
+}
+
+/** Whether a side cannot show its half now: it is compared when it can, and told of once. */
+async function isUnreadable(round: Round, link: Link): Promise<boolean> {
+  const { store, scope } = round.context
+  for (const side of ['exchange', 'crm'] as const) {
+    const error = round.unreadable[side].get(link[side].id)
+    if (!error) continue
+    if (!link.isDirty) {
+      await store.write(scope, { putLinks: [{ ...link, isDirty: true }] })
+      noteUnreadable(round, side, link[side].id, error)
+    }
+    return true
+  }
+  return false
 }
 
 /** The organizer of a meeting may have taken the lead since its link was read: what an attendee says is not written then. */

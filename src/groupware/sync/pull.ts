@@ -1,3 +1,4 @@
+import { asHubError } from '../../kernel/error.ts'
 import type { Side, SideItem } from '../drivers.ts'
 import { groupwareErrors } from '../errors.ts'
 import { chunksOf } from './context.ts'
@@ -57,7 +58,7 @@ export async function readItems(
   side: Side,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, SideItem>> {
-  const { scope, drivers, signal } = round.context
+  const { scope, drivers } = round.context
   const items = new Map<string, SideItem>()
   const missing: string[] = []
   for (const id of new Set(ids)) {
@@ -67,7 +68,7 @@ export async function readItems(
   }
   for (const chunk of chunksOf(missing, drivers[side].abilities(scope.kind).batch.read)) {
     stopIfAsked(round)
-    const answers = await drivers[side].read(scope, chunk, signal)
+    const answers = await readChunk(round, side, chunk)
     for (const [index, id] of chunk.entries()) {
       const item = answers[index]
       if (item) items.set(id, item)
@@ -75,6 +76,25 @@ export async function readItems(
   }
   noteMarks(round, side, ids, items.values())
   return items
+}
+
+/** An item that its side cannot show, since it is damaged, must not keep the others from being read. */
+async function readChunk(round: Round, side: Side, ids: readonly string[]): Promise<readonly (SideItem | undefined)[]> {
+  const { scope, drivers, signal } = round.context
+  try {
+    return await drivers[side].read(scope, ids, signal)
+  } catch (thrown) {
+    const error = asHubError(thrown)
+    const [id = ''] = ids
+    if (drivers[side].concerns(error) !== 'item') throw thrown
+    if (ids.length > 1) {
+      const items: (SideItem | undefined)[] = []
+      for (const each of ids) items.push(...(await readChunk(round, side, [each])))
+      return items
+    }
+    round.unreadable[side].set(id, error)
+    return [undefined]
+  }
 }
 
 function keepBrought(round: Round, side: Side, id: string, item: SideItem | undefined): void {

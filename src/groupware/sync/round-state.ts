@@ -1,4 +1,4 @@
-import { hubErrors } from '../../kernel/error.ts'
+import { type HubError, hubErrors } from '../../kernel/error.ts'
 import type { Side, SideItem } from '../drivers.ts'
 import type { PlanContext } from '../plan/link-plan.ts'
 import type { Decision, RoundContext } from './context.ts'
@@ -20,6 +20,8 @@ export interface Round {
   readonly recalled: { readonly exchange: Set<string>; readonly crm: Set<string> }
   /** Ids of a side that was listed whole in this round. */
   readonly listed: { exchange?: ReadonlyMap<string, unknown>; crm?: ReadonlyMap<string, unknown> }
+  /** Items of a side that it cannot show, by id: they are neither there nor gone. */
+  readonly unreadable: { readonly exchange: Map<string, HubError>; readonly crm: Map<string, HubError> }
   /** Links that have lost a half, decided when all is known: it may have moved, and deletions may be too many. */
   readonly lone: LoneHalf[]
 }
@@ -97,6 +99,13 @@ export function note(
     title: item ? titleOf(item.item) : '',
     ...rest,
   })
+}
+
+/** An item that its side cannot show is told of by its id. */
+export function noteUnreadable({ context, report }: Round, side: Side, id: string, error: HubError): void {
+  report.refused += 1
+  const place = side === 'exchange' ? { exchangeId: id, crmId: undefined } : { exchangeId: undefined, crmId: id }
+  context.journal({ at: context.clock.now(), what: 'refused', side, ...place, title: '', error })
 }
 
 /** What to remember of the halves of a link until a token is stored by which their sides have told of them. */

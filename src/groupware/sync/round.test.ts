@@ -9,6 +9,7 @@ import { appointment } from './sides-world.ts'
 
 const errors = defineErrors('ROUNDTEST', {
   TOO_LONG: { side: 'receiver', retry: 'never', means: 'The subject is too long.', next: 'Shorten it.' },
+  DAMAGED: { side: 'sender', retry: 'never', isAboutMessage: true, means: 'It is damaged.', next: 'Repair it.' },
   LOCKED: { side: 'receiver', retry: 'soon', means: 'Somebody edits it.', next: 'Nothing.' },
 })
 
@@ -320,6 +321,57 @@ describe('an item that the other side refuses', () => {
     await pair.settle()
     expect(titles(pair.crm.held)).toEqual(['new words'])
   })
+})
+
+describe('an item that its side cannot show', () => {
+  test('keeps no other from coming over, and comes when it can be read', async () => {
+    const pair = new Pair()
+    const held = pair.mailbox.add(appointment({ subject: 'damaged' }))
+    pair.mailbox.add(appointment({ subject: 'whole' }))
+    pair.mailbox.damaged.set(held.id, errors.DAMAGED())
+    await pair.settle()
+    await pair.settle()
+    expect(titles(pair.crm.held)).toEqual(['whole'])
+    expect(pair.told()).toEqual(['created crm', 'refused exchange ROUNDTEST_DAMAGED'])
+    pair.mailbox.damaged.clear()
+    pair.mailbox.edit(held.id, edit({ subject: 'repaired' }))
+    await pair.settle()
+    expect(titles(pair.crm.held)).toEqual(['repaired', 'whole'])
+    expect(await pair.store.listWaiting(pair.scope, 10)).toEqual([])
+  })
+
+  test.each(['mailbox', 'crm'] as const)(
+    'in the %s is not taken for deleted, and is compared when it can be read',
+    async where => {
+      const pair = new Pair()
+      const held = pair.mailbox.add(appointment({ subject: 'first' }))
+      const other = pair.mailbox.add(appointment({ subject: 'other' }))
+      await pair.settle()
+      const inCrm = [...pair.crm.held.values()].find(
+        ({ item }) => item.kind === 'appointment' && item.subject === 'first',
+      )
+      // What the CRM tells anew, since it overlaps, need not be read.
+      pair.around.now += 60 * MINUTE
+      await pair.settle()
+      pair[where].damaged.set(where === 'crm' ? (inCrm?.id ?? '') : held.id, errors.DAMAGED())
+      pair.told()
+      if (where === 'mailbox') pair.crm.edit(inCrm?.id ?? '', edit({ location: 'Berlin' }))
+      pair.mailbox.edit(held.id, edit({ subject: 'second' }))
+      pair.mailbox.edit(other.id, edit({ subject: 'third' }))
+      await pair.settle()
+      await pair.settle()
+      expect(titles(pair.crm.held)).toEqual(['first', 'third'])
+      expect(titles(pair.mailbox.held)).toEqual(['second', 'third'])
+      expect(pair.told().toSorted()).toEqual([
+        `refused ${where === 'crm' ? 'crm' : 'exchange'} ROUNDTEST_DAMAGED`,
+        'updated crm',
+      ])
+      pair[where].damaged.clear()
+      await pair.settle()
+      expect(titles(pair.crm.held)).toEqual(['second', 'third'])
+      expect(held.item).toMatchObject({ subject: 'second', ...(where === 'mailbox' && { location: 'Berlin' }) })
+    },
+  )
 })
 
 describe('a meeting that two mailboxes have', () => {

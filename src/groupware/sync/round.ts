@@ -25,6 +25,7 @@ export async function runRound(context: RoundContext): Promise<RoundReport> {
     broughtCount: context.broughtCount ?? { exchange: 0, crm: 0 },
     recalled: { exchange: new Set(), crm: new Set() },
     listed: {},
+    unreadable: { exchange: new Map(), crm: new Map() },
     lone: [],
   }
   try {

@@ -4,6 +4,7 @@ import type {
   Abilities,
   Change,
   ChangePage,
+  Concern,
   CreateOutcome,
   Creation,
   FeedPage,
@@ -57,6 +58,8 @@ abstract class WorldSide implements SideDriver {
   readonly requests = new Map<string, number>()
   /** Why the next creates and updates of these items (by subject) are refused. */
   readonly refusals = new Map<string, HubError>()
+  /** Why this side cannot show these items (by id). */
+  readonly damaged = new Map<string, HubError>()
   /** Writes that people's edits are not part of. */
   writeCount = 0
   readonly around: Surroundings
@@ -114,6 +117,8 @@ abstract class WorldSide implements SideDriver {
   }
 
   async read(_scope: Scope, ids: readonly string[]): Promise<readonly (SideItem | undefined)[]> {
+    const [error] = ids.flatMap(id => this.damaged.get(id) ?? [])
+    if (error) throw error
     return this.request('read', () => ids.map(id => this.show(this.held.get(id))))
   }
 
@@ -160,8 +165,8 @@ abstract class WorldSide implements SideDriver {
     })
   }
 
-  concerns(): 'mailbox' {
-    return 'mailbox'
+  concerns({ isAboutMessage }: HubError): Concern {
+    return isAboutMessage ? 'item' : 'mailbox'
   }
 
   protected identityOf(held: Held): string | null {

@@ -2,12 +2,13 @@ import type { Side, SideItem } from '../drivers.ts'
 import { planNew } from '../plan/new-plan.ts'
 import { firmReasons, isCancelled, type SkipReason, skipReason } from '../plan/rules.ts'
 import { areEqualStamps, type Stamps, sharedStamps, stampsOf, writtenBefore } from '../plan/stamps.ts'
+import { waitingFor } from './batches.ts'
 import { findCandidates } from './candidates.ts'
 import type { Take } from './claims.ts'
 import { chunksOf, commonParts, otherSide } from './context.ts'
 import { createItems } from './create-items.ts'
 import { readItems } from './pull.ts'
-import { note, type Round, stopIfAsked, unseenOf } from './round-state.ts'
+import { note, noteUnreadable, type Round, stopIfAsked, unseenOf } from './round-state.ts'
 import { type Ghost, type Intent, isDue, type Link, type LinkEnd, type Waiting } from './sync-store.ts'
 
 /** Looks at items that have no other half: links them with one that is there already, or has one created. */
@@ -46,6 +47,13 @@ async function takeInChunk(round: Round, side: Side, ids: readonly string[]): Pr
   const { claims, drivers, limits } = round.context
   const isShared = drivers.crm.abilities(scope.kind).holdsMark
   await (claims && isShared ? claims.during(limits.lateMs, settle) : settle())
+  const unreadable = ids.flatMap(id => {
+    const error = round.unreadable[side].get(id)
+    return error ? [{ error, waits: waitingFor(round, { side, id, version: undefined }, error, waiting.get(id)) }] : []
+  })
+  if (unreadable.length === 0) return
+  for (const { error, waits } of unreadable) noteUnreadable(round, side, waits.id, error)
+  await store.write(scope, { putWaiting: unreadable.map(({ waits }) => waits) })
 }
 
 interface Chunk {
@@ -273,7 +281,8 @@ async function renameMoved(round: Round, items: readonly SideItem[]): Promise<re
     'exchange',
     links.map(link => link.exchange.id),
   )
-  const lost = new Map(links.flatMap(link => (living.has(link.exchange.id) ? [] : [[link.key, link]])))
+  const isGone = ({ exchange: { id } }: Link) => !living.has(id) && !round.unreadable.exchange.has(id)
+  const lost = new Map(links.flatMap(link => (isGone(link) ? [[link.key, link]] : [])))
   const others: SideItem[] = []
   for (const item of items) {
     const link = [...lost.values()].find(one => isSameItem(item, one))
