@@ -53,6 +53,14 @@ const material = {
   ),
 }
 
+test('a segment that no layout is about is kept with its data in one field, and so are those below it', async () => {
+  const [head = '', maram = '', maktm = ''] = writeFlatFile(material, layouts)
+  const own = `${maram.replace('E2MARAM009', 'Z2PUMP    ').slice(0, 63)}  12 bar  Öl  `
+  const [idoc] = await read([head, own, maktm])
+  expect(idoc?.data.children).toMatchObject([{ name: 'Z2PUMP', children: [{ name: 'E1MAKTM' }] }])
+  expect(idoc?.data.children[0]?.fields).toEqual(new Map([['SDATA', '  12 bar  Öl']]))
+})
+
 test('an IDoc is written in the columns of EDI_DC40 and EDI_DD40, and read back', async () => {
   const lines = [...writeFlatFile(material, layouts)]
   expect(lines.map(line => line.length)).toEqual([524, 1063, 1063, 1063])
@@ -135,7 +143,16 @@ describe('what is wrong is told with its record', () => {
     ['nothing', [], 'record 0: there is no IDoc'],
     ['no control record', [maram], 'record 1: it does not begin with a control record'],
     ['no type', [head.replace('MATMAS05', '        ')], 'record 1: the control record names no basic type'],
-    ['an unknown segment', [head, `Z2NEW${maram.slice(5)}`], 'record 2: the layout of segment Z2NEWAM009 is not known'],
+    [
+      'another version',
+      [head, maram.replace('E2MARAM009', 'E2MARAM010')],
+      'record 2: the layout of segment E2MARAM010 is',
+    ],
+    [
+      'a segment without a name',
+      [head, maram.replace('E2MARAM009', ' '.repeat(10))],
+      'record 2: the layout of segment  is',
+    ],
     ['a parent that comes later', [head, maktm], 'record 2: its parent 1 does not stand before it'],
     [
       'a parent that is no number',

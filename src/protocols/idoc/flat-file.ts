@@ -44,8 +44,9 @@ interface OpenSegment {
 
 /**
  * IDocs of a flat file (port type file), one after the other. Lines end with LF or CRLF; trailing blanks of a line may be
- * missing. `mend` takes characters out of the way that XML cannot hold; without it they are refused. Throws IDOC_FLAT_FILE
- * with the number of the record.
+ * missing. `mend` takes characters out of the way that XML cannot hold; without it they are refused. A segment that no layout
+ * is about is kept under the name of its definition, with what stands in it as one field SDATA. Throws IDOC_FLAT_FILE with
+ * the number of the record.
  */
 export async function* readFlatFile(
   lines: AsyncIterable<string> | Iterable<string>,
@@ -114,7 +115,7 @@ export async function* readFlatFile(
     if (!current) throw wrong('it does not begin with a control record EDI_DC40')
     const head = readColumns(line, dataColumns)
     const definition = head.get('SEGNAM') ?? ''
-    const layout = layouts[definition]
+    const layout = layouts[definition] ?? layoutOfUnknown(definition, layouts)
     if (!layout) throw wrong(`the layout of segment ${definition.slice(0, 30)} is not known`)
     refuseMore(line, dataOffset + dataLength)
     const number = wholeNumber(head.get('SEGNUM')) ?? byNumber.size + 1
@@ -167,6 +168,14 @@ export function* writeFlatFile(idoc: Pick<Idoc, 'control' | 'data'>, layouts: Fl
     for (const child of segment.children) yield* write(child, own)
   }
   for (const segment of idoc.data.children) yield* write(segment, 0)
+}
+
+/** Undefined for another version of a segment that is known: what flows need of it would not be seen any more. */
+function layoutOfUnknown(definition: string, layouts: FlatLayouts): SegmentLayout | undefined {
+  const typeOfDefinition = (name: string) => name.replace(/\d{3}$/, '')
+  const isKnownType = Object.keys(layouts).some(known => typeOfDefinition(known) === typeOfDefinition(definition))
+  if (isKnownType || !/^[A-Z/][\w/]*$/.test(definition)) return undefined
+  return { type: definition, fields: [{ name: 'SDATA', offset: 0, length: dataLength }] }
 }
 
 function lengthOf(columns: readonly Column[]): number {
