@@ -468,9 +468,18 @@ describe('flat files', () => {
     }
   })
 
+  test('with a segment that no layout is about are taken, and keep it', async () => {
+    await world.start(config, { folder })
+    const own = flat('11').replace('E2MAKTM001', 'Z2OWN     ')
+    expect((await world.post(own, { type: 'text/plain; charset=utf-8' })).status).toBe(200)
+    const body = world.messages[0]?.incoming.body
+    const [idoc] = parseIdocs(body instanceof Uint8Array ? body : Buffer.alloc(0))
+    expect(idoc?.data.children[0]?.children.map(({ name }) => name)).toContain('Z2OWN')
+  })
+
   test('with a mistake are refused with the record', async () => {
     await world.start(config, { folder })
-    const broken = flat('11').replace('E2MAKTM001', 'E2NEWSEG01')
+    const broken = flat('11').replace('E2MAKTM001', 'E2MAKTM002')
     const answer = await world.post(broken, { type: 'text/plain; charset=utf-8' })
     expect(answer.status).toBe(400)
     expect(await answer.json()).toMatchObject({ code: 'IDOC_FLAT_FILE', title: expect.stringContaining('record 3') })
