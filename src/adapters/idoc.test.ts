@@ -475,6 +475,10 @@ describe('flat files', () => {
     const body = world.messages[0]?.incoming.body
     const [idoc] = parseIdocs(body instanceof Uint8Array ? body : Buffer.alloc(0))
     expect(idoc?.data.children[0]?.children.map(({ name }) => name)).toContain('Z2OWN')
+    expect((await world.post(own.replaceAll('11', '12'), { type: 'text/plain; charset=utf-8' })).status).toBe(200)
+    expect(world.warnings).toMatchObject([
+      { event: 'idoc.segment-unknown', segment: 'Z2OWN', layouts: './layouts.json' },
+    ])
   })
 
   test('with a mistake are refused with the record', async () => {

@@ -57,6 +57,9 @@ export const idocSender = defineSender({
 /** IDocs of one packet that become durable together. */
 const acceptedAtOnce = 32
 
+/** Segments without a layout of which the log tells. */
+const toldSegments = 100
+
 const oneIdocType = 'application/x-sap.idoc'
 const xmlTypes: readonly string[] = [oneIdocType, 'text/xml', 'application/xml', 'application/soap+xml']
 const flatTypes: readonly string[] = ['text/plain', 'application/octet-stream']
@@ -65,6 +68,7 @@ class IdocSender implements Sender {
   readonly #context: SenderContext<IdocSenderConfig>
   readonly #layouts: FlatLayouts
   readonly #objectKeys: ObjectKeys
+  readonly #unknown = new Set<string>()
 
   constructor(context: SenderContext<IdocSenderConfig>, layouts: FlatLayouts) {
     this.#context = context
@@ -146,10 +150,22 @@ class IdocSender implements Sender {
     const { format, 'invalid-characters': invalid } = this.#context.config
     const mend = invalid === 'error' ? undefined : invalid
     if (format === 'flat-file') {
-      return { stream: source => readFlatFile(readLines(source, charset), this.#layouts, mend) }
+      const onUnknown = (segment: string) => this.#tellUnknown(segment)
+      return { stream: source => readFlatFile(readLines(source, charset), this.#layouts, mend, onUnknown) }
     }
     const options = { charset, mend }
     return { stream: source => readIdocs(source, options), whole: bytes => parseIdocs(bytes, options) }
+  }
+
+  /** Once for each segment while the flow runs; a file of them must not fill the log. */
+  #tellUnknown(segment: string): void {
+    if (this.#unknown.has(segment) || this.#unknown.size >= toldSegments) return
+    this.#unknown.add(segment)
+    this.#context.log.warn('idoc.segment-unknown', {
+      segment,
+      layouts: this.#context.config.layouts,
+      next: 'It is kept with its data in the field SDATA. Where a mapping reads it, add its layout (transaction WE60) to that file.',
+    })
   }
 
   /** Resolves when every IDoc is durable. A failure leaves open which were taken: whoever sends all again doubles none. */

@@ -18,8 +18,8 @@ export interface MappingSpec<T extends TargetTable> {
   /**
    * What a field says that is not there, though its record (segment) is. `nothing`: the target is left as it is. `empty`: it
    * is empty, and so is the target: SAP leaves fields with their initial value out of IDocs in XML, and optional ones out of
-   * messages of proxies, so a block that was taken away is told by nothing else. Segments of what is deleted or unchanged (MSGFN 003, 018) empty nothing. Default:
-   * nothing.
+   * messages of proxies, so a block that was taken away is told by nothing else. Segments of what is deleted or unchanged
+   * (MSGFN 003, 018) empty nothing. Default: nothing.
    */
   readonly absent?: 'nothing' | 'empty'
   readonly target: T

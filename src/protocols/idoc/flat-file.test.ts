@@ -61,6 +61,22 @@ test('a segment that no layout is about is kept with its data in one field, and 
   expect(idoc?.data.children[0]?.fields).toEqual(new Map([['SDATA', '  12 bar  Öl']]))
 })
 
+test('kinds of segments that no layout is about have a limit, and each is told of once', async () => {
+  const [head = '', maram = ''] = writeFlatFile(material, layouts)
+  const own = (count: number, kinds: number) =>
+    Array.from({ length: count }, (_, index) => {
+      const numbered = `${maram.slice(0, 49)}${String(index + 1).padStart(6, '0')}${maram.slice(55)}`
+      return numbered.replace('E2MARAM009', `Z2K${index % kinds}`.padEnd(10))
+    })
+  const told: string[] = []
+  for await (const _ of readFlatFile([head, ...own(300, 100)], layouts, undefined, name => told.push(name)));
+  expect(new Set(told).size).toBe(100)
+  expect(told).toHaveLength(100)
+  await expect(read([head, ...own(101, 101)])).rejects.toThrow(
+    'record 102: the layouts of more than 100 segments are not',
+  )
+})
+
 test('an IDoc is written in the columns of EDI_DC40 and EDI_DD40, and read back', async () => {
   const lines = [...writeFlatFile(material, layouts)]
   expect(lines.map(line => line.length)).toEqual([524, 1063, 1063, 1063])

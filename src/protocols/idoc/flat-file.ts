@@ -32,6 +32,8 @@ const dataLength = 1000
 export const flatFileLimits = {
   /** Data records of one IDoc. */
   segments: 500_000,
+  /** Kinds of segments that no layout is about, in one file. */
+  unknownSegments: 100,
   /** Characters of one line. */
   lineLength: 8192,
 } as const
@@ -45,13 +47,14 @@ interface OpenSegment {
 /**
  * IDocs of a flat file (port type file), one after the other. Lines end with LF or CRLF; trailing blanks of a line may be
  * missing. `mend` takes characters out of the way that XML cannot hold; without it they are refused. A segment that no layout
- * is about is kept under the name of its definition, with what stands in it as one field SDATA. Throws IDOC_FLAT_FILE with
- * the number of the record.
+ * is about is kept under the name of its definition, with what stands in it as one field SDATA; `onUnknown` hears of it, once
+ * for each name. Throws IDOC_FLAT_FILE with the number of the record.
  */
 export async function* readFlatFile(
   lines: AsyncIterable<string> | Iterable<string>,
   layouts: FlatLayouts,
   mend?: MendMode,
+  onUnknown?: (definition: string) => void,
 ): AsyncGenerator<Idoc> {
   let record = 0
   let current:
@@ -73,6 +76,18 @@ export async function* readFlatFile(
   const refuseMore = (line: string, length: number): void => {
     if (line.slice(length).trim() === '') return
     throw wrong(`it goes on behind its ${length} characters; each record is a line of its own`)
+  }
+  const unknown = new Map<string, SegmentLayout>()
+  const layoutOf = (definition: string): SegmentLayout => {
+    const known = layouts[definition] ?? unknown.get(definition)
+    if (known) return known
+    const own = layoutOfUnknown(definition, layouts)
+    if (!own) throw wrong(`the layout of segment ${definition} is not known`)
+    const countMax = flatFileLimits.unknownSegments
+    if (unknown.size >= countMax) throw wrong(`the layouts of more than ${countMax} segments are not known`)
+    unknown.set(definition, own)
+    onUnknown?.(definition)
+    return own
   }
   const parentOf = (root: OpenSegment, given: string | undefined, level: number | undefined): OpenSegment => {
     const above = wholeNumber(given)
@@ -114,9 +129,7 @@ export async function* readFlatFile(
     }
     if (!current) throw wrong('it does not begin with a control record EDI_DC40')
     const head = readColumns(line, dataColumns)
-    const definition = head.get('SEGNAM') ?? ''
-    const layout = layouts[definition] ?? layoutOfUnknown(definition, layouts)
-    if (!layout) throw wrong(`the layout of segment ${definition.slice(0, 30)} is not known`)
+    const layout = layoutOf(head.get('SEGNAM') ?? '')
     refuseMore(line, dataOffset + dataLength)
     const number = wholeNumber(head.get('SEGNUM')) ?? byNumber.size + 1
     if (byNumber.has(number)) throw wrong(`the segment number ${number} stands twice`)
