@@ -271,6 +271,16 @@ test('what costs nothing, or is free of tax, has an amount of zero: proxies leav
   expect(invoice).toMatchObject({ totallineitemamount: 0, totaltax: 0, totalamount: 0 })
 })
 
+test('a line that is a value without a quantity counts with its value: it is one of that price', async () => {
+  const { s4, dynamics } = world
+  createInvoice(s4.data, '90001591', '1001', '4711')
+  s4.data.change('VBRK', { VBELN: '90001591' }, { VBTYP: 'O' })
+  s4.data.change('VBRP', { VBELN: '90001591', POSNR: '10' }, { FKIMG: '0.000' })
+  await report()
+  const line = () => dynamics.records('invoicedetail').find(each => each['new_sapkey'] === '90001591-000010')
+  await expect.poll(line, { timeout: 20_000 }).toMatchObject({ quantity: -1, priceperunit: 100.1, tax: -19.02 })
+})
+
 test('a reference and terms that an invoice has no more go from Dynamics 365, too; its state stays where SAP tells none', async () => {
   const { s4, dynamics } = world
   const invoice = () => dynamics.records('invoice').find(each => each['new_sapkey'] === '90001590')

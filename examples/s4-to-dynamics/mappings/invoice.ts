@@ -46,6 +46,7 @@ const stateFields = (of: typeof at) => ({
 })
 
 const lineMaterial = field('Material').alpha()
+const lineSign = field('DebitCreditCode').or(constant('S'))
 
 const lineFields = (counted: CountedIn) => ({
   new_sapkey: join('-', field('BillingDocument').alpha(), field('BillingDocumentItem')).required(),
@@ -59,9 +60,7 @@ const lineFields = (counted: CountedIn) => ({
   productdescription: field('BillingDocumentItemText').cut(500).unlinked(),
   description: field('BillingDocumentItemText'),
   ispriceoverridden: constant(true),
-  quantity: field('BillingQuantity')
-    .decimal()
-    .signedBy(field('DebitCreditCode').or(constant('S'))),
+  quantity: field('BillingQuantity').decimal().signedBy(lineSign),
   priceperunit: field('NetAmount')
     .decimal()
     .amountIn(counted(field('TransactionCurrency')))
@@ -91,6 +90,10 @@ export const lines = defineMapping({
 
 /** Proxies leave out what is initial: a text that is not there is empty, and an amount is zero. */
 const zero = number(0)
+
+/** A value without a quantity (a credit for a price) is one of its price; Dynamics would count none of it. */
+const oneOfItsPrice = lineSign.to('one, with that sign', sign => (sign === 'H' ? -1 : 1))
+const hasQuantity = field('BillingQuantity').to('is not zero', quantity => /[1-9]/.test(quantity))
 const reported = { header: headerFields(field, asStored), line: lineFields(asStored) }
 
 /**
@@ -111,6 +114,7 @@ export default defineMapping({
     }),
     lines: each('Invoice/Item', invoiceLine, {
       ...reported.line,
+      quantity: reported.line.quantity.when(hasQuantity).or(oneOfItsPrice),
       priceperunit: reported.line.priceperunit.or(zero),
       tax: reported.line.tax.or(zero),
     }),
