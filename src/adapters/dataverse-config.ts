@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { templateSchema } from '../flow/expression-schema.ts'
 import { valueTemplate } from '../flow/value-template.ts'
-import { credentialName, duration, location, size } from '../kernel/schema.ts'
+import { credentialName, location, size, someTime } from '../kernel/schema.ts'
 import { gateLimits } from '../protocols/dataverse/gate.ts'
 
 const name = z.string().regex(/^[A-Za-z_][\w.]{0,127}$/, 'a name of Dataverse: letters, digits, underscore')
@@ -160,7 +160,7 @@ export const dataverseConfig = z
     ca: z.string().min(1).optional().meta({
       description: 'PEM file of a certificate authority to trust, relative to the flow.',
     }),
-    timeout: duration.prefault('120s').meta({ description: 'For each request, answer included.' }),
+    timeout: someTime.prefault('120s').meta({ description: 'For each request, answer included.' }),
     concurrent: z.int().min(1).max(gateLimits.concurrent).default(gateLimits.concurrent).meta({
       description:
         'Requests at the same time, at most, over all flows with this environment and credential. The hub finds the pace below it by itself.',

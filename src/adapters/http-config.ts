@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { templateSchema } from '../flow/expression-schema.ts'
-import { credentialName, duration, location, size } from '../kernel/schema.ts'
+import { credentialName, location, size, someTime } from '../kernel/schema.ts'
 import { isHostEntry, isNetwork } from '../protocols/net/address.ts'
 import { UrlTemplate } from './http-url.ts'
 
@@ -57,7 +57,7 @@ export const httpConfig = z
     ca: z.string().min(1).optional().meta({
       description: 'PEM file of a certificate authority to trust, relative to the flow.',
     }),
-    timeout: duration.prefault('30s').meta({ description: 'For the whole exchange, answer included.' }),
+    timeout: someTime.prefault('30s').meta({ description: 'For the whole exchange, answer included.' }),
     success: z.array(success).min(1).default(['2xx']).meta({ description: 'Answers that mean: it was taken.' }),
     'idempotency-key': headerName.optional().meta({
       description: 'Header for a key that is the same over all attempts, where the other side knows one.',

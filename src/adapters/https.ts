@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { asHubError, defineErrors } from '../kernel/error.ts'
 import type { CrossOrigin, HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import { duration, size } from '../kernel/schema.ts'
+import { duration, size, someTime } from '../kernel/schema.ts'
 import { SECOND } from '../kernel/time.ts'
 import { callerOf } from './caller.ts'
 import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
@@ -77,7 +77,7 @@ const config = z
       description:
         'accepted: 202 as soon as the message is safe, with an address that tells how it ends. result: waits for the end and answers with what the flow made of the message.',
     }),
-    within: duration.prefault('30s').meta({
+    within: someTime.prefault('30s').meta({
       description:
         'How long `result` waits; then the answer is 202 as with accepted, and the message goes on. It comes at once where the message is not tried again in that time.',
     }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, size } from '../kernel/schema.ts'
+import { size, someTime } from '../kernel/schema.ts'
 import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 
 const fieldPath = z
@@ -20,7 +20,7 @@ export const idocSenderConfig = z
       description:
         'taken: 200 as soon as every IDoc is safe. result: each request is a question, one IDoc; the answer is what the flow made of it, and the same IDoc again gets the same answer.',
     }),
-    within: duration.prefault('60s').meta({ description: 'How long a question waits for its answer.' }),
+    within: someTime.prefault('60s').meta({ description: 'How long a question waits for its answer.' }),
     'tell-errors': tellErrors,
     format: z.enum(['xml', 'flat-file']).default('xml').meta({
       description:

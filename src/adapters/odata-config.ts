@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { templateSchema } from '../flow/expression-schema.ts'
 import { valueTemplate } from '../flow/value-template.ts'
-import { credentialName, duration, location, size } from '../kernel/schema.ts'
+import { credentialName, location, size, someTime } from '../kernel/schema.ts'
 import { edmTypes } from '../protocols/odata/edm.ts'
 import { FilterTemplate } from './odata-filter.ts'
 
@@ -171,7 +171,7 @@ export const odataConfig = z
     ca: z.string().min(1).optional().meta({
       description: 'PEM file of a certificate authority to trust, relative to the flow.',
     }),
-    timeout: duration.prefault('60s').meta({ description: 'For each request, answer included.' }),
+    timeout: someTime.prefault('60s').meta({ description: 'For each request, answer included.' }),
     parameters: z
       .record(z.string().regex(/^[A-Za-z][\w-]{0,63}$/, 'the name of a field of the query'), z.string().max(256))
       .default({})

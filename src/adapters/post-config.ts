@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { credentialName, duration, location, size } from '../kernel/schema.ts'
+import { credentialName, location, size, someTime } from '../kernel/schema.ts'
 
 /** What every receiver asks for that posts documents to one address. */
 export const postFields = {
@@ -13,7 +13,7 @@ export const postFields = {
   ca: z.string().min(1).optional().meta({
     description: 'PEM file of a certificate authority to trust, relative to the flow.',
   }),
-  timeout: duration.prefault('60s').meta({ description: 'For the whole exchange, answer included.' }),
+  timeout: someTime.prefault('60s').meta({ description: 'For the whole exchange, answer included.' }),
   'max-answer': size.prefault('10MiB').meta({ description: 'The largest answer that is read.' }),
 } as const
 

@@ -6,7 +6,7 @@ import { readBody } from '../kernel/body.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import type { JsonObject } from '../kernel/json.ts'
-import { duration, size } from '../kernel/schema.ts'
+import { size, someTime } from '../kernel/schema.ts'
 import { formatDuration } from '../kernel/time.ts'
 import { parseContentType } from '../protocols/mime/content-type.ts'
 import { addressingOf, openSoap, refuseUnknownHeaders } from '../protocols/soap/read-soap.ts'
@@ -35,7 +35,7 @@ const config = z
       description:
         'accepted: 202 without content as soon as the message is safe. result: waits for the end and answers with the body that the flow made of the message.',
     }),
-    within: duration.prefault('60s').meta({
+    within: someTime.prefault('60s').meta({
       description:
         'How long `result` waits; then the answer is a fault, the message goes on, and the same request with the same id gets the answer that is kept.',
     }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineSender, type Outcome, type Sender, type SenderContext } from '../flow/adapter.ts'
 import { asHubError } from '../kernel/error.ts'
 import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
-import { duration, size } from '../kernel/schema.ts'
+import { size, someTime } from '../kernel/schema.ts'
 import { formatDuration } from '../kernel/time.ts'
 import { openXiMessage, type XiMessageReader } from '../protocols/xi/read-message.ts'
 import type { XiHeader, XiMessageClass } from '../protocols/xi/xi.ts'
@@ -29,7 +29,7 @@ const config = z.strictObject({
         'Interfaces that this flow takes, as a sender agreement names them; all of them when left out. Flows can share a path (with the same role and max-size): the one that names the interface most exactly takes the message. EOIO keeps its order within a flow, so interfaces that share a queue belong into one.',
       examples: [[{ name: 'SI_Credit_Out', namespace: 'urn:contoso:crm' }]],
     }),
-  within: duration.prefault('60s').meta({
+  within: someTime.prefault('60s').meta({
     description:
       'How long a query (BestEffort) waits for its answer; then it is refused, the message goes on, and a query with the same message id gets the answer that is kept.',
   }),

@@ -353,6 +353,10 @@ const mistakes: readonly [title: string, document: string, sentence: RegExp, sta
     `${base}expect: { probe: { every: 5m, within: ▶10m } }\n`,
     /before the last one is due/,
   ],
+  ['a probe without a pause', `${base}expect: { probe: ▶0s }\n`, /longer than 0s, please/],
+  ['probes without a pause', `${base}expect: { probe: { every: ▶0s } }\n`, /longer than 0s, please/],
+  ['a probe without time', `${base}expect: { probe: { every: 5m, within: ▶0s } }\n`, /longer than 0s, please/],
+  ['no quiet at all', `${base}expect: { quiet: ▶0s }\n`, /longer than 0s, please/],
   ['a probe that is no duration', `${base}expect: { probe: ▶often }\n`, /"often" does not fit probe/],
   [
     'a comma in a text',

@@ -22,15 +22,15 @@ const name = (what: string, example: string) =>
     .meta({ examples: [example] })
 
 const expectation = z.strictObject({
-  quiet: duration
+  quiet: someTime
     .optional()
     .meta({ description: 'Raise an alert when no message came for so long.', examples: ['4h'] }),
   probe: z
     .union([
-      duration,
+      someTime,
       z.strictObject({
-        every: duration.meta({ description: 'How often a probe is sent.', examples: ['15m'] }),
-        within: duration.optional().meta({ description: 'How long its way may take.', examples: ['5m'] }),
+        every: someTime.meta({ description: 'How often a probe is sent.', examples: ['15m'] }),
+        within: someTime.optional().meta({ description: 'How long its way may take.', examples: ['5m'] }),
       }),
     ])
     .optional()

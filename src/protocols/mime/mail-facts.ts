@@ -73,16 +73,23 @@ function readReturnPath(value: string): string {
 function readDate(value: string): string {
   if (value.length > dateLettersMax) return ''
   // A comment (`(CEST)`) is allowed behind the zone; Date.parse knows the rest of RFC 5322.
-  const ms = Date.parse(withZone(value.replace(/\([^()]*\)/g, ' ').trim()))
+  const ms = Date.parse(withZone(withColons(value.replace(/\([^()]*\)/g, ' ').trim())))
   const isUsable = Number.isFinite(ms) && ms > Date.UTC(1970, 0, 1) && ms < Date.UTC(2200, 0, 1)
   return isUsable ? new Date(ms).toISOString() : ''
+}
+
+/** Some programs write the time of day as their country does (`21 Nov 2026 10.00.00 +0100`). */
+function withColons(date: string): string {
+  return date.replace(/(\d{4}\s+\d\d?)\.(\d\d)(?:\.(\d\d))?(?=\s|$)/, (_time, hour, minute, second = '00') => {
+    return `${hour}:${minute}:${second}`
+  })
 }
 
 /** RFC 5322 section 4.3: a zone that is missing, or that nobody knows, is UTC; Date.parse takes that of this machine. */
 function withZone(date: string): string {
   if (/^\d{4}-/.test(date)) return /[T ][\d:.]+$/.test(date) ? `${date}Z` : date
   const [, time = '', offset, zone = ''] =
-    /^(.*?:\d\d(?:\.\d+)?)\s*([+-]\d\d:?\d\d)?\s*([A-Za-z]{0,5})$/.exec(date) ?? []
+    /^(.*?:\d\d?(?:\.\d+)?)\s*(?:UTC?|GMT)?([+-]\d\d:?\d\d)?\s*([A-Za-z]{0,5})$/.exec(date) ?? []
   if (time === '') return /:\d\d\s+\d{4}$/.test(date) ? `${date} +0000` : date
   if (offset !== undefined) return `${time} ${offset}`
   if (/^(?:UTC?|GMT|Z|[ECMP][SD]T)$/i.test(zone)) return date
