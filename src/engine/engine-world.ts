@@ -180,8 +180,9 @@ export async function engineWorld(options: WorldOptions = {}) {
       events.filter(event => event.type === 'delivery.failed'),
     outcome: async (id: string): Promise<Outcome | undefined> => intake().outcome(id),
     /** The process dies where it stands: nothing that runs is recorded any more, and a new one opens the same folder. */
-    async crash() {
+    async crash(meanwhile = () => {}) {
       await store.close()
+      meanwhile()
       await boot()
     },
     async close() {

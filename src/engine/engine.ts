@@ -12,6 +12,7 @@ import { storeErrors } from '../store/errors.ts'
 import type { Claimed, FinishedState, Store, StoredError, StoredReceipt } from '../store/port.ts'
 import { Answers } from './answers.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
+import { AwakeTime } from './awake-time.ts'
 import type { Engine, EngineEvent, LinkCheck } from './control.ts'
 import { CrashWatch, crashLimits } from './crash-watch.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -24,7 +25,7 @@ import { type NewestDelivered, newestDelivered } from './newest-delivered.ts'
 import { operatorActions } from './operator-actions.ts'
 import { Outcomes } from './outcomes.ts'
 import { persist } from './persist.ts'
-import { planRetry } from './retry-plan.ts'
+import { planRetry, seriesBegan } from './retry-plan.ts'
 import { RunningFlow } from './running-flow.ts'
 import { StepWatch } from './step-watch.ts'
 import { messageOf, storedErrorOf } from './stored-message.ts'
@@ -79,6 +80,7 @@ export function createEngine(options: EngineOptions): Engine {
   const dispatcher = new Dispatcher({ parts, offers, crashWatch, run: runDelivery })
   store.onWork(() => dispatcher.poke())
   const stepWatch = new StepWatch(clock, limits, () => attempts.values())
+  const awake = new AwakeTime(clock)
   const closing = new AbortController()
   const persistence = { clock, log, signal: closing.signal }
   const answers = new Answers({ parts, persistence, find: name => flows.get(name), travelling })
@@ -231,9 +233,8 @@ export function createEngine(options: EngineOptions): Engine {
     }
     const attemptCount = claimed.attemptCount + 1
     const { retry } = running.flow.delivery
-    // What waited for days behind another, or in a hub that stood still, has not had any of its tries by that; and a
-    // clock that was set back does not give it more.
-    const since = claimed.attemptCount === 0 ? attempt.begunAt : Math.min(claimed.since, attempt.begunAt)
+    const awakeSince = Math.max(running.startedAt, awake.since)
+    const since = seriesBegan({ ...claimed, begunAt: attempt.begunAt, awakeSince, now })
     const next = planRetry(retry, { attemptCount, since, now, error })
     if (next) {
       // Somebody changed something while this attempt was under way: it may have failed for what is mended already.
@@ -426,6 +427,7 @@ export function createEngine(options: EngineOptions): Engine {
       await Promise.all([...flows.values()].map(running => running.close()))
       flows.clear()
       stepWatch.end()
+      awake.end()
       await crashWatch.close()
     },
   }

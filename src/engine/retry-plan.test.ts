@@ -1,8 +1,8 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { HubError, hubErrors } from '../kernel/error.ts'
 import { DAY, HOUR, MINUTE } from '../kernel/time.ts'
 import { engineErrors } from './errors.ts'
-import { planRetry } from './retry-plan.ts'
+import { planRetry, seriesBegan } from './retry-plan.ts'
 
 const policy = { everyMs: MINUTE, upToMs: HOUR, forMs: 2 * DAY }
 const soon = hubErrors.UNEXPECTED({ text: 'reset' })
@@ -37,6 +37,20 @@ test('who is only asked to wait loses no chance, however often and long', () => 
   const late = { attemptCount: 99, since: 0, now: 3 * DAY }
   expect(planRetry(policy, { ...late, error: asked })?.dueAt).toBe(3 * DAY + 5 * MINUTE)
   expect(planRetry(policy, { ...late, error: new HubError('CRM_THROTTLED', spec) })?.dueAt).toBe(3 * DAY + MINUTE)
+})
+
+describe('the time of a series', () => {
+  const late = { attemptCount: 3, since: 0, plannedAt: HOUR, begunAt: 5 * HOUR, awakeSince: 0, now: 6 * HOUR }
+  test.each([
+    ['counts from its first attempt, not from the acceptance', { attemptCount: 0, plannedAt: undefined }, 5 * HOUR],
+    ['goes on while an attempt comes late because others are under way', {}, 0],
+    ['does not while nothing can be tried', { awakeSince: 4 * HOUR }, 3 * HOUR],
+    ['does where the standstill was over before', { awakeSince: HOUR }, 0],
+    ['goes on after a clock was set back', { awakeSince: 7 * HOUR }, 0],
+    ['began now where it seems to begin later', { since: 9 * HOUR }, 6 * HOUR],
+  ])('%s', (_what, changes, expected) => {
+    expect(seriesBegan({ ...late, ...changes })).toBe(expected)
+  })
 })
 
 test('after the policy’s time there is no further attempt', () => {

@@ -33,6 +33,57 @@ describe('a machine whose clock is set back', () => {
   })
 })
 
+describe('time in which nothing could be tried does not count towards that of the flow', () => {
+  const lastTwoDays = async () => {
+    await it.advance(DAY)
+    expect(it.ended()).toEqual([])
+    await it.advance(DAY + 2 * HOUR)
+    expect(it.ended()).toMatchObject([{ state: 'set-aside' }])
+  }
+
+  const passUnseen = () => it.clock.set(it.clock.now() + 3 * DAY)
+
+  test('on a machine that slept, or whose clock was set forward', async () => {
+    it = await engineWorld({ receivers: [busy] })
+    await it.accept('order')
+    await it.advance(10 * MINUTE)
+    passUnseen()
+    await lastTwoDays()
+  })
+
+  test('nor in the midst of the first try', async () => {
+    const answer = Promise.withResolvers<never>()
+    it = await engineWorld({ receivers: [() => answer.promise] })
+    await it.accept('order')
+    await vi.waitFor(() => expect(it.engine().flows()[0]?.running).toBe(1))
+    passUnseen()
+    it.setActs(busy)
+    answer.reject(hubErrors.UNEXPECTED({ text: '451 busy' }))
+    await lastTwoDays()
+  })
+
+  test.each(['soon', 'after-change'] as const)('in a flow that is stopped (%s)', async retry => {
+    const refused = () => Promise.reject(hubErrors.UNEXPECTED({ text: '451 busy' }, { retry }))
+    it = await engineWorld({ receivers: [refused] })
+    await it.accept('order')
+    await it.advance(10 * MINUTE)
+    await it.engine().stop('orders')
+    await it.clock.advance(3 * DAY)
+    await it.engine().start(it.flow)
+    await it.engine().idle()
+    await lastTwoDays()
+  })
+
+  test('while no hub runs', async () => {
+    it = await engineWorld({ receivers: [busy] })
+    await it.accept('order')
+    await it.advance(10 * MINUTE)
+    await it.crash(passUnseen)
+    await it.engine().idle()
+    await lastTwoDays()
+  })
+})
+
 test('a machine whose clock is set forward, or that stood still, takes no time from what is under way', async () => {
   let answer: ((receipt: Receipt) => void) | undefined
   const taking: Act = (_message, { signal }) =>

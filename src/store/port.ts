@@ -83,6 +83,8 @@ export interface Claimed {
    * requeue by a person.
    */
   readonly since: number
+  /** When this attempt was to begin, also where somebody's change brought it forward; undefined for the first of a series. */
+  readonly plannedAt: number | undefined
   readonly isProbe: boolean
   readonly headers: Readonly<Record<string, string>>
   readonly attributes: JsonObject

@@ -84,11 +84,12 @@ export function describeOrder(world: () => StoreWorld): void {
       await accept(store, { orderKey: 'b' })
       const [first] = await claim(store)
       if (!first) throw new Error('nothing was claimed')
+      expect(first.plannedAt).toBeUndefined()
       await store.retry(first, retryLater())
       expect(await claimWithDue(store, { now: laterAt - 1 })).toEqual({ deliveries: [], nextDueAt: laterAt })
       const again = await claimWithDue(store, { now: laterAt })
       expect(ids(again.deliveries)).toEqual([failed])
-      expect(again.deliveries[0]).toMatchObject({ attemptCount: 1, since: startedAt })
+      expect(again.deliveries[0]).toMatchObject({ attemptCount: 1, since: startedAt, plannedAt: laterAt })
       expect(again.nextDueAt).toBeUndefined()
       await store.finish(again.deliveries[0] ?? first, delivered())
       expect(ids(await claim(store))).toEqual([successor])
@@ -116,7 +117,7 @@ export function describeOrder(world: () => StoreWorld): void {
       await world().crash()
       expect(ids(await claim(world().store))).toEqual([running])
       const again = await claim(world().store, { now: laterAt })
-      expect(again).toMatchObject([{ id: waiting, since: startedAt + 3 }])
+      expect(again).toMatchObject([{ id: waiting, since: startedAt + 3, plannedAt: laterAt }])
     })
 
     test.each(['crash', 'no crash'])(

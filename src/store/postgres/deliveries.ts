@@ -185,13 +185,13 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     )
     const claims = await Promise.all(
       taken.map(async (entry): Promise<Claimed | undefined> => {
-        const { seq, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe } = entry
+        const { seq, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, plannedAt, isProbe } = entry
         const content = contents.get(seq)
         // One that cannot be read must not keep the others from going.
         if (!content) return setAsideUnread(entry, now)
         const { headers, attributes, body } = content
         const id = formatId(seq)
-        const facts = { id, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe }
+        const facts = { id, fence, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, plannedAt, isProbe }
         return { ...facts, headers, attributes, body, receipts: receipts.get(seq) ?? [] }
       }),
     )
@@ -282,6 +282,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
         committed() {
           entry.attemptCount = attempt
           entry.dueAt = dueAt
+          entry.plannedAt = dueAt
           entry.since = since
           entry.awaitsChange = awaitsChange
           entry.mayHaveReceipts = true

@@ -17,6 +17,7 @@ export function entryOfRow(row: Row, flow: string): QueueEntry {
   entry.requeueCount = Math.floor(flags / flagNumbers.requeued)
   // Before its first attempt a delivery is due, whatever the clock says now.
   entry.dueAt = attemptCount === 0 ? 0 : numberOf(row['at'])
+  entry.plannedAt = entry.dueAt || undefined
   entry.awaitsChange = (flags & flagNumbers.awaitsChange) !== 0
   entry.mayHaveReceipts = true
   entry.rowIntent = ''

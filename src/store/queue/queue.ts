@@ -16,6 +16,8 @@ export interface QueueEntry {
   requeueCount: number
   /** Due at once when it is 0. */
   dueAt: number
+  /** When its next attempt was to begin, before anybody hastened it; undefined before the first. */
+  plannedAt: number | undefined
   awaitsChange: boolean
   /** False only when it certainly has no receipt, so that a claim need not look. */
   mayHaveReceipts: boolean
@@ -60,6 +62,7 @@ export function newEntry(
     attemptCount: 0,
     requeueCount: 0,
     dueAt: 0,
+    plannedAt: undefined,
     awaitsChange: false,
     mayHaveReceipts: false,
     rowIntent: undefined,

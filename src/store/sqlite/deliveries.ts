@@ -175,7 +175,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
   }
 
   function claimed(entry: QueueEntry, content: Content | undefined): Claimed {
-    const { seq, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, isProbe } = entry
+    const { seq, flow, orderKey, attemptCount, requeueCount, acceptedAt, since, plannedAt, isProbe } = entry
     if (!content) throw storeErrors.NOT_FOUND({ id: formatId(seq) })
     return {
       id: formatId(seq),
@@ -186,6 +186,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       requeueCount,
       acceptedAt,
       since,
+      plannedAt,
       isProbe,
       headers: content.headers,
       attributes: content.attributes,
@@ -245,6 +246,7 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       () => {
         entry.attemptCount = attempt
         entry.dueAt = dueAt
+        entry.plannedAt = dueAt
         entry.since = since
         entry.awaitsChange = awaitsChange
         entry.mayHaveReceipts = true
