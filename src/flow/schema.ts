@@ -45,13 +45,11 @@ const retry = z.strictObject({
     .default(MINUTE)
     .meta({ description: 'Wait before the second attempt; it doubles each time.', examples: ['1m'] }),
   'up-to': duration.default(HOUR).meta({ description: 'The longest wait between two attempts.', examples: ['1h'] }),
-  for: duration
-    .default(2 * DAY)
-    .meta({
-      description:
-        'From the first attempt; after this time the delivery is set aside. Time in which the flow or the hub does not run does not count.',
-      examples: ['2d'],
-    }),
+  for: duration.default(2 * DAY).meta({
+    description:
+      'From the first attempt; after this time the delivery is set aside. Time in which the flow or the hub does not run does not count.',
+    examples: ['2d'],
+  }),
 })
 
 const delivery = z.strictObject({
