@@ -67,7 +67,7 @@ const productFields = {
   size: compute(
     [join(' x ', field('E1MARAM/LAENG'), field('E1MARAM/BREIT'), field('E1MARAM/HOEHE')), field('E1MARAM/MEABM')],
     'length x width x height and their unit',
-    (sides, measure) => (sides && measure ? `${sides} ${measure}` : sides),
+    (sides, measure) => (measure === undefined ? undefined : sides && measure ? `${sides} ${measure}` : sides),
   ),
   new_gtin: field('E1MARAM/EAN11'),
   new_producthierarchy: field('E1MARAM/PRDHA'),
