@@ -77,9 +77,9 @@ export const dataverseConfig = z
       description:
         'Asks for the id with every change; the receipt then tells created from updated. Without it Dataverse answers faster and the receipt says upserted.',
     }),
-    missing: z.enum(['null', 'fail', 'wait']).optional().meta({
+    missing: z.enum(['null', 'fail', 'wait', 'ok']).optional().meta({
       description:
-        'When there is no such record. check: null (default) is an answer with found: false, fail an error. update: fail (default) is an error that waits for a person; with wait the message is tried again within the retry policy, for records that another flow brings.',
+        'When there is no such record. check: null (default) is an answer with found: false, fail an error. update: fail (default) is an error that waits for a person; with wait the message is tried again within the retry policy, for records that another flow brings; with ok it is delivered, and nothing is made: for a state of what is gone from the other side.',
     }),
     'skip-unchanged': z.boolean().default(false).meta({
       description:
@@ -190,9 +190,9 @@ export const dataverseConfig = z
       if (!given[option] || ['upsert', 'check-then-write', 'update'].includes(operation)) continue
       fault(option, 'only upsert, check-then-write and update know what was sent before')
     }
-    const ways = operation === 'check' ? ['null', 'fail'] : operation === 'update' ? ['fail', 'wait'] : []
+    const ways = operation === 'check' ? ['null', 'fail'] : operation === 'update' ? ['fail', 'wait', 'ok'] : []
     if (given.missing !== undefined && !ways.includes(given.missing)) {
-      fault('missing', `${operation} takes ${ways.length > 0 ? ways.join(' or ') : 'nothing'} under missing`)
+      fault('missing', `${operation} takes ${ways.length > 0 ? ways.join(', ') : 'nothing'} under missing`)
     }
     if (given.reopen && !['upsert', 'check-then-write', 'update', 'upsert-many'].includes(operation)) {
       fault('reopen', 'reopen goes with upsert, check-then-write, update and upsert-many')

@@ -127,7 +127,8 @@ export function receiptOf(
 ): Receipt {
   const { set = '' } = config
   const facts = { operation: done, set, key, ...(id !== undefined && { id }) }
-  const words = done === 'missing' ? 'not found' : done === 'skipped' ? 'skipped (unchanged)' : done
+  const missing = config.operation === 'update' ? 'not there, so nothing to change' : 'not found'
+  const words = done === 'missing' ? missing : done === 'skipped' ? 'skipped (unchanged)' : done
   return {
     summary: `${words}: ${set}(${key}) at ${client.server}${id === undefined || id === key ? '' : `, ${id}`}`,
     fields: facts,

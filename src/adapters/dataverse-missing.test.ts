@@ -3,7 +3,7 @@ import type { Receipt, Receiver } from '../flow/adapter.ts'
 import type { Json } from '../kernel/json.ts'
 import { type DataverseTwin, startDataverse } from '../twins/dataverse/dataverse.ts'
 import { dataverse } from './dataverse.ts'
-import { dataverseContext } from './dataverse-world.ts'
+import { dataverseContext, HeldKeyMap } from './dataverse-world.ts'
 import { effectOf, messageOf } from './http-world.ts'
 
 let twin: DataverseTwin
@@ -18,8 +18,8 @@ afterEach(async () => {
 
 const accounts = { set: 'accounts', key: ['accountnumber'] }
 
-async function send(config: object, body: Json): Promise<Receipt> {
-  const receiver = await dataverse.open(dataverseContext({ url: twin.origin, ...config }))
+async function send(config: object, body: Json, keyMap?: HeldKeyMap): Promise<Receipt> {
+  const receiver = await dataverse.open(dataverseContext({ url: twin.origin, ...config }, keyMap && { keyMap }))
   opened.push(receiver)
   const message = messageOf(JSON.stringify(body))
   return receiver.deliver(message, effectOf(message))
@@ -39,6 +39,27 @@ test('update waits, where the flow says so, for a record that another flow bring
   await expect(send(wait, foreign)).rejects.toMatchObject({ code: 'DATAVERSE_PARENT_MISSING' })
   expect(() => dataverseContext({ url: twin.origin, ...accounts, missing: 'wait' })).toThrow(/upsert takes nothing/)
   expect(twin.records('account')).toHaveLength(1)
+})
+
+test('update makes nothing, where the flow says so, of a record that is not there, and is done', async () => {
+  const gone = { accountnumber: '1001', statecode: 1, statuscode: 2 }
+  const ok = { ...accounts, operation: 'update', missing: 'ok', 'skip-unchanged': true }
+  const keyMap = new HeldKeyMap()
+  const receipt = await send(ok, gone, keyMap)
+  expect(receipt.fields).toEqual({ operation: 'missing', set: 'accounts', key: '1001' })
+  expect(receipt.summary).toMatch(/^not there, so nothing to change: accounts\(/)
+  keyMap.apply(receipt.remember)
+  expect(twin.records('account')).toEqual([])
+  twin.put('account', { accountnumber: '1001', name: 'ACME' })
+  // Nothing was sent, so there is nothing that it would repeat.
+  expect((await send(ok, gone, keyMap)).fields).toMatchObject({ operation: 'updated' })
+  expect(twin.records('account')).toMatchObject([{ name: 'ACME', statecode: 1 }])
+  // What the record refers to is missed as ever.
+  const foreign = { ...gone, 'transactioncurrencyid@odata.bind': "/transactioncurrencies(isocurrencycode='QQQ')" }
+  await expect(send(ok, foreign)).rejects.toMatchObject({ code: 'DATAVERSE_PARENT_MISSING' })
+  for (const operation of ['upsert', 'check', 'check-then-write']) {
+    expect(() => dataverseContext({ url: twin.origin, ...accounts, operation, missing: 'ok' })).toThrow(/under missing/)
+  }
 })
 
 test.each(['upsert', 'check-then-write', 'create', 'update'])(

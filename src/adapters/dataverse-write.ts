@@ -40,6 +40,8 @@ export async function writeRecord(job: Job): Promise<Receipt> {
   const memory = key && (await RecordMemory.of(job, text, record.values))
   if (memory?.isUnchanged) return receiptOf(job, 'skipped', { key: text, id: memory.id })
   const { done, id } = await writeOrReopen(job, record, memory)
+  // Nothing was sent that the key map could remember.
+  if (done === 'missing') return receiptOf(job, done, { key: text, id: undefined })
   const receipt = receiptOf(job, done, { key: key === undefined ? (id ?? 'new') : text, id: id ?? memory?.id })
   return memory ? { ...receipt, remember: memory.writes(id, done === 'updated') } : receipt
 }
@@ -162,6 +164,7 @@ async function update(job: Job, record: RecordToWrite): Promise<Written> {
     if (!isFailure(thrown, dataverseErrors.NOT_FOUND)) throw thrown
     // The record, or one that it refers to: a look tells which.
     if (hasReference(record.values) && (await findRecord(job, key, []))) throw parentMissing(thrown)
+    if (config.missing === 'ok') return { done: 'missing', id: undefined }
     throw config.missing === 'wait' ? awaited(thrown) : thrown
   }
 }

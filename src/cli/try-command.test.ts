@@ -53,9 +53,11 @@ test('an IDoc comes in by the endpoint of its flow, with its order key, and the 
   const { code, out } = await isthmus(['try', join(examples, 's4-to-dynamics/customers.flow.yaml'), '--body', sample])
   expect(out).toContain('  order key: DEBMAS/S4HCLNT100/1001\n')
   expect(out).toMatch(
-    /steps\[1\] map\n {2}application\/json, \d+B\n {4}\{"accountnumber":"1001","name":"Müller & Söhne/,
+    /steps\[1\] map\n {2}application\/json, \d+B\n {4}\{"isGone":false,"accounts":\[\{"accountnumber":"1001","name":"Müller & Söhne/,
   )
-  expect(out).toMatch(/to\[0\] dataverse: not sent\n( {2}.*\n)* {2}set: accounts\n/)
+  expect(out).toMatch(
+    /to\[0\] dataverse: not sent\n( {2}.*\n)* {2}set: accounts\n( {2}.*\n)* {2}body: \{"accountnumber":"1001"/,
+  )
   expect(out).toMatch(/The caller gets 200\n.*<TransferId>0000000000700123<\/TransferId>/)
   expect(code).toBe(0)
 })

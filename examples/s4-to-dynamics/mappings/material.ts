@@ -1,5 +1,7 @@
 import {
+  boolean,
   compute,
+  constant,
   defineMapping,
   documentField,
   each,
@@ -101,13 +103,23 @@ const isOtherUnit = compute(
   (code, base, msgfn) => typeof code === 'string' && code !== '' && code !== base && msgfn !== '003',
 )
 
-/** MATMAS05 → the unit group of the material, its base unit, its other units, and the product that refers to them. */
+/**
+ * MATMAS05 → the unit group of the material, its base unit, its other units, and the product that refers to them; and whether
+ * the material is gone from SAP: a product that is not there is not made for that.
+ */
 export const withUnits = defineMapping({
   name: 'material to product and units',
   source: 'idoc',
   absent: 'empty',
-  target: { unitGroups: list(unitGroup), baseUnits: list(baseUnit), units: list(unit), products: list(product) },
+  target: {
+    isGone: boolean(),
+    unitGroups: list(unitGroup),
+    baseUnits: list(baseUnit),
+    units: list(unit),
+    products: list(product),
+  },
   fields: {
+    isGone: field('E1MARAM/MSGFN').is('003').or(constant(false)),
     unitGroups: each(
       '.',
       unitGroup,
