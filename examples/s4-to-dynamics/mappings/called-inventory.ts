@@ -1,5 +1,6 @@
 import { defineMapping, field, join } from 'isthmus/mapping'
 import { inventory } from './dynamics-tables.ts'
+import { calledStockKey } from './keys.ts'
 
 const at = (name: string) => field(`Inventory/${name}`)
 
@@ -9,16 +10,7 @@ export default defineMapping({
   source: 'document',
   target: inventory,
   fields: {
-    new_sapkey: join(
-      '-',
-      at('Material').alpha(),
-      at('Plant'),
-      at('Batch'),
-      at('SpecialStockType'),
-      at('Customer').alpha(),
-    )
-      .escaped()
-      .required(),
+    new_sapkey: calledStockKey.required(),
     new_name: join(' / ', at('Customer').alpha(), at('Material').alpha()),
     new_product: at('Material').alpha().escaped().key().required(),
     new_account: at('Customer').alpha().key().required(),

@@ -1,5 +1,6 @@
 import { defineMapping, field, join, setting } from 'isthmus/mapping'
 import { inventory } from './dynamics-tables.ts'
+import { customerStockKey } from './stock-key.ts'
 
 const at = (name: string) => field(`ZE1CUSTSTOCK/${name}`)
 
@@ -12,9 +13,13 @@ export default defineMapping({
   source: 'idoc',
   target: inventory,
   fields: {
-    new_sapkey: join('-', at('MATNR').alpha(), at('WERKS'), at('CHARG'), at('SOBKZ'), at('KUNNR').alpha())
-      .escaped()
-      .required(),
+    new_sapkey: customerStockKey({
+      material: at('MATNR').alpha(),
+      plant: at('WERKS'),
+      batch: at('CHARG'),
+      kind: at('SOBKZ'),
+      customer: at('KUNNR').alpha(),
+    }).required(),
     new_name: join(' / ', at('KUNNR').alpha(), at('MATNR').alpha()),
     new_product: at('MATNR').alpha().escaped().key().required(),
     new_account: at('KUNNR').alpha().key().required(),

@@ -1,24 +1,25 @@
 import { defineMapping, field, firstOf, join, text } from 'isthmus/mapping'
+import { customerStockKey } from './stock-key.ts'
 
 /** Which record a question is about: the keys that the other mappings of this folder write. */
 
 const sapKey = { new_sapkey: text(100) }
+
+/** The key of stock that a call is about. */
+export const calledStockKey = customerStockKey({
+  material: field('Inventory/Material').alpha(),
+  plant: field('Inventory/Plant'),
+  batch: field('Inventory/Batch'),
+  kind: field('Inventory/SpecialStockType'),
+  customer: field('Inventory/Customer').alpha(),
+})
 
 export const inventoryKey = defineMapping({
   name: 'key of an inventory',
   source: 'document',
   target: sapKey,
   fields: {
-    new_sapkey: join(
-      '-',
-      field('Inventory/Material').alpha().required(),
-      field('Inventory/Plant').required(),
-      field('Inventory/Batch'),
-      field('Inventory/SpecialStockType').required(),
-      field('Inventory/Customer').alpha().required(),
-    )
-      .escaped()
-      .required(),
+    new_sapkey: calledStockKey.required(),
   },
 })
 

@@ -19,6 +19,18 @@ test.each<[string, Mapping, Tree, RegExp]>([
   ['stock without a material', customerStock, { ZE1CUSTSTOCK: { ...msku(), MATNR: '' } }, /new_product/],
   ['stock without a customer', customerStock, { ZE1CUSTSTOCK: { ...msku(), KUNNR: '' } }, /new_account/],
   [
+    'stock in no plant',
+    customerStock,
+    { ZE1CUSTSTOCK: { ...msku(), WERKS: '' } },
+    /new_sapkey.* …\): ZE1CUSTSTOCK\/WERKS,.* has no value/,
+  ],
+  [
+    'stock of no kind',
+    customerStock,
+    { ZE1CUSTSTOCK: { ...msku(), SOBKZ: '' } },
+    /new_sapkey.* …\): ZE1CUSTSTOCK\/SOBKZ,.* has no value/,
+  ],
+  [
     'plant stock without a plant',
     plantStock,
     { E1MDSTL: { MATNR: '1', LABST: '1' } },
@@ -80,13 +92,13 @@ test.each<[string, Mapping, Tree, RegExp]>([
     'a question about stock in no plant',
     inventoryKey,
     { Inventory: { ...stock(), Plant: '' } },
-    /Plant, required has no value/,
+    /new_sapkey.* …\): Inventory\/Plant,.* has no value/,
   ],
   [
     'a question about stock of no kind',
     inventoryKey,
     { Inventory: { ...stock(), SpecialStockType: '' } },
-    /SpecialStockType, required has no value/,
+    /new_sapkey.* …\): Inventory\/SpecialStockType,.* has no value/,
   ],
   [
     'a question about stock of nobody',

@@ -1,5 +1,6 @@
 import { defineMapping, field, join, setting } from 'isthmus/mapping'
 import { inventory } from './dynamics-tables.ts'
+import { plantStockKey } from './stock-key.ts'
 
 const at = (name: string) => field(`E1MDSTL/${name}`)
 
@@ -9,7 +10,7 @@ export default defineMapping({
   source: 'idoc',
   target: inventory,
   fields: {
-    new_sapkey: join('-', at('MATNR').alpha().required(), at('WERKS').required()).escaped().required(),
+    new_sapkey: plantStockKey(at('MATNR').alpha(), at('WERKS')).required(),
     new_name: join(' / ', at('WERKS'), at('MATNR').alpha()),
     new_product: at('MATNR').alpha().escaped().key().required(),
     new_plant: at('WERKS'),
