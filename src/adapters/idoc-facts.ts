@@ -2,7 +2,7 @@ import { controlField, type Idoc, idocNames, type Segment } from '../protocols/i
 
 /**
  * Where the key of the object stands, by message type: paths of which the first with a value counts. `A + B` joins the
- * values of several with a slash.
+ * values of several with a slash; a slash inside one of them is `%2F` in the order key.
  */
 export type ObjectKeyPaths = Readonly<Record<string, readonly string[]>>
 
@@ -45,7 +45,8 @@ export function factsOf(idoc: Idoc, objectKeys: ObjectKeys) {
   const idoctyp = field('IDOCTYP')
   // A reduced message type (BD53) has a name of the company's own, and the basic type that it was made of: MATMAS05.
   const keys = objectKeys.get(mestyp) ?? objectKeys.get(idoctyp.replace(/\d\d$/, '')) ?? []
-  const objectKey = copyOf(objectKeyOf(idoc, keys))
+  const parts = keyPartsOf(idoc, keys)
+  const objectKey = copyOf(parts.join('/'))
   // One literal: the same shape for each message is what keeps V8 fast.
   return {
     docnum: copyOf(documentNumber(idoc)),
@@ -70,7 +71,10 @@ export function factsOf(idoc: Idoc, objectKeys: ObjectKeys) {
     arckey: field('ARCKEY'),
     objectKey,
     // Numbers of two systems cannot be compared, so each has its own order.
-    orderKey: objectKey === '' ? '' : `${mestyp}/${sndprn}/${objectKey}`,
+    orderKey:
+      objectKey === ''
+        ? ''
+        : `${mestyp}/${sndprn}/${keys.some(paths => paths.length > 1) ? copyOf(severalOf(parts)) : objectKey}`,
   }
 }
 
@@ -100,12 +104,20 @@ export function identityOf(idoc: Pick<Idoc, 'control'>, fields: readonly string[
   return `idoc/${[...fields.map(field => controlField(idoc, field) ?? ''), number].map(encodeURIComponent).join('/')}`
 }
 
-function objectKeyOf(idoc: Idoc, keys: readonly (readonly ValuePath[])[]): string | undefined {
+function keyPartsOf(idoc: Idoc, keys: readonly (readonly ValuePath[])[]): readonly string[] {
   for (const paths of keys) {
     const values = paths.map(path => valueAt(idoc, path))
-    if (values.every(value => value !== undefined)) return values.join('/')
+    if (values.every(value => value !== undefined)) return values
   }
-  return undefined
+  return []
+}
+
+/**
+ * Where a key may have several parts, a slash inside one of them is `%2F`: material `A/1` in plant 2 is not batch 2 of `A` in
+ * plant 1, and the newer one of two objects must not let the other be skipped.
+ */
+function severalOf(parts: readonly string[]): string {
+  return parts.map(part => part.replace(/[%/]/g, encodeURIComponent)).join('/')
 }
 
 /** The first value at the path, without leading zeros where it is a number (ALPHA); `/` alone means no data in ALE. */
