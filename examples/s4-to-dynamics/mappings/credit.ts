@@ -10,6 +10,8 @@ const amount = (of: typeof at, name: string, counted: CountedIn) =>
     .amountIn(counted(of('CreditSegmentCurrency')))
     .round(2)
 
+const isZero = (of: typeof at) => number(0).when(of('CreditLimitIsZero').flag())
+
 /**
  * The currency of an account is written here, with the amounts that are in it: the credit limit and what is used of it are
  * the only amounts that an account has. DEBMAS gives it to new accounts alone (see customer.ts).
@@ -17,9 +19,7 @@ const amount = (of: typeof at, name: string, counted: CountedIn) =>
 const creditFields = (of: typeof at, counted: CountedIn) => ({
   // Where the business partner has another number than the customer, the report names both (CVI_CUST_LINK).
   accountnumber: firstOf(of('Customer'), of('BusinessPartner')).alpha().required(),
-  creditlimit: number(0)
-    .when(of('CreditLimitIsZero').flag())
-    .or(amount(of, 'CreditLimitAmount', counted)),
+  creditlimit: isZero(of).or(amount(of, 'CreditLimitAmount', counted)),
   transactioncurrencyid: currencyOf(of('CreditSegmentCurrency')).key(),
   creditonhold: of('CreditAccountIsBlocked').flag(),
   new_creditblockreason: of('CreditAccountBlockReason'),
@@ -48,6 +48,14 @@ export const bySegment = defineMapping({
   target: { segment: text(10), accounts: list(account) },
   fields: {
     segment: at('CreditSegment').required(),
-    accounts: each('CreditAccount', account, creditFields(field, asStored)),
+    accounts: each('CreditAccount', account, {
+      ...creditFields(field, asStored),
+      // SAP has 0.00 in its table where no limit is defined; that of nothing is told by the flag alone.
+      creditlimit: isZero(field).or(
+        amount(field, 'CreditLimitAmount', asStored).to('none where it is 0', limit =>
+          limit.digits === 0n ? null : limit,
+        ),
+      ),
+    }),
   },
 })
