@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -45,6 +46,24 @@ test('a hub that is not the one of the token never hears the token', async () =>
   } finally {
     await other.close()
   }
+})
+
+test.each([
+  [42, 'broken'],
+  [44, 'revoked'],
+  [45, 'ended'],
+  [46, 'not known there'],
+])('alert %i of a node speaks of the certificate: it is %s', async (alert, words) => {
+  const node = createServer(socket => socket.once('data', () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert]))))
+  await new Promise<void>(resolve => node.listen(0, 'localhost', resolve))
+  const address = node.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const failed = await enrolNow({ node: `localhost:${port}` }).catch(asHubError)
+  expect(failed).toMatchObject({
+    code: 'CONNECTOR_CERTIFICATE_REFUSED',
+    message: expect.stringContaining(words),
+  })
+  node.close()
 })
 
 test.each([

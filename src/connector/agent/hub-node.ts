@@ -2,7 +2,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { HubError } from '../../kernel/error.ts'
 import { connectThroughProxy, type HttpProxy } from '../../protocols/net/http-proxy.ts'
-import { explainTlsFailure } from '../../protocols/net/tls-failure.ts'
+import { explainTlsFailure, tlsAlertIn } from '../../protocols/net/tls-failure.ts'
 import type { tunnelAlpn } from '../wire.ts'
 import { connectorErrors } from './errors.ts'
 import type { Identity } from './identity.ts'
@@ -87,8 +87,7 @@ export function explainHubFailure(thrown: unknown, node: string): HubError {
   if (thrown instanceof HubError) return thrown
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const alert = /^ERR_SSL_(?:TLSV1_|TLSV13_|SSLV3_)ALERT_(.*)$/.exec(code)?.[1] ?? ''
-  const refused = certificateAlerts[alert]
+  const refused = certificateAlerts[tlsAlertIn(error) ?? '']
   if (refused !== undefined) return connectorErrors.CERTIFICATE_REFUSED({ node, text: refused }, { cause: thrown })
   const untimely = untimelyCertificates[code]
   if (untimely !== undefined) {

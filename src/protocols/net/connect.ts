@@ -6,6 +6,7 @@ import type { Connect, ConnectRequest, TlsWish } from '../../kernel/socket.ts'
 import { SECOND } from '../../kernel/time.ts'
 import { asNetError, netErrors } from './errors.ts'
 import type { WayOut } from './outgoing-proxy.ts'
+import { certificateRefusal } from './tls-failure.ts'
 
 /** Opens a byte stream through an on-premise connector; TLS is spoken by the hub itself, inside it. */
 type Tunnel = (request: ConnectRequest & { readonly via: string }) => Promise<Duplex>
@@ -87,6 +88,11 @@ function startTls(socket: Duplex, request: ConnectRequest, wish: TlsWish, timeou
     ...(wish.key !== undefined && { key: wish.key }),
     minVersion: 'TLSv1.2',
     rejectUnauthorized: true,
+  })
+  // With TLS 1.3 a server says only after the handshake what it thinks of the client certificate. Node tells that alert and
+  // then ends the stream as if in peace, by which whoever uses it would go.
+  secure.once('error', error => {
+    if (certificateRefusal(error) !== undefined) secure.destroy(error)
   })
   // Some streams below (a tunnel) end in the handshake without a word to TLS. Only then: later, bytes that were not
   // read yet would be lost with them.

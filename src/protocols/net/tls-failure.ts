@@ -10,12 +10,28 @@ export function explainTlsFailure(thrown: unknown, host: string): { reason: stri
   }
   const known = reasons[code]
   if (known) return known
+  const refused = certificateRefusal(thrown)
+  if (refused !== undefined) {
+    return { reason: `it does not take the client certificate of this hub: ${refused}`, step: wantsCertificate.step }
+  }
   return /^ERR_(SSL|TLS|OSSL)_|^CERT_|^EPROTO$/.test(code)
     ? {
         reason: `${thrown.message.replace(/^[0-9A-F]+:error:/, '').trim()} (${code})`,
         step: 'Compare the TLS versions and certificates of the server with what the hub offers (TLS 1.2 and 1.3).',
       }
     : undefined
+}
+
+/** The TLS alert that an error tells (RFC 8446 section 6), like UNKNOWN_CA; undefined for any other failure. */
+export function tlsAlertIn(thrown: unknown): string | undefined {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  // OpenSSL names an alert after the version that brought it; since 3.2 those of SSL 3 begin with SSL/TLS.
+  return /^ERR_SSL_(?:TLSV1_|TLSV13_|SSLV3_|SSL\/TLS_)ALERT_(.*)$/.exec(code)?.[1]
+}
+
+/** What a server says of the certificate that the hub shows, or does not show; undefined when it speaks of no such thing. */
+export function certificateRefusal(thrown: unknown): string | undefined {
+  return certificateAlerts[tlsAlertIn(thrown) ?? '']
 }
 
 type Explanation = { readonly reason: string; readonly step: string }
@@ -66,8 +82,19 @@ const reasons: Readonly<Record<string, Explanation>> = {
   ERR_SSL_UNSUPPORTED_PROTOCOL: noCommonVersion,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: noCommonVersion,
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: wantsCertificate,
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: wantsCertificate,
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: wantsCertificate,
+}
+
+/** RFC 8446 section 6.2. */
+const certificateAlerts: Readonly<Record<string, string>> = {
+  BAD_CERTIFICATE: 'it calls it broken',
+  UNSUPPORTED_CERTIFICATE: 'it takes none of this kind',
+  CERTIFICATE_REVOKED: 'it was revoked',
+  CERTIFICATE_EXPIRED: 'it has ended, by the clock there',
+  CERTIFICATE_UNKNOWN: 'it is not known there',
+  UNKNOWN_CA: 'it was issued by an authority that it does not know',
+  ACCESS_DENIED: 'whoever has it may not come in',
+  DECRYPT_ERROR: 'a signature does not hold, that of its authority or that of its key',
+  CERTIFICATE_REQUIRED: 'it saw none',
 }
 
 function namesIn(error: Error): string {
