@@ -95,9 +95,10 @@ const alerts = z
       .default(defaultAlertPolicy.linkDownMs)
       .meta({ description: 'How long a link may be down, or something stay undone on it.' }),
     'queue-age': duration.default(defaultAlertPolicy.queueAgeMs).meta({ description: 'How long a delivery may wait.' }),
-    'credential-ends': duration
-      .default(defaultAlertPolicy.credentialEndsMs)
-      .meta({ description: 'How long before its end a certificate of a credential is warned of.' }),
+    'credential-ends': duration.default(defaultAlertPolicy.credentialEndsMs).meta({
+      description:
+        'How long before its end a certificate is warned of; one that lives shorter: when a quarter of its life is left.',
+    }),
   })
   .superRefine(({ channels, default: told }, context) => {
     for (const [index, name] of told.entries()) {

@@ -7,10 +7,14 @@ export interface WatchedCertificate {
   readonly endsAt: number
 }
 
+/** When the end of a certificate is warned of: one that lives for days is renewed when a third of its life is left, or later. */
+export function warnAt({ beganAt, endsAt }: Omit<WatchedCertificate, 'file'>, warnMs: number): number {
+  return endsAt - Math.min(warnMs, (endsAt - beganAt) / 4)
+}
+
 /** The certificate of the flow endpoints ends soon: with it ends every call of those who check it. */
 export function findCertificate({ file, beganAt, endsAt }: WatchedCertificate, warnMs: number, now: number): Finding {
-  // One that lives for days is renewed when a third of its life is left, or later.
-  const dueAt = endsAt - Math.min(warnMs, (endsAt - beganAt) / 4)
+  const dueAt = warnAt({ beganAt, endsAt }, warnMs)
   const ends = now < endsAt ? 'ends on' : 'has ended on'
   return {
     id: `certificate:${file}`,

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { DAY, formatDuration } from '../kernel/time.ts'
 import type { DeliveryRow, FlowCounts } from '../store/port.ts'
 import type { Finding } from './alerts/alert-book.ts'
+import { warnAt } from './certificate-findings.ts'
 import type { ProbeEnd, WatchedCredential, WatchedError, WatchedFailure, WatchedFlow, WatchedLink } from './watched.ts'
 
 // From facts to findings: no clock, no store. Each function looks at one thing and says whether it is in trouble.
@@ -205,7 +206,7 @@ export function findStore(failure: WatchedFailure | undefined): Finding {
 /** A credential that does not work, or whose certificate ends soon. */
 export function findCredential(credential: WatchedCredential, warnMs: number, now: number): Finding {
   const { name, settings, status } = credential
-  const endsAt = certificateEnd(settings.certificate)
+  const certificate = lifeOf(settings.certificate)
   const found = (what: string, next: string, command: string): Finding => ({
     id: `credential:${name}`,
     kind: 'credential',
@@ -217,18 +218,19 @@ export function findCredential(credential: WatchedCredential, warnMs: number, no
     const what = `Credential ${name} cannot be used: ${status.error?.message ?? status.state}`
     return found(what, status.error?.next ?? 'Look at the credential.', `isthmus credential ${command} ${name}`)
   }
-  if (endsAt !== undefined && endsAt - now <= warnMs) {
-    const what = `The certificate of credential ${name} ends on ${new Date(endsAt).toISOString()}.`
+  if (certificate && now >= warnAt(certificate, warnMs)) {
+    const what = `The certificate of credential ${name} ends on ${new Date(certificate.endsAt).toISOString()}.`
     return found(what, 'Register a new certificate, then store it here.', `isthmus credential update ${name}`)
   }
   return { id: `credential:${name}`, kind: 'credential', channels: [], trouble: undefined }
 }
 
-/** When a certificate (PEM) ends, milliseconds since 1970 UTC; undefined where there is none that can be read. */
-function certificateEnd(pem: unknown): number | undefined {
+/** From when to when a certificate (PEM) is valid, milliseconds since 1970 UTC; undefined where none can be read. */
+function lifeOf(pem: unknown): { readonly beganAt: number; readonly endsAt: number } | undefined {
   if (typeof pem !== 'string') return undefined
   try {
-    return new X509Certificate(pem).validToDate.getTime()
+    const { validFromDate, validToDate } = new X509Certificate(pem)
+    return { beganAt: validFromDate.getTime(), endsAt: validToDate.getTime() }
   } catch {
     // One that cannot be read is no news here: the first use of the credential says so.
     return undefined

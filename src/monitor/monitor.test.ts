@@ -398,12 +398,15 @@ test('set-aside deliveries, an old queue, credentials and flows that do not star
   const probeRow = setAsideRow({ at: now, isProbe: true, error: { ...refused, message: 'The probe was refused.' } })
   world.facts.rows = [probeRow, setAsideRow({ at: now, error: refused })]
   const ready = { state: 'ready', error: undefined } as const
-  const { cert: certificate } = await makeTwinCertificate(['hub.example'], { validForMs: 5 * DAY })
+  const { cert: certificate } = await makeTwinCertificate(['hub.example'], { validForMs: 5 * HOUR })
+  const { cert: young } = await makeTwinCertificate(['hub.example'], { validForMs: 7 * DAY })
   const end = new X509Certificate(certificate).validToDate.toISOString()
   const unsigned = { message: 'Nobody has signed in.', next: 'Sign in.' }
   world.facts.credentials = [
     { name: 'm365', settings: {}, status: { state: 'needs-authorisation', error: unsigned } },
     { name: 'soon', settings: { certificate }, status: ready },
+    // Those of SAP BTP live for a week: they must not be in alarm from the first day on.
+    { name: 'young', settings: { certificate: young }, status: ready },
     { name: 'unreadable', settings: { certificate: 'no certificate' }, status: ready },
     { name: 'fine', settings: {}, status: ready },
   ]
