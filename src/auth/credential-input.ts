@@ -7,9 +7,11 @@ import { readKnownHosts } from './known-hosts.ts'
 
 const secretText = z.string().min(1).max(16_384)
 const about = z.string().max(500).optional().meta({ description: 'What it is for.' })
+// What is copied out of a service key (JSON) has its line breaks as \n, which is in no PEM text.
 const pem = z
   .string()
   .max(65_536)
+  .overwrite(text => text.replaceAll(String.raw`\n`, '\n'))
   .regex(/-----BEGIN [A-Z ]+-----/, 'this is not PEM')
 
 const knownHosts = z.string().min(1).max(262_144).meta({ description: 'Lines of a known_hosts file; sealed.' })
@@ -53,18 +55,26 @@ const parameters = z
   .refine(given => !Object.keys(given).some(name => reservedParameters.has(name)), 'a parameter the hub sets itself')
   .default({})
 
+const secretPlaces = ['body', 'header', 'header-as-is'] as const
+const whereSecret = 'Where the client secret is sent; header-as-is for servers that do not decode it.'
+
 const application = {
   about,
   provider,
   clientId: z.string().min(1).max(255),
   clientSecret: secretText.optional(),
-  certificate: pem.optional().meta({ description: 'Certificate that is registered for the application (PEM).' }),
+  certificate: pem.optional().meta({
+    description:
+      'Certificate of the application (PEM); it signs client assertions, or is shown (`authentication: tls`).',
+  }),
   privateKey: pem.optional().meta({ description: 'Private key of the certificate (PEM); sealed.' }),
   assertionAudience: z.string().max(500).optional().meta({ description: 'aud of the assertion; default: token URL.' }),
   authentication: z
-    .enum(['body', 'header', 'header-as-is'])
+    .enum([...secretPlaces, 'tls'])
     .default('body')
-    .meta({ description: 'Where the client secret is sent; header-as-is for servers that do not decode it.' }),
+    .meta({
+      description: `${whereSecret} \`tls\`: no secret, the certificate is shown in the TLS handshake (RFC 8705; x509 service keys of SAP BTP).`,
+    }),
   scopes: z.array(z.string().min(1).max(500)).max(50).optional(),
   parameters: parameters.meta({ description: 'Further fields of token requests: audience, resource.' }),
   via: location.optional(),
@@ -95,7 +105,12 @@ const assertion = z.strictObject({
   lifeSeconds: z.coerce.number().int().min(30).max(3600).default(300),
 })
 
-const { assertionAudience: _clientAssertions, ...bearerApplication } = application
+const { assertionAudience: _clientAssertions, ...bearer } = application
+const bearerApplication = {
+  ...bearer,
+  certificate: pem.optional().meta({ description: 'Certificate that the assertions are signed with (PEM).' }),
+  authentication: z.enum(secretPlaces).default('body').meta({ description: whereSecret }),
+}
 
 /** A credential as a person enters it. Secrets may be left out in a change: the kept ones stay. */
 export const credentialInput = z.discriminatedUnion('kind', [
@@ -193,19 +208,38 @@ function whatIsMissing(given: CredentialSettings, secrets: Secrets): string | un
     if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
     return keyPairProblem(given.certificate, secrets.privateKey)
   }
-  if (given.kind === 'oauth2-saml-bearer' && given.certificate === undefined) {
-    return 'certificate and private key are missing: the hub signs its assertions with them'
-  }
-  if (given.certificate !== undefined) {
-    if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
-    return certificateProblem(given.certificate, secrets.privateKey)
-  }
-  if (given.kind === 'oauth2-client-credentials') {
-    return secrets.clientSecret === undefined ? 'a client secret or a certificate is missing' : undefined
-  }
+  const problem = given.authentication === 'tls' ? tlsProblem(given, secrets) : proofProblem(given, secrets)
+  if (problem !== undefined || given.kind !== 'oauth2-authorization-code') return problem
   return 'generic' in given.provider && given.provider.generic.authorizeUrl === undefined
     ? 'provider.generic.authorizeUrl is missing: people sign in there'
     : undefined
+}
+
+function proofProblem({ kind, certificate }: ApplicationSettings, secrets: Secrets): string | undefined {
+  if (certificate !== undefined) {
+    if (secrets.privateKey === undefined) return 'the private key of the certificate is missing'
+    return certificateProblem(certificate, secrets.privateKey)
+  }
+  if (kind === 'oauth2-saml-bearer') {
+    return 'certificate and private key are missing: the hub signs its assertions with them'
+  }
+  return kind === 'oauth2-client-credentials' && secrets.clientSecret === undefined
+    ? 'a client secret or a certificate is missing'
+    : undefined
+}
+
+/** Why an application cannot show its certificate in the handshake with its token server. */
+function tlsProblem({ provider, certificate }: ApplicationSettings, { privateKey }: Secrets): string | undefined {
+  if (!('generic' in provider)) {
+    return 'Microsoft takes no certificate in the TLS handshake; without authentication: tls the hub signs with it'
+  }
+  if (new URL(provider.generic.tokenUrl).protocol !== 'https:') {
+    return 'authentication: tls needs a token URL with https, where the certificate can be shown'
+  }
+  if (certificate === undefined || privateKey === undefined) {
+    return 'certificate and private key are missing: authentication: tls shows them in the TLS handshake'
+  }
+  return keyPairProblem(certificate, privateKey)
 }
 
 function hostsProblem(text: string | undefined): string | undefined {

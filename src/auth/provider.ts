@@ -57,6 +57,9 @@ export function tokenClientOf(credential: string, settings: ApplicationSettings,
 
 function authenticationOf(settings: ApplicationSettings, secrets: Secrets): ClientAuthentication {
   const { certificate } = settings
+  if (settings.authentication === 'tls') {
+    return { method: 'tls', certificate: certificate ?? '', privateKey: secrets.privateKey ?? '' }
+  }
   // Of a bearer of assertions the key signs those; the application shows itself by its secret.
   if (settings.kind !== 'oauth2-saml-bearer' && certificate !== undefined && secrets.privateKey !== undefined) {
     const audience = settings.assertionAudience

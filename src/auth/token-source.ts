@@ -1,10 +1,12 @@
 import { asHubError, type HubError, hubErrors } from '../kernel/error.ts'
 import { KiB } from '../kernel/size.ts'
-import type { Connect } from '../kernel/socket.ts'
+import type { Connect, TlsWish } from '../kernel/socket.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import { makeFetch, makeHttpAgent } from '../protocols/net/http-client.ts'
+import type { ClientAuthentication } from '../protocols/oauth/client-authentication.ts'
 import { signAssertion } from '../protocols/oauth/saml-assertion.ts'
 import { type Grant, requestToken, type TokenAnswer } from '../protocols/oauth/token-request.ts'
+import { certificateFacts } from './certificate-facts.ts'
 import type { ApplicationSettings, Secrets } from './credential-input.ts'
 import { bindingOf, type CredentialStore, type NewGrant, type StoredGrant } from './credential-store.ts'
 import { credentialErrors } from './errors.ts'
@@ -44,17 +46,23 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
   const agent = makeHttpAgent({
     connect: () => options.connect,
     via: settings.via,
-    tls: settings.ca === undefined ? undefined : { ca: settings.ca },
+    tls: tlsOf(settings, client.authentication),
     connectTimeoutMs: requestTimeoutMs,
     connections: 2,
     answerBytesMax,
   })
   const fetch = makeFetch(agent, answerBytesMax)
   const stop = new AbortController()
+  const certificateEndsAt =
+    client.authentication.method === 'tls' ? certificateFacts(client.authentication.certificate)?.endsAt : undefined
   // A new refresh token that the store would not take; the old one may be worth nothing any more.
   let unsaved: { readonly grant: NewGrant; readonly expected: number; readonly token: FetchedToken } | undefined
 
-  function ask(grant: Grant | (() => Grant)): Promise<TokenAnswer> {
+  async function ask(grant: Grant | (() => Grant)): Promise<TokenAnswer> {
+    if (certificateEndsAt !== undefined && certificateEndsAt <= clock.now()) {
+      const day = new Date(certificateEndsAt).toISOString().slice(0, 10)
+      throw credentialErrors.CERTIFICATE_ENDED({ credential: name, day })
+    }
     return askPatiently(clock, stop.signal, () => {
       // A socket waits in real time, also where the clock is simulated.
       stop.signal.throwIfAborted()
@@ -148,6 +156,12 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
       await agent.destroy()
     },
   }
+}
+
+/** Whom the hub trusts as token server, and what it shows to it. */
+function tlsOf({ ca }: ApplicationSettings, authentication: ClientAuthentication): TlsWish {
+  const shown = authentication.method === 'tls' && { cert: authentication.certificate, key: authentication.privateKey }
+  return { ...(ca !== undefined && { ca }), ...shown }
 }
 
 function fetchedFrom({ accessToken, sentAt, expiresInMs }: TokenAnswer): FetchedToken {

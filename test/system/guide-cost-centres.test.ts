@@ -30,6 +30,9 @@ beforeAll(async () => {
   })
   machine.write('s4-ca.pem', ca)
   machine.write('password.txt', s4User.password)
+  const { cert: certificate, key: privateKey } = await makeTwinCertificate(['sb-hub'])
+  const certurl = 'https://contoso.authentication.cert.eu10.hana.ondemand.com'
+  machine.write('service-key.json', JSON.stringify({ clientid: 'sb-hub', certurl, certificate, key: privateKey }))
 })
 afterAll(async () => {
   await machine?.stop()

@@ -26,6 +26,15 @@ test('the form has every kind that the hub takes, each with all its settings and
   expect(schemas.length).toBeGreaterThan(5)
 })
 
+test('a field with choices has those that the hub takes', () => {
+  for (const { kind, fields } of credentialKinds) {
+    const schema = schemas.find(each => each.properties?.['kind']?.const === kind)
+    for (const { path, options } of fields.filter(each => each.options)) {
+      expect([kind, path, options]).toEqual([kind, path, schema?.properties?.[path]?.enum])
+    }
+  }
+})
+
 test('what the hub seals is typed as a secret, and nothing else', () => {
   const sealed = credentialKinds.flatMap(({ fields }) =>
     fields.filter(({ isSecret }) => isSecret).map(each => each.path),
@@ -54,6 +63,11 @@ describe('what is typed', async () => {
         authentication: 'header',
         parameters: 'audience=a=b\nresource = r ',
       },
+    ],
+    [
+      'oauth2-client-credentials',
+      'generic',
+      { ...application, ...generic, authentication: 'tls', certificate: cert, privateKey: key },
     ],
     [
       'oauth2-authorization-code',

@@ -55,9 +55,10 @@ const application: readonly FormField[] = [
   { path: 'scopes', label: 'Scopes', type: 'list', hint: 'With blanks between them.' },
   {
     path: 'authentication',
-    label: 'Where the client secret is sent',
-    options: ['body', 'header', 'header-as-is'],
+    label: 'How the application proves itself',
+    options: ['body', 'header', 'header-as-is', 'tls'],
     fold: more,
+    hint: 'Where the client secret is sent; tls shows the certificate instead (x509 service keys of SAP BTP).',
   },
   {
     path: 'parameters',
@@ -74,6 +75,12 @@ const application: readonly FormField[] = [
   },
   { path: 'ca', label: 'Certificate of the server’s authority (PEM)', type: 'text', fold: more },
 ]
+const secretPlace: FormField = {
+  path: 'authentication',
+  label: 'Where the client secret is sent',
+  options: ['body', 'header', 'header-as-is'],
+  fold: more,
+}
 /** How the application proves itself: by a secret, or a certificate with its key. */
 const proof: readonly FormField[] = [
   { ...clientSecret, hint: 'Or a certificate with its key.' },
@@ -119,7 +126,7 @@ export const credentialKinds: readonly CredentialKind[] = [
     kind: 'oauth2-saml-bearer',
     label: 'OAuth 2.0, SAML bearer assertion',
     fields: [
-      ...application,
+      ...application.map(field => (field.path === 'authentication' ? secretPlace : field)),
       {
         path: 'assertion.issuer',
         label: 'Issuer of the assertion',

@@ -4,6 +4,7 @@ export interface Schema {
   readonly anyOf?: readonly Schema[]
   readonly oneOf?: readonly Schema[]
   readonly const?: unknown
+  readonly enum?: readonly unknown[]
 }
 
 /** Paths of all that can be typed into the settings that a schema describes; for the tests of forms. */

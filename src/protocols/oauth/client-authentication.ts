@@ -6,6 +6,7 @@ import {
   modifyAssertion,
   None,
   PrivateKeyJwt,
+  TlsClientAuth,
 } from 'oauth4webapi'
 import { thumbprint } from './thumbprint.ts'
 
@@ -25,10 +26,13 @@ export type ClientAuthentication =
       /** `aud` of the assertion; the token URL where it is left out. */
       readonly audience?: string | undefined
     }
+  /** RFC 8705 section 2: shown in the TLS handshake, and only the client id is in the body. PEM texts. */
+  | { readonly method: 'tls'; readonly certificate: string; readonly privateKey: string }
 
 /** The function that adds client authentication to a request. */
 export async function clientAuth(authentication: ClientAuthentication, tokenUrl: string): Promise<ClientAuth> {
   if (authentication.method === 'none') return None()
+  if (authentication.method === 'tls') return TlsClientAuth()
   if (authentication.method === 'body') return ClientSecretPost(authentication.secret)
   if (authentication.method === 'header') return ClientSecretBasic(authentication.secret)
   if (authentication.method === 'header-as-is') {

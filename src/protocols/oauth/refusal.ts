@@ -12,11 +12,14 @@ export interface RefusalContext {
   readonly credential: string
   /** Where an administrator consents for the whole organization, when the provider has such a page. */
   readonly adminConsentUrl?: string | undefined
+  /** How the hub proved which application it is. */
+  readonly authentication?: { readonly method: string } | undefined
 }
 
 /** A refusal as an error whose sentence and next step a person can act on. */
 export function explainRefusal(refusal: Refusal, context: RefusalContext, options: ErrorOptions = {}): HubError {
-  const known = entraCause(refusal.description) ?? causes[refusal.error]
+  const isByTls = context.authentication?.method === 'tls' && clientRefusals.has(refusal.error)
+  const known = entraCause(refusal.description) ?? (isByTls ? refusedInAnswer : causes[refusal.error])
   const { kind, reason, step } = known ?? {
     kind: 'REQUEST_REFUSED' as const,
     reason: 'it gave no reason that is known here',
@@ -30,6 +33,19 @@ export function explainRefusal(refusal: Refusal, context: RefusalContext, option
       .replace('{consent}', context.adminConsentUrl ?? 'the consent page of the provider'),
   }
   return oauthErrors[kind](fields, options)
+}
+
+/** The same for a client certificate that a token server refused in the TLS handshake; `words`: what it said of it. */
+export function explainCertificateRefusal(words: string, { credential }: RefusalContext, cause: unknown): HubError {
+  const reason = `it refuses its certificate in the TLS handshake: ${words}`
+  return oauthErrors.CLIENT_REFUSED({ credential, reason, step: certificateStep(credential) }, { cause })
+}
+
+function certificateStep(credential: string): string {
+  return (
+    `Compare client id and certificate of ${credential} with the service key or the registration they come from; ` +
+    'the token URL is the one for certificates (SAP BTP: certurl, followed by /oauth/token).'
+  )
 }
 
 type Kind =
@@ -53,6 +69,15 @@ function cause(kind: Kind, reason: string, step: string): Cause {
   return { kind, reason, step }
 }
 
+const clientRefused = cause(
+  'CLIENT_REFUSED',
+  'client id, secret or certificate was refused',
+  'Compare client id and secret of {credential} with the registration of the application, and enter the secret anew.',
+)
+const refusedInAnswer = cause('CLIENT_REFUSED', 'client id or certificate was refused', certificateStep('{credential}'))
+/** Cloud Foundry's UAA, and so XSUAA, said `unauthorized` for long. */
+const clientRefusals = new Set(['invalid_client', 'unauthorized'])
+
 // RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core section 3.1.2.6.
 const causes: Readonly<Record<string, Cause>> = {
   invalid_grant: cause('SIGN_IN_NEEDED', 'its refresh token or code was refused', signInAgain),
@@ -60,11 +85,8 @@ const causes: Readonly<Record<string, Cause>> = {
   login_required: cause('SIGN_IN_NEEDED', 'the person must sign in', signInAgain),
   consent_required: cause('CONSENT_MISSING', 'the permissions were not granted', consent),
   access_denied: cause('CONSENT_MISSING', 'the person or a policy declined', consent),
-  invalid_client: cause(
-    'CLIENT_REFUSED',
-    'client id, secret or certificate was refused',
-    'Compare client id and secret of {credential} with the registration of the application, and enter the secret anew.',
-  ),
+  invalid_client: clientRefused,
+  unauthorized: clientRefused,
   unauthorized_client: cause(
     'CLIENT_REFUSED',
     'the application may not use this kind of sign-in',

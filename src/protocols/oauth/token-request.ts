@@ -12,11 +12,13 @@ import {
   validateAuthResponse,
 } from 'oauth4webapi'
 import { asHubError, HubError } from '../../kernel/error.ts'
+import { netErrors } from '../net/errors.ts'
 import type { SmallFetch } from '../net/http-client.ts'
 import { retryAfterMs } from '../net/retry-after.ts'
+import { certificateRefusal } from '../net/tls-failure.ts'
 import { type ClientAuthentication, clientAuth } from './client-authentication.ts'
 import { oauthErrors } from './errors.ts'
-import { explainRefusal, type RefusalContext } from './refusal.ts'
+import { explainCertificateRefusal, explainRefusal, type RefusalContext } from './refusal.ts'
 
 export interface TokenClient extends RefusalContext {
   readonly tokenUrl: string
@@ -163,10 +165,15 @@ function refusalIn(text: string): { error: string; description: string | undefin
   }
 }
 
-function asOauthError(thrown: unknown, { credential }: TokenClient): HubError {
-  if (thrown instanceof HubError) return thrown
+function asOauthError(thrown: unknown, client: TokenClient): HubError {
+  const { credential } = client
   const cause = causeOf(thrown)
-  if (cause instanceof HubError) return cause
+  const known = [thrown, cause].find(each => each instanceof HubError)
+  if (known) {
+    const isHandshake = client.authentication.method === 'tls' && known.code === netErrors.TLS_FAILED.code
+    const words = isHandshake ? certificateRefusal(known.cause) : undefined
+    return words === undefined ? known : explainCertificateRefusal(words, client, known)
+  }
   if (thrown instanceof DOMException && thrown.name === 'TimeoutError') {
     return oauthErrors.SERVER_FAILED({ credential, reason: 'no answer in time' }, { cause: thrown })
   }
