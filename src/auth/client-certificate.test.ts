@@ -206,6 +206,7 @@ describe('what is wrong is said, with whose turn it is', () => {
     expect(endpoint.seen).toHaveLength(1)
     const { status } = await credentials.get('btp')
     expect(status).toMatchObject({ state: 'refused', error: { code: 'CREDENTIAL_CERTIFICATE_ENDED' } })
+    expect(status.error?.next).toContain('isthmus credential renew btp')
     const fresh = await makeTwinCertificate(['hub'], { validForMs: 9 * DAY })
     await credentials.renew('btp', { certificate: fresh.cert, privateKey: fresh.key })
     expect(await tokenOf('btp')).toBe('t')

@@ -47,7 +47,7 @@ export const credentialErrors = defineErrors('CREDENTIAL', {
     side: 'hub',
     retry: 'after-change',
     means: 'The certificate of credential {credential} ended on {day}.',
-    next: 'Have it renewed, and store the new one with its key (isthmus credential update {credential}).',
+    next: 'Have it renewed, and store the new one with its key (isthmus credential renew {credential}).',
   },
   NO_REFRESH_TOKEN: {
     side: 'caller',

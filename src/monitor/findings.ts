@@ -220,7 +220,7 @@ export function findCredential(credential: WatchedCredential, warnMs: number, no
   }
   if (certificate && now >= warnAt(certificate, warnMs)) {
     const what = `The certificate of credential ${name} ends on ${new Date(certificate.endsAt).toISOString()}.`
-    return found(what, 'Register a new certificate, then store it here.', `isthmus credential update ${name}`)
+    return found(what, 'Register a new certificate, then store it here.', `isthmus credential renew ${name}`)
   }
   return { id: `credential:${name}`, kind: 'credential', channels: [], trouble: undefined }
 }

@@ -424,6 +424,7 @@ test('set-aside deliveries, an old queue, credentials and flows that do not star
     .alerts.list()
     .map(alert => alert.command)
   expect(commands).toContain('isthmus credential authorise m365')
+  expect(commands).toContain('isthmus credential renew soon')
   expect(commands).toContain('isthmus message find --flow orders --state set-aside')
 })
 
