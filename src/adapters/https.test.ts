@@ -297,6 +297,15 @@ test('limits, methods and paths are held, and the route goes away with the flow'
   expect(accepted).toHaveLength(1)
 })
 
+test('a page of a listed origin may fetch a CSRF token and send it along', async () => {
+  const origin = 'https://portal.contoso.com'
+  await start({ path: '/orders', role: 'R', cors: { origins: [origin] } })
+  const asked = { origin, 'access-control-request-method': 'POST' }
+  const { headers } = await fetch(`${base}/orders`, { method: 'OPTIONS', headers: asked })
+  expect(headers.get('access-control-allow-headers')?.split(', ')).toContain('x-csrf-token')
+  expect(headers.get('access-control-expose-headers')?.split(', ')).toContain('x-csrf-token')
+})
+
 const mistakes: readonly [object, RegExp][] = [
   [{ path: 'orders' }, /begins with a slash/],
   [{ path: '/a/../b' }, /begins with a slash/],

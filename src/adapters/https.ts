@@ -263,7 +263,7 @@ function sourceKeyOf(key: string, { caller }: HttpRequest): string {
 
 function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {
   if (!cors) return undefined
-  const named = ['authorization', 'content-type', ...(onceHeader === undefined ? [] : [onceHeader]), ...headers]
+  const named = ['authorization', 'content-type', 'x-csrf-token', ...(onceHeader === undefined ? [] : [onceHeader]), ...headers]
   return {
     origins: cors.origins,
     headers: [...new Set(named.map(name => name.toLowerCase()))],

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpRoute } from '../kernel/http-exchange.ts'
 
 /** What a page may read of an answer beside its body. */
-const exposedHeaders = 'location, retry-after, www-authenticate, x-correlation-id, x-isthmus-message'
+const exposedHeaders = 'location, retry-after, www-authenticate, x-correlation-id, x-csrf-token, x-isthmus-message'
 
 /** A browser asks before it lets a page of another origin send a request (Fetch standard, CORS-preflight request). */
 export function isPreflight({ method, headers }: IncomingMessage): boolean {

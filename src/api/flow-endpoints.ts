@@ -9,6 +9,7 @@ import type { HttpCaller, HttpRequest, HttpResponse, HttpRoute, ServeRoute } fro
 import type { Log } from '../kernel/log.ts'
 import { admitCaller, findOutsider, refusePlainHttp } from './caller-check.ts'
 import { answerOrigin, isPreflight } from './cross-origin.ts'
+import { isTokenFetch, tokenAnswer } from './csrf-token.ts'
 import type { EndpointTls } from './endpoint-tls.ts'
 import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { createHttpServer, createHttpsServer } from './http-server.ts'
@@ -91,6 +92,10 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
       if (answerOrigin(incoming, response, route)) return
       const admitted = admit(incoming, response, route)
       const caller = admitted instanceof Promise ? await admitted : admitted
+      if (isTokenFetch(incoming, route)) {
+        await write(incoming, response, tokenAnswer, closing.signal, closing.signal)
+        return
+      }
       checkDeclaredSize(incoming, route)
       checkCoding(incoming, response, route)
       const gone = new AbortController()
@@ -115,6 +120,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
     if (!route) throw flowEndpointErrors.PATH_UNKNOWN({ path })
     const method = incoming.method ?? ''
     if (route.methods.includes(method) || (route.cors && isPreflight(incoming))) return route
+    if (isTokenFetch(incoming, route)) return route
     const methods = route.methods.join(', ')
     // RFC 9110 section 15.5.6; of an answer to HEAD there is nothing else to read.
     response.setHeader('allow', methods)
