@@ -122,6 +122,8 @@ test('a request becomes a message, and the caller learns where to ask for its en
   expect(await (await fetch(location)).json()).toEqual({ id: 'M0', state: 'working', summary: 'on its way' })
   outcomes.set('M0', { id: 'M0', state: 'delivered', summary: '250 Ok' })
   expect(await (await fetch(location)).json()).toEqual({ id: 'M0', state: 'delivered', summary: '250 Ok' })
+  const head = await fetch(location, { method: 'HEAD' })
+  expect([head.status, head.headers.get('cache-control'), await head.text()]).toEqual([200, 'no-store', ''])
 })
 
 test('how a message ended is not made up once it is purged', async () => {

@@ -160,7 +160,7 @@ class HttpsSender implements Sender {
     const status: HttpRoute = {
       ...shared,
       path: this.#links.path,
-      methods: ['GET'],
+      methods: ['GET', 'HEAD'],
       bodyBytesMax: 0,
       handle: request => this.#tell(request),
     }
@@ -263,7 +263,13 @@ function sourceKeyOf(key: string, { caller }: HttpRequest): string {
 
 function crossOriginOf({ cors, headers, 'once-header': onceHeader }: HttpsConfig): CrossOrigin | undefined {
   if (!cors) return undefined
-  const named = ['authorization', 'content-type', 'x-csrf-token', ...(onceHeader === undefined ? [] : [onceHeader]), ...headers]
+  const named = [
+    'authorization',
+    'content-type',
+    'x-csrf-token',
+    ...(onceHeader === undefined ? [] : [onceHeader]),
+    ...headers,
+  ]
   return {
     origins: cors.origins,
     headers: [...new Set(named.map(name => name.toLowerCase()))],

@@ -136,9 +136,9 @@ class SoapSender implements Sender {
       flow,
       path,
       role,
-      methods: this.#wsdl ? ['POST', 'GET'] : ['POST'],
+      methods: this.#wsdl ? ['POST', 'GET', 'HEAD'] : ['POST'],
       bodyBytesMax: Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes),
-      handle: request => (request.method === 'GET' ? this.#describe() : this.#answer(request)),
+      handle: request => (request.method === 'POST' ? this.#answer(request) : this.#describe()),
     }
     const remove = serve(route)
     try {

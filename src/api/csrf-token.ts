@@ -10,7 +10,7 @@ const token = 'not-needed'
  */
 export function isTokenFetch({ method, headers }: IncomingMessage, { methods }: HttpRoute): boolean {
   if (String(headers['x-csrf-token']).toLowerCase() !== 'fetch') return false
-  if (method === 'GET') return methods.some(each => each !== 'GET')
+  if (method === 'GET') return methods.some(each => each !== 'GET' && each !== 'HEAD')
   return method === 'HEAD' || method === 'OPTIONS'
 }
 

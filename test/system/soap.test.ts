@@ -129,6 +129,8 @@ to: []
   expect((await post('/prices', invoice(1))).text).toMatch(/MessageID of WS-Addressing is missing/)
   const described = await fetch(`${it.url}/prices?wsdl`)
   expect([described.status, await described.text()]).toEqual([200, '<definitions/>'])
+  const head = await fetch(`${it.url}/prices?wsdl`, { method: 'HEAD' })
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, String('<definitions/>'.length)])
 })
 
 test('a message goes out in an envelope, again with the same MessageId, and the answer comes back', async () => {

@@ -4,7 +4,7 @@ import { exchangeUserToken } from './grants/user-token.ts'
 import { bearerOf, checkUrlParameters, isLegacyRequest, readLegacyForm, replaceForm } from './legacy-request.ts'
 import { LogIn } from './log-in/log-in.ts'
 import { isOAuthError } from './oauth-error.ts'
-import { isTokenPath, paths } from './paths.ts'
+import { methodsOf, paths } from './paths.ts'
 import type { BuiltProvider } from './provider.ts'
 import type { TokenParts } from './token-server.ts'
 
@@ -34,20 +34,33 @@ export class FrontDoor {
 
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const [path = ''] = (request.url ?? '').split('?')
-    if (!isTokenPath(path)) return false
-    this.#answer(path, request, response).catch((thrown: unknown) => {
+    const methods = methodsOf(path)
+    if (!methods) return false
+    this.#answer(path, methods, request, response).catch((thrown: unknown) => {
       const error = asHubError(thrown)
       this.#parts.log.error('token.failed', { path, error })
       if (response.headersSent) response.destroy()
-      else sendError(response, 500, 'server_error', 'the token server could not answer')
+      else sendError(request, response, 500, 'server_error', 'the token server could not answer')
     })
     return true
   }
 
-  async #answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(
+    path: string,
+    methods: readonly string[],
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     response.setHeader('x-content-type-options', 'nosniff')
     response.setHeader('referrer-policy', 'same-origin')
     if (this.#scheme === 'https') response.setHeader('strict-transport-security', 'max-age=31536000')
+    const { method = '' } = request
+    if (!methods.includes(method)) {
+      const allowed = methods.join(', ')
+      // RFC 9110 section 15.5.6.
+      response.setHeader('allow', allowed)
+      return sendError(request, response, 405, 'invalid_request', `${path} takes ${allowed}, not ${method}`)
+    }
     // RFC 9110 section 10.1.1: whoever speaks HTTP/1.0 would take it for the answer.
     if (request.headers.expect !== undefined && request.httpVersion !== '1.0') response.writeContinue()
     if (path.startsWith(`${paths.signIn}/`)) {
@@ -55,14 +68,14 @@ export class FrontDoor {
       await this.#logIn.answer(path.slice(paths.signIn.length + 1), request, response)
       return
     }
-    if (request.method === 'POST') {
+    if (method === 'POST') {
       const refusal = checkUrlParameters(request)
-      if (refusal) return sendError(response, 400, 'invalid_request', refusal)
+      if (refusal) return sendError(request, response, 400, 'invalid_request', refusal)
       if (path === paths.token && isLegacyRequest(request)) {
         const form = await readLegacyForm(request)
-        if (!form) return sendError(response, 400, 'invalid_request', 'the form is too large or not complete')
+        if (!form) return sendError(request, response, 400, 'invalid_request', 'the form is too large or not complete')
         if (form.get('grant_type') === 'user_token' && bearerOf(request)) {
-          return this.#exchange(bearerOf(request), form, response)
+          return this.#exchange(request, form, response)
         }
         replaceForm(request, form)
       }
@@ -74,7 +87,8 @@ export class FrontDoor {
   }
 
   /** The grant user_token in the spelling of the UAA: the user's token stands where clients prove themselves. */
-  async #exchange(token: string | undefined, form: URLSearchParams, response: ServerResponse): Promise<void> {
+  async #exchange(request: IncomingMessage, form: URLSearchParams, response: ServerResponse): Promise<void> {
+    const token = bearerOf(request)
     const { provider, clients, scopes } = this.#built
     const wish = { token, otherId: form.get('client_id') ?? undefined, scope: form.get('scope') ?? undefined }
     try {
@@ -82,7 +96,7 @@ export class FrontDoor {
       sendJson(response, 200, answer)
     } catch (thrown) {
       if (!isOAuthError(thrown)) throw thrown
-      sendError(response, thrown.statusCode, thrown.error, thrown.error_description ?? '')
+      sendError(request, response, thrown.statusCode, thrown.error, thrown.error_description ?? '')
     }
   }
 
@@ -96,8 +110,15 @@ export class FrontDoor {
 }
 
 /** An error in the shape of RFC 6749 section 5.2. */
-function sendError(response: ServerResponse, status: number, error: string, text: string): void {
-  response.setHeader('connection', 'close')
+function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  error: string,
+  text: string,
+): void {
+  // Whoever still writes its body would find the connection broken instead of the answer (RFC 9112 section 9.6).
+  request.resume()
   sendJson(response, status, { error, error_description: text })
 }
 

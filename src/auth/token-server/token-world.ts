@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { openPeople } from '../people/people.ts'
@@ -21,12 +21,14 @@ export async function tokenWorld(options: TokenWorldOptions = {}) {
   const { records, clock, vault } = service
   const people = await openPeople({ records, clock })
   let tokens: TokenServer | undefined
-  const listener: Parameters<typeof createServer>[1] = (request, response) => {
+  const listener: RequestListener = (request, response) => {
     if (!tokens?.handle(request, response)) response.writeHead(404).end()
   }
   const server: Server = options.tls
     ? createTlsServer({ ...options.tls, requestCert: true, rejectUnauthorized: false }, listener)
     : createServer(listener)
+  // As the endpoints do it: who asks first is told by the token server to go on.
+  server.on('checkContinue', listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -10,7 +10,7 @@ interface Shown {
 }
 
 interface Sending {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'HEAD' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
   readonly form?: URLSearchParams
 }
@@ -35,6 +35,11 @@ export class FormBrowser {
   /** Opens an address; a redirect to another origin is not followed, its address is what the page is. */
   async open(url: string): Promise<Shown> {
     return this.#follow(new URL(url, this.#origin).href, { method: 'GET' })
+  }
+
+  /** Asks what is behind an address without opening it. */
+  async head(url: string): Promise<Shown> {
+    return this.#ask(new URL(url, this.#origin).href, { method: 'HEAD' })
   }
 
   /** Sends the form of a page. `answer` names the button. */

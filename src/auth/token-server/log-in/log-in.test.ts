@@ -64,6 +64,7 @@ test('a person signs in, allows it, and the client gets tokens in their name', a
   const first = await browser.open(authorizeUrl({}, challenge))
   expect(first.status).toBe(200)
   expect(first.text).toContain('<strong>order-portal</strong>')
+  expect(await browser.head(first.url)).toMatchObject({ status: 200, text: '' })
   const consent = await browser.send(first, { user: 'Anna ', password })
   expect(consent.text).toContain('Calls flows. (ESBMessaging.send)')
   const end = await browser.send(consent, {})

@@ -23,13 +23,13 @@ export class LogIn {
     this.#built = built
   }
 
+  /** Answers GET, HEAD and POST. */
   async answer(uid: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const interaction = await this.#built.provider.interactionDetails(request, response)
       if (interaction.uid !== uid) throw new errors.InvalidRequest('this log-in was begun elsewhere')
-      if (request.method === 'GET') sendPage(response, 200, await this.#page(interaction))
-      else if (request.method === 'POST') await this.#take(interaction, request, response)
-      else sendPage(response, 405, errorPage('This address takes GET and POST only.'))
+      if (request.method === 'POST') await this.#take(interaction, request, response)
+      else sendPage(response, 200, await this.#page(interaction))
     } catch (thrown) {
       // What oidc-provider says here is for the person at the browser: too late, another browser, no cookie.
       if (!isOAuthError(thrown)) throw thrown
