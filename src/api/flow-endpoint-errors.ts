@@ -38,6 +38,19 @@ export const flowEndpointErrors = defineErrors('ENDPOINT', {
     means: 'The caller left after {bytes} bytes, before the end of the body.',
     next: 'Nothing was taken in; the caller sends the whole request again. If it happens often, look at its timeouts.',
   },
+  HEADERS_TOO_LARGE: {
+    side: 'caller',
+    retry: 'never',
+    means:
+      'The headers are too large: with the request line more than {bytesMax} bytes, or more than a thousand of them.',
+    next: 'Send a shorter address or token (one with fewer roles), and what is long in the body.',
+  },
+  TOO_SLOW: {
+    side: 'caller',
+    retry: 'soon',
+    means: 'The request did not come to its end in time.',
+    next: 'Nothing was taken in; the caller sends the whole request again. If it happens often, look at the line and the proxies between.',
+  },
   NOT_LOOPBACK: {
     side: 'caller',
     retry: 'after-change',

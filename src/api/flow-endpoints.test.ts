@@ -3,18 +3,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import type { Caller, Guard } from '../auth/service/model.ts'
 import { defineErrors } from '../kernel/error.ts'
-import type { HttpRequest, HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
+import type { HttpResponse, HttpRoute } from '../kernel/http-exchange.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import { systemClock } from '../kernel/time.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import { openEndpointTls } from './endpoint-tls.ts'
-import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.ts'
+import { openEndpoint, sendRaw, writeThenRead } from './endpoint-world.ts'
+import type { FlowEndpointOptions } from './flow-endpoints.ts'
 
 const testErrors = defineErrors('ENDPOINTTEST', {
   QUEUE_FULL: { side: 'hub', retry: 'soon', means: 'Too much waits.', next: 'Come back later.' },
@@ -28,37 +28,9 @@ afterEach(async () => {
 })
 
 async function open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
-  const endpoints = createFlowEndpoints({ log: silentLog, ...options })
-  closing.push(() => endpoints.close(100))
-  const seen: { request: HttpRequest; body: string }[] = []
-  const takeAway = endpoints.serve({
-    flow: 'orders',
-    path: '/orders',
-    methods: ['POST'],
-    role: undefined,
-    bodyBytesMax: 1000,
-    async handle(request) {
-      let body = ''
-      for await (const chunk of request.body) body += Buffer.from(chunk).toString('latin1')
-      seen.push({ request, body })
-      return { status: 202, headers: { 'content-type': 'application/json' }, body: '{"id":"X"}' }
-    },
-    ...route,
-  })
-  const url = await endpoints.listen({ host: '127.0.0.1', port: 0 })
-  return { url, port: Number(new URL(url).port), seen, endpoints, takeAway }
-}
-
-async function sendRaw(port: number, text: string): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.setTimeout(500, () => socket.destroy())
-  const chunks: Buffer[] = []
-  socket.on('data', chunk => chunks.push(chunk))
-  socket.on('error', () => {})
-  socket.write(text)
-  await once(socket, 'close')
-  return Buffer.concat(chunks).toString()
+  const opened = await openEndpoint(route, options)
+  closing.push(() => opened.endpoints.close(100))
+  return opened
 }
 
 test('a caller on this machine reaches the flow with method, path, query, headers and body', async () => {
@@ -313,28 +285,18 @@ test('a declared or a streamed body above the limit is refused, and its rest is 
   expect(seen).toEqual([])
 })
 
-/** Like most callers: nothing is read of the answer before everything is written. */
-async function writeThenRead(port: number, bodyBytes: number): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  closing.push(async () => socket.destroy())
-  await once(socket, 'connect')
-  socket.write(`POST /flows/orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${bodyBytes}\r\n\r\n`)
-  await new Promise<void>((resolve, reject) => {
-    socket.write('x'.repeat(bodyBytes), error => (error ? reject(error) : resolve()))
-  })
-  return text(socket)
-}
+const head = 'POST /flows/orders HTTP/1.1\r\nHost: localhost\r\n'
 
 test('whoever writes all of a large body before reading learns why it is refused', async () => {
   const guard: Guard = {
     admit: () => ({ refusal: { status: 401, correlationId: 'c', retryAfterMs: undefined, challenges: ['Basic'] } }),
   }
   const stranger = await open({ role: 'orders.send' }, { guard })
-  expect(await writeThenRead(stranger.port, 30_000_000)).toMatch(/^HTTP\/1\.1 401 .*ENDPOINT_UNAUTHORISED/s)
+  expect(await writeThenRead(stranger.port, head, 30_000_000)).toMatch(/^HTTP\/1\.1 401 .*ENDPOINT_UNAUTHORISED/s)
   const tooMuch = await open()
-  expect(await writeThenRead(tooMuch.port, 30_000_000)).toMatch(/^HTTP\/1\.1 413 .*BODY_TOO_LARGE/s)
+  expect(await writeThenRead(tooMuch.port, head, 30_000_000)).toMatch(/^HTTP\/1\.1 413 .*BODY_TOO_LARGE/s)
   const unread = await open({ bodyBytesMax: 50_000_000, handle: async () => ({ status: 400, headers: {}, body: '' }) })
-  expect(await writeThenRead(unread.port, 30_000_000)).toMatch(/^HTTP\/1\.1 400 /)
+  expect(await writeThenRead(unread.port, head, 30_000_000)).toMatch(/^HTTP\/1\.1 400 /)
 })
 
 test('the rest of a refused body holds up no stop of the hub', async () => {

@@ -15,8 +15,9 @@ import { flowEndpointErrors } from './flow-endpoint-errors.ts'
 import { createHttpServer, createHttpsServer } from './http-server.ts'
 import { readIncoming, tooLarge } from './incoming-body.ts'
 import { problemOf, problemType, retryAfterOf } from './problem.ts'
-import { findMalformed, hardenedOptions, httpLimits, refuse } from './request-guard.ts'
+import { closeAfter, findMalformed, hardenedOptions, httpLimits, isClosing } from './request-guard.ts'
 import { RouteTable } from './route-table.ts'
+import { answerUnparsed } from './unparsed-request.ts'
 import { endAnswer, hasUnread } from './unread-body.ts'
 
 /** The server of the endpoints that flows ask for; everything lies below `/flows`. */
@@ -55,6 +56,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   const believe = believeProxies(options.proxies ?? [])
   const limits = { ...httpLimits, ...options.limits }
   const listener = (request: IncomingMessage, response: ServerResponse) => {
+    if (isClosing(request)) return
     answer(request, response).catch((thrown: unknown) => {
       // The connection broke while the answer was written: there is nobody left to tell.
       options.log.debug('endpoint.broken', { error: asHubError(thrown).message })
@@ -73,6 +75,7 @@ export function createFlowEndpoints(options: FlowEndpointOptions): FlowEndpoints
   server.maxConnections = limits.connections
   // A caller that asks first (Expect: 100-continue) is told to go on only once its body is wanted.
   server.on('checkContinue', listener)
+  answerUnparsed(server, options.log, limits.headerBytes)
 
   /** Requests that the flows have and that are not answered to their end. */
   const waiting = new Map<ServerResponse, AbortController>()
@@ -247,11 +250,8 @@ function writeProblem(
     response.destroy()
     return
   }
-  if (error.code === 'API_REQUEST_MALFORMED') {
-    refuse(response, error, incoming.url ?? '')
-    return
-  }
-  closeUnlessRead(incoming, response)
+  if (error.code === 'API_REQUEST_MALFORMED') closeAfter(incoming, response)
+  else closeUnlessRead(incoming, response)
   const retryAfter = retryAfterOf(error)
   const problem = problemOf(error, pathOf(incoming.url ?? ''))
   // What went wrong inside the hub is for its log, not for callers.
@@ -265,7 +265,7 @@ function writeProblem(
 
 /** A body that was not read to its end must not be taken for the next request. */
 function closeUnlessRead(incoming: IncomingMessage, response: ServerResponse): void {
-  if (hasUnread(incoming)) response.setHeader('connection', 'close')
+  if (hasUnread(incoming)) closeAfter(incoming, response)
 }
 
 function pathOf(url: string): string {

@@ -22,7 +22,7 @@ export function createLateApi(parts: ApiParts): Pick<Api, 'listen' | 'close'> {
         (thrown: unknown) => {
           const error = asHubError(thrown)
           parts.logBook.log.error('admin.not-loaded', { code: error.code, text: error.message, next: error.next })
-          refuse(response, error, request.url ?? '')
+          refuse(request, response, error)
         },
       )
     }),

@@ -92,6 +92,8 @@ const statusOfCode: Readonly<Record<string, number>> = {
   ENDPOINT_TOO_MANY_FAILURES: 429,
   ENDPOINT_PLAIN_HTTP: 403,
   ENDPOINT_METHOD_REFUSED: 405,
+  ENDPOINT_HEADERS_TOO_LARGE: 431,
+  ENDPOINT_TOO_SLOW: 408,
 }
 
 /** The HTTP status of an error: by its code where HTTP has a word for it, by its side otherwise. */

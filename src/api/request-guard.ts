@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerOptions, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { HubError } from '../kernel/error.ts'
 import { KiB } from '../kernel/size.ts'
 import { MINUTE, SECOND } from '../kernel/time.ts'
@@ -63,6 +64,10 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
   if (counts.has('transfer-encoding') && request.headers['transfer-encoding']?.trim().toLowerCase() !== 'chunked') {
     return apiErrors.REQUEST_MALFORMED({ text: 'its transfer-encoding is another than chunked' })
   }
+  // Whoever speaks HTTP/1.0 knows no chunks, so somebody on the way reads another end (RFC 9112 section 6.1).
+  if (counts.has('transfer-encoding') && request.httpVersion === '1.0') {
+    return apiErrors.REQUEST_MALFORMED({ text: 'it is HTTP/1.0 with a transfer-encoding' })
+  }
   if (counts.has('transfer-encoding') && counts.has('content-length')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
   }
@@ -89,19 +94,34 @@ function isDecodable(path: string): boolean {
   }
 }
 
+const closing = new WeakSet<Socket>()
+
+/** Ends the connection with this answer; what comes behind the request on it is nobody's (RFC 9112 section 9.6). */
+export function closeAfter(request: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('connection', 'close')
+  closing.add(request.socket)
+}
+
+/** Whether the connection ends with the answer to an earlier request. */
+export function isClosing({ socket }: IncomingMessage): boolean {
+  return closing.has(socket)
+}
+
 /** Lets only well-formed requests through to the listener; others are answered and their connection closed. */
 export function guarded(listener: RequestListener): RequestListener {
   return (request, response) => {
+    if (isClosing(request)) return
     const error = findMalformed(request)
-    if (error) refuse(response, error, request.url ?? '')
+    if (error) refuse(request, response, error)
     else listener(request, response)
   }
 }
 
 /** Answers with a problem and closes the connection, so that no rest of the request is read as a new one. */
-export function refuse(response: ServerResponse, error: HubError, instance: string): void {
-  const problem = problemOf(error, instance.slice(0, 200))
-  response.writeHead(problem.status, { 'content-type': problemType, connection: 'close', 'cache-control': 'no-store' })
+export function refuse(request: IncomingMessage, response: ServerResponse, error: HubError): void {
+  const problem = problemOf(error, (request.url ?? '').slice(0, 200))
+  closeAfter(request, response)
+  response.writeHead(problem.status, { 'content-type': problemType, 'cache-control': 'no-store' })
   response.end(JSON.stringify(problem))
 }
 
