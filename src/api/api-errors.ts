@@ -95,7 +95,7 @@ export const apiErrors = defineErrors('API', {
     side: 'caller',
     retry: 'never',
     means: 'The request is not acceptable HTTP: {text}',
-    next: 'Send one Host header, one Authorization header and a path that begins with a slash and has whole percent escapes.',
+    next: 'Send HTTP/1.1 (https only where the hub has a certificate) with one Host and one Authorization header, one length or chunks, and a path that begins with a slash and has whole percent escapes.',
   },
   REQUEST_INVALID: {
     side: 'caller',

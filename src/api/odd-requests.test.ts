@@ -1,9 +1,17 @@
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import type { Guard } from '../auth/service/model.ts'
 import type { HttpRoute } from '../kernel/http-exchange.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
+import { systemClock } from '../kernel/time.ts'
+import { makeTwinCertificate } from '../twins/certificate.ts'
+import { openEndpointTls } from './endpoint-tls.ts'
 import { openEndpoint, sendRaw, writeThenRead } from './endpoint-world.ts'
 import type { FlowEndpointOptions } from './flow-endpoints.ts'
 
@@ -20,8 +28,8 @@ async function open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpoin
 
 const head = 'POST /flows/orders HTTP/1.1\r\nHost: localhost\r\n'
 const good = `${head}Content-Length: 5\r\n\r\nhello`
-const countAnswers = (text: string) => text.match(/HTTP\/1\.1 /g)?.length
-const problemIn = (text: string): unknown => JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4))
+const countAnswers = (answer: string) => answer.match(/HTTP\/1\.1 \d{3} /g)?.length
+const problemIn = (answer: string): unknown => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4))
 
 test('what comes behind a request after which the connection closes reaches no flow', async () => {
   const twice = await open()
@@ -93,11 +101,11 @@ const unparsed: [string, string, number, string][] = [
 ]
 test.each(unparsed)(
   '%s: answered with a problem, told in the log, and no flow sees it',
-  async (_what, text, status, code) => {
+  async (_what, bytes, status, code) => {
     const events: unknown[] = []
     const log: Log = { ...silentLog, debug: (event, fields) => void events.push({ event, ...fields }) }
     const { port, seen } = await open({}, { log })
-    const answer = await sendRaw(port, text)
+    const answer = await sendRaw(port, bytes)
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} \\w.*\r\nconnection: close\r\n`, 'is'))
     expect(answer).toMatch(/\r\ncontent-type: application\/problem\+json\r\n/i)
     expect(countAnswers(answer)).toBe(1)
@@ -115,11 +123,10 @@ test('who sends more headers than are taken and a large body reads why', async (
 
 test('who does not come to the end of its headers or its body in time is told so', async () => {
   const { port, seen } = await open({}, { limits: { headersMs: 200, requestMs: 400 } })
-  for (const text of [`${head}X: `, `${head}Content-Length: 30\r\n\r\nhe`]) {
+  for (const part of [`${head}X: `, `${head}Content-Length: 30\r\n\r\nhe`]) {
     const socket = connect(port, '127.0.0.1')
-    socket.write(text)
-    let answer = ''
-    for await (const chunk of socket) answer += String(chunk)
+    socket.write(part)
+    const answer = await text(socket)
     expect(answer).toMatch(/^HTTP\/1\.1 408 /)
     expect(problemIn(answer)).toMatchObject({ code: 'ENDPOINT_TOO_SLOW', status: 408 })
   }
@@ -130,8 +137,7 @@ test('half a body whose caller says that nothing more comes is no message, and i
   const { port, seen } = await open()
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   socket.end(`${head}Content-Length: 30\r\n\r\nhe`)
-  let answer = ''
-  for await (const chunk of socket) answer += String(chunk)
+  const answer = await text(socket)
   expect(answer).toMatch(/^HTTP\/1\.1 400 /)
   expect(countAnswers(answer)).toBe(1)
   expect(seen).toHaveLength(0)
@@ -149,4 +155,16 @@ test('bytes behind a request that is whole do not take its answer away', async (
   expect(seen.map(({ body }) => body)).toEqual(['hello', 'hello', 'hello', 'hello'])
   // Without a length it was taken for a request without a body, and its caller must not think that it was heard.
   expect(await sendRaw(port, `${head.replace('1.1', '1.0')}\r\nhello`)).toMatch(/^HTTP\/1\.1 400 /)
+})
+
+test('over TLS too, what is too large is told', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-odd-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  const { cert, key } = await makeTwinCertificate(['127.0.0.1'])
+  const files = { certificate: join(folder, 'hub.crt'), key: join(folder, 'hub.key') }
+  await Promise.all([writeFile(files.certificate, cert), writeFile(files.key, key)])
+  const { port } = await open({}, { tls: openEndpointTls(files, systemClock, silentLog) })
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  socket.write(`${head}X: ${'a'.repeat(20_000)}\r\n\r\n`)
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 431 .*ENDPOINT_HEADERS_TOO_LARGE/s)
 })
