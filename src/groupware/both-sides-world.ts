@@ -5,6 +5,7 @@ import { startExchangeEws } from '../twins/exchange-ews/exchange-ews.ts'
 import type { C4CDriverOptions } from './c4c-driver.ts'
 import { startC4CDriver } from './c4c-driver-world.ts'
 import type { Scope, Side, SideDriver, SideItem, WriteOutcome } from './drivers.ts'
+import { kindFacts } from './ews/kinds.ts'
 import { EwsDriver } from './ews-driver.ts'
 import { markCategory, scopeOf, startGraphDriver } from './graph-driver-world.ts'
 import type { Item, ItemKind } from './plan/items.ts'
@@ -27,6 +28,9 @@ interface MailboxSide {
   readonly setFaults: (faults: Partial<Faults>) => void
   readonly clearFaults: () => void
   readonly loseTokens: () => void
+  /** Makes a folder, over EWS in another one where that is said (`deleteditems`); its id. */
+  readonly addFolder: (name: string, kind: ItemKind, parent?: string) => string
+  readonly move: (id: string, kind: ItemKind, folder: string) => void
   /** Requests so far that change something. */
   readonly writeCount: () => number
   readonly stop: () => Promise<void>
@@ -211,6 +215,8 @@ async function startEws(): Promise<MailboxSide> {
     setFaults: faults => exchange.setFaults(faults),
     clearFaults: () => exchange.clearFaults(),
     loseTokens: () => exchange.setFaults({ loseSyncStates: true }),
+    addFolder: (name, kind, parent) => exchange.mailbox(address).addFolder(name, kindFacts[kind].folderClass, parent),
+    move: (id, _, folder) => exchange.mailbox(address).move(id, folder),
     writeCount: () =>
       exchange.requests.filter(({ operation }) => /^(Create|Update|Delete)Item$/.test(operation)).length,
     async stop() {
@@ -222,12 +228,16 @@ async function startEws(): Promise<MailboxSide> {
 
 async function startGraphSide(): Promise<MailboxSide> {
   const { graph, driver, reopened, stop } = await startGraphDriver({ pageSize: 10 })
+  const box = graph.mailbox(scopeOf('task').mailbox)
+  const typeOf = { appointment: 'event', contact: 'contact', mail: 'message', task: 'todoTask' } as const
   return {
     driver,
     reopened: async category => reopened({ markCategory: category }),
     setFaults: faults => graph.setFaults(faults),
     clearFaults: () => graph.clearFaults(),
     loseTokens: () => graph.setFaults({ expireDeltas: true }),
+    addFolder: (name, kind) => box.addFolder(name, typeOf[kind]).id,
+    move: (id, kind, folder) => box.move(box.get(id, typeOf[kind]), folder),
     writeCount: () => graph.requests.filter(({ method }) => method !== 'GET').length,
     stop,
   }

@@ -81,6 +81,15 @@ export interface SideDriver {
   remove(scope: Scope, items: readonly Removal[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
   /** Removes what a side may have left of items that somebody deleted there (further occurrences of a series). */
   sweep?(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<void>
+  /**
+   * For each half of a link that is not where it was any more the item that it has become in another folder of the mailbox;
+   * undefined for one that was deleted or thrown away. Only where items that are moved get another id.
+   */
+  findMoved?(
+    scope: Scope,
+    halves: readonly MovedHalf[],
+    signal: AbortSignal,
+  ): Promise<readonly (SideItem | undefined)[]>
   /** The bytes of an attachment. */
   openAttachment?(scope: Scope, id: string, attachment: Attachment, signal: AbortSignal): AsyncIterable<Uint8Array>
   /**
@@ -217,6 +226,12 @@ export interface Update {
   readonly fields: readonly string[]
   /** A mark to write with it; null takes mark and category away; undefined leaves them as they are. */
   readonly mark: string | null | undefined
+}
+
+/** By what a half of a link is known wherever it lies: its identity, or, where its kind has none, its mark. */
+export interface MovedHalf {
+  readonly identity: string | null
+  readonly mark: string
 }
 
 export interface Removal {

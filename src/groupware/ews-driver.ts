@@ -15,6 +15,7 @@ import type {
   Concern,
   CreateOutcome,
   Creation,
+  MovedHalf,
   Removal,
   Scope,
   ScopeCheck,
@@ -28,6 +29,7 @@ import { exceptionFields, exceptionIds } from './ews/appointment.ts'
 import { concernOf } from './ews/concerns.ts'
 import { FolderBook, type ScopeFolder } from './ews/folder-book.ts'
 import { kindFacts, normaliseItem, readItem, shapes } from './ews/kinds.ts'
+import { findMoved } from './ews/moved.ts'
 import { markProperty, millisOf, unfinishedProperty } from './ews/parts.ts'
 import { readToken, type SyncToken, writeToken } from './ews/sync-token.ts'
 import { watchMailboxes } from './ews/watch.ts'
@@ -149,7 +151,9 @@ export class EwsDriver implements SideDriver {
       const refs = ids.slice(from, from + batch.read).map(id => ({ id }))
       const stored = (await this.client.getItems(at, refs, shapes[scope.kind])).map(presentOrThrow)
       const occurrences = scope.kind === 'appointment' ? await this.#occurrences(at, stored) : new Map()
-      for (const each of stored) items.push(each ? sideItem(scope, each, occurrences, folders) : undefined)
+      const parents = stored.flatMap(each => (each ? [parentOf(each)] : []))
+      const around = await this.#book.foldersAround(scope, folders, parents, signal)
+      for (const each of stored) items.push(each ? sideItem(scope, each, occurrences, around) : undefined)
     }
     return items
   }
@@ -229,6 +233,16 @@ export class EwsDriver implements SideDriver {
     return values.map(value => items.filter(item => item !== undefined).filter(item => keyOf(item) === value))
   }
 
+  findMoved(
+    scope: Scope,
+    halves: readonly MovedHalf[],
+    signal: AbortSignal,
+  ): Promise<readonly (SideItem | undefined)[]> {
+    const read = (ids: readonly string[], folders: readonly ScopeFolder[]) =>
+      this.#readFrom(scope, ids, signal, folders)
+    return findMoved({ client: this.client, book: this.#book, read, termsMax: batch.find }, scope, halves, signal)
+  }
+
   async create(scope: Scope, items: readonly Creation[], signal: AbortSignal): Promise<readonly CreateOutcome[]> {
     const folders = await this.#book.foldersOf(scope, signal)
     return this.#writer.create(scope, folders, items, signal)
@@ -299,15 +313,15 @@ function presentOrThrow(outcome: StoredRef | HubError): StoredRef | undefined {
 /** An item as the sync sees it; undefined for one that is not what the scope holds, or not whole yet. */
 function sideItem(
   scope: Scope,
-  { id, changeKey, element }: StoredRef,
+  stored: StoredRef,
   occurrences: ReadonlyMap<string, XmlElement>,
   folders: readonly ScopeFolder[],
 ): SideItem | undefined {
+  const { id, changeKey, element } = stored
   if (element.name !== kindFacts[scope.kind].itemClass) return undefined
   if (readExtendedProperty(element, unfinishedProperty) !== undefined) return undefined
-  const parent = childOf(element, 'ParentFolderId')?.attributes.get('Id')
-  const folder = folders.find(each => each.id === parent)
-  // Moved to a folder that is not synced, Deleted Items among them: for the sync it is gone.
+  const folder = folders.find(each => each.id === parentOf(stored))
+  // Thrown away: for the sync it is gone.
   if (!folder) return undefined
   const hasTimes = ['Start', 'End'].every(name => !Number.isNaN(millisOf(textOf(element, name))))
   if (scope.kind === 'appointment' && !hasTimes) {
@@ -325,6 +339,10 @@ function sideItem(
     folder: folder.name,
     item,
   }
+}
+
+function parentOf({ element }: StoredRef): string | undefined {
+  return childOf(element, 'ParentFolderId')?.attributes.get('Id')
 }
 
 function identityOf(item: Item, element: XmlElement): string | null {

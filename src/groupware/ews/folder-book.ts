@@ -14,6 +14,11 @@ export interface ScopeFolder {
   readonly name: string
 }
 
+/** A folder of the kind of a scope that the scope leaves out. */
+export interface OtherFolder extends ScopeFolder {
+  readonly itemCount: number
+}
+
 /** A usual folder of a mailbox, or why it cannot be used. */
 type Usual = Pick<Folder, 'id' | 'itemCount'> | HubError
 
@@ -21,13 +26,14 @@ type Usual = Pick<Folder, 'id' | 'itemCount'> | HubError
 const mailboxesKept = 20_000
 
 /** The usual folders of all kinds: they are asked for together, since one request asks for many. */
-const usualNames = [...new Set(Object.values(kindFacts).flatMap(({ folders }) => folders))]
+const usualNames = [...new Set(Object.values(kindFacts).flatMap(({ folders }) => folders)), 'deleteditems']
 
 /** Ids of the folders that are synced, asked once per mailbox, and once more for folders of a profile's own. */
 export class FolderBook {
   readonly #client: EwsClient
   readonly #usual = new Remembered<ReadonlyMap<string, Usual>>()
   readonly #own = new Remembered<readonly ScopeFolder[]>()
+  readonly #others = new Remembered<readonly OtherFolder[]>()
 
   constructor(client: EwsClient) {
     this.#client = client
@@ -56,10 +62,48 @@ export class FolderBook {
       .reduce((sum, count) => sum + count, 0)
   }
 
+  /**
+   * The folders of the kind of a scope that it leaves out, but for what lies in Deleted Items; asked for anew, since one may
+   * just have been made for what was moved there.
+   */
+  async othersOf(scope: Scope, signal: AbortSignal): Promise<readonly OtherFolder[]> {
+    this.#others.forget(scope.mailbox)
+    return this.#othersOf(scope, signal)
+  }
+
+  /** The folders of a scope, and those that it leaves out where one of `parents` is none of it. */
+  async foldersAround(
+    scope: Scope,
+    folders: readonly ScopeFolder[],
+    parents: readonly (string | undefined)[],
+    signal: AbortSignal,
+  ): Promise<readonly ScopeFolder[]> {
+    const areKnown = (known: readonly ScopeFolder[]) => parents.every(id => known.some(folder => folder.id === id))
+    if (areKnown(folders)) return folders
+    const known = [...folders, ...(await this.#othersOf(scope, signal))]
+    return areKnown(known) ? known : [...folders, ...(await this.othersOf(scope, signal))]
+  }
+
+  #othersOf(scope: Scope, signal: AbortSignal): Promise<readonly OtherFolder[]> {
+    const { mailbox, kind } = scope
+    return this.#others.get(`${mailbox} ${kind} ${scope.folders.join('|')}`, signal, async () => {
+      const at = { mailbox, signal }
+      const bin = folderOrThrow((await this.#usualOf(at)).get('deleteditems'), mailbox, 'deleteditems').id
+      const own = new Set((await this.foldersOf(scope, signal)).map(({ id }) => id))
+      const all = await this.#client.findFolders(at, { known: 'msgfolderroot' })
+      const byId = new Map(all.map(folder => [folder.id, folder]))
+      return all.filter(folder => {
+        const isOfKind = folder.folderClass === kindFacts[kind].folderClass
+        return isOfKind && !own.has(folder.id) && !lineOf(folder, byId).some(({ parentId }) => parentId === bin)
+      })
+    })
+  }
+
   /** Folders may have been made or moved: they are asked for again. */
   forget(mailbox: string): void {
     this.#usual.forget(mailbox)
     this.#own.forget(mailbox)
+    this.#others.forget(mailbox)
   }
 
   #usualOf(at: At): Promise<ReadonlyMap<string, Usual>> {
@@ -144,12 +188,17 @@ function pathsOf(folders: readonly Folder[]): ReadonlyMap<string, string> {
   const byId = new Map(folders.map(folder => [folder.id, folder]))
   const paths = new Map<string, string>()
   for (const folder of folders) {
-    const names: string[] = []
-    for (let at: Folder | undefined = folder; at && names.length < 50; at = byId.get(at.parentId ?? ''))
-      names.unshift(at.name)
-    paths.set(names.join('/').toLowerCase(), folder.id)
+    const names = lineOf(folder, byId).map(({ name }) => name)
+    paths.set(names.toReversed().join('/').toLowerCase(), folder.id)
   }
   return paths
+}
+
+/** A folder, the one that it lies in, and so on. */
+function lineOf(folder: Folder, byId: ReadonlyMap<string, Folder>): readonly Folder[] {
+  const line: Folder[] = []
+  for (let at: Folder | undefined = folder; at && line.length < 50; at = byId.get(at.parentId ?? '')) line.push(at)
+  return line
 }
 
 /** Whose changes a folder may tell. */

@@ -10,12 +10,12 @@ import { normaliseTask, readTask, taskFields, writeTask } from './task.ts'
 
 /** What Exchange calls the items of a kind, and where they lie. */
 export const kindFacts: Readonly<
-  Record<ItemKind, { readonly itemClass: ItemClass; readonly folders: readonly string[] }>
+  Record<ItemKind, { readonly itemClass: ItemClass; readonly folders: readonly string[]; readonly folderClass: string }>
 > = {
-  mail: { itemClass: 'Message', folders: ['inbox', 'sentitems'] },
-  appointment: { itemClass: 'CalendarItem', folders: ['calendar'] },
-  contact: { itemClass: 'Contact', folders: ['contacts'] },
-  task: { itemClass: 'Task', folders: ['tasks'] },
+  mail: { itemClass: 'Message', folders: ['inbox', 'sentitems'], folderClass: 'IPF.Note' },
+  appointment: { itemClass: 'CalendarItem', folders: ['calendar'], folderClass: 'IPF.Appointment' },
+  contact: { itemClass: 'Contact', folders: ['contacts'], folderClass: 'IPF.Contact' },
+  task: { itemClass: 'Task', folders: ['tasks'], folderClass: 'IPF.Task' },
 }
 
 const own: readonly FieldPath[] = [{ property: markProperty }, { property: unfinishedProperty }]

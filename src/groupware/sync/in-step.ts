@@ -15,6 +15,7 @@ const callOrder: readonly CallName[] = [
   'findAlike',
   'update',
   'create',
+  'findMoved',
   'sweep',
   'remove',
 ]

@@ -1,9 +1,11 @@
-import type { Removal, Side, Update } from '../drivers.ts'
+import { asHubError, HubError } from '../../kernel/error.ts'
+import type { Removal, Side, SideItem, Update } from '../drivers.ts'
 import { brakesDeletions } from '../plan/brake.ts'
 import { waitingFor, writeBatch } from './batches.ts'
 import { chunksOf, otherSide } from './context.ts'
-import { type LoneHalf, note, type Round } from './round-state.ts'
+import { type LoneHalf, note, noteUnreadable, type Round, stopIfAsked } from './round-state.ts'
 import type { Ghost, Link, ScopeState, Waiting } from './sync-store.ts'
+import { renameHalf } from './take-in.ts'
 
 /**
  * Decides about links that have lost a half: deletions are carried over, or held back when they are suspiciously many. It
@@ -12,7 +14,7 @@ import type { Ghost, Link, ScopeState, Waiting } from './sync-store.ts'
 export async function settleLoneHalves(round: Round, state: ScopeState): Promise<void> {
   if (round.lone.length === 0) return
   const { isBrakeReleased } = state
-  const lone = await withoutRenamed(round)
+  const lone = await withoutMoved(round, await withoutRenamed(round))
   await partHalves(round, lone)
   const removals = lone.filter(({ do: what }) => what === 'remove')
   if (removals.length === 0) return
@@ -44,6 +46,46 @@ async function withoutRenamed(round: Round): Promise<readonly LoneHalf[]> {
   const ids = round.lone.map(({ link }) => link.crm.id)
   const links = new Map((await store.findLinks(scope, 'crm', ids)).map(link => [link.key, link]))
   return round.lone.filter(({ link }) => links.get(link.key)?.exchange.id === link.exchange.id)
+}
+
+/** Whoever files an item in a folder that is not synced has not deleted it: its link goes on with it. */
+async function withoutMoved(round: Round, lone: readonly LoneHalf[]): Promise<readonly LoneHalf[]> {
+  const { store, drivers, scope, limits } = round.context
+  const moved = new Set<LoneHalf>()
+  if (!drivers.exchange.findMoved) return lone
+  const missing = lone.filter(({ do: what, side }) => what !== 'forget' && side === 'crm')
+  for (const chunk of chunksOf(missing, limits.chunkItems)) {
+    stopIfAsked(round)
+    for (const [half, item] of await lookFor(round, chunk)) {
+      if (item instanceof HubError) {
+        // It is there, damaged: compared when it can be read.
+        if (!half.link.isDirty) noteUnreadable(round, 'exchange', half.link.exchange.id, item)
+        await store.write(scope, { putLinks: [{ ...half.link, isDirty: true, held: undefined }] })
+      } else await renameHalf(round, 'exchange', item, half.link)
+      moved.add(half)
+    }
+  }
+  return lone.filter(half => !moved.has(half))
+}
+
+async function lookFor(round: Round, lone: readonly LoneHalf[]): Promise<readonly [LoneHalf, SideItem | HubError][]> {
+  const { drivers, scope, signal } = round.context
+  try {
+    const halves = lone.map(({ link }) => ({ identity: link.exchange.identity, mark: link.crm.id }))
+    const found = (await drivers.exchange.findMoved?.(scope, halves, signal)) ?? []
+    return lone.flatMap((half, index): [LoneHalf, SideItem][] => {
+      const item = found[index]
+      return item ? [[half, item]] : []
+    })
+  } catch (thrown) {
+    const error = asHubError(thrown)
+    const [half] = lone
+    if (!half || drivers.exchange.concerns(error) !== 'item') throw thrown
+    if (lone.length === 1) return [[half, error]]
+    const each: [LoneHalf, SideItem | HubError][] = []
+    for (const one of lone) each.push(...(await lookFor(round, [one])))
+    return each
+  }
 }
 
 /**

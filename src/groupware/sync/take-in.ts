@@ -301,7 +301,7 @@ function isSameItem({ identity, mark }: SideItem, { exchange, crm }: Link): bool
 }
 
 /** The same item under another id: the link goes on, nothing is created or deleted. */
-async function renameHalf(round: Round, side: Side, item: SideItem, link: Link): Promise<void> {
+export async function renameHalf(round: Round, side: Side, item: SideItem, link: Link): Promise<void> {
   const { store, scope } = round.context
   const end: LinkEnd = { id: item.id, version: '', identity: item.identity ?? link[side].identity }
   const renamed: Link = { ...link, [side]: end, isDirty: true, held: undefined }

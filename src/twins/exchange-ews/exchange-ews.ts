@@ -52,6 +52,10 @@ export interface MailboxHand {
   /** Replaces the parts that are given. */
   change(id: string, item: string): void
   remove(id: string): void
+  /** Moves an item to another folder (by id or well-known name), and returns the id that it has there. */
+  move(id: string, folder: string): string
+  /** Makes a folder in another one, for items of a class (`IPF.Contact`), and returns its id. */
+  addFolder(name: string, folderClass: string, parent?: string): string
   /** All items of a folder as XML with all that is known of them. */
   items(folder: string): readonly { readonly id: string; readonly xml: string }[]
 }
@@ -218,6 +222,13 @@ function handOf(mailbox: TwinMailbox): MailboxHand {
       mailbox.touched(known)
     },
     remove: id => mailbox.remove(mailbox.item(id)),
+    move(id, folder) {
+      const known = new Set(mailbox.items.keys())
+      mailbox.remove(mailbox.item(id), mailbox.folder(folder).id)
+      return [...mailbox.items.keys()].find(each => !known.has(each)) ?? ''
+    },
+    addFolder: (name, folderClass, parent = 'msgfolderroot') =>
+      mailbox.addFolder(name, mailbox.folder(parent).id, folderClass).id,
     items: folder =>
       mailbox.itemsOf(mailbox.folder(folder).id).map(item => ({ id: item.id, xml: showWhole(mailbox, item) })),
   }
