@@ -5,7 +5,7 @@ import { localTimeAt } from '../protocols/time-zone/local-time.ts'
 import { occurrenceDays, type Pattern, type Range } from '../twins/graph/recurrence.ts'
 import { fromEws } from './ews/recurrence.ts'
 import { readRecurrence, writeRecurrence } from './graph/recurrence.ts'
-import { dayOf, endOf, numbersOf, startsOf } from './occurrences.ts'
+import { dayOf, endOf, lastStartOf, numbersOf, startsOf } from './occurrences.ts'
 import type { Appointment, Recurrence } from './plan/items.ts'
 import { sampleAppointment, weekly } from './sample-items-world.ts'
 
@@ -111,4 +111,25 @@ test('every pattern has the days that Exchange Online gives it', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+test('a series whose zone nobody knows keeps its days, which may be others in UTC', () => {
+  // It begins on a Sunday evening of the mailbox, which is Monday in UTC.
+  const sundays = { firstDay: '2026-03-22', days: ['sunday'], count: 3 } as const
+  const unknown = series(sundays, { start: '2026-03-23T05:00:00Z', zone: 'UTC' })
+  const starts = ['2026-03-23T05:00:00Z', '2026-03-30T05:00:00Z', '2026-04-06T05:00:00Z']
+  expect([...startsOf(unknown, '2026-03-23', '2026-12-31')]).toEqual(starts)
+  expect([...startsOf(unknown, '2026-03-24', '2026-12-31')]).toEqual(starts.slice(1))
+  expect(lastStartOf(unknown)).toBe(starts[2])
+  expect([...numbersOf(unknown, starts).values()]).toEqual([1, 2, 3])
+})
+
+test('of a daily series that began decades ago the occurrences of today are known, and their numbers', () => {
+  const item = series({ unit: 'day', days: [], firstDay: '1980-01-01' }, { start: '1980-01-01T08:00:00Z' })
+  expect([...startsOf(item, '2026-11-23', '2026-11-24')]).toEqual(['2026-11-23T08:00:00Z', '2026-11-24T08:00:00Z'])
+  const number = (Date.parse('2026-11-23') - Date.parse('1980-01-01')) / DAY + 1
+  expect([...numbersOf(item, ['2026-11-23T08:00:00Z', '1980-01-02T08:00:00Z'])]).toEqual([
+    ['2026-11-23T08:00:00Z', number],
+    ['1980-01-02T08:00:00Z', 2],
+  ])
 })

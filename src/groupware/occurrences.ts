@@ -1,5 +1,5 @@
 import { DAY } from '../kernel/time.ts'
-import { daysOfSeries } from '../protocols/ews/recurrence.ts'
+import { daysOfSeries, occurrencesOfSeries } from '../protocols/ews/recurrence.ts'
 import { instantOfLocal, localTimeAt } from '../protocols/time-zone/local-time.ts'
 import { seriesOf } from './ews/recurrence.ts'
 import type { Appointment, Day, Moment, Recurrence } from './plan/items.ts'
@@ -13,15 +13,15 @@ type Series = Pick<Appointment, 'start' | 'end' | 'isAllDay' | 'zone' | 'recurre
 export function* startsOf(series: Series, from: Day, to: Day): Generator<Moment> {
   if (!series.recurrence) return
   const startOn = starter(series)
-  for (const day of daysOf(series, series.recurrence)) {
+  for (const { day } of daysOf(series, series.recurrence, from)) {
     if (day > to) return
-    if (day >= from) yield startOn(day)
+    yield startOn(day)
   }
 }
 
 /** When the last occurrence of a series that has an end begins by its pattern. */
 export function lastStartOf(series: Series): Moment | null {
-  return [...startsOf(series, '0000-01-01', '9999-12-31')].at(-1) ?? null
+  return [...startsOf(series, '0001-01-01', '9999-12-31')].at(-1) ?? null
 }
 
 /** The numbers, from 1, of the occurrences that begin at these moments by the pattern of a series. */
@@ -29,27 +29,28 @@ export function numbersOf(series: Series, originals: readonly Moment[]): Readonl
   const numbers = new Map<Moment, number>()
   if (!series.recurrence || originals.length === 0) return numbers
   const startOn = starter(series)
-  const wanted = new Map(originals.map(original => [dayOf(series, original), original]))
-  const lastDay = [...wanted.keys()].toSorted().at(-1) ?? ''
-  let number = 0
-  for (const day of daysOf(series, series.recurrence)) {
-    if (day > lastDay) break
-    number += 1
-    const original = wanted.get(day)
-    if (original !== undefined && startOn(day) === original) numbers.set(original, number)
+  for (const original of originals) {
+    const wanted = dayOf(series, original)
+    const [next] = daysOf(series, series.recurrence, wanted).take(1)
+    if (next?.day === wanted && startOn(wanted) === original) numbers.set(original, next.number)
   }
   return numbers
 }
 
-/** The days of a series by the clock of its zone. */
-function* daysOf(series: Series, recurrence: Recurrence): Generator<Day> {
+/** The days of a series by the clock of its zone, from one on, with their numbers. */
+function* daysOf(
+  series: Series,
+  recurrence: Recurrence,
+  from: Day,
+): Generator<{ readonly day: Day; readonly number: number }> {
   const given = seriesOf(recurrence)
   // A zone that nobody knows counts as UTC, where it may be the day before or after the one that the mailbox means.
   const [first = ''] = series.zone === 'UTC' ? daysOfSeries(given, 1) : []
   const shiftMs = Date.parse(dayOf(series, series.start)) - Date.parse(first)
   const isShifted = Math.abs(shiftMs) === DAY
-  for (const day of daysOfSeries(given)) {
-    yield isShifted ? new Date(Date.parse(day) + shiftMs).toISOString().slice(0, 10) : day
+  const dayLater = (day: Day, ms: number) => (isShifted ? dayAt(Date.parse(day) + ms) : day)
+  for (const { day, number } of occurrencesOfSeries(given, { from: dayLater(from, -shiftMs) })) {
+    yield { day: dayLater(day, shiftMs), number }
   }
 }
 
@@ -63,7 +64,7 @@ function starter({ zone, isAllDay, start }: Series): (day: Day) => Moment {
 /** End that an occurrence has by its series: as long after its start as the series says by the clock of its zone. */
 export function endOf({ start, end, zone, isAllDay }: Series, original: Moment): Moment {
   const spanMs = Date.parse(end) - Date.parse(start)
-  if (isAllDay) return new Date(Date.parse(original) + spanMs).toISOString().slice(0, 10)
+  if (isAllDay) return dayAt(Date.parse(original) + spanMs)
   const wall = (moment: Moment) => Date.parse(`${localTimeAt(Date.parse(moment), zone)}Z`)
   const local = new Date(wall(original) + wall(end) - wall(start)).toISOString().slice(0, 19)
   return instantOf(instantOfLocal(local, zone))
@@ -72,6 +73,10 @@ export function endOf({ start, end, zone, isAllDay }: Series, original: Moment):
 /** The day on which an occurrence begins by the clock of its series. */
 export function dayOf({ zone, isAllDay }: Pick<Series, 'zone' | 'isAllDay'>, original: Moment): Day {
   return isAllDay ? original : localTimeAt(Date.parse(original), zone).slice(0, 10)
+}
+
+function dayAt(ms: number): Day {
+  return new Date(ms).toISOString().slice(0, 10)
 }
 
 function instantOf(ms: number): Moment {

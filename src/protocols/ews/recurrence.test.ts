@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DAY } from '../../kernel/time.ts'
 import { globalObjectId } from './global-object-id.ts'
 import { readEwsXml } from './read-xml.ts'
 import {
   daysOfSeries,
   type EwsRecurrence,
+  occurrencesOfSeries,
   type Pattern,
   readRecurrence,
   relativeDays,
@@ -133,4 +135,30 @@ test('a UID of Exchange is its global object id without the date of an occurrenc
   const other = globalObjectId('{1234}@x.example')
   expect(other.subarray(36, 40).readUInt32LE()).toBe(other.length - 40)
   expect(other.subarray(40).toString('latin1')).toBe('vCal-Uid\x01\0\0\0{1234}@x.example\0')
+})
+
+test('occurrences from a day on are those of the whole series from that day on, with the same numbers', () => {
+  const offset = fc.integer({ min: -400, max: 4000 })
+  fc.assert(
+    fc.property(series, offset, (each, later) => {
+      const from = new Date(Date.parse(each.startDate) + later * DAY).toISOString().slice(0, 10)
+      const wanted = [...daysOfSeries(each)]
+        .map((date, index) => ({ day: date, number: index + 1 }))
+        .filter(({ day: date }) => date >= from)
+        .slice(0, 20)
+      expect([...occurrencesOfSeries(each, { from, max: 20 })]).toEqual(wanted)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a series goes on as long as somebody asks, and no further than years have four digits', () => {
+  const daily: EwsRecurrence = { pattern: { kind: 'Daily', interval: 1 }, startDate: '1980-01-01' }
+  expect([...occurrencesOfSeries(daily, { from: '2026-11-23', max: 1 })]).toEqual([
+    { day: '2026-11-23', number: 17129 },
+  ])
+  for (const kind of ['Daily', 'AbsoluteMonthly'] as const) {
+    const seldom = { kind, interval: 99_999_999, dayOfMonth: 1 }
+    expect([...daysOfSeries({ pattern: seldom, startDate: '2026-11-01' })]).toEqual(['2026-11-01'])
+  }
 })

@@ -162,27 +162,75 @@ function dayIn(range: XmlElement, name: string): string | undefined {
 
 /** How far a series is followed. */
 const occurrencesMax = 10_000
+/** Later ones no calendar shows. */
+const lastOfAll = Date.UTC(9999, 0, 1)
 
 /** Days of a series in their order, at most `max` of them. */
 export function* daysOfSeries(recurrence: EwsRecurrence, max = occurrencesMax): Generator<string> {
-  const { pattern, startDate, endDate, count } = recurrence
+  for (const { day } of occurrencesOfSeries(recurrence, { max })) yield day
+}
+
+/**
+ * Occurrences of a series in their order: all from a day on (left out: from the first), at most `max` of them. `number`
+ * counts from 1 at the first of the series. The price does not depend on how long ago that was.
+ */
+export function* occurrencesOfSeries(
+  recurrence: EwsRecurrence,
+  { from, max = occurrencesMax }: { readonly from?: string; readonly max?: number } = {},
+): Generator<{ readonly day: string; readonly number: number }> {
+  const { pattern, startDate, endDate, count = Number.POSITIVE_INFINITY } = recurrence
   const start = Date.parse(`${startDate}T00:00:00Z`)
-  if (Number.isNaN(start)) return
-  const end = endDate === undefined ? Number.POSITIVE_INFINITY : Date.parse(`${endDate}T00:00:00Z`)
-  const most = Math.min(count ?? max, max)
+  const given = endDate === undefined ? lastOfAll : Date.parse(`${endDate}T00:00:00Z`)
+  const end = given <= lastOfAll ? given : lastOfAll
+  const first = from === undefined ? start : Math.max(start, Date.parse(`${from}T00:00:00Z`))
+  if (Number.isNaN(start) || Number.isNaN(first)) return
+  const firstStep = stepBefore(pattern, start, first)
+  let number = countBefore(pattern, start, firstStep)
   let found = 0
   // A pattern that matches no day (31 of no month) must end all the same.
-  for (let step = 0, fruitless = 0; found < most && fruitless < 1000; step += 1) {
+  for (let step = firstStep, fruitless = 0; fruitless < 1000; step += 1) {
     let isFruitful = false
     for (const at of daysOfStep(pattern, start, step)) {
       if (at < start) continue
-      if (at > end || found >= most) return
-      found += 1
+      // Also what is no day at all, since it lies too far ahead.
+      if (!(at <= end) || !(number < count) || found >= max) return
+      number += 1
       isFruitful = true
-      yield new Date(at).toISOString().slice(0, 10)
+      if (at < first) continue
+      found += 1
+      yield { day: new Date(at).toISOString().slice(0, 10), number }
     }
     fruitless = isFruitful ? 0 : fruitless + 1
   }
+}
+
+/** A step of a pattern before which all days are earlier than a day. */
+function stepBefore(pattern: Pattern, start: number, first: number): number {
+  const months = monthsOf(first) - monthsOf(start)
+  switch (pattern.kind) {
+    case 'Daily':
+      return Math.floor((first - start) / (pattern.interval * DAY))
+    case 'Weekly':
+      return Math.floor((first - start) / (pattern.interval * 7 * DAY))
+    case 'AbsoluteMonthly':
+    case 'RelativeMonthly':
+      return Math.floor(months / pattern.interval)
+    case 'AbsoluteYearly':
+    case 'RelativeYearly':
+      return new Date(first).getUTCFullYear() - new Date(start).getUTCFullYear()
+  }
+}
+
+/** How many occurrences lie in the steps before one: as many in each, but for what the first has before the start. */
+function countBefore(pattern: Pattern, start: number, step: number): number {
+  if (step === 0) return 0
+  const early = daysOfStep(pattern, start, 0).filter(at => at < start).length
+  return step * daysOfStep(pattern, start, 0).length - early
+}
+
+function monthsOf(at: number): number {
+  const date = new Date(at)
+  return date.getUTCFullYear() * 12 + date.getUTCMonth()
 }
 
 function daysOfStep(pattern: Pattern, start: number, step: number): readonly number[] {
