@@ -95,6 +95,7 @@ describe.each(ways)('over %s', way => {
     ['a zone that nobody knows', (text: string) => text.replaceAll('Europe/Berlin', 'Middle Earth')],
     ['an exception of no day', (text: string) => text.replaceAll('2026-10-12T07:00:00Z', 'next week')],
     ['a first day that is none', (text: string) => text.replaceAll('"2026-10-05"', '"someday"')],
+    ['every 0 weeks', (text: string) => text.replace('"interval":1', '"interval":0')],
   ])(
     'the note of a series that somebody has spoiled in the CRM (%s) is written anew, and the series stays',
     async (_, spoil) => {

@@ -1,4 +1,5 @@
 import { DAY } from '../../kernel/time.ts'
+import { refusals } from './graph-error.ts'
 
 /** A pattern as Graph writes it; what a type does not need is not there. */
 export interface Pattern {
@@ -23,8 +24,12 @@ const indexes = ['first', 'second', 'third', 'fourth', 'last']
 // A series without an end is looked at for this long; the twin is not asked about the next century.
 const yearsMax = 30
 
-/** The days on which a series occurs, up to and with `lastDay`, as the calendar of its zone shows them. */
+/**
+ * The days on which a series occurs, up to and with `lastDay`, as the calendar of its zone shows them. Throws
+ * ErrorPropertyValidationFailure for one of every 0 days, which would go on for ever.
+ */
 export function occurrenceDays(pattern: Pattern, range: Range, lastDay: string): readonly string[] {
+  if (!(pattern.interval >= 1)) throw refusals.wrongValue('recurrence.pattern.interval: it is at least 1.')
   const first = Date.parse(`${range.startDate}T00:00:00Z`)
   const hard = first + yearsMax * 366 * DAY
   const until = range.type === 'endDate' ? Date.parse(`${range.endDate}T00:00:00Z`) : hard
