@@ -42,6 +42,10 @@ export const organizationView = z.object({
     auth: z.string(),
     via: z.string().optional(),
     visits: z.enum(['owner', 'organizer']).optional(),
+    language: z.string().optional(),
+    accountRole: z.string().optional(),
+    customerRole: z.string().optional(),
+    overlap: z.string().optional(),
   }),
   profile: z.string(),
   every: z.string(),
@@ -178,11 +182,13 @@ export const listOutcomeView = z.object({
 })
 
 export function viewOrganization(groupware: Groupware, organization: Organization): z.output<typeof organizationView> {
-  const { everyMs, changedAt, ...rest } = organization
+  const { everyMs, changedAt, crm, ...rest } = organization
+  const { overlapMs, ...ofCrm } = crm
   const { counts, account } = groupware.statusOf(organization.name)
   const pausedUntil = isoMaybe(account.pausedUntil)
   return {
     ...rest,
+    crm: { ...ofCrm, ...(overlapMs !== undefined && { overlap: formatDuration(overlapMs) }) },
     every: formatDuration(everyMs),
     changedAt: iso(changedAt),
     mailboxes: counts,

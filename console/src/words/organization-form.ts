@@ -43,6 +43,30 @@ export const organizationFields: readonly FormField[] = [
   },
   { path: 'crm.via', label: 'Cloud for Customer: location of the connector', fold: more },
   {
+    path: 'crm.language',
+    label: 'Cloud for Customer: language of the notes that are written',
+    fold: more,
+    hint: 'EN when it is empty.',
+  },
+  {
+    path: 'crm.accountRole',
+    label: 'Cloud for Customer: role of new accounts',
+    fold: more,
+    hint: 'CRM000 (customer) when it is empty.',
+  },
+  {
+    path: 'crm.customerRole',
+    label: 'Cloud for Customer: role of new individual customers',
+    fold: more,
+    hint: 'CRM000 (customer) when it is empty.',
+  },
+  {
+    path: 'crm.overlap',
+    label: 'Cloud for Customer: a change shows at the latest after',
+    fold: more,
+    hint: '5m when it is empty.',
+  },
+  {
     path: 'every',
     label: 'Mailboxes are looked at every',
     fold: more,

@@ -164,6 +164,8 @@ const ofOrganizations: { readonly [K in keyof typeof organizationLimits]: string
   testMs: 'How long a test of access may take.',
   everyMsMin: 'The shortest `every` of an organization.',
   everyMsMax: 'The longest `every` of an organization.',
+  overlapMsMin: 'The shortest `overlap` of a CRM.',
+  overlapMsMax: 'The longest `overlap` of a CRM.',
 }
 
 const ofTheSchedule: { readonly [K in keyof typeof scheduleLimits]: string } = {

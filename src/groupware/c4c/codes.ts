@@ -2,8 +2,9 @@ import { ianaOfZone } from '../../protocols/time-zone/windows-zones.ts'
 import type { Appointment, Importance, Sensitivity, Task } from '../plan/items.ts'
 
 /**
- * Codes of a tenant. SAP delivers these; a tenant that has changed its code lists names its own.
- * Life cycle, priority and sensitivity are global data types of SAP; roles and texts are of the activity objects.
+ * Codes of a tenant, as SAP delivers them. An organization may say others for the language and for the roles of new accounts
+ * and customers. Not for attendees and types of text: by these is found what was written before, and with others all notes
+ * would look as if somebody had emptied them. Life cycle, priority and sensitivity are global data types of SAP.
  */
 export interface C4CCodes {
   readonly attendeeRole: string

@@ -70,6 +70,7 @@ export class Directory {
   /** What the settings would come to, not written yet. Throws ORGANIZATION_INVALID, ORGANIZATION_PROFILE_UNKNOWN. */
   draft(name: string, given: unknown): Organization {
     const { exchange, crm, every, testMailbox, ...rest } = parse(organizationInput, name, given)
+    const { overlap: overlapMs, ...ofCrm } = crm
     parse(groupwareName, name, name)
     this.profile(rest.profile)
     const before = this.#organizations.get(name)
@@ -77,7 +78,7 @@ export class Directory {
       ...rest,
       name,
       exchange: { url: exchange.url, auth: exchange.auth, via: exchange.via, logIn: exchange.logIn },
-      crm: { url: crm.url, auth: crm.auth, via: crm.via, visits: crm.visits },
+      crm: { ...ofCrm, overlapMs },
       everyMs: every,
       testMailbox,
       isPaused: before?.isPaused ?? false,

@@ -34,6 +34,8 @@ export const organizationLimits = {
   testMs: 2 * MINUTE,
   everyMsMin: 10 * SECOND,
   everyMsMax: 24 * HOUR,
+  overlapMsMin: MINUTE,
+  overlapMsMax: HOUR,
 } as const
 
 /** Where the records of organizations lie in the store. */

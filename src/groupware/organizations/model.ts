@@ -27,6 +27,13 @@ export interface Organization {
     readonly via?: string | undefined
     /** Into whose calendar visits come; undefined: they are not synced. */
     readonly visits?: 'owner' | 'organizer' | undefined
+    /** Language of the notes that the hub writes (`DE`). */
+    readonly language?: string | undefined
+    /** Roles of what it creates (`CRM000`). */
+    readonly accountRole?: string | undefined
+    readonly customerRole?: string | undefined
+    /** How late a change may show in the feed of changes. */
+    readonly overlapMs?: number | undefined
   }
   readonly profile: string
   /** How often a mailbox is looked at when no notification says that something changed. */

@@ -101,8 +101,9 @@ async function openGraph(options: OpenDriversOptions, organization: Organization
 
 async function openCrm(options: OpenDriversOptions, organization: Organization): Promise<SideDriver> {
   const { makeC4CDriver } = await import('../c4c-driver.ts')
+  const { deliveredCodes } = await import('../c4c/codes.ts')
   const { clock, credential } = options
-  const { url, auth, via, visits } = organization.crm
+  const { url, auth, via, visits, language, accountRole, customerRole, overlapMs } = organization.crm
   const { agents, close } = agentsFor(options, organization, via)
   const driver = makeC4CDriver({
     root: new URL(url),
@@ -116,6 +117,12 @@ async function openCrm(options: OpenDriversOptions, organization: Organization):
     },
     credential: auth,
     visits,
+    codes: {
+      textLanguage: language ?? deliveredCodes.textLanguage,
+      accountRole: accountRole ?? deliveredCodes.accountRole,
+      customerRole: customerRole ?? deliveredCodes.customerRole,
+    },
+    overlapMs,
     timeoutMs: openLimits.requestMs,
     now: () => clock.now(),
   })

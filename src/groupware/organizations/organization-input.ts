@@ -39,6 +39,9 @@ const exchangeInput = z.strictObject({
   logIn: z.enum(['ntlm', 'basic']).default('ntlm').meta({ description: 'How a user with password logs in at EWS.' }),
 })
 
+/** A role of business partners by its code. */
+const role = z.string().regex(/^[A-Z0-9_]{1,10}$/, 'a code of up to 10 capital letters, digits and underscores')
+
 const crmInput = z.strictObject({
   url: webAddress
     .transform(text => (text.endsWith('/') ? text : `${text}/`))
@@ -48,6 +51,23 @@ const crmInput = z.strictObject({
   visits: z.enum(['owner', 'organizer']).optional().meta({
     description: 'Visits come into the calendar of their owner, or of their organizer; left out: they are not synced.',
   }),
+  language: z
+    .string()
+    .regex(/^[A-Z]{2}$/, 'a language in two capital letters')
+    .optional()
+    .meta({ description: 'Language of the notes that the hub writes; EN when left out.', examples: ['DE'] }),
+  accountRole: role.optional().meta({
+    description: 'Role of the accounts that it creates; CRM000 (customer) when left out.',
+    examples: ['BUP002'],
+  }),
+  customerRole: role.optional().meta({
+    description: 'Role of the individual customers that it creates; CRM000 (customer) when left out.',
+    examples: ['BUP002'],
+  }),
+  overlap: duration
+    .refine(ms => ms >= organizationLimits.overlapMsMin && ms <= organizationLimits.overlapMsMax, 'between 1m and 1h')
+    .optional()
+    .meta({ description: 'How late a change may show in what the CRM tells of changes; 5m when left out.' }),
 })
 
 const every = duration.refine(
