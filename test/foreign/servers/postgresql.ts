@@ -98,7 +98,13 @@ export async function startPostgresql(): Promise<Postgresql> {
     kill9: () => server.kill9(),
     async restart() {
       await end()
-      server = await start()
+      // Processes of its connections die a moment later than itself, and hold its memory until then.
+      server = await waitFor('the memory of PostgreSQL to be free', startMs, () =>
+        start().catch((error: unknown) => {
+          if (/shared memory block .* is still in use/.test(String(error))) return undefined
+          throw error
+        }),
+      )
     },
     async stop() {
       await end()
