@@ -4,8 +4,24 @@ import type { HttpRequest, HttpRoute } from '../kernel/http-exchange.ts'
 import { silentLog } from '../kernel/log.ts'
 import { createFlowEndpoints, type FlowEndpointOptions } from './flow-endpoints.ts'
 
-/** A flow at `/flows/orders` on a socket; `seen` holds the requests that reached it. For tests. */
-export async function openEndpoint(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
+/** The endpoints that a file of tests opens, with whatever else goes after each test: what came last goes first. */
+export function endpointsOfTest() {
+  const closing: (() => Promise<unknown>)[] = []
+  return {
+    closing,
+    async open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
+      const opened = await openEndpoint(route, options)
+      closing.push(() => opened.endpoints.close(100))
+      return opened
+    },
+    async closeAll(): Promise<void> {
+      for (const close of closing.splice(0).toReversed()) await close()
+    },
+  }
+}
+
+/** A flow at `/flows/orders` on a socket; `seen` holds the requests that reached it. */
+async function openEndpoint(route: Partial<HttpRoute>, options: Partial<FlowEndpointOptions>) {
   const endpoints = createFlowEndpoints({ log: silentLog, ...options })
   const seen: { request: HttpRequest; body: string }[] = []
   const takeAway = endpoints.serve({

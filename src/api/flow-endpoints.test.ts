@@ -13,8 +13,7 @@ import { type Log, silentLog } from '../kernel/log.ts'
 import { systemClock } from '../kernel/time.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import { openEndpointTls } from './endpoint-tls.ts'
-import { openEndpoint, sendRaw, writeThenRead } from './endpoint-world.ts'
-import type { FlowEndpointOptions } from './flow-endpoints.ts'
+import { endpointsOfTest, sendRaw, writeThenRead } from './endpoint-world.ts'
 
 const testErrors = defineErrors('ENDPOINTTEST', {
   QUEUE_FULL: { side: 'hub', retry: 'soon', means: 'Too much waits.', next: 'Come back later.' },
@@ -22,16 +21,8 @@ const testErrors = defineErrors('ENDPOINTTEST', {
 
 const caller: Caller = { clientId: 'ci1', instance: 'cpi', keyId: 'k', subject: 'ci1', by: 'bearer' }
 
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close()
-})
-
-async function open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
-  const opened = await openEndpoint(route, options)
-  closing.push(() => opened.endpoints.close(100))
-  return opened
-}
+const { open, closing, closeAll } = endpointsOfTest()
+afterEach(closeAll)
 
 test('a caller on this machine reaches the flow with method, path, query, headers and body', async () => {
   const { url, seen } = await open()

@@ -7,24 +7,14 @@ import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import type { Guard } from '../auth/service/model.ts'
-import type { HttpRoute } from '../kernel/http-exchange.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import { systemClock } from '../kernel/time.ts'
 import { makeTwinCertificate } from '../twins/certificate.ts'
 import { openEndpointTls } from './endpoint-tls.ts'
-import { openEndpoint, sendRaw, writeThenRead } from './endpoint-world.ts'
-import type { FlowEndpointOptions } from './flow-endpoints.ts'
+import { endpointsOfTest, sendRaw, writeThenRead } from './endpoint-world.ts'
 
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close()
-})
-
-async function open(route: Partial<HttpRoute> = {}, options: Partial<FlowEndpointOptions> = {}) {
-  const opened = await openEndpoint(route, options)
-  closing.push(() => opened.endpoints.close(100))
-  return opened
-}
+const { open, closing, closeAll } = endpointsOfTest()
+afterEach(closeAll)
 
 const head = 'POST /flows/orders HTTP/1.1\r\nHost: localhost\r\n'
 const good = `${head}Content-Length: 5\r\n\r\nhello`

@@ -82,7 +82,7 @@ export interface SideDriver {
   /** Removes what a side may have left of items that somebody deleted there (further occurrences of a series). */
   sweep?(scope: Scope, ids: readonly string[], signal: AbortSignal): Promise<void>
   /**
-   * For each half of a link that is not where it was any more the item that it has become in another folder of the mailbox;
+   * For each half of a link that is gone from its place: the item that it has become in another folder of the mailbox;
    * undefined for one that was deleted or thrown away. Only where items that are moved get another id.
    */
   findMoved?(

@@ -6,9 +6,10 @@ import type { HubError } from '../../kernel/error.ts'
 import { DAY } from '../../kernel/time.ts'
 import { makeTwinCertificate, type TwinCertificate } from '../../twins/certificate.ts'
 import { makeConnect } from './connect.ts'
+import { serversOfTest } from './servers-world.ts'
 
 const timeoutMs = 3000
-const servers: net.Server[] = []
+const { listen, closeAll } = serversOfTest()
 let good: TwinCertificate
 let expired: TwinCertificate
 let elsewhere: TwinCertificate
@@ -18,16 +19,7 @@ beforeAll(async () => {
   expired = await makeTwinCertificate(['localhost'], { validForMs: -DAY })
   elsewhere = await makeTwinCertificate(['mail.example'])
 })
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close()
-})
-
-async function listen(server: net.Server): Promise<number> {
-  servers.push(server)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  return typeof address === 'object' && address ? address.port : 0
-}
+afterEach(closeAll)
 
 const echo = (socket: Duplex) => {
   socket.on('error', () => {})

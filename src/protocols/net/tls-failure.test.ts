@@ -5,19 +5,11 @@ import { afterEach, expect, test } from 'vitest'
 import { makeTwinCertificate } from '../../twins/certificate.ts'
 import { makeConnect } from './connect.ts'
 import { makeFetch, makeHttpAgent } from './http-client.ts'
+import { serversOfTest } from './servers-world.ts'
 
 const timeoutMs = 3000
-const servers: net.Server[] = []
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close()
-})
-
-async function listen(server: net.Server): Promise<number> {
-  servers.push(server)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  return typeof address === 'object' && address ? address.port : 0
-}
+const { listen, closeAll } = serversOfTest()
+afterEach(closeAll)
 
 /** A server that answers the first octets of a handshake with this alert (RFC 5246 section 7.2). */
 const alerting = (alert: number) =>
