@@ -6,6 +6,7 @@ import type { Cli } from './cli.ts'
 import { cliErrors, exitCodes } from './cli-errors.ts'
 import { collect, readSecret, readText, splitPair } from './input.ts'
 import { facts, table } from './print.ts'
+import { readServiceKey, renewalFrom } from './service-key-file.ts'
 import { readYaml } from './yaml-input.ts'
 
 const credentialAnswer = z.object({
@@ -31,9 +32,11 @@ const credentialAnswer = z.object({
 
 const secretHelp = 'read this secret from standard input'
 const secretFileHelp = 'read this secret from a file'
+const serviceKeyHelp = 'read client and token server from a service key of SAP BTP (JSON)'
 
 interface ChangeOptions {
   readonly from?: string
+  readonly serviceKey?: string
   readonly set: readonly string[]
   readonly file: readonly string[]
   readonly secret?: string
@@ -81,8 +84,16 @@ export function credentialCommands(program: Command, cli: Cli): void {
     .option('--secret <field>', secretHelp)
     .option('--secret-file <field=file>', secretFileHelp, collect, [])
     .option('--file <field=file>', 'read the new certificate from a file: certificate=hub.pem', collect, [])
+    .option(
+      '--service-key <file>',
+      'read the new secret, or certificate and key, from a newer service key of SAP BTP (JSON)',
+    )
     .action(async (name: string, options: Omit<ChangeOptions, 'set'>, command: Command) => {
-      const given = await readSettings({ ...options, set: [] }, cli)
+      let given = await readSettings({ ...options, set: [] }, cli)
+      if (options.serviceKey !== undefined) {
+        const kept = readAnswer(credentialAnswer, await cli.hub(command).get(pathOf(name)))
+        given = renewalFrom(given, kept.settings)
+      }
       const answer = readAnswer(credentialAnswer, await cli.hub(command).send('POST', pathOf(name, '/renew'), given))
       cli.show(command, answer, () => describe(answer))
     })
@@ -95,6 +106,7 @@ export function credentialCommands(program: Command, cli: Cli): void {
       .command(`${action} <name>`)
       .description(description)
       .option('--from <file>', 'settings as YAML or JSON; - reads standard input')
+      .option('--service-key <file>', serviceKeyHelp)
       .option(
         '--set <field=value>',
         'one setting, for example kind=basic or provider.microsoft365.tenant=contoso.com',
@@ -136,10 +148,10 @@ export function credentialCommands(program: Command, cli: Cli): void {
 }
 
 async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<string, unknown>> {
-  const isInputWantedTwice = options.from === '-' && options.secret !== undefined
-  if (isInputWantedTwice) {
+  const fromInput = [options.from === '-', options.serviceKey === '-', options.secret !== undefined]
+  if (fromInput.filter(Boolean).length > 1) {
     throw cliErrors.ARGUMENT_WRONG({
-      text: 'Standard input cannot hold both the settings and a secret.',
+      text: 'Standard input can hold one thing: the settings, a service key or a secret.',
       command: 'credential',
     })
   }
@@ -148,7 +160,11 @@ async function readSettings(options: ChangeOptions, cli: Cli): Promise<Record<st
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw cliErrors.ARGUMENT_WRONG({ text: 'The settings are not a group of keys.', command: 'credential' })
   }
-  const settings: Record<string, unknown> = { ...document }
+  const { serviceKey } = options
+  const settings: Record<string, unknown> = {
+    ...document,
+    ...(serviceKey !== undefined && readServiceKey(serviceKey, await readText(serviceKey, cli.io))),
+  }
   for (const each of options.set) {
     const [field, value] = splitPair(each, '--set', 'credential')
     if (isSecret(field)) throw cliErrors.SECRET_IN_ARGUMENTS({ field })

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { CredentialDocument } from '../../src/auth/service/model.ts'
 import { decode, tokenWorld } from '../../src/auth/token-server/token-world.ts'
+import { readServiceKey } from '../../src/cli/service-key-file.ts'
 import { makeTwinCertificate } from '../../src/twins/certificate.ts'
 import { FlowHub } from './flow-hub.ts'
 import { webService } from './web-service.ts'
@@ -50,12 +51,8 @@ test('orders go out with tokens that a certificate gets; one that is revoked hol
     )
 
   const created = await ask('POST', '', {
-    kind: 'oauth2-client-credentials',
-    provider: { generic: { tokenUrl: `${provider.issuer}/oauth/token` } },
-    clientId: caller.clientId,
-    authentication: 'tls',
+    ...readServiceKey('btp.json', JSON.stringify(caller.document)),
     ca: server.ca,
-    ...pairOf(caller.document),
   })
   expect(created.secrets).toEqual(['privateKey'])
   expect(JSON.stringify(created)).not.toContain('PRIVATE KEY')

@@ -17,7 +17,9 @@ export interface TokenWorldOptions extends ServiceWorldOptions {
 
 /** A token server on a socket, over service users and people that lie in memory. */
 export async function tokenWorld(options: TokenWorldOptions = {}) {
-  const service = await serviceWorld(options)
+  let issuer = ''
+  const addresses = () => ({ url: issuer, tokenUrl: `${issuer}/oauth/token` })
+  const service = await serviceWorld({ addresses, ...options })
   const { records, clock, vault } = service
   const people = await openPeople({ records, clock })
   let tokens: TokenServer | undefined
@@ -32,7 +34,7 @@ export async function tokenWorld(options: TokenWorldOptions = {}) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const issuer = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  issuer = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`
 
   async function open(): Promise<TokenServer> {
     tokens = await openTokenServer({

@@ -101,7 +101,8 @@ function configPage(): string {
 function credentialsPage(): string {
   const about = `What \`isthmus credential create NAME\` takes, by \`kind\`: as YAML or JSON (\`--from FILE\`), one by one
 (\`--set kind=basic --set user=hub\`), from a file of its own (\`--file certificate=hub.pem\`). The secrets ${secretFields.map(field => `\`${field}\``).join(', ')}
-come with \`--secret FIELD\` or \`--secret-file FIELD=FILE\`; one that an update leaves out stays.`
+come with \`--secret FIELD\` or \`--secret-file FIELD=FILE\`; one that an update leaves out stays.
+A service key of SAP BTP (JSON) is taken as it is: \`--service-key FILE\`.`
   const kinds = credentialInput.options.map(option => {
     const { kind, ...fields } = option.shape
     const summary = option.description === undefined ? '' : `${option.description}\n\n`
