@@ -2,8 +2,7 @@ import type { AccessToken } from '../kernel/credential.ts'
 import { asHubError, type HubError } from '../kernel/error.ts'
 import { type Clock, MINUTE, SECOND, steadyClock } from '../kernel/time.ts'
 
-export interface FetchedToken {
-  readonly value: string
+export interface FetchedToken extends Pick<AccessToken, 'value' | 'boundTo'> {
   readonly sentAt: number
   readonly expiresInMs: number | undefined
 }
@@ -81,7 +80,7 @@ export function makeTokenCache({ clock, random, fetchToken, onBackgroundFailure 
   }
 }
 
-function plan({ value, sentAt, expiresInMs }: FetchedToken, random: number): Held {
+function plan({ value, boundTo, sentAt, expiresInMs }: FetchedToken, random: number): Held {
   const lifeMs = expiresInMs !== undefined && expiresInMs > 0 ? expiresInMs : unsaidLifeMs
   const renewAfterMs = lifeMs <= 20 * MINUTE ? 0.7 * lifeMs : Math.max(0.75 * lifeMs, lifeMs - 5 * MINUTE)
   const unusableAfterMs = lifeMs - Math.min(30 * SECOND, 0.1 * lifeMs)
@@ -89,6 +88,7 @@ function plan({ value, sentAt, expiresInMs }: FetchedToken, random: number): Hel
   const jitterMs = random * 0.1 * (unusableAfterMs - renewAfterMs)
   return {
     value,
+    boundTo,
     expiresAt: sentAt + lifeMs,
     renewAt: sentAt + renewAfterMs + jitterMs,
     unusableAt: sentAt + unusableAfterMs,

@@ -3,6 +3,7 @@ import { KiB } from '../kernel/size.ts'
 import type { Connect, TlsWish } from '../kernel/socket.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
 import { makeFetch, makeHttpAgent } from '../protocols/net/http-client.ts'
+import { boundTo } from '../protocols/oauth/bound-token.ts'
 import type { ClientAuthentication } from '../protocols/oauth/client-authentication.ts'
 import { signAssertion } from '../protocols/oauth/saml-assertion.ts'
 import { type Grant, requestToken, type TokenAnswer } from '../protocols/oauth/token-request.ts'
@@ -107,7 +108,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
       await noteRefusal(held, error)
       throw error
     }
-    const token = fetchedFrom(answer)
+    const token = fetchedFrom(answer, client.authentication)
     const grant: NewGrant = {
       binding,
       user: held.user ?? answer.user,
@@ -146,7 +147,7 @@ export function makeTokenSource(options: TokenSourceOptions): TokenSource {
   return {
     async fetchToken() {
       if (settings.kind === 'oauth2-authorization-code') return options.inTurn(() => refresh())
-      const token = fetchedFrom(await ask(grantOf))
+      const token = fetchedFrom(await ask(grantOf), client.authentication)
       mask.rememberTokens(name, token.value)
       return token
     },
@@ -164,8 +165,11 @@ function tlsOf({ ca }: ApplicationSettings, authentication: ClientAuthentication
   return { ...(ca !== undefined && { ca }), ...shown }
 }
 
-function fetchedFrom({ accessToken, sentAt, expiresInMs }: TokenAnswer): FetchedToken {
-  return { value: accessToken, sentAt, expiresInMs }
+function fetchedFrom(
+  { accessToken, sentAt, expiresInMs }: TokenAnswer,
+  authentication: ClientAuthentication,
+): FetchedToken {
+  return { value: accessToken, boundTo: boundTo(accessToken, authentication), sentAt, expiresInMs }
 }
 
 /** True when only a person can make the sign-in hold again. */

@@ -50,6 +50,8 @@ export interface AccessToken {
   readonly value: string
   /** When it ends, milliseconds since 1970 UTC. */
   readonly expiresAt: number
+  /** Shown in the TLS handshake with whoever is given the token, since it counts with it alone; PEM texts. */
+  readonly boundTo?: Pick<CertificateCredential, 'certificate' | 'privateKey'> | undefined
 }
 
 /** Looks a credential up by name, at each use, so that a change acts without a restart. Throws CREDENTIAL_… errors. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Writable } from 'node:stream'
-import { type Hub, startHub } from '../../src/main.ts'
+import { type Hub, type HubOptions, startHub } from '../../src/main.ts'
 import type { DeliveryRow, DeliveryState } from '../../src/store/port.ts'
 import { waitFor } from '../foreign/servers/wait.ts'
 
@@ -12,7 +12,12 @@ const endMs = 60_000
 export class FlowHub {
   readonly folder = mkdtempSync(join(tmpdir(), 'isthmus-flows-'))
   readonly flowFiles: string[] = []
+  readonly #more: Partial<HubOptions>
   #hub: Hub | undefined
+
+  constructor(more: Partial<HubOptions> = {}) {
+    this.#more = more
+  }
 
   get hub(): Hub {
     if (!this.#hub) throw new Error('The hub does not run.')
@@ -52,6 +57,7 @@ export class FlowHub {
       admin: { host: '127.0.0.1', port: 0 },
       endpoints: { host: '127.0.0.1', port: 0 },
       log: { level: 'error', format: 'json', output: new Writable({ write: (_chunk, _encoding, done) => done() }) },
+      ...this.#more,
       async beforeFlows({ credentials }) {
         const known = new Set((await credentials.list()).map(({ name }) => name))
         for (const [name, fields] of Object.entries(users)) {

@@ -23,8 +23,9 @@ export async function proofOf(value: CredentialValue, refused?: string): Promise
     case 'secret':
       return { ...noProof, header: ['authorization', `Bearer ${value.secret}`] }
     case 'oauth2': {
-      const token = (await value.token(refused)).value
-      return { ...noProof, header: ['authorization', `Bearer ${token}`], token }
+      const { value: token, boundTo } = await value.token(refused)
+      const certificate = boundTo && { cert: boundTo.certificate, key: boundTo.privateKey }
+      return { header: ['authorization', `Bearer ${token}`], token, certificate }
     }
     case 'certificate':
       return { ...noProof, certificate: { cert: value.certificate, key: value.privateKey } }
