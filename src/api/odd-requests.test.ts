@@ -88,6 +88,18 @@ const unparsed: [string, string, number, string][] = [
     400,
     'API_REQUEST_MALFORMED',
   ],
+  [
+    'a body of HTTP/1.0 without a length',
+    `${head.replace('1.1', '1.0')}Content-Type: text/plain\r\n\r\nhello`,
+    400,
+    'API_REQUEST_MALFORMED',
+  ],
+  [
+    'the same, its body on its way',
+    `${head.replace('1.1', '1.0')}Content-Type: text/plain\r\n\r\n`,
+    400,
+    'API_REQUEST_MALFORMED',
+  ],
 ]
 test.each(unparsed)(
   '%s: answered with a problem, told in the log, and no flow sees it',

@@ -68,6 +68,12 @@ export function findMalformed(request: IncomingMessage): HubError | undefined {
   if (counts.has('transfer-encoding') && request.httpVersion === '1.0') {
     return apiErrors.REQUEST_MALFORMED({ text: 'it is HTTP/1.0 with a transfer-encoding' })
   }
+  // There the body ends with the connection, which node does not wait for: the message would be empty (RFC 1945 section 8.3).
+  // nginx leaves the length out where it has no body for the hub, and then there is no type either.
+  const isLengthless = request.httpVersion === '1.0' && !counts.has('content-length')
+  if (isLengthless && counts.has('content-type')) {
+    return apiErrors.REQUEST_MALFORMED({ text: 'it is HTTP/1.0 and does not say how long its body is' })
+  }
   if (counts.has('transfer-encoding') && counts.has('content-length')) {
     return apiErrors.REQUEST_MALFORMED({ text: 'it has both transfer-encoding and content-length' })
   }
