@@ -20,6 +20,8 @@ export function dataverseFailure(answer: ODataAnswer, context: FailureContext): 
   if (status >= 300 && status < 400) {
     return errors.REDIRECTED({ ...fields, location: headers['location'] ?? 'nowhere' })
   }
+  // Of a double Microsoft documents 412 ("Detect duplicate data") and 500 ("Detect duplicate data using the Web API").
+  if (isDouble(code)) return conflict(code, text)(fields)
   switch (status) {
     case 400:
       if (isKeyUndefined(text)) {
@@ -91,12 +93,17 @@ function isSegmentUnknown(code: string, text: string): boolean {
   return codes.segmentUnknown.has(code.toLowerCase()) || /resource not found for the segment/i.test(text)
 }
 
+function isDouble(code: string): boolean {
+  const low = code.toLowerCase()
+  return codes.duplicate.has(low) || codes.exists.has(low)
+}
+
 function conflict(code: string, text: string) {
   const low = code.toLowerCase()
   if (codes.duplicate.has(low)) return errors.DUPLICATE_SUSPECTED
-  if (codes.exists.has(low) || /matching key values|key values? already|violate.*key/i.test(text)) {
+  if (codes.exists.has(low) || /matching key values|key values? already|violate.*key|entity key/i.test(text)) {
     return errors.EXISTS_ALREADY
   }
-  if (!codes.version.has(low) && /duplicate record/i.test(text)) return errors.DUPLICATE_SUSPECTED
+  if (!codes.version.has(low) && /duplicate (of the current )?record/i.test(text)) return errors.DUPLICATE_SUSPECTED
   return errors.CHANGED_MEANWHILE
 }
