@@ -415,6 +415,21 @@ test('the same spec prints its table, what it does not read, its schema, and why
   expect(whyOf(product, material(), 'nothing')).toBeUndefined()
 })
 
+test('a document about several is refused where the mapping is about one', () => {
+  const stock = defineMapping({
+    name: 'stock',
+    source: 'idoc',
+    one: 'Z1HEAD/Z1STOCK',
+    target: { new_quantity: integer() },
+    fields: { new_quantity: field('Z1HEAD/Z1STOCK/LABST').decimal() },
+  })
+  const row = (count: string) => node('Z1STOCK', { LABST: count })
+  const idoc = (...rows: SourceNode[]) => node('IDOC', {}, node('Z1HEAD', {}, ...rows))
+  expect(stock.run(idoc(row('1'))).values).toEqual({ new_quantity: 1 })
+  expect(stock.run(idoc()).values).toEqual({})
+  expect(() => stock.run(idoc(row('1'), row('2')))).toThrow('The document has 2 of Z1HEAD/Z1STOCK, and stock')
+})
+
 test('keys that Dataverse refuses come back from their escaped form', () => {
   expect(escapeKey('BAR303/00')).toBe('BAR303_2F00')
   fc.assert(

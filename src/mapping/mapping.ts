@@ -3,7 +3,7 @@ import { mappingErrors, RuleFault } from './errors.ts'
 import { fitValue } from './fit.ts'
 import { describe, EachRecord, type Rule, type RuleScope, requiredWords, show, type TraceStep } from './rule.ts'
 import type { RulesFor } from './rules.ts'
-import type { SourceKind, SourceNode } from './source.ts'
+import { nodesAt, type SourceKind, type SourceNode, type SourcePath } from './source.ts'
 import type { TargetField, TargetTable } from './target.ts'
 
 /** A mapping as its author writes it. */
@@ -22,6 +22,11 @@ export interface MappingSpec<T extends TargetTable> {
    * (MSGFN 003, 018) empty nothing. Default: nothing.
    */
   readonly absent?: 'nothing' | 'empty'
+  /**
+   * Path of the record (segment) that the document is about: one with several of them is refused. Rules read the first, and
+   * without this the others are passed over.
+   */
+  readonly one?: SourcePath
   readonly target: T
   readonly fields: RulesFor<NoInfer<T>>
 }
@@ -31,7 +36,7 @@ export interface Mapping {
   readonly source: SourceKind
   readonly target: TargetTable
   readonly rules: ReadonlyMap<string, Rule<unknown>>
-  /** Throws MAPPING_FAILED that names every field that got no right value. */
+  /** Throws MAPPING_FAILED that names every field that got no right value, and MAPPING_SEVERAL. */
   run(node: SourceNode, options?: MappingOptions): Mapped
 }
 
@@ -76,6 +81,8 @@ export function defineMapping<const T extends TargetTable>(spec: MappingSpec<T>)
     target: spec.target,
     rules,
     run(node, options = {}) {
+      const count = spec.one === undefined ? 0 : nodesAt(node, spec.one.split('/')).length
+      if (count > 1) throw mappingErrors.SEVERAL({ mapping: spec.name, count, path: spec.one })
       const faults: string[] = []
       const warnings: string[] = []
       const values: Record<string, Json> = {}

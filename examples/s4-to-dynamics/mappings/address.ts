@@ -17,6 +17,7 @@ export default defineMapping({
   name: 'address to account',
   source: 'idoc',
   absent: 'empty',
+  one: 'E1ADRMAS',
   target: account,
   fields: {
     accountnumber: field('E1ADRMAS/OBJ_ID').alpha().required(),

@@ -45,6 +45,7 @@ export const bySegment = defineMapping({
   name: 'credit segment to account',
   source: 'document',
   absent: 'empty',
+  one: 'CreditAccount',
   target: { segment: text(10), accounts: list(account) },
   fields: {
     segment: at('CreditSegment').required(),

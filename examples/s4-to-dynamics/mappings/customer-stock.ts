@@ -11,6 +11,7 @@ const at = (name: string) => field(`ZE1CUSTSTOCK/${name}`)
 export default defineMapping({
   name: 'customer stock to inventory',
   source: 'idoc',
+  one: 'ZE1CUSTSTOCK',
   target: inventory,
   fields: {
     new_sapkey: customerStockKey({

@@ -63,6 +63,7 @@ export default defineMapping({
   name: 'customer to account',
   source: 'idoc',
   absent: 'empty',
+  one: 'E1KNA1M',
   target: account,
   fields: customerFields,
 })
@@ -72,6 +73,7 @@ export const orGone = defineMapping({
   name: 'customer to account, or gone',
   source: 'idoc',
   absent: 'empty',
+  one: 'E1KNA1M',
   target: { isGone: boolean(), accounts: list(account) },
   fields: { isGone: isGone.or(constant(false)), accounts: each('.', account, customerFields) },
 })

@@ -104,6 +104,7 @@ export default defineMapping({
   name: 'billing document to invoice and lines',
   source: 'document',
   absent: 'empty',
+  one: 'Invoice',
   target: { invoices: list(invoiceHead), lines: list(invoiceLine), states: list(invoiceState) },
   fields: {
     invoices: each('Invoice', invoiceHead, {

@@ -83,6 +83,7 @@ export default defineMapping({
   name: 'material to product',
   source: 'idoc',
   absent: 'empty',
+  one: 'E1MARAM',
   target: product,
   fields: productFields,
 })
@@ -111,6 +112,7 @@ export const withUnits = defineMapping({
   name: 'material to product and units',
   source: 'idoc',
   absent: 'empty',
+  one: 'E1MARAM',
   target: {
     isGone: boolean(),
     unitGroups: list(unitGroup),

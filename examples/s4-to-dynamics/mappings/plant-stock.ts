@@ -8,6 +8,7 @@ const at = (name: string) => field(`E1MDSTL/${name}`)
 export default defineMapping({
   name: 'plant stock to inventory',
   source: 'idoc',
+  one: 'E1MDSTL',
   target: inventory,
   fields: {
     new_sapkey: plantStockKey(at('MATNR').alpha(), at('WERKS')).required(),
