@@ -437,7 +437,7 @@ function alertMailSender(server: AlertMailServer | undefined, parts: MailParts):
       const body = heldBody(composeMail(mail, now), 'message/rfc822')
       const message = { id: 'alert', headers: {}, attributes: {}, body, acceptedAt: now }
       const scope = { message, params: {}, flow: { name: 'alerts', stage: '' } }
-      const once = { intend: async () => {}, isFirst: async () => true }
+      const once = { intend: async () => {}, isFirst: async () => true, unlearn() {} }
       const effect = { key: 'alert', attempt: 1, isUnknown: false, scope, signal, ...once }
       return (await receiver.deliver(message, effect)).summary
     } finally {

@@ -60,6 +60,12 @@ export class RecordMemory {
     const isNews = JSON.stringify(ordered(value)) !== JSON.stringify(ordered(this.#known))
     return isNews ? [{ map: this.#map, key: this.#key, value }] : []
   }
+
+  /** The same when nobody knows what the record has now: what was sent last must not keep it from being sent again. */
+  doubts(): readonly KeyMapWrite[] {
+    const { sent, columns, ...others } = this.#known
+    return sent === undefined && columns === undefined ? [] : [{ map: this.#map, key: this.#key, value: others }]
+  }
 }
 
 function before(known: JsonObject): JsonObject {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Receipt } from '../flow/adapter.ts'
-import type { HubError } from '../kernel/error.ts'
+import { asHubError, type HubError } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
 import { type Changed, type DataverseChange, isFailure } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
@@ -39,7 +39,12 @@ export async function writeRecord(job: Job): Promise<Receipt> {
   const text = key === undefined ? '' : keyText(key)
   const memory = key && (await RecordMemory.of(job, text, record.values))
   if (memory?.isUnchanged) return receiptOf(job, 'skipped', { key: text, id: memory.id })
-  const { done, id } = await writeOrReopen(job, record, memory)
+  const { done, id } = await writeOrReopen(job, record, memory).catch((thrown: unknown) => {
+    // It may be carried out, and this message may never get through: the next one must not pass for unchanged then.
+    const doubts = asHubError(thrown).isOutcomeUnknown ? (memory?.doubts() ?? []) : []
+    if (doubts.length > 0) job.effect.unlearn('what was sent last may not be there any more', doubts)
+    throw thrown
+  })
   // Nothing was sent that the key map could remember.
   if (done === 'missing') return receiptOf(job, done, { key: text, id: undefined })
   const receipt = receiptOf(job, done, { key: key === undefined ? (id ?? 'new') : text, id: id ?? memory?.id })

@@ -105,6 +105,7 @@ export function effectOf(message: Message, more: Partial<Effect> = {}): Effect &
     signal: new AbortController().signal,
     intend: async () => void intents.push('intended'),
     isFirst: async () => true,
+    unlearn: () => {},
     ...more,
     intents,
   }

@@ -76,6 +76,7 @@ function attempt(mail: Message, change: Partial<Effect> = {}): Attempt {
       intents.push(note)
     },
     isFirst: async () => true,
+    unlearn: () => {},
     intents,
     ...change,
   }

@@ -4,6 +4,7 @@ import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
 import { asHubError, type HubError, hubErrors } from '../kernel/error.ts'
 import type { JsonObject } from '../kernel/json.ts'
+import type { KeyMapWrite } from '../kernel/key-map.ts'
 import type { Limits } from '../kernel/limit.ts'
 import type { Message } from '../kernel/message.ts'
 import { type Clock, SECOND } from '../kernel/time.ts'
@@ -198,6 +199,7 @@ export class Attempt {
       awaitedUntil: this.#options.awaitedUntil(this.claimed.id),
       intend: note => this.#intend(path, note),
       isFirst: (name, summary) => this.#isFirst(`${path} ${name}`, summary),
+      unlearn: (summary, remember) => this.#unlearn(`${path} in doubt`, summary, remember),
     }
     let receipt: Receipt
     try {
@@ -265,6 +267,20 @@ export class Attempt {
     this.#receipts.set(path, note)
     await this.#options.store.receipt(this.claimed, note)
     return true
+  }
+
+  #unlearn(path: string, summary: string, remember: readonly KeyMapWrite[]): void {
+    const at = this.#options.clock.now()
+    // It came to nothing that a replay could build on.
+    this.#unsaved.push({
+      effect: path,
+      state: 'withdrawn',
+      at,
+      summary,
+      fields: undefined,
+      answer: undefined,
+      remember,
+    })
   }
 
   #forgetIntent(path: string): void {

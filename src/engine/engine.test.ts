@@ -629,6 +629,23 @@ describe('effects', () => {
     expect((await it.store().get(id))?.receipts).toMatchObject([{ state: 'done', summary: 'anna is told' }])
   })
 
+  test('what a receiver unlearns is gone from the key map though its attempt failed', async () => {
+    const it = await world({
+      receivers: [
+        async (_, effect) => {
+          effect.unlearn('the record may be another now', [{ map: 'records', key: '1', value: { id: 7 } }])
+          throw hubErrors.UNEXPECTED({ text: 'cut off' }, { retry: 'never' })
+        },
+      ],
+    })
+    const { id } = await it.accept('mail')
+    await it.engine().idle()
+    const message = await it.store().get(id)
+    expect(message?.state).toBe('set-aside')
+    expect(message?.receipts).toMatchObject([{ state: 'withdrawn', summary: 'the record may be another now' }])
+    expect((await it.store().recall('records', '1'))?.value).toEqual({ id: 7 })
+  })
+
   test('an intent that was refused is withdrawn: the next attempt is not in doubt', async () => {
     const seen: boolean[] = []
     const refused = () => Object.assign(hubErrors.UNEXPECTED({ text: '451' }), { code: 'SAMPLE_REFUSED_FOR_NOW' })

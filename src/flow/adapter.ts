@@ -271,6 +271,11 @@ export interface Effect {
    * attempts, noted durably under `name` before it returns. A crash may cost it, and never doubles it.
    */
   isFirst(name: string, summary: string): Promise<boolean>
+  /**
+   * Writes into key maps that hold although the attempt fails, in one commit with its end: what was remembered of the other
+   * side is in doubt.
+   */
+  unlearn(summary: string, writes: readonly KeyMapWrite[]): void
 }
 
 /** What the other side answered. */

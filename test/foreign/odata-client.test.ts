@@ -51,6 +51,7 @@ async function ours(version: 'v2' | 'v4', operation: object): Promise<unknown> {
       signal: new AbortController().signal,
       intend: async () => {},
       isFirst: async () => true,
+      unlearn: () => {},
     })
     return JSON.parse(Buffer.from(receipt.answer?.body ?? '').toString())
   } finally {

@@ -65,6 +65,7 @@ test('of three servers one is killed, one refuses and one is slow, under load: n
       signal: new AbortController().signal,
       intend: async () => {},
       isFirst: async () => true,
+      unlearn: () => {},
     })
   }
 
