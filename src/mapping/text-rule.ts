@@ -6,9 +6,15 @@ import type { DateText, DateTimeText, KeyText, TimeText } from './target.ts'
 
 /** A value as it stands in the document. An empty one empties the target field. */
 export class TextRule extends Rule<string> {
-  /** ALPHA conversion: leading zeros go where there are only digits; `0000001001` is 1001, `00A1` stays. */
+  /**
+   * ALPHA conversion: leading zeros go where there are only digits; `0000001001` is 1001, `00A1` stays. Blanks around a key
+   * are no part of it: SAP's fields of letters are filled up with them, and some programs send them along.
+   */
   alpha(): TextRule {
-    return this.#text('without leading zeros', value => (/^\d+$/.test(value) ? value.replace(/^0+(?=.)/, '') : value))
+    return this.#text('without leading zeros', value => {
+      const key = value.trim()
+      return /^\d+$/.test(key) ? key.replace(/^0+(?=.)/, '') : key
+    })
   }
 
   trim(): TextRule {
