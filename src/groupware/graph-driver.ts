@@ -24,6 +24,7 @@ import type {
 } from './drivers.ts'
 import { inlineFiles } from './graph/attachments.ts'
 import { DeltaReader } from './graph/changes.ts'
+import { readContactLists } from './graph/contact-lists.ts'
 import { extended, extendedAt } from './graph/extended.ts'
 import type { GraphInbox } from './graph/inbox.ts'
 import { kinds, normalise } from './graph/kinds.ts'
@@ -192,9 +193,10 @@ class GraphDriver implements SideDriver {
     const collection = await this.#collection(scope, signal)
     const plain: { readonly change: Update; readonly call: GraphCall; readonly index: number }[] = []
     const marked: { readonly task: LinkedTask; readonly id: string; readonly index: number }[] = []
+    const lists = await readContactLists(this.#client, collection, changes, signal)
     for (const [index, change] of changes.entries()) {
       const path = `${collection}/${encodeURIComponent(change.id)}`
-      const body = changeBody(change.after, new Set(change.fields), change.mark, this.#options.markCategory)
+      const body = changeBody(change, this.#options.markCategory, lists.get(change.id))
       const call: GraphCall = { method: 'PATCH', path, body, ifMatch: change.version, prefer: kinds[scope.kind].prefer }
       const { after, mark, id } = change
       if (after.kind === 'task' && mark !== undefined)
@@ -298,10 +300,9 @@ class GraphDriver implements SideDriver {
       return { id, '@odata.etag': '' }
     }
     // Also with nothing to write: the version is the condition of all that follows.
-    const row = await this.#client.object(
-      Object.keys(call.body ?? {}).length > 0 ? call : { ...call, body: { importance: importanceOf(after) } },
-      signal,
-    )
+    const importance = 'importance' in after ? after.importance : 'normal'
+    const isEmpty = Object.keys(call.body ?? {}).length === 0
+    const row = await this.#client.object(isEmpty ? { ...call, body: { importance } } : call, signal)
     if (after.kind === 'appointment' && before.kind === 'appointment' && after.recurrence) {
       const isNewSeries = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))
       // Another pattern is another series: nothing of the old exceptions is left in it.
@@ -441,8 +442,4 @@ function isSimple({ after, fields }: Update): boolean {
   if (fields.includes('isCancelled') || changesTexts({ fields, after })) return false
   const isWhen = ['start', 'end', 'isAllDay', 'zone', 'recurrence'].some(field => fields.includes(field))
   return !fields.includes('exceptions') && !(isWhen && Object.keys(after.exceptions).length > 0)
-}
-
-function importanceOf(item: Item): string {
-  return 'importance' in item ? item.importance : 'normal'
 }

@@ -56,9 +56,11 @@ function partyOf(property: string, categories: readonly string[]): Contact['part
   return categories.includes('Individual Customer') ? 'individual-customer' : 'contact'
 }
 
+/** `there`: the lists of a contact that is changed, of which nothing else goes. */
 export function writeContact(
   item: Contact,
   fields: ReadonlySet<string>,
+  there: JsonObject = {},
 ): { values: JsonObject; properties: readonly JsonObject[] } {
   const text = (field: keyof Contact, name: string) =>
     fields.has(field) ? { [name]: String(item[field]) || null } : {}
@@ -74,11 +76,13 @@ export function writeContact(
     ...text('website', 'businessHomePage'),
     ...(isNamed && { displayName: display }),
     ...(fields.has('emails') && {
-      emailAddresses: item.emails.slice(0, emailsMax).map(address => ({ address, name: display })),
+      emailAddresses: item.emails
+        .slice(0, emailsMax)
+        .map(address => emailAt(there, address) ?? { address, name: display }),
     }),
     ...(fields.has('phones') && {
-      businessPhones: item.phones.business === '' ? [] : [item.phones.business],
-      homePhones: item.phones.home === '' ? [] : [item.phones.home],
+      businessPhones: withFurther(item.phones.business, textsAt(there, 'businessPhones')),
+      homePhones: withFurther(item.phones.home, textsAt(there, 'homePhones')),
       mobilePhone: item.phones.mobile || null,
     }),
     ...(fields.has('businessAddress') && { businessAddress: writeAddress(item.businessAddress) }),
@@ -93,6 +97,16 @@ export function writeContact(
     ...(fields.has('party') ? [extended('party', item.party)] : []),
   ]
   return { values, properties }
+}
+
+/** A mail address with the name that people gave it. */
+function emailAt(there: JsonObject, address: string): JsonObject | undefined {
+  return listAt(there, 'emailAddresses').find(each => textAt(each, 'address').toLowerCase() === address)
+}
+
+/** The first number with the others, which the sync does not know. */
+function withFurther(first: string, numbers: readonly string[]): readonly string[] {
+  return [first, ...numbers.slice(1)].filter(Boolean)
 }
 
 function writeAddress({ street, postalCode, city, region, country }: Address): JsonObject {

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts'
+import type { Update } from '../drivers.ts'
 import type { Item } from '../plan/items.ts'
 import { writeAppointment } from './appointment.ts'
 import { writeContact } from './contact.ts'
@@ -45,13 +46,14 @@ export function creationBody(
   }
 }
 
-/** Body of a change; empty where nothing of the item itself is to be written. */
+/** Body of a change; empty where nothing of the item itself is to be written. `there`: lists of a contact as they stand. */
 export function changeBody(
-  after: Item,
-  fields: ReadonlySet<string>,
-  mark: string | null | undefined,
+  change: Pick<Update, 'after' | 'fields' | 'mark'>,
   markCategory: string,
+  there?: JsonObject,
 ): JsonObject {
+  const { after, mark } = change
+  const fields = new Set(change.fields)
   // Whoever changes an item through the hub changes one that is linked, unless the link is just being taken away.
   const isCategories = fields.has('categories') || mark !== undefined
   const categories = isCategories
@@ -70,7 +72,7 @@ export function changeBody(
     case 'mail':
       return { ...writeMailMarks(after, fields), ...categories, ...withProperties(marks) }
     case 'contact': {
-      const { values, properties } = writeContact(after, fields)
+      const { values, properties } = writeContact(after, fields, there)
       return { ...values, ...categories, ...withProperties([...properties, ...marks]) }
     }
     case 'task':
