@@ -238,6 +238,14 @@ test('a copy that was made before an answer was lost is found again, where no ma
   }
 })
 
+test('a contact of Germany has the code of Germany in the CRM', async () => {
+  const { twin } = world
+  for (const item of [sampleContact, company]) await create(scopeOf('contact'), item)
+  const [contact, account] = ['Contact', 'CorporateAccount'].map(entity => twin.store.all(twin.store.kind(entity))[0])
+  expect(contact?.values).toMatchObject({ BusinessAddressCountryCode: 'DE' })
+  expect(account?.values).toMatchObject({ CountryCode: 'DE' })
+})
+
 test('a mail carries its files, and belongs to the contact that it came from', async () => {
   const { driver, twin } = world
   const contact = await create(scopeOf('contact'), { ...sampleContact, emails: ['b@x.example'] })

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { Address } from '../plan/items.ts'
+import { countryCode, countryName } from './countries.ts'
 import { lineOf, textAt } from './values.ts'
 
 /** Names of the fields of an address: contacts have them with a prefix. */
@@ -67,32 +68,4 @@ function splitStreet(text: string): { readonly street: string; readonly houseNum
   const [, street = '', houseNumber = ''] = /^(.*\D)\s+(\d+\s?[a-zA-Z]?)$/.exec(line) ?? []
   if (street === '' || houseNumber.length > 10) return { street: line, houseNumber: '' }
   return { street: street.trim(), houseNumber }
-}
-
-const names = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' })
-const german = new Intl.DisplayNames('de', { type: 'region', fallback: 'none' })
-const codes = new Map<string, string>()
-const known = new Set<string>()
-const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
-for (const code of letters.flatMap(first => letters.map(second => first + second))) {
-  const name = names.of(code)
-  // ISO 3166 leaves some codes to users; Unicode gives those no country.
-  if (name === undefined || /^(X[A-Z]|Q[M-Z]|Z[ZX]|AA|EU|EZ|UN)$/.test(code) || codes.has(name.toLowerCase())) continue
-  codes.set(name.toLowerCase(), code)
-  known.add(code)
-  const other = german.of(code)?.toLowerCase()
-  if (other !== undefined && !codes.has(other)) codes.set(other, code)
-}
-
-function countryCode(text: string): string {
-  return codes.get(text.trim().toLowerCase()) ?? validCode(text) ?? ''
-}
-
-function validCode(text: string): string | undefined {
-  const upper = text.trim().toUpperCase()
-  return known.has(upper) ? upper : undefined
-}
-
-function countryName(code: string): string {
-  return code !== '' && validCode(code) !== undefined ? (names.of(code) ?? '') : ''
 }
