@@ -200,6 +200,39 @@ describe('an update', () => {
     expect(read?.mark).toBe('CRM u1')
   })
 
+  test.each([
+    [
+      'a contact: its street keeps its lines',
+      'contacts',
+      `<t:Contact><t:PhysicalAddresses><t:Entry Key="Business"><t:Street>Building 5\nMain St 3</t:Street><t:City>Ulm</t:City></t:Entry>
+        </t:PhysicalAddresses><t:Surname>Lee</t:Surname></t:Contact>`,
+      (item: Contact) => ({ businessAddress: { ...item.businessAddress, city: 'Bonn' } }),
+      ['Building 5\nMain St 3', 'Bonn'],
+    ],
+    [
+      'a task: it is made anew as before',
+      'tasks',
+      `<t:Task><t:Subject>Call</t:Subject><t:DueDate>2026-11-20T00:00:00Z</t:DueDate><t:Recurrence><t:DailyRegeneration><t:Interval>3</t:Interval>
+        </t:DailyRegeneration><t:NoEndRecurrence><t:StartDate>2026-11-20</t:StartDate></t:NoEndRecurrence></t:Recurrence></t:Task>`,
+      (item: Task) => ({ startDay: item.startDay, dueDay: '2026-11-27', recurrence: item.recurrence }),
+      ['2026-11-27', 'DailyRegeneration'],
+    ],
+  ] as const)('keeps what was not read of %s', async (_, folder, xml, change, expected) => {
+    const id = twin.mailbox(mailbox).put(folder, xml)
+    const kind = folder === 'contacts' ? 'contact' : 'task'
+    const [at] = await driver.read(scope(kind), [id], signal)
+    if (!at) throw new Error('it is not there')
+    const values = (change as (item: Item) => Partial<Item>)(at.item)
+    const after = { ...at.item, ...values } as Item
+    const update = { ...at, before: at.item, after, fields: Object.keys(values), mark: undefined }
+    expect(await driver.update(scope(kind), [update], signal)).toMatchObject([{ state: 'done' }])
+    const stored = twin
+      .mailbox(mailbox)
+      .items(folder)
+      .find(item => item.id === id)
+    for (const text of expected) expect(stored?.xml).toContain(text)
+  })
+
   test('of a series brings a deleted occurrence back and moves another one', async () => {
     const before = await create(series, 'CRM u2')
     const after: Appointment = {

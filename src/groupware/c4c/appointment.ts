@@ -84,8 +84,8 @@ const whenFields: readonly string[] = ['start', 'end', 'isAllDay', 'zone', 'recu
 const seriesFields: readonly string[] = [...whenFields, 'exceptions']
 const isoOf = (moment: string) => (moment.length === 10 ? `${moment}T00:00:00Z` : moment)
 
-/** Values of the header for these fields. */
-export function appointmentValues(item: Appointment, fields: ReadonlySet<string>): JsonObject {
+/** Values of the header for these fields; `before` is what stands there, undefined for a new appointment. */
+export function appointmentValues(item: Appointment, fields: ReadonlySet<string>, before?: Appointment): JsonObject {
   const names = activityNames[item.activity]
   const isVisit = item.activity === 'visit'
   const zone = sapZoneOf(item.zone)
@@ -95,8 +95,8 @@ export function appointmentValues(item: Appointment, fields: ReadonlySet<string>
     ...(whenFields.some(field => fields.has(field)) && {
       [names.start]: isoOf(item.start),
       [names.end]: isoOf(item.end),
-      [names.startZone]: zone,
-      [names.endZone]: zone,
+      // A zone that the hub has no name for stays where nobody says another.
+      ...(zone !== (before && sapZoneOf(before.zone)) && { [names.startZone]: zone, [names.endZone]: zone }),
       [names.isAllDay]: item.isAllDay,
     }),
     ...(fields.has('location') && { Location: lineOf(item.location, 255) }),

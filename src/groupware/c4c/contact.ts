@@ -4,7 +4,7 @@ import type { C4CEntity } from '../../protocols/c4c/types.ts'
 import { asText } from '../body-text.ts'
 import type { Contact } from '../plan/items.ts'
 import { accountAddress, contactAddress, noAddress, normaliseAddress, readAddress, writeAddress } from './address.ts'
-import { dayAt, lineOf, partAt, textAt } from './values.ts'
+import { changedValues, dayAt, lineOf, partAt, textAt } from './values.ts'
 
 /** The sets that stand behind what a mailbox knows as contacts. */
 export const entityOfParty = {
@@ -48,10 +48,12 @@ export function readContact({ values }: C4CRow, party: Contact['party']): Contac
   }
 }
 
-export function contactValues(given: Contact, fields: ReadonlySet<string>): JsonObject {
+/** Values of the header for these fields; `before` is what stands there, undefined for a new contact. */
+export function contactValues(given: Contact, fields: ReadonlySet<string>, before?: Contact): JsonObject {
   const item = normaliseContact(given)
   const { party, phones } = item
   const isPerson = party !== 'account'
+  const addressNames = party === 'contact' ? contactAddress : accountAddress
   return {
     ...(isPerson && fields.has('givenName') && { FirstName: item.givenName }),
     ...(isPerson && fields.has('middleName') && { MiddleName: item.middleName }),
@@ -64,7 +66,10 @@ export function contactValues(given: Contact, fields: ReadonlySet<string>): Json
     ...(fields.has('emails') && { Email: item.emails[0] ?? '' }),
     ...(fields.has('phones') && { Phone: phones.business, Mobile: phones.mobile, Fax: phones.fax }),
     ...(fields.has('businessAddress') &&
-      writeAddress(item.businessAddress, party === 'contact' ? contactAddress : accountAddress)),
+      changedValues(
+        writeAddress(item.businessAddress, addressNames),
+        before && writeAddress(normaliseContact(before).businessAddress, addressNames),
+      )),
   }
 }
 

@@ -141,7 +141,8 @@ export function changeValues(
 ): { readonly values: JsonObject; readonly below: readonly C4CWrite[] } {
   switch (item.kind) {
     case 'appointment': {
-      const values = appointmentValues(item, new Set([...fields, 'subject']))
+      const known = before.kind === 'appointment' ? before : undefined
+      const values = appointmentValues(item, new Set([...fields, 'subject']), known)
       return { values, below: row ? appointmentChanges(row, item, fields, codes) : [] }
     }
     case 'mail':
@@ -152,7 +153,8 @@ export function changeValues(
         below: row ? taskChanges(row, item, fields, codes) : [],
       }
     case 'contact': {
-      const values = contactValues(item, new Set([...fields, 'surname', 'company']))
+      const known = before.kind === 'contact' ? before : undefined
+      const values = contactValues(item, new Set([...fields, 'surname', 'company']), known)
       return { values, below: row ? contactChanges(row, item, fields) : [] }
     }
   }

@@ -3,7 +3,7 @@ import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
 import { asText } from '../body-text.ts'
 import type { Task } from '../plan/items.ts'
 import { type C4CCodes, heldStatus, importanceOf, priorityCode, statusCode, statusOf } from './codes.ts'
-import { dayAt, lineOf, midnightOf, noteAt, textAt } from './values.ts'
+import { changedValues, dayAt, lineOf, midnightOf, noteAt, textAt } from './values.ts'
 
 const texts = 'TasksTextCollection'
 export const taskParts = [texts] as const
@@ -34,10 +34,8 @@ export function taskValues(item: Task, fields: ReadonlySet<string>, before?: Tas
   const isProgress = ['status', 'percentComplete', 'completedDay'].some(field => fields.has(field))
   return {
     ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
-    ...((fields.has('startDay') || fields.has('dueDay')) && {
-      StartDateTime: midnightOf(item.startDay),
-      DueDateTime: midnightOf(item.dueDay),
-    }),
+    // A day that nobody changed keeps its hour.
+    ...((fields.has('startDay') || fields.has('dueDay')) && changedValues(daysOf(item), before && daysOf(before))),
     ...(isProgress && {
       ...(isStatus && { Status: statusCode(item.status) }),
       CompletionPercent: `${Math.min(100, Math.max(0, Math.round(item.percentComplete)))}`,
@@ -45,6 +43,10 @@ export function taskValues(item: Task, fields: ReadonlySet<string>, before?: Tas
     }),
     ...(fields.has('importance') && { PriorityCode: priorityCode(item.importance) }),
   }
+}
+
+function daysOf({ startDay, dueDay }: Task): JsonObject {
+  return { StartDateTime: midnightOf(startDay), DueDateTime: midnightOf(dueDay) }
 }
 
 export function taskBelow(item: Task, codes: C4CCodes): JsonObject {

@@ -191,7 +191,7 @@ export class EwsWriter {
     const wantsCategory = mark === undefined ? hadCategory : mark !== null
     if (wantsCategory) categories.add(this.#markCategory)
     else categories.delete(this.#markCategory)
-    const parts = writeParts(after, names).filter(part => !('field' in part && part.field === 'Categories'))
+    const parts = changedParts(before, after, names)
     const isOther = names.has('categories') || wantsCategory !== hadCategory
     return [
       ...parts,
@@ -279,6 +279,20 @@ export class EwsWriter {
 }
 
 const whenFields = ['start', 'end', 'isAllDay', 'zone', 'recurrence'] as const
+
+/**
+ * What is written for fields that were changed. Of an address only what differs: a street may have lines, which are read
+ * as one. A task that is made anew when it is done, which no item says, stays so until somebody says how it repeats.
+ */
+function changedParts(before: Item, after: Item, names: ReadonlySet<string>): readonly FieldChange[] {
+  const known = new Set(writeParts(before, names).map(part => JSON.stringify(part)))
+  return writeParts(after, names).filter(part => {
+    if (!('field' in part)) return true
+    if (part.field === 'Categories') return false
+    const isKept = part.field === 'PhysicalAddresses' || (after.kind === 'task' && part.field === 'Recurrence')
+    return !isKept || !known.has(JSON.stringify(part))
+  })
+}
 
 /** An occurrence that was deleted comes back only with the whole pattern written anew. */
 function needsNewPattern(before: Item, after: Item, names: ReadonlySet<string>): boolean {
