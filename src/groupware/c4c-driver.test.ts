@@ -162,6 +162,26 @@ test.each([
   },
 )
 
+test.each([
+  ['five in the afternoon in Los Angeles', '2026-11-21T01:00:00Z', 'PST'],
+  ['the beginning of the day in Berlin', '2026-11-19T23:00:00Z', 'CET'],
+  ['the beginning of the day in UTC', '2026-11-20T00:00:00Z', 'UTC'],
+  ['no zone', '2026-11-20T00:00:00Z', ''],
+])('a task is due on the day that people see in the CRM: %s', async (_, DueDateTime, DueDatetimeZoneCode) => {
+  const { twin } = world
+  const scope = scopeOf('task')
+  const { id } = await create(scope, sampleTask)
+  const rows = () => twin.store.all(twin.store.kind('Tasks')).map(({ values }) => values)
+  expect(rows()).toMatchObject([{ StartDatetimeZoneCode: 'UTC', DueDatetimeZoneCode: 'UTC' }])
+  for (const row of twin.store.all(twin.store.kind('Tasks')))
+    twin.store.change(row, { DueDateTime, DueDatetimeZoneCode })
+  const at = await read(scope, id)
+  expect(at.item).toMatchObject({ dueDay: '2026-11-20' })
+  await update(scope, at, { ...at.item, dueDay: '2026-11-23' } as Item, ['startDay', 'dueDay'])
+  expect((await read(scope, id)).item).toMatchObject({ dueDay: '2026-11-23' })
+  expect(rows()).toMatchObject([{ DueDatetimeZoneCode: 'UTC' }])
+})
+
 test('of an item it is said whose it is: the owner, or the organizer of a meeting', async () => {
   const [ada, ben] = ['ada@contoso.com', 'ben@contoso.com']
   const isOthers = async (item: Item, owner: string) => {

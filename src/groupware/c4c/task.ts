@@ -1,9 +1,19 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
+import { localTimeAt } from '../../protocols/time-zone/local-time.ts'
 import { asText } from '../body-text.ts'
-import type { Task } from '../plan/items.ts'
-import { type C4CCodes, heldStatus, importanceOf, priorityCode, statusCode, statusOf } from './codes.ts'
-import { changedValues, dayAt, lineOf, midnightOf, noteAt, textAt } from './values.ts'
+import type { Day, Task } from '../plan/items.ts'
+import {
+  type C4CCodes,
+  heldStatus,
+  ianaOfSapZone,
+  importanceOf,
+  priorityCode,
+  sapZoneOf,
+  statusCode,
+  statusOf,
+} from './codes.ts'
+import { dayAt, lineOf, midnightOf, msAt, noteAt, textAt } from './values.ts'
 
 const texts = 'TasksTextCollection'
 export const taskParts = [texts] as const
@@ -14,8 +24,8 @@ export function readTask({ values }: C4CRow, codes: C4CCodes): Task {
     kind: 'task',
     subject: textAt(values, 'Subject'),
     body: asText({ type: 'text', content: noteAt(values, texts, codes.bodyText)?.text ?? '' }),
-    startDay: dayAt(values, 'StartDateTime'),
-    dueDay: dayAt(values, 'DueDateTime'),
+    startDay: dayIn(values, 'StartDateTime', 'StartDatetimeZoneCode'),
+    dueDay: dayIn(values, 'DueDateTime', 'DueDatetimeZoneCode'),
     completedDay: status === 'completed' ? dayAt(values, 'CompletionDateTime') : null,
     percentComplete: Math.round(Number(textAt(values, 'CompletionPercent') || '0')),
     status,
@@ -35,7 +45,10 @@ export function taskValues(item: Task, fields: ReadonlySet<string>, before?: Tas
   return {
     ...(fields.has('subject') && { Subject: lineOf(item.subject, 255) }),
     // A day that nobody changed keeps its hour.
-    ...((fields.has('startDay') || fields.has('dueDay')) && changedValues(daysOf(item), before && daysOf(before))),
+    ...((fields.has('startDay') || fields.has('dueDay')) && {
+      ...(item.startDay !== before?.startDay && dayValues('StartDateTime', 'StartDatetimeZoneCode', item.startDay)),
+      ...(item.dueDay !== before?.dueDay && dayValues('DueDateTime', 'DueDatetimeZoneCode', item.dueDay)),
+    }),
     ...(isProgress && {
       ...(isStatus && { Status: statusCode(item.status) }),
       CompletionPercent: `${Math.min(100, Math.max(0, Math.round(item.percentComplete)))}`,
@@ -45,8 +58,14 @@ export function taskValues(item: Task, fields: ReadonlySet<string>, before?: Tas
   }
 }
 
-function daysOf({ startDay, dueDay }: Task): JsonObject {
-  return { StartDateTime: midnightOf(startDay), DueDateTime: midnightOf(dueDay) }
+/** The day by the clocks of the zone that stands beside it: five o'clock in Los Angeles is the next day in UTC. */
+function dayIn(values: JsonObject, name: string, zoneName: string): Day | null {
+  const ms = msAt(values, name)
+  return ms === null ? null : localTimeAt(ms, ianaOfSapZone(textAt(values, zoneName))).slice(0, 10)
+}
+
+function dayValues(name: string, zoneName: string, day: Day | null): JsonObject {
+  return { [name]: midnightOf(day), [zoneName]: sapZoneOf('UTC') }
 }
 
 export function taskBelow(item: Task, codes: C4CCodes): JsonObject {
