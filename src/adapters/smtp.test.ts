@@ -515,9 +515,12 @@ test('through a connector each mail has a connection of its own, so that load is
 })
 
 describe('the envelope', () => {
+  const longSender =
+    'SRS0+4a3e275bf5d1796dcf36+2403+lists.customer.example+bounces+897027BA-3360-11DF@relay.contoso.example'
   const cases: readonly [string, z.input<typeof smtpConfig>['from'], JsonObject, string][] = [
     ['the original return path', undefined, {}, 'anna@contoso.example'],
     ['From where there is no return path', undefined, { returnPath: '' }, 'anna@contoso.example'],
+    ['one with another address in it', undefined, { returnPath: longSender }, longSender],
     ['a fixed address', 'bounces@hub.example', {}, 'bounces@hub.example'],
     ['a template', 'via+${message.subject}@hub.example', {}, 'via+Pumps@hub.example'],
     ['nobody', 'none', {}, ''],

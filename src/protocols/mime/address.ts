@@ -8,8 +8,11 @@ export interface MailAddress {
 }
 
 const addressLimits = {
-  /** RFC 5321 section 4.5.3.1. */
-  localOctets: 64,
+  /**
+   * RFC 5321 section 4.5.3.1 has 64 before the @, and asks for no limit where there need be none: bounce addresses with
+   * another address in them (VERP, SRS) and reply addresses with a token are longer. So only a path sets one.
+   */
+  localOctets: 254,
   domainOctets: 255,
   /** Addresses of one header field: more than a mail is sent to, so that none is left out without a word. */
   perField: 2_000,

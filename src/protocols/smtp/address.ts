@@ -12,8 +12,11 @@ export interface Address {
   readonly needsUtf8: boolean
 }
 
-/** RFC 5321 section 4.5.3.1, in octets. */
-const addressLimits = { localBytes: 64, domainBytes: 255, pathBytes: 254 }
+/**
+ * RFC 5321 section 4.5.3.1, in octets. Its 64 before the @ are no limit here: bounce and reply addresses that carry
+ * another address or a token are longer, and mail servers take them.
+ */
+const addressLimits = { domainBytes: 255, pathBytes: 254 }
 
 // Dots may stand anywhere: addresses such as a..b@docomo.ne.jp exist, and dots cannot break a command.
 const plainLocal = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u0080-\u{10ffff}-]+$/u
@@ -35,7 +38,6 @@ export function parseAddress(input: string): Address {
   const local = input.slice(0, at)
   if (!input.isWellFormed() || !(quotedLocal.test(local) || (plainLocal.test(local) && !unseen.test(local))))
     throw refuse('its local part holds a character that is not allowed')
-  if (Buffer.byteLength(local) > addressLimits.localBytes) throw refuse('its local part is longer than 64 octets')
   const domain = readDomain(input.slice(at + 1))
   if (domain === undefined) throw refuse('its domain is not a domain')
   const text = `${local}@${domain}`
