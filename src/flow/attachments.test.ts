@@ -106,6 +106,12 @@ test.each([
   ['with an end that nobody sees', "filename*=utf-8''order.exe%00%0A", 'order.exe'],
   ['with blanks and no quotation marks', 'filename=order list 1.exe; size=3', 'order list 1.exe'],
   ['that is empty, beside one of the type', 'filename=""', 'name of the type.exe'],
+  ['in pieces, beside a plain one', 'filename="order.txt"; filename*0="order."; filename*1="exe"', 'order.exe'],
+  [
+    'in encoded pieces before a plain one',
+    "filename*0*=utf-8''Best%C3%A4; filename*1=tigung.pdf; filename=x",
+    'Bestätigung.pdf',
+  ],
   ['with blanks around it', 'filename=" order.exe "', 'order.exe'],
   ['with a letter cut in two', 'filename="=?utf-8?B?QmVzdMM=?=\r\n =?utf-8?B?pHRpZ3VuZy5wZGY=?="', 'Bestätigung.pdf'],
   ['in words of a language', 'filename="=?utf-8*de?Q?Best=C3=A4tigung.pdf?="', 'Bestätigung.pdf'],

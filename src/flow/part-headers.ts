@@ -57,8 +57,8 @@ function parameter(value: string, name: string, decode = decodeWords): string | 
   const plain = parts.get(name)
   const extended = parts.get(`${name}*`)
   if (extended !== undefined) return decodeExtended(extended)
-  if (plain !== undefined) return decode(plain)
-  return continued(parts, name)
+  // Beside a name in pieces a plain one is for programs that do not know RFC 2231; mail programs show the other.
+  return continued(parts, name) ?? (plain === undefined ? undefined : decode(plain))
 }
 
 /** RFC 2231 section 3: `filename*0="a"; filename*1*=%20b`. */
