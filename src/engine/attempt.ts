@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import type { Effect, Outcome, Receipt } from '../flow/adapter.ts'
 import type { Scope } from '../flow/expression.ts'
 import type { StepResult, StepRun } from '../flow/step.ts'
@@ -11,6 +10,7 @@ import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { PreparedBlock, PreparedFlow, PreparedReceiver } from './prepared-flow.ts'
+import { ReceiptNames } from './receipt-names.ts'
 import { messageOf, unreadableOf } from './stored-message.ts'
 
 export type AttemptEnd =
@@ -24,6 +24,9 @@ export type AttemptEnd =
 
 /** How long a receiver that is told to end may take to say how far it came. */
 const settleMs = SECOND
+
+/** The first receiver at the end of a flow. */
+const endPlace = 'to[0]'
 
 export interface AttemptOptions {
   readonly claimed: Claimed
@@ -54,6 +57,7 @@ export class Attempt {
   readonly #options: AttemptOptions
   readonly #controller = new AbortController()
   readonly #receipts: Map<string, StoredReceipt>
+  #madeNames: ReceiptNames | undefined
   /** Receipts that are not durable yet; they become so before the next effect, or together with the end. */
   #unsaved: StoredReceipt[] = []
   #intended: string[] = []
@@ -190,7 +194,7 @@ export class Attempt {
     this.#enterStep(path)
     const { clock, onReceiver } = this.#options
     const effect: Effect = {
-      key: `${this.claimed.id}/${path}`,
+      key: path === endPlace ? `${this.claimed.id}/${path}` : this.#names.keyOf(path, target),
       attempt: this.claimed.attemptCount + 1,
       isUnknown: recorded?.state === 'intended',
       note: recorded?.fields,
@@ -232,16 +236,20 @@ export class Attempt {
   }
 
   /**
-   * What a receipt is filed under. Where a flow has several receivers, it names the receiver's configuration and the
-   * content as well as the place: after a repair, or under another revision of the document, a receipt for something
-   * else must not pass for this one. A flow with one receiver ends with its receipt, so the place is enough.
+   * What a receipt is filed under. A flow whose only receiver stands at its end ends with its receipt, so the place is
+   * enough; else one for something else must not pass for this one.
    */
   #effectAt(place: string, target: PreparedReceiver, message: Message): string {
-    if (this.#options.prepared.receivers.length === 1) return place
-    const { headers, attributes, body } = message
-    const content = body.held ?? this.claimed.body.sha256 ?? String(body.bytes)
-    const facts = JSON.stringify([target.fingerprint, headers, attributes])
-    return `${place} #${crc32(content, crc32(facts)).toString(16).padStart(8, '0')}`
+    const isEnd = place === endPlace && this.#options.prepared.receivers.length === 1
+    if (isEnd && (this.#receipts.size === 0 || this.#receipts.has(place))) return place
+    return this.#names.known(place, target, message) ?? (isEnd ? place : this.#names.fresh(place, target, message))
+  }
+
+  /** Made where it is needed: most flows need none. */
+  get #names(): ReceiptNames {
+    const { claimed, prepared } = this.#options
+    this.#madeNames ??= new ReceiptNames(claimed, prepared.flow.revision, this.#receipts.values())
+    return this.#madeNames
   }
 
   async #intend(path: string, note: JsonObject | undefined): Promise<void> {
