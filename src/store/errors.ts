@@ -49,6 +49,12 @@ export const storeErrors = defineErrors('STORE', {
     means: 'Somebody else changed {area} {id} meanwhile.',
     next: 'Read it again and repeat the change.',
   },
+  DATABASE_REFUSES: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'The database of the store takes nothing at present: {text}',
+    next: 'Look after the PostgreSQL server: room on its disk, memory, free connections, and whether store.postgres leads to the one that may be written (a replica may not, nor one with default_transaction_read_only); nothing is accepted meanwhile and nothing is lost.',
+  },
   FULL: {
     side: 'hub',
     retry: 'soon',

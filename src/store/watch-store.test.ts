@@ -39,29 +39,32 @@ test('a store that is full for a while is known as that and not lost; one that t
   expect(lost).toEqual(['STORE_NOT_DURABLE'])
 })
 
-test('a store that refuses messages while small things can be written is told of, until it has been quiet for a while', async () => {
-  const clock = new SimulatedClock()
-  let isFull = true
-  const write = async () => {
-    if (isFull) throw storeErrors.FULL({ text: 'ENOSPC' })
-    return { bytes: 1, type: 'a/b', sha256: undefined, inline: undefined }
-  }
-  const store = storeOf(async () => 1, write)
-  const watch = watchStore(store, clock, () => {})
-  const take = () => watch.store.bodies.write(new Uint8Array(), { type: 'a/b', bytesMax: 1, hash: false })
-  const begun = clock.now()
-  await expect(take()).rejects.toMatchObject({ code: 'STORE_FULL' })
-  await clock.advance(5 * MINUTE, settle)
-  await expect(take()).rejects.toMatchObject({ code: 'STORE_FULL' })
-  await clock.advance(9 * MINUTE, settle)
-  expect(watch.failure()).toMatchObject({ since: begun, error: { code: 'STORE_FULL' }, isPartial: true })
-  isFull = false
-  await take()
-  // A clock that is set back makes it no longer.
-  clock.set(clock.now() - 60 * MINUTE)
-  await clock.advance(MINUTE, settle)
-  expect(watch.failure()).toBeUndefined()
-  await expect(watch.store.accept(undefined as never)).rejects.toThrow('unused')
-  expect(watch.failure()).toBeUndefined()
-  watch.end()
-})
+test.each([storeErrors.FULL, storeErrors.DATABASE_REFUSES])(
+  'a store that refuses messages while small things can be written is told of, until it has been quiet for a while',
+  async refused => {
+    const clock = new SimulatedClock()
+    let isFull = true
+    const write = async () => {
+      if (isFull) throw refused({ text: 'ENOSPC' })
+      return { bytes: 1, type: 'a/b', sha256: undefined, inline: undefined }
+    }
+    const store = storeOf(async () => 1, write)
+    const watch = watchStore(store, clock, () => {})
+    const take = () => watch.store.bodies.write(new Uint8Array(), { type: 'a/b', bytesMax: 1, hash: false })
+    const begun = clock.now()
+    await expect(take()).rejects.toMatchObject({ code: refused.code })
+    await clock.advance(5 * MINUTE, settle)
+    await expect(take()).rejects.toMatchObject({ code: refused.code })
+    await clock.advance(9 * MINUTE, settle)
+    expect(watch.failure()).toMatchObject({ since: begun, error: { code: refused.code }, isPartial: true })
+    isFull = false
+    await take()
+    // A clock that is set back makes it no longer.
+    clock.set(clock.now() - 60 * MINUTE)
+    await clock.advance(MINUTE, settle)
+    expect(watch.failure()).toBeUndefined()
+    await expect(watch.store.accept(undefined as never)).rejects.toThrow('unused')
+    expect(watch.failure()).toBeUndefined()
+    watch.end()
+  },
+)

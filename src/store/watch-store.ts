@@ -11,6 +11,9 @@ const fatal: ReadonlySet<string> = new Set([
   storeErrors.CONNECTION_LOST.code,
 ])
 
+/** What may pass by itself. */
+const forNow: ReadonlySet<string> = new Set([storeErrors.FULL.code, storeErrors.DATABASE_REFUSES.code])
+
 /** After this long without a refusal messages count as taken again, where nobody brought one. */
 const refusedForMs = 10 * MINUTE
 
@@ -63,7 +66,7 @@ export function watchStore<S extends Watched>(
 
   function notice(thrown: unknown): never {
     const error = asHubError(thrown)
-    if (error.code === storeErrors.FULL.code && !isOver) {
+    if (forNow.has(error.code) && !isOver) {
       refusal = { since: refusal?.since ?? clock.now(), error, isPartial: true }
       cancelCalm()
       // A timer, and no comparison of times: the clock of the machine may be set back.

@@ -187,7 +187,7 @@ function lostBy(cause: unknown): HubError {
 
 /** Repeated one by one, writes would fail the same way. */
 function isForAll({ code }: HubError): boolean {
-  return code === storeErrors.FULL.code || code === storeErrors.CONNECTION_LOST.code
+  return code === storeErrors.DATABASE_REFUSES.code || code === storeErrors.CONNECTION_LOST.code
 }
 
 function settle(group: readonly Pending[]): void {

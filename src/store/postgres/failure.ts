@@ -3,7 +3,8 @@ import { storeErrors } from '../errors.ts'
 
 // Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const damaged = /^XX00[12]$/
-const withoutRoom = /^(53|58030|25006)/
+// No room, memory or connections left, a disk that fails, a server that may only be read.
+const takesNothing = /^(53|58030|25006)/
 const endOfConnection = /^(08|57P0)/
 /** Codes of Node's sockets; PostgreSQL's own have five letters and a digit among them. */
 const ofSocket = /^E[A-Z_]+$/
@@ -14,7 +15,7 @@ export function asStoreError(thrown: unknown): HubError {
   const text = textOf(thrown)
   const code = codeOf(thrown)
   if (damaged.test(code)) return storeErrors.DAMAGED({ text }, { cause: thrown })
-  if (withoutRoom.test(code)) return storeErrors.FULL({ text }, { cause: thrown })
+  if (takesNothing.test(code)) return storeErrors.DATABASE_REFUSES({ text }, { cause: thrown })
   if (isConnectionEnd(thrown)) return storeErrors.CONNECTION_LOST({ text }, { cause: thrown })
   return asHubError(thrown)
 }
