@@ -10,7 +10,7 @@ import { type Clock, SECOND } from '../kernel/time.ts'
 import type { Claimed, Store, StoredReceipt } from '../store/port.ts'
 import { engineErrors } from './errors.ts'
 import type { PreparedBlock, PreparedFlow, PreparedReceiver } from './prepared-flow.ts'
-import { ReceiptNames } from './receipt-names.ts'
+import { endPlace, ReceiptNames } from './receipt-names.ts'
 import { messageOf, unreadableOf } from './stored-message.ts'
 
 export type AttemptEnd =
@@ -24,9 +24,6 @@ export type AttemptEnd =
 
 /** How long a receiver that is told to end may take to say how far it came. */
 const settleMs = SECOND
-
-/** The first receiver at the end of a flow. */
-const endPlace = 'to[0]'
 
 export interface AttemptOptions {
   readonly claimed: Claimed

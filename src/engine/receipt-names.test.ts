@@ -6,6 +6,7 @@ import { type Body, heldBody, readBody } from '../kernel/body.ts'
 import { hubErrors } from '../kernel/error.ts'
 import { HOUR } from '../kernel/time.ts'
 import { type Act, engineWorld, type WorldOptions } from './engine-world.ts'
+import { ReceiptNames } from './receipt-names.ts'
 
 const textOf = async (body: Body) => Buffer.from(await readBody(body, 1e6, 'test')).toString()
 
@@ -112,6 +113,22 @@ test('parts that are the same are handed over as often as they are there', async
   await it.engine().repair(id, { body: Buffer.from('one two one') }, 'admin')
   await it.engine().idle()
   expect(seen).toEqual(['sap one', 'sap two', 'sap one'])
+})
+
+test.each([
+  ['several receivers', 'to[1]', (name: string) => name.replace(/\.[0-9a-f]{8}$/, '')],
+  ['one receiver', 'steps[0].each[1].to[0]', (name: string) => name.replace(/ #.*$/, '')],
+])('receipts that an older hub wrote in a flow with %s count', (_, place, asBefore) => {
+  const sap = { fingerprint: 'f' }
+  const message = { headers: {}, attributes: {}, body: heldBody('x', 'text/plain') }
+  const body = { bytes: 1, type: 'text/plain', sha256: undefined, inline: Buffer.from('x') }
+  const claimed = { id: 'm', headers: {}, attributes: {}, body }
+  const effect = asBefore(new ReceiptNames(claimed, 'r1', []).fresh(place, sap, message))
+  const done = { effect, state: 'done', at: 0, summary: 'ok', fields: undefined, answer: undefined } as const
+  expect(new ReceiptNames(claimed, 'r1', [done]).known(place, sap, message)).toBe(effect)
+  expect(
+    new ReceiptNames(claimed, 'r1', [done]).known('to[0]', sap, { ...message, headers: { a: 'b' } }),
+  ).toBeUndefined()
 })
 
 /** Hands over each word of the body by itself; BAD cannot be. */
