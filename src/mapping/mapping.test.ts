@@ -415,6 +415,17 @@ test('the same spec prints its table, what it does not read, its schema, and why
   expect(whyOf(product, material(), 'nothing')).toBeUndefined()
 })
 
+test('what is said of a value too long has whole characters', () => {
+  const name = `${'x'.repeat(78)}\u{1F600}${'x'.repeat(40)}`
+  const long = defineMapping({
+    name: 'x',
+    source: 'idoc',
+    target: { a: text(9) },
+    fields: { a: field('E1MARAM/MTART') },
+  })
+  expect(() => long.run(material({ MTART: name }))).toThrow('x\ufffd has 120 characters')
+})
+
 test('a document about several is refused where the mapping is about one', () => {
   const stock = defineMapping({
     name: 'stock',

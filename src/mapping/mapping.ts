@@ -140,7 +140,8 @@ function readInto(into: Record<string, Json>, { name, place, rule, target, scope
     if (!(thrown instanceof RuleFault)) throw thrown
     const words = describe(rule)
     const named = words.length > ruleTextMax ? `${words.slice(0, ruleTextMax)} …` : words
-    faults.push(`${place} (${named}): ${thrown.message}`.slice(0, faultTextMax))
+    // A value that is shown in part may end with half an emoji, and callers do not read JSON with half a character.
+    faults.push(`${place} (${named}): ${thrown.message}`.slice(0, faultTextMax).toWellFormed())
     return
   }
   scope.trace?.({ what: `→ ${place}`, value: show(value) })
