@@ -182,6 +182,21 @@ test.each([
   expect(rows()).toMatchObject([{ DueDatetimeZoneCode: 'UTC' }])
 })
 
+test.each([
+  ['of its zone', '2026-11-19T23:00:00Z', '2026-11-20T23:00:00Z', 'CET'],
+  ['of its zone, to its last second', '2026-11-20T08:00:00Z', '2026-11-21T07:59:59Z', 'PST'],
+  ['of UTC', '2026-11-20T00:00:00Z', '2026-11-21T00:00:00Z', 'CET'],
+  ['of UTC, to its last second', '2026-11-20T00:00:00Z', '2026-11-20T23:59:59Z', 'AUSNSW'],
+])('a whole day in the CRM, from midnight %s, is that day', async (_, StartDate, EndDate, zone) => {
+  const { twin } = world
+  const scope = scopeOf('appointment')
+  const days = { isAllDay: true, start: '2026-12-01', end: '2026-12-02' }
+  const { id } = await create(scope, { ...sampleAppointment, ...days })
+  for (const row of twin.store.all(twin.store.kind('Appointment')))
+    twin.store.change(row, { StartDate, EndDate, StartDatetimeZoneCode: zone, EnddatetimeZoneCode: zone })
+  expect((await read(scope, id)).item).toMatchObject({ isAllDay: true, start: '2026-11-20', end: '2026-11-21' })
+})
+
 test('of an item it is said whose it is: the owner, or the organizer of a meeting', async () => {
   const [ada, ben] = ['ada@contoso.com', 'ben@contoso.com']
   const isOthers = async (item: Item, owner: string) => {

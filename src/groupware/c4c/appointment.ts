@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import type { C4CRow, C4CWrite } from '../../protocols/c4c/client.ts'
+import { dayBeginningAt } from '../../protocols/time-zone/local-time.ts'
 import { asText } from '../body-text.ts'
 import { visitCategory } from '../crm-mark.ts'
 import { movedRecurrence } from '../moved-series.ts'
@@ -31,14 +32,11 @@ export function readAppointment(
   const names = activityNames[activity]
   const isVisit = activity === 'visit'
   const isAllDay = values[names.isAllDay] === true
-  const moment = (name: string) => {
-    const instant = instantAt(values, name) ?? '1970-01-01T00:00:00Z'
-    return isAllDay ? instant.slice(0, 10) : instant
-  }
+  const moment = (name: string, zoneName: string) => momentAt(values, name, { isAllDay, zoneName })
   const note = noteAt(values, names.texts, codes.seriesText)
   const series = note && readSeriesNote(note.text)
   const zone = series?.zone ?? ianaOfSapZone(textAt(values, names.startZone))
-  const start = moment(names.start)
+  const start = moment(names.start, names.startZone)
   const organizer = textAt(values, 'OrganizerEmailURI').toLowerCase()
   const attendees = partAt(values, names.parties).flatMap(each => readAttendee(each, names, codes))
   return {
@@ -46,7 +44,7 @@ export function readAppointment(
     activity,
     subject: textAt(values, 'Subject'),
     start,
-    end: moment(names.end),
+    end: moment(names.end, names.endZone),
     isAllDay,
     zone,
     location: textAt(values, 'Location'),
@@ -64,6 +62,19 @@ export function readAppointment(
     recurrence: series ? recurrenceOf(series, start) : null,
     exceptions: series?.exceptions ?? {},
   }
+}
+
+/**
+ * When it begins or ends. A whole day may begin at midnight of its zone or of UTC (as the hub writes it), and end with the
+ * midnight after it or a second before: the midnight that is nearest to it is meant.
+ */
+export function momentAt(
+  values: JsonObject,
+  name: string,
+  { isAllDay, zoneName }: { readonly isAllDay: boolean; readonly zoneName: string },
+): Moment {
+  const instant = instantAt(values, name) ?? '1970-01-01T00:00:00Z'
+  return isAllDay ? dayBeginningAt(Date.parse(instant), ianaOfSapZone(textAt(values, zoneName))) : instant
 }
 
 /** How a series repeats that begins at `start`, be it that somebody has moved its first appointment to another day. */

@@ -6,17 +6,19 @@ import { dayOf, startsOf } from '../occurrences.ts'
 import type { Appointment, Day, Exception, Item, Moment } from '../plan/items.ts'
 import type { SeriesRules } from '../plan/rules.ts'
 import { stampOf } from '../plan/stamps.ts'
+import { activityNames } from './activity.ts'
 import {
   appointmentBelow,
   appointmentTexts,
   appointmentValues,
+  momentAt,
   noteWrites,
   type Occurrence,
   occurrenceOf,
 } from './appointment.ts'
 import { type C4CCodes, cancelledCode } from './codes.ts'
 import { type Made, readSeriesNote, writeSeriesNote } from './series-note.ts'
-import { instantAt, noteAt, textAt } from './values.ts'
+import { noteAt, textAt } from './values.ts'
 
 export const seriesLimits = {
   /** Occurrences of one series that stand in Cloud for Customer at the same time; they travel in one changeset. */
@@ -233,13 +235,10 @@ function asAppointment(item: Appointment, original: Moment, exception: Exception
 }
 
 function readOccurrence({ values }: C4CRow, isAllDay: boolean, codes: C4CCodes): Occurrence {
-  const moment = (name: string) => {
-    const instant = instantAt(values, name) ?? ''
-    return isAllDay ? instant.slice(0, 10) : instant
-  }
+  const { start, startZone, end, endZone } = activityNames.appointment
   return {
-    start: moment('StartDate'),
-    end: moment('EndDate'),
+    start: momentAt(values, start, { isAllDay, zoneName: startZone }),
+    end: momentAt(values, end, { isAllDay, zoneName: endZone }),
     subject: textAt(values, 'Subject'),
     location: textAt(values, 'Location'),
     body: asText({ type: 'text', content: noteAt(values, appointmentTexts, codes.bodyText)?.text ?? '' }).content,
