@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts'
 import { readBirthday, writeBirthday } from '../birthday.ts'
-import { asText, plainLines } from '../body-text.ts'
+import { asText, cutText, plainLines } from '../body-text.ts'
 import type { Address, Contact } from '../plan/items.ts'
 import { extended, extendedAt, sensitivityAt, sensitivityProperty } from './extended.ts'
 import { listAt, objectAt, textAt, textsAt } from './row.ts'
@@ -64,8 +64,10 @@ export function writeContact(
 ): { values: JsonObject; properties: readonly JsonObject[] } {
   const text = (field: keyof Contact, name: string) =>
     fields.has(field) ? { [name]: String(item[field]) || null } : {}
-  const isNamed = fields.has('givenName') || fields.has('surname') || fields.has('company')
+  const isNamed = ['givenName', 'middleName', 'surname', 'company'].some(field => fields.has(field))
   const display = [item.givenName, item.middleName, item.surname].filter(Boolean).join(' ') || item.company
+  const isFull = item.surname !== '' && item.givenName !== ''
+  const filed = isFull ? `${item.surname}, ${item.givenName}` : display
   const values: JsonObject = {
     ...text('givenName', 'givenName'),
     ...text('middleName', 'middleName'),
@@ -74,7 +76,8 @@ export function writeContact(
     ...text('department', 'department'),
     ...text('jobTitle', 'jobTitle'),
     ...text('website', 'businessHomePage'),
-    ...(isNamed && { displayName: display }),
+    // Outlook sorts its contacts by it, and Graph does not make one.
+    ...(isNamed && { displayName: cutText(display, 255), fileAs: cutText(filed, 255) }),
     ...(fields.has('emails') && {
       emailAddresses: item.emails
         .slice(0, emailsMax)

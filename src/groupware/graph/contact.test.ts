@@ -56,3 +56,9 @@ test('a mail address that changes leaves the others their names', async () => {
     ],
   })
 })
+
+test('a name that changes is the one that the contact is shown and filed under', async () => {
+  expect(await changed({ givenName: 'Zoë' })).toMatchObject({ displayName: 'Zoë Müller', fileAs: 'Müller, Zoë' })
+  expect(await changed({ middleName: 'M.' })).toMatchObject({ displayName: 'M. Müller', fileAs: 'M. Müller' })
+  expect(await changed({ jobTitle: 'Buyer' })).toMatchObject({ displayName: '', fileAs: '' })
+})
