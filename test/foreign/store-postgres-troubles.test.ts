@@ -167,17 +167,15 @@ describeForeign('the store on PostgreSQL, in trouble', ['postgresql', 'openssl']
       const address = server.address('readable')
       await (await open({ address })).close()
       await server.admin('alter database isthmus set default_transaction_read_only = on')
-      const opened = open({ address }).then(async store => {
-        await accept(store).finally(() => store.close())
-      })
-      const refusal = expect(opened).rejects.toMatchObject({
-        code: 'STORE_DATABASE_REFUSES',
-        message: expect.stringContaining('read-only transaction'),
-        next: expect.stringContaining('PostgreSQL server'),
-      })
-      await refusal.finally(() =>
-        server.admin('begin read write; alter database isthmus reset default_transaction_read_only; commit'),
-      )
+      try {
+        await expect(open({ address })).rejects.toMatchObject({
+          code: 'STORE_DATABASE_REFUSES',
+          message: expect.stringContaining('read-only transaction'),
+          next: expect.stringContaining('PostgreSQL server'),
+        })
+      } finally {
+        await server.admin('begin read write; alter database isthmus reset default_transaction_read_only; commit')
+      }
       const next = await open({ address })
       await accept(next)
       await next.close()
