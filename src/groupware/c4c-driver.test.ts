@@ -162,6 +162,18 @@ test.each([
   },
 )
 
+test('another street takes the house number of the old one along', async () => {
+  const { twin } = world
+  const scope = scopeOf('contact')
+  const { id } = await create(scope, sampleContact)
+  for (const row of twin.store.all(twin.store.kind('Contact')))
+    twin.store.change(row, { BusinessAddressStreet: 'Weg', BusinessAddressHouseNumber: '12/3 ff.' })
+  const at = await read(scope, id)
+  const businessAddress = { ...sampleContact.businessAddress, street: 'Am Markt' }
+  await update(scope, at, { ...at.item, businessAddress } as Item, ['businessAddress'])
+  expect((await read(scope, id)).item).toMatchObject({ businessAddress: { street: 'Am Markt', city: 'Walldorf' } })
+})
+
 test.each([
   ['five in the afternoon in Los Angeles', '2026-11-21T01:00:00Z', 'PST'],
   ['the beginning of the day in Berlin', '2026-11-19T23:00:00Z', 'CET'],

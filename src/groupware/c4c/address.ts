@@ -39,14 +39,16 @@ export function readAddress(values: JsonObject, fields: AddressFields): Address 
   }
 }
 
-export function writeAddress(address: Address, fields: AddressFields): JsonObject {
+/** Only what differs from `before`: what nobody changed may say more there than an item can. */
+export function writeAddress(address: Address, names: AddressFields, before?: Address): JsonObject {
   const { street, houseNumber } = splitStreet(address.street)
+  const has = (field: keyof Address) => address[field] !== before?.[field]
   return {
-    [fields.street]: street,
-    [fields.houseNumber]: houseNumber,
-    [fields.postalCode]: lineOf(address.postalCode, 10),
-    [fields.city]: lineOf(address.city, 40),
-    [fields.country]: countryCode(address.country),
+    // Together, since a house number of another kind stands in the street as it is read.
+    ...(has('street') && { [names.street]: street, [names.houseNumber]: houseNumber }),
+    ...(has('postalCode') && { [names.postalCode]: lineOf(address.postalCode, 10) }),
+    ...(has('city') && { [names.city]: lineOf(address.city, 40) }),
+    ...(has('country') && { [names.country]: countryCode(address.country) }),
   }
 }
 

@@ -4,7 +4,7 @@ import type { C4CEntity } from '../../protocols/c4c/types.ts'
 import { asText } from '../body-text.ts'
 import type { Contact } from '../plan/items.ts'
 import { accountAddress, contactAddress, noAddress, normaliseAddress, readAddress, writeAddress } from './address.ts'
-import { changedValues, dayAt, lineOf, partAt, textAt } from './values.ts'
+import { dayAt, lineOf, partAt, textAt } from './values.ts'
 
 /** The sets that stand behind what a mailbox knows as contacts. */
 export const entityOfParty = {
@@ -66,10 +66,7 @@ export function contactValues(given: Contact, fields: ReadonlySet<string>, befor
     ...(fields.has('emails') && { Email: item.emails[0] ?? '' }),
     ...(fields.has('phones') && { Phone: phones.business, Mobile: phones.mobile, Fax: phones.fax }),
     ...(fields.has('businessAddress') &&
-      changedValues(
-        writeAddress(item.businessAddress, addressNames),
-        before && writeAddress(normaliseContact(before).businessAddress, addressNames),
-      )),
+      writeAddress(item.businessAddress, addressNames, before && normaliseContact(before).businessAddress)),
   }
 }
 

@@ -18,11 +18,6 @@ export function partAt(values: JsonObject, name: string): readonly C4CRow[] {
   })
 }
 
-/** Values that are others than before: what nobody changed may say more there than an item can. */
-export function changedValues(after: JsonObject, before: JsonObject | undefined): JsonObject {
-  return Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== before?.[name]))
-}
-
 /** Text of a kind among the texts of a header, with the id of its part. */
 export function noteAt(
   values: JsonObject,
