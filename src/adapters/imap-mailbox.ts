@@ -15,6 +15,11 @@ import { type ImapContext, type ImapSession, openSession } from './imap-session.
 
 /** Finished mails wait so long for others, so that one command marks many. */
 const flushDelayMs = 200
+/**
+ * How often the folder is opened anew. One that is deleted, and perhaps made again under its name, stays open with some
+ * servers (Cyrus): there it is empty for good, and nobody says so.
+ */
+const reopenMs = 5 * MINUTE
 /** A session that the server ended for its token sooner than this was not ended by age. */
 const shortSessionMs = MINUTE
 /** An IDLE that the server ended sooner than this did not wait for anything. */
@@ -112,7 +117,7 @@ export class MailboxReader {
     const canIdle = config.idle && connection.capabilities.has('IDLE') && !this.#idleRefusal
     link.up(describe(config.host, selected, canIdle, config.every))
     try {
-      await this.#loop(link, session, reader, nap, canIdle)
+      await this.#loop(link, session, selected, reader, nap, canIdle)
     } finally {
       nap.close()
       await reader.remember().catch((thrown: unknown) => {
@@ -123,10 +128,18 @@ export class MailboxReader {
   }
 
   /** Searches, fetches, marks, waits; returns when the session should be renewed. */
-  async #loop(link: Link, session: ImapSession, reader: FolderReader, nap: Nap, canIdle: boolean): Promise<void> {
+  async #loop(
+    link: Link,
+    session: ImapSession,
+    { folder, uidValidity }: SelectedFolder,
+    reader: FolderReader,
+    nap: Nap,
+    canIdle: boolean,
+  ): Promise<void> {
     const { config, clock } = this.#context
     const { connection } = session
     let searchAt = clock.now()
+    let reopenAt = clock.now() + reopenMs
     // A mail that arrives while another command runs is told of in its answer, and in no IDLE after it.
     let mailCount = -1
     let isNews = false
@@ -137,6 +150,11 @@ export class MailboxReader {
     }
     while (!link.signal.aborted) {
       if (isNews || clock.now() >= searchAt) {
+        if (clock.now() >= reopenAt) {
+          // The next session reads the folder that bears the name now.
+          if ((await selectFolder(connection, folder)).uidValidity !== uidValidity) return
+          reopenAt = clock.now() + reopenMs
+        }
         isNews = false
         await reader.search()
         this.#clearFailed(link)

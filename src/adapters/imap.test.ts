@@ -165,6 +165,28 @@ test('a UIDVALIDITY that changes in the midst of a session ends it, and no mail 
   ])
 })
 
+describe('a folder that is deleted while the server keeps it open is noticed within minutes', () => {
+  test('the one that was made anew under its name is read', async () => {
+    world.server.receive(mail('old'))
+    await world.start({ ...archive, every: '100ms' })
+    await soon(() => world.uids('Processed')).toEqual([1])
+    world.server.folders.set('INBOX', { uidValidity: 2, uidNext: 1, mails: [] })
+    world.server.receive(mail('new'))
+    world.aheadMs = 6 * 60_000
+    await soon(() => world.uids('Processed')).toEqual([1, 2])
+    expect(world.subjects()).toEqual(['old', 'new'])
+    expect(world.downs).toEqual([])
+  })
+
+  test('where there is none any more the link says so', async () => {
+    await world.start({ ...archive, every: '100ms' })
+    await soon(() => world.ups.length).toBe(1)
+    world.server.folders.delete('INBOX')
+    world.aheadMs = 6 * 60_000
+    await soon(() => world.downs.map(({ code }) => code)).toContain('IMAP_FOLDER_MISSING')
+  })
+})
+
 test('a refused move is shown, tried again, and never forgotten', async () => {
   world.server.receive(mail('one'))
   world.server.receive(mail('two'))
