@@ -6,6 +6,7 @@ import { hubErrors } from '../kernel/error.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
 import type { Message } from '../kernel/message.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../kernel/time.ts'
+import { netErrors } from '../protocols/net/errors.ts'
 import { storeErrors } from '../store/errors.ts'
 import { type EngineWorld, engineWorld, type WorldOptions } from './engine-world.ts'
 import { engineErrors } from './errors.ts'
@@ -288,6 +289,33 @@ describe('a delivery that fails', () => {
     expect(link()).toMatchObject({ state: 'down', error: { code: 'HUB_UNEXPECTED' } })
     it.setActs(() => ok)
     await it.advance(MINUTE)
+    expect(link()).toMatchObject({ state: 'up' })
+  })
+
+  test.each([
+    [
+      'a proxy that is away',
+      () => netErrors.PROXY_UNREACHABLE({ proxy: 'proxy:8080', reason: 'ECONNREFUSED', setting: 'x' }),
+    ],
+    ['no connector', () => netErrors.NO_CONNECTOR({ via: 'dc', host: 's4', port: 25 })],
+  ])('marks the link as down also where the way there is at fault: %s', async (_what, failure) => {
+    let isDown = false
+    const it = await world({ receivers: [() => (isDown ? Promise.reject(failure()) : ok)] })
+    const link = () =>
+      it
+        .engine()
+        .flows()[0]
+        ?.links.find(entry => entry.link === 'to[0]')
+    await it.accept('before')
+    await it.engine().idle()
+    expect(link()).toMatchObject({ state: 'up' })
+    isDown = true
+    await it.accept('order')
+    await it.engine().idle()
+    expect(link()).toMatchObject({ state: 'down', error: { code: failure().code, next: failure().next } })
+    isDown = false
+    await it.engine().wake('orders', true)
+    await it.engine().idle()
     expect(link()).toMatchObject({ state: 'up' })
   })
 

@@ -15,6 +15,9 @@ import { superviseLink } from './supervise.ts'
 /** Areas of records under which flows keep small things. */
 const memoryArea = 'sender-memory'
 
+/** Codes of what lies between hub and receiver (proxy, connector, token server, credential), whoever's turn it is. */
+const ofTheWay = /^(?:NET|OAUTH|CREDENTIAL|LOCATION)_/
+
 /** One flow from its start to its stop: what is open, what is up, what runs. */
 export class RunningFlow {
   readonly flow: LoadedFlow
@@ -220,6 +223,8 @@ export class RunningFlow {
   onReceiver(link: string, error: ReturnType<typeof asHubError> | undefined): void {
     if (!error || error.isAboutMessage) {
       if (!this.links.isUp(link)) this.#onUp(link, 'answering')
-    } else if (error.side === 'receiver' && error.retry !== 'never') this.#onDown(link, error)
+    } else if (error.retry !== 'never' && (error.side === 'receiver' || ofTheWay.test(error.code))) {
+      this.#onDown(link, error)
+    }
   }
 }
