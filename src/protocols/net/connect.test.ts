@@ -6,6 +6,7 @@ import type { HubError } from '../../kernel/error.ts'
 import { DAY } from '../../kernel/time.ts'
 import { makeTwinCertificate, type TwinCertificate } from '../../twins/certificate.ts'
 import { makeConnect } from './connect.ts'
+import { asNetError } from './errors.ts'
 import { serversOfTest } from './servers-world.ts'
 
 const timeoutMs = 3000
@@ -136,6 +137,19 @@ describe('what keeps a connection from standing', () => {
     expect(error.code).toBe('NET_CONNECT_REFUSED')
     expect(error.retry).toBe('soon')
   })
+
+  test.each(['EMFILE', 'ENFILE', 'ENOBUFS'])(
+    '%s: this machine has no more of them; the server is not to blame',
+    code => {
+      const thrown = Object.assign(new Error(`connect ${code} 192.0.2.1:25`), { code })
+      expect(asNetError(thrown, { host: 'mail.example', port: 25 })).toMatchObject({
+        code: 'NET_MACHINE_EXHAUSTED',
+        side: 'hub',
+        retry: 'soon',
+        message: expect.stringContaining(code),
+      })
+    },
+  )
 
   test('a name nobody knows', async () => {
     const connect = makeConnect({

@@ -32,6 +32,12 @@ export const netErrors = defineErrors('NET', {
     means: 'The connection to {host}:{port} was lost ({reason}).',
     next: 'Nothing, the hub connects again; if it goes on, look at the log of the server and at firewalls between.',
   },
+  MACHINE_EXHAUSTED: {
+    side: 'hub',
+    retry: 'soon',
+    means: 'This machine has nothing left for one more connection to {host}:{port} ({reason}).',
+    next: 'EMFILE: raise the open files of the service (LimitNOFILE, docs/guides/production.md; isthmus_process_open_fds tells how many there are); else see what uses up the files or the memory of the machine. The hub tries again by itself.',
+  },
   NO_CONNECTOR: {
     side: 'hub',
     retry: 'after-change',
@@ -110,12 +116,15 @@ export function asNetError(thrown: unknown, target: Target): HubError {
   if (tls) return netErrors.TLS_FAILED({ host, port, ...tls }, options)
   if (nameCodes.has(code)) return netErrors.NAME_UNKNOWN({ host, reason: code }, options)
   if (unreachableCodes.has(code)) return netErrors.CONNECT_REFUSED({ host, port, reason: code }, options)
+  if (exhaustedCodes.has(code)) return netErrors.MACHINE_EXHAUSTED({ host, port, reason: code }, options)
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   return netErrors.CONNECTION_LOST({ host, port, reason: code || text }, options)
 }
 
 const nameCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA', 'ESERVFAIL'])
 const unreachableCodes = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EACCES', 'EPERM'])
+/** Of this machine, before a byte left it. */
+const exhaustedCodes = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 function codeOf(thrown: unknown): string {
   if (typeof thrown !== 'object' || thrown === null) return ''
