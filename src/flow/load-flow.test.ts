@@ -513,9 +513,11 @@ const tiresome: readonly [string, string, RegExp][] = [
   ['quotes that are not closed', many(30_000, () => `- 'a`).join('\n'), /quote/],
 ]
 test.each(tiresome)('thousands of %s cost no time, and the first of them are told', async (_title, text, first) => {
-  const before = performance.now()
+  // The time of this process alone: on a busy machine others take most of it.
+  const before = process.cpuUsage()
   const result = await load({ 'flow.yaml': text })
-  expect(performance.now() - before).toBeLessThan(3000)
+  const { user, system } = process.cpuUsage(before)
+  expect((user + system) / 1000).toBeLessThan(6_000)
   const problems = 'problems' in result ? result.problems : []
   expect(problems[0]?.message).toMatch(first)
   expect(problems.length).toBeLessThanOrEqual(200)
@@ -526,7 +528,6 @@ test('a document that unfolds to billions of values is refused quickly', async (
     { length: 30 },
     (_, level) => `l${level + 1}: &l${level + 1} [*l${level}, *l${level}, *l${level}]`,
   )
-  // The time of this process alone: on a busy machine others take most of it.
   const before = process.cpuUsage()
   const result = await load({ 'flow.yaml': `l0: &l0 [a]\n${levels.join('\n')}\n` })
   expect('problems' in result && result.problems[0]?.message).toMatch(/unfolds to more than/)

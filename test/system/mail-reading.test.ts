@@ -29,7 +29,7 @@ describe('what becomes of a mail in its mailbox', () => {
 
   test('nothing is marked before the other side has accepted', async () => {
     const world = await mailWorld()
-    world.s4.faults.delay({ at: 'end', ms: 700 })
+    world.s4.faults.delay({ at: 'end', ms: 2500 })
     world.exchange.deliver(orders, mail('order 1'))
     await world.until('the mail to be on its way', async () => (await world.find('state=queued')).length === 1)
     await pause(300)
