@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineSender } from '../flow/adapter.ts'
+import { whenAborted } from '../kernel/abort.ts'
 
 export const answers = defineSender({
   id: 'answers',
@@ -11,9 +12,7 @@ export const answers = defineSender({
   errors: {},
   // The engine brings them, in step with the ends that they tell of: there is nothing to watch here.
   open: async ({ signal }) => ({
-    async receive() {
-      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-    },
+    receive: () => whenAborted(signal),
     check: async () => ({ ok: true as const, detail: 'waits for answers of other flows' }),
     close: async () => {},
   }),

@@ -5,6 +5,7 @@ import type { CrossOrigin, HttpRequest, HttpResponse, HttpRoute } from '../kerne
 import { duration, size, someTime } from '../kernel/schema.ts'
 import { SECOND } from '../kernel/time.ts'
 import { callerOf } from './caller.ts'
+import { bodyBytesMaxOf, endWithin, serveRoutes } from './endpoint.ts'
 import { endpointPath, endpointRole, tellErrors } from './endpoint-config.ts'
 import { answerAccepted, answerEnd, answerProblem, answerState } from './https-answer.ts'
 import { StatusLinks } from './https-status.ts'
@@ -149,9 +150,9 @@ class HttpsSender implements Sender {
   }
 
   async receive(): Promise<void> {
-    const { config, flow, limits, serve, signal } = this.#context
+    const { config, flow } = this.#context
     const { path, methods, role } = config
-    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
+    const bodyBytesMax = bodyBytesMaxOf(this.#context)
     const cors = crossOriginOf(config)
     const shared = { flow, role, ...(cors && { cors }) }
     const takesCoded = config.headers.some(name => name.toLowerCase() === 'content-encoding')
@@ -164,15 +165,7 @@ class HttpsSender implements Sender {
       bodyBytesMax: 0,
       handle: request => this.#tell(request),
     }
-    const remove = serve(route)
-    let removeStatus = () => {}
-    try {
-      removeStatus = serve(status)
-      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-    } finally {
-      remove()
-      removeStatus()
-    }
+    await serveRoutes(this.#context, route, status)
   }
 
   /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
@@ -201,21 +194,10 @@ class HttpsSender implements Sender {
     })
     const link = this.#links.linkTo(id)
     if (config.answer === 'accepted') return answerAccepted(id, link, duplicate)
-    const outcome = await this.#waitForEnd(id, request.signal)
+    const outcome = await endWithin(this.#context, id, request.signal)
     if (!outcome) return answerAccepted(id, link, duplicate)
     const refusal = outcome.state === 'rejected' ? httpsErrors.REJECTED({ summary: outcome.summary }) : outcome.error
     return answerEnd({ ...outcome, ...(refusal && { error: refusal }) }, link, config['tell-errors'])
-  }
-
-  async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {
-    const { clock, config, intake } = this.#context
-    const late = new AbortController()
-    const cancel = clock.after(config.within, () => late.abort())
-    try {
-      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]), clock.now() + config.within)
-    } finally {
-      cancel()
-    }
   }
 
   async #tell(request: HttpRequest): Promise<HttpResponse> {

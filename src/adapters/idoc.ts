@@ -12,6 +12,7 @@ import { writeIdocs } from '../protocols/idoc/write-idoc.ts'
 import type { SoapVersion } from '../protocols/soap/soap.ts'
 import { xmlErrors } from '../protocols/xml/errors.ts'
 import { callerOf } from './caller.ts'
+import { bodyBytesMaxOf, serveRoutes } from './endpoint.ts'
 import { answerProblem } from './https-answer.ts'
 import { answerTaken, answerUnreadable, type TakenIdoc } from './idoc-answer.ts'
 import { idocAdapterErrors } from './idoc-errors.ts'
@@ -78,23 +79,17 @@ class IdocSender implements Sender {
   }
 
   async receive(): Promise<void> {
-    const { config, flow, limits, serve, signal } = this.#context
-    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
+    const { config, flow } = this.#context
     const { path, role } = config
     const route: HttpRoute = {
       flow,
       path,
       methods: ['POST'],
       role,
-      bodyBytesMax,
+      bodyBytesMax: bodyBytesMaxOf(this.#context),
       handle: request => this.#take(request),
     }
-    const remove = serve(route)
-    try {
-      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-    } finally {
-      remove()
-    }
+    await serveRoutes(this.#context, route)
   }
 
   /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
@@ -125,16 +120,8 @@ class IdocSender implements Sender {
       const { soapNamespace } = packet
       const [first] = taken
       if (isQuestion && first) {
-        const { signal } = request
         const soap = soapNamespace === undefined ? undefined : version
-        const tellsErrors = config['tell-errors']
-        return await answerQuestion(this.#context, {
-          id: first.id,
-          soap,
-          withinMs: config.within,
-          tellsErrors,
-          signal,
-        })
+        return await answerQuestion(this.#context, { id: first.id, soap, signal: request.signal })
       }
       return answerTaken(
         idocType,

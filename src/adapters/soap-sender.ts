@@ -15,6 +15,7 @@ import { writeSoap, writeSoapFault } from '../protocols/soap/write-soap.ts'
 import { normaliseMessageId } from '../protocols/xi/xi.ts'
 import { xmlWords } from '../protocols/xml/write-xml.ts'
 import { callerOf } from './caller.ts'
+import { bodyBytesMaxOf, endWithin, serveRoutes } from './endpoint.ts'
 import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endpoint-config.ts'
 import { soapSenderErrors } from './soap-errors.ts'
 import { sampleSoapRequest } from './soap-sample.ts'
@@ -130,22 +131,17 @@ class SoapSender implements Sender {
   }
 
   async receive(): Promise<void> {
-    const { config, flow, limits, serve, signal } = this.#context
+    const { config, flow } = this.#context
     const { path, role } = config
     const route: HttpRoute = {
       flow,
       path,
       role,
       methods: this.#wsdl ? ['POST', 'GET', 'HEAD'] : ['POST'],
-      bodyBytesMax: Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes),
+      bodyBytesMax: bodyBytesMaxOf(this.#context),
       handle: request => (request.method === 'POST' ? this.#answer(request) : this.#describe()),
     }
-    const remove = serve(route)
-    try {
-      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-    } finally {
-      remove()
-    }
+    await serveRoutes(this.#context, route)
   }
 
   /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
@@ -196,7 +192,7 @@ class SoapSender implements Sender {
       }),
     })
     if (config.answer === 'accepted') return { status: 202, headers: {}, body: '' }
-    return this.#resultOf(message.version, id, await this.#waitForEnd(id, request.signal))
+    return this.#resultOf(message.version, id, await endWithin(this.#context, id, request.signal))
   }
 
   #idOf(request: HttpRequest, message: SoapMessage): RequestId {
@@ -210,17 +206,6 @@ class SoapSender implements Sender {
     const messageId = addressingOf(message, 'MessageID')?.slice(0, idLetters)
     if (messageId === undefined) throw soapSenderErrors.ID_MISSING({ where: 'MessageID of WS-Addressing' })
     return { messageId, queueId: '' }
-  }
-
-  async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {
-    const { clock, config, intake } = this.#context
-    const late = new AbortController()
-    const cancel = clock.after(config.within, () => late.abort())
-    try {
-      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]), clock.now() + config.within)
-    } finally {
-      cancel()
-    }
   }
 
   async #resultOf(version: SoapVersion, id: string, outcome: Outcome | undefined): Promise<HttpResponse> {

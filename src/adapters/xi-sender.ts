@@ -7,6 +7,7 @@ import { formatDuration } from '../kernel/time.ts'
 import { openXiMessage, type XiMessageReader } from '../protocols/xi/read-message.ts'
 import type { XiHeader, XiMessageClass } from '../protocols/xi/xi.ts'
 import { callerOf } from './caller.ts'
+import { bodyBytesMaxOf, endWithin, serveRoutes } from './endpoint.ts'
 import { endpointPath, endpointRole, isForPeopleOfHub, tellErrors } from './endpoint-config.ts'
 import { acknowledge, refuse, respond } from './xi-answer.ts'
 import { xiSenderErrors } from './xi-errors.ts'
@@ -122,25 +123,19 @@ class XiSender implements Sender {
   }
 
   async receive(): Promise<void> {
-    const { config, flow, limits, serve, signal } = this.#context
+    const { config, flow } = this.#context
     const { path, role } = config
-    const bodyBytesMax = Math.min(config['max-size'] ?? limits.messageBytes, limits.messageBytes)
     const route: HttpRoute = {
       flow,
       path,
       role,
       methods: ['POST'],
-      bodyBytesMax,
+      bodyBytesMax: bodyBytesMaxOf(this.#context),
       shared: { kind: 'xi', parts: partsOf(config) },
       handle: (request, others) => this.#answer(request, others),
     }
     senders.set(route, this)
-    const remove = serve(route)
-    try {
-      if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-    } finally {
-      remove()
-    }
+    await serveRoutes(this.#context, route)
   }
 
   /** The route stands as long as the flow runs; there is nothing behind it that could be down. */
@@ -198,7 +193,7 @@ class XiSender implements Sender {
       terms: [...messageTerms(header.messageId), ...(header.refToMessageId ? messageTerms(header.refToMessageId) : [])],
     })
     if (!header.isSynchronous || acknowledgements.has(header.messageClass)) return acknowledge(header, clock.now())
-    const outcome = await this.#waitForEnd(id, request.signal)
+    const outcome = await endWithin(this.#context, id, request.signal)
     return this.#answerTo(header, id, outcome)
   }
 
@@ -211,17 +206,6 @@ class XiSender implements Sender {
     }
     for (let part = await reader.nextPart(); part; part = await reader.nextPart());
     return acknowledgementOf(header)
-  }
-
-  async #waitForEnd(id: string, callerGone: AbortSignal): Promise<Outcome | undefined> {
-    const { clock, config, intake } = this.#context
-    const late = new AbortController()
-    const cancel = clock.after(config.within, () => late.abort())
-    try {
-      return await intake.outcome(id, AbortSignal.any([callerGone, late.signal]), clock.now() + config.within)
-    } finally {
-      cancel()
-    }
   }
 
   #answerTo(header: XiHeader, id: string, outcome: Outcome | undefined): HttpResponse {

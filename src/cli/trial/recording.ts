@@ -4,6 +4,7 @@ import { isNode } from '../../flow/node-places.ts'
 import { isPlainObject } from '../../flow/plain-object.ts'
 import type { Declarations } from '../../flow/schema.ts'
 import type { StepDeclaration, StepResult } from '../../flow/step.ts'
+import { whenAborted } from '../../kernel/abort.ts'
 import { asHubError, type HubError } from '../../kernel/error.ts'
 import type { Message } from '../../kernel/message.ts'
 import { shownConfig } from './shown-config.ts'
@@ -111,8 +112,7 @@ export class RecordingDeclarations {
               () => handedOver(),
               thrown => handedOver(asHubError(thrown)),
             )
-            if (context.signal.aborted) return
-            await new Promise(resolve => context.signal.addEventListener('abort', resolve, { once: true }))
+            await whenAborted(context.signal)
           },
           check: async () => ({ ok: true as const, detail: 'a trial' }),
           close: async () => {},
