@@ -3,7 +3,7 @@ import { defineReceiver, type Effect, type Receipt, type Receiver, type Receiver
 import { asHubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult } from '../kernel/socket.ts'
-import { MINUTE, SECOND } from '../kernel/time.ts'
+import { MINUTE } from '../kernel/time.ts'
 import { DataverseClient } from '../protocols/dataverse/client.ts'
 import { dataverseErrors } from '../protocols/dataverse/errors.ts'
 import { shareGate } from '../protocols/dataverse/gate.ts'
@@ -17,6 +17,7 @@ import { type DataverseConfig, dataverseConfig } from './dataverse-config.ts'
 import type { Job } from './dataverse-job.ts'
 import { writeMany } from './dataverse-many.ts'
 import { writeRecord } from './dataverse-write.ts'
+import { connectTimeoutMs } from './http-log-in.ts'
 
 export const dataverse = defineReceiver({
   id: 'dataverse',
@@ -71,7 +72,6 @@ export const dataverse = defineReceiver({
   open: context => DataverseReceiver.open(context),
 })
 
-const connectTimeoutMs = 10 * SECOND
 /** How long one attempt may wait for its turns; below the time that the hub gives a receiver (stepMs). */
 const patienceMs = 10 * MINUTE
 

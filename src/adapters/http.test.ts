@@ -177,6 +177,16 @@ test('a client certificate is shown to the host of the flow and to no other, and
   await rm(folder, { recursive: true })
 })
 
+test('where the message chooses the host a check is one of the credential alone', async () => {
+  const config = { url: '${message.target}', auth: 'x', allow: ['hooks.example.com'] }
+  const ready = 'the host is known once a message comes; the credential is ready'
+  expect(await (await open(config, { kind: 'secret', secret: 'x' })).check()).toEqual({ ok: true, detail: ready })
+  expect(await (await open(config, { kind: 'known-hosts', knownHosts: '' })).check()).toMatchObject({
+    ok: false,
+    error: { code: 'HTTP_CREDENTIAL_UNFIT' },
+  })
+})
+
 test('TLS with an authority of the flow', async () => {
   const { cert, key, ca } = await makeTwinCertificate(['localhost'])
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-http-'))

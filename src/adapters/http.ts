@@ -2,10 +2,8 @@ import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
-import { asHubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult, TlsWish } from '../kernel/socket.ts'
-import { SECOND } from '../kernel/time.ts'
 import { guardConnect } from '../protocols/net/address-guard.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
 import type { CredentialProof } from '../protocols/net/credential-proof.ts'
@@ -14,7 +12,7 @@ import { readAuthority } from './authority-file.ts'
 import { ask, failureOf, type HttpAnswer, isSuccess } from './http-answer.ts'
 import { type HttpConfig, httpConfig } from './http-config.ts'
 import { httpErrors } from './http-errors.ts'
-import { logIn } from './http-log-in.ts'
+import { checkConnection, connectTimeoutMs, logIn } from './http-log-in.ts'
 import { UrlTemplate } from './http-url.ts'
 
 export const http = defineReceiver({
@@ -43,7 +41,6 @@ export const http = defineReceiver({
   open: context => HttpReceiver.open(context),
 })
 
-const connectTimeoutMs = 10 * SECOND
 /** The engine's own limit of running deliveries is lower, so no request waits in the pool unseen. */
 const connectionsPerOrigin = 256
 
@@ -116,27 +113,9 @@ class HttpReceiver implements Receiver {
     })
   }
 
-  /** Connects (TLS included) and gets a token; a request of its own could change something at the other side. */
-  async check(): Promise<CheckResult> {
-    const { config, connect, credential } = this.#context
-    try {
-      const { certificate } = await logIn(config, credential)
-      if (this.#url.mayChooseHost) return { ok: true, detail: 'the message chooses the host; the credential is ready' }
-      if (!URL.canParse(this.#url.start)) return { ok: true, detail: 'the credential is ready' }
-      const { hostname, port, protocol, host } = new URL(this.#url.start)
-      const isSecure = protocol === 'https:'
-      const socket = await connect({
-        host: hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: Number(port || (isSecure ? 443 : 80)),
-        tls: isSecure ? { ...this.#tls, ...certificate } : undefined,
-        via: config.via,
-        timeoutMs: connectTimeoutMs,
-      })
-      socket.destroy()
-      return { ok: true, detail: `${host} takes connections` }
-    } catch (thrown) {
-      return { ok: false, error: asHubError(thrown) }
-    }
+  check(): Promise<CheckResult> {
+    const { start, mayChooseHost } = this.#url
+    return checkConnection(this.#context, (!mayChooseHost && URL.parse(start)) || undefined, this.#tls)
   }
 
   async close(): Promise<void> {
@@ -166,13 +145,12 @@ class HttpReceiver implements Receiver {
 
   /** One exchange; a token that the other side does not take (any more) is renewed once. */
   async #exchangeWithLogIn(exchange: Exchange, effect: Effect) {
-    const { config, credential } = this.#context
-    const first = await logIn(config, credential)
+    const first = await logIn(this.#context)
     // What may be sent again needs no note that it may have arrived; the note would cost a write to the disk.
     if (this.#onUnknown === 'set-aside' && !isReading(exchange.method)) await effect.intend()
     const answer = await this.#follow(exchange, first, effect.signal)
     if (answer.status !== 401 || first.token === undefined) return answer
-    const second = await logIn(config, credential, first.token)
+    const second = await logIn(this.#context, first.token)
     return second.token === first.token ? answer : this.#follow(exchange, second, effect.signal)
   }
 

@@ -1,9 +1,8 @@
 import { resolve } from 'node:path'
 import { defineReceiver, type Effect, type Receipt, type Receiver, type ReceiverContext } from '../flow/adapter.ts'
-import { asHubError, HubError } from '../kernel/error.ts'
+import { asHubError } from '../kernel/error.ts'
 import type { Message } from '../kernel/message.ts'
 import type { CheckResult } from '../kernel/socket.ts'
-import { SECOND } from '../kernel/time.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
 import { noProof, proofOf } from '../protocols/net/credential-proof.ts'
 import { ODataClient } from '../protocols/odata/client.ts'
@@ -11,6 +10,7 @@ import { odataErrors } from '../protocols/odata/errors.ts'
 import type { ODataLogIn } from '../protocols/odata/exchange.ts'
 import { entityTypeOf } from '../protocols/odata/model.ts'
 import { readAuthority } from './authority-file.ts'
+import { connectTimeoutMs } from './http-log-in.ts'
 import { changeTogether } from './odata-batch.ts'
 import { callOperation } from './odata-call.ts'
 import { changeEntity } from './odata-change.ts'
@@ -69,7 +69,6 @@ export const odata = defineReceiver({
   open: context => ODataReceiver.open(context),
 })
 
-const connectTimeoutMs = 10 * SECOND
 const connectionsPerService = 64
 
 class ODataReceiver implements Receiver {
@@ -136,7 +135,7 @@ class ODataReceiver implements Receiver {
       if (set !== undefined) entityTypeOf(model, set, server)
       return { ok: true, detail: `${server} knows this hub and offers ${set ?? `${model.sets.size} entity sets`}` }
     } catch (thrown) {
-      return { ok: false, error: thrown instanceof HubError ? thrown : asHubError(thrown) }
+      return { ok: false, error: asHubError(thrown) }
     }
   }
 

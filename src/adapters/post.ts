@@ -1,14 +1,14 @@
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import type { ReceiverContext } from '../flow/adapter.ts'
-import { asHubError, type HubError, type RetryClass } from '../kernel/error.ts'
+import type { HubError, RetryClass } from '../kernel/error.ts'
 import type { CheckResult, TlsWish } from '../kernel/socket.ts'
-import { SECOND } from '../kernel/time.ts'
 import { CertifiedAgents } from '../protocols/net/certified-agents.ts'
-import { type CredentialProof, noProof, proofOf } from '../protocols/net/credential-proof.ts'
+import type { CredentialProof } from '../protocols/net/credential-proof.ts'
 import { readAuthority } from './authority-file.ts'
 import { ask, failureOf, type HttpAnswer } from './http-answer.ts'
 import { httpErrors } from './http-errors.ts'
+import { checkConnection, connectTimeoutMs, logIn } from './http-log-in.ts'
 import type { PostConfig } from './post-config.ts'
 
 /** A document on its way out; `stream` may be asked for more than once. */
@@ -20,7 +20,6 @@ export interface PostedDocument {
   stream(): AsyncIterable<Uint8Array>
 }
 
-const connectTimeoutMs = 10 * SECOND
 /** The engine's own limit of running deliveries is lower, so no request waits in the pool unseen. */
 const connectionsMax = 256
 
@@ -63,11 +62,11 @@ export class Post {
     document: PostedDocument,
     { signal, onUnknown, intend }: { signal: AbortSignal; onUnknown: RetryClass; intend(): Promise<void> },
   ): Promise<HttpAnswer> {
-    const first = await this.#logIn()
+    const first = await logIn(this.#context)
     if (onUnknown === 'never') await intend()
     const answer = await this.#once(document, first, signal, onUnknown)
     if (answer.status !== 401 || first.token === undefined) return answer
-    const second = await this.#logIn(first.token)
+    const second = await logIn(this.#context, first.token)
     return second.token === first.token ? answer : this.#once(document, second, signal, onUnknown)
   }
 
@@ -77,38 +76,12 @@ export class Post {
     return failureOf(answer, { server: this.server, credential, now: this.#context.clock.now() })
   }
 
-  /** Connects (TLS included) and gets a token; a request of its own could change something at the other side. */
-  async check(): Promise<CheckResult> {
-    const { config, connect } = this.#context
-    try {
-      const { certificate } = await this.#logIn()
-      const { hostname, port, protocol, host } = new URL(config.url)
-      const isSecure = protocol === 'https:'
-      const socket = await connect({
-        host: hostname.replace(/^\[(.*)\]$/, '$1'),
-        port: Number(port || (isSecure ? 443 : 80)),
-        tls: isSecure ? { ...this.#tls, ...certificate } : undefined,
-        via: config.via,
-        timeoutMs: connectTimeoutMs,
-      })
-      socket.destroy()
-      return { ok: true, detail: `${host} takes connections` }
-    } catch (thrown) {
-      return { ok: false, error: asHubError(thrown) }
-    }
+  check(): Promise<CheckResult> {
+    return checkConnection(this.#context, new URL(this.#context.config.url), this.#tls)
   }
 
   async close(): Promise<void> {
     await this.#agents.close()
-  }
-
-  async #logIn(refused?: string): Promise<CredentialProof> {
-    const { config, credential } = this.#context
-    if (config.auth === undefined) return noProof
-    const value = await credential(config.auth)
-    const proof = await proofOf(value, refused)
-    if (proof) return proof
-    throw httpErrors.CREDENTIAL_UNFIT({ credential: config.auth, kind: value.kind, use: 'log-in' })
   }
 
   #once(
