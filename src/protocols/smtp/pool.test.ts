@@ -94,6 +94,35 @@ describe('a server that comes and goes', () => {
     expect(server.received).toHaveLength(31 - failed.length)
   })
 
+  test('greets only when others have hung up: a connection that is free by then takes the mail', async () => {
+    const server = await twin()
+    const pool = poolAt(server.port, { connectionsMax: 2 })
+    await pool.send(await mail())
+    server.faults.delay({ at: 'rcpt', ms: 200 })
+    server.faults.delay({ at: 'banner', ms: 600_000 })
+    const first = pool.send(await mail())
+    const second = pool.send(await mail())
+    await Promise.all([first, second])
+    expect([server.received.length, server.connections().total]).toEqual([3, 2])
+    await pool.close()
+    await until(() => server.connections().open === 0)
+  })
+
+  test('does not greet, and no connection is ever free: the mail goes behind another one before the others end', async () => {
+    const server = await twin()
+    const pool = poolAt(server.port, { connectionsMax: 2 })
+    await pool.send(await mail())
+    server.faults.delay({ at: 'answer', ms: 30, times: 1000 })
+    server.faults.delay({ at: 'banner', ms: 600_000 })
+    const running = pool.send(await mail())
+    const opening = pool.send(await mail())
+    const others = sendMany(pool, 80)
+    await opening
+    expect(server.received.length).toBeLessThan(80)
+    await Promise.all([running, others])
+    expect(server.received).toHaveLength(83)
+  })
+
   test('is down: all who wait hear it with the first', async () => {
     let opened = 0
     const pool = poolAt(1, {

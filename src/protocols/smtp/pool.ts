@@ -29,11 +29,13 @@ interface Turn {
 }
 
 interface Waiter {
-  /** False: it needs a connection where nothing is due. */
-  readonly mayFollow: boolean
+  /** When it may be told behind another mail; never where it needs a connection on which nothing is due. */
+  readonly followsFrom: number
+  /** A connection is being opened for it. */
+  isOpening: boolean
   /** A connection to use, or undefined: there is room to open one. */
   take(turn: Turn | undefined): void
-  refuse(error: HubError): void
+  refuse(error: unknown): void
 }
 
 const poolLimits = {
@@ -41,6 +43,8 @@ const poolLimits = {
   leaveMs: SECOND,
   /** After a failed opening the connections that stand are used for a while, before another one is tried. */
   openAgainMs: 5 * SECOND,
+  /** How long a mail for which a connection is being opened is not put behind another one. */
+  openingMs: SECOND,
   /** How long a mail stays behind another one whose answer is due, before it looks for another connection. */
   followMs: 2 * SECOND,
   /** How long no mail is put behind another one after that. */
@@ -64,7 +68,7 @@ export class SmtpPool {
   /** Connections that the server says are too many; they end with what was told on them before. */
   readonly #surplus = new Set<SmtpConnection>()
   #apartUntil = 0
-  #isClosed = false
+  readonly #closing = new AbortController()
   readonly #busy = new Set<SmtpConnection>()
 
   constructor(options: SmtpPoolOptions) {
@@ -114,7 +118,7 @@ export class SmtpPool {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     for (const waiter of this.#waiting.splice(0))
       waiter.refuse(smtpErrors.INTERRUPTED({ server: this.#options.server }))
     for (const connection of this.#busy) connection.fail(smtpErrors.INTERRUPTED({ server: this.#options.server }))
@@ -132,14 +136,15 @@ export class SmtpPool {
       rested?.cancel()
       if (rested?.connection.isUsable) return this.#use(rested.connection)
       if (rested) this.#forget()
-      else if (this.#mayOpen()) {
-        const opened = await this.#openOne(signal)
-        if (opened) return this.#use(opened)
-      } else {
+      else {
         const handed = await this.#wait(signal, mayFollow)
         if (handed) return handed
       }
     }
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   #mayOpen(): boolean {
@@ -153,16 +158,21 @@ export class SmtpPool {
     this.#roof.lower(this.#open - this.#surplus.size)
   }
 
-  /** Undefined: the server takes no further one, but others stand. */
-  async #openOne(signal: AbortSignal | undefined): Promise<SmtpConnection | undefined> {
+  /**
+   * Opens a connection for a mail, which meanwhile takes one that becomes free: a server may let a connection wait for
+   * its greeting until others have ended.
+   */
+  async #openFor(waiter: Waiter, signal: AbortSignal | undefined): Promise<void> {
     this.#open++
+    waiter.isOpening = true
+    const given = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])])
     try {
-      const connection = await this.#options.open(signal)
+      const connection = await this.#options.open(given)
       this.#openNotBefore = 0
-      return connection
+      this.#release(connection)
     } catch (error) {
       this.#open--
-      if (error instanceof HubError && !signal?.aborted) {
+      if (error instanceof HubError && !given.aborted) {
         if (isThrottled(error)) this.#roof.lower(this.#open)
         this.#openNotBefore = this.#options.clock.now() + poolLimits.openAgainMs
         // Nobody holds a connection that could serve those who wait: they would fail one by one, each after the
@@ -170,22 +180,30 @@ export class SmtpPool {
         if (this.#open === 0) for (const waiter of this.#waiting.splice(0)) waiter.refuse(error)
         else this.#options.clock.after(poolLimits.openAgainMs, () => this.#wakeOne())
       }
-      this.#wakeOne()
-      if (isThrottled(error) && this.#open > 0) return undefined
-      throw error
+      // The server takes no further one, but others stand, and one of them will be free.
+      if (!isThrottled(error) || this.#open === 0) this.#leave(waiter, error)
     }
+    waiter.isOpening = false
+    this.#wakeOne()
+  }
+
+  /** Ends the waiting of a mail, unless it has a connection by now. */
+  #leave(waiter: Waiter, error: unknown): void {
+    const at = this.#waiting.indexOf(waiter)
+    if (at < 0) return
+    this.#waiting.splice(at, 1)
+    waiter.refuse(error)
   }
 
   async #wait(signal: AbortSignal | undefined, mayFollow: boolean): Promise<Turn | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<Turn | undefined>()
-    const waiter: Waiter = { mayFollow, take: resolve, refuse: reject }
-    const abort = () => {
-      const at = this.#waiting.indexOf(waiter)
-      if (at < 0) return
-      this.#waiting.splice(at, 1)
-      reject(smtpErrors.INTERRUPTED({ server: this.#options.server }))
-    }
+    const mayOpen = this.#mayOpen()
+    const patienceMs = mayOpen ? poolLimits.openingMs : 0
+    const followsFrom = mayFollow ? this.#options.clock.now() + patienceMs : Number.POSITIVE_INFINITY
+    const waiter: Waiter = { followsFrom, isOpening: false, take: resolve, refuse: reject }
+    const abort = () => this.#leave(waiter, smtpErrors.INTERRUPTED({ server: this.#options.server }))
     this.#waiting.push(waiter)
+    if (mayOpen) void this.#openFor(waiter, signal)
     signal?.addEventListener('abort', abort)
     try {
       return await promise
@@ -201,12 +219,13 @@ export class SmtpPool {
 
   /** Gives the connection to who waits longest, although the answer to the last mail on it is due. */
   #handOn(connection: SmtpConnection, final: AwaitedReply): boolean {
-    const [next] = this.#waiting
-    if (!next?.mayFollow || this.#isClosed || !connection.mayGroup || this.#isSpent(connection)) return false
-    if (this.#options.clock.now() < this.#apartUntil) return false
-    this.#waiting.shift()
-    next.take({ connection, before: final })
-    return true
+    if (this.#isClosed || !connection.mayGroup || this.#isSpent(connection)) return false
+    const now = this.#options.clock.now()
+    if (now < this.#apartUntil) return false
+    const at = this.#waiting.findIndex(({ followsFrom }) => followsFrom <= now)
+    const [next] = at < 0 ? [] : this.#waiting.splice(at, 1)
+    next?.take({ connection, before: final })
+    return next !== undefined
   }
 
   /** A mail does not wait for ever behind a slow one; the returned function ends its patience. */
@@ -273,7 +292,9 @@ export class SmtpPool {
   }
 
   #wakeOne(): void {
-    if (this.#waiting.length > 0 && this.#mayOpen()) this.#waiting.shift()?.take(undefined)
+    if (!this.#mayOpen()) return
+    const at = this.#waiting.findIndex(({ isOpening }) => !isOpening)
+    if (at >= 0) this.#waiting.splice(at, 1)[0]?.take(undefined)
   }
 
   #takeIdle(): SmtpConnection[] {
