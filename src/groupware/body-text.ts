@@ -1,3 +1,4 @@
+import { decodeHTMLStrict } from 'entities/decode'
 import type { Body } from './plan/items.ts'
 
 /** Line ends as the items have them, without blanks at the ends of lines that mail servers add and drop. */
@@ -81,33 +82,7 @@ const blocks: ReadonlySet<string> = new Set([
   'ol',
 ])
 
-const named: Readonly<Record<string, string>> = {
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  quot: '"',
-  apos: "'",
-  nbsp: ' ',
-  auml: 'ä',
-  ouml: 'ö',
-  uuml: 'ü',
-  Auml: 'Ä',
-  Ouml: 'Ö',
-  Uuml: 'Ü',
-  szlig: 'ß',
-  euro: '€',
-  ndash: '–',
-  mdash: '—',
-  hellip: '…',
-}
-
-/** Text between tags: white space flows together, references are what they stand for. */
+/** Text between tags: white space flows together, references (HTML 5 section 13.5) are what they stand for. */
 function flowing(text: string): string {
-  return text
-    .replace(/[\r\n\t ]+/g, ' ')
-    .replace(/&(#x[0-9a-fA-F]{1,6}|#\d{1,7}|[a-zA-Z]{2,8});/g, (whole, name: string) => {
-      if (!name.startsWith('#')) return named[name] ?? whole
-      const code = name[1] === 'x' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
-      return code > 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? String.fromCodePoint(code) : whole
-    })
+  return decodeHTMLStrict(text.replace(/[\r\n\t ]+/g, ' ').replaceAll('&nbsp;', ' '))
 }
