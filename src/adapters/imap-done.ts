@@ -22,6 +22,7 @@ const refusals: ReadonlySet<string> = new Set([
   imapErrors.COMMAND_REFUSED.code,
   imapErrors.FOLDER_MISSING.code,
   imapErrors.FOLDER_NAME.code,
+  imapErrors.FOLDER_PLACE.code,
   imapErrors.READ_ONLY.code,
 ])
 
@@ -174,7 +175,7 @@ export function doneRefused(
       user: connection.options.names.user,
       count: uids.length,
       action,
-      answer: String(refusal.fields['answer'] ?? refusal.message),
+      answer: refusal.code === imapErrors.COMMAND_REFUSED.code ? String(refusal.fields['answer']) : refusal.message,
       uids: uids.slice(0, 20).join(','),
     },
     { cause: refusal },
@@ -200,7 +201,7 @@ export async function actApart(
   } catch (thrown) {
     const error = asHubError(thrown)
     if (!refusals.has(error.code)) throw error
-    const isAboutFolder = error.code !== imapErrors.COMMAND_REFUSED.code
+    const isAboutFolder = error.code !== imapErrors.COMMAND_REFUSED.code || error.fields['command'] === 'CREATE'
     if (uids.length === 1 || isAboutFolder || budget.commandsLeft < 2) {
       refused.push(...uids)
       return error
@@ -222,7 +223,12 @@ export async function moveMaking(
   try {
     return await moveMails(connection, uids, folder, copied)
   } catch (thrown) {
-    if (asHubError(thrown).code !== imapErrors.FOLDER_MISSING.code) throw thrown
+    const { code } = asHubError(thrown)
+    // Not every server says of a folder that it is missing.
+    const isMissing =
+      code === imapErrors.FOLDER_MISSING.code ||
+      (code === imapErrors.COMMAND_REFUSED.code && !(await hasFolder(connection, folder)))
+    if (!isMissing) throw thrown
     await createFolder(connection, folder)
     return moveMails(connection, uids, folder, copied)
   }

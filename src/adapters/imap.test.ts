@@ -324,6 +324,24 @@ test('without MOVE a mail is copied once, also when the connection breaks before
   expect([world.uids('Processed'), world.subjects(), world.downs.length]).toEqual([[1], ['one'], 2])
 })
 
+test('a folder that the server calls otherwise is told by its name there, and asked for once a round', async () => {
+  // What Courier answers.
+  world.server.capabilities += ' NAMESPACE'
+  world.server.when(/^NAMESPACE/, (tag, _line, send) => {
+    send('* NAMESPACE (("INBOX." ".")) NIL NIL\r\n')
+    return `${tag} OK done`
+  })
+  world.server.when(/^CREATE/, 'NO Invalid mailbox name.')
+  world.server.when(/^UID MOVE/, 'NO Error in IMAP command received by server.')
+  for (let count = 0; count < 20; count++) world.server.receive(mail(`m${count}`))
+  await world.start({ ...archive, every: '10m' })
+  await soon(() => world.stuck).toMatchObject({
+    code: 'IMAP_DONE_REFUSED',
+    fields: { count: 20, answer: expect.stringContaining('"INBOX.Processed"') },
+  })
+  expect(world.server.lines.filter(line => line.startsWith('UID MOVE'))).toHaveLength(1)
+})
+
 test.each(['corrupt item', 'No such message'])(
   'one mail that the server will not move (%s) does not hold back the others',
   async answer => {

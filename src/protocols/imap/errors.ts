@@ -114,6 +114,12 @@ export const imapErrors = defineErrors('IMAP', {
     means: 'The mailbox {user} has no folder "{folder}": {answer}',
     next: 'Create the folder, or correct its name in the flow (case and language count).',
   },
+  FOLDER_PLACE: {
+    side: 'flow',
+    retry: 'after-change',
+    means: 'The mailbox {user} has no folder "{folder}" ({answer}); its server would call it "{name}".',
+    next: 'Write "{name}" in the flow, or whatever its folders are called in a mail program that shows whole names.',
+  },
   READ_ONLY: {
     side: 'sender',
     retry: 'after-change',

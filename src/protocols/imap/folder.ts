@@ -3,6 +3,7 @@ import type { DataResponse, ImapConnection } from './connection.ts'
 import { imapErrors } from './errors.ts'
 import { imapLimits } from './limits.ts'
 import { encodeMailboxName, quote, quoteMailbox } from './mailbox-name.ts'
+import { explainFolder } from './namespace.ts'
 import { textOf } from './response.ts'
 import { notImap } from './response-reader.ts'
 import { formatUidSets } from './uid-set.ts'
@@ -15,7 +16,7 @@ export interface SelectedFolder {
   readonly mailCount: number
 }
 
-/** Opens a folder, to read only with `examine`. Throws IMAP_FOLDER_MISSING. */
+/** Opens a folder, to read only with `examine`. Throws FOLDER_MISSING, FOLDER_PLACE. */
 export async function selectFolder(
   connection: ImapConnection,
   folder: string,
@@ -24,7 +25,7 @@ export async function selectFolder(
   let mailCount = 0
   let codes = ''
   connection.uidValidity = undefined
-  const line = await connection.run({
+  const selecting = connection.run({
     text: `${how.toUpperCase()} ${quoteMailbox(folder)}`,
     folder,
     isExclusive: true,
@@ -33,6 +34,9 @@ export async function selectFolder(
       if (response.name === 'OK') codes += textOf(response.rest)
       return false
     },
+  })
+  const line = await selecting.catch(async thrown => {
+    throw await explainFolder(connection, folder, thrown)
   })
   const uidValidity = numberOf(/\[UIDVALIDITY (\d+)\]/i, codes)
   if (uidValidity === undefined) throw notImap('a folder without UIDVALIDITY', [`${line.code} ${line.text}`])
@@ -104,13 +108,14 @@ export async function hasFolder(connection: ImapConnection, folder: string): Pro
   return isThere
 }
 
-/** Creates a folder; one that is there already is fine. Throws COMMAND_REFUSED. */
+/** Creates a folder; one that is there already is fine. Throws COMMAND_REFUSED, FOLDER_PLACE. */
 export async function createFolder(connection: ImapConnection, folder: string): Promise<void> {
   try {
     await connection.run({ text: `CREATE ${quoteMailbox(folder)}` })
   } catch (thrown) {
     // A server for which upper and lower case are one lists the folder by another name than was asked for.
-    if (!/\[ALREADYEXISTS\]|already exists/i.test(String(asHubError(thrown).fields['answer']))) throw thrown
+    if (/\[ALREADYEXISTS\]|already exists/i.test(String(asHubError(thrown).fields['answer']))) return
+    throw await explainFolder(connection, folder, thrown)
   }
 }
 

@@ -7,12 +7,14 @@ export interface DovecotLayout {
   readonly imapPort: number
   readonly imapsPort: number
   readonly owner: { readonly uid: number; readonly gid: number }
+  /** How folders are called; without it with `/` between levels and nothing before. */
+  readonly namespace?: { readonly prefix: string; readonly separator: string } | undefined
   /** Whose tokens are good; without one only passwords are. */
   readonly tokens?: { readonly issuer: string; readonly scope: string }
 }
 
 export function dovecotConfig(layout: DovecotLayout): string {
-  const { folder } = layout
+  const { folder, namespace = { prefix: '', separator: '/' } } = layout
   return `
 base_dir = ${folder}/run
 state_dir = ${folder}/state
@@ -37,7 +39,8 @@ mail_max_userip_connections = 100
 default_vsz_limit = 1G
 namespace inbox {
   inbox = yes
-  separator = /
+  prefix = ${namespace.prefix}
+  separator = ${namespace.separator}
   mailbox Processed {
     auto = create
   }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { makeCertificate } from './certificate.ts'
-import { delegateScript, dovecotConfig, oauth2Config } from './dovecot-config.ts'
+import { type DovecotLayout, delegateScript, dovecotConfig, oauth2Config } from './dovecot-config.ts'
 import { countUnread, type MaildirMail, type MaildirOwner, makeMaildir, readMails, writeMails } from './maildir.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
 import { imapScope, type TokenServer } from './token-server.ts'
@@ -20,6 +20,7 @@ export interface DovecotOptions {
   readonly tokenServer?: Pick<TokenServer, 'issuer' | 'publicKeyPem' | 'keyId'>
   /** Users with full access to other mailboxes: `{ 'shared@contoso.com': ['svc@contoso.com'] }`. */
   readonly delegates?: Readonly<Record<string, readonly string[]>>
+  readonly namespace?: DovecotLayout['namespace']
 }
 
 export interface Dovecot {
@@ -68,7 +69,7 @@ export async function startDovecot(options: DovecotOptions): Promise<Dovecot> {
   let ports: number[] = []
   const render = () => {
     const [imapPort = 0, imapsPort = 0] = ports
-    const layout = { folder: path, imapPort, imapsPort, owner }
+    const layout = { folder: path, imapPort, imapsPort, owner, namespace: options.namespace }
     if (!options.tokenServer) {
       writeFileSync(join(path, 'dovecot.conf'), dovecotConfig(layout))
       return
