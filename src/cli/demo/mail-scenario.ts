@@ -53,7 +53,9 @@ export async function mailScenario({ tls, folder, logOf }: ScenarioWorld): Promi
     },
   })
   const servers = await Promise.all(
-    ['s4-app1', 's4-app2', 's4-app3'].map(name => startS4Smtp({ name, hostName: `${name}.s4.example`, tls })),
+    ['s4-app1', 's4-app2', 's4-app3'].map(name =>
+      startS4Smtp({ name, hostName: `${name}.s4.example`, tls, keep: 'digest' }),
+    ),
   )
   const [, shaky] = servers
   let onPremise: OnPremise | undefined

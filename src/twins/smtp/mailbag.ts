@@ -70,7 +70,8 @@ export class MailSink {
     return {
       bytes: this.bytes,
       sha256: this.#hash.digest('hex'),
-      messageId: /^message-id:\s*(<[^>\r\n]*>)/im.exec(header)?.[1] ?? '',
+      // A copy: as a part of it, it would keep the whole header in memory.
+      messageId: Buffer.from(/^message-id:\s*(<[^>\r\n]*>)/im.exec(header)?.[1] ?? '', 'latin1').toString('latin1'),
       hasBareLineEnd: this.hasBareLineEnd || this.#last === 13,
       octets: this.#keeps ? Buffer.concat(this.#kept) : undefined,
     }
