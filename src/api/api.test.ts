@@ -412,8 +412,13 @@ test('the log is followed as it grows, filtered by flow and level', async () => 
 
 test('the OpenAPI document describes every route', async () => {
   const world = await open()
-  const document = (await world.openapi()) as { paths: Record<string, object>; openapi: string }
+  const document = (await world.openapi()) as {
+    paths: Record<string, Record<string, { operationId?: string }>>
+    openapi: string
+  }
   expect(document.openapi).toBe('3.1.0')
+  const ids = Object.values(document.paths).flatMap(path => Object.values(path).map(({ operationId }) => operationId))
+  expect([new Set(ids).size, ids.includes(undefined)]).toEqual([ids.length, false])
   expect(Object.keys(document.paths)).toEqual(
     expect.arrayContaining([
       '/api/flows',

@@ -88,6 +88,17 @@ test.each(tokens)('a call with %s is refused with a problem that says what to do
   })
 })
 
+test('a token of nothing but dots is refused at once: no stranger keeps the hub busy with its own header', async () => {
+  const world = await open()
+  const startedAt = performance.now()
+  const { status } = await fetch(`${world.url}/api/flows`, {
+    headers: { authorization: `Bearer ${'.e'.repeat(1500)} e` },
+  })
+  expect(status).toBe(401)
+  // Where every pair of dots is tried it takes 3 s, and minutes for one of 16 KiB, which is as long as it may be.
+  expect(performance.now() - startedAt).toBeLessThan(1000)
+})
+
 test('wrong tokens are limited per address; the right one passes all the same', async () => {
   const { clock, pass } = standInClock()
   const check = createTokenCheck('isthmus_right', clock)

@@ -29,6 +29,7 @@ import { logRoutes } from './log-routes.ts'
 import { mailboxRoutes } from './mailbox-routes.ts'
 import { messageRoutes } from './message-routes.ts'
 import { oidcCallbackPath, oidcRoutes } from './oidc-routes.ts'
+import { operationIdOf } from './operation-id.ts'
 import { organizationRoutes } from './organization-routes.ts'
 import type { ApiParts, App } from './parts.ts'
 import { type Asked, askedOf } from './permissions.ts'
@@ -133,6 +134,7 @@ export function createApi(parts: ApiParts, limits: Partial<typeof httpLimits> = 
     if (route.schema && !route.schema.hide) {
       route.schema = {
         ...route.schema,
+        operationId: operationIdOf(method, route.url),
         response: { ...Object(route.schema.response), '4xx': problems, '5xx': problems },
       }
     }
@@ -196,7 +198,13 @@ function makeApp(limits: Partial<typeof httpLimits>, listening: Server | undefin
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Isthmus admin API', description: 'What people and programs can ask of a hub.', version: '1' },
+      info: {
+        title: 'Isthmus admin API',
+        description: 'What people and programs can ask of a hub.',
+        version: '1',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: '/', description: 'The hub that serves this document.' }],
       components: {
         securitySchemes: {
           adminToken: { type: 'http', scheme: 'bearer' },
