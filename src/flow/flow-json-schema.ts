@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { JsonObject } from '../kernel/json.ts'
+import type { Json, JsonObject } from '../kernel/json.ts'
 import type { ReceiverNode, StepNode } from './document.ts'
+import { isPlainObject } from './plain-object.ts'
 import { configOf, type Declarations, flowSchema, type Naming } from './schema.ts'
 
 // For editors a one-key thing is a choice of objects with one key each.
@@ -33,6 +34,64 @@ function described(config: z.ZodType, summary: string): z.ZodType {
 /** JSON Schema (2020-12) of flow documents with these adapters and steps, for completion in editors. */
 export function flowJsonSchema(declarations: Declarations): JsonObject {
   const schema = flowSchema(declarations, describing)
-  const json = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12', unrepresentable: 'any' }) as JsonObject
-  return { title: 'Isthmus flow document', ...json }
+  const { properties, $defs, ...rest } = z.toJSONSchema(schema, {
+    io: 'input',
+    target: 'draft-2020-12',
+    unrepresentable: 'any',
+    override({ zodSchema, jsonSchema }) {
+      if (isWithoutCase(zodSchema)) delete jsonSchema.pattern
+    },
+  }) as { properties: JsonObject; $defs?: JsonObject } & JsonObject
+  // What a parameter is declared as cannot be a parameter.
+  const { params = {}, ...settings } = properties
+  return {
+    title: 'Isthmus flow document',
+    ...rest,
+    properties: { params, ...withReferencesInEach(settings) },
+    $defs: { ...withReferencesInEach($defs ?? {}), parameter },
+  }
+}
+
+const parameter: JsonObject = {
+  title: 'parameter of the stage',
+  type: 'string',
+  pattern: String.raw`\$\{\s*params\.[A-Za-z0-9_]+\s*\}`,
+}
+
+/** What people read of a setting; the rest says which values it takes. */
+const annotations: ReadonlySet<string> = new Set(['title', 'description', 'default', 'examples'])
+
+const scalars: ReadonlySet<Json | undefined> = new Set(['string', 'integer', 'number', 'boolean'])
+
+/** Lets `${params.port}` stand for every value that is not just any text. */
+function withReferences(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(withReferences)
+  if (!isPlainObject(schema)) return schema
+  const entries = Object.entries(schema)
+  const words = Object.fromEntries(entries.filter(([key]) => annotations.has(key)))
+  const takes = entries.filter(([key]) => !annotations.has(key))
+  const [[, type] = []] = takes.filter(([key]) => key === 'type')
+  const isAnyText = type === 'string' && takes.length === 1
+  if (scalars.has(type) && !isAnyText) {
+    return { ...words, anyOf: [Object.fromEntries(takes), { $ref: '#/$defs/parameter' }] }
+  }
+  const below = takes.map(([key, value]): [string, Json] => {
+    // Names are no values.
+    if (key === 'propertyNames') return [key, value]
+    return [key, key === 'properties' ? withReferencesInEach(value as JsonObject) : withReferences(value)]
+  })
+  return { ...words, ...Object.fromEntries(below) }
+}
+
+function withReferencesInEach(schemas: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, withReferences(schema)]))
+}
+
+/** A pattern of JSON Schema has no flags, so that this one would find fault with what is right. */
+function isWithoutCase(schema: z.core.$ZodTypes): boolean {
+  const checks = schema instanceof z.ZodString ? schema.def.checks : undefined
+  return (
+    checks?.some(({ _zod: { def } }) => 'pattern' in def && def.pattern instanceof RegExp && def.pattern.ignoreCase) ===
+    true
+  )
 }

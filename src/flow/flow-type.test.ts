@@ -53,7 +53,7 @@ test('editors get a JSON Schema with descriptions, examples and recursive steps'
   expect(filter?.description).toBe('Lets only messages through for which a condition holds.')
   expect(filter?.properties?.['otherwise']).toMatchObject({
     default: 'set-aside',
-    enum: ['set-aside', 'reject', 'drop'],
+    anyOf: [{ enum: ['set-aside', 'reject', 'drop'] }, { $ref: '#/$defs/parameter' }],
   })
   expect(JSON.stringify(schema)).toContain('"examples":["outlook.office365.com"]')
   expect(JSON.stringify(stepChoices[3])).toMatch(/#\/\$defs\/steps/)

@@ -26,7 +26,10 @@ export type DeclaredParam = z.output<typeof declaredParam>
 
 export const paramName = z
   .string()
-  .regex(/^[a-z][a-z0-9_]*$/i, 'the name of a parameter has letters, digits and underscores, and begins with a letter')
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_]*$/,
+    'the name of a parameter has letters, digits and underscores, and begins with a letter',
+  )
 
 const email = z.string().regex(/^[^\s@"(),:;<>[\\\]]+@[^\s@"(),:;<>[\\\]]+$/, 'an address is written name@domain')
 const url = z.string().regex(/^https?:\/\/[^\s/]+/i, 'an address of the web begins with https:// or http://')
