@@ -108,6 +108,9 @@ function inWords(summary: string, text: string, offset: number): readonly [why: 
           ['not', '!'],
         ]).get(word)
   if (logic) return [`"${word}" stands here`, `Write ${logic} instead.`]
+  if (word !== undefined && /\d$/.test(text.slice(0, offset))) {
+    return [`a number with "${word}" stands here`, "Write sizes in bytes (20 * 1024 * 1024), times as duration('30s')."]
+  }
   const plain = summary.replaceAll(matchFunction, 'matches').replaceAll('dyn<', '<')
   const overload = /found no matching overload for '(.+)'/.exec(plain)?.[1]
   if (overload) {

@@ -21,6 +21,8 @@ export interface Inspection {
 /** Words of other products and languages for what is called otherwise here. */
 const otherWords: Record<string, string> = {
   header: "message.headers['name']",
+  headers: "message.headers['name']",
+  body: 'message.body',
   sender: 'message.from',
   recipient: 'message.to',
   recipients: 'message.to',
@@ -32,6 +34,11 @@ const otherWords: Record<string, string> = {
   constructor: 'an attribute of another name',
   prototype: 'an attribute of another name',
   __proto__: 'an attribute of another name',
+}
+
+function meantBy(name: string): string | undefined {
+  const word = name.toLowerCase()
+  return Object.hasOwn(otherWords, word) ? otherWords[word] : undefined
 }
 
 /**
@@ -117,13 +124,16 @@ class TreeWalk {
       case '-_':
         this.visit(node.args, bound, false)
         return
+      case '-':
+        this.#refuseHyphen(node.args[0], node.args[1], bound)
+        for (const inner of node.args) this.visit(inner, bound, false)
+        return
       case 'list':
       case '?:':
       case '||':
       case '&&':
       case 'in':
       case '+':
-      case '-':
       case '*':
       case '/':
       case '%':
@@ -135,24 +145,46 @@ class TreeWalk {
     }
   }
 
+  #knownNames(): readonly string[] {
+    return [...rootNames, ...(this.#names.locals ?? [])]
+  }
+
+  #isKnown(name: string): boolean {
+    return this.#knownNames().includes(name)
+  }
+
   #name(node: ASTNode & { readonly op: 'id' }, bound: ReadonlySet<string>): void {
     const name = node.args
     if (bound.has(name) || name === 'cel') return
-    const known = [...rootNames, ...(this.#names.locals ?? [])]
-    if (!known.includes(name)) throw this.#unknownName(name, known, node.start)
+    if (!this.#isKnown(name)) throw this.#unknownName(name, this.#knownNames(), node.start)
     if (name === 'message') this.#readsMessage = true
     if (this.#names.locals?.includes(name)) this.#readsLocals = true
+  }
+
+  /** `message.headers.x-region` is read as a difference. */
+  #refuseHyphen(left: ASTNode, right: ASTNode, bound: ReadonlySet<string>): void {
+    if (left.op !== '.' || right.op !== 'id' || bound.has(right.args) || this.#isKnown(right.args)) return
+    if (right.start - left.end !== 1) return
+    const [owner, begin] = left.args
+    const offset = left.end - begin.length
+    const name = /^[\w-]+/.exec(this.#text.slice(offset))?.[0] ?? begin
+    const where = this.#text.slice(owner.start, owner.end)
+    const hint = `A name with a hyphen stands in brackets: ${where}['${name}'].`
+    throw new ExpressionFault(`it takes "${name}" for a difference`, hint, offset, name.length)
   }
 
   #unknownName(name: string, known: readonly string[], offset: number): ExpressionFault {
     const logic: Record<string, string> = { and: '&&', or: '||', not: '!' }
     const near = nearestName(name, known)
+    const other = meantBy(name)
     const quoted = `If it is text, put it in quotes: '${name}'.`
     const hint = logic[name]
       ? `Write ${logic[name]} instead.`
       : near
         ? `Did you mean ${near}? ${quoted}`
-        : `An expression begins with ${listNames(known)}. Facts of the message stand there: message.${name}. ${quoted}`
+        : other
+          ? `Did you mean ${other}? ${quoted}`
+          : `An expression begins with ${listNames(known)}. Facts of the message stand there: message.${name}. ${quoted}`
     return new ExpressionFault(`it does not know the name "${name}"`, hint, offset, name.length)
   }
 
@@ -186,7 +218,7 @@ class TreeWalk {
     const near = reservedNames.find(
       known => known.toLowerCase() === name.toLowerCase() || (known.length > 3 && editDistance(known, name) === 1),
     )
-    const other = Object.hasOwn(otherWords, name.toLowerCase()) ? otherWords[name.toLowerCase()] : undefined
+    const other = meantBy(name)
     if (near || other) {
       const meant = near ? `message.${near}` : other
       throw new ExpressionFault(`a message has no "${name}"`, `Did you mean ${meant}?`, offset, name.length)

@@ -168,6 +168,10 @@ describe('conditions of this domain', () => {
 describe('mistakes', () => {
   test.each<[string, number, RegExp, RegExp]>([
     ['mesage.size > 1', 0, /does not know the name "mesage"/, /Did you mean message\?/],
+    ["message.headers.x-my-region == 'DE'", 16, /"x-my-region" for a diff/, /message\.headers\['x-my-region'\]/],
+    ["headers['x-region'] == 'DE'", 0, /the name "headers"/, /message\.headers\['name'\]/],
+    ['body.amount > 1', 0, /the name "body"/, /mean message\.body\?/],
+    ['message.size > 20MB', 17, /number with "MB"/, /20 \* 1024 \* 1024/],
     ['message.size > 1 && subject == 2', 20, /the name "subject"/, /message\.subject/],
     ['message.sise > 1', 8, /no "sise"/, /message\.size/],
     ["message.header['a'] == 'b'", 8, /no "header"/, /message\.headers/],

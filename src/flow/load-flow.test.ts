@@ -135,6 +135,11 @@ const box = (text: string) =>
 const mistakes: readonly [title: string, document: string, sentence: RegExp, stage?: string][] = [
   ['nothing at all', '▶', /empty, or not a group of keys/],
   ['a list', '▶- a\n- b\n', /not a group of keys/],
+  [
+    'a bracket in an expression between braces',
+    "flow: f\nsteps:\n  - filter: { keep: message.headers▶['x'] == 'y', otherwise: drop }\nto: []\n",
+    /A bracket stands in a text without quotes\. .*double quotes/,
+  ],
   ['a tab', 'flow: f\nfrom:\n▶\tschedule:\n', /tab stands in the indentation/i],
   ['a key twice', `${base}▶flow: g\n`, /stands here twice/],
   ['a quote that is not closed', "flow: ▶'f\nfrom: 1\n", /quote is not closed/],

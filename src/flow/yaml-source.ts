@@ -82,6 +82,8 @@ export class YamlSource {
       const isGrown = beside.includes('BLOCK_AS_IMPLICIT_KEY') && beside.includes('MULTILINE_IMPLICIT_KEY')
       if (!isGrown) this.problems.push(this.#syntax(code, message, { start: pos[0], end: pos[1] }))
       else if (code === 'MULTILINE_IMPLICIT_KEY') this.problems.push(this.#tooFar(message, pos[0], pos[1]))
+      // The parser has lost its place: all that follows would be faults of this one.
+      if (code === 'UNEXPECTED_TOKEN') break
     }
     if (this.problems.length === 0) this.value = this.#read(this.#document.contents, [], undefined, replace)
   }
@@ -233,6 +235,10 @@ export class YamlSource {
     if (code === 'BAD_INDENT' && /^Flow (map|sequence)/.test(message)) {
       const next = 'Close it with } or ], or indent what belongs to it.'
       return withNext(this.#at(range, 'FLOW_YAML', 'A bracket above this line is not closed.'), next)
+    }
+    if (code === 'UNEXPECTED_TOKEN' && /^Unexpected flow-(seq|map)-start at node end/.test(message)) {
+      const next = 'Put the whole text in double quotes, or on a line of its own, outside of { }.'
+      return withNext(this.#at(range, 'FLOW_YAML', 'A bracket stands in a text without quotes.'), next)
     }
     const [sentence, next] = syntaxWords[code] ?? [`This is not valid YAML: ${message}`, undefined]
     return withNext(this.#at(range, 'FLOW_YAML', sentence), next)
