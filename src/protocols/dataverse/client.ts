@@ -86,6 +86,7 @@ export class DataverseClient {
       ...options,
       root: new URL(`/api/data/${version}/`, environment),
       version: 'v4',
+      hasRootedBatches: true,
       headers: { 'odata-maxversion': '4.0' },
       failureOf: dataverseFailure,
       doubtOf: dataverseDoubt,

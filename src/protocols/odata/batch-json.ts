@@ -2,7 +2,10 @@ import { type Json, type JsonObject, parseExact } from '../../kernel/json.ts'
 import { type BatchAnswer, type BatchForm, BatchMismatch, type BatchPart, type BatchResult, isOk } from './batch.ts'
 import { isGroup, isList } from './json.ts'
 
-/** A batch as JSON (OData JSON Format 4.01 section 19), changesets as atomicity groups. */
+/**
+ * A batch as JSON (OData JSON Format 4.01 section 19), changesets as atomicity groups. What a service may do in any
+ * order, or at once, is what names nothing that it depends on: each request of a changeset names the one before it.
+ */
 export function jsonBatch(parts: readonly BatchPart[]): BatchForm {
   const requests: string[] = []
   const ids: string[][] = []
@@ -12,7 +15,8 @@ export function jsonBatch(parts: readonly BatchPart[]): BatchForm {
       inPart.map(({ method, path, headers, body }, at) => {
         const id = `${index + 1}.${at + 1}`
         const group = 'request' in part ? {} : { atomicityGroup: `g${index + 1}` }
-        const head = JSON.stringify({ id, ...group, method, url: path, headers })
+        const before = at === 0 ? {} : { dependsOn: [`${index + 1}.${at}`] }
+        const head = JSON.stringify({ id, ...group, ...before, method, url: path, headers })
         // The body is JSON already, with numbers that would lose digits on the way through a value.
         requests.push(body === undefined ? head : `${head.slice(0, -1)},"body":${body}}`)
         return id

@@ -11,8 +11,12 @@ import {
 /**
  * A batch as multipart/mixed (V2: MS-ODATA 2.2.7; V4: OData Protocol 11.7.7), changesets as parts inside. Every line
  * ends with CR LF; a request without body is followed by an empty line more, without which some services read on.
+ *
+ * Requests name what they are about relative to the batch, which holds behind gateways and virtual hosts, too. Of the
+ * three spellings of V4 (Protocol 11.7.7.1) the V4 services of S/4HANA (RAP) and CAP know this one alone. With `root`
+ * they are written as a path from the root of the server, with its name.
  */
-export function multipartBatch(parts: readonly BatchPart[], host: string, basePath: string): BatchForm {
+export function multipartBatch(parts: readonly BatchPart[], root?: URL): BatchForm {
   const boundary = `batch_${randomUUID()}`
   const lines: string[] = []
   let contentId = 0
@@ -22,7 +26,7 @@ export function multipartBatch(parts: readonly BatchPart[], host: string, basePa
       contentId += 1
       lines.push(`Content-ID: ${contentId}`)
     }
-    lines.push('', ...requestLines(request, host, basePath), '')
+    lines.push('', ...requestLines(request, root), '')
   }
   for (const part of parts) {
     lines.push(`--${boundary}`)
@@ -46,10 +50,11 @@ export function multipartBatch(parts: readonly BatchPart[], host: string, basePa
   }
 }
 
-function requestLines({ method, path, headers, body }: BatchRequest, host: string, basePath: string): string[] {
+function requestLines({ method, path, headers, body }: BatchRequest, root: URL | undefined): string[] {
   // `$1/…` is the entity that request 1 of the same changeset makes (V2: MS-ODATA 2.2.7.2; V4: Protocol 11.7.7.1).
-  const target = /^\$\d/.test(path) ? path : `${basePath}${path}`
-  const lines = [`${method} ${target} HTTP/1.1`, `Host: ${host}`]
+  const target = root === undefined || /^\$\d/.test(path) ? path : `${root.pathname}${path}`
+  const lines = [`${method} ${target} HTTP/1.1`]
+  if (root) lines.push(`Host: ${root.host}`)
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
   if (body === undefined) return [...lines, '', '']
   return [...lines, `Content-Length: ${Buffer.byteLength(body)}`, '', body]

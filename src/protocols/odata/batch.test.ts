@@ -4,6 +4,8 @@ import { type S4ODataTwin, s4User, startS4OData } from '../../twins/s4-odata/s4-
 import { makeConnect } from '../net/connect.ts'
 import { makeHttpAgent } from '../net/http-client.ts'
 import type { BatchPart, BatchResult } from './batch.ts'
+import { jsonBatch } from './batch-json.ts'
+import { multipartBatch } from './batch-multipart.ts'
 import type { ODataClient } from './client.ts'
 import { clientOf, ScriptedService } from './odata-world.ts'
 
@@ -86,6 +88,37 @@ describe.each(forms)('%s %s', (version, form) => {
     const lost = await client.batch([{ changeset: [create('B1')] }], { signal, form }).catch((error: HubError) => error)
     expect(lost).toMatchObject({ code: 'ODATA_OUTCOME_UNKNOWN', isOutcomeUnknown: true })
   })
+})
+
+const change = (method: 'POST' | 'DELETE', path: string) => ({ method, path, headers: {} }) as const
+const changes: readonly BatchPart[] = [
+  { changeset: [change('POST', 'Set'), change('POST', '$1/Items'), change('DELETE', 'Set(2)')] },
+  { request: { method: 'GET', path: 'Set?$top=1', headers: {} } },
+]
+const requestLines = (root?: URL) => multipartBatch(changes, root).body.match(/^[A-Z]+ \S+ HTTP\/1\.1$|^Host: .*$/gm)
+
+test('requests in parts name a path relative to the batch, which holds behind a gateway', () => {
+  const lines = ['POST Set HTTP/1.1', 'POST $1/Items HTTP/1.1', 'DELETE Set(2) HTTP/1.1', 'GET Set?$top=1 HTTP/1.1']
+  expect(requestLines()).toEqual(lines)
+})
+
+test('where the service asks for it they name the path from the root of the server, and the server', () => {
+  expect(requestLines(new URL('https://crm.example/api/data/v9.2/'))?.slice(0, 4)).toEqual([
+    'POST /api/data/v9.2/Set HTTP/1.1',
+    'Host: crm.example',
+    'POST $1/Items HTTP/1.1',
+    'Host: crm.example',
+  ])
+})
+
+test('changes of a JSON batch are done in their order: each depends on the one before', () => {
+  const { requests } = JSON.parse(jsonBatch(changes).body) as { requests: { id: string; dependsOn?: string[] }[] }
+  expect(requests.map(({ id, dependsOn }) => [id, dependsOn])).toEqual([
+    ['1.1', undefined],
+    ['1.2', ['1.1']],
+    ['1.3', ['1.2']],
+    ['2.1', undefined],
+  ])
 })
 
 test('more requests than a batch may have are not sent', async () => {

@@ -26,6 +26,8 @@ export interface ODataClientOptions extends ExchangeOptions {
    * links to next pages path and query count. They lead to the same server all the same.
    */
   readonly isRenamed?: boolean | undefined
+  /** Requests in a batch name their path from the root of the server, as Microsoft documents it, not from the service. */
+  readonly hasRootedBatches?: boolean | undefined
 }
 
 /** A path behind the root of the service, percent-encoded, with its query. */
@@ -160,8 +162,8 @@ export class ODataClient {
       const reason = `${count} requests are more than ${this.#limits.batchParts}`
       throw odataErrors.VALUE_UNFIT({ name: '$batch', type: 'a batch', reason })
     }
-    const { host, pathname } = this.#options.root
-    const form: BatchForm = how.form === 'json' ? jsonBatch(parts) : multipartBatch(parts, host, pathname)
+    const root = this.#options.hasRootedBatches ? this.#options.root : undefined
+    const form: BatchForm = how.form === 'json' ? jsonBatch(parts) : multipartBatch(parts, root)
     const answer = await this.#exchange.send({
       method: 'POST',
       url: this.#url('$batch'),

@@ -104,6 +104,10 @@ function headersOf(text: string): Record<string, string> {
 function requestIn(version: Version, content: string): ServiceRequest {
   const [, method = '', url = ''] = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n/.exec(content) ?? []
   if (method === '') throw refusals.malformed('a part has no request line')
+  // As services of RAP do: V4 has two more spellings, which they do not know.
+  if (version === 'v4' && /^\/|:\/\//.test(url.split('?')[0] ?? '')) {
+    throw refusals.malformed('a part names no path relative to the batch')
+  }
   const { headers, content: body } = headOf(content.slice(content.indexOf('\r\n') + 2).replace(/^\r\n/, '\r\n\r\n'))
   const length = Number(headers['content-length'] ?? Buffer.byteLength(body))
   const bytes = Buffer.from(body)
