@@ -4,6 +4,7 @@ import type { Json } from '../kernel/json.ts'
 import type { ODataClient } from '../protocols/odata/client.ts'
 import { odataErrors } from '../protocols/odata/errors.ts'
 import { isGroup, readEntity } from '../protocols/odata/json.ts'
+import type { EntityType } from '../protocols/odata/model.ts'
 import { fieldString, operationCall, operationOf } from '../protocols/odata/url.ts'
 import type { ODataConfig } from './odata-config.ts'
 import { pathOf, type Surroundings } from './odata-operation.ts'
@@ -49,6 +50,7 @@ export async function callOperation(
     },
   )
   const target = `${path}${fieldString(fields)}`
+  const type = known?.set === undefined ? undefined : at.model?.sets.get(known.set)
   const summary = `called ${call.name} at ${server}`
   if (method === 'GET') {
     if (call.etag) {
@@ -56,17 +58,19 @@ export async function callOperation(
       throw odataErrors.VALUE_UNFIT({ name: 'etag', type: 'the state of a change', reason })
     }
     const { value } = await client.read({ path: target, signal: effect.signal })
-    return { isQuestion: true, summary, answer: answerOf(result(at, call.name, value)) }
+    return { isQuestion: true, summary, answer: answerOf(result(at, call.name, type, value)) }
   }
   const change = { method, path: target, body }
   const { value, headers } = await changeState(client, at, effect, change, { etag: call.etag, entity, isOnce: true })
-  return { summary, answer: answerOf(value === undefined ? {} : result(at, call.name, value), headers) }
+  return { summary, answer: answerOf(value === undefined ? {} : result(at, call.name, type, value), headers) }
 }
 
-/** V2 puts a single value under the name of its function. */
-function result({ naming }: Surroundings, name: string, value: Json | undefined): Json {
-  const plain = readEntity(naming.version, undefined, value ?? null)
-  if (naming.version !== 'v2' || !isGroup(plain)) return plain
-  const names = Object.keys(plain)
-  return names.length === 1 && names[0] === name ? (plain[name] ?? null) : plain
+/** V2 puts what comes under the name of its function, lists apart; entities read like those of their set. */
+function result({ naming }: Surroundings, name: string, type: EntityType | undefined, value: Json | undefined): Json {
+  const { version } = naming
+  const names = version === 'v2' && isGroup(value) ? Object.keys(value) : []
+  if (names.length !== 1 || names[0] !== name) return readEntity(version, type, value ?? null)
+  const wrap = type && { name, key: [], properties: new Map(), navigation: new Map([[name, type]]) }
+  const plain = readEntity(version, wrap, value ?? null)
+  return isGroup(plain) ? (plain[name] ?? null) : plain
 }

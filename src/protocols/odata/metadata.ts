@@ -39,6 +39,7 @@ interface DraftOperation {
   readonly method: 'GET' | 'POST'
   readonly isBound: boolean
   readonly parameters: Map<string, EdmType | undefined>
+  readonly set: string | undefined
 }
 
 class MetadataReader {
@@ -150,7 +151,9 @@ class MetadataReader {
         return
       case 'FunctionImport':
         // Of V4 this only names a function that stands in the schema; of V2 it is the function itself.
-        if (at('Function') === undefined) this.#begin(name, name, (at('HttpMethod') ?? 'GET') === 'POST', false)
+        if (at('Function') === undefined) {
+          this.#begin(name, name, (at('HttpMethod') ?? 'GET') === 'POST', false, at('EntitySet'))
+        }
         return
       case 'Function':
       case 'Action': {
@@ -172,9 +175,9 @@ class MetadataReader {
       this.#operation = undefined
   }
 
-  #begin(name: string, qualifiedName: string, isPost: boolean, isBound: boolean): void {
+  #begin(name: string, qualifiedName: string, isPost: boolean, isBound: boolean, set?: string): void {
     this.#count()
-    this.#operation = { name, qualifiedName, method: isPost ? 'POST' : 'GET', isBound, parameters: new Map() }
+    this.#operation = { name, qualifiedName, method: isPost ? 'POST' : 'GET', isBound, parameters: new Map(), set }
     this.#operations.set(name, this.#operation)
   }
 

@@ -24,6 +24,8 @@ export interface Operation {
   readonly method: 'GET' | 'POST'
   readonly isBound: boolean
   readonly parameters: ReadonlyMap<string, EdmType | undefined>
+  /** V2: the entity set that its result is of. */
+  readonly set?: string | undefined
 }
 
 /** The type of an entity set; throws ODATA_NAME_UNKNOWN. */
