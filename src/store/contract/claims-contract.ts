@@ -5,6 +5,7 @@ import {
   accept,
   claim,
   claimOne,
+  claimWithDue,
   delivered,
   ids,
   laterAt,
@@ -258,6 +259,22 @@ export function describeClaims(world: () => StoreWorld): void {
       await world().crash()
       store = world().store
       expect((await claim(store, { now: startedAt + 9, places })).map(claimed => claimed.flow)).toEqual(['invoices'])
+    })
+
+    test('one that was woken and failed again waits for its new time, also past the one that it had before', async () => {
+      const woken = await claimOne(store)
+      await accept(store)
+      const other = await claimOne(store)
+      await store.retry(woken, retryLater({ awaitsChange: true }))
+      await store.retry(other, retryLater({ dueAt: laterAt - 1 }))
+      await store.wake(startedAt + 7)
+      const again = laterAt + 60_000
+      await store.retry(await claimOne(store), retryLater({ dueAt: again }))
+      expect(await claimWithDue(store, { now: laterAt })).toMatchObject({
+        deliveries: [{ id: other.id }],
+        nextDueAt: again,
+      })
+      expect(await claim(store, { now: again })).toMatchObject([{ id: woken.id }])
     })
 
     test('a failure that is being written when somebody changes the credential is woken too', async () => {

@@ -312,6 +312,35 @@ test('a delivery whose row cannot be read is set aside, and the others go', asyn
   expect(await store.find({ state: 'set-aside', limit: 5 })).toMatchObject([{ id: poison, error: { side: 'hub' } }])
 })
 
+test('where the disk is too full to set aside what cannot be read, all wait as before, and go when there is room', async () => {
+  const first = await open()
+  const poison = await Promise.all(Array.from({ length: 60 }, () => accept(first)))
+  const sound = await accept(first)
+  const invoice = { flow: 'invoices', body: textBody('x'.repeat(2000)) }
+  await Promise.all(Array.from({ length: 60 }, () => accept(first, invoice)))
+  for (const one of await claim(first, { places: { invoices: 60 } })) await first.finish(one, delivered())
+  await first.close()
+  const bytes = inDatabase(database => {
+    database.exec(`update content set headers = '{broken' where seq in (select seq from content order by seq limit 60)`)
+    const { page_count: pages } = database.prepare('pragma page_count').get() as { page_count: number }
+    return pages * 4096
+  })
+  const store = await open({ limits: { databaseBytes: bytes } })
+  // Until nothing more fits.
+  for (let size = 3000; size > 100; ) {
+    try {
+      await store.write('test', `${size}-${Math.random()}`, 'x'.repeat(size))
+    } catch {
+      size = Math.floor(size / 2)
+    }
+  }
+  await expect(claim(store)).rejects.toMatchObject({ code: 'STORE_FULL' })
+  expect(await store.find({ state: 'queued', limit: 100 })).toHaveLength(61)
+  await store.purge({ flow: 'invoices', deliveredBefore: Infinity, setAsideBefore: Infinity, max: 100 })
+  expect(ids(await claim(store))).toEqual([sound])
+  expect(ids(await store.find({ state: 'set-aside', limit: 100 })).toSorted()).toEqual(poison)
+})
+
 test('while a delivery is skipped nobody can begin it', async () => {
   const store = await open()
   const id = await accept(store)
