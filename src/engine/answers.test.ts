@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { answers } from '../adapters/answers.ts'
 import { defineReceiver } from '../flow/adapter.ts'
@@ -59,6 +59,23 @@ function acks(): LoadedFlow {
 }
 
 const outcomes = () => told.map(({ outcome }) => outcome)
+
+test('what an answer tells of is on the disk before the answer is: no crash in between takes it back', async () => {
+  await world(() => ({ summary: '204 updated' }), ['delivered'])
+  const store = it.store()
+  const { accept } = store
+  const kept: string[] = []
+  vi.spyOn(store, 'accept').mockImplementation(async delivery => {
+    const [about = ''] = delivery.flow === 'acks' ? delivery.terms : []
+    for (const { summary } of (await store.get(about))?.receipts ?? []) kept.push(summary)
+    return accept(delivery)
+  })
+  await it.engine().start(acks())
+  await it.accept('x')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['delivered'])
+  expect(kept).toEqual(['204 updated'])
+})
 
 test('another flow is told what the receiver said, with the attributes of the message', async () => {
   await world(() => ({ summary: '204 updated', fields: { operation: 'updated', status: 204 } }), ['delivered'])
@@ -254,6 +271,22 @@ test('an answer that could not be told is not told behind a later one of the sam
   await it.engine().replay(id, 'operator')
   await it.engine().idle()
   expect(outcomes()).toEqual(['delivered', 'accepted'])
+})
+
+test('an earlier answer that was told a second time does not stand before a later one that could not be told', async () => {
+  await world(() => ({ summary: 'ok' }), ['accepted', 'delivered'])
+  await it.engine().start(acks())
+  refused = 'delivered'
+  await it.accept('first')
+  await it.engine().idle()
+  const [accepted] = await it.store().find({ flow: 'acks', state: 'delivered', limit: 5 })
+  const [untold] = await it.store().find({ flow: 'acks', state: 'set-aside', limit: 5 })
+  await it.engine().replay(accepted?.id ?? '', 'operator')
+  await it.engine().idle()
+  refused = undefined
+  await it.engine().replay(untold?.id ?? '', 'operator')
+  await it.engine().idle()
+  expect(outcomes()).toEqual(['accepted', 'accepted', 'delivered'])
 })
 
 test('what its sender could not read is set aside with the reason, passes no step and is not answered', async () => {

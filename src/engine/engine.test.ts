@@ -460,6 +460,25 @@ describe('effects', () => {
     expect(receipts?.find(receipt => receipt.effect.startsWith('to[0]'))?.summary).toBe('first 1')
   })
 
+  test('what was asked is asked once for all attempts, and anew for a replay behind which nothing was done', async () => {
+    let asked = 0
+    let isRefused = true
+    const ask = () => ({ summary: `asked ${++asked}`, isQuestion: true }) as const
+    const tell = () => {
+      if (!isRefused) return ok
+      throw it.failed().length < 2 ? busy() : hubErrors.UNEXPECTED({ text: '550 no' }, { retry: 'never' })
+    }
+    const it = await world({ receivers: [ask, tell] })
+    const { id } = await it.accept('order')
+    await it.advance(HOUR)
+    expect(it.ended()).toMatchObject([{ state: 'set-aside' }])
+    expect(asked).toBe(1)
+    isRefused = false
+    await it.engine().replay(id, 'anna')
+    await it.engine().idle()
+    expect(asked).toBe(2)
+  })
+
   test('after a repair every receiver gets the repaired message, not the receipt of the old one', async () => {
     const seen: string[] = []
     const it = await world({
