@@ -92,6 +92,18 @@ test('what awaits a change is tried slowly, and at once when somebody changed so
   await it.stop()
 })
 
+test('a change that comes while the link still tries counts: it is tried anew at once', async () => {
+  const it = world(async (_link, attempt) => {
+    if (attempt === 1) await it.clock.sleep(2 * SECOND)
+    throw hubErrors.UNEXPECTED({ text: 'refused' }, { retry: 'after-change' })
+  })
+  await it.advance(SECOND)
+  await it.wake()
+  await it.advance(MINUTE)
+  expect(it.startsAt).toEqual([0, 2 * SECOND])
+  await it.stop()
+})
+
 test('a link that brings something each time is tried again soon, however soon it breaks', async () => {
   const it = world(async (link, attempt) => {
     link.up('logged in')
