@@ -140,7 +140,8 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
       if (placing.isClosed && taken.length > 0) throw storeErrors.CLOSED()
       return { deliveries, nextDueAt }
     } catch (thrown) {
-      for (const entry of taken) queue.putBack(entry)
+      // Others were set aside meanwhile, and are no longer in the queue.
+      for (const entry of taken) if (entry.place === 'running') queue.putBack(entry)
       throw asStoreError(thrown)
     }
   }
@@ -153,8 +154,12 @@ export function openDeliveries(parts: StoreParts): Omit<DeliveryStore, 'onWork'>
     } catch (thrown) {
       const [only, ...others] = taken
       if (!only || others.length > 0) {
-        const each = await Promise.all(taken.map(entry => readAll([entry], now)))
-        return each.flat()
+        // All of them first: one that is being set aside must not be put back meanwhile.
+        const each = await Promise.allSettled(taken.map(entry => readAll([entry], now)))
+        return each.flatMap(read => {
+          if (read.status === 'rejected') throw read.reason
+          return read.value
+        })
       }
       const error = asStoreError(thrown)
       if (error.code === storeErrors.FULL.code || error.code === storeErrors.CLOSED.code) throw error

@@ -3,7 +3,7 @@ import { open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { seededRandom } from '../../../test/corpus/seeded-random.ts'
 import { accept, claim, claimOne, delivered, ids, readAll, setAside, startedAt } from '../contract/store-world.ts'
 import type { Claimed, Store, StoredBody } from '../port.ts'
@@ -119,6 +119,26 @@ test('deliveries for which there is no room in memory are read back at their cla
     }
   }
   expect((await store.counts('orders')).delivered).toBe(mails.size)
+})
+
+test('one that cannot be read is set aside for good, also where the disk refuses to read what was claimed beside it', async () => {
+  const first = await open()
+  const poison = await accept(first)
+  const [mail] = [...(await acceptMails(first, 1)).keys()]
+  await first.close()
+  const database = new DatabaseSync(join(folder, 'isthmus.db'))
+  database.exec(`update content set headers = '{broken' where seq = (select min(seq) from content)`)
+  database.close()
+  const store = await open()
+  const file = await openFile(onlySegment())
+  const reading = vi.spyOn(Object.getPrototypeOf(file), 'read').mockImplementation(async () => {
+    await expect.poll(async () => ids(await store.find({ state: 'set-aside', limit: 5 }))).toEqual([poison])
+    throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+  })
+  await file.close()
+  await expect(claimAll(store)).rejects.toMatchObject({ code: 'STORE_FULL' })
+  reading.mockRestore()
+  expect((await claimAll(store)).map(({ id }) => id)).toEqual([mail])
 })
 
 test('what a crash tore off at the end of a segment is not in the way of anything', async () => {
