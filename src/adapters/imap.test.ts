@@ -342,6 +342,16 @@ test('a folder that the server calls otherwise is told by its name there, and as
   expect(world.server.lines.filter(line => line.startsWith('UID MOVE'))).toHaveLength(1)
 })
 
+test('what a server without MOVE and UIDPLUS leaves marked as deleted is not read again, also when nobody knows it any more', async () => {
+  world.server.capabilities = 'IMAP4rev1 SASL-IR AUTH=PLAIN'
+  world.server.receive(mail('long done'))
+  world.server.folders.get('INBOX')?.mails[0]?.flags.add('\\Deleted')
+  world.server.receive(mail('new'))
+  await world.start(archive)
+  await soon(() => world.uids('Processed')).toHaveLength(1)
+  expect(world.subjects()).toEqual(['new'])
+})
+
 test.each(['corrupt item', 'No such message'])(
   'one mail that the server will not move (%s) does not hold back the others',
   async answer => {
