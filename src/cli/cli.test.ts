@@ -607,7 +607,13 @@ const wrongConfigs: [string, string, string][] = [
   ['a wrong value', 'admin: { port: 99999 }\n', 'isthmus.yaml:1:16'],
   ['a size without unit', 'limits:\n  messageBytes: 100\n', 'isthmus.yaml:2:'],
   ['broken YAML', 'admin: [\n', 'isthmus.yaml:'],
-  ['an alias', 'stage: &s prod\ndata: *s\n', 'isthmus.yaml:2:7: an alias'],
+  ['an alias of nothing', 'stage: prod\ndata: *s\n', 'isthmus.yaml:2:7: This alias (*) has no anchor (&) above it.'],
+  ['text for a number', 'admin: { port: "9390" }\n', 'isthmus.yaml:1:16: port must be a number, and "9390" is text.'],
+  [
+    'a misspelt key',
+    'endpoint: {}\n',
+    'isthmus.yaml:1:1: A configuration has no key "endpoint". Did you mean endpoints?',
+  ],
   ['a key twice', 'stage: a\nstage: b\n', 'isthmus.yaml:2:'],
   [
     'a line that is indented too far',

@@ -1,11 +1,13 @@
-import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { signingAlgorithms } from '../auth/token-server/token-limits.ts'
-import { defineErrors } from '../kernel/error.ts'
+import { wordIssues } from '../flow/issue-words.ts'
+import { parseOptions } from '../flow/one-key.ts'
+import type { Problem } from '../flow/problem.ts'
+import { YamlSource } from '../flow/yaml-source.ts'
+import { defineErrors, type HubError } from '../kernel/error.ts'
 import { defaultLimits } from '../kernel/limit.ts'
 import { credentialName, duration, port, size } from '../kernel/schema.ts'
 import { DAY, SECOND } from '../kernel/time.ts'
-import { aliasWords, findAlias } from '../kernel/yaml-alias.ts'
 import { defaultAlertPolicy } from '../monitor/expectations.ts'
 import { logLevels } from '../monitor/log.ts'
 import { defaultAuditKeepMs } from '../monitor/retention.ts'
@@ -13,7 +15,6 @@ import { adminSignIn } from './admin-section.ts'
 import { connectorsSection } from './connectors-section.ts'
 import { outgoingProxySection } from './outgoing-proxy-section.ts'
 import { storeSection } from './store-section.ts'
-import { yamlFaults } from './yaml-input.ts'
 
 export const configErrors = defineErrors('CONFIG', {
   WRONG: {
@@ -253,39 +254,16 @@ export type HubConfig = z.output<typeof hubConfig>
 
 /** Reads the text of isthmus.yaml; throws CONFIG_WRONG with every mistake at its place. */
 export function parseHubConfig(text: string, file: string): HubConfig {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, version: '1.2', schema: 'core', uniqueKeys: true })
-  if (document.errors.length > 0) {
-    const words = yamlFaults(file, text).map(fault => `${file}:${fault}`)
-    throw configErrors.WRONG({ text: words.join(' ') })
-  }
-  const alias = findAlias(document)
-  if (alias !== undefined) throw configErrors.WRONG({ text: `${placeOf(alias)}: ${aliasWords}.` })
-  const parsed = hubConfig.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  const source = new YamlSource(file, text)
+  if (source.problems.length > 0) throw wrong(source.problems)
+  const parsed = hubConfig.safeParse(source.value ?? {}, parseOptions)
   if (parsed.success) return parsed.data
-  throw configErrors.WRONG({ text: parsed.error.issues.map(wordIssue).join(' ') })
-
-  function wordIssue(issue: z.core.$ZodIssue): string {
-    const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-    const path = unknown === undefined ? issue.path : [...issue.path, unknown]
-    return `${placeOf(offsetOf(path))}: ${path.join('.')}: ${issue.message}.`
-  }
-
-  /** Where a path stands, or the nearest thing above it that stands in the text. */
-  function offsetOf(path: readonly PropertyKey[]): number {
-    for (let length = path.length; length > 0; length--) {
-      const node = document.getIn(path.slice(0, length), true)
-      if (hasRange(node)) return node.range[0]
-    }
-    return 0
-  }
-
-  function placeOf(offset: number): string {
-    const { line, col } = lines.linePos(offset)
-    return `${file}:${line}:${col}`
-  }
+  throw wrong(wordIssues(parsed.error.issues, source, hubConfig, 'configuration'))
 }
 
-function hasRange(node: unknown): node is { readonly range: readonly [number, number, number] } {
-  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
+function wrong(problems: readonly Problem[]): HubError {
+  const words = problems.map(({ file, line, column, message, next }) =>
+    [`${file}:${line}:${column}: ${message}`, next].filter(Boolean).join(' '),
+  )
+  return configErrors.WRONG({ text: words.join(' ') })
 }

@@ -19,14 +19,26 @@ test('address, credential and exceptions', () => {
 
 describe('mistakes are told at their place', () => {
   test.each([
-    ['outgoing-proxy: "proxy:8080"', 'isthmus.yaml:1:17: outgoing-proxy: '],
-    ['outgoing-proxy: { address: "http://proxy:8080" }', 'outgoing-proxy.address: write host:port.'],
+    [
+      'outgoing-proxy: "proxy:8080"',
+      'isthmus.yaml:1:17: outgoing-proxy must be a group of keys, and "proxy:8080" is text.',
+    ],
+    [
+      'outgoing-proxy: { address: "http://proxy:8080" }',
+      'isthmus.yaml:1:28: "http://proxy:8080" does not fit address. Write host:port.',
+    ],
     [
       'outgoing-proxy: { address: "p:1", except: [".contoso.internal"] }',
-      'except.0: a host name, *.domain, an address',
+      'isthmus.yaml:1:44: a host name, *.domain, an address',
     ],
-    ['outgoing-proxy: { address: "p:1", except: ["10.0.0.0/40"] }', 'except.0: a host name, *.domain, an address'],
-    ['outgoing-proxy: { address: "p:1", password: x }', 'outgoing-proxy.password: '],
+    [
+      'outgoing-proxy: { address: "p:1", except: ["10.0.0.0/40"] }',
+      'isthmus.yaml:1:44: a host name, *.domain, an address',
+    ],
+    [
+      'outgoing-proxy: { address: "p:1", password: x }',
+      'outgoing-proxy has no key "password". It has address, auth and except.',
+    ],
   ])('%s', (yaml, words) => {
     expect(() => parsed(yaml)).toThrow(words)
   })

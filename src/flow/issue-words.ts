@@ -7,24 +7,36 @@ import { type Path, problemsMax, type YamlSource } from './yaml-source.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** Issues of the schema as problems with a place and a sentence. */
-export function wordIssues(issues: readonly Issue[], source: YamlSource, schema: z.ZodType): readonly Problem[] {
-  return issues.slice(0, problemsMax).flatMap(issue => wordIssue(issue, source, schema, []))
+/** Issues of the schema as problems with a place and a sentence. `called`: what the document as a whole is. */
+export function wordIssues(
+  issues: readonly Issue[],
+  source: YamlSource,
+  schema: z.ZodType,
+  called = 'flow',
+): readonly Problem[] {
+  return issues.slice(0, problemsMax).flatMap(issue => wordIssue(issue, { source, schema, called }, []))
 }
 
-function wordIssue(issue: Issue, source: YamlSource, schema: z.ZodType, base: Path): readonly Problem[] {
+interface Read {
+  readonly source: YamlSource
+  readonly schema: z.ZodType
+  readonly called: string
+}
+
+function wordIssue(issue: Issue, read: Read, base: Path): readonly Problem[] {
+  const { source, schema } = read
   const path = [...base, ...issue.path].map(segment => (typeof segment === 'symbol' ? String(segment) : segment))
   const value = valueAt(source.value, path)
-  if (issue.code === 'invalid_union') return wordUnion(issue, source, schema, path, value)
+  if (issue.code === 'invalid_union') return wordUnion(issue, read, path, value)
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, problemsMax).map(key => unknownKey(key, path, source, schema))
+    return issue.keys.slice(0, problemsMax).map(key => unknownKey(key, path, read))
   }
   if (issue.code === 'invalid_key') {
     const message = issue.issues[0]?.message ?? 'it is not a name'
     return [source.atKey(path, 'FLOW_KEY', `"${String(path.at(-1))}" cannot be a name here: ${message}.`)]
   }
   if (issue.code === 'custom') return [custom(issue, path, source, value)]
-  if (value === undefined) return [missing(path, source, schema)]
+  if (value === undefined) return [missing(path, read)]
   if (value === null) {
     return [
       source.atKey(
@@ -55,32 +67,36 @@ function custom(issue: Issue & { readonly code: 'custom' }, path: Path, source: 
 // Of the branches of a union the one that got furthest is the one that was meant.
 function wordUnion(
   issue: Issue & { readonly code: 'invalid_union' },
-  source: YamlSource,
-  schema: z.ZodType,
+  read: Read,
   path: Path,
   value: unknown,
 ): readonly Problem[] {
-  if (value === undefined) return [missing(path, source, schema)]
+  if (value === undefined) return [missing(path, read)]
   const branches = issue.errors
-  const entered = branches.filter(branch =>
-    branch.some(inner => inner.code !== 'invalid_type' || inner.path.length > 0),
-  )
+  const entered = branches.filter(branch => branch.some(inner => !isOfOtherKind(inner, value)))
   if (entered.length === 0) {
     const shapes = branches.flatMap(branch =>
       branch.flatMap(inner => (inner.code === 'invalid_type' ? [typeWord(inner.expected)] : [])),
     )
     const message = `${nameOf(path)} must be ${[...new Set(shapes)].join(' or ')}, and ${shown(value)}.`
-    return [source.atValue(path, 'FLOW_VALUE', message, hintOf(path, schema))]
+    return [read.source.atValue(path, 'FLOW_VALUE', message, hintOf(path, read.schema))]
   }
   const depth = (branch: readonly Issue[]) => Math.max(...branch.map(inner => inner.path.length))
   const best = entered.toSorted((a, b) => depth(b) - depth(a))[0] ?? []
-  return best.flatMap(inner => wordIssue(inner, source, schema, path))
+  return best.flatMap(inner => wordIssue(inner, read, path))
 }
 
-function unknownKey(key: string, path: Path, source: YamlSource, schema: z.ZodType): Problem {
+/** The value is of another kind than the branch is for: text, where it wants a number or one certain number. */
+function isOfOtherKind(issue: Issue, value: unknown): boolean {
+  if (issue.path.length > 0) return false
+  if (issue.code === 'invalid_value') return issue.values.every(known => typeof known !== typeof value)
+  return issue.code === 'invalid_type'
+}
+
+function unknownKey(key: string, path: Path, { source, schema, called }: Read): Problem {
   const known = keysAt(schema, path)
   const near = nearestName(key, known)
-  const owner = path.length === 0 ? 'A flow' : nameOf(path)
+  const owner = path.length === 0 ? `A ${called}` : nameOf(path)
   // In { a: b, c } the comma ends the text, and what stands behind it becomes a key.
   const isText = /\s/.test(key)
   const all = known.length > 0 ? `It has ${listNames(known)}.` : undefined
@@ -92,9 +108,9 @@ function unknownKey(key: string, path: Path, source: YamlSource, schema: z.ZodTy
   return source.atKey([...path, key], 'FLOW_KEY', `${owner} has no key "${key}".`, next)
 }
 
-function missing(path: Path, source: YamlSource, schema: z.ZodType): Problem {
+function missing(path: Path, { source, schema, called }: Read): Problem {
   const parent = path.slice(0, -1)
-  const owner = parent.length === 0 ? 'The flow' : nameOf(parent)
+  const owner = parent.length === 0 ? `The ${called}` : nameOf(parent)
   return source.atKey(parent, 'FLOW_MISSING', `${owner} needs ${String(path.at(-1))}.`, hintOf(path, schema))
 }
 
